@@ -1,0 +1,32 @@
+"""Who asks, for whom, and for what: what every operation knows about its cause."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Party(StrEnum):
+    """Who acts. What each may do stands in the transition table (lifecycle.py)."""
+
+    PAYER = "payer"
+    PAYEE = "payee"
+    OPERATOR = "operator"
+    SERVICE = "service"  # a microservice on nobody's behalf
+    STRIPE = "stripe"
+    TIMER = "timer"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One cause of change.
+
+    ``caller`` is the client's identity ("orders-service", "stripe", "worker"); ``key`` is the request id, Stripe event id, effect id or
+    deadline id: (tenant, caller, operation, key) names the change, so that it happens once. ``trace_id`` is 32 hexadecimal digits, or "".
+    """
+
+    tenant_id: str
+    caller: str
+    party: Party
+    key: str = ""
+    trace_id: str = ""

@@ -1,0 +1,183 @@
+"""Every refusal the service can give. Anything else that escapes an operation is a bug.
+
+    Refusal
+    ├── Invalid                 the request itself is wrong, whatever the state is
+    │   ├── InvalidField        one or more fields, each with what is wrong with it
+    │   └── RequestIdReused     the same request_id came with another request
+    ├── Missing                 nothing of that name for this tenant
+    ├── NotAllowed              this caller or party may not do that
+    ├── Conflict                the request was right for a state that is gone
+    │   ├── StaleEtag
+    │   ├── AlreadyExists
+    │   └── Busy                too many writers on one aggregate; nothing was written
+    ├── Precondition            the state does not allow it now
+    │   ├── WrongState ...
+    └── Unavailable             not now: the same request_id later gets the result
+
+The docstring's first line is the default message. It is shown to callers: it says what to do, and nothing private. ``rpc/errors.py`` maps each
+class to a gRPC status; the reason in ErrorInfo is the class name in UPPER_SNAKE_CASE.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+class Refusal(Exception):
+    """The request was refused."""
+
+    def __init__(self, message: str | None = None, /, **metadata: object) -> None:
+        self.message = message or (type(self).__doc__ or "").strip().split("\n")[0]
+        self.metadata: Mapping[str, str] = {key: str(value) for key, value in metadata.items()}
+        super().__init__(self.message)
+
+    @classmethod
+    def reason(cls) -> str:
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).upper()
+
+
+@dataclass(frozen=True, slots=True)
+class FieldViolation:
+    """What is wrong with one field. ``field`` is its path in the request: ``milestones[0].amount_minor``."""
+
+    field: str
+    description: str
+
+
+class Invalid(Refusal):
+    """The request is not valid."""
+
+
+class InvalidField(Invalid):
+    """Some fields of the request are not valid; see the field violations."""
+
+    def __init__(self, *violations: FieldViolation) -> None:
+        self.violations = violations
+        fields = "; ".join(f"{v.field}: {v.description}" for v in violations[:5])
+        super().__init__(f"The request is not valid: {fields}.")
+
+
+class RequestIdReused(Invalid):
+    """This request_id was used before with another request; send a new one."""
+
+
+class Missing(Refusal):
+    """There is nothing with this id."""
+
+
+class EscrowMissing(Missing):
+    """There is no escrow with this id."""
+
+
+class MilestoneMissing(Missing):
+    """The escrow has no milestone with this id."""
+
+
+class PaymentMissing(Missing):
+    """There is no payment with this id."""
+
+
+class PayerMissing(Missing):
+    """There is no payer with this id."""
+
+
+class PayeeMissing(Missing):
+    """There is no payee with this id."""
+
+
+class PayoutMissing(Missing):
+    """There is no payout with this id."""
+
+
+class NotAllowed(Refusal):
+    """You may not do this."""
+
+
+class Unauthenticated(Refusal):
+    """The call does not say who is calling."""
+
+
+class RoleNotAllowed(NotAllowed):
+    """Your role may not call this method."""
+
+
+class PartyNotAllowed(NotAllowed):
+    """This party may not do that; say who acts with the metadata key escrow-party."""
+
+
+class Conflict(Refusal):
+    """Somebody else changed it first."""
+
+
+class StaleEtag(Conflict):
+    """It has changed since you read it; read it again and decide again."""
+
+
+class AlreadyExists(Refusal):
+    """There is one with this reference already."""
+
+
+class Busy(Conflict):
+    """Too many changes at once; nothing was written. Send the same request again."""
+
+
+class Precondition(Refusal):
+    """Its state does not allow this now."""
+
+
+class WrongState(Precondition):
+    """Its state does not allow this now."""
+
+
+class AmountAboveHeld(Precondition):
+    """More than what is held and not frozen."""
+
+
+class AmountAboveBalance(Precondition):
+    """More than the balance."""
+
+
+class AmountBeyondLimits(Precondition):
+    """The amount is outside the policy's limits for one payment or withdrawal."""
+
+
+class BooksRefused(Precondition):
+    """The books do not allow it: an account would fall below zero. Nothing was written."""
+
+
+class NothingToFund(Precondition):
+    """No milestone awaits funds."""
+
+
+class PaymentOpen(Precondition):
+    """A payment for this milestone is open; finish or cancel it first."""
+
+
+class PaymentRejected(Precondition):
+    """Stripe refused to make this payment."""
+
+
+class PayerNotReady(Precondition):
+    """The payer has no Stripe customer yet; create the payer again with the same request_id."""
+
+
+class PayeeNotReady(Precondition):
+    """The payee has no account at Stripe that can do this; send them to onboarding first."""
+
+
+class StripeRefused(Precondition):
+    """Stripe refused this request; see the metadata for its code."""
+
+
+class Unavailable(Refusal):
+    """Not possible at this moment; nothing is lost. Send the same request again, with the same request_id."""
+
+
+class StripeUnavailable(Unavailable):
+    """Stripe did not answer in time. Nothing is lost: send the same request again, with the same request_id, for the result."""
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database cannot be reached. Nothing was written; send the same request again, with the same request_id."""
