@@ -1,0 +1,311 @@
+"""The way of an API request: authenticate, claim its key, execute, commit, answer.
+
+Everything between reading the body and writing the answer happens without an await, except where
+an armed fault says otherwise; that is what makes every request atomic.
+"""
+
+import asyncio
+import base64
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from stripe_sandbox.call import Call, Cause
+from stripe_sandbox.errors import InvalidRequestError, StripeError
+from stripe_sandbox.events import API_VERSION
+from stripe_sandbox.expand import render
+from stripe_sandbox.faults import Fault
+from stripe_sandbox.form import decode_form
+from stripe_sandbox.idempotency import Slot, hash_of
+from stripe_sandbox.ids import new_id
+from stripe_sandbox.params import Params
+from stripe_sandbox.registry import Operation
+from stripe_sandbox.sandbox import Sandbox
+from stripe_sandbox.store import Transaction
+
+logger = logging.getLogger(__name__)
+
+UNKNOWN_ERROR = {
+    "error": {
+        "message": "An unknown error occurred. Sorry about that; the sandbox was told to fail, "
+        "or has a bug that its log describes.",
+        "type": "api_error",
+    }
+}
+FAULT_BODIES: dict[int, dict[str, Any]] = {
+    409: {
+        "error": {
+            "code": "lock_timeout",
+            "message": "This object cannot be accessed right now because another API request or "
+            "Stripe process is currently accessing it.",
+            "type": "invalid_request_error",
+        }
+    },
+    429: {
+        "error": {
+            "code": "rate_limit",
+            "message": "Request rate limit exceeded. Learn more about rate limits here "
+            "https://stripe.com/docs/rate-limits.",
+            "type": "invalid_request_error",
+        }
+    },
+    500: UNKNOWN_ERROR,
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A status and a body, with the headers that depend on how it came about."""
+
+    status: int
+    body: str
+    should_retry: bool | None = None
+    replayed: str | None = None  # the request id that first received this answer
+
+
+@dataclass(frozen=True)
+class Received:
+    """One request as it came in, decoded."""
+
+    request_id: str
+    api_key: str
+    account: str
+    params: dict[str, Any]
+    idempotency_key: str | None
+
+
+class Api:
+    """Serves the registered operations."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+
+    def serve(self, operation: Operation) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """The aiohttp handler of one operation."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            request_id = new_id("req")
+            fault = self._sandbox.faults.take(request.method, request.path)
+            if fault and fault.kind == "cut_before_effect":
+                return _hang_up(request)
+            try:
+                received = await self._receive(request, request_id)
+                answer = await self._answer(operation, request, received, fault)
+            except StripeError as error:
+                answer = Answer(error.status, json.dumps(error.body()), error.should_retry)
+            except Exception:
+                # A bug of the sandbox: nothing was committed, and the log has the traceback.
+                logger.exception("%s %s failed", request.method, request.path)
+                answer = Answer(500, json.dumps(UNKNOWN_ERROR))
+            return await _respond(request, request_id, answer, fault)
+
+        return handle
+
+    async def _receive(self, request: web.Request, request_id: str) -> Received:
+        api_key = authenticate(request.headers.get("Authorization"))
+        return Received(
+            request_id=request_id,
+            api_key=api_key,
+            account=self._acting_account(request.headers, api_key),
+            params=await _read_params(request),
+            idempotency_key=request.headers.get("Idempotency-Key") or None,
+        )
+
+    def _acting_account(self, headers: Mapping[str, str], api_key: str) -> str:
+        account = headers.get("Stripe-Account") or headers.get("Stripe-Context")
+        platform = self._sandbox.platform
+        if not account or account == platform:
+            return platform
+        if self._sandbox.store.read(platform, "account", account) is None:
+            raise InvalidRequestError(
+                f"The provided key '{_redacted(api_key)}' does not have access to account "
+                f"'{account}' (or that account does not exist). Application access may have been "
+                "revoked.",
+                code="account_invalid",
+                status=403,
+            )
+        return account
+
+    async def _answer(
+        self, operation: Operation, request: web.Request, received: Received, fault: Fault | None
+    ) -> Answer:
+        slot = _slot(request, received)
+        if slot is not None:
+            stored = self._sandbox.idempotency.claim(slot)
+            if stored is not None:
+                should_retry = False if stored["status"] >= 500 else None
+                return Answer(
+                    stored["status"], stored["body"], should_retry, replayed=stored["request_id"]
+                )
+        try:
+            if fault and fault.latency_ms:
+                await asyncio.sleep(fault.latency_ms / 1000)
+            if fault and fault.kind == "status":
+                return Answer(
+                    fault.status, json.dumps(FAULT_BODIES[fault.status]), fault.status == 409
+                )
+            answer = self._execute(operation, request, received, slot, fault)
+        finally:
+            if slot is not None:
+                self._sandbox.idempotency.release(slot)
+        if fault and fault.kind == "error_after_effect":
+            return Answer(500, json.dumps(UNKNOWN_ERROR))
+        return answer
+
+    def _execute(
+        self,
+        operation: Operation,
+        request: web.Request,
+        received: Received,
+        slot: Slot | None,
+        fault: Fault | None,
+    ) -> Answer:
+        """Run the operation; its changes and its stored answer are one transaction."""
+        stores_error = fault is not None and fault.kind == "stored_error"
+        failed = Answer(500, json.dumps(UNKNOWN_ERROR), should_retry=False)
+        with_effect = fault is None or fault.effect or not stores_error
+        transaction = self._sandbox.store.begin()
+        answer = self._run(operation, request, received, transaction) if with_effect else failed
+        if stores_error:
+            answer = failed
+        if slot is not None:
+            now = self._sandbox.clock.now()
+            record = slot.record(answer.status, answer.body, received.request_id, now)
+            transaction.add(received.account, record)
+        transaction.commit()
+        return answer
+
+    def _run(
+        self,
+        operation: Operation,
+        request: web.Request,
+        received: Received,
+        transaction: Transaction,
+    ) -> Answer:
+        """The handler's answer, or its executed refusal; any other refusal is raised."""
+        params = dict(received.params)
+        if self._sandbox.check_params is not None:
+            self._sandbox.check_params(operation.method, operation.path, params)
+        expand = Params(params).array("expand")
+        params.pop("expand", None)
+        call = Call(
+            self._sandbox,
+            transaction,
+            received.account,
+            Params(params),
+            {**request.match_info, "": request.path},
+            Cause(received.request_id, received.idempotency_key),
+        )
+        try:
+            return Answer(200, json.dumps(render(call, operation.handler(call), expand)))
+        except StripeError as error:
+            if not error.executed:
+                raise
+            return Answer(error.status, json.dumps(error.body()), error.should_retry)
+
+
+def authenticate(authorization: str | None) -> str:
+    """The secret test key of an Authorization header, Bearer or Basic; 401 without one."""
+    scheme, _, credentials = (authorization or "").partition(" ")
+    api_key = credentials.strip()
+    if scheme.lower() == "basic":
+        api_key = _basic_user(api_key)
+    if not api_key:
+        raise InvalidRequestError(
+            "You did not provide an API key. You need to provide your API key in the "
+            "Authorization header, using Bearer auth (e.g. 'Authorization: Bearer "
+            "YOUR_SECRET_KEY').",
+            status=401,
+        )
+    if not api_key.startswith(("sk_test_", "rk_test_")):
+        raise InvalidRequestError(f"Invalid API Key provided: {_redacted(api_key)}", status=401)
+    return api_key
+
+
+def _basic_user(credentials: str) -> str:
+    try:
+        return base64.b64decode(credentials, validate=True).decode("ascii").partition(":")[0]
+    except ValueError:
+        return ""
+
+
+def _redacted(api_key: str) -> str:
+    return f"{api_key[:8]}{'*' * 8}{api_key[-4:]}" if len(api_key) > 16 else "*" * len(api_key)
+
+
+def _slot(request: web.Request, received: Received) -> Slot | None:
+    """The idempotency slot of a mutating request that has a key; GETs ignore theirs."""
+    if received.idempotency_key is None or request.method == "GET":
+        return None
+    return Slot(
+        account=received.account,
+        api_key=received.api_key,
+        key=received.idempotency_key,
+        method=request.method,
+        path=request.path,
+        request_hash=hash_of(received.params),
+    )
+
+
+async def _read_params(request: web.Request) -> dict[str, Any]:
+    """Query and body together; v2 bodies are JSON, v1 bodies are forms."""
+    params = decode_form(request.query_string)
+    body = await request.read()
+    if not body:
+        return params
+    try:
+        text = body.decode()
+        if request.path.startswith("/v2/"):
+            decoded = json.loads(text)
+            if not isinstance(decoded, dict):
+                raise InvalidRequestError("The body must be a JSON object.")
+            return params | decoded
+        return params | decode_form(text)
+    except ValueError as error:
+        raise InvalidRequestError(f"The request body could not be read: {error}") from error
+
+
+async def _respond(
+    request: web.Request, request_id: str, answer: Answer, fault: Fault | None
+) -> web.StreamResponse:
+    payload = answer.body.encode()
+    response = web.StreamResponse(status=answer.status)
+    response.content_type = "application/json"
+    response.content_length = len(payload)
+    response.headers["Request-Id"] = request_id
+    response.headers["Stripe-Version"] = request.headers.get("Stripe-Version", API_VERSION)
+    if request.method != "GET" and "Idempotency-Key" in request.headers:
+        response.headers["Idempotency-Key"] = request.headers["Idempotency-Key"]
+        response.headers["Original-Request"] = answer.replayed or request_id
+    if answer.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    if answer.should_retry is not None:
+        response.headers["Stripe-Should-Retry"] = str(answer.should_retry).lower()
+    await response.prepare(request)
+    if fault and fault.kind == "cut_after_effect":
+        await response.write(payload[: len(payload) // 2])
+        if request.transport:
+            request.transport.close()
+        return response
+    await response.write_eof(payload)
+    return response
+
+
+def _hang_up(request: web.Request) -> web.StreamResponse:
+    if request.transport:
+        request.transport.abort()
+    return web.Response(status=500)
+
+
+def unrecognized_url(request: web.Request) -> web.Response:
+    """Stripe's answer to a path that does not exist."""
+    error = InvalidRequestError(
+        f"Unrecognized request URL ({request.method}: {request.path}). Please see "
+        "https://stripe.com/docs or we can help at https://support.stripe.com/.",
+        status=404,
+    )
+    return web.json_response(error.body(), status=404, headers={"Request-Id": new_id("req")})

@@ -1,0 +1,86 @@
+"""The composition root: every module's registry in one flat list, wired into aiohttp."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from aiohttp import web
+
+from stripe_sandbox import control, ledger, webhook_endpoints
+from stripe_sandbox.api import Api, unrecognized_url
+from stripe_sandbox.errors import StripeError
+from stripe_sandbox.expand import public
+from stripe_sandbox.registry import Operation, Page, Registry
+from stripe_sandbox.sandbox import Sandbox
+
+SANDBOX: web.AppKey[Sandbox] = web.AppKey("sandbox", Sandbox)
+
+Middleware = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+REGISTRIES = [
+    ledger.registry,
+    control.registry,
+    webhook_endpoints.registry,
+]
+
+
+def full_registry() -> Registry:
+    """Everything the sandbox offers."""
+    merged = Registry()
+    for registry in REGISTRIES:
+        merged.merge(registry)
+    return merged
+
+
+def build_app(sandbox: Sandbox) -> web.Application:
+    """The aiohttp application around a sandbox; it starts and stops the sandbox with itself."""
+    app = web.Application(middlewares=[_stripe_errors], client_max_size=4 * 1024 * 1024)
+    app[SANDBOX] = sandbox
+    app.cleanup_ctx.append(_running)
+    api = Api(sandbox)
+    for operation in sandbox.registry.operations:
+        app.router.add_route(operation.method, operation.path, api.serve(operation))
+    for operation in sandbox.registry.controls:
+        app.router.add_route(operation.method, operation.path, _control(sandbox, operation))
+    for method, path, page in sandbox.registry.pages:
+        app.router.add_route(method, path, _page(sandbox, page))
+    return app
+
+
+async def _running(app: web.Application) -> AsyncIterator[None]:
+    await app[SANDBOX].start()
+    yield
+    await app[SANDBOX].stop()
+
+
+def _control(sandbox: Sandbox, operation: Operation) -> Middleware:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        params = await control.read_json(request)
+        answer = sandbox.execute(
+            sandbox.platform,
+            operation.handler,
+            params=params,
+            path={**request.match_info, "": request.path},
+        )
+        return web.json_response(public(answer))
+
+    return handle
+
+
+def _page(sandbox: Sandbox, page: Page) -> Middleware:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await page(sandbox, request)
+
+    return handle
+
+
+@web.middleware
+async def _stripe_errors(request: web.Request, handler: Middleware) -> web.StreamResponse:
+    """Pages and controls refuse in the same shape as the API; so do unknown URLs."""
+    try:
+        return await handler(request)
+    except StripeError as error:
+        return web.Response(
+            status=error.status, text=json.dumps(error.body()), content_type="application/json"
+        )
+    except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
+        return unrecognized_url(request)

@@ -1,0 +1,42 @@
+"""Object ids: Stripe's prefixes, and which kind of object each prefix names."""
+
+import secrets
+import string
+
+ALPHABET = string.ascii_letters + string.digits
+
+# An id alone tells what it names, which is how `expand[]` finds the object behind a field.
+KIND_BY_PREFIX = {
+    "acct": "account",
+    "ch": "charge",
+    "cs": "checkout.session",
+    "cus": "customer",
+    "evt": "event",
+    "pi": "payment_intent",
+    "pm": "payment_method",
+    "po": "payout",
+    "py": "charge",
+    "pyr": "refund",
+    "re": "refund",
+    "tr": "transfer",
+    "trr": "transfer_reversal",
+    "txn": "balance_transaction",
+    "we": "webhook_endpoint",
+}
+
+
+def token(length: int = 24) -> str:
+    """Random letters and digits, as they follow the prefix of an id."""
+    return "".join(secrets.choice(ALPHABET) for _ in range(length))
+
+
+def new_id(prefix: str) -> str:
+    """A fresh id such as `pi_...`; checkout sessions carry their mode (`cs_test_...`)."""
+    if prefix == "cs":
+        return f"cs_test_{token(58)}"
+    return f"{prefix}_{token()}"
+
+
+def kind_of(object_id: str) -> str | None:
+    """The kind of object an id names, or None for an id with a prefix we do not know."""
+    return KIND_BY_PREFIX.get(object_id.partition("_")[0])

@@ -1,0 +1,100 @@
+"""What a module brings: API operations, scheduled tasks, expandable fields, pages, controls.
+
+Each resource module has one `registry` and decorates its functions with it; `app.py` holds the
+flat list of all registries. Handlers are plain synchronous functions of a `Call`: they run to the
+end in one transaction, so nothing ever sees half of a request.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from stripe_sandbox.call import Call
+    from stripe_sandbox.sandbox import Sandbox
+
+Handler = Callable[["Call"], dict[str, Any]]
+Task = Callable[..., None]
+Expansion = Callable[["Call", dict[str, Any]], Any]
+Page = Callable[["Sandbox", web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One method of one path, e.g. POST /v1/payment_intents/{id}/confirm."""
+
+    method: str
+    path: str
+    handler: Handler
+
+
+@dataclass
+class Registry:
+    """The contributions of one module, or of all of them once merged."""
+
+    operations: list[Operation] = field(default_factory=list)
+    tasks: dict[str, Task] = field(default_factory=dict)
+    expansions: dict[tuple[str, str], Expansion] = field(default_factory=dict)
+    pages: list[tuple[str, str, Page]] = field(default_factory=list)
+    controls: list[Operation] = field(default_factory=list)
+
+    def get(self, path: str) -> Callable[[Handler], Handler]:
+        """Declare GET `path` of the API."""
+        return self._operation("GET", path, self.operations)
+
+    def post(self, path: str) -> Callable[[Handler], Handler]:
+        """Declare POST `path` of the API."""
+        return self._operation("POST", path, self.operations)
+
+    def delete(self, path: str) -> Callable[[Handler], Handler]:
+        """Declare DELETE `path` of the API."""
+        return self._operation("DELETE", path, self.operations)
+
+    def control(self, method: str, path: str) -> Callable[[Handler], Handler]:
+        """Declare a control under /_sandbox; it runs on the platform, its body is JSON."""
+        return self._operation(method, path, self.controls)
+
+    def task(self, name: str) -> Callable[[Task], Task]:
+        """Declare what `call.schedule(seconds, name, **arguments)` runs: f(call, **arguments)."""
+
+        def register(task: Task) -> Task:
+            self.tasks[name] = task
+            return task
+
+        return register
+
+    def expansion(self, kind: str, name: str) -> Callable[[Expansion], Expansion]:
+        """Declare a field that exists only when expanded, such as a charge's `refunds`."""
+
+        def register(expansion: Expansion) -> Expansion:
+            self.expansions[kind, name] = expansion
+            return expansion
+
+        return register
+
+    def page(self, method: str, path: str) -> Callable[[Page], Page]:
+        """Declare a hosted page for a browser: an async f(sandbox, request) -> response."""
+
+        def register(page: Page) -> Page:
+            self.pages.append((method, path, page))
+            return page
+
+        return register
+
+    def merge(self, other: "Registry") -> None:
+        """Take over everything another registry declares."""
+        self.operations += other.operations
+        self.tasks |= other.tasks
+        self.expansions |= other.expansions
+        self.pages += other.pages
+        self.controls += other.controls
+
+    @staticmethod
+    def _operation(method: str, path: str, into: list[Operation]) -> Callable[[Handler], Handler]:
+        def register(handler: Handler) -> Handler:
+            into.append(Operation(method, path, handler))
+            return handler
+
+        return register
