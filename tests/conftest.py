@@ -1,0 +1,31 @@
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from tests.postgres import (
+    Database,
+    Server,
+    migrated_database,
+    prepare_template,
+    running_server,
+)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    """A running PostgreSQL, shared by every worker of this run."""
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def template_database(postgres_server: Server) -> str:
+    """The name of the database that holds the migrated schema and no rows of a test."""
+    return await prepare_template(postgres_server)
+
+
+@pytest.fixture
+async def database(postgres_server: Server, template_database: str) -> AsyncIterator[Database]:
+    """A database of this test's own, with the migrated schema."""
+    async with migrated_database(postgres_server, template_database) as database:
+        yield database

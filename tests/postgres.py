@@ -1,0 +1,147 @@
+"""The PostgreSQL of the tests: one server for every worker of a run, and a fresh database per test.
+
+A template database holds the migrated schema, and is named by a hash of the migrations; a test's
+own database is a copy of it. The server is the embedded one, or ESCROW_TEST_DATABASE_URL: the DSN
+of a role that may create databases and roles on a server that is there for tests only.
+"""
+
+import hashlib
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
+from uuid import uuid4
+
+import asyncpg
+
+from service.embedded_postgres import EmbeddedPostgres
+from service.migrations import MIGRATIONS, Connection, load_migrations, up
+from service.postgres_programs import find_binaries
+
+DIRECTORY = Path(__file__).parent.parent / ".escrow" / "test-postgres"
+# what a test wrote need not survive the machine
+SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+MAX_CONNECTIONS = 300  # several test runs may share the server
+
+SERVICE_ROLE = "escrow_service"  # made by the migrations, and cannot log in
+SERVICE_LOGIN = "escrow_test_login"  # a member of it, as an operator would make one
+SERVICE_PASSWORD = "escrow-test"  # a server of ESCROW_TEST_DATABASE_URL may ask for one
+
+TEMPLATE_LOCK = "SELECT pg_advisory_lock(hashtext('escrow test template'))"
+DATABASE_EXISTS = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)"
+ROLE_EXISTS = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)"
+FIND_ABANDONED = """
+SELECT datname FROM pg_database
+WHERE datname ~ '^escrow_(test|template)_' AND datname <> $1
+    AND (pg_stat_file('base/' || oid || '/PG_VERSION', true)).modification
+        < now() - interval '1 day'
+"""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server the tests may fill with databases. `admin_dsn` names its maintenance database."""
+
+    admin_dsn: str
+    pg_dump: Path
+
+    def dsn(self, database: str, user: str | None = None, password: str = "") -> str:
+        """The admin's DSN with another database, and with another user where one is given."""
+        parts = urlsplit(self.admin_dsn)
+        netloc = parts.netloc
+        if user is not None:
+            netloc = f"{quote(user)}:{quote(password)}@{netloc.rpartition('@')[2]}"
+        return urlunsplit(parts._replace(netloc=netloc, path=f"/{database}"))
+
+
+@dataclass(frozen=True)
+class Database:
+    """A test's own. `owner_dsn` may do anything in it, `service_dsn` what the service may."""
+
+    name: str
+    owner_dsn: str
+    service_dsn: str
+
+
+@contextmanager
+def running_server() -> Iterator[Server]:
+    """The server of this run; the embedded one stops when the last worker is done."""
+    if configured := os.environ.get("ESCROW_TEST_DATABASE_URL"):
+        yield Server(configured, find_binaries() / "pg_dump")
+        return
+    with EmbeddedPostgres(
+        DIRECTORY, settings=SETTINGS, max_connections=MAX_CONNECTIONS
+    ) as postgres:
+        yield Server(postgres.dsn(), postgres.binaries / "pg_dump")
+
+
+@asynccontextmanager
+async def connected(dsn: str) -> AsyncIterator[Connection]:
+    """A connection, closed at the end."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def empty_database(server: Server) -> AsyncIterator[str]:
+    """The owner's DSN of a database with nothing in it, dropped at the end."""
+    async with _fresh_database(server, "template0") as name:
+        yield server.dsn(name)
+
+
+@asynccontextmanager
+async def migrated_database(server: Server, template: str) -> AsyncIterator[Database]:
+    """A copy of the template, dropped at the end."""
+    async with _fresh_database(server, template) as name:
+        service_dsn = server.dsn(name, SERVICE_LOGIN, SERVICE_PASSWORD)
+        yield Database(name, server.dsn(name), service_dsn)
+
+
+@asynccontextmanager
+async def _fresh_database(server: Server, template: str) -> AsyncIterator[str]:
+    name = f"escrow_test_{uuid4().hex}"
+    async with connected(server.admin_dsn) as admin:
+        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    try:
+        yield name
+    finally:
+        async with connected(server.admin_dsn) as admin:
+            await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def prepare_template(server: Server, directory: Path = MIGRATIONS) -> str:
+    """Make the template of these migrations, unless another worker or run has; its name."""
+    migrations = load_migrations(directory)
+    digest = hashlib.sha256("".join(m.file_name + m.checksum for m in migrations).encode())
+    template = f"escrow_template_{digest.hexdigest()[:12]}"
+    async with connected(server.admin_dsn) as admin:
+        await admin.execute(TEMPLATE_LOCK)  # let go of by closing the connection
+        if not await admin.fetchval(DATABASE_EXISTS, template):
+            await _drop_abandoned(admin, template)
+            unfinished = f"{template}_unfinished"
+            await admin.execute(f"DROP DATABASE IF EXISTS {unfinished} WITH (FORCE)")
+            await admin.execute(f"CREATE DATABASE {unfinished} TEMPLATE template0")
+            async with connected(server.dsn(unfinished)) as connection:
+                await up(connection, migrations)
+            await admin.execute(f"ALTER DATABASE {unfinished} RENAME TO {template}")
+        await _make_service_login(admin)
+    return template
+
+
+async def _make_service_login(admin: Connection) -> None:
+    if not await admin.fetchval(ROLE_EXISTS, SERVICE_LOGIN):
+        await admin.execute(f"CREATE ROLE {SERVICE_LOGIN} LOGIN PASSWORD '{SERVICE_PASSWORD}'")
+    if await admin.fetchval(ROLE_EXISTS, SERVICE_ROLE):
+        await admin.execute(f"GRANT {SERVICE_ROLE} TO {SERVICE_LOGIN}")
+
+
+async def _drop_abandoned(admin: Connection, template: str) -> None:
+    """Drop what killed runs and older migrations left on the embedded server."""
+    with suppress(asyncpg.InsufficientPrivilegeError):
+        for row in await admin.fetch(FIND_ABANDONED, template):
+            await admin.execute(f"DROP DATABASE IF EXISTS {row['datname']} WITH (FORCE)")
