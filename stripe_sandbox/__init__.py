@@ -41,6 +41,8 @@ How to add a resource: write a module with one registry and add it to REGISTRIES
 - `@registry.page(method, path)` is an async f(sandbox, request) for browsers, which changes state
   through `sandbox.execute(account, f)`; `@registry.control(method, path)` is a handler with a JSON
   body under /_sandbox/.
-- Parameters are checked at one place, `sandbox.check_params(method, path_template, params)`, which
-  `app.py` sets; it raises `errors.parameter_unknown` and its like.
+- `@registry.reaction("charge.succeeded")` f(call, obj) runs inside `emit`, in its transaction, for
+  what one module does because of another's event.
+- `api.py` checks every request against `schemas.parameters` before its handler runs, so handlers
+  never see an unknown or wrongly typed parameter.
 """

@@ -25,6 +25,7 @@ from stripe_sandbox.ids import new_id
 from stripe_sandbox.params import Params
 from stripe_sandbox.registry import Operation
 from stripe_sandbox.sandbox import Sandbox
+from stripe_sandbox.schemas.parameters import check_parameters
 from stripe_sandbox.store import Transaction
 
 logger = logging.getLogger(__name__)
@@ -188,8 +189,7 @@ class Api:
     ) -> Answer:
         """The handler's answer, or its executed refusal; any other refusal is raised."""
         params = dict(received.params)
-        if self._sandbox.check_params is not None:
-            self._sandbox.check_params(operation.method, operation.path, params)
+        check_parameters(operation.method, operation.path, params)
         expand = Params(params).array("expand")
         params.pop("expand", None)
         call = Call(

@@ -35,7 +35,11 @@ def emit(
     }
     if not call.on_platform:
         event["account"] = call.account
-    return record(call, event)
+    record(call, event)
+    for reacts_to, reaction in call.sandbox.registry.reactions:
+        if reacts_to == event_type:
+            reaction(call, obj)
+    return event
 
 
 def record(call: "Call", event: StripeObject) -> StripeObject:

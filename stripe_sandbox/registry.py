@@ -1,4 +1,4 @@
-"""What a module brings: API operations, scheduled tasks, expandable fields, pages, controls.
+"""What a module brings: API operations, tasks, reactions, expandable fields, pages, controls.
 
 Each resource module has one `registry` and decorates its functions with it; `app.py` holds the
 flat list of all registries. Handlers are plain synchronous functions of a `Call`: they run to the
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Handler = Callable[["Call"], dict[str, Any]]
 Task = Callable[..., None]
 Expansion = Callable[["Call", dict[str, Any]], Any]
+Reaction = Callable[["Call", dict[str, Any]], None]
 Page = Callable[["Sandbox", web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -37,6 +38,7 @@ class Registry:
     operations: list[Operation] = field(default_factory=list)
     tasks: dict[str, Task] = field(default_factory=dict)
     expansions: dict[tuple[str, str], Expansion] = field(default_factory=dict)
+    reactions: list[tuple[str, Reaction]] = field(default_factory=list)
     pages: list[tuple[str, str, Page]] = field(default_factory=list)
     controls: list[Operation] = field(default_factory=list)
 
@@ -74,6 +76,15 @@ class Registry:
 
         return register
 
+    def reaction(self, *event_types: str) -> Callable[[Reaction], Reaction]:
+        """Declare what follows from events, in their transaction: f(call, object of the event)."""
+
+        def register(reaction: Reaction) -> Reaction:
+            self.reactions += [(event_type, reaction) for event_type in event_types]
+            return reaction
+
+        return register
+
     def page(self, method: str, path: str) -> Callable[[Page], Page]:
         """Declare a hosted page for a browser: an async f(sandbox, request) -> response."""
 
@@ -88,6 +99,7 @@ class Registry:
         self.operations += other.operations
         self.tasks |= other.tasks
         self.expansions |= other.expansions
+        self.reactions += other.reactions
         self.pages += other.pages
         self.controls += other.controls
 

@@ -37,8 +37,6 @@ class Sandbox:
         self.webhooks = Webhooks(self)
         self.faults = Faults()
         self.idempotency = IdempotencyKeys(self)
-        # f(method, path template, params) refuses unknown or malformed parameters; see app.py.
-        self.check_params: Callable[[str, str, Mapping[str, Any]], None] | None = None
         self.on_reset: list[Callable[[], None]] = []
         self._loop: asyncio.Task[None] | None = None
 

@@ -1,15 +1,15 @@
 """A real sandbox on a free port, the real Stripe client, and a receiver of webhooks.
 
-Every answer and every event passes through `check_answer` and `check_event`, the one place where
-the schemas derived from the `stripe` package are held against what the sandbox says.
+Every request, answer and event is held against the schemas derived from the `stripe` package: what
+the client exchanges by `check_answer`, what the receiver gets when it arrives.
 """
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 import pytest
@@ -17,10 +17,12 @@ import stripe
 from aiohttp import web
 from stripe import StripeClient
 
-from stripe_sandbox.app import SANDBOX, build_app, full_registry
+from stripe_sandbox.app import build_app, full_registry
+from stripe_sandbox.form import decode_form
 from stripe_sandbox.sandbox import Sandbox
-from stripe_sandbox.store import Store
+from stripe_sandbox.store import Json, Store
 from stripe_sandbox.webhook_endpoints import configure_endpoints
+from tests.stripe_sandbox.schema_check import problems_in_event, problems_in_exchange
 
 API_KEY = "sk_test_sandbox"
 PLATFORM_SECRET = "whsec_platform"
@@ -29,12 +31,16 @@ CONNECT_SECRET = "whsec_connect"
 stripe.enable_telemetry = False
 
 
-def check_answer(method: str, path: str, status: int, body: Any) -> None:
-    """Hold an API answer against its schema."""
-
-
-def check_event(event: Any) -> None:
-    """Hold a delivered event against its schema."""
+def check_answer(method: str, url: str, sent: str | None, status: int, answer: Json) -> None:
+    """Hold a request and its answer against the schemas; `sent` is the form or JSON body."""
+    address = urlsplit(url)
+    params = decode_form(address.query)
+    if sent and address.path.startswith("/v2/"):
+        params |= json.loads(sent)
+    elif sent:
+        params |= decode_form(sent)
+    problems = problems_in_exchange(method.upper(), address.path, params, status, answer)
+    assert not problems, problems
 
 
 @dataclass
@@ -46,7 +52,7 @@ class Received:
     signature: str
 
     @property
-    def event(self) -> Any:
+    def event(self) -> Json:
         return json.loads(self.body)
 
 
@@ -57,25 +63,30 @@ class Receiver:
     url: str = ""
     status: int = 200
     received: list[Received] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def handle(self, request: web.Request) -> web.Response:
         delivery = Received(
             request.path.strip("/"), await request.read(), request.headers["Stripe-Signature"]
         )
-        check_event(delivery.event)
+        # An assertion here would only fail the delivery; the fixture asserts that none was found.
+        self.problems += problems_in_event(delivery.event)
         self.received.append(delivery)
+        self.arrived.set()
         return web.Response(status=self.status)
 
-    def events(self, event_type: str | None = None) -> list[Any]:
+    def events(self, event_type: str | None = None) -> list[Json]:
         """The events received so far, of one type or of all."""
         events = [delivery.event for delivery in self.received]
         return [event for event in events if event_type in (None, event["type"])]
 
-    async def wait_for(self, event_type: str, count: int = 1) -> list[Any]:
+    async def wait_for(self, event_type: str, count: int = 1) -> list[Json]:
         """The events of a type, once that many have arrived."""
         async with asyncio.timeout(5):
             while len(self.events(event_type)) < count:
-                await asyncio.sleep(0.005)
+                self.arrived.clear()
+                await self.arrived.wait()
         return self.events(event_type)
 
 
@@ -88,8 +99,9 @@ class Running:
     client: StripeClient
     http: aiohttp.ClientSession
     receiver: Receiver
+    stop: Callable[[], Awaitable[None]]
 
-    async def control(self, method: str, path: str, **body: Any) -> Any:
+    async def control(self, method: str, path: str, **body: Json) -> Json:
         """Call a control under /_sandbox/; the answer's JSON."""
         async with self.http.request(method, f"{self.url}/_sandbox/{path}", json=body) as answer:
             assert answer.status == 200, await answer.text()
@@ -101,16 +113,19 @@ class Running:
 
     async def raw(
         self, method: str, path: str, form: dict[str, str] | None = None, **headers: str
-    ) -> tuple[int, Any, Any]:
+    ) -> tuple[int, Mapping[str, str], Json]:
         """A request without the SDK: (status, headers, JSON body)."""
         sent = {"Authorization": f"Bearer {API_KEY}"}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-        async with self.http.request(method, self.url + path, data=form, headers=sent) as answer:
+        data = urlencode(form) if form else None
+        if data:
+            sent["Content-Type"] = "application/x-www-form-urlencoded"
+        async with self.http.request(method, self.url + path, data=data, headers=sent) as answer:
             body = await answer.json()
-            check_answer(method, path, answer.status, body)
+            check_answer(method, path, data, answer.status, body)
             return answer.status, answer.headers, body
 
-    async def books(self) -> Any:
+    async def books(self) -> Json:
         """The books, which must always balance."""
         books = await self.control("GET", "books")
         assert books["balanced"], books
@@ -118,23 +133,23 @@ class Running:
 
 
 class CheckedHTTPClient(stripe.AIOHTTPClient):
-    """The SDK's own client, with every answer held against its schema on the way."""
+    """The SDK's own client, with every exchange held against its schemas on the way."""
 
     async def request_async(
-        self, method: str, url: str, headers: Any, post_data: Any = None
-    ) -> Any:
+        self, method: str, url: str, headers: Mapping[str, str], post_data: str | None = None
+    ) -> tuple[bytes, int, Mapping[str, str]]:
         content, status, answer_headers = await super().request_async(
             method, url, headers, post_data
         )
-        check_answer(method.upper(), url, status, json.loads(content))
+        check_answer(method, url, post_data, status, json.loads(content))
         return content, status, answer_headers
 
 
-def connect_client(url: str, api_key: str = API_KEY) -> StripeClient:
-    """The real Stripe client against a sandbox."""
+def connect_client(url: str, http_client: stripe.HTTPClient) -> StripeClient:
+    """The real Stripe client against a sandbox; it retries nothing."""
     return StripeClient(
-        api_key,
-        http_client=CheckedHTTPClient(),
+        API_KEY,
+        http_client=http_client,
         base_addresses={"api": url, "files": url, "connect": url},
         max_network_retries=0,
     )
@@ -150,17 +165,17 @@ async def receiver() -> AsyncIterator[Receiver]:
     app.router.add_post("/{endpoint}", receiver.handle)
     runner = web.AppRunner(app)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
     receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     yield receiver
     await runner.cleanup()
+    assert not receiver.problems
 
 
 @pytest.fixture
 async def start(receiver: Receiver) -> AsyncIterator[Start]:
-    """Start sandboxes that are stopped after the test: `await start(data=path)`."""
-    stops: list[Callable[[], Awaitable[None]]] = []
+    """A function that starts sandboxes, `await start(data=path)`, all stopped after the test."""
+    started: list[Running] = []
 
     async def start_one(data: Path | None = None) -> Running:
         sandbox = Sandbox(full_registry(), Store(data))
@@ -171,25 +186,25 @@ async def start(receiver: Receiver) -> AsyncIterator[Start]:
                 {"url": f"{receiver.url}/connect", "secret": CONNECT_SECRET, "connect": True},
             ],
         )
-        app = build_app(sandbox)
-        runner = web.AppRunner(app)
+        runner = web.AppRunner(build_app(sandbox), shutdown_timeout=1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         sandbox.public_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        client = connect_client(sandbox.public_url)
+        http_client = CheckedHTTPClient()
+        client = connect_client(sandbox.public_url, http_client)
         http = aiohttp.ClientSession()
 
         async def stop() -> None:
-            await client.close_async()
+            await http_client.close_async()
             await http.close()
             await runner.cleanup()
 
-        stops.append(stop)
-        return Running(sandbox.public_url, app[SANDBOX], client, http, receiver)
+        started.append(Running(sandbox.public_url, sandbox, client, http, receiver, stop))
+        return started[-1]
 
     yield start_one
-    for stop in stops:
-        await stop()
+    for running in started:
+        await running.stop()
 
 
 @pytest.fixture
