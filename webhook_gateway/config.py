@@ -1,0 +1,112 @@
+"""The gateway's settings, from the environment. All that is wrong with them is named at once."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+T = TypeVar("T", bound=BaseSettings)
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used. The message is one line: every problem, no secret."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(self.problems))
+
+
+def problems_of(error: ValidationError) -> list[str]:
+    """One "name: what is wrong" for each field, without the values that were given."""
+    details = error.errors(include_url=False, include_context=False, include_input=False)
+    return [f"{'.'.join(str(part) for part in d['loc'])}: {d['msg'].lower()}" for d in details]
+
+
+def not_blank(secret: SecretStr) -> SecretStr:
+    """The secret without the white space around it. An empty key would let anyone sign."""
+    stripped = secret.get_secret_value().strip()
+    if not stripped:
+        raise PydanticCustomError("secret_empty", "the secret is empty")
+    return SecretStr(stripped)
+
+
+Secret = Annotated[SecretStr, AfterValidator(not_blank)]
+
+
+class Settings(BaseSettings):
+    """How the gateway listens, whom it calls and how long it waits. Times are in seconds."""
+
+    model_config = SettingsConfigDict(
+        populate_by_name=True,  # the command line's --host and --port
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
+    )
+
+    host: str = Field("127.0.0.1", validation_alias="ESCROW_GATEWAY_HOST", min_length=1)
+    port: int = Field(8080, validation_alias="ESCROW_GATEWAY_PORT", ge=0, le=65535)
+    service_target: str = Field(
+        "localhost:50051", validation_alias="ESCROW_SERVICE_TARGET", min_length=1
+    )
+    # Stripe waits about ten seconds for an answer; ours must come before that.
+    deadline_s: float = Field(8, validation_alias="ESCROW_GATEWAY_DEADLINE_S", gt=0, le=60)
+    body_timeout_s: float = Field(5, validation_alias="ESCROW_GATEWAY_BODY_TIMEOUT_S", gt=0, le=60)
+    drain_s: float = Field(15, validation_alias="ESCROW_GATEWAY_DRAIN_S", gt=0, le=600)
+    tolerance_s: int = Field(300, validation_alias="STRIPE_WEBHOOK_TOLERANCE_S", gt=0, le=3600)
+    tenants_poll_s: float = Field(5, validation_alias="ESCROW_TENANTS_POLL_S", gt=0, le=3600)
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", validation_alias="ESCROW_LOG_LEVEL"
+    )
+
+
+class DefaultTenantSecrets(BaseSettings):
+    """The webhook secrets of the one tenant ``default``, for when there is no tenants file.
+
+    The previous secret stays valid while Stripe's endpoint is rolled to the current one.
+    """
+
+    model_config = SettingsConfigDict(hide_input_in_errors=True)
+
+    platform: Secret = Field(validation_alias="STRIPE_WEBHOOK_SECRET_PLATFORM")
+    platform_previous: Secret | None = Field(
+        None, validation_alias="STRIPE_WEBHOOK_SECRET_PLATFORM_PREVIOUS"
+    )
+    connect: Secret = Field(validation_alias="STRIPE_WEBHOOK_SECRET_CONNECT")
+    connect_previous: Secret | None = Field(
+        None, validation_alias="STRIPE_WEBHOOK_SECRET_CONNECT_PREVIOUS"
+    )
+
+
+TenantsSource = DefaultTenantSecrets | Path
+
+
+def load_settings(
+    host: str | None = None, port: int | None = None
+) -> tuple[Settings, TenantsSource]:
+    """The settings, and where the tenants come from: ESCROW_TENANTS_FILE wins over the one tenant.
+
+    The arguments, from the command line, win over the environment.
+    """
+    given = {"host": host, "port": port}
+    settings, problems = _read(
+        Settings, **{name: value for name, value in given.items() if value is not None}
+    )
+    source: TenantsSource | None
+    if tenants_file := os.environ.get("ESCROW_TENANTS_FILE"):
+        source = Path(tenants_file)
+    else:
+        source, more = _read(DefaultTenantSecrets)
+        problems += more
+    if settings is None or source is None:
+        raise ConfigError(problems)
+    return settings, source
+
+
+def _read(model: type[T], **given: Any) -> tuple[T | None, list[str]]:  # noqa: ANN401 - the model checks them
+    try:
+        return model(**given), []
+    except ValidationError as error:
+        return None, problems_of(error)

@@ -1,0 +1,201 @@
+"""The HTTP edge: Stripe posts an event, we answer 2xx only when the service has stored it.
+
+Whatever is wrong with a delivery is 400 (413 when it is huge, 408 when it is slow), whatever is
+wrong with us is 503, so that Stripe sends the event again. Nothing is ever 500.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import grpc
+import structlog
+from aiohttp import web
+from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
+
+from webhook_gateway.config import Settings
+from webhook_gateway.ingestion import EventIngestion
+from webhook_gateway.stripe_events import Refusal, VerifiedEvent, judge
+from webhook_gateway.tenants import Tenants
+from webhook_gateway.tenants_file import Endpoint, Secrets
+
+log = structlog.get_logger(__name__)
+
+MAX_BODY_BYTES = 512 * 1024
+LINGER_S = 2  # how long a body that is refused unread may go on arriving before the connection ends
+RETRY_AFTER_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is answered to Stripe and logged. ``outcome`` is one word for people and dashboards."""
+
+    status: int
+    outcome: str
+    event: VerifiedEvent | None = None
+
+    def to_response(self) -> web.Response:
+        response = web.json_response({"outcome": self.outcome}, status=self.status)
+        if self.status == 503:
+            response.headers["Retry-After"] = str(RETRY_AFTER_S)
+        if self.status in {408, 413}:
+            response.force_close()  # the rest of the body is of no use
+        return response
+
+
+class WebhookHandler:
+    """Answers the deliveries of Stripe and the probes of Kubernetes."""
+
+    def __init__(
+        self, settings: Settings, tenants: Tenants, ingestion: EventIngestion, tracer: Tracer
+    ) -> None:
+        self._settings = settings
+        self._tenants = tenants
+        self._ingestion = ingestion
+        self._tracer = tracer
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.post("/stripe/{tenant}/{endpoint}", self.receive),
+            web.get("/healthz", self.live),
+            web.get("/readyz", self.ready),
+        ]
+
+    async def live(self, _request: web.Request) -> web.Response:
+        return web.json_response({"status": "alive"})
+
+    async def ready(self, _request: web.Request) -> web.Response:
+        if await self._ingestion.is_ready():
+            return web.json_response({"status": "ready"})
+        return web.json_response({"status": "service unavailable"}, status=503)
+
+    async def receive(self, request: web.Request) -> web.Response:
+        """Answers one delivery, and writes its one line of log.
+
+        The span is the root of a trace: a trace context from the internet is not taken over.
+        """
+        tenant, endpoint = request.match_info["tenant"], request.match_info["endpoint"]
+        secrets = self._tenants.secrets_of(tenant, endpoint)
+        if secrets is None:
+            log.info("webhook", outcome="unknown_endpoint", status=404)
+            raise web.HTTPNotFound  # the same answer as for any other path
+        started = time.perf_counter()
+        name = f"POST /stripe/{{tenant}}/{endpoint}"
+        with self._tracer.start_as_current_span(name, kind=SpanKind.SERVER) as span:
+            try:
+                answer = await self._answer(request, tenant, Endpoint(endpoint), secrets)
+            except Exception:  # a bug of ours must not cost an event: 503 makes Stripe repeat it
+                log.exception("webhook_failed", tenant=tenant, endpoint=endpoint)
+                answer = Answer(503, "internal_error")
+            span.set_attributes(
+                {"escrow.outcome": answer.outcome, "http.response.status_code": answer.status}
+            )
+            if answer.status >= 500:
+                span.set_status(Status(StatusCode.ERROR, answer.outcome))
+            _log_delivery(tenant, endpoint, answer, time.perf_counter() - started)
+        return answer.to_response()
+
+    async def _answer(
+        self, request: web.Request, tenant: str, endpoint: Endpoint, secrets: Secrets
+    ) -> Answer:
+        received_at_s = time.time()
+        body = await self._read_body(request)
+        if isinstance(body, Answer):
+            return body
+        verdict = judge(
+            body,
+            request.headers.getall("Stripe-Signature", []),
+            secrets,
+            now=time.time(),
+            tolerance_s=self._settings.tolerance_s,
+        )
+        if isinstance(verdict, Refusal):
+            return Answer(400, verdict)
+        try:
+            outcome = await self._ingestion.ingest(tenant, endpoint, body, received_at_s)
+        except grpc.aio.AioRpcError as error:
+            return _not_stored(error, verdict)
+        return Answer(200, outcome, verdict)
+
+    async def _read_body(self, request: web.Request) -> bytes | Answer:
+        """The body as it arrived. Stripe never compresses, and signs what it sends."""
+        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+            return Answer(400, "body_compressed")
+        try:
+            async with asyncio.timeout(self._settings.body_timeout_s):
+                return await request.read()
+        except TimeoutError:
+            return Answer(408, "body_slow")
+        except web.HTTPRequestEntityTooLarge:
+            return Answer(413, "body_too_large")
+        except (web.RequestPayloadError, ConnectionError):
+            return Answer(400, "body_cut")
+
+
+def _not_stored(error: grpc.aio.AioRpcError, event: VerifiedEvent) -> Answer:
+    """Only INVALID_ARGUMENT is about the event; any other status is our own trouble."""
+    status = 400 if error.code() is grpc.StatusCode.INVALID_ARGUMENT else 503
+    return Answer(status, f"service_{error.code().name.lower()}", event)
+
+
+def _log_delivery(tenant: str, endpoint: str, answer: Answer, seconds: float) -> None:
+    write = log.warning if answer.status >= 500 else log.info
+    write(
+        "webhook",
+        tenant=tenant,
+        endpoint=endpoint,
+        event_id=answer.event and answer.event.id,
+        event_type=answer.event and answer.event.type,
+        outcome=answer.outcome,
+        status=answer.status,
+        duration_ms=round(seconds * 1000, 2),
+    )
+
+
+class ListenError(Exception):
+    """The address is taken or not ours. The message is one line."""
+
+
+@asynccontextmanager
+async def running(settings: Settings, tenants: Tenants, tracer: Tracer) -> AsyncIterator[str]:
+    """A gateway that listens; the value is its address. Raises ListenError if it cannot.
+
+    Leaving stops listening first, then lets the deliveries in flight end, then closes the channel.
+    """
+    async with AsyncExitStack() as stack:
+        ingestion = EventIngestion(settings.service_target, settings.deadline_s, tracer)
+        stack.push_async_callback(ingestion.close)
+
+        watcher = asyncio.create_task(tenants.watch(settings.tenants_poll_s))
+        stack.push_async_callback(_cancelled, watcher)
+
+        app = web.Application(client_max_size=MAX_BODY_BYTES)
+        app.add_routes(WebhookHandler(settings, tenants, ingestion, tracer).routes())
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            auto_decompress=False,
+            lingering_time=LINGER_S,
+            shutdown_timeout=settings.drain_s,
+        )
+        stack.push_async_callback(runner.cleanup)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, settings.host, settings.port).start()
+        except OSError as error:
+            where = f"{settings.host}:{settings.port}"
+            raise ListenError(f"cannot listen on {where}: {error.strerror}") from None
+        yield _address(settings.host, runner)
+
+
+def _address(host: str, runner: web.AppRunner) -> str:
+    port = runner.addresses[0][1]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
