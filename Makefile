@@ -1,0 +1,108 @@
+# The front door. A fresh machine needs make and Python 3.11 or newer, nothing else.
+
+BIN := .venv/bin
+INSTALLED := .venv/installed
+CODE := service stripe_sandbox webhook_gateway tests proto/escrow
+PROTOS = $(shell find proto -name '*.proto')
+TEST_POSTGRES := .escrow/test-postgres
+
+# `make test ARGS="-k release -x"`, `make run ARGS=--help`, `make lock ARGS=--upgrade`
+ARGS :=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+##@ Every day
+
+.PHONY: help
+help: ## show this list
+	@awk 'BEGIN { FS = ":.*## " } \
+	/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: $(INSTALLED) ## start everything on this machine, play a short story, keep serving
+	@exec $(BIN)/escrow up $(ARGS)
+
+.PHONY: test
+test: $(INSTALLED) ## run the tests
+	@$(BIN)/pytest -n auto $(ARGS)
+
+.PHONY: check
+check: format-check lint types imports proto-check schema-check test chart ## all that CI asks for, quickest first
+
+##@ One check at a time
+
+.PHONY: format-check
+format-check: $(INSTALLED) ## whether `make format` would change a file
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/buf format --diff --exit-code proto
+
+.PHONY: lint
+lint: $(INSTALLED) ## ruff, sqlfluff on the migrations, buf on the contract
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/sqlfluff lint --disable-progress-bar --nocolor migrations/0*.sql
+	@.ci/proto lint
+
+.PHONY: types
+types: $(INSTALLED) ## mypy --strict
+	@$(BIN)/mypy $(CODE)
+
+.PHONY: imports
+imports: $(INSTALLED) ## who may import whom (design: imports point down)
+	@$(BIN)/lint-imports
+
+.PHONY: proto-check
+proto-check: $(INSTALLED) ## whether the generated code is what `make proto` would write
+	@.ci/proto check
+
+.PHONY: schema-check
+schema-check: $(INSTALLED) ## whether migrations/schema.sql is the sum of the migrations
+	@$(BIN)/python -m service.schema_dump $(TEST_POSTGRES) --check
+
+.PHONY: chart
+chart: $(INSTALLED) ## render and validate the Helm chart
+	@if [ -f helm/escrow/Chart.yaml ]; then $(BIN)/pytest --quiet tests/helm; \
+	else echo "chart: skipped, helm/escrow has no chart yet"; fi
+
+##@ What is generated
+
+.PHONY: format
+format: $(INSTALLED) ## format the code and the contract
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/buf format --write proto
+
+.PHONY: proto
+proto: $(INSTALLED) ## generate the Python code of the contract, and check its style
+	@$(BIN)/buf format --write proto
+	@.ci/proto generate
+	@.ci/proto lint
+
+.PHONY: schema
+schema: $(INSTALLED) ## write migrations/schema.sql from the migrations
+	@$(BIN)/python -m service.schema_dump $(TEST_POSTGRES)
+
+.PHONY: docs
+docs: $(INSTALLED) ## print the tables of states, postings and refusals into docs/
+	@$(BIN)/escrow docs
+
+.PHONY: lock
+lock: $(INSTALLED) ## resolve the dependencies again; ARGS=--upgrade for newer ones
+	@$(COMPILE) $(ARGS) --output-file requirements.lock
+	@$(COMPILE) $(ARGS) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+
+COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-annotate --no-header
+
+.PHONY: clean
+clean: ## remove the environment, caches and the local databases
+	@find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
+	@rm -rf .venv .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \
+		build dist *.egg-info proto/build proto/*.egg-info
+	@for link in .escrow/*/server; do if [ -L "$$link" ]; then rm -rf "$$(readlink "$$link")"; fi; done
+	@rm -rf .escrow
+
+$(INSTALLED): requirements-dev.lock pyproject.toml proto/pyproject.toml
+	@.ci/venv

@@ -1,0 +1,1 @@
+"""The escrow service: its gRPC edge, its workers and its books."""
