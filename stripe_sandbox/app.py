@@ -7,6 +7,20 @@ from aiohttp import web
 
 from stripe_sandbox import control, ledger, webhook_endpoints
 from stripe_sandbox.api import Api, unrecognized_url
+from stripe_sandbox.connect import (
+    account_links,
+    accounts,
+    accounts_v2,
+    balances,
+    capabilities,
+    controls,
+    external_accounts,
+    onboarding_page,
+    payout_progress,
+    payouts,
+    transfer_reversals,
+    transfers,
+)
 from stripe_sandbox.errors import StripeError
 from stripe_sandbox.expand import public
 from stripe_sandbox.registry import Operation, Page, Registry
@@ -20,6 +34,18 @@ REGISTRIES = [
     ledger.registry,
     control.registry,
     webhook_endpoints.registry,
+    account_links.registry,
+    accounts.registry,
+    accounts_v2.registry,
+    balances.registry,
+    capabilities.registry,
+    controls.registry,
+    external_accounts.registry,
+    onboarding_page.registry,
+    payout_progress.registry,
+    payouts.registry,
+    transfer_reversals.registry,
+    transfers.registry,
 ]
 
 

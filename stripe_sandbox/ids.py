@@ -8,6 +8,7 @@ ALPHABET = string.ascii_letters + string.digits
 # An id alone tells what it names, which is how `expand[]` finds the object behind a field.
 KIND_BY_PREFIX = {
     "acct": "account",
+    "ba": "bank_account",
     "ch": "charge",
     "cs": "checkout.session",
     "cus": "customer",

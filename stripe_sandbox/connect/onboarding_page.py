@@ -1,0 +1,181 @@
+"""The pages an account's owner sees: onboarding behind an account link, and the dashboard.
+
+Plain HTML forms, so that they work in any browser and can be driven by any HTTP client.
+"""
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from stripe_sandbox import ledger
+from stripe_sandbox.connect.account_state import change_account
+from stripe_sandbox.connect.external_accounts import (
+    GOOD_ACCOUNT_NUMBER,
+    TEST_ROUTING_NUMBER,
+    add_bank_account,
+    make_default,
+)
+from stripe_sandbox.errors import StripeError
+from stripe_sandbox.registry import Registry
+from stripe_sandbox.store import StripeObject
+
+if TYPE_CHECKING:
+    from stripe_sandbox.call import Call
+    from stripe_sandbox.sandbox import Sandbox
+
+registry = Registry()
+
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+ body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 26rem; margin: 3rem auto }}
+ label {{ display: block; margin: 1rem 0 0 }}
+ input {{ font: inherit; width: 100%; padding: .5rem; box-sizing: border-box }}
+ button {{ font: inherit; margin-top: 1.5rem; padding: .6rem 1.2rem }}
+ .error {{ color: #a00 }} .note {{ color: #555; font-size: 14px }}
+</style></head><body><h1>{title}</h1>
+{body}
+<p class="note">This is the local Stripe sandbox. No money moves.</p>
+</body></html>"""
+
+FORM = """{error}<form method="post">
+<label>Legal name <input name="legal_name" value="{name}" required autocomplete="name"></label>
+<label>Routing number <input name="routing_number" value="{routing}" required></label>
+<label>Bank account number <input name="account_number" value="{number}" required></label>
+<p class="note">000123456789 receives payouts; 000111111116 and 000111111113 fail them.</p>
+<button type="submit">Submit</button></form>"""
+
+
+@registry.page("GET", "/connect/onboard/{secret}")
+async def show_onboarding(sandbox: "Sandbox", request: web.Request) -> web.StreamResponse:
+    """The form, or a redirect to `refresh_url` for a link that was used or has expired."""
+    link = _link(sandbox, request)
+    return _refresh(link) if _is_stale(sandbox, link) else _form()
+
+
+@registry.page("POST", "/connect/onboard/{secret}")
+async def submit_onboarding(sandbox: "Sandbox", request: web.Request) -> web.StreamResponse:
+    """Take the answers, make the account ready, and send the owner to `return_url`."""
+    link = _link(sandbox, request)
+    if _is_stale(sandbox, link):
+        return _refresh(link)
+    form = {name: str(value).strip() for name, value in (await request.post()).items()}
+    if not form.get("legal_name"):
+        return _form(error="Enter your legal name.")
+    try:
+        sandbox.execute(sandbox.platform, lambda call: _complete(call, link, form))
+    except StripeError as error:
+        return _form(form["legal_name"], error.message)
+    raise web.HTTPSeeOther(link["return_url"] or f"{sandbox.public_url}/connect/onboarded")
+
+
+@registry.page("GET", "/connect/onboarded")
+async def show_onboarded(_sandbox: "Sandbox", _request: web.Request) -> web.StreamResponse:
+    """Where onboarding ends when the link has no `return_url`."""
+    return _page("Done", "<p>Your details were received.</p>")
+
+
+@registry.page("GET", "/express/{account}/{token}")
+async def show_dashboard(sandbox: "Sandbox", request: web.Request) -> web.StreamResponse:
+    """The Express dashboard: the balance, and the latest payouts."""
+    account = request.match_info["account"]
+    if sandbox.store.read(sandbox.platform, "account", account) is None:
+        raise web.HTTPNotFound
+    body = sandbox.execute(account, _dashboard)
+    return _page("Express dashboard", body)
+
+
+def complete_onboarding(
+    call: "Call",
+    account_id: str,
+    *,
+    legal_name: str,
+    account_number: str = GOOD_ACCOUNT_NUMBER,
+    routing_number: str = TEST_ROUTING_NUMBER,
+) -> StripeObject:
+    """Tell everything Stripe asks an owner for; the requested capabilities become active."""
+    with change_account(call, account_id) as account:
+        account["business_type"] = account["business_type"] or "individual"
+        first_name, _, last_name = legal_name.partition(" ")
+        account["_identity"] |= {
+            "first_name": first_name,
+            "last_name": last_name or first_name,
+            "company_name": legal_name,
+        }
+        account["tos_acceptance"]["date"] = call.now
+        account["details_submitted"] = True
+        account["_restriction"] = None
+        owner = call.on(account_id)
+        bank = add_bank_account(
+            owner,
+            country=account["country"],
+            currency=account["default_currency"],
+            account_number=account_number,
+            routing_number=routing_number,
+            holder_name=legal_name,
+        )
+        make_default(owner, bank)
+    return account
+
+
+def _complete(call: "Call", link: StripeObject, form: dict[str, str]) -> None:
+    used = call.require("_account_link", link["id"])
+    used["used"] = True
+    complete_onboarding(
+        call,
+        link["account"],
+        legal_name=form["legal_name"],
+        account_number=form.get("account_number", ""),
+        routing_number=form.get("routing_number", TEST_ROUTING_NUMBER),
+    )
+
+
+def _dashboard(call: "Call") -> str:
+    amounts = ledger.balance(call)
+    rows = [
+        f"<li>{status}: {amount / 100:.2f} {escape(currency.upper())}</li>"
+        for status, by_currency in amounts.items()
+        for currency, amount in by_currency.items()
+    ]
+    payouts = [
+        f"<li>{payout['amount'] / 100:.2f} {escape(payout['currency'].upper())}: "
+        f"{escape(payout['status'])}</li>"
+        for payout in call.select("payout")[:10]
+    ]
+    return f"<h2>Balance</h2><ul>{''.join(rows)}</ul><h2>Payouts</h2><ul>{''.join(payouts)}</ul>"
+
+
+def _link(sandbox: "Sandbox", request: web.Request) -> StripeObject:
+    link = sandbox.store.read(sandbox.platform, "_account_link", request.match_info["secret"])
+    if link is None:
+        raise web.HTTPNotFound
+    return link
+
+
+def _is_stale(sandbox: "Sandbox", link: StripeObject) -> bool:
+    return bool(link["used"] or link["expires_at"] <= sandbox.clock.now())
+
+
+def _refresh(link: StripeObject) -> web.StreamResponse:
+    return web.Response(status=303, headers={"Location": link["refresh_url"]})
+
+
+def _form(name: str = "", error: str = "") -> web.Response:
+    return _page(
+        "Get paid",
+        FORM.format(
+            error=f'<p class="error">{escape(error)}</p>' if error else "",
+            name=escape(name),
+            routing=TEST_ROUTING_NUMBER,
+            number=GOOD_ACCOUNT_NUMBER,
+        ),
+        status=400 if error else 200,
+    )
+
+
+def _page(title: str, body: str, status: int = 200) -> web.Response:
+    text = PAGE.format(title=escape(title), body=body)
+    return web.Response(text=text, content_type="text/html", status=status)
