@@ -30,7 +30,11 @@ def request_schema(operation: Operation) -> Schema:
     schema = writer.schema(operation.params, namespace_of(operation.module))
     # `Optional[Params]` says that the argument can be left out of the Python call. On the wire
     # that is an empty object, so that only the parameters themselves remain.
-    return next((s for s in schema.get("anyOf", []) if s.get("type") == "object"), schema)
+    schema = next((s for s in schema.get("anyOf", []) if s.get("type") == "object"), schema)
+    if operation.path.startswith("/v2/") and operation.returns.startswith("ListObject"):
+        # Nobody passes the cursor of v2 by hand: it is in the `next_page_url` that Stripe answers.
+        schema["properties"] |= {"page": {"type": "string", "minLength": 1}}
+    return schema
 
 
 @cache
