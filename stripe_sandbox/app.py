@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
 
-from stripe_sandbox import control, ledger, webhook_endpoints
+from stripe_sandbox import balance_transactions, control, event_log, ledger, webhook_endpoints
 from stripe_sandbox.api import Api, unrecognized_url
 from stripe_sandbox.connect import (
     account_links,
@@ -23,6 +23,16 @@ from stripe_sandbox.connect import (
 )
 from stripe_sandbox.errors import StripeError
 from stripe_sandbox.expand import public
+from stripe_sandbox.payments import (
+    charges,
+    checkout_page,
+    checkout_sessions,
+    customers,
+    payment_flow,
+    payment_intents,
+    payment_methods,
+    refunds,
+)
 from stripe_sandbox.registry import Operation, Page, Registry
 from stripe_sandbox.sandbox import Sandbox
 
@@ -31,9 +41,19 @@ SANDBOX: web.AppKey[Sandbox] = web.AppKey("sandbox", Sandbox)
 Middleware = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 REGISTRIES = [
-    ledger.registry,
     control.registry,
+    ledger.registry,
+    balance_transactions.registry,
+    event_log.registry,
     webhook_endpoints.registry,
+    customers.registry,
+    payment_methods.registry,
+    payment_intents.registry,
+    payment_flow.registry,
+    charges.registry,
+    refunds.registry,
+    checkout_sessions.registry,
+    checkout_page.registry,
     account_links.registry,
     accounts.registry,
     accounts_v2.registry,

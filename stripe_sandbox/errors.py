@@ -12,6 +12,8 @@ its changes are committed, a request that never executed leaves nothing behind.
 
 from typing import Any
 
+from stripe_sandbox.store import Json
+
 DOCUMENTATION = "https://stripe.com/docs/error-codes/"
 
 
@@ -30,7 +32,7 @@ class StripeError(Exception):
         code: str | None = None,
         param: str | None = None,
         status: int | None = None,
-        **details: object,
+        **details: Json,
     ) -> None:
         super().__init__(message)
         self.message = message

@@ -1,0 +1,38 @@
+"""Balance transactions: /v1/balance_transactions, the account's own statement."""
+
+from typing import TYPE_CHECKING
+
+from stripe_sandbox.errors import InvalidRequestError
+from stripe_sandbox.registry import Registry
+from stripe_sandbox.store import StripeObject
+
+if TYPE_CHECKING:
+    from stripe_sandbox.call import Call
+
+registry = Registry()
+
+
+@registry.get("/v1/balance_transactions")
+def list_balance_transactions(call: "Call") -> StripeObject:
+    """By currency, source, type or time."""
+    if call.params.is_set("payout"):
+        # Payouts are manual here, so Stripe's answer to this filter is always the same.
+        raise InvalidRequestError(
+            "Balance transaction history can only be filtered on automatic transfers, not manual.",
+            param="payout",
+        )
+    wanted = {
+        name: call.params.text(name)
+        for name in ("currency", "source", "type")
+        if call.params.is_set(name)
+    }
+    return call.page(
+        "balance_transaction",
+        lambda posted: all(posted[name] == value for name, value in wanted.items()),
+    )
+
+
+@registry.get("/v1/balance_transactions/{id}")
+def retrieve_balance_transaction(call: "Call") -> StripeObject:
+    """One balance transaction."""
+    return call.require("balance_transaction", call.path["id"])

@@ -1,0 +1,186 @@
+"""The hosted pages of a payment: Checkout with its card form, and the 3D Secure step."""
+
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from stripe_sandbox import html
+from stripe_sandbox.errors import CardError, InvalidRequestError
+from stripe_sandbox.params import Params
+from stripe_sandbox.payments import checkout_sessions, payment_flow, payment_methods
+from stripe_sandbox.registry import Registry
+from stripe_sandbox.store import StripeObject
+
+if TYPE_CHECKING:
+    from stripe_sandbox.call import Call
+    from stripe_sandbox.sandbox import Sandbox
+
+registry = Registry()
+
+CARD_FORM = """
+<form method="post">
+<label for="email">Email</label>
+<input id="email" name="email" type="email" autocomplete="email" required value="{email}">
+<label for="number">Card number</label>
+<input id="number" name="number" inputmode="numeric" autocomplete="cc-number" required
+ placeholder="4242 4242 4242 4242">
+<label for="expiry">Expiry (MM / YY)</label>
+<input id="expiry" name="expiry" autocomplete="cc-exp" required placeholder="12 / 34">
+<label for="cvc">CVC</label>
+<input id="cvc" name="cvc" inputmode="numeric" autocomplete="cc-csc" required placeholder="123">
+<label for="name">Name on card</label>
+<input id="name" name="name" autocomplete="cc-name">
+<button type="submit">Pay {total}</button>
+</form>
+<p class="note">4242 4242 4242 4242 pays, 4000 0027 6000 3184 asks for 3D Secure,
+4000 0000 0000 0002 is declined, 4000 0000 0000 9995 has insufficient funds.</p>
+"""
+AUTHENTICATION_FORM = """
+<p>Your bank asks you to confirm a payment of <strong>{amount}</strong>.</p>
+<form method="post">
+<button type="submit" name="outcome" value="complete">Complete authentication</button>
+<button type="submit" name="outcome" value="fail" class="second">Fail authentication</button>
+</form>
+"""
+
+
+@registry.page("GET", "/checkout/{session}")
+async def show_checkout(sandbox: "Sandbox", request: web.Request) -> web.StreamResponse:
+    """The page `session.url` points to."""
+    session = _session(sandbox, request)
+    return _checkout_page(sandbox, session) if session else _not_found()
+
+
+@registry.page("POST", "/checkout/{session}")
+async def submit_checkout(sandbox: "Sandbox", request: web.Request) -> web.StreamResponse:
+    """The customer pays: on to success_url, to 3D Secure, or the same page saying why not."""
+    session = _session(sandbox, request)
+    if session is None:
+        return _not_found()
+    if session["status"] != "open":
+        return _checkout_page(sandbox, session)
+    form = {name: str(value) for name, value in (await request.post()).items()}
+    try:
+        card = _card_params(form)
+        intent, decline = sandbox.execute(
+            sandbox.platform, lambda call: _pay(call, session["id"], card, form.get("email"))
+        )
+    except (CardError, InvalidRequestError) as error:
+        return _checkout_page(sandbox, session, error.message)
+    if decline is not None:
+        return _checkout_page(sandbox, session, decline.message)
+    if intent["status"] == "requires_action":
+        return html.redirect(intent["next_action"]["redirect_to_url"]["url"])
+    return html.redirect(_success_url(session))
+
+
+def _pay(
+    call: "Call", session_id: str, card: Params, email: str | None
+) -> tuple[StripeObject, CardError | None]:
+    session = call.require("checkout.session", session_id)
+    return checkout_sessions.pay(call, session, payment_methods.create(call, card), email)
+
+
+def _card_params(form: dict[str, str]) -> Params:
+    month, _, year = form.get("expiry", "").partition("/")
+    card = {
+        "number": form.get("number", ""),
+        "exp_month": month.strip(),
+        "exp_year": year.strip(),
+        "cvc": form.get("cvc", ""),
+    }
+    details = {"email": form.get("email", ""), "name": form.get("name", "")}
+    return Params({"type": "card", "card": card, "billing_details": details})
+
+
+def _session(sandbox: "Sandbox", request: web.Request) -> StripeObject | None:
+    session_id = request.match_info["session"]
+    return sandbox.store.read(sandbox.platform, "checkout.session", session_id)
+
+
+def _not_found() -> web.Response:
+    return html.page("Not found", "<p>There is nothing to pay here.</p>", 404)
+
+
+def _checkout_page(
+    sandbox: "Sandbox", session: StripeObject, message: str | None = None
+) -> web.Response:
+    if session["status"] != "open":
+        body = f"<p>This payment is {html.escape(session['status'])}.</p>"
+        return html.page("Checkout", body + html.link_back(session["success_url"]), 410)
+    if message is None and session["payment_intent"]:
+        # Back from a failed 3D Secure step: the intent knows why.
+        intent = sandbox.store.read(sandbox.platform, "payment_intent", session["payment_intent"])
+        message = ((intent or {}).get("last_payment_error") or {}).get("message")
+    total = html.amount(session["amount_total"], session["currency"])
+    email = html.escape(session["customer_email"] or "")
+    body = (
+        html.error_box(message)
+        + _items_table(session, total)
+        + CARD_FORM.format(total=html.escape(total), email=email)
+        + html.link_back(session["cancel_url"])
+    )
+    return html.page("Checkout", body, 402 if message else 200)
+
+
+def _items_table(session: StripeObject, total: str) -> str:
+    rows = "".join(
+        f"<tr><td>{html.escape(item['description'])} x {item['quantity']}</td>"
+        f"<td>{html.escape(html.amount(item['amount_total'], item['currency']))}</td></tr>"
+        for item in session["_line_items"]
+    )
+    total_row = f'<tr class="total"><td>Total</td><td>{html.escape(total)}</td></tr>'
+    return f"<table>{rows}{total_row}</table>"
+
+
+def _success_url(session: StripeObject) -> str:
+    url: str = session["success_url"]
+    return url.replace("{CHECKOUT_SESSION_ID}", session["id"])
+
+
+@registry.page("GET", "/three_d_secure/{intent}")
+async def show_authentication(sandbox: "Sandbox", request: web.Request) -> web.StreamResponse:
+    """The page a payment intent's next_action points to."""
+    intent = _intent(sandbox, request)
+    if intent is None or intent["status"] != "requires_action":
+        return html.page("3D Secure", "<p>There is nothing to authenticate.</p>", 404)
+    amount = html.escape(html.amount(intent["amount"], intent["currency"]))
+    return html.page("3D Secure", AUTHENTICATION_FORM.format(amount=amount))
+
+
+@registry.page("POST", "/three_d_secure/{intent}")
+async def submit_authentication(sandbox: "Sandbox", request: web.Request) -> web.StreamResponse:
+    """The customer's answer; then back to where the payment came from."""
+    intent = _intent(sandbox, request)
+    if intent is None or intent["status"] != "requires_action":
+        return html.page("3D Secure", "<p>There is nothing to authenticate.</p>", 404)
+    succeeds = (await request.post()).get("outcome") == "complete"
+    return_url = (intent["next_action"].get("redirect_to_url") or {}).get("return_url")
+    sandbox.execute(
+        sandbox.platform,
+        lambda call: payment_flow.authenticate_as_customer(
+            call, call.require("payment_intent", intent["id"]), succeeds=succeeds
+        ),
+    )
+    return _back(sandbox, _intent(sandbox, request) or intent, return_url)
+
+
+def _intent(sandbox: "Sandbox", request: web.Request) -> StripeObject | None:
+    return sandbox.store.read(sandbox.platform, "payment_intent", request.match_info["intent"])
+
+
+def _back(sandbox: "Sandbox", intent: StripeObject, return_url: str | None) -> web.Response:
+    """Checkout goes on by itself; another return URL gets Stripe's three parameters."""
+    failed = intent["status"] == "requires_payment_method"
+    if session_id := intent.get("_checkout_session"):
+        session = sandbox.store.read(sandbox.platform, "checkout.session", session_id) or {}
+        return html.redirect(f"/checkout/{session_id}" if failed else _success_url(session))
+    if return_url is None or not html.is_web_address(return_url):
+        outcome = "failed" if failed else "complete"
+        return html.page("3D Secure", f"<p>Authentication {outcome}. You can close this page.</p>")
+    added = {
+        "payment_intent": intent["id"],
+        "payment_intent_client_secret": intent["client_secret"],
+        "redirect_status": "failed" if failed else "succeeded",
+    }
+    return html.redirect(html.with_query(return_url, added))

@@ -1,0 +1,350 @@
+"""Checkout Sessions: /v1/checkout/sessions, in payment mode with a hosted page.
+
+The session makes its PaymentIntent when the customer first tries to pay, keeps it over declines
+and completes when the intent succeeds, whichever way it does.
+"""
+
+from typing import TYPE_CHECKING
+
+from stripe_sandbox import lists
+from stripe_sandbox.errors import (
+    CardError,
+    InvalidRequestError,
+    RefusedError,
+    parameter_invalid,
+    parameter_missing,
+    resource_missing,
+)
+from stripe_sandbox.html import is_web_address
+from stripe_sandbox.ids import new_id
+from stripe_sandbox.params import Params
+from stripe_sandbox.payments import payment_flow, payment_intents, payment_methods
+from stripe_sandbox.payments.customers import require_customer
+from stripe_sandbox.registry import Registry
+from stripe_sandbox.store import StripeObject
+
+if TYPE_CHECKING:
+    from stripe_sandbox.call import Call
+
+registry = Registry()
+
+SHORTEST_S = 30 * 60
+LONGEST_S = 24 * 3600
+
+
+@registry.post("/v1/checkout/sessions")
+def create_checkout_session(call: "Call") -> StripeObject:
+    """A page where a customer pays for line items."""
+    params = call.params
+    if params.text("mode", "payment") != "payment":
+        raise parameter_invalid("mode", "The sandbox supports mode=payment only.")
+    if params.text("ui_mode", "hosted_page") != "hosted_page":
+        raise parameter_invalid("ui_mode", "The sandbox supports ui_mode=hosted_page only.")
+    items = _line_items(params)
+    total = sum(item["amount_total"] for item in items)
+    customer = params.text("customer")
+    if customer:
+        require_customer(call, customer)
+    session_id = new_id("cs")
+    expires_at = _expires_at(call)
+    session = call.add(
+        {
+            "id": session_id,
+            "object": "checkout.session",
+            "adaptive_pricing": {"enabled": False},
+            "after_expiration": None,
+            "allow_promotion_codes": None,
+            "amount_subtotal": total,
+            "amount_total": total,
+            "automatic_tax": {
+                "enabled": False,
+                "liability": None,
+                "provider": None,
+                "status": None,
+            },
+            "billing_address_collection": None,
+            "cancel_url": _url(params, "cancel_url"),
+            "client_reference_id": params.text("client_reference_id"),
+            "client_secret": None,
+            "collected_information": None,
+            "consent": None,
+            "consent_collection": None,
+            "created": call.now,
+            "currency": items[0]["currency"],
+            "currency_conversion": None,
+            "custom_fields": [],
+            "custom_text": {
+                "after_submit": None,
+                "shipping_address": None,
+                "submit": None,
+                "terms_of_service_acceptance": None,
+            },
+            "customer": customer,
+            "customer_creation": params.text(
+                "customer_creation", None if customer else "if_required"
+            ),
+            "customer_details": None,
+            "customer_email": params.text("customer_email"),
+            "discounts": [],
+            "expires_at": expires_at,
+            "invoice": None,
+            "invoice_creation": None,
+            "livemode": False,
+            "locale": params.text("locale"),
+            "metadata": params.merge_metadata(),
+            "mode": "payment",
+            "payment_intent": None,
+            "payment_link": None,
+            "payment_method_collection": "if_required",
+            "payment_method_configuration_details": None,
+            "payment_method_options": {},
+            "payment_method_types": params.array("payment_method_types") or ["card"],
+            "payment_status": "unpaid",
+            "permissions": None,
+            "phone_number_collection": {"enabled": False},
+            "recovered_from": None,
+            "saved_payment_method_options": None,
+            "setup_intent": None,
+            "shipping_address_collection": None,
+            "shipping_cost": None,
+            "shipping_options": [],
+            "status": "open",
+            "submit_type": params.text("submit_type"),
+            "subscription": None,
+            "success_url": _success_url(params),
+            "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
+            "ui_mode": "hosted_page",
+            "url": f"{call.sandbox.public_url}/checkout/{session_id}",
+            "wallet_options": None,
+            "_line_items": items,
+            "_payment_intent_data": dict(params.hash("payment_intent_data")),
+        }
+    )
+    call.schedule(expires_at - call.sandbox.clock.now(), "session_expires", session=session_id)
+    return session
+
+
+def _success_url(params: Params) -> str:
+    url = _url(params, "success_url")
+    if url is None:
+        raise parameter_missing("success_url")
+    return url
+
+
+def _url(params: Params, name: str) -> str | None:
+    url = params.text(name)
+    if url is not None and not is_web_address(url):
+        raise parameter_invalid(
+            name, "Not a valid URL, URLs must start with http:// or https://.", "url_invalid"
+        )
+    return url
+
+
+def _expires_at(call: "Call") -> int:
+    expires_at = call.params.integer("expires_at")
+    if expires_at is None:
+        return call.now + LONGEST_S
+    if not call.now + SHORTEST_S <= expires_at <= call.now + LONGEST_S:
+        raise parameter_invalid(
+            "expires_at",
+            "The `expires_at` timestamp must be at least 30 minutes and less than 24 hours from "
+            "Checkout Session creation.",
+        )
+    return expires_at
+
+
+def _line_items(params: Params) -> list[StripeObject]:
+    params.require("line_items")
+    items = [_line_item(item) for item in params.hashes("line_items")]
+    if len({item["currency"] for item in items}) > 1:
+        raise InvalidRequestError("All line items must have the same currency.")
+    return items
+
+
+def _line_item(item: Params) -> StripeObject:
+    if item.is_set("price"):
+        raise resource_missing("price", item.required_text("price"), item.name_of("price"))
+    item.require("price_data")
+    data = item.hash("price_data")
+    data.require("unit_amount", "product_data")
+    currency, quantity = data.currency(), item.integer("quantity", 1) or 1
+    unit_amount = data.required_amount("unit_amount")
+    product_id = new_id("prod")
+    return {
+        "id": new_id("li"),
+        "object": "item",
+        "amount_discount": 0,
+        "amount_subtotal": unit_amount * quantity,
+        "amount_tax": 0,
+        "amount_total": unit_amount * quantity,
+        "currency": currency,
+        "description": data.hash("product_data").required_text("name"),
+        "metadata": item.merge_metadata(),
+        "price": _price(currency, unit_amount, product_id),
+        "quantity": quantity,
+    }
+
+
+def _price(currency: str, unit_amount: int, product_id: str) -> StripeObject:
+    return {
+        "id": new_id("price"),
+        "object": "price",
+        "active": False,
+        "billing_scheme": "per_unit",
+        "created": 0,
+        "currency": currency,
+        "custom_unit_amount": None,
+        "livemode": False,
+        "lookup_key": None,
+        "metadata": {},
+        "nickname": None,
+        "product": product_id,
+        "recurring": None,
+        "tax_behavior": "unspecified",
+        "tiers_mode": None,
+        "transform_quantity": None,
+        "type": "one_time",
+        "unit_amount": unit_amount,
+        "unit_amount_decimal": str(unit_amount),
+    }
+
+
+@registry.get("/v1/checkout/sessions")
+def list_checkout_sessions(call: "Call") -> StripeObject:
+    """By customer, payment intent, status or time."""
+    wanted = {
+        name: call.params.text(name)
+        for name in ("customer", "payment_intent", "status")
+        if call.params.is_set(name)
+    }
+    return call.page(
+        "checkout.session",
+        lambda session: all(session[name] == value for name, value in wanted.items()),
+    )
+
+
+@registry.get("/v1/checkout/sessions/{id}")
+def retrieve_checkout_session(call: "Call") -> StripeObject:
+    """One session."""
+    return call.require("checkout.session", call.path["id"], "session")
+
+
+@registry.get("/v1/checkout/sessions/{id}/line_items")
+def list_checkout_line_items(call: "Call") -> StripeObject:
+    """What the session is for."""
+    session = retrieve_checkout_session(call)
+    return lists.page(call.params, call.request_path, session["_line_items"])
+
+
+@registry.expansion("checkout.session", "line_items")
+def expanded_line_items(_call: "Call", session: StripeObject) -> StripeObject:
+    """A session's `line_items`, which exists only when expanded."""
+    url = f"/v1/checkout/sessions/{session['id']}/line_items"
+    return lists.envelope(url, session["_line_items"])
+
+
+@registry.post("/v1/checkout/sessions/{id}")
+def update_checkout_session(call: "Call") -> StripeObject:
+    """Only the metadata of a session can change."""
+    session = retrieve_checkout_session(call)
+    session["metadata"] = call.params.merge_metadata(session["metadata"])
+    return session
+
+
+@registry.post("/v1/checkout/sessions/{id}/expire")
+def expire_checkout_session(call: "Call") -> StripeObject:
+    """Close an open session."""
+    session = retrieve_checkout_session(call)
+    if session["status"] != "open":
+        raise RefusedError(
+            f'Only Checkout Sessions with a status in ["open"] can be expired. This Checkout '
+            f"Session has a status of {session['status']}.",
+        )
+    _expire(call, session)
+    return session
+
+
+@registry.task("session_expires")
+def session_expires(call: "Call", session: str) -> None:
+    """The session's time is over, unless it was used."""
+    expiring = call.require("checkout.session", session)
+    if expiring["status"] == "open":
+        _expire(call, expiring)
+
+
+def _expire(call: "Call", session: StripeObject) -> None:
+    session["status"] = "expired"
+    session["url"] = None
+    if session["payment_intent"]:
+        intent = call.require("payment_intent", session["payment_intent"])
+        payment_flow.cancel(call, intent, "expired")
+    call.emit("checkout.session.expired", session)
+
+
+def pay(
+    call: "Call", session: StripeObject, method: StripeObject, email: str | None = None
+) -> tuple[StripeObject, CardError | None]:
+    """A customer tries to pay an open session; the intent, and the decline if there was one."""
+    if session["status"] != "open":
+        raise RefusedError(f"This Checkout Session is {session['status']}.")
+    details = method["billing_details"]
+    session["customer_details"] = {
+        "address": details["address"],
+        "business_name": None,
+        "email": email or session["customer_email"] or details["email"],
+        "individual_name": None,
+        "name": details["name"],
+        "phone": details["phone"],
+        "tax_exempt": "none",
+        "tax_ids": [],
+    }
+    intent = _intent_of(call, session)
+    page = f"{call.sandbox.public_url}/checkout/{session['id']}"
+    return intent, payment_flow.pay_as_customer(call, intent, method, page)
+
+
+def _intent_of(call: "Call", session: StripeObject) -> StripeObject:
+    if session["payment_intent"]:
+        return call.require("payment_intent", session["payment_intent"])
+    chosen: StripeObject = {
+        **session["_payment_intent_data"],
+        "amount": session["amount_total"],
+        "currency": session["currency"],
+        "payment_method_types": session["payment_method_types"],
+    }
+    if session["customer"]:
+        chosen["customer"] = session["customer"]
+    intent = payment_intents.create(call, Params(chosen))
+    intent["_checkout_session"] = session["id"]
+    session["payment_intent"] = intent["id"]
+    call.emit("payment_intent.created", intent)
+    return intent
+
+
+@registry.reaction("payment_intent.succeeded", "payment_intent.amount_capturable_updated")
+def complete(call: "Call", intent: StripeObject) -> None:
+    """The intent of a session was paid: the session is complete."""
+    session_id = intent.get("_checkout_session")
+    if session_id is None:
+        return
+    session = call.require("checkout.session", session_id)
+    if session["status"] == "open":
+        session["status"] = "complete"
+        session["url"] = None
+        # An authorization that is still to be captured is not paid.
+        session["payment_status"] = "paid" if intent["status"] == "succeeded" else "unpaid"
+        call.emit("checkout.session.completed", session)
+    elif intent["status"] == "succeeded":
+        session["payment_status"] = "paid"
+
+
+@registry.control("POST", "/_sandbox/checkout/sessions/{id}/pay")
+def pay_checkout_session(call: "Call") -> StripeObject:
+    """A customer pays on the hosted page: {"payment_method": "pm_card_visa", "email": "..."}.
+
+    Answers the session; its payment intent says what became of the attempt.
+    """
+    session = retrieve_checkout_session(call)
+    method = payment_methods.resolve(call, call.params.text("payment_method") or "pm_card_visa")
+    pay(call, session, method, call.params.text("email"))
+    return session

@@ -1,0 +1,263 @@
+"""PaymentIntents: /v1/payment_intents, and what a customer does to them in a test."""
+
+from typing import TYPE_CHECKING
+
+from stripe_sandbox.errors import InvalidRequestError, parameter_invalid
+from stripe_sandbox.ids import new_id, token
+from stripe_sandbox.params import Params
+from stripe_sandbox.payments import payment_flow, payment_methods
+from stripe_sandbox.payments.customers import require_customer
+from stripe_sandbox.registry import Registry
+from stripe_sandbox.store import StripeObject
+
+if TYPE_CHECKING:
+    from stripe_sandbox.call import Call
+
+registry = Registry()
+
+# Stripe's minimum charge where it is not 50 minor units.
+MINIMUM_AMOUNT = {"gbp": 30, "dkk": 250, "nok": 300, "sek": 300, "czk": 1500, "hkd": 400}
+CHANGEABLE_TEXTS = (
+    "description",
+    "receipt_email",
+    "setup_future_usage",
+    "statement_descriptor",
+    "statement_descriptor_suffix",
+    "transfer_group",
+)
+# The platform charges and transfers separately; a destination charge would have to move money.
+UNSUPPORTED = ("transfer_data", "application_fee_amount", "confirmation_token")
+
+
+@registry.post("/v1/payment_intents")
+def create_payment_intent(call: "Call") -> StripeObject:
+    """An intent to collect an amount; confirmed at once if asked."""
+    intent = create(call, call.params)
+    call.emit("payment_intent.created", intent)
+    if call.params.boolean("confirm"):
+        _confirm(call, intent)
+    return intent
+
+
+def create(call: "Call", params: Params) -> StripeObject:
+    """A new intent from parameters, not announced yet."""
+    amount, currency = params.required_amount(), params.currency()
+    for name in UNSUPPORTED:
+        if params.is_set(name):
+            raise parameter_invalid(name, f"The sandbox does not support {name}.")
+    _must_be_enough(amount, currency)
+    # A card that is refused by its number leaves no intent behind, so it is read first.
+    method = _payment_method(call, params)
+    intent_id = new_id("pi")
+    types = params.array("payment_method_types")
+    intent: StripeObject = {
+        "id": intent_id,
+        "object": "payment_intent",
+        "amount": amount,
+        "amount_capturable": 0,
+        "amount_details": {"tip": {}},
+        "amount_received": 0,
+        "application": None,
+        "application_fee_amount": None,
+        "automatic_payment_methods": None if types else _automatic(params),
+        "canceled_at": None,
+        "cancellation_reason": None,
+        "capture_method": params.text("capture_method", "automatic_async"),
+        "client_secret": f"{intent_id}_secret_{token(25)}",
+        "confirmation_method": params.text("confirmation_method", "automatic"),
+        "created": call.now,
+        "currency": currency,
+        "customer": None,
+        "description": None,
+        "last_payment_error": None,
+        "latest_charge": None,
+        "livemode": False,
+        "metadata": {},
+        "next_action": None,
+        "on_behalf_of": params.text("on_behalf_of"),
+        "payment_method": None,
+        "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
+        "payment_method_types": types or ["card"],
+        "processing": None,
+        "receipt_email": None,
+        "review": None,
+        "setup_future_usage": None,
+        "shipping": None,
+        "source": None,
+        "statement_descriptor": None,
+        "statement_descriptor_suffix": None,
+        "status": "requires_payment_method",
+        "transfer_data": None,
+        "transfer_group": None,
+    }
+    call.add(intent)
+    _apply(call, intent, params, method)
+    return intent
+
+
+def _automatic(params: Params) -> StripeObject:
+    """Payment methods are chosen by the dashboard unless the request names them."""
+    asked = params.hash("automatic_payment_methods")
+    return {
+        "allow_redirects": asked.text("allow_redirects", "always"),
+        "enabled": asked.boolean("enabled", default=True),
+    }
+
+
+def _must_be_enough(amount: int, currency: str) -> None:
+    minimum = MINIMUM_AMOUNT.get(currency, 50)
+    if amount < minimum:
+        raise InvalidRequestError(
+            f"Amount must be at least {minimum} {currency} in the currency's smallest unit.",
+            code="amount_too_small",
+            param="amount",
+        )
+
+
+def _apply(call: "Call", intent: StripeObject, params: Params, method: StripeObject | None) -> None:
+    """The parameters that creation, update and confirmation have in common."""
+    for name in CHANGEABLE_TEXTS:
+        if name in params:
+            intent[name] = params.text(name)
+    if params.is_set("customer"):
+        intent["customer"] = require_customer(call, params.required_text("customer"))["id"]
+    if params.is_set("shipping"):
+        intent["shipping"] = dict(params.hash("shipping"))
+    intent["metadata"] = params.merge_metadata(intent["metadata"])
+    if method is not None:
+        _must_be_usable(intent, method)
+        intent["payment_method"] = method["id"]
+        if intent["status"] == "requires_payment_method":
+            intent["status"] = "requires_confirmation"
+
+
+def _payment_method(call: "Call", params: Params) -> StripeObject | None:
+    if params.is_set("payment_method_data"):
+        return payment_methods.create(call, params.hash("payment_method_data"))
+    if params.is_set("payment_method"):
+        return payment_methods.resolve(call, params.required_text("payment_method"))
+    return None
+
+
+def _must_be_usable(intent: StripeObject, method: StripeObject) -> None:
+    if method["customer"] not in (None, intent["customer"]):
+        raise InvalidRequestError(
+            f"The provided PaymentMethod cannot be used: it belongs to Customer "
+            f"{method['customer']}. Please include the Customer in the `customer` parameter on "
+            "the PaymentIntent.",
+            param="payment_method",
+        )
+
+
+@registry.post("/v1/payment_intents/{id}/confirm")
+def confirm_payment_intent(call: "Call") -> StripeObject:
+    """Try to pay."""
+    intent = retrieve_payment_intent(call)
+    _apply(call, intent, call.params, _payment_method(call, call.params))
+    if call.params.is_set("capture_method"):
+        intent["capture_method"] = call.params.text("capture_method")
+    _confirm(call, intent)
+    return intent
+
+
+def _confirm(call: "Call", intent: StripeObject) -> None:
+    params = call.params
+    automatic = intent["automatic_payment_methods"]
+    may_redirect = bool(automatic) and automatic["allow_redirects"] != "never"
+    if may_redirect and not params.is_set("return_url") and not params.boolean("use_stripe_sdk"):
+        raise InvalidRequestError(
+            "This PaymentIntent is configured to accept payment methods enabled in your "
+            "Dashboard. Because some of these payment methods might redirect your customer off of "
+            "your page, you must provide a `return_url`. If you don't want to accept "
+            "redirect-based payment methods, set `automatic_payment_methods[enabled]` to `true` "
+            "and `automatic_payment_methods[allow_redirects]` to `never` when creating Setup "
+            "Intents and Payment Intents."
+        )
+    payment_flow.confirm(
+        call,
+        intent,
+        return_url=params.text("return_url"),
+        # Besides true and false it may say what kind of off-session payment it is.
+        off_session=params.text("off_session", "false") != "false",
+        error_on_requires_action=params.boolean("error_on_requires_action"),
+    )
+
+
+@registry.get("/v1/payment_intents")
+def list_payment_intents(call: "Call") -> StripeObject:
+    """By customer or time."""
+    customer = call.params.text("customer")
+    return call.page("payment_intent", lambda intent: customer in (None, intent["customer"]))
+
+
+@registry.get("/v1/payment_intents/{id}")
+def retrieve_payment_intent(call: "Call") -> StripeObject:
+    """One intent."""
+    return call.require("payment_intent", call.path["id"], "intent")
+
+
+@registry.post("/v1/payment_intents/{id}")
+def update_payment_intent(call: "Call") -> StripeObject:
+    """Change what is given; the money only as long as nothing was tried with it."""
+    intent = retrieve_payment_intent(call)
+    money = [name for name in ("amount", "currency", "payment_method") if name in call.params]
+    if money and intent["status"] not in payment_flow.CONFIRMABLE:
+        raise payment_flow.unexpected_state(
+            intent,
+            f"This PaymentIntent's {money[0]} could not be updated because it has a status of "
+            f"{intent['status']}.",
+        )
+    intent["currency"] = call.params.currency() if "currency" in money else intent["currency"]
+    intent["amount"] = call.params.amount() or intent["amount"]
+    _must_be_enough(intent["amount"], intent["currency"])
+    if call.params.is_set("capture_method"):
+        intent["capture_method"] = call.params.text("capture_method")
+    _apply(call, intent, call.params, _payment_method(call, call.params))
+    return intent
+
+
+@registry.post("/v1/payment_intents/{id}/capture")
+def capture_payment_intent(call: "Call") -> StripeObject:
+    """Take what was authorized."""
+    intent = retrieve_payment_intent(call)
+    intent["metadata"] = call.params.merge_metadata(intent["metadata"])
+    payment_flow.capture(call, intent, call.params.amount("amount_to_capture"))
+    return intent
+
+
+@registry.post("/v1/payment_intents/{id}/cancel")
+def cancel_payment_intent(call: "Call") -> StripeObject:
+    """Give up."""
+    intent = retrieve_payment_intent(call)
+    payment_flow.cancel(call, intent, call.params.text("cancellation_reason"))
+    return intent
+
+
+@registry.control("POST", "/_sandbox/payment_intents/{id}/pay")
+def pay_payment_intent(call: "Call") -> StripeObject:
+    """A customer pays in the browser: {"payment_method": "pm_card_visa", "return_url": "..."}.
+
+    Answers the intent; after a decline its last_payment_error says why.
+    """
+    intent = retrieve_payment_intent(call)
+    method = payment_methods.resolve(call, call.params.text("payment_method") or "pm_card_visa")
+    payment_flow.pay_as_customer(call, intent, method, call.params.text("return_url"))
+    return intent
+
+
+@registry.control("POST", "/_sandbox/payment_intents/{id}/fail")
+def fail_payment_intent(call: "Call") -> StripeObject:
+    """A customer tries with a card that is declined; {"payment_method": ...} chooses which."""
+    intent = retrieve_payment_intent(call)
+    chosen = call.params.text("payment_method") or "pm_card_visa_chargeDeclined"
+    payment_flow.pay_as_customer(call, intent, payment_methods.resolve(call, chosen), None)
+    return intent
+
+
+@registry.control("POST", "/_sandbox/payment_intents/{id}/authenticate")
+def authenticate_payment_intent(call: "Call") -> StripeObject:
+    """A customer passes 3D Secure, or fails it: {"succeeds": false}."""
+    intent = retrieve_payment_intent(call)
+    succeeds = call.params.boolean("succeeds", default=True)
+    payment_flow.authenticate_as_customer(call, intent, succeeds=succeeds)
+    return intent
