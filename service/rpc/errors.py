@@ -1,0 +1,135 @@
+"""What a refusal looks like to a gRPC client: THE table refusal -> status, and the rich details.
+
+Every error carries an ErrorInfo (its reason is the refusal's class in UPPER_SNAKE_CASE), and where
+they fit a BadRequest, PreconditionFailure or RetryInfo (google/rpc/error_details.proto). This is
+the only place where a call is aborted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc import (  # type: ignore[import-untyped] # googleapis ships without types
+    error_details_pb2,
+    status_pb2,
+)
+from grpc import StatusCode
+
+from service.domain.errors import (
+    AlreadyExists,
+    Busy,
+    Conflict,
+    Invalid,
+    InvalidField,
+    Missing,
+    NotAllowed,
+    Precondition,
+    Refusal,
+    Unauthenticated,
+    Unavailable,
+)
+
+DOMAIN = "escrow.v1"
+
+
+class DeadlineExpired(Refusal):
+    """The deadline of the call had passed; send the same request again with a later one."""
+
+
+class Internal(Refusal):
+    """The service failed, and has reported itself; the trace_id finds what happened."""
+
+
+STATUSES: Mapping[type[Refusal], StatusCode] = {
+    Invalid: StatusCode.INVALID_ARGUMENT,
+    Unauthenticated: StatusCode.UNAUTHENTICATED,
+    NotAllowed: StatusCode.PERMISSION_DENIED,
+    Missing: StatusCode.NOT_FOUND,
+    AlreadyExists: StatusCode.ALREADY_EXISTS,
+    Conflict: StatusCode.ABORTED,
+    Precondition: StatusCode.FAILED_PRECONDITION,
+    Unavailable: StatusCode.UNAVAILABLE,
+    DeadlineExpired: StatusCode.DEADLINE_EXCEEDED,
+    Internal: StatusCode.INTERNAL,
+}
+"""For each refusal the entry of its nearest ancestor counts."""
+
+RETRY_AFTER_MS: Mapping[type[Refusal], int] = {Busy: 100, Unavailable: 1_000}
+"""What may be sent again as it is, and when. Clients with a retry policy wait that long."""
+
+# A client drops a call whose trailers are larger than 8 KiB, and would see no reason at all.
+_VIOLATIONS_MAX_BYTES = 4_000
+
+
+def status_of(refusal: Refusal) -> StatusCode:
+    """The refusal's status.
+
+    Raises:
+        LookupError: its class has no ancestor in the table.
+    """
+    for ancestor in type(refusal).__mro__:
+        if ancestor in STATUSES:
+            return STATUSES[ancestor]
+    raise LookupError(f"no status for {type(refusal).__name__}")
+
+
+async def abort(context: grpc.aio.ServicerContext[Any, Any], refusal: Refusal) -> NoReturn:
+    """Ends the call with the refusal's status, message and details."""
+    code = status_of(refusal)
+    rich = status_pb2.Status(code=code.value[0], message=refusal.message)
+    for detail in _details(refusal):
+        rich.details.add().Pack(detail)
+    trailers: list[tuple[str, str | bytes]] = [
+        ("grpc-status-details-bin", rich.SerializeToString())
+    ]
+    retry_after_ms = _retry_after_ms(refusal)
+    if retry_after_ms is not None:
+        trailers.append(("grpc-retry-pushback-ms", str(retry_after_ms)))
+    await context.abort(code, refusal.message, tuple(trailers))
+
+
+def _retry_after_ms(refusal: Refusal) -> int | None:
+    delays = (RETRY_AFTER_MS.get(ancestor) for ancestor in type(refusal).__mro__)
+    return next((delay for delay in delays if delay is not None), None)
+
+
+def _details(refusal: Refusal) -> Iterable[Message]:
+    yield error_details_pb2.ErrorInfo(
+        reason=refusal.reason(), domain=DOMAIN, metadata=dict(refusal.metadata)
+    )
+    if isinstance(refusal, InvalidField):
+        yield _bad_request(refusal)
+    if isinstance(refusal, Precondition):
+        yield _precondition_failure(refusal)
+    retry_after_ms = _retry_after_ms(refusal)
+    if retry_after_ms is not None:
+        delay = Duration()
+        delay.FromMilliseconds(retry_after_ms)
+        yield error_details_pb2.RetryInfo(retry_delay=delay)
+
+
+def _bad_request(refusal: InvalidField) -> Message:
+    shown, size_bytes = [], 0
+    for violation in refusal.violations:
+        size_bytes += len(f"{violation.field}{violation.description}".encode())
+        if size_bytes > _VIOLATIONS_MAX_BYTES:
+            break
+        shown.append({"field": violation.field, "description": violation.description})
+    bad_request: Message = error_details_pb2.BadRequest(field_violations=shown)
+    return bad_request
+
+
+def _precondition_failure(refusal: Precondition) -> Message:
+    """Its subject is the first id that the refusal tells: the thing in the wrong state."""
+    ids = (value for key, value in refusal.metadata.items() if key.endswith("_id"))
+    violation = {
+        "type": refusal.reason(),
+        "subject": next(ids, ""),
+        "description": refusal.message,
+    }
+    failure: Message = error_details_pb2.PreconditionFailure(violations=[violation])
+    return failure
