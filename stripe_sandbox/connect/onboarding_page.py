@@ -3,7 +3,6 @@
 Plain HTML forms, so that they work in any browser and can be driven by any HTTP client.
 """
 
-from html import escape
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -17,6 +16,7 @@ from stripe_sandbox.connect.external_accounts import (
     make_default,
 )
 from stripe_sandbox.errors import StripeError
+from stripe_sandbox.html import error_box, escape, page
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject
 
@@ -26,22 +26,7 @@ if TYPE_CHECKING:
 
 registry = Registry()
 
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
- body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 26rem; margin: 3rem auto }}
- label {{ display: block; margin: 1rem 0 0 }}
- input {{ font: inherit; width: 100%; padding: .5rem; box-sizing: border-box }}
- button {{ font: inherit; margin-top: 1.5rem; padding: .6rem 1.2rem }}
- .error {{ color: #a00 }} .note {{ color: #555; font-size: 14px }}
-</style></head><body><h1>{title}</h1>
-{body}
-<p class="note">This is the local Stripe sandbox. No money moves.</p>
-</body></html>"""
-
-FORM = """{error}<form method="post">
+FORM = """<form method="post">
 <label>Legal name <input name="legal_name" value="{name}" required autocomplete="name"></label>
 <label>Routing number <input name="routing_number" value="{routing}" required></label>
 <label>Bank account number <input name="account_number" value="{number}" required></label>
@@ -75,7 +60,7 @@ async def submit_onboarding(sandbox: "Sandbox", request: web.Request) -> web.Str
 @registry.page("GET", "/connect/onboarded")
 async def show_onboarded(_sandbox: "Sandbox", _request: web.Request) -> web.StreamResponse:
     """Where onboarding ends when the link has no `return_url`."""
-    return _page("Done", "<p>Your details were received.</p>")
+    return page("Done", "<p>Your details were received.</p>")
 
 
 @registry.page("GET", "/express/{account}/{token}")
@@ -85,7 +70,7 @@ async def show_dashboard(sandbox: "Sandbox", request: web.Request) -> web.Stream
     if sandbox.store.read(sandbox.platform, "account", account) is None:
         raise web.HTTPNotFound
     body = sandbox.execute(account, _dashboard)
-    return _page("Express dashboard", body)
+    return page("Express dashboard", body)
 
 
 def complete_onboarding(
@@ -163,19 +148,6 @@ def _refresh(link: StripeObject) -> web.StreamResponse:
     return web.Response(status=303, headers={"Location": link["refresh_url"]})
 
 
-def _form(name: str = "", error: str = "") -> web.Response:
-    return _page(
-        "Get paid",
-        FORM.format(
-            error=f'<p class="error">{escape(error)}</p>' if error else "",
-            name=escape(name),
-            routing=TEST_ROUTING_NUMBER,
-            number=GOOD_ACCOUNT_NUMBER,
-        ),
-        status=400 if error else 200,
-    )
-
-
-def _page(title: str, body: str, status: int = 200) -> web.Response:
-    text = PAGE.format(title=escape(title), body=body)
-    return web.Response(text=text, content_type="text/html", status=status)
+def _form(name: str = "", error: str | None = None) -> web.Response:
+    form = FORM.format(name=escape(name), routing=TEST_ROUTING_NUMBER, number=GOOD_ACCOUNT_NUMBER)
+    return page("Get paid", error_box(error) + form, status=400 if error else 200)

@@ -1,0 +1,287 @@
+"""Transfers and reversals move real balances on both sides, and never more than there is."""
+
+import asyncio
+
+import pytest
+import stripe
+
+from stripe_sandbox.store import Json
+from tests.stripe_sandbox.conftest import Running
+from tests.stripe_sandbox.test_connect_accounts import EXPRESS
+
+DAY_S = 24 * 3600
+
+
+@pytest.fixture
+def client(running: Running) -> Json:
+    """The client without its types: nearly every field of Stripe's is Optional in them."""
+    return running.client
+
+
+@pytest.fixture
+async def payee(running: Running, client: Json) -> str:
+    """A connected account that can receive transfers and pay out."""
+    account = await client.v1.accounts.create_async(EXPRESS)
+    await running.control("POST", f"accounts/{account.id}/onboard")
+    return str(account.id)
+
+
+async def charged(
+    running: Running, amount: int = 10_000, card: str = "pm_card_visa", settled: bool = True
+) -> Json:
+    """A succeeded charge, with its balance transaction unless `settled` is false."""
+    client: Json = running.client
+    intent = await client.v1.payment_intents.create_async(
+        {
+            "amount": amount,
+            "currency": "usd",
+            "payment_method": card,
+            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+            "confirm": True,
+            "transfer_group": "escrow_1",
+        }
+    )
+    if settled:
+        await running.advance(5)
+    return await client.v1.charges.retrieve_async(intent.latest_charge)
+
+
+async def balances(running: Running, account: str | None = None) -> tuple[int, int]:
+    """(available, pending) in usd, of the platform or of a connected account."""
+    client: Json = running.client
+    options = {"stripe_account": account} if account else {}
+    held = await client.v1.balance.retrieve_async(None, options)
+    return held.available[0].amount, held.pending[0].amount
+
+
+async def test_a_transfer_on_a_pending_charge_settles_with_it(
+    running: Running, client: Json, payee: str
+) -> None:
+    charge = await charged(running)
+    net = 10_000 - 320
+    transfer = await client.v1.transfers.create_async(
+        {
+            "amount": 8000,
+            "currency": "usd",
+            "destination": payee,
+            "source_transaction": charge.id,
+            "metadata": {"milestone": "m1"},
+            "expand": ["balance_transaction", "destination"],
+        },
+        {"idempotency_key": "transfer-1"},
+    )
+    assert transfer.transfer_group == "escrow_1"
+    assert transfer.destination.id == payee
+    assert (transfer.balance_transaction.type, transfer.balance_transaction.net) == (
+        "transfer",
+        -8000,
+    )
+    assert await balances(running) == (0, net - 8000)
+    assert await balances(running, payee) == (0, 8000)
+
+    payment = await client.v1.charges.retrieve_async(
+        transfer.destination_payment,
+        {"expand": ["balance_transaction", "source_transfer"]},
+        {"stripe_account": payee},
+    )
+    assert payment.balance_transaction.type == "payment"
+    assert payment.source_transfer.id == transfer.id
+
+    await running.advance(2 * DAY_S)
+    assert await balances(running) == (net - 8000, 0)
+    assert await balances(running, payee) == (8000, 0)
+    await running.books()
+    created = await running.receiver.wait_for("transfer.created")
+    assert "account" not in created[0]
+    succeeded = await running.receiver.wait_for("charge.succeeded", 2)
+    assert {event.get("account") for event in succeeded} == {None, payee}
+
+
+async def test_a_transfer_waits_for_an_asynchronous_capture(
+    running: Running, client: Json, payee: str
+) -> None:
+    charge = await charged(running, card="pm_card_bypassPending", settled=False)
+    assert charge.balance_transaction is None
+    transfer = await client.v1.transfers.create_async(
+        {
+            "amount": 8000,
+            "currency": "usd",
+            "destination": payee,
+            "source_transaction": charge.id,
+        }
+    )
+    assert transfer.balance_transaction is None
+    assert await balances(running, payee) == (0, 0)
+    with pytest.raises(stripe.InvalidRequestError, match="not arrived yet"):
+        await client.v1.transfers.reversals.create_async(transfer.id)
+
+    await running.advance(5)
+
+    assert await balances(running, payee) == (8000, 0)
+    settled = await client.v1.transfers.retrieve_async(transfer.id)
+    assert settled.balance_transaction is not None
+    updated = await running.receiver.wait_for("transfer.updated")
+    assert updated[0]["data"]["previous_attributes"] == {"balance_transaction": None}
+    await running.books()
+
+
+async def test_transfers_on_one_charge_are_capped_by_it(
+    running: Running, client: Json, payee: str
+) -> None:
+    charge = await charged(running)
+    params = {
+        "currency": "usd",
+        "destination": payee,
+        "source_transaction": charge.id,
+    }
+    answers = await asyncio.gather(
+        *(client.v1.transfers.create_async({**params, "amount": 4000}) for _ in range(4)),
+        return_exceptions=True,
+    )
+    assert sorted(type(answer).__name__ for answer in answers) == [
+        "InvalidRequestError",
+        "InvalidRequestError",
+        "Transfer",
+        "Transfer",
+    ]
+    await client.v1.transfers.create_async({**params, "amount": 2000})
+    with pytest.raises(stripe.InvalidRequestError, match="must not exceed the source amount"):
+        await client.v1.transfers.create_async({**params, "amount": 1})
+    with pytest.raises(stripe.InvalidRequestError, match="must be the same"):
+        await client.v1.transfers.create_async({**params, "currency": "eur", "amount": 1})
+    group = await client.v1.transfers.list_async({"transfer_group": "escrow_1"})
+    assert [transfer.amount for transfer in group.data] == [2000, 4000, 4000]
+    assert await balances(running, payee) == (0, 10_000)
+    await running.books()
+
+
+async def test_without_a_source_only_the_available_balance_can_be_sent(
+    running: Running, client: Json, payee: str
+) -> None:
+    params = {"amount": 5000, "currency": "usd", "destination": payee}
+    await charged(running)
+    refusals = []
+    for _ in range(2):
+        with pytest.raises(stripe.InvalidRequestError) as refusal:
+            await client.v1.transfers.create_async(params, {"idempotency_key": "poor"})
+        refusals.append(refusal.value)
+    assert refusals[0].code == "balance_insufficient"
+    assert refusals[0].http_status == 400
+    # It was executed, so the refusal is stored under the key.
+    assert (refusals[1].headers or {})["Idempotent-Replayed"] == "true"
+
+    await charged(running, card="pm_card_bypassPending")
+    with pytest.raises(stripe.InvalidRequestError):
+        await client.v1.transfers.create_async(params, {"idempotency_key": "poor"})
+    transfer = await client.v1.transfers.create_async(params, {"idempotency_key": "rich"})
+    again = await client.v1.transfers.create_async(params, {"idempotency_key": "rich"})
+    assert transfer.id == again.id
+    assert await balances(running, payee) == (5000, 0)
+    await running.books()
+
+
+async def test_an_account_that_is_not_ready_receives_nothing(
+    running: Running, client: Json
+) -> None:
+    charge = await charged(running)
+    account = await client.v1.accounts.create_async(EXPRESS)
+    params = {
+        "amount": 100,
+        "currency": "usd",
+        "destination": account.id,
+        "source_transaction": charge.id,
+    }
+    with pytest.raises(stripe.InvalidRequestError) as refusal:
+        await client.v1.transfers.create_async(params)
+    assert refusal.value.code == "insufficient_capabilities_for_transfer"
+    with pytest.raises(stripe.InvalidRequestError) as refusal:
+        await client.v1.transfers.create_async({**params, "destination": "acct_unknown"})
+    assert (refusal.value.code, refusal.value.param) == ("resource_missing", "destination")
+    with pytest.raises(stripe.InvalidRequestError) as refusal:
+        await client.v1.transfers.create_async({**params, "source_transaction": "ch_unknown"})
+    assert (refusal.value.code, refusal.value.param) == ("resource_missing", "source_transaction")
+
+
+async def test_update_changes_the_description_and_metadata(
+    running: Running, client: Json, payee: str
+) -> None:
+    charge = await charged(running)
+    transfer = await client.v1.transfers.create_async(
+        {
+            "amount": 100,
+            "currency": "usd",
+            "destination": payee,
+            "source_transaction": charge.id,
+            "metadata": {"a": "1", "b": "2"},
+        }
+    )
+    updated = await client.v1.transfers.update_async(transfer.id, {"metadata": {"a": "", "c": "3"}})
+    assert updated.metadata.to_dict() == {"b": "2", "c": "3"}
+    with pytest.raises(stripe.InvalidRequestError) as refusal:
+        await client.v1.transfers.update_async(transfer.id, {"amount": 200})
+    assert refusal.value.code == "parameter_unknown"
+    await running.receiver.wait_for("transfer.updated")
+
+
+@pytest.mark.parametrize("wait_days", [0, 3])
+async def test_reversals_give_the_money_back(
+    running: Running, client: Json, payee: str, wait_days: int
+) -> None:
+    charge = await charged(running)
+    transfer = await client.v1.transfers.create_async(
+        {"amount": 8000, "currency": "usd", "destination": payee, "source_transaction": charge.id}
+    )
+    await running.advance(wait_days * DAY_S)
+    reversals = client.v1.transfers.reversals
+    first = await reversals.create_async(
+        transfer.id,
+        {"amount": 3000, "metadata": {"refund": "r1"}, "expand": ["balance_transaction"]},
+    )
+    assert (first.balance_transaction.type, first.balance_transaction.net) == (
+        "transfer_refund",
+        3000,
+    )
+    assert sum(await balances(running, payee)) == 5000
+    assert sum(await balances(running)) == 10_000 - 320 - 5000
+    rest = await reversals.create_async(transfer.id)
+    assert rest.amount == 5000
+    with pytest.raises(stripe.InvalidRequestError, match="already been fully reversed"):
+        await reversals.create_async(transfer.id)
+    reversed_transfer = await client.v1.transfers.retrieve_async(transfer.id)
+    assert (reversed_transfer.amount_reversed, reversed_transfer.reversed) == (8000, True)
+    assert [r.id for r in reversed_transfer.reversals.data] == [rest.id, first.id]
+
+    updated = await reversals.update_async(transfer.id, first.id, {"metadata": {"refund": "r2"}})
+    assert updated.metadata.to_dict() == {"refund": "r2"}
+    assert (await reversals.retrieve_async(transfer.id, first.id)).amount == 3000
+    assert len((await reversals.list_async(transfer.id)).data) == 2
+    with pytest.raises(stripe.InvalidRequestError):
+        await reversals.retrieve_async(transfer.id, "trr_unknown")
+
+    payment = await client.v1.charges.retrieve_async(
+        transfer.destination_payment, None, {"stripe_account": payee}
+    )
+    assert (payment.amount_refunded, payment.refunded) == (8000, True)
+    assert len(await running.receiver.wait_for("transfer.reversed", 2)) == 2
+    await running.advance(3 * DAY_S)
+    assert await balances(running, payee) == (0, 0)
+    await running.books()
+
+
+async def test_a_reversal_needs_the_balance_of_the_destination(
+    running: Running, client: Json, payee: str
+) -> None:
+    charge = await charged(running, card="pm_card_bypassPending")
+    transfer = await client.v1.transfers.create_async(
+        {"amount": 8000, "currency": "usd", "destination": payee, "source_transaction": charge.id}
+    )
+    on_account = {"stripe_account": payee}
+    await client.v1.payouts.create_async({"amount": 6000, "currency": "usd"}, on_account)
+    with pytest.raises(stripe.InvalidRequestError) as refusal:
+        await client.v1.transfers.reversals.create_async(transfer.id)
+    assert refusal.value.code == "balance_insufficient"
+    with pytest.raises(stripe.InvalidRequestError, match="greater than the unreversed amount"):
+        await client.v1.transfers.reversals.create_async(transfer.id, {"amount": 8001})
+    await client.v1.transfers.reversals.create_async(transfer.id, {"amount": 2000})
+    assert await balances(running, payee) == (0, 0)
+    await running.books()
