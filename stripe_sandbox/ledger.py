@@ -127,11 +127,6 @@ def available(call: "Call", currency: str) -> int:
     return balance(call)["available"].get(currency, 0)
 
 
-def pending(call: "Call", currency: str) -> int:
-    """What will become available later, in minor units."""
-    return balance(call)["pending"].get(currency, 0)
-
-
 def _change(call: "Call", status: str, currency: str, amount: int) -> None:
     amounts = balance(call)[status]
     amounts[currency] = amounts.get(currency, 0) + amount

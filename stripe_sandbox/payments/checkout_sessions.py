@@ -46,6 +46,7 @@ def create_checkout_session(call: "Call") -> StripeObject:
     if customer:
         require_customer(call, customer)
     session_id = new_id("cs")
+    types = params.array("allowed_payment_method_types")
     expires_at = _expires_at(call)
     session = call.add(
         {
@@ -54,6 +55,7 @@ def create_checkout_session(call: "Call") -> StripeObject:
             "adaptive_pricing": {"enabled": False},
             "after_expiration": None,
             "allow_promotion_codes": None,
+            "allowed_payment_method_types": types or None,
             "amount_subtotal": total,
             "amount_total": total,
             "automatic_tax": {
@@ -98,7 +100,7 @@ def create_checkout_session(call: "Call") -> StripeObject:
             "payment_method_collection": "if_required",
             "payment_method_configuration_details": None,
             "payment_method_options": {},
-            "payment_method_types": params.array("payment_method_types") or ["card"],
+            "payment_method_types": types or ["card"],
             "payment_status": "unpaid",
             "permissions": None,
             "phone_number_collection": {"enabled": False},
@@ -310,7 +312,7 @@ def _intent_of(call: "Call", session: StripeObject) -> StripeObject:
         **session["_payment_intent_data"],
         "amount": session["amount_total"],
         "currency": session["currency"],
-        "payment_method_types": session["payment_method_types"],
+        "allowed_payment_method_types": session["payment_method_types"],
     }
     if session["customer"]:
         chosen["customer"] = session["customer"]

@@ -49,17 +49,18 @@ def create(call: "Call", params: Params) -> StripeObject:
     # A card that is refused by its number leaves no intent behind, so it is read first.
     method = _payment_method(call, params)
     intent_id = new_id("pi")
-    types = params.array("payment_method_types")
+    types = params.array("allowed_payment_method_types")
     intent: StripeObject = {
         "id": intent_id,
         "object": "payment_intent",
+        "allowed_payment_method_types": types or None,
         "amount": amount,
         "amount_capturable": 0,
         "amount_details": {"tip": {}},
         "amount_received": 0,
         "application": None,
         "application_fee_amount": None,
-        "automatic_payment_methods": None if types else _automatic(params),
+        "automatic_payment_methods": _automatic(params),
         "canceled_at": None,
         "cancellation_reason": None,
         "capture_method": params.text("capture_method", "automatic_async"),
@@ -96,7 +97,7 @@ def create(call: "Call", params: Params) -> StripeObject:
 
 
 def _automatic(params: Params) -> StripeObject:
-    """Payment methods are chosen by the dashboard unless the request names them."""
+    """Payment methods are chosen by the dashboard, within the allowed types."""
     asked = params.hash("automatic_payment_methods")
     return {
         "allow_redirects": asked.text("allow_redirects", "always"),
@@ -162,8 +163,9 @@ def confirm_payment_intent(call: "Call") -> StripeObject:
 
 def _confirm(call: "Call", intent: StripeObject) -> None:
     params = call.params
-    automatic = intent["automatic_payment_methods"]
-    may_redirect = bool(automatic) and automatic["allow_redirects"] != "never"
+    redirects = intent["automatic_payment_methods"]["allow_redirects"]
+    # Cards alone never leave the page, except to 3D Secure, which copes without a return URL.
+    may_redirect = intent["allowed_payment_method_types"] != ["card"] and redirects != "never"
     if may_redirect and not params.is_set("return_url") and not params.boolean("use_stripe_sdk"):
         raise InvalidRequestError(
             "This PaymentIntent is configured to accept payment methods enabled in your "

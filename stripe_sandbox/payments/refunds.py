@@ -1,7 +1,8 @@
 """Refunds: /v1/refunds, and what becomes of them later.
 
-A refund takes from the balance what the charge put there; Stripe's fee is not given back. While
-the balance does not suffice it stays pending and is tried again every day.
+A refund takes from the balance what the charge put there; Stripe's fee is not given back. Once the
+charge's funds have become available, a refund that the available balance does not cover stays
+pending and is tried again every day.
 """
 
 from typing import TYPE_CHECKING
@@ -124,10 +125,10 @@ def _obstacle(call: "Call", refund: StripeObject, charge: StripeObject) -> str |
     if charge["balance_transaction"] is None:
         return "charge_pending"
     charged = call.require("balance_transaction", charge["balance_transaction"])
-    funds = ledger.available(call, refund["currency"])
     if charged["status"] == "pending":
-        funds += ledger.pending(call, refund["currency"])
-    return "insufficient_funds" if funds < refund["amount"] else None
+        return None  # it comes out of the charge's own pending funds
+    lacking = ledger.available(call, refund["currency"]) < refund["amount"]
+    return "insufficient_funds" if lacking else None
 
 
 @registry.task("try_refund")

@@ -174,7 +174,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 @pytest.fixture
 async def start(receiver: Receiver) -> AsyncIterator[Start]:
-    """A function that starts sandboxes, `await start(data=path)`, all stopped after the test."""
+    """Starts sandboxes (with a data file if asked) and stops them all after the test."""
     started: list[Running] = []
 
     async def start_one(data: Path | None = None) -> Running:
@@ -195,7 +195,7 @@ async def start(receiver: Receiver) -> AsyncIterator[Start]:
         http = aiohttp.ClientSession()
 
         async def stop() -> None:
-            await http_client.close_async()
+            await http_client.close_async()  # type: ignore[no-untyped-call] # untyped in stripe
             await http.close()
             await runner.cleanup()
 
