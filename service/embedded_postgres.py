@@ -116,6 +116,8 @@ class EmbeddedPostgres:
         """Join the users of this directory, and start the server if it does not run yet."""
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
+            for lock in (self._start_lock, self._users_lock, self._watched_lock):
+                lock.touch()
             with ExitStack() as hold, _flock(self._start_lock, fcntl.LOCK_EX):
                 hold.enter_context(_flock(self._users_lock, fcntl.LOCK_SH))
                 hold.enter_context(_flock(self._watched_lock, fcntl.LOCK_SH))
@@ -137,11 +139,12 @@ class EmbeddedPostgres:
     def watch(self) -> None:
         """Wait until the last user is gone; stop the server if they did not do it themselves."""
         stopped = False
-        while not stopped:
-            with _flock(self._watched_lock, fcntl.LOCK_EX):
-                pass  # everyone let go of it; so do we at once, because a newcomer may want it
-            with _flock(self._start_lock, fcntl.LOCK_EX):
-                stopped = self._stop_if_unused()
+        with suppress(FileNotFoundError):  # somebody removed the directory
+            while not stopped:
+                with _flock(self._watched_lock, fcntl.LOCK_EX):
+                    pass  # everyone let go of it; so do we at once, because a newcomer may want it
+                with _flock(self._start_lock, fcntl.LOCK_EX):
+                    stopped = self._stop_if_unused()
 
     def _stop_if_unused(self) -> bool:
         try:
@@ -275,7 +278,7 @@ class EmbeddedPostgres:
 
 @contextmanager
 def _flock(path: Path, operation: int) -> Iterator[None]:
-    with path.open("ab") as lock:
+    with path.open("r+b") as lock:
         fcntl.flock(lock, operation)
         yield
 
