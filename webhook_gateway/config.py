@@ -26,15 +26,17 @@ def problems_of(error: ValidationError) -> list[str]:
     return [f"{'.'.join(str(part) for part in d['loc'])}: {d['msg'].lower()}" for d in details]
 
 
-def not_blank(secret: SecretStr) -> SecretStr:
-    """The secret without the white space around it. An empty key would let anyone sign."""
+def usable_secret(secret: SecretStr) -> SecretStr:
+    """The secret without white space around it. With an empty one, anyone could sign."""
     stripped = secret.get_secret_value().strip()
     if not stripped:
         raise PydanticCustomError("secret_empty", "the secret is empty")
+    if not (stripped.isascii() and stripped.isprintable()):  # two lines in a file, say
+        raise PydanticCustomError("secret_malformed", "the secret is not one line of ASCII")
     return SecretStr(stripped)
 
 
-Secret = Annotated[SecretStr, AfterValidator(not_blank)]
+Secret = Annotated[SecretStr, AfterValidator(usable_secret)]
 
 
 class Settings(BaseSettings):
@@ -46,19 +48,25 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    host: str = Field("127.0.0.1", validation_alias="ESCROW_GATEWAY_HOST", min_length=1)
-    port: int = Field(8080, validation_alias="ESCROW_GATEWAY_PORT", ge=0, le=65535)
+    host: str = Field(default="127.0.0.1", validation_alias="ESCROW_GATEWAY_HOST", min_length=1)
+    port: int = Field(default=8080, validation_alias="ESCROW_GATEWAY_PORT", ge=0, le=65535)
     service_target: str = Field(
-        "localhost:50051", validation_alias="ESCROW_SERVICE_TARGET", min_length=1
+        default="localhost:50051", validation_alias="ESCROW_SERVICE_TARGET", min_length=1
     )
     # Stripe waits about ten seconds for an answer; ours must come before that.
-    deadline_s: float = Field(8, validation_alias="ESCROW_GATEWAY_DEADLINE_S", gt=0, le=60)
-    body_timeout_s: float = Field(5, validation_alias="ESCROW_GATEWAY_BODY_TIMEOUT_S", gt=0, le=60)
-    drain_s: float = Field(15, validation_alias="ESCROW_GATEWAY_DRAIN_S", gt=0, le=600)
-    tolerance_s: int = Field(300, validation_alias="STRIPE_WEBHOOK_TOLERANCE_S", gt=0, le=3600)
-    tenants_poll_s: float = Field(5, validation_alias="ESCROW_TENANTS_POLL_S", gt=0, le=3600)
+    deadline_s: float = Field(default=8, validation_alias="ESCROW_GATEWAY_DEADLINE_S", gt=0, le=60)
+    body_timeout_s: float = Field(
+        default=5, validation_alias="ESCROW_GATEWAY_BODY_TIMEOUT_S", gt=0, le=60
+    )
+    drain_s: float = Field(default=15, validation_alias="ESCROW_GATEWAY_DRAIN_S", gt=0, le=600)
+    tolerance_s: int = Field(
+        default=300, validation_alias="STRIPE_WEBHOOK_TOLERANCE_S", gt=0, le=3600
+    )
+    tenants_poll_s: float = Field(
+        default=5, validation_alias="ESCROW_TENANTS_POLL_S", gt=0, le=3600
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", validation_alias="ESCROW_LOG_LEVEL"
+        default="info", validation_alias="ESCROW_LOG_LEVEL"
     )
 
 
@@ -72,11 +80,11 @@ class DefaultTenantSecrets(BaseSettings):
 
     platform: Secret = Field(validation_alias="STRIPE_WEBHOOK_SECRET_PLATFORM")
     platform_previous: Secret | None = Field(
-        None, validation_alias="STRIPE_WEBHOOK_SECRET_PLATFORM_PREVIOUS"
+        default=None, validation_alias="STRIPE_WEBHOOK_SECRET_PLATFORM_PREVIOUS"
     )
     connect: Secret = Field(validation_alias="STRIPE_WEBHOOK_SECRET_CONNECT")
     connect_previous: Secret | None = Field(
-        None, validation_alias="STRIPE_WEBHOOK_SECRET_CONNECT_PREVIOUS"
+        default=None, validation_alias="STRIPE_WEBHOOK_SECRET_CONNECT_PREVIOUS"
     )
 
 

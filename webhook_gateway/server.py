@@ -24,7 +24,7 @@ from webhook_gateway.tenants_file import Endpoint, Secrets
 log = structlog.get_logger(__name__)
 
 MAX_BODY_BYTES = 512 * 1024
-LINGER_S = 2  # how long a body that is refused unread may go on arriving before the connection ends
+LINGER_S = 1  # how long a body that is refused unread may go on arriving before the connection ends
 RETRY_AFTER_S = 10
 
 

@@ -16,7 +16,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
 from pydantic_core import PydanticCustomError
 
-from webhook_gateway.config import Secret, not_blank, problems_of
+from webhook_gateway.config import Secret, problems_of, usable_secret
 
 
 class Endpoint(StrEnum):
@@ -124,7 +124,7 @@ def _reveal(source: SecretStr | SecretFile, folder: Path, reading: TenantsReadin
     if text is None:
         return None
     try:
-        return not_blank(SecretStr(text)).get_secret_value()
+        return usable_secret(SecretStr(text)).get_secret_value()
     except PydanticCustomError as error:
         reading.problems.append(f"{file}: {error.message()}")
         return None

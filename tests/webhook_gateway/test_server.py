@@ -1,0 +1,318 @@
+import asyncio
+import gzip
+import re
+import time
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+import aiohttp
+import grpc
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from structlog.testing import capture_logs
+
+from escrow.v1.stripe_event_service_pb2 import (
+    INGEST_OUTCOME_DUPLICATE,
+    INGEST_OUTCOME_QUARANTINED,
+    STRIPE_ENDPOINT_CONNECT,
+    STRIPE_ENDPOINT_PLATFORM,
+)
+from tests.webhook_gateway.conftest import (
+    CONNECT_SECRET,
+    PLATFORM_PREVIOUS_SECRET,
+    Gateway,
+    Peer,
+    sign,
+)
+from webhook_gateway.config import Settings
+from webhook_gateway.server import MAX_BODY_BYTES, ListenError, running
+from webhook_gateway.tenants import Tenants
+
+EVENT = b'{ "id": "evt_1",\n "type": "charge.updated", "object": "event", "name": "\xc3\xa9" }'
+
+
+async def test_a_signed_event_reaches_the_service_byte_for_byte(
+    gateway: Gateway, peer: Peer
+) -> None:
+    assert await gateway.post(EVENT, sign(EVENT)) == (200, "stored")
+    (request,) = peer.service.received
+    assert request.payload == EVENT
+    assert request.endpoint == STRIPE_ENDPOINT_PLATFORM
+    assert abs(request.receive_time.ToNanoseconds() / 1e9 - time.time()) < 10
+
+
+async def test_the_service_is_told_who_calls_and_for_which_tenant(
+    gateway: Gateway, peer: Peer
+) -> None:
+    await gateway.post(EVENT, sign(EVENT))
+    (metadata,) = peer.service.metadata
+    assert metadata["escrow-tenant"] == "default"
+    assert metadata["escrow-caller"] == "webhook-gateway"
+    assert metadata["escrow-role"] == "gateway"
+
+
+async def test_each_endpoint_has_its_own_secret(gateway: Gateway, peer: Peer) -> None:
+    connect = "/stripe/default/connect"
+    signature = sign(EVENT, CONNECT_SECRET)
+    assert await gateway.post(EVENT, signature, path=connect) == (200, "stored")
+    assert peer.service.received[0].endpoint == STRIPE_ENDPOINT_CONNECT
+    assert await gateway.post(EVENT, signature) == (400, "signature_mismatch")
+    assert await gateway.post(EVENT, sign(EVENT), path=connect) == (400, "signature_mismatch")
+    assert len(peer.service.received) == 1
+
+
+async def test_the_previous_secret_is_good_during_a_rotation(gateway: Gateway) -> None:
+    assert await gateway.post(EVENT, sign(EVENT, PLATFORM_PREVIOUS_SECRET)) == (200, "stored")
+
+
+async def test_every_outcome_of_the_service_is_2xx(gateway: Gateway, peer: Peer) -> None:
+    peer.service.outcome = INGEST_OUTCOME_DUPLICATE
+    assert await gateway.post(EVENT, sign(EVENT)) == (200, "duplicate")
+    peer.service.outcome = INGEST_OUTCOME_QUARANTINED
+    assert await gateway.post(EVENT, sign(EVENT)) == (200, "quarantined")
+    peer.service.outcome = 99  # type: ignore[assignment]  # of a service newer than this gateway
+    assert await gateway.post(EVENT, sign(EVENT)) == (200, "accepted")
+
+
+NAN = b'{"id": "evt_1", "type": "charge.updated", "amount": NaN}'
+ARRAY = b'[{"id": "evt_1", "type": "charge.updated"}]'
+
+
+@pytest.mark.parametrize(
+    ("body", "signatures", "outcome"),
+    [
+        (EVENT, [], "signature_missing"),
+        (EVENT, [""], "signature_malformed"),
+        (EVENT, ["t=1,v1=" + "0" * 64], "signature_mismatch"),
+        (EVENT, [sign(EVENT, "whsec_wrong")], "signature_mismatch"),
+        (EVENT, [sign(EVENT, age_s=600)], "signature_expired"),
+        (EVENT, [sign(EVENT, age_s=-600)], "signature_in_future"),
+        (EVENT, [sign(EVENT), sign(EVENT)], "signature_repeated"),
+        (EVENT, [sign(EVENT) + ",v1=é"], "signature_malformed"),
+        (EVENT[:-1], [sign(EVENT)], "signature_mismatch"),
+        (b"", [sign(b"")], "body_not_json"),
+        (b'{"id": "\xff\xfe"}', [sign(EVENT)], "body_not_utf8"),
+        (NAN, [sign(NAN)], "body_not_json"),
+        (ARRAY, [sign(ARRAY)], "body_not_an_event"),
+        (b'{"id": "evt_1"}', [sign(b'{"id": "evt_1"}')], "body_not_an_event"),
+        (b"[" * 300_000, [sign(b"[" * 300_000)], "body_not_json"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_what_is_not_an_event_of_stripe_goes_no_further(
+    gateway: Gateway, peer: Peer, body: bytes, signatures: list[str], outcome: str
+) -> None:
+    assert await gateway.post(body, *signatures) == (400, outcome)
+    assert peer.service.received == []
+
+
+async def test_a_compressed_body_is_refused_and_not_unpacked(gateway: Gateway) -> None:
+    body = gzip.compress(EVENT)
+    answer = await gateway.post(body, sign(EVENT), **{"Content-Encoding": "gzip"})
+    assert answer == (400, "body_compressed")
+
+
+async def test_the_largest_body_passes_and_a_larger_one_does_not(
+    gateway: Gateway, peer: Peer
+) -> None:
+    largest = EVENT + b" " * (MAX_BODY_BYTES - len(EVENT))
+    assert await gateway.post(largest, sign(largest)) == (200, "stored")
+    assert await gateway.post(largest + b" ", sign(largest + b" ")) == (413, "body_too_large")
+    assert [len(request.payload) for request in peer.service.received] == [MAX_BODY_BYTES]
+
+
+async def raw_exchange(gateway: Gateway, request: bytes, *, cut: bool = False) -> bytes:
+    """The answer to bytes that no HTTP client would send; ``cut`` closes our side after them."""
+    address = urlsplit(gateway.address)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    try:
+        writer.write(request)
+        if cut:
+            writer.write_eof()
+        return await asyncio.wait_for(reader.read(), timeout=5)
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+HEAD = b"POST /stripe/default/platform HTTP/1.1\r\nHost: gateway\r\n"
+
+
+async def test_a_body_that_does_not_arrive_in_time_is_given_up(
+    gateway: Gateway, peer: Peer
+) -> None:
+    answer = await raw_exchange(gateway, HEAD + b"Content-Length: 100\r\n\r\n{")
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert peer.service.received == []
+
+
+async def test_a_connection_cut_within_the_body_harms_nobody(gateway: Gateway, peer: Peer) -> None:
+    await raw_exchange(gateway, HEAD + b"Content-Length: 100\r\n\r\n{", cut=True)
+    chunked = b"Transfer-Encoding: chunked\r\n\r\n"
+    answer = await raw_exchange(gateway, HEAD + chunked + b"zz\r\n{\r\n")
+    assert answer.startswith(b"HTTP/1.0 400 ")  # the parser answers: it is no HTTP
+    assert await gateway.post(EVENT, sign(EVENT)) == (200, "stored")
+    assert len(peer.service.received) == 1
+
+
+async def test_a_header_of_raw_bytes_is_refused(gateway: Gateway) -> None:
+    body = b"Content-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(EVENT), EVENT)
+    answer = await raw_exchange(gateway, HEAD + b"Stripe-Signature: t=1,v1=\xff\xfe\r\n" + body)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"signature_malformed" in answer
+
+
+async def test_an_unknown_tenant_looks_like_any_unknown_path(gateway: Gateway) -> None:
+    nowhere = await gateway.post(EVENT, sign(EVENT), path="/nowhere")
+    assert nowhere[0] == 404
+    for path in ("/stripe/other/platform", "/stripe/default/other", "/stripe/%ff/connect"):
+        assert await gateway.post(EVENT, sign(EVENT), path=path) == nowhere
+
+
+async def test_only_post_is_answered(gateway: Gateway) -> None:
+    async with gateway.http.get(gateway.address + "/stripe/default/platform") as answer:
+        assert answer.status == 405
+
+
+@pytest.mark.parametrize(
+    "code",
+    [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK],
+    ids=lambda code: code.name,
+)
+async def test_only_an_event_that_the_service_calls_invalid_is_400(
+    gateway: Gateway, peer: Peer, code: grpc.StatusCode
+) -> None:
+    peer.service.refusal = code
+    status, outcome = await gateway.post(EVENT, sign(EVENT))
+    assert status == (400 if code is grpc.StatusCode.INVALID_ARGUMENT else 503)
+    assert outcome == f"service_{code.name.lower()}"
+
+
+async def test_without_the_service_stripe_is_asked_to_come_again(
+    gateway: Gateway, peer: Peer
+) -> None:
+    await peer.stop()
+    async with gateway.http.post(
+        gateway.address + "/stripe/default/platform",
+        data=EVENT,
+        headers={"Stripe-Signature": sign(EVENT)},
+    ) as answer:
+        assert answer.status == 503
+        assert int(answer.headers["Retry-After"]) > 0
+    assert not await is_ready(gateway)
+    async with gateway.http.get(gateway.address + "/healthz") as answer:
+        assert answer.status == 200
+
+
+async def test_a_service_that_comes_back_is_found_again(gateway: Gateway, peer: Peer) -> None:
+    await peer.stop()
+    assert (await gateway.post(EVENT, sign(EVENT)))[0] == 503
+    await peer.start()
+    await until(lambda: is_ready(gateway))
+    assert await gateway.post(EVENT, sign(EVENT)) == (200, "stored")
+
+
+async def test_a_slow_service_is_not_waited_for(
+    settings: Settings, tenants: Tenants, tracer_provider: TracerProvider, peer: Peer
+) -> None:
+    peer.service.gate.clear()
+    impatient = settings.model_copy(update={"deadline_s": 0.2})
+    async with (
+        running(impatient, tenants, tracer_provider.get_tracer("test")) as address,
+        aiohttp.ClientSession() as http,
+    ):
+        answer = await Gateway(address, http).post(EVENT, sign(EVENT))
+    assert answer == (503, "service_deadline_exceeded")
+
+
+async def test_what_is_in_flight_is_answered_before_the_gateway_leaves(
+    settings: Settings, tenants: Tenants, tracer_provider: TracerProvider, peer: Peer
+) -> None:
+    peer.service.gate.clear()
+    gateway = running(settings, tenants, tracer_provider.get_tracer("test"))
+    async with aiohttp.ClientSession() as http:
+        address = await gateway.__aenter__()
+        delivery = asyncio.create_task(Gateway(address, http).post(EVENT, sign(EVENT)))
+        await peer.service.arrival.wait()
+        leaving = asyncio.create_task(gateway.__aexit__(None, None, None))
+        await until(lambda: is_refused(address))
+        assert not delivery.done()
+        peer.service.gate.set()
+        assert await delivery == (200, "stored")
+        await leaving
+
+
+async def is_refused(address: str) -> bool:
+    where = urlsplit(address)
+    try:
+        _, writer = await asyncio.open_connection(where.hostname, where.port)
+    except ConnectionError:
+        return True
+    writer.close()
+    await writer.wait_closed()
+    return False
+
+
+async def is_ready(gateway: Gateway) -> bool:
+    async with gateway.http.get(gateway.address + "/readyz") as answer:
+        return answer.status == 200
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Asks again and again, since the other side of a network has nobody to tell us."""
+    async with asyncio.timeout(20):
+        while not await condition():  # noqa: ASYNC110 - see above
+            await asyncio.sleep(0.02)
+
+
+async def test_many_deliveries_at_once_are_all_stored(gateway: Gateway, peer: Peer) -> None:
+    bodies = [b'{"id": "evt_%d", "type": "charge.updated"}' % number for number in range(100)]
+    answers = await asyncio.gather(*(gateway.post(body, sign(body)) for body in bodies))
+    assert set(answers) == {(200, "stored")}
+    assert sorted(request.payload for request in peer.service.received) == sorted(bodies)
+
+
+async def test_a_taken_port_is_one_clear_line(
+    gateway: Gateway, settings: Settings, tenants: Tenants, tracer_provider: TracerProvider
+) -> None:
+    taken = settings.model_copy(update={"port": urlsplit(gateway.address).port})
+    with pytest.raises(ListenError, match=r"^cannot listen on 127\.0\.0\.1:\d+: .+$"):
+        async with running(taken, tenants, tracer_provider.get_tracer("test")):
+            pass
+
+
+async def test_a_delivery_leaves_one_line_of_log_and_no_secret(gateway: Gateway) -> None:
+    signature = sign(EVENT)
+    with capture_logs() as lines:
+        await gateway.post(EVENT, signature)
+        await gateway.post(EVENT, "t=1,v1=" + "0" * 64)
+    assert [(line["event"], line["outcome"], line["event_id"]) for line in lines] == [
+        ("webhook", "stored", "evt_1"),
+        ("webhook", "signature_mismatch", None),
+    ]
+    assert lines[0]["tenant"] == "default"
+    assert lines[0]["endpoint"] == "platform"
+    assert lines[0]["event_type"] == "charge.updated"
+    assert lines[0]["duration_ms"] > 0
+    for private in ("whsec", signature, "0" * 64, "object"):
+        assert private not in str(lines)
+
+
+async def test_the_trace_goes_on_in_the_service(
+    gateway: Gateway, peer: Peer, tracer_provider: TracerProvider
+) -> None:
+    exporter = InMemorySpanExporter()
+    tracer_provider.add_span_processor(SimpleSpanProcessor(exporter))
+    theirs = "00-11111111111111111111111111111111-2222222222222222-01"
+    await gateway.post(EVENT, sign(EVENT), traceparent=theirs)
+    call, delivery = exporter.get_finished_spans()
+    assert call.context is not None
+    assert delivery.context is not None
+    ids = call.context
+    traceparent = f"00-{ids.trace_id:032x}-{ids.span_id:016x}-{ids.trace_flags:02x}"
+    assert peer.service.metadata[0]["traceparent"] == traceparent
+    assert call.parent == delivery.context
+    assert delivery.parent is None  # a trace context from the internet is not taken over
+    assert re.fullmatch(r"POST /stripe/\{tenant\}/platform", delivery.name)
