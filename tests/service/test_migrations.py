@@ -240,3 +240,21 @@ async def test_service_role_cannot_change_the_schema(database: Database) -> None
         assert await connection.fetchval("SELECT pg_has_role($1, 'USAGE')", SERVICE_ROLE)
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute("CREATE TABLE public.mine ()")
+
+
+@pytest.mark.skipif(not load_migrations(), reason="no migration is written yet")
+@pytest.mark.parametrize("table", ["entries", "journals", "operations"])
+@pytest.mark.parametrize("privilege", ["UPDATE", "DELETE", "TRUNCATE"])
+async def test_service_role_can_only_add_to_the_books(
+    database: Database, table: str, privilege: str
+) -> None:
+    async with connected(database.service_dsn) as connection:
+        asked = "SELECT has_table_privilege($1, $2)"
+        assert await connection.fetchval(asked, table, "INSERT")
+        assert not await connection.fetchval(asked, table, privilege)
+        assert not await connection.fetchval(
+            "SELECT coalesce(bool_or(has_column_privilege($1, attname, $2)), false)"
+            " FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0",
+            table,
+            "UPDATE",
+        )
