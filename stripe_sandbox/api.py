@@ -27,6 +27,7 @@ from stripe_sandbox.registry import Operation
 from stripe_sandbox.sandbox import Sandbox
 from stripe_sandbox.schemas.parameters import check_parameters
 from stripe_sandbox.store import Transaction
+from stripe_sandbox.traffic import Exchange
 
 logger = logging.getLogger(__name__)
 
@@ -93,6 +94,7 @@ class Api:
             fault = self._sandbox.faults.take(request.method, request.path)
             if fault and fault.kind == "cut_before_effect":
                 return _hang_up(request)
+            received: Received | None = None
             try:
                 received = await self._receive(request, request_id)
                 answer = await self._answer(operation, request, received, fault)
@@ -102,6 +104,7 @@ class Api:
                 # A bug of the sandbox: nothing was committed, and the log has the traceback.
                 logger.exception("%s %s failed", request.method, request.path)
                 answer = Answer(500, json.dumps(UNKNOWN_ERROR))
+            self._sandbox.traffic.record(_exchange(request, request_id, received, answer))
             return await _respond(request, request_id, answer, fault)
 
         return handle
@@ -267,6 +270,21 @@ async def _read_params(request: web.Request) -> dict[str, Any]:
         return params | decode_form(text)
     except ValueError as error:
         raise InvalidRequestError(f"The request body could not be read: {error}") from error
+
+
+def _exchange(
+    request: web.Request, request_id: str, received: Received | None, answer: Answer
+) -> Exchange:
+    return Exchange(
+        id=request_id,
+        method=request.method,
+        path=request.path,
+        params=received.params if received else {},
+        account=received.account if received else None,
+        status=answer.status,
+        body=answer.body,
+        replayed=answer.replayed is not None,
+    )
 
 
 async def _respond(

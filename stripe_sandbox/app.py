@@ -5,7 +5,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
 
-from stripe_sandbox import balance_transactions, control, event_log, ledger, webhook_endpoints
+from stripe_sandbox import (
+    balance_transactions,
+    control,
+    event_log,
+    ledger,
+    traffic,
+    webhook_endpoints,
+)
 from stripe_sandbox.api import Api, unrecognized_url
 from stripe_sandbox.connect import (
     account_links,
@@ -45,6 +52,7 @@ REGISTRIES = [
     ledger.registry,
     balance_transactions.registry,
     event_log.registry,
+    traffic.registry,
     webhook_endpoints.registry,
     customers.registry,
     payment_methods.registry,

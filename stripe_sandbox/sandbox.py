@@ -14,6 +14,7 @@ from stripe_sandbox.params import Params
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.scheduler import Scheduler
 from stripe_sandbox.store import Json, Store
+from stripe_sandbox.traffic import Traffic
 from stripe_sandbox.webhooks import Webhooks
 
 Answer = TypeVar("Answer")
@@ -36,6 +37,7 @@ class Sandbox:
         self.scheduler = Scheduler(self)
         self.webhooks = Webhooks(self)
         self.faults = Faults()
+        self.traffic = Traffic()
         self.idempotency = IdempotencyKeys(self)
         self.on_reset: list[Callable[[], None]] = []
         self._loop: asyncio.Task[None] | None = None
@@ -81,6 +83,7 @@ class Sandbox:
         self.store.clear()
         self.scheduler.clear()
         self.faults.clear()
+        self.traffic.clear()
         self.webhooks.held = False
         self.capture_delay_s = DEFAULT_CAPTURE_DELAY_S
         self._write_meta("platform", account=self.platform)

@@ -4,12 +4,14 @@ Each check returns sentences about what is wrong; no sentence means that all is 
 
     problems_in_exchange("POST", "/v1/transfers", params, 200, body)   a request and its answer
     problems_in_event(event)                                           a snapshot event
+    problems_in_traffic(session, sandbox_url)                          all of a running sandbox's
 """
 
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+import aiohttp
 import jsonschema_rs
 
 from stripe_sandbox.schemas import (
@@ -71,6 +73,25 @@ def problems_in_object(value: object, name: str) -> list[str]:
         *_violations(_object_validator(name), value, name),
         *_in_objects(_children(value), name),
     ]
+
+
+async def problems_in_traffic(session: aiohttp.ClientSession, sandbox_url: str) -> list[str]:
+    """What is wrong with the latest requests and all events of a sandbox, whoever sent them.
+
+    Args:
+        session: what to ask the sandbox with.
+        sandbox_url: where the sandbox listens, without a trailing slash.
+    """
+    problems: list[str] = []
+    async with session.get(f"{sandbox_url}/_sandbox/requests") as answer:
+        for request in (await answer.json())["data"]:
+            problems += problems_in_exchange(
+                *(request[name] for name in ("method", "path", "params", "status", "body"))
+            )
+    async with session.get(f"{sandbox_url}/_sandbox/events") as answer:
+        for event in (await answer.json())["data"]:
+            problems += problems_in_event(event)
+    return problems
 
 
 def _in_objects(document: object, where: str) -> Iterator[str]:

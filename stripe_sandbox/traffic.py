@@ -1,0 +1,76 @@
+"""What crossed the wire, for tests that hold all of it against the API's schemas.
+
+`GET /_sandbox/requests` has the latest API requests with their answers, `GET /_sandbox/events`
+every event of every account. Requests are kept in memory only, and only so many of them.
+"""
+
+import json
+from collections import deque
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from stripe_sandbox.expand import public
+from stripe_sandbox.registry import Registry
+from stripe_sandbox.store import Json, StripeObject
+
+if TYPE_CHECKING:
+    from stripe_sandbox.call import Call
+
+registry = Registry()
+
+REQUESTS_KEPT = 5000
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One API request and its answer."""
+
+    id: str
+    method: str
+    path: str
+    params: dict[str, Json]
+    """The decoded query, form or JSON body; empty when the request could not be read."""
+    account: str | None
+    """On whose behalf it acted; None when it was refused before that was known."""
+    status: int
+    body: str
+    """The JSON of the answer, whether or not a fault kept it from arriving."""
+    replayed: bool
+    """Whether the answer was the stored one of an earlier request."""
+
+    def as_json(self) -> StripeObject:
+        """The exchange with its body decoded."""
+        return {**asdict(self), "object": "request", "body": json.loads(self.body)}
+
+
+class Traffic:
+    """The latest exchanges, oldest first."""
+
+    def __init__(self) -> None:
+        self._exchanges: deque[Exchange] = deque(maxlen=REQUESTS_KEPT)
+
+    def record(self, exchange: Exchange) -> None:
+        """Remember an exchange; the oldest is forgotten when there are too many."""
+        self._exchanges.append(exchange)
+
+    def exchanges(self) -> list[StripeObject]:
+        """What is remembered, newest first, as lists of Stripe's are."""
+        return [exchange.as_json() for exchange in reversed(self._exchanges)]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._exchanges.clear()
+
+
+@registry.control("GET", "/_sandbox/requests")
+def list_requests(call: "Call") -> StripeObject:
+    """The latest API requests with their answers, newest first."""
+    return {"object": "list", "data": call.sandbox.traffic.exchanges()}
+
+
+@registry.control("GET", "/_sandbox/events")
+def list_events(call: "Call") -> StripeObject:
+    """Every event of every account, as it was or would have been delivered."""
+    accounts = call.sandbox.store.accounts_with("event")
+    events = [event for account in accounts for event in call.on(account).select("event")]
+    return {"object": "list", "data": [public(event) for event in events]}
