@@ -76,6 +76,14 @@ def update_reversal(call: "Call") -> StripeObject:
     return reversal
 
 
+@registry.expansion("transfer_reversal", "destination_payment_refund")
+def expand_destination_payment_refund(call: "Call", reversal: StripeObject) -> StripeObject | None:
+    """The refund belongs to the transfer's destination."""
+    transfer = call.require("transfer", reversal["transfer"])
+    refund = reversal["destination_payment_refund"]
+    return call.on(transfer["destination"]).find("refund", refund)
+
+
 def _shown(transfer: StripeObject) -> list[StripeObject]:
     return list(transfer["reversals"]["data"])
 

@@ -75,6 +75,12 @@ def update_transfer(call: "Call") -> StripeObject:
     return transfer
 
 
+@registry.expansion("transfer", "destination_payment")
+def expand_destination_payment(call: "Call", transfer: StripeObject) -> StripeObject | None:
+    """The payment belongs to the destination, and the platform may look at it all the same."""
+    return call.on(transfer["destination"]).find("charge", transfer["destination_payment"])
+
+
 @registry.reaction("charge.updated")
 def settle_waiting_transfers(call: "Call", charge: StripeObject) -> None:
     """Book the transfers that were made while their source charge had no funds yet."""

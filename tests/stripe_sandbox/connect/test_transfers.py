@@ -1,4 +1,4 @@
-"""Transfers and reversals move real balances on both sides, and never more than there is."""
+"""Transfers move real balances on both sides, and never more than there is."""
 
 import asyncio
 
@@ -7,51 +7,7 @@ import stripe
 
 from stripe_sandbox.store import Json
 from tests.stripe_sandbox.conftest import Running
-from tests.stripe_sandbox.test_connect_accounts import EXPRESS
-
-DAY_S = 24 * 3600
-
-
-@pytest.fixture
-def client(running: Running) -> Json:
-    """The client without its types: nearly every field of Stripe's is Optional in them."""
-    return running.client
-
-
-@pytest.fixture
-async def payee(running: Running, client: Json) -> str:
-    """A connected account that can receive transfers and pay out."""
-    account = await client.v1.accounts.create_async(EXPRESS)
-    await running.control("POST", f"accounts/{account.id}/onboard")
-    return str(account.id)
-
-
-async def charged(
-    running: Running, amount: int = 10_000, card: str = "pm_card_visa", settled: bool = True
-) -> Json:
-    """A succeeded charge, with its balance transaction unless `settled` is false."""
-    client: Json = running.client
-    intent = await client.v1.payment_intents.create_async(
-        {
-            "amount": amount,
-            "currency": "usd",
-            "payment_method": card,
-            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
-            "confirm": True,
-            "transfer_group": "escrow_1",
-        }
-    )
-    if settled:
-        await running.advance(5)
-    return await client.v1.charges.retrieve_async(intent.latest_charge)
-
-
-async def balances(running: Running, account: str | None = None) -> tuple[int, int]:
-    """(available, pending) in usd, of the platform or of a connected account."""
-    client: Json = running.client
-    options = {"stripe_account": account} if account else {}
-    held = await client.v1.balance.retrieve_async(None, options)
-    return held.available[0].amount, held.pending[0].amount
+from tests.stripe_sandbox.connect.conftest import DAY_S, EXPRESS, balances, charged
 
 
 async def test_a_transfer_on_a_pending_charge_settles_with_it(
@@ -221,67 +177,3 @@ async def test_update_changes_the_description_and_metadata(
         await client.v1.transfers.update_async(transfer.id, {"amount": 200})
     assert refusal.value.code == "parameter_unknown"
     await running.receiver.wait_for("transfer.updated")
-
-
-@pytest.mark.parametrize("wait_days", [0, 3])
-async def test_reversals_give_the_money_back(
-    running: Running, client: Json, payee: str, wait_days: int
-) -> None:
-    charge = await charged(running)
-    transfer = await client.v1.transfers.create_async(
-        {"amount": 8000, "currency": "usd", "destination": payee, "source_transaction": charge.id}
-    )
-    await running.advance(wait_days * DAY_S)
-    reversals = client.v1.transfers.reversals
-    first = await reversals.create_async(
-        transfer.id,
-        {"amount": 3000, "metadata": {"refund": "r1"}, "expand": ["balance_transaction"]},
-    )
-    assert (first.balance_transaction.type, first.balance_transaction.net) == (
-        "transfer_refund",
-        3000,
-    )
-    assert sum(await balances(running, payee)) == 5000
-    assert sum(await balances(running)) == 10_000 - 320 - 5000
-    rest = await reversals.create_async(transfer.id)
-    assert rest.amount == 5000
-    with pytest.raises(stripe.InvalidRequestError, match="already been fully reversed"):
-        await reversals.create_async(transfer.id)
-    reversed_transfer = await client.v1.transfers.retrieve_async(transfer.id)
-    assert (reversed_transfer.amount_reversed, reversed_transfer.reversed) == (8000, True)
-    assert [r.id for r in reversed_transfer.reversals.data] == [rest.id, first.id]
-
-    updated = await reversals.update_async(transfer.id, first.id, {"metadata": {"refund": "r2"}})
-    assert updated.metadata.to_dict() == {"refund": "r2"}
-    assert (await reversals.retrieve_async(transfer.id, first.id)).amount == 3000
-    assert len((await reversals.list_async(transfer.id)).data) == 2
-    with pytest.raises(stripe.InvalidRequestError):
-        await reversals.retrieve_async(transfer.id, "trr_unknown")
-
-    payment = await client.v1.charges.retrieve_async(
-        transfer.destination_payment, None, {"stripe_account": payee}
-    )
-    assert (payment.amount_refunded, payment.refunded) == (8000, True)
-    assert len(await running.receiver.wait_for("transfer.reversed", 2)) == 2
-    await running.advance(3 * DAY_S)
-    assert await balances(running, payee) == (0, 0)
-    await running.books()
-
-
-async def test_a_reversal_needs_the_balance_of_the_destination(
-    running: Running, client: Json, payee: str
-) -> None:
-    charge = await charged(running, card="pm_card_bypassPending")
-    transfer = await client.v1.transfers.create_async(
-        {"amount": 8000, "currency": "usd", "destination": payee, "source_transaction": charge.id}
-    )
-    on_account = {"stripe_account": payee}
-    await client.v1.payouts.create_async({"amount": 6000, "currency": "usd"}, on_account)
-    with pytest.raises(stripe.InvalidRequestError) as refusal:
-        await client.v1.transfers.reversals.create_async(transfer.id)
-    assert refusal.value.code == "balance_insufficient"
-    with pytest.raises(stripe.InvalidRequestError, match="greater than the unreversed amount"):
-        await client.v1.transfers.reversals.create_async(transfer.id, {"amount": 8001})
-    await client.v1.transfers.reversals.create_async(transfer.id, {"amount": 2000})
-    assert await balances(running, payee) == (0, 0)
-    await running.books()

@@ -5,38 +5,16 @@ import stripe
 
 from stripe_sandbox.store import Json
 from tests.stripe_sandbox.conftest import Running
-from tests.stripe_sandbox.test_connect_accounts import BANK, EXPRESS
-from tests.stripe_sandbox.test_connect_transfers import DAY_S, balances, charged
+from tests.stripe_sandbox.connect.conftest import (
+    BANK,
+    DAY_S,
+    EXPRESS,
+    balances,
+    charged,
+    funded_payee,
+)
 
 PAYOUT = {"amount": 8000, "currency": "usd"}
-
-
-@pytest.fixture
-def client(running: Running) -> Json:
-    """The client without its types: nearly every field of Stripe's is Optional in them."""
-    return running.client
-
-
-async def funded_payee(running: Running, account_number: str = "000123456789") -> str:
-    """An onboarded account on a manual schedule with 80.00 available."""
-    client: Json = running.client
-    account = await client.v1.accounts.create_async(EXPRESS)
-    await running.control("POST", f"accounts/{account.id}/onboard", account_number=account_number)
-    settings = await client.v1.balance_settings.update_async(
-        {"payments": {"payouts": {"schedule": {"interval": "manual"}}}},
-        {"stripe_account": account.id},
-    )
-    assert settings.payments.payouts.schedule.interval == "manual"
-    charge = await charged(running, card="pm_card_bypassPending")
-    await client.v1.transfers.create_async(
-        {
-            "amount": 8000,
-            "currency": "usd",
-            "destination": account.id,
-            "source_transaction": charge.id,
-        }
-    )
-    return str(account.id)
 
 
 async def test_a_payout_goes_to_the_bank(running: Running, client: Json) -> None:
@@ -187,29 +165,3 @@ async def test_the_platform_pays_out_its_own_balance(running: Running, client: J
     assert "account" not in paid[0]
     assert await balances(running) == (0, 0)
     await running.books()
-
-
-async def test_balance_settings_and_account_settings_are_one(
-    running: Running, client: Json
-) -> None:
-    payee = await funded_payee(running)
-    on_account = {"stripe_account": payee}
-    account = await client.v1.accounts.retrieve_async(payee)
-    assert account.settings.payouts.schedule.interval == "manual"
-    await client.v1.accounts.update_async(
-        payee, {"settings": {"payouts": {"schedule": {"interval": "daily", "delay_days": 4}}}}
-    )
-    settings = await client.v1.balance_settings.retrieve_async(None, on_account)
-    assert settings.payments.payouts.schedule.interval == "daily"
-    assert settings.payments.settlement_timing.delay_days == 4
-    weekly = await client.v1.balance_settings.update_async(
-        {
-            "payments": {
-                "payouts": {"schedule": {"interval": "weekly", "weekly_payout_days": ["monday"]}}
-            }
-        },
-        on_account,
-    )
-    assert weekly.payments.payouts.schedule.weekly_payout_days == ["monday"]
-    own = await client.v1.balance_settings.retrieve_async()
-    assert own.payments.payouts.status == "enabled"
