@@ -62,6 +62,8 @@ def _expanded(call: "Call", node: StripeObject, name: str, path: str) -> Json:
         if found is None:
             raise _not_expandable(name, path)
         return private_copy(found)
+    if not isinstance(value, dict | list | None):
+        raise _not_expandable(name, path)
     return value
 
 

@@ -55,6 +55,8 @@ class Sandbox:
             self._loop.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._loop
+        # Deliveries that are abandoned here are repeated after the next start.
+        await self.scheduler.stop()
         await self.webhooks.stop()
         self.store.close()
 

@@ -9,7 +9,7 @@ import asyncio
 import heapq
 import itertools
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from stripe_sandbox.ids import new_id
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# An action runs when it is due; what it returns is work that goes on, e.g. a delivery's HTTP call.
-Action = Callable[[], Awaitable[None] | None]
+# An action runs when it is due; what it returns is work that goes on, a delivery's HTTP call.
+Action = Callable[[], asyncio.Task[None] | None]
 
 
 class Scheduler:
@@ -33,6 +33,7 @@ class Scheduler:
         self._queue: list[tuple[float, int, Action]] = []
         self._sequence = itertools.count()
         self._changed = asyncio.Event()
+        self._in_flight: set[asyncio.Task[None]] = set()
 
     def add(
         self, call: "Call", delay_s: float, name: str, arguments: dict[str, Any]
@@ -82,22 +83,34 @@ class Scheduler:
         """Move the clock forward, stopping at everything that becomes due on the way."""
         clock = self._sandbox.clock
         target = clock.now() + seconds
+        await self._landed()
         while self._queue and self._queue[0][0] <= max(target, clock.now()):
             due = self._queue[0][0]
             clock.move_to(due)
-            await asyncio.gather(*self._run_due(due), return_exceptions=True)
+            self._run_due(due)
+            # What a delivery leads to, its retry above all, may be due before the target too.
+            await self._landed()
         clock.move_to(target)
         self._sandbox.remember_clock()
         self._changed.set()
 
-    def _run_due(self, instant: float) -> list[Awaitable[None]]:
-        started = []
+    async def stop(self) -> None:
+        """Abandon the work that is in flight."""
+        for work in self._in_flight:
+            work.cancel()
+        await self._landed()
+
+    async def _landed(self) -> None:
+        while self._in_flight:
+            await asyncio.wait(self._in_flight)
+
+    def _run_due(self, instant: float) -> None:
         while self._queue and self._queue[0][0] <= instant:
             _, _, action = heapq.heappop(self._queue)
             work = action()
             if work is not None:
-                started.append(work)
-        return started
+                self._in_flight.add(work)
+                work.add_done_callback(self._in_flight.discard)
 
     def _queue_task(self, account: str, task: StripeObject) -> None:
         self.at(task["due"], lambda: self._run_task(account, task["id"]))

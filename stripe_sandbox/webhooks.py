@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Awaitable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -66,7 +66,6 @@ class Webhooks:
         self._sandbox = sandbox
         self._session: aiohttp.ClientSession | None = None
         self._slots = asyncio.Semaphore(CONCURRENT_DELIVERIES)
-        self._running: set[asyncio.Task[None]] = set()
         self.held = False
 
     async def start(self) -> None:
@@ -79,10 +78,7 @@ class Webhooks:
                 self._queue(delivery)
 
     async def stop(self) -> None:
-        """Abandon the attempts in progress; they are repeated after the next start."""
-        for attempt in self._running:
-            attempt.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        """Close the HTTP session."""
         if self._session:
             await self._session.close()
 
@@ -129,14 +125,9 @@ class Webhooks:
     def _queue(self, delivery: StripeObject) -> None:
         if delivery["status"] == "pending":
             self._sandbox.scheduler.at(
-                delivery["next_attempt_at"], lambda: self._begin(delivery["id"])
+                delivery["next_attempt_at"],
+                lambda: asyncio.create_task(self.attempt(delivery["id"])),
             )
-
-    def _begin(self, delivery_id: str) -> Awaitable[None]:
-        attempt = asyncio.create_task(self.attempt(delivery_id))
-        self._running.add(attempt)
-        attempt.add_done_callback(self._running.discard)
-        return attempt
 
     async def attempt(self, delivery_id: str) -> None:
         """Try one delivery once, and record how it went."""

@@ -101,7 +101,7 @@ class Running:
     receiver: Receiver
     stop: Callable[[], Awaitable[None]]
 
-    async def control(self, method: str, path: str, **body: Json) -> Json:
+    async def control(self, method: str, path: str, /, **body: Json) -> Json:
         """Call a control under /_sandbox/; the answer's JSON."""
         async with self.http.request(method, f"{self.url}/_sandbox/{path}", json=body) as answer:
             assert answer.status == 200, await answer.text()
