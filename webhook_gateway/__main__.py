@@ -10,8 +10,9 @@ import signal
 import sys
 
 from webhook_gateway.config import ConfigError, Settings, load_settings
+from webhook_gateway.logs import configure_logging
 from webhook_gateway.server import ListenError, running
-from webhook_gateway.telemetry import NAME, configure_logging, make_tracer_provider
+from webhook_gateway.telemetry import NAME, Telemetry, open_telemetry
 from webhook_gateway.tenants import Tenants
 
 
@@ -21,29 +22,29 @@ def main() -> int:
     try:
         settings, source = load_settings(arguments.host, arguments.port)
         tenants = Tenants.load(source)
+        telemetry = open_telemetry()
     except ConfigError as error:
         return _refuse(f"the configuration cannot be used: {error}")
     configure_logging(settings.log_level)
     try:
-        asyncio.run(serve(settings, tenants))
+        asyncio.run(serve(settings, tenants, telemetry))
     except ListenError as error:
         return _refuse(str(error))
     return 0
 
 
-async def serve(settings: Settings, tenants: Tenants) -> None:
+async def serve(settings: Settings, tenants: Tenants, telemetry: Telemetry) -> None:
     """Listens until SIGTERM or SIGINT, then drains."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    provider = make_tracer_provider()
     try:
-        async with running(settings, tenants, provider.get_tracer(NAME)) as address:
+        async with running(settings, tenants, telemetry) as address:
             print(f"gateway listening on {address}", flush=True)  # noqa: T201 - for whoever started us
             await stop.wait()
     finally:
-        await asyncio.to_thread(provider.shutdown)  # sends the last spans
+        await asyncio.to_thread(telemetry.shut_down)
 
 
 def _parse_arguments() -> argparse.Namespace:

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 import grpc
 import structlog
 from aiohttp import web
-from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
+from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from webhook_gateway.config import Settings
 from webhook_gateway.ingestion import EventIngestion
 from webhook_gateway.stripe_events import Refusal, VerifiedEvent, judge
+from webhook_gateway.telemetry import Telemetry
 from webhook_gateway.tenants import Tenants
 from webhook_gateway.tenants_file import Endpoint, Secrets
 
@@ -49,12 +50,12 @@ class WebhookHandler:
     """Answers the deliveries of Stripe and the probes of Kubernetes."""
 
     def __init__(
-        self, settings: Settings, tenants: Tenants, ingestion: EventIngestion, tracer: Tracer
+        self, settings: Settings, tenants: Tenants, ingestion: EventIngestion, telemetry: Telemetry
     ) -> None:
         self._settings = settings
         self._tenants = tenants
         self._ingestion = ingestion
-        self._tracer = tracer
+        self._telemetry = telemetry
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -83,7 +84,7 @@ class WebhookHandler:
             raise web.HTTPNotFound  # the same answer as for any other path
         started = time.perf_counter()
         name = f"POST /stripe/{{tenant}}/{endpoint}"
-        with self._tracer.start_as_current_span(name, kind=SpanKind.SERVER) as span:
+        with self._telemetry.tracer.start_as_current_span(name, kind=SpanKind.SERVER) as span:
             try:
                 answer = await self._answer(request, tenant, Endpoint(endpoint), secrets)
             except Exception:  # a bug of ours must not cost an event: 503 makes Stripe repeat it
@@ -94,7 +95,7 @@ class WebhookHandler:
             )
             if answer.status >= 500:
                 span.set_status(Status(StatusCode.ERROR, answer.outcome))
-            _log_delivery(tenant, endpoint, answer, time.perf_counter() - started)
+            self._record(tenant, endpoint, answer, time.perf_counter() - started)
         return answer.to_response()
 
     async def _answer(
@@ -133,6 +134,20 @@ class WebhookHandler:
         except (web.RequestPayloadError, ConnectionError):
             return Answer(400, "body_cut")
 
+    def _record(self, tenant: str, endpoint: str, answer: Answer, seconds: float) -> None:
+        self._telemetry.record_delivery(tenant, endpoint, answer.status, answer.outcome, seconds)
+        write = log.warning if answer.status >= 500 else log.info
+        write(
+            "webhook",
+            tenant=tenant,
+            endpoint=endpoint,
+            event_id=answer.event and answer.event.id,
+            event_type=answer.event and answer.event.type,
+            outcome=answer.outcome,
+            status=answer.status,
+            duration_ms=round(seconds * 1000, 2),
+        )
+
 
 def _not_stored(error: grpc.aio.AioRpcError, event: VerifiedEvent) -> Answer:
     """Only INVALID_ARGUMENT is about the event; any other status is our own trouble."""
@@ -140,39 +155,25 @@ def _not_stored(error: grpc.aio.AioRpcError, event: VerifiedEvent) -> Answer:
     return Answer(status, f"service_{error.code().name.lower()}", event)
 
 
-def _log_delivery(tenant: str, endpoint: str, answer: Answer, seconds: float) -> None:
-    write = log.warning if answer.status >= 500 else log.info
-    write(
-        "webhook",
-        tenant=tenant,
-        endpoint=endpoint,
-        event_id=answer.event and answer.event.id,
-        event_type=answer.event and answer.event.type,
-        outcome=answer.outcome,
-        status=answer.status,
-        duration_ms=round(seconds * 1000, 2),
-    )
-
-
 class ListenError(Exception):
     """The address is taken or not ours. The message is one line."""
 
 
 @asynccontextmanager
-async def running(settings: Settings, tenants: Tenants, tracer: Tracer) -> AsyncIterator[str]:
+async def running(settings: Settings, tenants: Tenants, telemetry: Telemetry) -> AsyncIterator[str]:
     """A gateway that listens; the value is its address. Raises ListenError if it cannot.
 
     Leaving stops listening first, then lets the deliveries in flight end, then closes the channel.
     """
     async with AsyncExitStack() as stack:
-        ingestion = EventIngestion(settings.service_target, settings.deadline_s, tracer)
+        ingestion = EventIngestion(settings.service_target, settings.deadline_s, telemetry.tracer)
         stack.push_async_callback(ingestion.close)
 
         watcher = asyncio.create_task(tenants.watch(settings.tenants_poll_s))
         stack.push_async_callback(_cancelled, watcher)
 
         app = web.Application(client_max_size=MAX_BODY_BYTES)
-        app.add_routes(WebhookHandler(settings, tenants, ingestion, tracer).routes())
+        app.add_routes(WebhookHandler(settings, tenants, ingestion, telemetry).routes())
         runner = web.AppRunner(
             app,
             access_log=None,

@@ -1,62 +1,70 @@
-"""Logs, as JSON lines with trace ids, and traces, by OpenTelemetry's own OTEL_* variables."""
+"""Traces and metrics, configured by OpenTelemetry's own OTEL_* variables.
 
-import logging
+Spans always have ids, for the logs and for the service. They are exported when a collector is
+named (OTEL_EXPORTER_OTLP_ENDPOINT). OTEL_METRICS_EXPORTER=prometheus opens a port for metrics.
+The SDK itself reads the sampler, the resource attributes and the exporters' own settings.
+"""
+
 import os
-import sys
-from collections.abc import MutableMapping
-from typing import Any
 
-import structlog
-from opentelemetry import trace
+from opentelemetry.metrics import MeterProvider as MeterSource
+from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+from webhook_gateway.config import ConfigError
+
 NAME = "escrow-gateway"
 COLLECTOR_VARIABLES = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+DURATION_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
-def configure_logging(level: str) -> None:
-    """Writes one JSON object per line on standard error, from our own code and from libraries."""
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _add_trace_ids,
-        structlog.processors.format_exc_info,
-    ]
-    structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer()],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(),
-            ],
+class Telemetry:
+    """What the gateway tells about its deliveries, beside the log."""
+
+    def __init__(self, traces: TracerProvider, metrics: MeterSource) -> None:
+        self._providers = (traces, metrics)
+        self.tracer = traces.get_tracer(NAME)
+        self._duration = metrics.get_meter(NAME).create_histogram(
+            "http.server.request.duration",
+            unit="s",
+            description="How long deliveries took to answer",
+            explicit_bucket_boundaries_advisory=DURATION_BUCKETS_S,
         )
-    )
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    # aiohttp quotes the lines of a malformed request, and a signature may be among them. What our
-    # handlers do is logged by themselves.
-    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+
+    def record_delivery(
+        self, tenant: str, endpoint: str, status: int, outcome: str, seconds: float
+    ) -> None:
+        """Counts one delivery to a known endpoint; every label has few values."""
+        self._duration.record(
+            seconds,
+            {
+                "escrow.tenant": tenant,
+                "escrow.endpoint": endpoint,
+                "escrow.outcome": outcome,
+                "http.response.status_code": status,
+            },
+        )
+
+    def shut_down(self) -> None:
+        """Sends what is still waiting. Blocks, but not for ever."""
+        for provider in self._providers:
+            if isinstance(provider, (TracerProvider, MeterProvider)):
+                provider.shutdown()
 
 
-def make_tracer_provider() -> TracerProvider:
-    """Spans have ids, for the logs and the service, even if no collector is configured to get them.
+def open_telemetry() -> Telemetry:
+    """Telemetry as the environment wants it. Raises ConfigError, naming the variable."""
+    resource = Resource.create({SERVICE_NAME: os.environ.get("OTEL_SERVICE_NAME", NAME)})
+    return Telemetry(_open_traces(resource), _open_metrics(resource))
 
-    Read by the SDK itself: OTEL_TRACES_SAMPLER, OTEL_RESOURCE_ATTRIBUTES, OTEL_EXPORTER_OTLP_*,
-    OTEL_BSP_* and OTEL_SDK_DISABLED.
-    """
-    name = os.environ.get("OTEL_SERVICE_NAME", NAME)
-    provider = TracerProvider(resource=Resource.create({SERVICE_NAME: name}))
-    wanted = os.environ.get("OTEL_TRACES_EXPORTER", "otlp") == "otlp"
-    if wanted and any(os.environ.get(variable) for variable in COLLECTOR_VARIABLES):
+
+def _open_traces(resource: Resource) -> TracerProvider:
+    provider = TracerProvider(resource=resource)
+    exporter = _choice("OTEL_TRACES_EXPORTER", default="otlp", choices=("otlp", "none"))
+    if exporter == "otlp" and any(os.environ.get(variable) for variable in COLLECTOR_VARIABLES):
         # Imported only when it is used: it costs a third of a second.
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415
             OTLPSpanExporter,
@@ -66,11 +74,26 @@ def make_tracer_provider() -> TracerProvider:
     return provider
 
 
-def _add_trace_ids(
-    _logger: object, _method: str, event: MutableMapping[str, Any]
-) -> MutableMapping[str, Any]:
-    context = trace.get_current_span().get_span_context()
-    if context.is_valid:
-        event["trace_id"] = trace.format_trace_id(context.trace_id)
-        event["span_id"] = trace.format_span_id(context.span_id)
-    return event
+def _open_metrics(resource: Resource) -> MeterSource:
+    exporter = _choice("OTEL_METRICS_EXPORTER", default="none", choices=("prometheus", "none"))
+    if exporter == "none":
+        return NoOpMeterProvider()
+    # Imported only when it is used.
+    from opentelemetry.exporter.prometheus import PrometheusMetricReader  # noqa: PLC0415
+    from prometheus_client import start_http_server  # noqa: PLC0415
+
+    host = os.environ.get("OTEL_EXPORTER_PROMETHEUS_HOST", "localhost")
+    port = os.environ.get("OTEL_EXPORTER_PROMETHEUS_PORT", "9464")
+    try:
+        start_http_server(int(port), host)
+    except (ValueError, OverflowError, OSError) as error:
+        where = "OTEL_EXPORTER_PROMETHEUS_HOST and _PORT"
+        raise ConfigError([f"{where}: cannot listen on {host}:{port}: {error}"]) from None
+    return MeterProvider([PrometheusMetricReader()], resource)
+
+
+def _choice(variable: str, *, default: str, choices: tuple[str, ...]) -> str:
+    value = os.environ.get(variable) or default
+    if value not in choices:
+        raise ConfigError([f"{variable}: must be {' or '.join(choices)}"])
+    return value

@@ -11,7 +11,10 @@ import pytest
 import pytest_asyncio
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_health.v1.health_pb2 import HealthCheckResponse
+from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from stripe import WebhookSignature
 
 from escrow.v1.stripe_event_service_pb2 import (
@@ -26,6 +29,7 @@ from escrow.v1.stripe_event_service_pb2_grpc import (
 )
 from webhook_gateway.config import DefaultTenantSecrets, Settings
 from webhook_gateway.server import running
+from webhook_gateway.telemetry import Telemetry
 from webhook_gateway.tenants import Tenants
 
 PLATFORM_SECRET = "whsec_platform"
@@ -143,17 +147,23 @@ def settings(peer: Peer) -> Settings:
 
 
 @pytest.fixture
-def tracer_provider() -> TracerProvider:
-    return TracerProvider()
+def spans() -> InMemorySpanExporter:
+    return InMemorySpanExporter()
+
+
+@pytest.fixture
+def telemetry(spans: InMemorySpanExporter) -> Telemetry:
+    traces = TracerProvider()
+    traces.add_span_processor(SimpleSpanProcessor(spans))
+    return Telemetry(traces, NoOpMeterProvider())
 
 
 @pytest_asyncio.fixture
 async def gateway(
-    settings: Settings, tenants: Tenants, tracer_provider: TracerProvider
+    settings: Settings, tenants: Tenants, telemetry: Telemetry
 ) -> AsyncIterator[Gateway]:
-    tracer = tracer_provider.get_tracer("test")
     async with (
-        running(settings, tenants, tracer) as address,
+        running(settings, tenants, telemetry) as address,
         aiohttp.ClientSession() as http,
     ):
         yield Gateway(address, http)

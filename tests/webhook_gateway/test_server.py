@@ -8,8 +8,6 @@ from urllib.parse import urlsplit
 import aiohttp
 import grpc
 import pytest
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from structlog.testing import capture_logs
 
@@ -28,6 +26,7 @@ from tests.webhook_gateway.conftest import (
 )
 from webhook_gateway.config import Settings
 from webhook_gateway.server import MAX_BODY_BYTES, ListenError, running
+from webhook_gateway.telemetry import Telemetry
 from webhook_gateway.tenants import Tenants
 
 EVENT = b'{ "id": "evt_1",\n "type": "charge.updated", "object": "event", "name": "\xc3\xa9" }'
@@ -215,12 +214,12 @@ async def test_a_service_that_comes_back_is_found_again(gateway: Gateway, peer: 
 
 
 async def test_a_slow_service_is_not_waited_for(
-    settings: Settings, tenants: Tenants, tracer_provider: TracerProvider, peer: Peer
+    settings: Settings, tenants: Tenants, telemetry: Telemetry, peer: Peer
 ) -> None:
     peer.service.gate.clear()
     impatient = settings.model_copy(update={"deadline_s": 0.2})
     async with (
-        running(impatient, tenants, tracer_provider.get_tracer("test")) as address,
+        running(impatient, tenants, telemetry) as address,
         aiohttp.ClientSession() as http,
     ):
         answer = await Gateway(address, http).post(EVENT, sign(EVENT))
@@ -228,10 +227,10 @@ async def test_a_slow_service_is_not_waited_for(
 
 
 async def test_what_is_in_flight_is_answered_before_the_gateway_leaves(
-    settings: Settings, tenants: Tenants, tracer_provider: TracerProvider, peer: Peer
+    settings: Settings, tenants: Tenants, telemetry: Telemetry, peer: Peer
 ) -> None:
     peer.service.gate.clear()
-    gateway = running(settings, tenants, tracer_provider.get_tracer("test"))
+    gateway = running(settings, tenants, telemetry)
     async with aiohttp.ClientSession() as http:
         address = await gateway.__aenter__()
         delivery = asyncio.create_task(Gateway(address, http).post(EVENT, sign(EVENT)))
@@ -275,11 +274,11 @@ async def test_many_deliveries_at_once_are_all_stored(gateway: Gateway, peer: Pe
 
 
 async def test_a_taken_port_is_one_clear_line(
-    gateway: Gateway, settings: Settings, tenants: Tenants, tracer_provider: TracerProvider
+    gateway: Gateway, settings: Settings, tenants: Tenants, telemetry: Telemetry
 ) -> None:
     taken = settings.model_copy(update={"port": urlsplit(gateway.address).port})
     with pytest.raises(ListenError, match=r"^cannot listen on 127\.0\.0\.1:\d+: .+$"):
-        async with running(taken, tenants, tracer_provider.get_tracer("test")):
+        async with running(taken, tenants, telemetry):
             pass
 
 
@@ -301,13 +300,11 @@ async def test_a_delivery_leaves_one_line_of_log_and_no_secret(gateway: Gateway)
 
 
 async def test_the_trace_goes_on_in_the_service(
-    gateway: Gateway, peer: Peer, tracer_provider: TracerProvider
+    gateway: Gateway, peer: Peer, spans: InMemorySpanExporter
 ) -> None:
-    exporter = InMemorySpanExporter()
-    tracer_provider.add_span_processor(SimpleSpanProcessor(exporter))
     theirs = "00-11111111111111111111111111111111-2222222222222222-01"
     await gateway.post(EVENT, sign(EVENT), traceparent=theirs)
-    call, delivery = exporter.get_finished_spans()
+    call, delivery = spans.get_finished_spans()
     assert call.context is not None
     assert delivery.context is not None
     ids = call.context
