@@ -1,0 +1,190 @@
+"""What happens around every call, told once: trace it, identify, allow, read, check, run, answer.
+
+One interceptor rather than a tower of them: the order is the point, and here it can be read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
+
+import grpc
+import structlog
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import DecodeError, Message
+from grpc import StatusCode
+from structlog.contextvars import bind_contextvars
+
+from service.domain.errors import Invalid, Refusal, RoleNotAllowed
+from service.rpc.caller import Identify, Role, begin_call
+from service.rpc.contract import ContractError, access_table
+from service.rpc.errors import DeadlineExpired, Internal, abort, status_of
+from service.rpc.tracing import ServedCall, Tracer
+from service.rpc.validate import Validator, compile_validator
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """What the contract says about one method."""
+
+    name: str  # "escrow.v1.EscrowService/GetEscrow"
+    roles: frozenset[Role]
+    validate: Validator
+
+
+def methods_of(services: Iterable[ServiceDescriptor]) -> Mapping[str, Method]:
+    """The methods of the services by their path, "/escrow.v1.EscrowService/GetEscrow".
+
+    Raises:
+        ContractError: a method does not say who may call it, or a field's rules do not fit it.
+    """
+    services = list(services)
+    access = access_table(services)
+    methods = {}
+    for service in services:
+        for method in service.methods:
+            if method.client_streaming or method.server_streaming:
+                raise ContractError(f"{method.full_name}: streams are not served yet")
+            name = f"{service.full_name}/{method.name}"
+            methods[f"/{name}"] = Method(
+                name, access[f"/{name}"], compile_validator(method.input_type)
+            )
+    return methods
+
+
+@dataclass(frozen=True, slots=True)
+class _Endpoint:
+    """A method with what serves it."""
+
+    method: Method
+    read: Callable[[bytes], Message]
+    run: Callable[[Message, Context], Awaitable[Message]]
+    write: Callable[[Message], bytes]
+
+
+def _endpoint(handler: Any, method: Method) -> _Endpoint:  # noqa: ANN401 - its stubs are vague
+    return _Endpoint(
+        method, handler.request_deserializer, handler.unary_unary, handler.response_serializer
+    )
+
+
+class CallInterceptor(grpc.aio.ServerInterceptor):
+    """Stands around every method of our contract; health and reflection pass by.
+
+    A call without a deadline gets ``default_deadline_s``. Whatever is raised inside becomes a
+    status: a Refusal its own, anything else INTERNAL with nothing inside but the trace id.
+    """
+
+    def __init__(
+        self, methods: Mapping[str, Method], identify: Identify, *, default_deadline_s: float
+    ) -> None:
+        self._methods = methods
+        self._identify = identify
+        self._default_deadline_s = default_deadline_s
+        self._tracer = Tracer()
+        self._handlers: dict[str, Handler] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        path = handler_call_details.method
+        if path not in self._handlers:
+            handler = await continuation(handler_call_details)
+            if handler is None or path not in self._methods:
+                return handler
+            endpoint = _endpoint(handler, self._methods[path])
+            self._handlers[path] = self._around(endpoint)
+        return self._handlers[path]
+
+    def _around(self, endpoint: _Endpoint) -> Handler:
+        name = endpoint.method.name
+
+        async def serve(body: bytes, context: Context) -> bytes:
+            with self._tracer.serve(name, context.invocation_metadata() or ()) as served:
+                bind_contextvars(rpc=name, trace_id=served.trace_id)  # for every log line inside
+                try:
+                    answer = await self._answer(endpoint, body, context, served.trace_id)
+                except Refusal as refused:
+                    refusal = refused
+                    log.info("call refused", reason=refusal.reason())
+                except asyncio.CancelledError as error:
+                    if _is_canceled_from_outside():
+                        served.code = _code_of_cancellation(context)
+                        raise
+                    refusal = _report(error, served)  # else the client would wait for ever
+                except Exception as error:  # noqa: BLE001 - the last place to stop it; reported
+                    refusal = _report(error, served)
+                else:
+                    served.code = StatusCode.OK
+                    return answer
+                served.code = status_of(refusal)
+                return await abort(context, refusal)
+
+        # Bytes in, bytes out: reading and writing messages can fail as well, so it happens inside.
+        return grpc.unary_unary_rpc_method_handler(serve)
+
+    async def _answer(
+        self, endpoint: _Endpoint, body: bytes, context: Context, trace_id: str
+    ) -> bytes:
+        """The story of a call that goes well."""
+        limit = asyncio.timeout(self._limit_s(context))
+        try:
+            async with limit:
+                caller = self._identify(context.invocation_metadata() or ())
+                if caller.role not in endpoint.method.roles:
+                    raise RoleNotAllowed(method=endpoint.method.name)
+                begin_call(caller, trace_id)
+                request = _read(endpoint, body)
+                endpoint.method.validate(request)
+                return endpoint.write(await endpoint.run(request, context))
+        except TimeoutError:
+            if limit.expired():
+                raise DeadlineExpired from None
+            raise
+
+    def _limit_s(self, context: Context) -> float | None:
+        """Only a call without a deadline needs a limit from us; gRPC cancels the others itself."""
+        remaining_s = _remaining_s(context)
+        if remaining_s is None:
+            return self._default_deadline_s
+        if remaining_s <= 0:
+            raise DeadlineExpired
+        return None
+
+
+def _read(endpoint: _Endpoint, body: bytes) -> Message:
+    try:
+        return endpoint.read(body)
+    except DecodeError:
+        raise Invalid("The request is not a message of the method's request type.") from None
+
+
+def _remaining_s(context: Context) -> float | None:
+    return cast("float | None", context.time_remaining())  # the stubs forget the None
+
+
+def _code_of_cancellation(context: Context) -> StatusCode:
+    """The deadline passed, or else the client left, or the server stops."""
+    remaining_s = _remaining_s(context)
+    is_late = remaining_s is not None and remaining_s <= 0
+    return StatusCode.DEADLINE_EXCEEDED if is_late else StatusCode.CANCELLED
+
+
+def _is_canceled_from_outside() -> bool:
+    """Whether this task was told to stop, rather than something that it awaited."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _report(error: BaseException, served: ServedCall) -> Internal:
+    log.error("call failed", exc_info=error)
+    return Internal(trace_id=served.trace_id)
