@@ -115,7 +115,7 @@ class WebhookHandler:
         if isinstance(verdict, Refusal):
             return Answer(400, verdict)
         try:
-            outcome = await self._ingestion.ingest(tenant, endpoint, body, received_at_s)
+            outcome = await self._ingestion.ingest(tenant, endpoint, verdict.payload, received_at_s)
         except grpc.aio.AioRpcError as error:
             return _not_stored(error, verdict)
         return Answer(200, outcome, verdict)

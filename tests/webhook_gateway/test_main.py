@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from tests.webhook_gateway.conftest import CONNECT_SECRET, PLATFORM_SECRET, Gateway, Peer, sign
+from tests.webhook_gateway.neighbours import CONNECT_SECRET, PLATFORM_SECRET, Gateway, Peer, sign
 
 ROOT = Path(__file__).parents[2]
 EVENT = b'{"id": "evt_1", "type": "charge.updated"}'

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 import aiohttp
 import grpc
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from structlog.testing import capture_logs
 
@@ -17,7 +19,7 @@ from escrow.v1.stripe_event_service_pb2 import (
     STRIPE_ENDPOINT_CONNECT,
     STRIPE_ENDPOINT_PLATFORM,
 )
-from tests.webhook_gateway.conftest import (
+from tests.webhook_gateway.neighbours import (
     CONNECT_SECRET,
     PLATFORM_PREVIOUS_SECRET,
     Gateway,
@@ -25,7 +27,8 @@ from tests.webhook_gateway.conftest import (
     sign,
 )
 from webhook_gateway.config import Settings
-from webhook_gateway.server import MAX_BODY_BYTES, ListenError, running
+from webhook_gateway.ingestion import EventIngestion
+from webhook_gateway.server import MAX_BODY_BYTES, ListenError, WebhookHandler, running
 from webhook_gateway.telemetry import Telemetry
 from webhook_gateway.tenants import Tenants
 
@@ -224,6 +227,24 @@ async def test_a_slow_service_is_not_waited_for(
     ):
         answer = await Gateway(address, http).post(EVENT, sign(EVENT))
     assert answer == (503, "service_deadline_exceeded")
+
+
+async def test_a_bug_of_ours_costs_no_event(
+    settings: Settings, tenants: Tenants, telemetry: Telemetry
+) -> None:
+    """A channel that is closed too early raises what nobody expects of a call."""
+    ingestion = EventIngestion(settings.service_target, 1, telemetry.tracer)
+    await ingestion.close()
+    app = web.Application()
+    app.add_routes(WebhookHandler(settings, tenants, ingestion, telemetry).routes())
+    async with TestServer(app) as server, aiohttp.ClientSession() as http:
+        gateway = Gateway(str(server.make_url("")).rstrip("/"), http)
+        with capture_logs() as lines:
+            assert await gateway.post(EVENT, sign(EVENT)) == (503, "internal_error")
+    assert [(line["event"], line["log_level"]) for line in lines] == [
+        ("webhook_failed", "error"),
+        ("webhook", "warning"),
+    ]
 
 
 async def test_what_is_in_flight_is_answered_before_the_gateway_leaves(

@@ -15,7 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
     add_TraceServiceServicer_to_server,
 )
 
-from tests.webhook_gateway.conftest import Gateway, Peer, sign
+from tests.webhook_gateway.neighbours import Gateway, Peer, sign
 from tests.webhook_gateway.test_main import EVENT, SECRETS, address_of, refusal, started
 
 
