@@ -7,7 +7,7 @@ in private fields:
     _identity        {"first_name", "last_name", "company_name"}, what onboarding or the API told
     _restriction     None, or {"disabled_reason", "requirements"} laid upon it by Stripe
     _closed          closed through v2: still there, but good for nothing
-    _v2              what only the v2 view shows: configurations, contact, defaults
+    _v2              what only the v2 view shows: configurations, the owner's details, locales
 
 Everything else follows from the facts: `change_account` hands an account out, derives the rest when
 it comes back, and tells the platform with `account.updated` and `capability.updated`.
@@ -56,14 +56,19 @@ def require_account(call: "Call", account_id: str) -> StripeObject:
 
 
 @contextmanager
-def change_account(call: "Call", account_id: str) -> Iterator[StripeObject]:
-    """Change an account or its external accounts inside the block; the events follow."""
+def change_account(
+    call: "Call", account_id: str, *, silently: bool = False
+) -> Iterator[StripeObject]:
+    """Change an account or its external accounts inside the block; the events follow.
+
+    Stripe sometimes changes an account without an event: that is what `silently` is for.
+    """
     account = require_account(call, account_id)
     before: StripeObject = private_copy(shown(call, account))
     yield account
     derive(call, account)
     after = shown(call, account)
-    if public(after) == public(before):
+    if silently or public(after) == public(before):
         return
     owner = call.on(account_id)
     owner.emit("account.updated", after, before)

@@ -43,7 +43,7 @@ def view(account: StripeObject, include: Collection[str]) -> StripeObject:
         "closed": account["_closed"],
         "configuration": _configuration(account, include),
         "contact_email": account["email"],
-        "contact_phone": account["_v2"].get("contact_phone"),
+        "contact_phone": account["_v2"]["contact_phone"],
         "created": timestamp(account["created"]),
         "dashboard": account["controller"]["stripe_dashboard"]["type"],
         "display_name": account["settings"]["dashboard"]["display_name"],
@@ -105,7 +105,7 @@ def _defaults(account: StripeObject) -> StripeObject:
     profile = account["business_profile"]
     return {
         "currency": account["default_currency"],
-        "locales": account["_v2"].get("locales"),
+        "locales": account["_v2"]["locales"],
         "profile": {
             "business_url": profile["url"],
             "doing_business_as": profile["name"],
@@ -121,24 +121,27 @@ def _defaults(account: StripeObject) -> StripeObject:
 
 def _identity(account: StripeObject) -> StripeObject:
     known = account["_identity"]
-    company = known.get("company_name")
+    company = {**account["_v2"]["business_details"]}
+    if "company_name" in known:
+        company["registered_name"] = known["company_name"]
     return {
         "attestations": None,
-        "business_details": {"registered_name": company} if company else None,
+        "business_details": company or None,
         "country": account["country"],
         "entity_type": account["business_type"],
-        "individual": _individual(account) if known.get("first_name") else None,
+        "individual": _individual(account) if "first_name" in known else None,
     }
 
 
 def _individual(account: StripeObject) -> StripeObject:
     created = timestamp(account["created"])
     return {
+        **account["_v2"]["individual"],
         "id": f"person_{account['id'].removeprefix('acct_')}",
         "object": "v2.core.account_person",
         "account": account["id"],
         "created": created,
-        "given_name": account["_identity"].get("first_name"),
+        "given_name": account["_identity"]["first_name"],
         "surname": account["_identity"].get("last_name"),
         "updated": created,
     }

@@ -5,6 +5,7 @@ readiness by configuration: `recipient.capabilities.stripe_balance.stripe_transf
 calls the `transfers` capability.
 """
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from stripe_sandbox.connect.account_state import change_account, derive, require_account
@@ -110,7 +111,9 @@ def _apply(call: "Call", account: StripeObject) -> None:
     params = call.params
     account["email"] = params.text("contact_email", account["email"])
     account["metadata"] = params.merge_metadata(account["metadata"])
-    account["_v2"]["contact_phone"] = params.text("contact_phone")
+    account["_v2"]["contact_phone"] = params.text("contact_phone", account["_v2"]["contact_phone"])
+    if params.is_set("dashboard"):
+        account["controller"]["stripe_dashboard"]["type"] = params.text("dashboard")
     name = params.text("display_name", account["settings"]["dashboard"]["display_name"])
     account["settings"]["dashboard"]["display_name"] = name
     _apply_defaults(account, params.hash("defaults"))
@@ -138,7 +141,27 @@ def _apply_identity(account: StripeObject, identity: Params) -> None:
     remember_identity(account, "company_name", company)
     terms = identity.hash("attestations").hash("terms_of_service").hash("account")
     if terms.is_set("date"):
-        account["tos_acceptance"] |= {"date": account["created"], "ip": terms.text("ip")}
+        accepted = {"date": _instant(terms, "date"), "ip": terms.text("ip")}
+        account["tos_acceptance"] |= accepted
+    for name in ("individual", "business_details"):
+        account["_v2"][name] |= _echoed(identity.hash(name))
+
+
+def _instant(params: Params, name: str) -> int:
+    """An instant in ISO 8601, as Unix seconds."""
+    text = params.required_text(name)
+    try:
+        return int(datetime.fromisoformat(text).timestamp())
+    except ValueError as error:
+        raise parameter_invalid(params.name_of(name), f"Invalid timestamp: {text}") from error
+
+
+def _echoed(details: Params) -> StripeObject:
+    """What Stripe repeats of a person or a company: never the identification numbers themselves."""
+    told = {name: value for name, value in details.items() if name != "documents"}
+    if details.is_set("id_numbers"):
+        told["id_numbers"] = [{"type": n["type"]} for n in details.hashes("id_numbers")]
+    return told
 
 
 def _configure(call: "Call", account: StripeObject, name: str) -> None:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from stripe_sandbox.connect.account_state import change_account, shown
+from stripe_sandbox.connect.account_state import change_account, require_account, shown
 from stripe_sandbox.connect.external_accounts import GOOD_ACCOUNT_NUMBER
 from stripe_sandbox.connect.onboarding_page import complete_onboarding
 from stripe_sandbox.connect.payout_progress import FAILURE, fail, pay
@@ -33,9 +33,10 @@ def restrict_account(call: "Call") -> StripeObject:
     """Stripe restricts an account until something is provided; {"lifted": true} ends that.
 
     {"disabled_reason": "requirements.past_due", "requirements": ["individual.id_number"]} are the
-    defaults.
+    defaults; {"silently": true} suppresses the events, so that only re-reading the account tells.
     """
-    with change_account(call, call.path["account"]) as account:
+    silently = call.params.boolean("silently")
+    with change_account(call, call.path["account"], silently=silently) as account:
         account["_restriction"] = None
         if not call.params.boolean("lifted"):
             account["_restriction"] = {
@@ -43,6 +44,16 @@ def restrict_account(call: "Call") -> StripeObject:
                 "requirements": call.params.array("requirements") or ["individual.id_number"],
             }
     return shown(call, account)
+
+
+@registry.control("POST", "/_sandbox/accounts/{account}/deauthorize")
+def deauthorize_account(call: "Call") -> StripeObject:
+    """The owner disconnects the account from the platform, which loses access to it."""
+    account = require_account(call, call.path["account"])
+    application: StripeObject = {"id": "ca_sandbox", "object": "application", "name": "Sandbox"}
+    call.on(account["id"]).emit("account.application.deauthorized", application)
+    call.remove("account", account["id"])
+    return application
 
 
 @registry.control("POST", "/_sandbox/payouts/{payout}/fail")

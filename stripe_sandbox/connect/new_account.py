@@ -62,7 +62,13 @@ def new_account(call: "Call", *, country: str, kind: str, control: StripeObject)
         "_identity": {},
         "_restriction": None,
         "_closed": False,
-        "_v2": {"configurations": [], "profile": {}, "defaults": {}},
+        "_v2": {
+            "business_details": {},
+            "configurations": [],
+            "contact_phone": None,
+            "individual": {},
+            "locales": None,
+        },
     }  # fmt: skip
 
 

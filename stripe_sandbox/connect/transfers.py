@@ -3,7 +3,7 @@
 A transfer is final when it is answered; there is no status. With `source_transaction` it draws on
 one charge, even one whose funds are still pending, and settles when that charge does. A charge that
 was captured asynchronously has no balance transaction yet; a transfer on it gets its own when the
-charge does, which `charge.updated` tells.
+charge does, which `charge.updated` tells. Currencies are never converted.
 """
 
 from typing import TYPE_CHECKING

@@ -48,6 +48,12 @@ async def test_restrict_reject_delete(running: Running, client: Json) -> None:
     await running.control("POST", f"accounts/{account.id}/restrict", lifted=True)
     assert (await accounts.retrieve_async(account.id)).payouts_enabled
 
+    events = len((await running.control("GET", "events"))["data"])
+    await running.control("POST", f"accounts/{account.id}/restrict", silently=True)
+    assert not (await accounts.retrieve_async(account.id)).payouts_enabled
+    assert len((await running.control("GET", "events"))["data"]) == events
+    await running.control("POST", f"accounts/{account.id}/restrict", lifted=True)
+
     await accounts.reject_async(account.id, {"reason": "fraud_other"})
     rejected = await client.v2.core.accounts.retrieve_async(
         account.id, {"include": ["configuration.recipient"]}
@@ -81,3 +87,15 @@ async def test_unknown_parameters_are_refused(client: Json) -> None:
 async def test_twenty_accounts_at_once_are_twenty_accounts(client: Json) -> None:
     created = await asyncio.gather(*(client.v1.accounts.create_async(EXPRESS) for _ in range(20)))
     assert len({account.id for account in created}) == 20
+
+
+async def test_a_deauthorized_account_is_out_of_reach(running: Running, client: Json) -> None:
+    account = await client.v1.accounts.create_async(EXPRESS)
+    await running.control("POST", f"accounts/{account.id}/deauthorize")
+    events = await running.receiver.wait_for("account.application.deauthorized")
+    assert (events[0]["account"], events[0]["data"]["object"]["object"]) == (
+        account.id,
+        "application",
+    )
+    with pytest.raises(stripe.PermissionError):
+        await client.v1.accounts.retrieve_async(account.id)
