@@ -19,7 +19,7 @@ from aiohttp import web
 
 from stripe_sandbox.app import build_app, full_registry
 from stripe_sandbox.sandbox import Sandbox
-from stripe_sandbox.store import Store, StoreLockedError
+from stripe_sandbox.store import Store, StoreUnusableError
 from stripe_sandbox.webhook_endpoints import configure_endpoints
 
 
@@ -46,7 +46,7 @@ async def serve(options: argparse.Namespace) -> None:
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
     try:
         sandbox = Sandbox(full_registry(), Store(options.data))
-    except StoreLockedError as error:
+    except StoreUnusableError as error:
         raise StartError(error) from error
     configure_endpoints(sandbox, _webhooks(options))
     runner = web.AppRunner(build_app(sandbox), shutdown_timeout=5)
@@ -91,12 +91,15 @@ def _options() -> argparse.Namespace:
 
 
 def _webhooks(options: argparse.Namespace) -> list[dict[str, Any]]:
-    configured: list[dict[str, Any]] = []
+    configured: list[Any] = []
     if options.config:
         try:
-            configured = list(json.loads(options.config.read_text()).get("webhooks", []))
-        except (OSError, ValueError) as error:
+            configured = list(json.loads(options.config.read_text())["webhooks"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise StartError(f"{options.config}: {error}") from error
+    for endpoint in configured:
+        if not isinstance(endpoint, dict) or not endpoint.get("url") or not endpoint.get("secret"):
+            raise StartError(f"{options.config}: every webhook needs a url and a secret")
     for connect, pairs in ((False, options.webhook_platform), (True, options.webhook_connect)):
         configured += [{"url": url, "secret": secret, "connect": connect} for url, secret in pairs]
     return configured

@@ -42,8 +42,8 @@ def private_copy(value: Json) -> Json:
     return marshal.loads(marshal.dumps(value))  # noqa: S302 - it reads only what it just wrote
 
 
-class StoreLockedError(Exception):
-    """Another sandbox has the data file open."""
+class StoreUnusableError(Exception):
+    """The data file is in use, is no sandbox's file, or cannot be written."""
 
 
 class Store:
@@ -159,8 +159,11 @@ class Transaction:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=0.2)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=0.2)
+    except (OSError, sqlite3.DatabaseError) as error:
+        raise StoreUnusableError(f"{path} cannot be opened: {error}") from error
     try:
         # One sandbox per file: two clocks and two schedulers on one state would corrupt it.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -168,7 +171,7 @@ def _open(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = NORMAL")
         with connection:
             connection.execute(SCHEMA)
-    except sqlite3.OperationalError as error:
+    except sqlite3.DatabaseError as error:
         connection.close()
-        raise StoreLockedError(f"{path} cannot be opened: {error}") from error
+        raise StoreUnusableError(f"{path} cannot be opened: {error}") from error
     return connection

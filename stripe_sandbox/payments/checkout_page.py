@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from stripe_sandbox import html
-from stripe_sandbox.errors import CardError, InvalidRequestError
+from stripe_sandbox.errors import CardError, StripeError
 from stripe_sandbox.params import Params
 from stripe_sandbox.payments import checkout_sessions, payment_flow, payment_methods
 from stripe_sandbox.registry import Registry
@@ -65,7 +65,7 @@ async def submit_checkout(sandbox: "Sandbox", request: web.Request) -> web.Strea
         intent, decline = sandbox.execute(
             sandbox.platform, lambda call: _pay(call, session["id"], card, form.get("email"))
         )
-    except (CardError, InvalidRequestError) as error:
+    except StripeError as error:
         return _checkout_page(sandbox, session, error.message)
     if decline is not None:
         return _checkout_page(sandbox, session, decline.message)

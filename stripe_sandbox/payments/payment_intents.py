@@ -231,6 +231,13 @@ def capture_payment_intent(call: "Call") -> StripeObject:
 def cancel_payment_intent(call: "Call") -> StripeObject:
     """Give up."""
     intent = retrieve_payment_intent(call)
+    session_id = intent.get("_checkout_session")
+    if session_id and call.require("checkout.session", session_id)["status"] == "open":
+        raise payment_flow.unexpected_state(
+            intent,
+            "You cannot cancel this PaymentIntent because it is associated with an open Checkout "
+            "Session. Expire the Checkout Session instead.",
+        )
     payment_flow.cancel(call, intent, call.params.text("cancellation_reason"))
     return intent
 

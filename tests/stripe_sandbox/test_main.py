@@ -91,5 +91,13 @@ async def test_a_data_file_that_is_in_use_gets_one_clear_line(tmp_path: Path) ->
         assert "locked" in await refusal("--data", str(data))
 
 
-async def test_a_config_that_cannot_be_read_gets_one_clear_line(tmp_path: Path) -> None:
-    assert "nowhere.json" in await refusal("--config", str(tmp_path / "nowhere.json"))
+@pytest.mark.parametrize(
+    "text", [None, "{", "[]", '{"webhooks": [{"url": "http://a"}]}', '{"webhooks": [1]}']
+)
+async def test_a_config_that_makes_no_sense_gets_one_clear_line(
+    tmp_path: Path, text: str | None
+) -> None:
+    config = tmp_path / "sandbox.json"
+    if text is not None:
+        config.write_text(text)
+    assert "sandbox.json" in await refusal("--config", str(config))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stripe_sandbox.store import Store, StoreLockedError, StripeObject
+from stripe_sandbox.store import Store, StoreUnusableError, StripeObject
 
 
 def customer(object_id: str, name: str = "Ada") -> StripeObject:
@@ -89,9 +89,18 @@ def test_a_file_keeps_everything_in_order(tmp_path: Path) -> None:
 
 def test_a_file_has_one_owner(tmp_path: Path) -> None:
     store = Store(tmp_path / "stripe.sqlite")
-    with pytest.raises(StoreLockedError, match="locked"):
+    with pytest.raises(StoreUnusableError, match="locked"):
         Store(tmp_path / "stripe.sqlite")
     store.close()
+
+
+def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "letter.txt"
+    path.write_text("Dear Ada, this is no database at all. " * 50)
+    with pytest.raises(StoreUnusableError, match="not a database"):
+        Store(path)
+    with pytest.raises(StoreUnusableError):
+        Store(path / "below" / "a-file.sqlite")
 
 
 def test_a_file_that_cannot_be_written_keeps_memory_unchanged(tmp_path: Path) -> None:

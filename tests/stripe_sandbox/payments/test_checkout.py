@@ -167,6 +167,19 @@ async def test_a_session_expires_by_itself_or_when_asked(running: Running) -> No
     assert [session.id for session in listed.data] == [second.id, first.id]
 
 
+async def test_the_intent_of_an_open_session_is_canceled_with_it(running: Running) -> None:
+    session = await create_session(running)
+    await running.control(
+        "POST", f"checkout/sessions/{session.id}/pay", payment_method="pm_card_visa_chargeDeclined"
+    )
+    [intent] = (await running.client.v1.payment_intents.list_async()).data
+    with pytest.raises(stripe.InvalidRequestError, match="Expire the Checkout Session"):
+        await running.client.v1.payment_intents.cancel_async(intent.id)
+    await running.client.v1.checkout.sessions.expire_async(session.id)
+    canceled = await running.client.v1.payment_intents.retrieve_async(intent.id)
+    assert (canceled.status, canceled.cancellation_reason) == ("canceled", "expired")
+
+
 async def test_an_authorization_completes_the_session_unpaid(running: Running) -> None:
     session = await create_session(running, payment_intent_data={"capture_method": "manual"})
     await running.control("POST", f"checkout/sessions/{session.id}/pay")
