@@ -1,1 +1,1 @@
-"""The rules, as pure functions over tables. Standard library only; nothing here reads a clock, a database or a network."""
+"""The rules, as pure functions over tables. Standard library only: no database, no network."""

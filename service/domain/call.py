@@ -21,8 +21,9 @@ class Party(StrEnum):
 class Call:
     """One cause of change.
 
-    ``caller`` is the client's identity ("orders-service", "stripe", "worker"); ``key`` is the request id, Stripe event id, effect id or
-    deadline id: (tenant, caller, operation, key) names the change, so that it happens once. ``trace_id`` is 32 hexadecimal digits, or "".
+    ``caller`` is the client's identity ("orders-service", "stripe", "worker"); ``key`` is the
+    request id, Stripe event id, effect id or deadline id: (tenant, caller, operation, key) names
+    the change, so that it happens once. ``trace_id`` is 32 hexadecimal digits, or "".
     """
 
     tenant_id: str

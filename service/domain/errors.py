@@ -14,8 +14,9 @@
     │   ├── WrongState ...
     └── Unavailable             not now: the same request_id later gets the result
 
-The docstring's first line is the default message. It is shown to callers: it says what to do, and nothing private. ``rpc/errors.py`` maps each
-class to a gRPC status; the reason in ErrorInfo is the class name in UPPER_SNAKE_CASE.
+The docstring is the default message. It is shown to callers: it says what to do, and nothing
+private. ``rpc/errors.py`` maps each class to a gRPC status; the reason in ErrorInfo is the class
+name in UPPER_SNAKE_CASE.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Refusal(Exception):
     """The request was refused."""
 
     def __init__(self, message: str | None = None, /, **metadata: object) -> None:
-        self.message = message or (type(self).__doc__ or "").strip().split("\n")[0]
+        self.message = message or " ".join((type(self).__doc__ or "").split())
         self.metadata: Mapping[str, str] = {key: str(value) for key, value in metadata.items()}
         super().__init__(self.message)
 
@@ -40,7 +41,7 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FieldViolation:
-    """What is wrong with one field. ``field`` is its path in the request: ``milestones[0].amount_minor``."""
+    """What is wrong with one field; ``field`` is its path: ``milestones[0].amount_minor``."""
 
     field: str
     description: str
@@ -172,12 +173,12 @@ class StripeRefused(Precondition):
 
 
 class Unavailable(Refusal):
-    """Not possible at this moment; nothing is lost. Send the same request again, with the same request_id."""
+    """Not possible at this moment. Send the same request again, with the same request_id."""
 
 
 class StripeUnavailable(Unavailable):
-    """Stripe did not answer in time. Nothing is lost: send the same request again, with the same request_id, for the result."""
+    """Stripe did not answer in time. Send the same request again, with the same request_id."""
 
 
 class DatabaseUnavailable(Unavailable):
-    """The database cannot be reached. Nothing was written; send the same request again, with the same request_id."""
+    """The database does not answer. Send the same request again, with the same request_id."""

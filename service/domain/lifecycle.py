@@ -29,6 +29,7 @@ class MilestoneState(StrEnum):
 class MilestoneEvent(StrEnum):
     """What can happen to a milestone."""
 
+    START_PAYMENT = "start_payment"
     PAYMENT_SUCCEEDED = "payment_succeeded"
     DELIVER = "deliver"
     REQUEST_CHANGES = "request_changes"
@@ -84,6 +85,7 @@ class ReleaseEvent(StrEnum):
     REQUEST_TRANSFER = "request_transfer"
     TRANSFER_SUCCEEDED = "transfer_succeeded"
     TRANSFER_REJECTED = "transfer_rejected"
+    NOTHING_TO_TRANSFER = "nothing_to_transfer"  # the fee took all of a very small part
 
 
 S = TypeVar("S", bound=StrEnum)
@@ -107,6 +109,7 @@ PAYER, PAYEE, OPERATOR = Party.PAYER, Party.PAYEE, Party.OPERATOR
 STRIPE, TIMER, SERVICE = Party.STRIPE, Party.TIMER, Party.SERVICE
 
 MILESTONE: Mapping[tuple[MilestoneState, MilestoneEvent], Edge[MilestoneState]] = {
+    (M.AWAITING_FUNDS, ME.START_PAYMENT): _edge(M.AWAITING_FUNDS, PAYER, OPERATOR, SERVICE),
     (M.AWAITING_FUNDS, ME.PAYMENT_SUCCEEDED): _edge(M.FUNDED, STRIPE),
     (M.AWAITING_FUNDS, ME.CANCEL): _edge(M.CANCELED, PAYER, PAYEE, OPERATOR, STRIPE),
     (M.FUNDED, ME.DELIVER): _edge(M.DELIVERED, PAYEE),
@@ -139,14 +142,13 @@ R, RE = ReleaseState, ReleaseEvent
 
 RELEASE: Mapping[tuple[ReleaseState, ReleaseEvent], Edge[ReleaseState]] = {
     (R.WAITING, RE.REQUEST_TRANSFER): _edge(R.IN_FLIGHT, PAYER, OPERATOR, TIMER),
+    (R.WAITING, RE.NOTHING_TO_TRANSFER): _edge(R.TRANSFERRED, PAYER, OPERATOR),
     (R.IN_FLIGHT, RE.TRANSFER_SUCCEEDED): _edge(R.TRANSFERRED, STRIPE),
     (R.IN_FLIGHT, RE.TRANSFER_REJECTED): _edge(R.WAITING, STRIPE),
 }
 
 
-def follow(
-    table: Mapping[tuple[S, V], Edge[S]], state: S, event: V, party: Party
-) -> S:
+def follow(table: Mapping[tuple[S, V], Edge[S]], state: S, event: V, party: Party) -> S:
     """The state after ``event``.
 
     Raises:
@@ -211,6 +213,22 @@ PAYMENT_RANK: Mapping[PaymentState, int] = {
     P.SUCCEEDED: 7,
 }
 PAYMENT_ENDED = frozenset({P.SUCCEEDED, P.CANCELED, P.REJECTED})
+
+
+class PaymentEvent(StrEnum):
+    """What can be asked of a payment. What comes of it is for Stripe to say."""
+
+    CAPTURE = "capture"
+    CANCEL = "cancel"
+
+
+PAYMENT: Mapping[tuple[PaymentState, PaymentEvent], Edge[PaymentState]] = {
+    (P.REQUIRES_CAPTURE, PaymentEvent.CAPTURE): _edge(P.REQUIRES_CAPTURE, PAYER, OPERATOR, SERVICE),
+} | {
+    (state, PaymentEvent.CANCEL): _edge(state, PAYER, PAYEE, OPERATOR, SERVICE)
+    for state in P
+    if state not in PAYMENT_ENDED
+}
 
 
 def payment_moves(

@@ -49,6 +49,7 @@ class EffectKind(StrEnum):
 
     CREATE_CUSTOMER = "create_customer"
     CREATE_ACCOUNT = "create_account"
+    SET_MANUAL_PAYOUTS = "set_manual_payouts"
     CREATE_PAYMENT_INTENT = "create_payment_intent"
     CREATE_CHECKOUT_SESSION = "create_checkout_session"
     CAPTURE_PAYMENT = "capture_payment"

@@ -1,0 +1,35 @@
+"""Ids: UUIDv7 inside, a kind prefix and 32 hexadecimal digits outside ("esc_0193...").
+
+The hexadecimal digits are what psql takes as a uuid, so an id from a log pastes into a query.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from uuid import UUID, uuid5
+
+ESCROW, MILESTONE, PAYMENT, RELEASE = "esc", "mst", "pay", "rel"
+PAYER, PAYEE, PAYOUT, EFFECT = "pyr", "pye", "pyo", "eff"
+
+
+def new_uuid(now: datetime) -> UUID:
+    """A UUIDv7 of this moment (RFC 9562)."""
+    milliseconds = int(now.timestamp() * 1000)
+    bits = milliseconds << 80 | int.from_bytes(os.urandom(10), "big")
+    bits = bits & ~(0xF << 76) | 0x7 << 76
+    return UUID(int=bits & ~(0x3 << 62) | 0x2 << 62)
+
+
+def show(prefix: str, value: UUID) -> str:
+    return f"{prefix}_{value.hex}"
+
+
+def read(text: str) -> UUID:
+    """The UUID of an id whose shape was checked at the edge."""
+    return UUID(hex=text[-32:])
+
+
+def derive(base: UUID, name: str) -> UUID:
+    """The same id again for the same name below the same base."""
+    return uuid5(base, name)

@@ -1,0 +1,137 @@
+"""The unit of work: what one operation decided, collected as data until it is committed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from service.domain import ledger
+from service.domain.call import Call
+from service.domain.ids import new_uuid
+from service.domain.ledger import Journal, Kind, Part, Source, is_tracked, normal_side
+from service.domain.lifecycle import EffectState
+from service.domain.model import Effect, EffectKind, Escrow
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One change of a state, for the timeline."""
+
+    subject: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventEnd:
+    """What becomes of the Stripe event that caused this unit."""
+
+    event_id: str
+    state: str
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class UnitOfWork:
+    """Everything that one operation writes, or nothing of it.
+
+    ``records`` are whole rows; those with a version must still be in the version before.
+    ``response`` is the stored answer: a replay of the same request answers these bytes.
+    """
+
+    call: Call
+    operation: str
+    request_hash: bytes
+    now: datetime
+    operation_id: UUID = field(init=False)
+    records: dict[int, Any] = field(default_factory=dict)
+    journals: list[Journal] = field(default_factory=list)
+    transitions: list[Transition] = field(default_factory=list)
+    note: str = ""
+    escrow: Escrow | None = None
+    response: bytes | None = None
+    event_end: EventEnd | None = None
+
+    def __post_init__(self) -> None:
+        self.operation_id = self.new_id()
+
+    def new_id(self) -> UUID:
+        return new_uuid(self.now)
+
+    def put(self, record: object) -> None:
+        """Writes this record with the unit. Its version grows once, however often it is put."""
+        if id(record) in self.records:
+            return
+        self.records[id(record)] = record
+        if hasattr(record, "version"):
+            record.version += 1
+        if hasattr(record, "updated_at"):
+            record.updated_at = self.now
+        if isinstance(record, Escrow):
+            self.escrow = record
+
+    def moved(self, subject: str, before: str, after: str) -> None:
+        """Notes a change of a state for the timeline."""
+        if before != after:
+            self.transitions.append(Transition(subject, str(before), str(after)))
+
+    def post(
+        self,
+        kind: Kind,
+        source: Source,
+        currency: str,
+        parts: Iterable[Part],
+        *,
+        event_at: datetime | None = None,
+    ) -> None:
+        """Adds the journal of one line of the table of postings."""
+        escrow_id = self.escrow.escrow_id if self.escrow else None
+        happened = event_at or self.now
+        self.journals.append(
+            ledger.journal(kind, source, currency, parts, event_at=happened, escrow_id=escrow_id)
+        )
+
+    def plan(
+        self,
+        kind: EffectKind,
+        effect_id: UUID,
+        *,
+        subject_id: UUID,
+        request: Mapping[str, Any],
+        escrow_id: UUID | None = None,
+        payee_id: UUID | None = None,
+        stripe_account: str | None = None,
+    ) -> Effect:
+        """Adds a call to Stripe, to be made once after the commit."""
+        effect = Effect(
+            tenant_id=self.call.tenant_id,
+            effect_id=effect_id,
+            version=0,
+            kind=kind,
+            state=EffectState.PLANNED,
+            generation=1,
+            subject_id=subject_id,
+            escrow_id=escrow_id,
+            payee_id=payee_id,
+            stripe_account=stripe_account,
+            request=dict(request),
+            due_at=self.now,
+            created_at=self.now,
+            updated_at=self.now,
+        )
+        self.put(effect)
+        return effect
+
+    def balance_changes(self) -> dict[tuple[str, str], int]:
+        """The change of each tracked account, on its normal side: {(account, currency): minor}."""
+        changes: dict[tuple[str, str], int] = {}
+        for journal in self.journals:
+            for entry in journal.entries:
+                if is_tracked(entry.account):
+                    key = entry.account, journal.currency
+                    change = entry.amount_minor * normal_side(entry.account)
+                    changes[key] = changes.get(key, 0) + change
+        return changes

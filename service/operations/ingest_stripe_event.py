@@ -1,0 +1,90 @@
+"""Stores one verified event of Stripe durably, once, however often it is told."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC
+from typing import Any
+
+from escrow.v1.stripe_event_service_pb2 import (
+    INGEST_OUTCOME_DUPLICATE,
+    INGEST_OUTCOME_QUARANTINED,
+    INGEST_OUTCOME_STORED,
+    IngestStripeEventRequest,
+    IngestStripeEventResponse,
+    StripeEndpoint,
+)
+from service.domain.call import Call
+from service.domain.errors import FieldViolation, InvalidField
+from service.operations.house import House
+from service.store.stripe_events import StoredEvent, insert_event
+from service.stripe.gateway import API_VERSION
+from service.stripe.reading import Unreadable, moment_of
+
+
+async def ingest_stripe_event(
+    house: House, call: Call, request: IngestStripeEventRequest
+) -> IngestStripeEventResponse:
+    """Returns when the event is stored for good; what it means is found out afterwards.
+
+    An event of the wrong mode or API version is stored and set aside: it is never acted on.
+
+    Raises:
+        InvalidField: the payload is not an event.
+    """
+    event = _read_event(house, call, request)
+    problem = _problem(house, event)
+    state = "QUARANTINED" if problem else "RECEIVED"
+    stored = await insert_event(house.pool, event, state=state, reason=problem)
+    if not stored:
+        outcome = INGEST_OUTCOME_DUPLICATE
+    else:
+        outcome = INGEST_OUTCOME_QUARANTINED if problem else INGEST_OUTCOME_STORED
+    return IngestStripeEventResponse(outcome=outcome)
+
+
+def _problem(house: House, event: StoredEvent) -> str:
+    """Why an event may not be acted on; empty when it may."""
+    expected = house.stripe[event.tenant_id].livemode
+    if event.livemode is not expected:
+        return f"livemode is {event.livemode}, expected {expected}"
+    if event.api_version not in (API_VERSION, None):  # thin events carry none
+        return f"api_version is {event.api_version}, expected {API_VERSION}"
+    return ""
+
+
+def _read_event(house: House, call: Call, request: IngestStripeEventRequest) -> StoredEvent:
+    try:
+        return _stored_event(house, call, request, json.loads(request.payload))
+    except (ValueError, RecursionError, Unreadable) as error:
+        description = f"is not an event of Stripe: {error}"
+        raise InvalidField(FieldViolation("payload", description[:300])) from error
+
+
+def _stored_event(
+    house: House, call: Call, request: IngestStripeEventRequest, body: object
+) -> StoredEvent:
+    if not isinstance(body, dict):
+        raise Unreadable("it is not an object")
+    event_id, event_type = body.get("id"), body.get("type")
+    for name, value in (("id", event_id), ("type", event_type)):
+        if not isinstance(value, str) or not 0 < len(value) <= 255 or "\x00" in value:
+            raise Unreadable(f"{name} is missing")
+    account, api_version = body.get("account"), body.get("api_version")
+    received_at = house.clock()
+    if request.HasField("receive_time"):
+        received_at = min(received_at, request.receive_time.ToDatetime(UTC))
+    return StoredEvent(
+        tenant_id=call.tenant_id,
+        event_id=str(event_id),
+        endpoint=StripeEndpoint.Name(request.endpoint).removeprefix("STRIPE_ENDPOINT_"),
+        account=account if isinstance(account, str) else None,
+        type=str(event_type),
+        api_version=api_version if isinstance(api_version, str) else None,
+        livemode=body.get("livemode") is True,
+        occurred_at=moment_of(body.get("created")),
+        payload=request.payload,
+        trace_id=call.trace_id,
+        attempts=0,
+        received_at=received_at,
+    )

@@ -1,0 +1,105 @@
+"""Sends one effect that is leased to us, and settles what became of it.
+
+never sent under this key        send it
+maybe sent before                look for what it made; if nothing, send it under the same key
+key too old to be remembered     look for what it made; if nothing, it never happened
+answered from a stored failure   look for what it made; if nothing, it never happened
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+
+from service.domain import ids
+from service.domain.call import Call
+from service.domain.errors import StripeUnavailable
+from service.domain.model import Effect
+from service.operations.house import House
+from service.operations.settle_effect import OPEN, settle_effect
+from service.store.effects import end_attempt, lease_effect, read_effect
+from service.stripe.gateway import StripeGateway
+from service.stripe.outcomes import Lost, Outcome, Postponed, Rejected, Succeeded
+
+LEASE = timedelta(seconds=90)  # longer than a look-up, a call and a look-up can take
+KEY_LIFETIME = timedelta(hours=23)  # Stripe forgets after 24
+CLIENT_PATIENCE_S = 8.0
+POLL_S = 0.05
+
+log = structlog.get_logger()
+
+
+async def perform_effect(house: House, effect: Effect) -> Outcome:
+    """Sends an effect whose lease we hold; nothing is lost whenever this process dies."""
+    gateway = house.stripe[effect.tenant_id]
+    outcome = await _send_once(house, gateway, effect)
+    await settle_effect(house, effect, outcome)
+    name = type(outcome).__name__.lower()
+    await end_attempt(house.pool, effect, house.clock(), name, _detail(outcome))
+    log.info(
+        "effect",
+        kind=effect.kind,
+        effect=effect.effect_id.hex,
+        tenant=effect.tenant_id,
+        attempt=effect.attempts,
+        generation=effect.generation,
+        outcome=name,
+        detail=_detail(outcome),
+    )
+    return outcome
+
+
+async def _send_once(house: House, gateway: StripeGateway, effect: Effect) -> Outcome:
+    assert effect.key_used_at is not None  # set by the lease
+    maybe_sent = effect.key_used_at < effect.updated_at
+    if maybe_sent:
+        found = await gateway.find(effect)
+        if found is not None:
+            return found
+        if house.clock() - effect.key_used_at > KEY_LIFETIME:
+            return Rejected("never_executed", "Nothing was found after the key's lifetime.")
+    outcome = await gateway.send(effect)
+    if isinstance(outcome, Lost) and outcome.replayed:
+        found = await gateway.find(effect)
+        return found or Rejected("stored_failure", f"Stripe stored {outcome.reason}.")
+    return outcome
+
+
+def effect_id_of(call: Call, subject_id: UUID, verb: str) -> UUID:
+    """The id of the effect that this request plans; its replay finds the same effect."""
+    return ids.derive(subject_id, f"{call.caller}:{call.key}:{verb}")
+
+
+def _detail(outcome: Outcome) -> str:
+    match outcome:
+        case Succeeded(answer):
+            return str(answer.get("id") or "")
+        case Rejected(code):
+            return code
+        case Postponed(reason) | Lost(reason):
+            return reason
+
+
+async def finish_effect(house: House, tenant_id: str, effect_id: UUID) -> Effect:
+    """Waits until an effect has ended, sending it in this process when nobody else does.
+
+    Raises:
+        StripeUnavailable: it has not ended in time; a worker goes on with it.
+    """
+    deadline = asyncio.get_running_loop().time() + CLIENT_PATIENCE_S
+    while asyncio.get_running_loop().time() < deadline:
+        leased = await lease_effect(house.pool, tenant_id, effect_id, house.clock(), lease=LEASE)
+        if leased:
+            # A client that goes away must not leave a call to Stripe without its answer.
+            await asyncio.shield(perform_effect(house, leased))
+        effect = await read_effect(house.pool, tenant_id, effect_id)
+        assert effect is not None
+        if effect.state not in OPEN:
+            return effect
+        if leased:
+            break  # it was postponed or lost: the worker looks after it
+        await asyncio.sleep(POLL_S)
+    raise StripeUnavailable

@@ -1,0 +1,22 @@
+"""Says what an escrow would cost each party, without creating anything."""
+
+from __future__ import annotations
+
+from escrow.v1.escrow_service_pb2 import QuoteFeesRequest, QuoteFeesResponse
+from service.domain.call import Call
+from service.domain.policy import CURRENT_VERSION, POLICIES, quote
+from service.operations.house import House
+from service.operations.messages import quote_message
+
+
+async def quote_fees(house: House, call: Call, request: QuoteFeesRequest) -> QuoteFeesResponse:
+    """Raises AmountBeyondLimits: CreateEscrow would refuse these amounts too."""
+    del house, call  # the same for everybody, and nothing is read
+    policy = POLICIES[CURRENT_VERSION]
+    fees = quote(policy, list(request.amounts_minor))
+    for fee in fees:
+        policy.check_limits(fee.amount_minor + fee.payer_fee_minor, request.currency)
+    return QuoteFeesResponse(
+        total=quote_message(fees, request.currency, policy.version),
+        milestones=[quote_message([fee], request.currency, policy.version) for fee in fees],
+    )

@@ -1,0 +1,61 @@
+"""Sends money from a payee's Stripe account to their bank."""
+
+from __future__ import annotations
+
+from escrow.v1.party_service_pb2 import RequestPayoutRequest, RequestPayoutResponse
+from service.domain import ids
+from service.domain.errors import AmountAboveBalance, PayeeMissing, PayeeNotReady
+from service.domain.lifecycle import PayeeState, PayoutState
+from service.domain.model import EffectKind, Payout
+from service.domain.policy import CURRENT_VERSION, POLICIES
+from service.domain.unit import UnitOfWork
+from service.operations.house import House, mutation
+from service.operations.messages import payout_message
+from service.store.parties import load_payee
+from service.stripe import requests
+
+
+@mutation(RequestPayoutResponse)
+async def request_payout(
+    house: House, unit: UnitOfWork, request: RequestPayoutRequest
+) -> RequestPayoutResponse:
+    """The books move when Stripe has made the payout (posting 8).
+
+    Raises:
+        PayeeMissing, PayeeNotReady.
+        AmountBeyondLimits, AmountAboveBalance.
+    """
+    found = await load_payee(house.pool, unit, ids.read(request.payee_id))
+    if found is None:
+        raise PayeeMissing
+    payee = found.payee
+    amount_minor, currency = request.amount.amount_minor, request.amount.currency
+    if payee.state is not PayeeState.ACTIVE:
+        raise PayeeNotReady(state=payee.state)
+    POLICIES[CURRENT_VERSION].check_limits(amount_minor, currency)
+    asked_minor = sum(p.amount_minor for p in found.payouts if p.currency == currency)
+    free_minor = found.connected_minor.get(currency, 0) - asked_minor
+    if amount_minor > free_minor:
+        raise AmountAboveBalance(balance_minor=free_minor, currency=currency)
+    payout = Payout(
+        tenant_id=unit.call.tenant_id,
+        payout_id=unit.new_id(),
+        payee_id=payee.payee_id,
+        amount_minor=amount_minor,
+        currency=currency,
+        state=PayoutState.REQUESTED,
+        created_at=unit.now,
+        updated_at=unit.now,
+    )
+    unit.put(payee)  # guards the sum of what was asked for
+    unit.put(payout)
+    unit.moved(ids.show(ids.PAYOUT, payout.payout_id), "", payout.state)
+    unit.plan(
+        EffectKind.CREATE_PAYOUT,
+        payout.payout_id,
+        subject_id=payout.payout_id,
+        payee_id=payee.payee_id,
+        stripe_account=payee.stripe_account,
+        request=requests.payout(payout, ids.show(ids.EFFECT, payout.payout_id)),
+    )
+    return await house.save(unit, RequestPayoutResponse(payout=payout_message(payout)))

@@ -1,0 +1,36 @@
+"""Sends a released part that waits (the payee was not ready, or Stripe refused) on its way."""
+
+from __future__ import annotations
+
+from service.domain import ids
+from service.domain.call import Call, Party
+from service.domain.lifecycle import EffectState, PayeeState, ReleaseState
+from service.domain.unit import UnitOfWork
+from service.operations.escrow_case import open_case
+from service.operations.house import House, rerun
+from service.store.commit import commit
+from service.store.operations import Answered
+from service.store.releases import WaitingRelease
+
+
+async def request_transfer(house: House, waiting: WaitingRelease) -> bool:
+    """Posting 7a. False when it no longer waits, or the payee cannot be paid yet."""
+    shown = ids.show(ids.RELEASE, waiting.release_id)
+    call = Call(waiting.tenant_id, "worker", Party.TIMER, f"{shown}:{waiting.refusals}")
+
+    async def story(unit: UnitOfWork) -> bool:
+        case = await open_case(house, unit, waiting.escrow_id, effect_id=waiting.effect_id)
+        release = case.release_of(waiting.release_id)
+        if release.state is not ReleaseState.WAITING or case.payee.state is not PayeeState.ACTIVE:
+            return False
+        rejected = case.records.effect
+        if rejected is not None and rejected.state is not EffectState.REJECTED:
+            return False
+        case.request_transfer(release, rejected)
+        await commit(house.pool, unit)
+        return True
+
+    try:
+        return await rerun(house, call, "request_transfer", story)
+    except Answered:
+        return False

@@ -1,0 +1,238 @@
+"""The one place where anything is written: a unit of work becomes one statement, all or nothing.
+
+The statement is made of one fragment per table that the unit writes, each taking an array of rows,
+so that a later change can let the units of concurrent requests share one commit (issue 3): nothing
+here assumes that the rows come from one unit, only that no row is written twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
+
+import asyncpg
+
+from service.domain.errors import AlreadyExists, BooksRefused, DatabaseUnavailable, Refusal
+from service.domain.unit import UnitOfWork
+from service.store.rows import TABLES, Table, columns, to_row
+
+
+class Conflict(Exception):
+    """Somebody else wrote first: nothing was written, and the operation has to be run again."""
+
+
+# What the schema refuses, in the words of the domain. Everything not named here is a bug.
+REFUSALS: dict[str, type[Refusal]] = {
+    "balances_not_negative": BooksRefused,
+    "payers_reference": AlreadyExists,
+    "payees_reference": AlreadyExists,
+}
+# Two writers met: one request told twice, one fact told twice, one aggregate changed twice.
+CONFLICTS = frozenset(
+    {
+        "operations_key",
+        "operations_timeline",
+        "journals_source",
+        "payments_stripe_payment_intent",
+        "payees_stripe_account",
+    }
+)
+CHANGED_SINCE_READ = "ES001"  # raised by expect_rows()
+
+OPERATION = """\
+wrote_operations AS (
+    INSERT INTO operations (
+        tenant_id, operation_id, kind, caller, party, key, request_hash, response, escrow_id,
+        escrow_version, transitions, note, trace_id, occurred_at
+    )
+    SELECT * FROM unnest({0}::write_operation[])
+)"""
+JOURNALS = """\
+wrote_journals AS (
+    INSERT INTO journals (
+        tenant_id, journal_id, kind, source_type, source_id, currency, escrow_id, operation_id,
+        event_at, created_at
+    )
+    SELECT * FROM unnest({0}::write_journal[])
+)"""
+ENTRIES = """\
+wrote_entries AS (
+    INSERT INTO entries (tenant_id, journal_id, line, book, account, currency, amount_minor)
+    SELECT * FROM unnest({0}::write_entry[])
+)"""
+# A row with a negative change cannot be inserted "on conflict": the check on the balance would
+# refuse the change itself. So existing rows are updated, and only what is left is inserted.
+BALANCES = """\
+changed_balances AS (
+    UPDATE balances AS b SET balance_minor = b.balance_minor + c.change_minor
+    FROM unnest({0}::write_balance[]) AS c
+    WHERE b.tenant_id = c.tenant_id AND b.account = c.account AND b.currency = c.currency
+    RETURNING b.tenant_id, b.account, b.currency
+),
+wrote_balances AS (
+    INSERT INTO balances (tenant_id, account, currency, balance_minor)
+    SELECT c.tenant_id, c.account, c.currency, c.change_minor
+    FROM unnest({0}::write_balance[]) AS c
+    WHERE NOT EXISTS (
+        SELECT 1 FROM changed_balances AS b
+        WHERE b.tenant_id = c.tenant_id AND b.account = c.account AND b.currency = c.currency
+    )
+    ON CONFLICT ON CONSTRAINT balances_pkey
+    DO UPDATE SET balance_minor = balances.balance_minor + EXCLUDED.balance_minor
+)"""
+EVENT_ENDS = """\
+wrote_event_ends AS (
+    UPDATE stripe_events AS e
+    SET state = c.state, reason = c.reason, processed_at = c.processed_at
+    FROM unnest({0}::write_event_end[]) AS c
+    WHERE e.tenant_id = c.tenant_id AND e.event_id = c.event_id
+    AND e.state IN ('RECEIVED', 'PARKED')
+    RETURNING 1
+)"""
+FRAGMENTS = {
+    "operations": OPERATION,
+    "journals": JOURNALS,
+    "entries": ENTRIES,
+    "balances": BALANCES,
+    "event_ends": EVENT_ENDS,
+}
+
+
+def _fragment(table: Table) -> str:
+    """Writes whole rows; of a versioned table only those still in the version before."""
+    names = columns(table.record)
+    fragment = (
+        f"wrote_{table.name} AS (\n"
+        f"    INSERT INTO {table.name} AS t ({', '.join(names)})\n"
+        f"    SELECT * FROM unnest({{0}}::{table.row_type}[])"
+    )
+    if table.key:
+        updates = ", ".join(f"{name} = EXCLUDED.{name}" for name in names if name not in table.key)
+        fragment += (
+            f"\n    ON CONFLICT ON CONSTRAINT {table.name}_pkey DO UPDATE\n    SET {updates}"
+        )
+    if table.versioned:
+        fragment += "\n    WHERE t.version = EXCLUDED.version - 1"
+    return fragment + "\n    RETURNING 1\n)"
+
+
+_TABLE_OF = {table.record: table for table in TABLES}
+_FRAGMENT_OF = FRAGMENTS | {table.name: _fragment(table) for table in TABLES}
+_COUNTED = frozenset({table.name for table in TABLES if table.versioned} | {"event_ends"})
+ORDER = tuple(_FRAGMENT_OF)
+
+
+@cache
+def commit_statement(written: tuple[str, ...]) -> str:
+    """The statement for a unit that writes these tables. Parameters: $1.. one array per table in
+    the order given, then one expected count per versioned table.
+    """
+    fragments = [
+        _FRAGMENT_OF[name].format(f"${number}") for number, name in enumerate(written, start=1)
+    ]
+    counted = [name for name in written if name in _COUNTED]
+    checks = [
+        f"expect_rows('{name}', (SELECT count(*) FROM wrote_{name}), ${number})"
+        for number, name in enumerate(counted, start=len(written) + 1)
+    ]
+    return f"WITH {', '.join(fragments)}\nSELECT {', '.join(checks) or 'true'}"
+
+
+def _rows(unit: UnitOfWork) -> dict[str, list[tuple[Any, ...]]]:
+    """Everything that a unit writes, as rows by table."""
+    tenant_id = unit.call.tenant_id
+    rows: dict[str, list[tuple[Any, ...]]] = {"operations": [_operation_row(unit)]}
+    for record in unit.records.values():
+        table = _TABLE_OF[type(record)]
+        rows.setdefault(table.name, []).append(to_row(table.record)(record))
+    for journal in unit.journals:
+        journal_id = unit.new_id()
+        rows.setdefault("journals", []).append(
+            (
+                tenant_id,
+                journal_id,
+                journal.kind,
+                journal.source.type,
+                journal.source.id,
+                journal.currency,
+                journal.escrow_id,
+                unit.operation_id,
+                journal.event_at,
+                unit.now,
+            )
+        )
+        rows.setdefault("entries", []).extend(
+            (tenant_id, journal_id, line, book, account, journal.currency, amount_minor)
+            for line, (book, account, amount_minor) in enumerate(journal.entries, start=1)
+        )
+    changes = unit.balance_changes()
+    if changes:
+        rows["balances"] = [
+            (tenant_id, account, currency, change_minor)
+            for (account, currency), change_minor in sorted(changes.items())
+        ]
+    if unit.event_end:
+        end = unit.event_end
+        rows["event_ends"] = [(tenant_id, end.event_id, end.state, end.reason, unit.now)]
+    return rows
+
+
+def _operation_row(unit: UnitOfWork) -> tuple[Any, ...]:
+    call, escrow = unit.call, unit.escrow
+    return (
+        call.tenant_id,
+        unit.operation_id,
+        unit.operation,
+        call.caller,
+        call.party,
+        call.key,
+        unit.request_hash,
+        unit.response,
+        escrow.escrow_id if escrow else None,
+        escrow.version if escrow else None,
+        [[t.subject, t.before, t.after] for t in unit.transitions],
+        unit.note,
+        call.trace_id,
+        unit.now,
+    )
+
+
+async def commit(pool: asyncpg.Pool, unit: UnitOfWork) -> None:
+    """Writes the unit, all or nothing.
+
+    Raises:
+        Conflict: something it was decided on has changed; run the operation again.
+        Refusal: the schema refuses it (see ``REFUSALS``).
+        DatabaseUnavailable: it is not known whether it was written; the same key asked again
+            finds out.
+    """
+    rows = _rows(unit)
+    written = tuple(name for name in ORDER if name in rows)
+    counts = [len(rows[name]) for name in written if name in _COUNTED]
+    arguments: Sequence[Any] = [*(rows[name] for name in written), *counts]
+    try:
+        await pool.fetchval(commit_statement(written), *arguments)
+    except (asyncpg.IntegrityConstraintViolationError, asyncpg.PostgresError) as error:
+        raise _in_words(error) from error
+    except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+        raise DatabaseUnavailable from error
+
+
+def _in_words(error: asyncpg.PostgresError) -> Exception:
+    """What a database error means; the error itself when it is a bug."""
+    constraint = getattr(error, "constraint_name", None)
+    if error.sqlstate == CHANGED_SINCE_READ or constraint in CONFLICTS:
+        return Conflict(str(error))
+    if isinstance(error, asyncpg.SerializationError | asyncpg.DeadlockDetectedError):
+        return Conflict(str(error))
+    if constraint in REFUSALS:
+        return REFUSALS[constraint]()
+    if isinstance(error, asyncpg.PostgresConnectionError | asyncpg.CannotConnectNowError):
+        return DatabaseUnavailable()
+    return error
+
+
+def every_statement() -> Iterable[str]:
+    """One statement that writes every table, for the test that prepares and explains it."""
+    yield commit_statement(ORDER)

@@ -1,0 +1,80 @@
+"""The queue of effects: leased by whoever may send them next, each attempt recorded first."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import asyncpg
+
+from service.domain.model import Effect
+from service.store.rows import from_row, select_list
+
+# The attempt is in the database before the call: whatever dies after this, we know it may have
+# been sent. A lease that ran out means that its worker died, maybe after sending.
+_LEASE = f"""\
+WITH chosen AS (
+    SELECT tenant_id, effect_id FROM effects
+    WHERE {{which}}
+    ORDER BY due_at
+    LIMIT $3
+    FOR UPDATE SKIP LOCKED
+), leased AS (
+    UPDATE effects AS f
+    SET state = 'SENDING', version = f.version + 1, attempts = f.attempts + 1,
+        lease_expires_at = $2, due_at = $2, updated_at = $1,
+        key_used_at = coalesce(f.key_used_at, $1)
+    FROM chosen
+    WHERE f.tenant_id = chosen.tenant_id AND f.effect_id = chosen.effect_id
+    RETURNING {select_list(Effect, "f")}
+), recorded AS (
+    INSERT INTO effect_attempts (tenant_id, effect_id, attempt, generation, started_at)
+    SELECT tenant_id, effect_id, attempts, generation, $1 FROM leased
+)
+SELECT * FROM leased"""
+LEASE_DUE = _LEASE.format(which="state IN ('PLANNED', 'SENDING', 'UNKNOWN') AND due_at <= $1")
+LEASE_ONE = _LEASE.format(
+    which="tenant_id = $4 AND effect_id = $5\n"
+    "    AND state IN ('PLANNED', 'SENDING', 'UNKNOWN') AND due_at <= $1"
+)
+END_ATTEMPT = """\
+UPDATE effect_attempts SET ended_at = $4, outcome = $5, detail = $6
+WHERE tenant_id = $1 AND effect_id = $2 AND attempt = $3"""
+READ = (
+    f"SELECT {select_list(Effect, 'f')} FROM effects AS f WHERE tenant_id = $1 AND effect_id = $2"
+)
+COUNT_OPEN = "SELECT count(*) FROM effects WHERE state IN ('PLANNED', 'SENDING', 'UNKNOWN')"
+
+
+async def lease_due_effects(
+    pool: asyncpg.Pool, now: datetime, *, lease: timedelta, limit: int
+) -> list[Effect]:
+    """Takes effects that are due, of any tenant; nobody else gets them before the lease ends."""
+    rows = await pool.fetch(LEASE_DUE, now, now + lease, limit)
+    return [from_row(Effect, row) for row in rows]
+
+
+async def lease_effect(
+    pool: asyncpg.Pool, tenant_id: str, effect_id: UUID, now: datetime, *, lease: timedelta
+) -> Effect | None:
+    """Takes one effect; None when it is done, not due or with somebody else."""
+    row = await pool.fetchrow(LEASE_ONE, now, now + lease, 1, tenant_id, effect_id)
+    return from_row(Effect, row) if row else None
+
+
+async def end_attempt(
+    pool: asyncpg.Pool, effect: Effect, now: datetime, outcome: str, detail: str
+) -> None:
+    """Records how the attempt that this lease began has ended."""
+    key = effect.tenant_id, effect.effect_id, effect.attempts
+    await pool.execute(END_ATTEMPT, *key, now, outcome, detail)
+
+
+async def read_effect(pool: asyncpg.Pool, tenant_id: str, effect_id: UUID) -> Effect | None:
+    row = await pool.fetchrow(READ, tenant_id, effect_id)
+    return from_row(Effect, row) if row else None
+
+
+async def count_open_effects(pool: asyncpg.Pool) -> int:
+    count: int = await pool.fetchval(COUNT_OPEN)
+    return count

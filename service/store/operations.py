@@ -1,0 +1,76 @@
+"""Operations that were done before: the idempotency record, and the timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from service.domain.errors import RequestIdReused
+from service.domain.unit import UnitOfWork
+
+# Part of every load: $1 tenant, $2 caller, $3 operation, $4 key.
+ANSWERED = """\
+(SELECT ROW(o.request_hash, o.response) FROM operations AS o
+    WHERE o.tenant_id = $1 AND o.caller = $2 AND o.kind = $3 AND o.key = $4) AS answered"""
+
+TIMELINE = """\
+SELECT escrow_version, kind, party, caller, key, transitions, note, occurred_at, trace_id
+FROM operations
+WHERE tenant_id = $1 AND escrow_id = $2 AND escrow_version > $3
+ORDER BY escrow_version
+LIMIT $4"""
+
+
+class Answered(Exception):
+    """The same request was answered before; ``response`` is what it was answered."""
+
+    def __init__(self, response: bytes) -> None:
+        super().__init__()
+        self.response = response
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineRow:
+    """One operation on an escrow, as its timeline shows it."""
+
+    version: int
+    operation: str
+    party: str
+    caller: str
+    key: str
+    transitions: Sequence[Sequence[str]]
+    note: str
+    occurred_at: datetime
+    trace_id: str
+
+
+def key_arguments(unit: UnitOfWork) -> tuple[str, str, str, str]:
+    """The first four arguments of every load."""
+    return unit.call.tenant_id, unit.call.caller, unit.operation, unit.call.key
+
+
+def refuse_twins(unit: UnitOfWork, answered: Sequence[Any] | None) -> None:
+    """Ends an operation that was done before.
+
+    Raises:
+        Answered: with the answer of the first time.
+        RequestIdReused: the same key came with another request.
+    """
+    if answered is None:
+        return
+    request_hash, response = answered
+    if request_hash != unit.request_hash:
+        raise RequestIdReused
+    raise Answered(response or b"")
+
+
+async def read_timeline(
+    pool: asyncpg.Pool, tenant_id: str, escrow_id: UUID, *, after_version: int, limit: int
+) -> list[TimelineRow]:
+    rows = await pool.fetch(TIMELINE, tenant_id, escrow_id, after_version, limit)
+    return [TimelineRow(*row) for row in rows]

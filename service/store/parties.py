@@ -1,0 +1,175 @@
+"""Payers, and payees with their payouts and balances."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+from service.domain.model import Effect, Payee, Payer, Payout
+from service.domain.unit import UnitOfWork
+from service.store.operations import ANSWERED, key_arguments, refuse_twins
+from service.store.rows import from_row, select_list
+
+PAYER_ROW = f"(SELECT ROW({select_list(Payer, 'y')}) FROM payers AS y WHERE y.tenant_id = $1"
+PAYEE_ROW = f"(SELECT ROW({select_list(Payee, 'z')}) FROM payees AS z WHERE z.tenant_id = $1"
+EFFECT_ROW = (
+    f"(SELECT ROW({select_list(Effect, 'f')}) FROM effects AS f"
+    " WHERE f.tenant_id = $1 AND f.effect_id = $6::uuid) AS effect"
+)
+LOAD_PARTIES = f"""\
+SELECT {ANSWERED},
+    {PAYER_ROW} AND y.payer_id = $5::uuid) AS payer,
+    {PAYEE_ROW} AND z.payee_id = $7::uuid) AS payee,
+    {EFFECT_ROW}"""
+LOAD_PAYEE = f"""\
+SELECT {ANSWERED},
+    {PAYEE_ROW} AND z.payee_id = $5::uuid) AS payee,
+    ARRAY(SELECT ROW({select_list(Payout, "o")}) FROM payouts AS o
+        WHERE o.tenant_id = $1 AND o.payee_id = $5::uuid
+        AND (o.state = 'REQUESTED' OR o.payout_id = $7::uuid)) AS payouts,
+    ARRAY(SELECT ROW(b.account, b.currency, b.balance_minor) FROM balances AS b
+        WHERE b.tenant_id = $1 AND b.account = (
+            SELECT 'conn:' || z.stripe_account || ':balance' FROM payees AS z
+            WHERE z.tenant_id = $1 AND z.payee_id = $5::uuid
+        )) AS balances,
+    {EFFECT_ROW}"""
+READ_PAYER = (
+    f"SELECT {select_list(Payer, 'y')} FROM payers AS y WHERE tenant_id = $1 AND payer_id = $2"
+)
+READ_PAYEE = (
+    f"SELECT {select_list(Payee, 'z')} FROM payees AS z WHERE tenant_id = $1 AND payee_id = $2"
+)
+PAYEE_OF_ACCOUNT = "SELECT payee_id FROM payees WHERE tenant_id = $1 AND stripe_account = $2"
+READ_PAYOUT = (
+    f"SELECT {select_list(Payout, 'o')} FROM payouts AS o WHERE tenant_id = $1 AND payout_id = $2"
+)
+LIST_PAYOUTS = f"""\
+SELECT {select_list(Payout, "o")} FROM payouts AS o
+WHERE o.tenant_id = $1 AND o.payee_id = $2 AND ($3::uuid IS NULL OR o.payout_id < $3)
+ORDER BY o.payout_id DESC
+LIMIT $4"""
+# What is on its way to the payee is known per release; the account in the books is shared by all.
+PAYEE_BALANCES = """\
+SELECT account, currency, balance_minor FROM balances
+WHERE tenant_id = $1 AND account = ANY($3::text[])
+UNION ALL
+SELECT 'in_flight', r.currency, sum(r.payee_share_minor)::bigint
+FROM effects AS f
+JOIN releases AS r
+    ON r.tenant_id = f.tenant_id AND r.escrow_id = f.escrow_id AND r.release_id = f.subject_id
+WHERE f.tenant_id = $1 AND f.payee_id = $2 AND f.kind = 'create_transfer'
+AND f.state IN ('PLANNED', 'SENDING', 'UNKNOWN')
+GROUP BY r.currency"""
+
+
+@dataclass(slots=True)
+class PayeeRecords:
+    """A payee with the payouts that count: those asked for and not yet made, and the named one.
+
+    ``connected_minor`` is what the books know of the payee's Stripe account, by currency.
+    """
+
+    payee: Payee
+    payouts: list[Payout]
+    connected_minor: Mapping[str, int]
+    effect: Effect | None
+
+
+@dataclass(slots=True)
+class PartyRecords:
+    """A payer and a payee, as far as they were asked for and exist."""
+
+    payer: Payer | None
+    payee: Payee | None
+    effect: Effect | None
+
+
+async def load_parties(
+    pool: asyncpg.Pool,
+    unit: UnitOfWork,
+    *,
+    payer_id: UUID | None = None,
+    payee_id: UUID | None = None,
+    effect_id: UUID | None = None,
+) -> PartyRecords:
+    """Loads either party, and whether the operation was done before: one round trip.
+
+    Raises:
+        Answered, RequestIdReused: see ``refuse_twins``.
+    """
+    arguments = *key_arguments(unit), payer_id, effect_id, payee_id
+    row = await pool.fetchrow(LOAD_PARTIES, *arguments)
+    assert row is not None
+    refuse_twins(unit, row["answered"])
+    return PartyRecords(
+        payer=from_row(Payer, row["payer"]) if row["payer"] else None,
+        payee=from_row(Payee, row["payee"]) if row["payee"] else None,
+        effect=from_row(Effect, row["effect"]) if row["effect"] else None,
+    )
+
+
+async def load_payee(
+    pool: asyncpg.Pool,
+    unit: UnitOfWork,
+    payee_id: UUID,
+    *,
+    payout_id: UUID | None = None,
+    effect_id: UUID | None = None,
+) -> PayeeRecords | None:
+    """Loads a payee for a change of it or its payouts: one round trip.
+
+    Raises:
+        Answered, RequestIdReused: see ``refuse_twins``.
+    """
+    arguments = *key_arguments(unit), payee_id, effect_id, payout_id
+    row = await pool.fetchrow(LOAD_PAYEE, *arguments)
+    assert row is not None
+    refuse_twins(unit, row["answered"])
+    if row["payee"] is None:
+        return None
+    return PayeeRecords(
+        payee=from_row(Payee, row["payee"]),
+        payouts=[from_row(Payout, payout) for payout in row["payouts"]],
+        connected_minor={currency: minor for _, currency, minor in row["balances"]},
+        effect=from_row(Effect, row["effect"]) if row["effect"] else None,
+    )
+
+
+async def read_payer(pool: asyncpg.Pool, tenant_id: str, payer_id: UUID) -> Payer | None:
+    row = await pool.fetchrow(READ_PAYER, tenant_id, payer_id)
+    return from_row(Payer, row) if row else None
+
+
+async def read_payee(pool: asyncpg.Pool, tenant_id: str, payee_id: UUID) -> Payee | None:
+    row = await pool.fetchrow(READ_PAYEE, tenant_id, payee_id)
+    return from_row(Payee, row) if row else None
+
+
+async def find_payee_of_account(
+    pool: asyncpg.Pool, tenant_id: str, stripe_account: str
+) -> UUID | None:
+    payee_id: UUID | None = await pool.fetchval(PAYEE_OF_ACCOUNT, tenant_id, stripe_account)
+    return payee_id
+
+
+async def read_payout(pool: asyncpg.Pool, tenant_id: str, payout_id: UUID) -> Payout | None:
+    row = await pool.fetchrow(READ_PAYOUT, tenant_id, payout_id)
+    return from_row(Payout, row) if row else None
+
+
+async def list_payouts(
+    pool: asyncpg.Pool, tenant_id: str, payee_id: UUID, *, before: UUID | None, limit: int
+) -> list[Payout]:
+    rows = await pool.fetch(LIST_PAYOUTS, tenant_id, payee_id, before, limit)
+    return [from_row(Payout, row) for row in rows]
+
+
+async def read_payee_balances(
+    pool: asyncpg.Pool, tenant_id: str, payee_id: UUID, accounts: list[str]
+) -> list[tuple[str, str, int]]:
+    """(account, currency, minor) of these accounts, and of "in_flight" for transfers under way."""
+    rows = await pool.fetch(PAYEE_BALANCES, tenant_id, payee_id, accounts)
+    return [(row[0], row[1], row[2]) for row in rows]

@@ -1,0 +1,35 @@
+"""Released parts that wait for their transfer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+WAITING = """\
+SELECT r.tenant_id, r.escrow_id, r.release_id, r.effect_id, r.refusals
+FROM releases AS r
+JOIN payees AS z ON z.tenant_id = r.tenant_id AND z.payee_id = r.payee_id
+WHERE r.state = 'WAITING' AND r.transfer_at <= $1 AND z.state = 'ACTIVE'
+ORDER BY r.transfer_at
+LIMIT $2"""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingRelease:
+    """A released part whose payee can be paid now."""
+
+    tenant_id: str
+    escrow_id: UUID
+    release_id: UUID
+    effect_id: UUID | None
+    refusals: int
+
+
+async def find_waiting_releases(
+    pool: asyncpg.Pool, now: datetime, *, limit: int
+) -> list[WaitingRelease]:
+    rows = await pool.fetch(WAITING, now, limit)
+    return [WaitingRelease(*row) for row in rows]

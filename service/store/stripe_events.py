@@ -1,0 +1,95 @@
+"""The inbox: Stripe's events, stored once, leased to whoever applies them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import asyncpg
+
+INSERT = """\
+INSERT INTO stripe_events (
+    tenant_id, event_id, endpoint, account, type, api_version, livemode, occurred_at, payload,
+    state, reason, due_at, received_at, trace_id
+)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13)
+ON CONFLICT ON CONSTRAINT stripe_events_pkey DO NOTHING
+RETURNING 1"""
+LEASE = """\
+WITH chosen AS (
+    SELECT tenant_id, event_id FROM stripe_events
+    WHERE state IN ('RECEIVED', 'PARKED') AND due_at <= $1
+    ORDER BY due_at
+    LIMIT $3
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE stripe_events AS e
+SET due_at = $2, attempts = e.attempts + 1
+FROM chosen
+WHERE e.tenant_id = chosen.tenant_id AND e.event_id = chosen.event_id
+RETURNING e.tenant_id, e.event_id, e.endpoint, e.account, e.type, e.api_version, e.livemode,
+    e.occurred_at, e.payload, e.trace_id, e.attempts, e.received_at"""
+SET_ASIDE = """\
+UPDATE stripe_events SET state = $3, reason = $4, due_at = $5
+WHERE tenant_id = $1 AND event_id = $2 AND state IN ('RECEIVED', 'PARKED')"""
+COUNT_OPEN = "SELECT count(*) FROM stripe_events WHERE state IN ('RECEIVED', 'PARKED')"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """One event as Stripe sent it; ``account`` is the connected account it is about, if any."""
+
+    tenant_id: str
+    event_id: str
+    endpoint: str
+    account: str | None
+    type: str
+    api_version: str | None
+    livemode: bool
+    occurred_at: datetime
+    payload: bytes
+    trace_id: str
+    attempts: int
+    received_at: datetime
+
+
+async def insert_event(
+    pool: asyncpg.Pool, event: StoredEvent, *, state: str, reason: str = ""
+) -> bool:
+    """Stores an event; False when it was stored before."""
+    stored = await pool.fetchval(
+        INSERT,
+        event.tenant_id,
+        event.event_id,
+        event.endpoint,
+        event.account,
+        event.type,
+        event.api_version,
+        event.livemode,
+        event.occurred_at,
+        event.payload,
+        state,
+        reason,
+        event.received_at,
+        event.trace_id,
+    )
+    return stored is not None
+
+
+async def lease_due_events(
+    pool: asyncpg.Pool, now: datetime, *, lease: timedelta, limit: int
+) -> list[StoredEvent]:
+    rows = await pool.fetch(LEASE, now, now + lease, limit)
+    return [StoredEvent(*row) for row in rows]
+
+
+async def set_event_aside(
+    pool: asyncpg.Pool, event: StoredEvent, *, state: str, reason: str, due_at: datetime
+) -> None:
+    """Parks an event until ``due_at``, or ends it as SUSPENSE: shown, never dropped."""
+    await pool.execute(SET_ASIDE, event.tenant_id, event.event_id, state, reason[:500], due_at)
+
+
+async def count_open_events(pool: asyncpg.Pool) -> int:
+    count: int = await pool.fetchval(COUNT_OPEN)
+    return count

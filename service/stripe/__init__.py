@@ -1,0 +1,1 @@
+"""The Stripe calls we make, in our words, and the reading of Stripe's objects."""

@@ -1,0 +1,179 @@
+"""One tenant's Stripe: sends effects, finds lost ones, reads objects."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Self
+
+import aiohttp
+import stripe
+
+from service.domain.errors import StripeRefused, StripeUnavailable
+from service.domain.model import AccountApi, Effect
+from service.stripe import requests
+from service.stripe.calls import FIND, SEND, Object, Options
+from service.stripe.outcomes import Lost, Outcome, Rejected, Succeeded, outcome_of
+
+API_VERSION = "2026-10-28.endive"
+CALL_TIMEOUT_S = 25.0  # of a call with its retries; after it nobody knows
+READ_TIMEOUT_S = 10.0
+
+stripe.enable_telemetry = False  # it would write a file into the home directory
+
+
+class _HTTPClient(stripe.AIOHTTPClient):
+    """Turns an answer that was cut in the middle into a connection error, which the SDK retries."""
+
+    async def request_async(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  as inherited
+        try:
+            return await super().request_async(*args, **kwargs)
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise stripe.APIConnectionError(  # type: ignore[no-untyped-call]  # so in the SDK
+                f"The answer was cut: {type(error).__name__}.", should_retry=True
+            ) from error
+
+
+class TokenBucket:
+    """Keeps calls below a rate: ``rate_per_s`` on average, bursts of as many."""
+
+    def __init__(self, rate_per_s: float) -> None:
+        self._rate_per_s = rate_per_s
+        self._next_at = 0.0
+
+    async def take(self) -> None:
+        now = time.monotonic()
+        self._next_at = max(self._next_at, now - 1.0) + 1.0 / self._rate_per_s
+        if self._next_at > now:
+            await asyncio.sleep(self._next_at - now)
+
+
+class StripeGateway:
+    """A tenant's account at Stripe. ``environment`` begins every idempotency key."""
+
+    def __init__(
+        self,
+        secret_key: str,
+        *,
+        environment: str,
+        api_base: str | None = None,
+        livemode: bool = False,
+        rate_per_s: float = 20.0,
+    ) -> None:
+        self.livemode = livemode
+        self.environment = environment
+        self._session: aiohttp.ClientSession | None = None
+        self._secret_key = secret_key
+        self._api_base = api_base
+        self._bucket = TokenBucket(rate_per_s)
+
+    async def __aenter__(self) -> Self:
+        timeout = aiohttp.ClientTimeout(total=10.0, connect=3.0)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=50), timeout=timeout
+        )
+        base = self._api_base
+        self._client = stripe.StripeClient(
+            self._secret_key,
+            http_client=_HTTPClient(session=self._session, timeout=timeout),
+            max_network_retries=2,
+            stripe_version=API_VERSION,
+            base_addresses={"api": base, "files": base} if base else {},
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session:
+            await self._session.close()
+
+    def _key_of(self, effect: Effect) -> str:
+        return f"{self.environment}:{effect.kind}:{effect.effect_id.hex}:{effect.generation}"
+
+    async def send(self, effect: Effect) -> Outcome:
+        """Makes the call of an effect. Whatever happens, the answer says what is known."""
+        options: Options = {"idempotency_key": self._key_of(effect)}
+        if effect.stripe_account:
+            options["stripe_account"] = effect.stripe_account
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                await self._bucket.take()
+                answer = await SEND[effect.kind](self._client, effect, options)
+            return Succeeded(answer.to_dict())
+        except (stripe.StripeError, TimeoutError, OSError, ValueError) as error:
+            return outcome_of(error)
+
+    async def find(self, effect: Effect) -> Outcome | None:
+        """Looks for what an effect has made: Succeeded, None when there is nothing, else Lost."""
+        options: Options = {}
+        if effect.stripe_account:
+            options["stripe_account"] = effect.stripe_account
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                await self._bucket.take()
+                found = await FIND[effect.kind](self._client, effect, options)
+            return Succeeded(found) if found is not None else None
+        except (stripe.StripeError, TimeoutError, OSError, ValueError) as error:
+            return Lost(f"look-up: {type(error).__name__}")
+
+    async def read_payment_intent(self, intent_id: str) -> Object:
+        """A PaymentIntent with its latest charge and that charge's balance transaction."""
+        expand = {"expand": ["latest_charge.balance_transaction"]}
+        return await self._read(self._client.v1.payment_intents, intent_id, expand)
+
+    async def read_checkout_session(self, session_id: str) -> Object:
+        return await self._read(self._client.v1.checkout.sessions, session_id, {})
+
+    async def read_payout(self, payout_id: str, account: str) -> Object:
+        return await self._read(self._client.v1.payouts, payout_id, {}, {"stripe_account": account})
+
+    async def read_account(self, api: AccountApi, account_id: str) -> Object:
+        if api is AccountApi.V1:
+            return await self._read(self._client.v1.accounts, account_id, {})
+        include = {"include": list(requests.ACCOUNT_V2_FIELDS)}
+        return await self._read(self._client.v2.core.accounts, account_id, include)
+
+    async def create_onboarding_link(
+        self, api: AccountApi, request: dict[str, Any], key: str
+    ) -> Object:
+        """A link is no effect: it moves nothing, is single-use, and is never stored.
+
+        Raises:
+            StripeRefused, StripeUnavailable.
+        """
+        links: Any = (
+            self._client.v1.account_links
+            if api is AccountApi.V1
+            else self._client.v2.core.account_links
+        )
+        options = {"idempotency_key": f"{self.environment}:{key}"}
+        return await self._answer(lambda: links.create_async(request, options))
+
+    async def _read(
+        self,
+        resource: Any,  # noqa: ANN401  any service of the SDK
+        object_id: str,
+        params: dict[str, Any],
+        options: Options | None = None,
+    ) -> Object:
+        if not object_id:  # the SDK would list all objects instead
+            raise ValueError("an id of Stripe is missing")
+        return await self._answer(lambda: resource.retrieve_async(object_id, params, options or {}))
+
+    async def _answer(self, call: Callable[[], Awaitable[Any]]) -> Object:
+        """A call that changes nothing we keep.
+
+        Raises:
+            StripeRefused: Stripe's code is in the metadata.
+            StripeUnavailable: it did not answer.
+        """
+        try:
+            async with asyncio.timeout(READ_TIMEOUT_S):
+                await self._bucket.take()
+                answer: Object = (await call()).to_dict()
+                return answer
+        except (stripe.StripeError, TimeoutError, OSError) as error:
+            outcome = outcome_of(error)
+            if isinstance(outcome, Rejected):
+                raise StripeRefused(outcome.message or None, code=outcome.code) from error
+            raise StripeUnavailable from error

@@ -1,0 +1,63 @@
+"""Applies Stripe's events, each on its own: a poison event never blocks the others."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import structlog
+
+from service.domain.errors import Unavailable
+from service.operations.apply_stripe_event import Unknown, apply_stripe_event
+from service.operations.observe_payment import Contradiction
+from service.store.stripe_events import StoredEvent, lease_due_events, set_event_aside
+from service.stripe.reading import Unreadable
+from service.workers.loop import Worker
+
+log = structlog.get_logger()
+
+LEASE = timedelta(seconds=60)
+LONGEST_PAUSE = timedelta(hours=1)
+# About three days with the pauses below: as long as Stripe itself goes on trying.
+MOST_ATTEMPTS = 80
+
+
+class InboxWorker(Worker):
+    """RECEIVED and PARKED events that are due."""
+
+    async def run_once(self) -> int:
+        house = self.house
+        due = await lease_due_events(house.pool, house.clock(), lease=LEASE, limit=self.batch)
+        return await self.each(due, self._apply)
+
+    async def _apply(self, event: StoredEvent) -> None:
+        try:
+            await apply_stripe_event(self.house, event)
+        except Unknown as problem:
+            await self._park(event, str(problem))
+        except Unavailable as problem:
+            await self._park(event, problem.reason())
+        except (Unreadable, Contradiction) as problem:
+            log.warning("event set aside", event=event.event_id, problem=str(problem))
+            await self._set_aside(event, f"{type(problem).__name__}: {problem}")
+        except Exception as bug:
+            await self._park(event, f"{type(bug).__name__}: {bug}")
+            raise
+
+    async def _park(self, event: StoredEvent, reason: str) -> None:
+        if event.attempts >= MOST_ATTEMPTS:
+            await self._set_aside(event, reason)
+            return
+        pause = min(timedelta(seconds=2 ** min(event.attempts - 1, 20)), LONGEST_PAUSE)
+        await set_event_aside(
+            self.house.pool,
+            event,
+            state="PARKED",
+            reason=reason,
+            due_at=self.house.clock() + pause,
+        )
+
+    async def _set_aside(self, event: StoredEvent, reason: str) -> None:
+        """Shown to operators, not tried again."""
+        await set_event_aside(
+            self.house.pool, event, state="SUSPENSE", reason=reason, due_at=self.house.clock()
+        )
