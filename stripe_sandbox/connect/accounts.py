@@ -97,9 +97,9 @@ def platform_account(call: "Call") -> StripeObject:
     found = platform.find("account", platform.account)
     if found is not None:
         return found
-    control = CONTROLLER_BY_TYPE["standard"]
+    control = {**CONTROLLER_BY_TYPE["standard"], "type": "account"}  # it controls itself
     account = new_account(call, country="US", kind="standard", control=control)
-    account |= {"id": platform.account, "business_type": "company", "controller": None}
+    account |= {"id": platform.account, "business_type": "company"}
     account["_identity"] = {"company_name": "Sandbox Platform"}
     account["_requested"] = {"card_payments": call.now, "transfers": call.now}
     account["tos_acceptance"]["date"] = call.now

@@ -1,7 +1,7 @@
 """Payouts: money from an account's balance to its bank; usually on a connected account.
 
 The balance is debited at once. What happens then, on the clock or at the bank, is in
-`payout_progress.py`.
+`payout_progress.py`. The sandbox creates no payouts by itself, whatever an account's schedule says.
 """
 
 from typing import TYPE_CHECKING

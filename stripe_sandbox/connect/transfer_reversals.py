@@ -70,8 +70,9 @@ def update_reversal(call: "Call") -> StripeObject:
     reversal["metadata"] = call.params.merge_metadata(reversal["metadata"])
     transfer = call.require("transfer", reversal["transfer"])
     before = private_copy(transfer)
-    shown = [private_copy(reversal) if r["id"] == reversal["id"] else r for r in _shown(transfer)]
-    transfer["reversals"]["data"] = shown
+    for shown in transfer["reversals"]["data"]:
+        if shown["id"] == reversal["id"]:
+            shown["metadata"] = private_copy(reversal["metadata"])
     call.emit("transfer.updated", transfer, before)
     return reversal
 
@@ -82,10 +83,6 @@ def expand_destination_payment_refund(call: "Call", reversal: StripeObject) -> S
     transfer = call.require("transfer", reversal["transfer"])
     refund = reversal["destination_payment_refund"]
     return call.on(transfer["destination"]).find("refund", refund)
-
-
-def _shown(transfer: StripeObject) -> list[StripeObject]:
-    return list(transfer["reversals"]["data"])
 
 
 def _amount(call: "Call", transfer: StripeObject) -> int:

@@ -73,6 +73,8 @@ async def test_the_platforms_own_account(running: Running, client: Json) -> None
     own = await client.v1.accounts.retrieve_current_async()
     assert own.id == running.sandbox.platform
     assert own.payouts_enabled
+    seen_by_v2 = await client.v2.core.accounts.retrieve_async(own.id, {"include": ["defaults"]})
+    assert seen_by_v2.defaults.currency == "usd"
     assert (await client.v1.accounts.list_async()).data == []
 
 
