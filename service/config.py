@@ -1,0 +1,288 @@
+"""The service's settings, from the environment. All that is wrong with them is named at once.
+
+Every variable begins with ESCROW_ and is the field's name in capitals: ESCROW_DATABASE_URL. The
+keys for Stripe come from ESCROW_TENANTS_FILE, or, when there is only the one tenant ``default``,
+from STRIPE_SECRET_KEY (or STRIPE_SECRET_KEY_FILE) and STRIPE_API_BASE.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "ESCROW_"
+_S = TypeVar("_S", bound=BaseSettings)
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used. The message is one line: every problem, no secret."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(self.problems))
+
+
+class Settings(BaseSettings):
+    """How the service listens, where its database is, and how long it waits. Times in seconds."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, hide_input_in_errors=True, frozen=True
+    )
+
+    auth: Literal["development"]
+    """How callers prove who they are. ``development`` believes their metadata; no other way yet."""
+    environment: str = Field(default="development", pattern=r"^[a-z0-9][a-z0-9-]{0,29}$")
+    """Begins every idempotency key at Stripe, so that two environments never share one."""
+
+    database_url: SecretStr
+    direct_database_url: SecretStr | None = None
+    """Past the pooler, for migrations and LISTEN; the same as database_url when there is none."""
+    database_role: str = "escrow_service"
+    """What connections work as: it cannot change the books. "none": the login's own rights."""
+    database_pool_min: int = Field(default=2, ge=0, le=1000)
+    database_pool_max: int = Field(default=10, ge=1, le=1000)
+    database_command_timeout_s: float = Field(default=10, gt=0, le=600)
+    pgbouncer: bool = False
+    """Set it behind PgBouncer in transaction mode: no prepared statements, no SET ROLE."""
+
+    grpc_host: str = Field(default="127.0.0.1", min_length=1)
+    grpc_port: int = Field(default=50051, ge=0, le=65535)
+    grpc_default_deadline_s: float = Field(default=30, gt=0, le=600)
+    """For calls that bring none."""
+    grpc_max_connection_age_s: float = Field(default=300, gt=0)
+    """After it a client connects anew, and so finds new pods; calls get a grace to end."""
+    reflection: bool = False
+    """Lets tools such as ``buf curl`` ask for the contract."""
+
+    drain_s: float = Field(default=20, ge=0, le=600)
+    """How long calls may still take when the service stops."""
+    shutdown_limit_s: float = Field(default=30, gt=0, le=900)
+    """After it the process ends, whatever still hangs."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "json", "console"] = "auto"
+    """``auto`` is for people on a terminal, and JSON elsewhere."""
+
+    @field_validator("database_url", "direct_database_url")
+    @classmethod
+    def _is_postgres(cls, url: SecretStr | None) -> SecretStr | None:
+        if url and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("must be a URL: postgresql://user:password@host/database")
+        return url
+
+    @model_validator(mode="after")
+    def _ranges_fit(self) -> Self:
+        if self.database_pool_min > self.database_pool_max:
+            raise ValueError("ESCROW_DATABASE_POOL_MIN is above ESCROW_DATABASE_POOL_MAX")
+        if self.shutdown_limit_s <= self.drain_s:
+            raise ValueError("ESCROW_SHUTDOWN_LIMIT_S must be above ESCROW_DRAIN_S")
+        return self
+
+    @property
+    def dsn(self) -> str:
+        """The database as the service uses it, perhaps through a pooler."""
+        return self.database_url.get_secret_value()
+
+    @property
+    def direct_dsn(self) -> str:
+        """The database itself."""
+        return (self.direct_database_url or self.database_url).get_secret_value()
+
+    @property
+    def session_role(self) -> str:
+        """The role to switch to; empty for none. A pooler would lose it between transactions."""
+        return "" if self.pgbouncer or self.database_role == "none" else self.database_role
+
+
+# --- tenants ------------------------------------------------------------------------------------
+
+TenantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+_LIVE_KEY = re.compile(r"(sk|rk)_live_")
+_ANY_KEY = re.compile(r"(sk|rk)_(live|test)_[A-Za-z0-9_]+")
+
+
+class SecretFile(BaseModel):
+    """A secret that is mounted as a file of its own, relative to the tenants file."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    file: Path
+
+
+class TenantEntry(BaseModel):
+    """One tenant in the file; other keys of it (webhook_secrets) belong to the gateway."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    stripe_secret_key: SecretStr | SecretFile
+    stripe_api_base: HttpUrl | None = None
+    stripe_rate_per_s: float = Field(default=20, gt=0, le=10_000)
+
+
+class TenantsDocument(BaseModel):
+    """The whole file: {"tenants": {"acme": {"stripe_secret_key": {"file": "acme/key"}}}}."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    tenants: dict[TenantName, TenantEntry] = Field(min_length=1)
+
+
+class DefaultTenant(BaseSettings):
+    """Where the one tenant's account is, for when there is no tenants file."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="STRIPE_", env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    secret_key: SecretStr | None = None
+    secret_key_file: Path | None = None
+    api_base: HttpUrl | None = None
+    rate_per_s: float = Field(default=20, gt=0, le=10_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A marketplace's own Stripe account. ``stripe_api_base`` is None for Stripe itself."""
+
+    stripe_secret_key: str = field(repr=False)
+    stripe_api_base: str | None
+    stripe_rate_per_s: float
+
+    @property
+    def livemode(self) -> bool:
+        """Whether its money is real."""
+        return _LIVE_KEY.match(self.stripe_secret_key) is not None
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All of it: the settings, and the tenants by name."""
+
+    settings: Settings
+    tenants: Mapping[str, Tenant]
+
+
+def load_config(**given: object) -> Config:
+    """Reads the environment; what is given (by the command line) wins over it.
+
+    Raises:
+        ConfigError: naming every variable that is missing or malformed.
+    """
+    settings, problems = _read(Settings, given)
+    tenants_file = os.environ.get("ESCROW_TENANTS_FILE")
+    if tenants_file:
+        tenants = _tenants_of_file(Path(tenants_file), problems)
+    else:
+        tenants = _default_tenant(problems)
+    if settings is None or problems:
+        raise ConfigError(problems)
+    return Config(settings, tenants)
+
+
+def load_settings(**given: object) -> Settings:
+    """As above, for programs that never call Stripe: migrations, verification."""
+    settings, problems = _read(Settings, given)
+    if settings is None:
+        raise ConfigError(problems)
+    return settings
+
+
+def _read(model: type[_S], given: Mapping[str, Any]) -> tuple[_S | None, list[str]]:
+    try:
+        return model(**{name: value for name, value in given.items() if value is not None}), []
+    except ValidationError as error:
+        return None, _problems_of(error, model.model_config.get("env_prefix", ""))
+
+
+def _problems_of(error: ValidationError, prefix: str) -> list[str]:
+    """One "NAME: what is wrong" for each field, without the values that were given."""
+    details = error.errors(include_url=False, include_context=False, include_input=False)
+    problems = []
+    for detail in details:
+        name = ".".join(str(part) for part in detail["loc"])
+        what = "is required" if detail["type"] == "missing" else detail["msg"]
+        what = what.removeprefix("Value error, ")
+        problems.append(f"{prefix}{name.upper() if prefix else name}: {what}" if name else what)
+    return problems
+
+
+def _tenants_of_file(file: Path, problems: list[str]) -> dict[str, Tenant]:
+    text = _text_of(file, "ESCROW_TENANTS_FILE", problems)
+    if text is None:
+        return {}
+    try:
+        entries = TenantsDocument.model_validate_json(text).tenants
+    except ValidationError as error:
+        problems += [f"ESCROW_TENANTS_FILE: {problem}" for problem in _problems_of(error, "")]
+        return {}
+    tenants = {}
+    for name, entry in entries.items():
+        where = f"ESCROW_TENANTS_FILE: tenants.{name}.stripe_secret_key"
+        given = entry.stripe_secret_key
+        if isinstance(given, SecretFile):
+            key = _text_of(file.parent / given.file, where, problems)
+        else:
+            key = given.get_secret_value()
+        if key is not None:
+            _check_key(key, entry.stripe_api_base, where, problems)
+            tenants[name] = _tenant(key, entry.stripe_api_base, entry.stripe_rate_per_s)
+    return tenants
+
+
+def _default_tenant(problems: list[str]) -> dict[str, Tenant]:
+    given, more = _read(DefaultTenant, {})
+    problems += more
+    if given is None:
+        return {}
+    where, key = "STRIPE_SECRET_KEY", None
+    if given.secret_key_file is not None:
+        where = "STRIPE_SECRET_KEY_FILE"
+        key = _text_of(given.secret_key_file, where, problems)
+    elif given.secret_key is not None:
+        key = given.secret_key.get_secret_value()
+    else:
+        problems.append("STRIPE_SECRET_KEY: is required when there is no ESCROW_TENANTS_FILE")
+    if key is None:
+        return {}
+    _check_key(key, given.api_base, where, problems)
+    return {"default": _tenant(key, given.api_base, given.rate_per_s)}
+
+
+def _tenant(key: str, api_base: HttpUrl | None, rate_per_s: float) -> Tenant:
+    return Tenant(key.strip(), str(api_base).rstrip("/") if api_base else None, rate_per_s)
+
+
+def _check_key(key: str, api_base: HttpUrl | None, where: str, problems: list[str]) -> None:
+    if not _ANY_KEY.fullmatch(key.strip()):
+        problems.append(f"{where}: must be a secret key of Stripe: sk_..., or a restricted rk_...")
+    if api_base is not None and _LIVE_KEY.match(key.strip()):
+        problems.append(f"{where}: a live key is sent to nobody but Stripe; unset the API base")
+
+
+def _text_of(file: Path, where: str, problems: list[str]) -> str | None:
+    try:
+        return file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        problems.append(f"{where}: cannot read {file}: {reason}")
+        return None

@@ -1,0 +1,202 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from service.config import ConfigError, load_config, load_settings
+
+GOOD = {
+    "ESCROW_AUTH": "development",
+    "ESCROW_DATABASE_URL": "postgresql://escrow:hunter2@db/escrow",
+    "STRIPE_SECRET_KEY": "sk_test_123",
+}
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in os.environ:
+        if name.startswith(("ESCROW_", "STRIPE_")):
+            monkeypatch.delenv(name)
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def problems() -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as caught:
+        load_config()
+    assert "hunter2" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+    return caught.value.problems
+
+
+def test_three_variables_are_enough() -> None:
+    config = load_config()
+
+    assert config.settings.dsn == config.settings.direct_dsn == GOOD["ESCROW_DATABASE_URL"]
+    assert config.settings.session_role == "escrow_service"
+    assert not config.settings.reflection
+    assert config.tenants["default"].stripe_secret_key == "sk_test_123"
+    assert not config.tenants["default"].livemode
+
+
+def test_everything_that_is_wrong_is_named_at_once(environment: pytest.MonkeyPatch) -> None:
+    for name in GOOD:
+        environment.delenv(name)
+    environment.setenv("ESCROW_DIRECT_DATABASE_URL", "db:5432")
+    environment.setenv("ESCROW_GRPC_PORT", "http")
+    environment.setenv("ESCROW_DRAIN_S", "-1")
+    environment.setenv("STRIPE_API_BASE", "localhost")
+
+    assert [problem.partition(":")[0] for problem in problems()] == [
+        "ESCROW_AUTH",
+        "ESCROW_DATABASE_URL",
+        "ESCROW_DIRECT_DATABASE_URL",
+        "ESCROW_GRPC_PORT",
+        "ESCROW_DRAIN_S",
+        "STRIPE_API_BASE",
+    ]
+
+
+def test_an_empty_variable_counts_as_missing(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("ESCROW_AUTH", "")
+    environment.setenv("STRIPE_SECRET_KEY", "")
+
+    assert problems() == (
+        "ESCROW_AUTH: is required",
+        "STRIPE_SECRET_KEY: is required when there is no ESCROW_TENANTS_FILE",
+    )
+
+
+def test_nobody_is_believed_by_default(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("ESCROW_AUTH", "none")
+
+    assert problems() == ("ESCROW_AUTH: Input should be 'development'",)
+
+
+def test_settings_that_do_not_fit_each_other(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("ESCROW_DATABASE_POOL_MIN", "20")
+    assert problems() == ("ESCROW_DATABASE_POOL_MIN is above ESCROW_DATABASE_POOL_MAX",)
+    environment.delenv("ESCROW_DATABASE_POOL_MIN")
+    environment.setenv("ESCROW_DRAIN_S", "60")
+    assert problems() == ("ESCROW_SHUTDOWN_LIMIT_S must be above ESCROW_DRAIN_S",)
+
+
+def test_the_command_line_wins(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("ESCROW_GRPC_PORT", "1")
+
+    assert load_config(grpc_port=2, grpc_host=None).settings.grpc_port == 2
+
+
+def test_behind_a_pooler_sessions_keep_nothing(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("ESCROW_PGBOUNCER", "true")
+    environment.setenv("ESCROW_DIRECT_DATABASE_URL", "postgresql://direct/escrow")
+
+    settings = load_settings()
+
+    assert settings.session_role == ""
+    assert settings.direct_dsn == "postgresql://direct/escrow"
+
+
+def test_migrations_need_no_stripe(environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("STRIPE_SECRET_KEY")
+
+    assert load_settings().dsn == GOOD["ESCROW_DATABASE_URL"]
+
+
+# --- tenants ------------------------------------------------------------------------------------
+
+
+def test_a_live_key_is_sent_to_stripe_only(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("STRIPE_SECRET_KEY", "sk_live_123")
+    assert load_config().tenants["default"].livemode
+
+    environment.setenv("STRIPE_API_BASE", "http://127.0.0.1:12111")
+    assert problems() == (
+        "STRIPE_SECRET_KEY: a live key is sent to nobody but Stripe; unset the API base",
+    )
+
+
+def test_a_publishable_key_is_refused(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("STRIPE_SECRET_KEY", "pk_test_123")
+
+    assert problems() == (
+        "STRIPE_SECRET_KEY: must be a secret key of Stripe: sk_..., or a restricted rk_...",
+    )
+
+
+def test_a_mounted_key(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    environment.setenv("STRIPE_SECRET_KEY_FILE", str(tmp_path / "key"))
+    assert problems()[0].startswith("STRIPE_SECRET_KEY_FILE: cannot read ")
+
+    (tmp_path / "key").write_text("rk_test_456\n")
+    environment.setenv("STRIPE_API_BASE", "http://127.0.0.1:12111/")
+    tenant = load_config().tenants["default"]
+    assert (tenant.stripe_secret_key, tenant.stripe_api_base) == (
+        "rk_test_456",
+        "http://127.0.0.1:12111",
+    )
+    assert "rk_test_456" not in repr(tenant)
+
+
+def test_a_file_of_tenants(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "tenants.json"
+    environment.setenv("ESCROW_TENANTS_FILE", str(file))
+    (tmp_path / "acme").write_text("sk_live_acme\n")
+    file.write_text(
+        json.dumps(
+            {
+                "tenants": {
+                    "acme": {
+                        "stripe_secret_key": {"file": "acme"},
+                        "webhook_secrets": {"platform": {"current": "whsec_1"}},
+                    },
+                    "beta": {
+                        "stripe_secret_key": "sk_test_beta",
+                        "stripe_api_base": "http://sandbox:12111",
+                    },
+                }
+            }
+        )
+    )
+
+    tenants = load_config().tenants
+
+    assert {name: tenant.livemode for name, tenant in tenants.items()} == {
+        "acme": True,
+        "beta": False,
+    }
+    assert tenants["acme"].stripe_secret_key == "sk_live_acme"
+    assert tenants["beta"].stripe_api_base == "http://sandbox:12111"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{", "ESCROW_TENANTS_FILE: Invalid JSON"),
+        ("{}", "ESCROW_TENANTS_FILE: tenants: is required"),
+        ('{"tenants": {}}', "ESCROW_TENANTS_FILE: tenants: "),
+        (
+            '{"tenants": {"A B": {"stripe_secret_key": "sk_test_1"}}}',
+            "ESCROW_TENANTS_FILE: tenants.",
+        ),
+        ('{"tenants": {"a": {}}}', "ESCROW_TENANTS_FILE: tenants.a.stripe_secret_key: is required"),
+        (
+            '{"tenants": {"a": {"stripe_secret_key": {"file": "gone"}}}}',
+            "ESCROW_TENANTS_FILE: tenants.a.stripe_secret_key: cannot read ",
+        ),
+        (
+            '{"tenants": {"a": {"stripe_secret_key": "hunter2"}}}',
+            "ESCROW_TENANTS_FILE: tenants.a.stripe_secret_key: must be a secret key",
+        ),
+    ],
+)
+def test_a_file_of_tenants_that_cannot_be_used(
+    environment: pytest.MonkeyPatch, tmp_path: Path, text: str, problem: str
+) -> None:
+    file = tmp_path / "tenants.json"
+    environment.setenv("ESCROW_TENANTS_FILE", str(file))
+    file.write_text(text)
+
+    assert problems()[0].startswith(problem)
