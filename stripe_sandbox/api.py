@@ -5,7 +5,6 @@ an armed fault says otherwise; that is what makes every request atomic.
 """
 
 import asyncio
-import base64
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,9 +13,10 @@ from typing import Any
 
 from aiohttp import web
 
+from stripe_sandbox.answers import FAULT_BODIES, UNKNOWN_ERROR, Answer, hang_up, respond
+from stripe_sandbox.authentication import authenticate, redacted
 from stripe_sandbox.call import Call, Cause
 from stripe_sandbox.errors import InvalidRequestError, StripeError
-from stripe_sandbox.events import API_VERSION
 from stripe_sandbox.expand import render
 from stripe_sandbox.faults import Fault
 from stripe_sandbox.form import decode_form
@@ -30,43 +30,6 @@ from stripe_sandbox.store import Transaction
 from stripe_sandbox.traffic import Exchange
 
 logger = logging.getLogger(__name__)
-
-UNKNOWN_ERROR = {
-    "error": {
-        "message": "An unknown error occurred. Sorry about that; the sandbox was told to fail, "
-        "or has a bug that its log describes.",
-        "type": "api_error",
-    }
-}
-FAULT_BODIES: dict[int, dict[str, Any]] = {
-    409: {
-        "error": {
-            "code": "lock_timeout",
-            "message": "This object cannot be accessed right now because another API request or "
-            "Stripe process is currently accessing it.",
-            "type": "invalid_request_error",
-        }
-    },
-    429: {
-        "error": {
-            "code": "rate_limit",
-            "message": "Request rate limit exceeded. Learn more about rate limits here "
-            "https://stripe.com/docs/rate-limits.",
-            "type": "invalid_request_error",
-        }
-    },
-    500: UNKNOWN_ERROR,
-}
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A status and a body, with the headers that depend on how it came about."""
-
-    status: int
-    body: str
-    should_retry: bool | None = None
-    replayed: str | None = None  # the request id that first received this answer
 
 
 @dataclass(frozen=True)
@@ -93,7 +56,7 @@ class Api:
             request_id = new_id("req")
             fault = self._sandbox.faults.take(request.method, request.path)
             if fault and fault.kind == "cut_before_effect":
-                return _hang_up(request)
+                return hang_up(request)
             received: Received | None = None
             try:
                 received = await self._receive(request, request_id)
@@ -105,7 +68,7 @@ class Api:
                 logger.exception("%s %s failed", request.method, request.path)
                 answer = Answer(500, json.dumps(UNKNOWN_ERROR))
             self._sandbox.traffic.record(_exchange(request, request_id, received, answer))
-            return await _respond(request, request_id, answer, fault)
+            return await respond(request, request_id, answer, fault)
 
         return handle
 
@@ -126,7 +89,7 @@ class Api:
             return platform
         if self._sandbox.store.read(platform, "account", account) is None:
             raise InvalidRequestError(
-                f"The provided key '{_redacted(api_key)}' does not have access to account "
+                f"The provided key '{redacted(api_key)}' does not have access to account "
                 f"'{account}' (or that account does not exist). Application access may have been "
                 "revoked.",
                 code="account_invalid",
@@ -211,35 +174,6 @@ class Api:
             return Answer(error.status, json.dumps(error.body()), error.should_retry)
 
 
-def authenticate(authorization: str | None) -> str:
-    """The secret test key of an Authorization header, Bearer or Basic; 401 without one."""
-    scheme, _, credentials = (authorization or "").partition(" ")
-    api_key = credentials.strip()
-    if scheme.lower() == "basic":
-        api_key = _basic_user(api_key)
-    if not api_key:
-        raise InvalidRequestError(
-            "You did not provide an API key. You need to provide your API key in the "
-            "Authorization header, using Bearer auth (e.g. 'Authorization: Bearer "
-            "YOUR_SECRET_KEY').",
-            status=401,
-        )
-    if not api_key.startswith(("sk_test_", "rk_test_")):
-        raise InvalidRequestError(f"Invalid API Key provided: {_redacted(api_key)}", status=401)
-    return api_key
-
-
-def _basic_user(credentials: str) -> str:
-    try:
-        return base64.b64decode(credentials, validate=True).decode("ascii").partition(":")[0]
-    except ValueError:
-        return ""
-
-
-def _redacted(api_key: str) -> str:
-    return f"{api_key[:8]}{'*' * 8}{api_key[-4:]}" if len(api_key) > 16 else "*" * len(api_key)
-
-
 def _slot(request: web.Request, received: Received) -> Slot | None:
     """The idempotency slot of a mutating request that has a key; GETs ignore theirs."""
     if received.idempotency_key is None or request.method == "GET":
@@ -285,45 +219,3 @@ def _exchange(
         body=answer.body,
         replayed=answer.replayed is not None,
     )
-
-
-async def _respond(
-    request: web.Request, request_id: str, answer: Answer, fault: Fault | None
-) -> web.StreamResponse:
-    payload = answer.body.encode()
-    response = web.StreamResponse(status=answer.status)
-    response.content_type = "application/json"
-    response.content_length = len(payload)
-    response.headers["Request-Id"] = request_id
-    response.headers["Stripe-Version"] = request.headers.get("Stripe-Version", API_VERSION)
-    if request.method != "GET" and "Idempotency-Key" in request.headers:
-        response.headers["Idempotency-Key"] = request.headers["Idempotency-Key"]
-        response.headers["Original-Request"] = answer.replayed or request_id
-    if answer.replayed:
-        response.headers["Idempotent-Replayed"] = "true"
-    if answer.should_retry is not None:
-        response.headers["Stripe-Should-Retry"] = str(answer.should_retry).lower()
-    await response.prepare(request)
-    if fault and fault.kind == "cut_after_effect":
-        await response.write(payload[: len(payload) // 2])
-        if request.transport:
-            request.transport.close()
-        return response
-    await response.write_eof(payload)
-    return response
-
-
-def _hang_up(request: web.Request) -> web.StreamResponse:
-    if request.transport:
-        request.transport.abort()
-    return web.Response(status=500)
-
-
-def unrecognized_url(request: web.Request) -> web.Response:
-    """Stripe's answer to a path that does not exist."""
-    error = InvalidRequestError(
-        f"Unrecognized request URL ({request.method}: {request.path}). Please see "
-        "https://stripe.com/docs or we can help at https://support.stripe.com/.",
-        status=404,
-    )
-    return web.json_response(error.body(), status=404, headers={"Request-Id": new_id("req")})

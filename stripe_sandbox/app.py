@@ -13,7 +13,8 @@ from stripe_sandbox import (
     traffic,
     webhook_endpoints,
 )
-from stripe_sandbox.api import Api, unrecognized_url
+from stripe_sandbox.answers import unrecognized_url
+from stripe_sandbox.api import Api
 from stripe_sandbox.connect import (
     account_links,
     accounts,
@@ -32,6 +33,7 @@ from stripe_sandbox.errors import StripeError
 from stripe_sandbox.expand import public
 from stripe_sandbox.payments import (
     charges,
+    checkout_flow,
     checkout_page,
     checkout_sessions,
     customers,
@@ -61,6 +63,7 @@ REGISTRIES = [
     charges.registry,
     refunds.registry,
     checkout_sessions.registry,
+    checkout_flow.registry,
     checkout_page.registry,
     account_links.registry,
     accounts.registry,

@@ -149,7 +149,7 @@ class Webhooks:
         )
 
     async def _send(self, event: StripeObject, endpoint: StripeObject) -> Outcome:
-        assert self._session is not None  # noqa: S101 - deliveries run between start and stop
+        assert self._session is not None
         payload = json.dumps(public(event)).encode()
         secrets = valid_secrets(endpoint, self._sandbox.clock.now())
         headers = {

@@ -7,7 +7,7 @@ from aiohttp import web
 from stripe_sandbox import html
 from stripe_sandbox.errors import CardError, StripeError
 from stripe_sandbox.params import Params
-from stripe_sandbox.payments import checkout_sessions, payment_flow, payment_methods
+from stripe_sandbox.payments import checkout_flow, payment_flow, payment_methods
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject
 
@@ -78,7 +78,7 @@ def _pay(
     call: "Call", session_id: str, card: Params, email: str | None
 ) -> tuple[StripeObject, CardError | None]:
     session = call.require("checkout.session", session_id)
-    return checkout_sessions.pay(call, session, payment_methods.create(call, card), email)
+    return checkout_flow.pay(call, session, payment_methods.create(call, card), email)
 
 
 def _card_params(form: dict[str, str]) -> Params:
