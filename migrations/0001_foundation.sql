@@ -417,10 +417,10 @@ CREATE TYPE write_balance AS (
 );
 
 -- Refuses a commit that found fewer rows in the version it had read than it was to write.
-CREATE FUNCTION expect_rows(what text, found bigint, expected bigint) RETURNS boolean
+CREATE FUNCTION expect_rows(what text, actual bigint, expected bigint) RETURNS boolean
 LANGUAGE plpgsql AS $$
 BEGIN
-    IF found <> expected THEN
+    IF actual <> expected THEN
         RAISE EXCEPTION '% changed since they were read', what USING ERRCODE = 'ES001';
     END IF;
     RETURN true;

@@ -212,11 +212,11 @@ CREATE TYPE public.write_release AS (
 	refusal_code text
 );
 
-CREATE FUNCTION public.expect_rows(what text, found bigint, expected bigint) RETURNS boolean
+CREATE FUNCTION public.expect_rows(what text, actual bigint, expected bigint) RETURNS boolean
     LANGUAGE plpgsql
     AS $$
 BEGIN
-    IF found <> expected THEN
+    IF actual <> expected THEN
         RAISE EXCEPTION '% changed since they were read', what USING ERRCODE = 'ES001';
     END IF;
     RETURN true;

@@ -54,7 +54,7 @@ async def apply_stripe_event(house: House, event: StoredEvent) -> None:
     Raises:
         Unknown, Unreadable, Contradiction: see there; the event is set aside, not lost.
     """
-    apply = HANDLERS.get(event.type)
+    apply = (OF_PAYEES if event.account else OF_PLATFORM).get(event.type)
     if apply is None:
         await _end(house, event, "IGNORED", "not a type that is acted on")
         return
@@ -217,8 +217,8 @@ async def _account(house: House, news: News) -> None:
 
 Handler = Callable[[House, News], Awaitable[None]]
 
-# THE allow-list. Everything else is stored and acknowledged, and not acted on.
-HANDLERS: Mapping[str, Handler] = {
+# THE allow-lists. Everything else is stored and acknowledged, and not acted on.
+OF_PLATFORM: Mapping[str, Handler] = {
     "payment_intent.created": _payment_intent,
     "payment_intent.requires_action": _payment_intent,
     "payment_intent.processing": _payment_intent,
@@ -235,15 +235,18 @@ HANDLERS: Mapping[str, Handler] = {
     "checkout.session.expired": _checkout_session,
     "transfer.created": _transfer,
     "transfer.updated": _transfer,
+    "v2.core.account.updated": _account,
+    "v2.core.account[requirements].updated": _account,
+    "v2.core.account[configuration.recipient].updated": _account,
+    "v2.core.account[configuration.recipient].capability_status_updated": _account,
+}
+# Events of connected accounts; what they charge or hold themselves is not ours.
+OF_PAYEES: Mapping[str, Handler] = {
+    "account.updated": _account,
+    "capability.updated": _account,
     "payout.created": _payout,
     "payout.updated": _payout,
     "payout.paid": _payout,
     "payout.failed": _payout,
     "payout.canceled": _payout,
-    "account.updated": _account,
-    "capability.updated": _account,
-    "v2.core.account.updated": _account,
-    "v2.core.account[requirements].updated": _account,
-    "v2.core.account[configuration.recipient].updated": _account,
-    "v2.core.account[configuration.recipient].capability_status_updated": _account,
 }

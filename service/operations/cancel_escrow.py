@@ -55,7 +55,7 @@ class _OpenPayment(PaymentOpen):
         self.payment = payment
 
 
-@mutation(CancelEscrowResponse)
+@mutation(CancelEscrowResponse, of="cancel_escrow")
 async def _cancel(
     house: House, unit: UnitOfWork, request: CancelEscrowRequest
 ) -> CancelEscrowResponse:

@@ -59,7 +59,7 @@ async def _finish_creation(house: House, call: Call, payment_id: UUID) -> None:
         await finish_effect(house, call.tenant_id, payment_id)
 
 
-@mutation(CancelPaymentResponse)
+@mutation(CancelPaymentResponse, of="cancel_payment")
 async def _plan(
     house: House, unit: UnitOfWork, request: CancelPaymentRequest
 ) -> CancelPaymentResponse:

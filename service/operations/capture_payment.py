@@ -31,7 +31,7 @@ async def capture_payment(
     return CapturePaymentResponse(payment=await present_payment(house, call, payment_id))
 
 
-@mutation(CapturePaymentResponse)
+@mutation(CapturePaymentResponse, of="capture_payment")
 async def _plan(
     house: House, unit: UnitOfWork, request: CapturePaymentRequest
 ) -> CapturePaymentResponse:

@@ -45,7 +45,7 @@ async def create_onboarding_link(
     return CreateOnboardingLinkResponse(url=link["url"], expire_time=timestamp(expires_at))
 
 
-@mutation(CreateOnboardingLinkResponse)
+@mutation(CreateOnboardingLinkResponse, of="create_onboarding_link")
 async def _record(
     house: House, unit: UnitOfWork, request: CreateOnboardingLinkRequest
 ) -> CreateOnboardingLinkResponse:

@@ -36,7 +36,7 @@ async def create_payee(
     return CreatePayeeResponse(payee=payee_message(payee))
 
 
-@mutation(CreatePayeeResponse)
+@mutation(CreatePayeeResponse, of="create_payee")
 async def _register(
     house: House, unit: UnitOfWork, request: CreatePayeeRequest
 ) -> CreatePayeeResponse:

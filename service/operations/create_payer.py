@@ -36,7 +36,7 @@ async def create_payer(
     return CreatePayerResponse(payer=payer_message(payer))
 
 
-@mutation(CreatePayerResponse)
+@mutation(CreatePayerResponse, of="create_payer")
 async def _register(
     house: House, unit: UnitOfWork, request: CreatePayerRequest
 ) -> CreatePayerResponse:

@@ -58,7 +58,7 @@ async def fund_escrow(house: House, call: Call, request: FundEscrowRequest) -> F
     return FundEscrowResponse(payment=await present_payment(house, call, payment_id))
 
 
-@mutation(FundEscrowResponse)
+@mutation(FundEscrowResponse, of="fund_escrow")
 async def _start_payment(
     house: House, unit: UnitOfWork, request: FundEscrowRequest
 ) -> FundEscrowResponse:

@@ -45,7 +45,7 @@ class House:
 
 
 def mutation(
-    answer_type: type[Answer],
+    answer_type: type[Answer], *, of: str = ""
 ) -> Callable[
     [Callable[[House, UnitOfWork, Request], Awaitable[Answer]]],
     Callable[[House, Call, Request], Awaitable[Answer]],
@@ -53,7 +53,8 @@ def mutation(
     """Makes an operation of an RPC from its story.
 
     The story gets a fresh unit of work each time it runs, and is run again while somebody else
-    writes first. A request that was answered before is answered with the same bytes.
+    writes first. A request that was answered before is answered with the same bytes. ``of`` names
+    the operation when the story is only a part of it.
     """
 
     def decorate(
@@ -66,7 +67,7 @@ def mutation(
                 return await rerun(
                     house,
                     call,
-                    story.__name__,
+                    of or story.__name__,
                     lambda unit: story(house, unit, request),
                     request_hash=digest,
                 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC
-from typing import Any
 
 from escrow.v1.stripe_event_service_pb2 import (
     INGEST_OUTCOME_DUPLICATE,
