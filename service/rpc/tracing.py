@@ -19,6 +19,7 @@ from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 _PROPAGATED = frozenset(("traceparent", "tracestate"))
+_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _PROPAGATOR = TraceContextTextMapPropagator()
 # What means that the server failed; everything else is the client's doing.
 _SERVER_ERRORS = frozenset(
@@ -34,12 +35,20 @@ _SERVER_ERRORS = frozenset(
 
 
 class Tracer:
-    """Makes the spans of one server. Make it after telemetry is configured."""
+    """Makes the spans of one server; by the global providers, if none are given."""
 
-    def __init__(self) -> None:
-        self._tracer = trace.get_tracer("service.rpc")
-        self._durations = metrics.get_meter("service.rpc").create_histogram(
-            "rpc.server.call.duration", unit="s", description="Duration of incoming calls."
+    def __init__(
+        self,
+        spans: trace.TracerProvider | None = None,
+        readings: metrics.MeterProvider | None = None,
+    ) -> None:
+        self._tracer = trace.get_tracer("service.rpc", tracer_provider=spans)
+        meter = metrics.get_meter("service.rpc", meter_provider=readings)
+        self._durations = meter.create_histogram(
+            "rpc.server.call.duration",
+            unit="s",
+            description="Duration of incoming calls.",
+            explicit_bucket_boundaries_advisory=_BUCKETS_S,
         )
 
     def serve(self, method: str, metadata: Iterable[tuple[str, str | bytes]]) -> ServedCall:
