@@ -135,7 +135,7 @@ EFFECT: Mapping[tuple[EffectState, EffectEvent], Edge[EffectState]] = {
     (E.UNKNOWN, EE.SUCCEED): _edge(E.SUCCEEDED, STRIPE),
     (E.SENDING, EE.REJECT): _edge(E.REJECTED, STRIPE),
     (E.UNKNOWN, EE.REJECT): _edge(E.REJECTED, STRIPE),
-    (E.REJECTED, EE.RENEW): _edge(E.PLANNED, TIMER, OPERATOR),
+    (E.REJECTED, EE.RENEW): _edge(E.PLANNED, TIMER, OPERATOR, SERVICE, PAYER, PAYEE),
 }
 
 R, RE = ReleaseState, ReleaseEvent

@@ -58,11 +58,16 @@ async def apply_stripe_event(house: House, event: StoredEvent) -> None:
     if apply is None:
         await _end(house, event, "IGNORED", "not a type that is acted on")
         return
-    body = json.loads(event.payload)
-    carried = (body.get("data") or {}).get("object") or body.get("related_object") or {}
+    await apply(house, News(event, _carried(json.loads(event.payload)), event.occurred_at))
+
+
+def _carried(body: Object) -> Object:
+    """The object of a snapshot event, or what a thin event names."""
+    data = body.get("data")
+    carried = data.get("object") if isinstance(data, dict) else body.get("related_object")
     if not isinstance(carried, dict):
-        raise Unreadable("data.object is not an object")
-    await apply(house, News(event, carried, event.occurred_at))
+        raise Unreadable("it carries no object")
+    return carried
 
 
 async def _change(
@@ -195,21 +200,21 @@ async def _payout(house: House, news: News) -> None:
 async def _account(house: House, news: News) -> None:
     """An account is read afresh: its events are hints, thin, late or out of order."""
     account_id = news.event.account or str(news.object.get("id") or "")
-    if not account_id.startswith("acct_"):
-        account_id = str(news.object.get("account") or "")
     tenant_id = news.event.tenant_id
     payee_id = reading.our_id(news.object, "payee") or await find_payee_of_account(
         house.pool, tenant_id, account_id
     )
     payee = await read_payee(house.pool, tenant_id, payee_id) if payee_id else None
-    if payee is None:
+    if payee is None or payee.stripe_account is None:
         raise Unknown(f"no payee of ours has account {account_id or 'without id'}")
     gateway = house.stripe[tenant_id]
-    account = await gateway.read_account(payee.account_api, account_id)
+    account = await gateway.read_account(payee.account_api, payee.stripe_account)
 
     async def story(unit: UnitOfWork) -> None:
         found = await load_payee(house.pool, unit, payee.payee_id)
-        assert found is not None  # a payee is never deleted
+        if found is None or found.payee.version != payee.version:
+            # Somebody may have read the account after us and written before us.
+            raise Unknown("the payee changed while its account was read")
         observe_account(unit, found.payee, read_account(found.payee, account))
 
     await _change(house, news.event, story)
@@ -226,8 +231,6 @@ OF_PLATFORM: Mapping[str, Handler] = {
     "payment_intent.payment_failed": _payment_intent,
     "payment_intent.succeeded": _payment_intent,
     "payment_intent.canceled": _payment_intent,
-    "charge.succeeded": _charge,
-    "charge.captured": _charge,
     "charge.updated": _charge,
     "checkout.session.completed": _checkout_session,
     "checkout.session.async_payment_succeeded": _checkout_session,

@@ -12,6 +12,7 @@ from service.domain.unit import UnitOfWork
 from service.operations.house import House, mutation
 from service.operations.messages import payee_message
 from service.operations.perform_effect import finish_effect
+from service.operations.renew_effect import renew_rejected
 from service.store.parties import load_parties, read_payee
 from service.stripe import requests
 
@@ -27,6 +28,7 @@ async def create_payee(
     """
     payee_id = ids.read((await _register(house, call, request)).payee.id)
     # The effect of the payee's account has the payee's own id.
+    await renew_rejected(house, call, payee_id)  # as a replay of this request may ask
     effect = await finish_effect(house, call.tenant_id, payee_id)
     if effect.state is EffectState.REJECTED:
         raise StripeRefused(effect.error.get("message"), code=effect.error.get("code", ""))

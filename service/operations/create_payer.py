@@ -12,6 +12,7 @@ from service.domain.unit import UnitOfWork
 from service.operations.house import House, mutation
 from service.operations.messages import payer_message
 from service.operations.perform_effect import finish_effect
+from service.operations.renew_effect import renew_rejected
 from service.store.parties import load_parties, read_payer
 from service.stripe import requests
 
@@ -27,6 +28,7 @@ async def create_payer(
     """
     payer_id = ids.read((await _register(house, call, request)).payer.id)
     # The effect of the payer's customer has the payer's own id.
+    await renew_rejected(house, call, payer_id)  # as a replay of this request may ask
     effect = await finish_effect(house, call.tenant_id, payer_id)
     if effect.state is EffectState.REJECTED:
         raise StripeRefused(code=effect.error.get("code", ""))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from service.domain import ids
@@ -17,11 +16,9 @@ from service.domain.errors import (
 )
 from service.domain.ledger import Kind, Part, Source
 from service.domain.lifecycle import (
-    EFFECT,
     MILESTONE,
     PAYMENT_ENDED,
     RELEASE,
-    EffectEvent,
     MilestoneEvent,
     MilestoneState,
     PayeeState,
@@ -34,6 +31,7 @@ from service.domain.model import Effect, EffectKind, Milestone, Payment, Release
 from service.domain.policy import fee_part
 from service.domain.unit import UnitOfWork
 from service.operations.house import House
+from service.operations.renew_effect import renew
 from service.store.escrows import BY_ESCROW, EscrowRecords, load_escrow
 from service.stripe import requests
 
@@ -162,7 +160,9 @@ class EscrowCase:
         shown = ids.show(ids.EFFECT, effect_id)
         request = requests.transfer(release, self.payee, charge, shown, generation)
         if renewed:
-            effect = self._renew(renewed, request)
+            renew(self.unit, renewed)
+            renewed.request = request
+            effect = renewed
         else:
             effect = self.unit.plan(
                 EffectKind.CREATE_TRANSFER,
@@ -174,14 +174,6 @@ class EscrowCase:
             )
         release.effect_id = effect_id
         self._post_transfer(Kind.TRANSFER_REQUESTED, release, effect)
-        return effect
-
-    def _renew(self, effect: Effect, request: dict[str, Any]) -> Effect:
-        effect.state = follow(EFFECT, effect.state, EffectEvent.RENEW, self.unit.call.party)
-        effect.generation += 1
-        effect.request, effect.error = request, {}
-        effect.key_used_at, effect.due_at = None, self.unit.now
-        self.unit.put(effect)
         return effect
 
     def transfer_succeeded(self, release: Release, effect: Effect, transfer: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC
 
 from escrow.v1.stripe_event_service_pb2 import (
@@ -19,6 +20,8 @@ from service.operations.house import House
 from service.store.stripe_events import StoredEvent, insert_event
 from service.stripe.gateway import API_VERSION
 from service.stripe.reading import Unreadable, moment_of
+
+NAME = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 async def ingest_stripe_event(
@@ -60,26 +63,31 @@ def _read_event(house: House, call: Call, request: IngestStripeEventRequest) -> 
         raise InvalidField(FieldViolation("payload", description[:300])) from error
 
 
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and NAME.fullmatch(value) is not None
+
+
 def _stored_event(
     house: House, call: Call, request: IngestStripeEventRequest, body: object
 ) -> StoredEvent:
     if not isinstance(body, dict):
         raise Unreadable("it is not an object")
-    event_id, event_type = body.get("id"), body.get("type")
-    for name, value in (("id", event_id), ("type", event_type)):
-        if not isinstance(value, str) or not 0 < len(value) <= 255 or "\x00" in value:
+    for name in ("id", "type"):
+        if not _is_name(body.get(name)):
             raise Unreadable(f"{name} is missing")
-    account, api_version = body.get("account"), body.get("api_version")
+    for name in ("account", "api_version"):
+        if body.get(name) is not None and not _is_name(body[name]):
+            raise Unreadable(f"{name} is not a name")
     received_at = house.clock()
     if request.HasField("receive_time"):
         received_at = min(received_at, request.receive_time.ToDatetime(UTC))
     return StoredEvent(
         tenant_id=call.tenant_id,
-        event_id=str(event_id),
+        event_id=body["id"],
         endpoint=StripeEndpoint.Name(request.endpoint).removeprefix("STRIPE_ENDPOINT_"),
-        account=account if isinstance(account, str) else None,
-        type=str(event_type),
-        api_version=api_version if isinstance(api_version, str) else None,
+        account=body.get("account"),
+        type=body["type"],
+        api_version=body.get("api_version"),
         livemode=body.get("livemode") is True,
         occurred_at=moment_of(body.get("created")),
         payload=request.payload,

@@ -96,8 +96,8 @@ class StripeGateway:
         if effect.stripe_account:
             options["stripe_account"] = effect.stripe_account
         try:
+            await self._bucket.take()
             async with asyncio.timeout(CALL_TIMEOUT_S):
-                await self._bucket.take()
                 answer = await SEND[effect.kind](self._client, effect, options)
             return Succeeded(answer.to_dict())
         except (stripe.StripeError, TimeoutError, OSError, ValueError) as error:
@@ -109,8 +109,8 @@ class StripeGateway:
         if effect.stripe_account:
             options["stripe_account"] = effect.stripe_account
         try:
+            await self._bucket.take()
             async with asyncio.timeout(CALL_TIMEOUT_S):
-                await self._bucket.take()
                 found = await FIND[effect.kind](self._client, effect, options)
             return Succeeded(found) if found is not None else None
         except (stripe.StripeError, TimeoutError, OSError, ValueError) as error:

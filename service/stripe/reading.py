@@ -238,7 +238,8 @@ def moment_of(value: object) -> datetime:
     """A time of v1 (seconds) or of v2 (RFC 3339)."""
     if isinstance(value, str):
         try:
-            return datetime.fromisoformat(value)
+            moment = datetime.fromisoformat(value)
         except ValueError as error:
             raise Unreadable(f"{value!r} is not a time of Stripe") from error
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return time_of(value)
