@@ -1,0 +1,21 @@
+"""What an operator can mend, and so is told in one line."""
+
+from __future__ import annotations
+
+from service.config import ConfigError
+from service.database import DatabaseProblem
+from service.embedded_postgres import EmbeddedPostgresError
+from service.migrations import MigrationError
+from service.rpc.contract import ContractError
+from service.rpc.grpc_server import PortTaken
+from service.schema_dump import SchemaDumpError
+
+PROBLEMS = (
+    ConfigError,
+    ContractError,
+    DatabaseProblem,
+    EmbeddedPostgresError,
+    MigrationError,
+    PortTaken,
+    SchemaDumpError,
+)

@@ -1,0 +1,98 @@
+"""How this program reaches its database, and says in one line why it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import asyncpg
+
+from service.config import Settings
+from service.migrations import Connection, load_migrations
+from service.migrations import status as migration_status
+from service.redaction import redact
+from service.store.pool import open_pool
+
+CONNECT_TIMEOUT_S = 10.0
+CLOSE_TIMEOUT_S = 5.0
+
+
+class DatabaseProblem(Exception):
+    """The database cannot be used. The message is one line for an operator, without a secret."""
+
+
+@asynccontextmanager
+async def direct_connection(settings: Settings) -> AsyncIterator[Connection]:
+    """A connection past any pooler, as the login itself: for migrations.
+
+    Raises:
+        DatabaseProblem: the database cannot be reached.
+    """
+    dsn = settings.direct_dsn
+    with _told_in_one_line(dsn):
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            # As in store/pool.py: encrypted when the URL says so, never by trial and error.
+            connection = await asyncpg.connect(dsn, ssl=None if "ssl" in dsn else False)
+    try:
+        yield connection
+    finally:
+        await connection.close(timeout=CLOSE_TIMEOUT_S)
+
+
+@asynccontextmanager
+async def pooled_database(settings: Settings) -> AsyncIterator[asyncpg.Pool]:
+    """The pool that the service works with, on a database that has every migration.
+
+    Raises:
+        DatabaseProblem: the database cannot be reached, or lacks a migration.
+    """
+    await _require_migrations(settings)
+    with _told_in_one_line(settings.dsn):
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            pool = await open_pool(
+                settings.dsn,
+                role=settings.session_role,
+                min_size=settings.database_pool_min,
+                max_size=settings.database_pool_max,
+                command_timeout_s=settings.database_command_timeout_s,
+                statement_cache_size=0 if settings.pgbouncer else 200,
+            )
+            await pool.fetchval("SELECT 1")
+    try:
+        yield pool
+    finally:
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await pool.close()
+        except TimeoutError:
+            pool.terminate()
+
+
+async def _require_migrations(settings: Settings) -> None:
+    async with direct_connection(settings) as connection:
+        try:
+            standing = await migration_status(connection, load_migrations())
+        except asyncpg.InsufficientPrivilegeError:
+            return  # a login that may not look at the history: whoever migrates has to know
+    pending = [version for version in standing if version.applied_at is None]
+    if pending:
+        raise DatabaseProblem(
+            f"the database lacks {len(pending)} migration(s), first {pending[0].version}_"
+            f"{pending[0].name}: run `escrow migrate up`"
+        )
+
+
+@contextmanager
+def _told_in_one_line(dsn: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        if isinstance(error, TimeoutError):
+            reason = f"no answer within {CONNECT_TIMEOUT_S:g} s"
+        elif isinstance(error, ValueError):  # by the parser; it may quote a part of the password
+            reason = "the URL is malformed"
+        else:
+            reason = str(error)
+        line = " ".join(f"cannot use the database at {dsn}: {reason}".split())
+        raise DatabaseProblem(redact(line)) from error

@@ -1,0 +1,122 @@
+"""The gRPC server itself: its limits, health and reflection, and how it drains."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection, reflection_pb2
+
+from service.operations.house import House
+from service.rpc.caller import Identify
+from service.rpc.interceptors import CallInterceptor, methods_of
+from service.rpc.servicer import Operation, add_services
+
+REQUEST_MAX_BYTES = 1 << 20
+_REFLECTION = "grpc.reflection.v1.ServerReflection"
+
+
+class PortTaken(Exception):
+    """The address cannot be listened on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """How a server listens, and how long it waits. Times in seconds."""
+
+    host: str
+    port: int  # 0: any free one
+    default_deadline_s: float
+    max_connection_age_s: float
+    drain_s: float
+    reflection: bool
+
+
+@asynccontextmanager
+async def serving(
+    house: House,
+    services: Iterable[ServiceDescriptor],
+    operations: Mapping[str, Operation[House]],
+    identify: Identify,
+    listening: Listening,
+) -> AsyncIterator[int]:
+    """Serves the operations; yields the port. Drains at the end.
+
+    Draining: health says NOT_SERVING first, so that nobody new comes; then no call is accepted, and
+    those that are open may still take ``drain_s``; what is left after that is canceled.
+
+    Raises:
+        PortTaken: somebody else listens there.
+        ContractError: the contract and the operations do not fit each other.
+    """
+    services = list(services)
+    names = [service.full_name for service in services]
+    interceptor = CallInterceptor(
+        methods_of(services), identify, default_deadline_s=listening.default_deadline_s
+    )
+    server = grpc.aio.server(interceptors=[interceptor], options=_options(listening))
+    add_services(server, house, services, operations)
+    health_servicer = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    if listening.reflection:
+        _add_reflection(server, [*names, health.SERVICE_NAME])
+    port = _bind(server, listening)
+    await server.start()
+    for name in names:
+        await health_servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
+    try:
+        yield port
+    finally:
+        await health_servicer.enter_graceful_shutdown()
+        await server.stop(listening.drain_s)
+
+
+def _options(listening: Listening) -> list[tuple[str, int]]:
+    age_ms = round(listening.max_connection_age_s * 1000)
+    return [
+        ("grpc.max_receive_message_length", REQUEST_MAX_BYTES),
+        # Two servers on one port would share its calls, and nobody would notice.
+        ("grpc.so_reuseport", 0),
+        # Clients of a Kubernetes service keep one connection for ever, and never see a new pod.
+        ("grpc.max_connection_age_ms", age_ms),
+        ("grpc.max_connection_age_grace_ms", round(listening.default_deadline_s * 1000)),
+        # A connection that was cut silently is found out, and clients may ask as often.
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+    ]
+
+
+def _bind(server: grpc.aio.Server, listening: Listening) -> int:
+    host, port = listening.host, listening.port
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        # gRPC does not say what is wrong with an address, but writes a page about it; so ask first.
+        socket.create_server((host, port), family=family).close()
+        return server.add_insecure_port(address)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise PortTaken(f"cannot listen on {address}: {reason}") from error
+    except RuntimeError as error:  # taken in this very moment
+        raise PortTaken(f"cannot listen on {address}") from error
+
+
+def _add_reflection(server: grpc.aio.Server, names: Iterable[str]) -> None:
+    """Both versions: the messages are the same, and the package knows the older one only."""
+    names = [*names, reflection.SERVICE_NAME, _REFLECTION]
+    servicer = reflection.aio.ReflectionServicer(names)
+    reflection.enable_server_reflection(names, server)
+    handler = grpc.stream_stream_rpc_method_handler(
+        servicer.ServerReflectionInfo,
+        request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
+        response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
+    )
+    server.add_registered_method_handlers(_REFLECTION, {"ServerReflectionInfo": handler})

@@ -1,0 +1,162 @@
+"""The composition root: everything that is wired, opened in order and closed in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+
+from service.config import Config, Settings, Tenant
+from service.database import pooled_database
+from service.operations.house import House
+from service.rpc.caller import development_identify
+from service.rpc.grpc_server import Listening, serving
+from service.rpc.services import OPERATIONS, SERVICES
+from service.stripe.gateway import StripeGateway
+from service.telemetry import open_telemetry
+from service.workers.effects import EffectsWorker
+from service.workers.inbox import InboxWorker
+from service.workers.loop import Worker
+from service.workers.transfers import TransfersWorker
+
+WORKERS: Sequence[type[Worker]] = (EffectsWorker, InboxWorker, TransfersWorker)
+
+EXIT_HANGING = 70  # did not stop in time (sysexits.h: EX_SOFTWARE)
+EXIT_INTERRUPTED = 130  # told twice to stop
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What runs in this process. ``port`` is None when it only works."""
+
+    house: House
+    port: int | None
+
+
+@asynccontextmanager
+async def running(config: Config, *, serve: bool, work: bool) -> AsyncIterator[Running]:
+    """The service in this process: its gRPC server, its workers, or both.
+
+    Raises:
+        ConfigError, DatabaseProblem, PortTaken, ContractError.
+    """
+    settings = config.settings
+    async with AsyncExitStack() as opened:
+        opened.callback(open_telemetry(role="server" if serve else "worker").shut_down)
+        pool = await opened.enter_async_context(pooled_database(settings))
+        stripe = {
+            name: await opened.enter_async_context(_stripe_gateway(tenant, settings))
+            for name, tenant in config.tenants.items()
+        }
+        house = House(pool=pool, stripe=stripe, clock=_now)
+        if work:
+            await opened.enter_async_context(working(house, settings.drain_s))
+        port = None
+        if serve:
+            identify = development_identify(frozenset(config.tenants))
+            port = await opened.enter_async_context(
+                serving(house, SERVICES, OPERATIONS, identify, _listening(settings))
+            )
+        yield Running(house, port)
+
+
+@asynccontextmanager
+async def working(house: House, drain_s: float) -> AsyncIterator[None]:
+    """Runs the workers beside the caller; at the end each may finish what it began."""
+    workers = [worker(house) for worker in WORKERS]
+    tasks = [asyncio.create_task(worker.run(), name=worker.name) for worker in workers]
+    try:
+        yield
+    finally:
+        for worker in workers:
+            worker.stop()
+        _, late = await asyncio.wait(tasks, timeout=drain_s)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def run_until_stopped(
+    config: Config, *, serve: bool, work: bool, on_ready: Callable[[Running], None]
+) -> None:
+    """Runs until SIGTERM or SIGINT, then drains.
+
+    What hangs is left behind: a second signal, or the limit, ends the process at once. Nothing is
+    lost by that, as by any crash.
+    """
+    stopping = asyncio.Event()
+    limit_s = config.settings.shutdown_limit_s
+    with _signals_to(stopping):
+        async with running(config, serve=serve, work=work) as everything:
+            on_ready(everything)
+            await stopping.wait()
+            log.info("draining", limit_s=limit_s)
+            timer = _end_process_after(limit_s)
+        timer.cancel()
+    log.info("stopped")
+
+
+def _stripe_gateway(tenant: Tenant, settings: Settings) -> StripeGateway:
+    return StripeGateway(
+        tenant.stripe_secret_key,
+        environment=settings.environment,
+        api_base=tenant.stripe_api_base,
+        livemode=tenant.livemode,
+        rate_per_s=tenant.stripe_rate_per_s,
+    )
+
+
+def _listening(settings: Settings) -> Listening:
+    return Listening(
+        host=settings.grpc_host,
+        port=settings.grpc_port,
+        default_deadline_s=settings.grpc_default_deadline_s,
+        max_connection_age_s=settings.grpc_max_connection_age_s,
+        drain_s=settings.drain_s,
+        reflection=settings.reflection,
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@contextmanager
+def _signals_to(stopping: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if stopping.is_set():
+            os._exit(EXIT_INTERRUPTED)
+        stopping.set()
+
+    signals = (signal.SIGTERM, signal.SIGINT)
+    for number in signals:
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+def _end_process_after(limit_s: float) -> threading.Timer:
+    """A thread, because what hangs may be the event loop itself."""
+
+    def end() -> None:
+        log.critical("did not stop in time", limit_s=limit_s)
+        os._exit(EXIT_HANGING)
+
+    timer = threading.Timer(limit_s, end)
+    timer.daemon = True
+    timer.start()
+    return timer

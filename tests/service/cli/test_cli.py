@@ -1,0 +1,162 @@
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+import pytest
+import pytest_asyncio
+
+from service.cli import main
+from tests.postgres import Database, Server, empty_database
+
+Environment = pytest.MonkeyPatch
+
+
+@dataclass(frozen=True)
+class Said:
+    status: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Said]
+
+
+@pytest.fixture
+def escrow(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command line in this process."""
+
+    def run(*arguments: str) -> Said:
+        monkeypatch.setattr(sys, "argv", ["escrow", *arguments])
+        with pytest.raises(SystemExit) as left:
+            main()
+        out, err = capfd.readouterr()
+        return Said(int(left.value.code or 0), out, err)
+
+    return run
+
+
+@pytest.fixture
+def configured(monkeypatch: Environment, database: Database) -> Environment:
+    for name in os.environ:
+        if name.startswith(("ESCROW_", "STRIPE_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("ESCROW_AUTH", "development")
+    monkeypatch.setenv("ESCROW_DATABASE_URL", database.owner_dsn)
+    monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_test_1")
+    monkeypatch.setenv("STRIPE_API_BASE", "http://127.0.0.1:9")
+    return monkeypatch
+
+
+def test_version(escrow: Run) -> None:
+    assert json.loads(escrow("version", "--json").out)["grpcio"] in escrow("version").out
+
+
+def test_bad_configuration_is_one_line(escrow: Run, configured: Environment) -> None:
+    configured.delenv("ESCROW_AUTH")
+    configured.delenv("STRIPE_SECRET_KEY")
+
+    for command in (["serve"], ["work"]):
+        said = escrow(*command)
+        assert said.status == 2
+        assert said.err == (
+            "escrow: ESCROW_AUTH: is required; STRIPE_SECRET_KEY: is required when there is no"
+            " ESCROW_TENANTS_FILE\n"
+        )
+
+
+@pytest.mark.parametrize("command", [["serve"], ["work"], ["verify"], ["migrate", "up"]])
+def test_a_database_out_of_reach_is_one_line(
+    escrow: Run, configured: Environment, command: list[str]
+) -> None:
+    configured.setenv("ESCROW_DATABASE_URL", "postgresql://escrow:hunter2@127.0.0.1:1/escrow")
+
+    said = escrow(*command)
+
+    assert said.status == 2
+    assert said.err.startswith(
+        "escrow: cannot use the database at postgresql://[redacted]@127.0.0.1:1"
+    )
+    assert said.err.count("\n") == 1
+
+
+def test_a_taken_port_is_one_line(escrow: Run, configured: Environment) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        said = escrow("serve", "--port", str(port))
+
+    assert said.status == 2
+    assert said.err == f"escrow: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+
+
+def test_serve_says_where_and_drains_when_told(configured: Environment) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    with subprocess.Popen(
+        [sys.executable, "-m", "service", "serve", "--port", "0", "--with-workers", "--json"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        ready = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=30)
+
+    assert ready["listening"].startswith("127.0.0.1:")
+    assert ready["tenants"] == ["default"]
+    assert "EffectsWorker" in ready["workers"]
+    assert process.returncode == 0
+    assert [json.loads(line)["event"] for line in err.splitlines()] == ["draining", "stopped"]
+
+
+# --- the schema ---------------------------------------------------------------------------------
+
+
+@pytest_asyncio.fixture
+async def unmigrated(configured: Environment, postgres_server: Server) -> AsyncIterator[None]:
+    async with empty_database(postgres_server) as dsn:
+        configured.setenv("ESCROW_DATABASE_URL", dsn)
+        yield
+
+
+def test_migrations_up_down_and_their_status(escrow: Run, unmigrated: None) -> None:
+    before = escrow("migrate", "status", "--json")
+    assert before.status == 1
+    assert {one["state"] for one in json.loads(before.out)} == {"pending"}
+
+    files = json.loads(escrow("migrate", "up", "--json").out)["applied"]
+    assert files == [one["file"] for one in json.loads(before.out)]
+    assert escrow("migrate", "up").out == "nothing to do\n"
+    assert escrow("migrate", "status").status == 0
+    assert "CREATE TABLE public.escrows" in escrow("migrate", "dump").out
+
+    undone = escrow("migrate", "down", "--count", str(len(files)), "--yes", "--json")
+    assert json.loads(undone.out) == {"taken_back": files[::-1]}
+    assert escrow("migrate", "status").status == 1
+
+
+def test_taking_back_asks_first(escrow: Run, configured: Environment) -> None:
+    configured.setattr(sys, "stdin", io.StringIO("n\n"))
+
+    assert escrow("migrate", "down").status == 1
+    assert escrow("migrate", "status").status == 0
+
+
+# --- the books ----------------------------------------------------------------------------------
+
+
+def test_empty_books_are_right(escrow: Run, configured: Environment) -> None:
+    said = escrow("verify")
+    assert said.status == 0
+    assert "the books are right" in said.out
+
+    report = json.loads(escrow("verify", "--json").out)
+    assert report["clean"] is True
+    assert {"postings", "balances"} <= {check["name"] for check in report["checks"]}

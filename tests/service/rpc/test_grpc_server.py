@@ -1,0 +1,154 @@
+import asyncio
+import socket
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.message import Message
+from grpc import StatusCode
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
+
+from escrow.v1 import stripe_event_service_pb2, stripe_event_service_pb2_grpc
+from service.domain.call import Call
+from service.rpc.caller import development_identify
+from service.rpc.grpc_server import Listening, PortTaken, serving
+
+SERVICE = stripe_event_service_pb2.DESCRIPTOR.services_by_name["StripeEventService"]
+EVENT = stripe_event_service_pb2.IngestStripeEventRequest(
+    endpoint=stripe_event_service_pb2.STRIPE_ENDPOINT_PLATFORM, payload=b"{}"
+)
+GATEWAY = (("escrow-role", "gateway"),)
+
+
+class Door:
+    """The operation of these tests waits in front of it."""
+
+    def __init__(self) -> None:
+        self.reached = asyncio.Event()
+        self.opened = asyncio.Event()
+
+    async def ingest(self, _house: object, _call: Call, _request: object) -> Message:
+        self.reached.set()
+        await self.opened.wait()
+        return stripe_event_service_pb2.IngestStripeEventResponse()
+
+
+def serve(
+    door: Door, *, port: int = 0, drain_s: float = 10, reflection: bool = False
+) -> AbstractAsyncContextManager[int]:
+    listening = Listening("127.0.0.1", port, 30, 300, drain_s, reflection)
+    operations: Any = {"IngestStripeEvent": door.ingest}
+    house: Any = None  # the operation needs none
+    identify = development_identify({"default"})
+    return serving(house, [SERVICE], operations, identify, listening)
+
+
+async def test_draining_finishes_what_was_begun_and_takes_nothing_new() -> None:
+    door = Door()
+    server = serve(door)
+    port = await server.__aenter__()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        stub: Any = stripe_event_service_pb2_grpc.StripeEventServiceStub(channel)
+        health: Any = health_pb2_grpc.HealthStub(channel)
+        watch = health.Watch(health_pb2.HealthCheckRequest(service=SERVICE.full_name))
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+        begun = stub.IngestStripeEvent(EVENT, timeout=20, metadata=GATEWAY)
+        await asyncio.wait_for(door.reached.wait(), 5)
+
+        draining = asyncio.create_task(server.__aexit__(None, None, None))
+
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        watch.cancel()
+        assert not draining.done()
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as late:
+            late_stub: Any = stripe_event_service_pb2_grpc.StripeEventServiceStub(late)
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await late_stub.IngestStripeEvent(EVENT, timeout=5, metadata=GATEWAY)
+            assert refused.value.code() == StatusCode.UNAVAILABLE
+        door.opened.set()
+        await begun  # is answered
+        await asyncio.wait_for(draining, 5)
+
+
+async def test_a_call_that_outlasts_the_drain_is_canceled() -> None:
+    door = Door()
+    server = serve(door, drain_s=0.1)
+    port = await server.__aenter__()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        stub: Any = stripe_event_service_pb2_grpc.StripeEventServiceStub(channel)
+        begun = stub.IngestStripeEvent(EVENT, timeout=20, metadata=GATEWAY)
+        await asyncio.wait_for(door.reached.wait(), 5)
+
+        await asyncio.wait_for(server.__aexit__(None, None, None), 5)
+
+        with pytest.raises(grpc.aio.AioRpcError) as cut:
+            await begun
+        assert cut.value.code() in (StatusCode.UNAVAILABLE, StatusCode.CANCELLED)
+
+
+async def test_a_taken_port_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        with pytest.raises(PortTaken, match=f"127.0.0.1:{port}: Address already in use"):
+            await serve(Door(), port=port).__aenter__()
+
+
+async def test_two_servers_never_share_a_port() -> None:
+    async with serve(Door()) as port:
+        with pytest.raises(PortTaken):
+            await serve(Door(), port=port).__aenter__()
+
+
+async def test_a_request_above_the_limit_is_refused() -> None:
+    door = Door()
+    door.opened.set()
+    async with (
+        serve(door) as port,
+        grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
+        stub: Any = stripe_event_service_pb2_grpc.StripeEventServiceStub(channel)
+        huge = stripe_event_service_pb2.IngestStripeEventRequest(payload=b"x" * (1 << 20))
+
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.IngestStripeEvent(huge, timeout=5, metadata=GATEWAY)
+
+        assert refused.value.code() == StatusCode.RESOURCE_EXHAUSTED
+        assert not door.reached.is_set()
+
+
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+async def test_reflection_is_there_when_asked_for(version: str) -> None:
+    async with (
+        serve(Door(), reflection=True) as port,
+        grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
+        assert SERVICE.full_name in await services_listed(channel, version)
+
+
+async def test_reflection_is_not_there_by_default() -> None:
+    async with (
+        serve(Door()) as port,
+        grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await services_listed(channel, "v1")
+        assert refused.value.code() == StatusCode.UNIMPLEMENTED
+
+
+async def services_listed(channel: grpc.aio.Channel, version: str) -> list[str]:
+    ask: Any = channel.stream_stream(
+        f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
+        request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+        response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+    )
+    call = ask(timeout=5)
+    await call.write(reflection_pb2.ServerReflectionRequest(list_services="*"))
+    await call.done_writing()
+    return [
+        service.name
+        async for response in call
+        for service in response.list_services_response.service
+    ]
