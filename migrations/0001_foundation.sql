@@ -438,6 +438,8 @@ GRANT SELECT, INSERT, UPDATE ON
 payers, payees, escrows, milestones, payments, releases, payouts, effects, effect_attempts,
 stripe_events, balances
 TO escrow_service;
+-- It refuses to start on a schema that lacks a migration. The table belongs to who applies them.
+GRANT SELECT ON public.schema_migrations TO escrow_service;
 
 -- migrate:down
 
