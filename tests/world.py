@@ -1,0 +1,237 @@
+"""The whole system in its real parts, for scenarios.
+
+PostgreSQL with a database of the world's own, and the sandbox, the service, its worker and the
+gateway, each its own process, started by the command an operator would use. Signed webhooks go from
+the sandbox to the gateway; the test calls the service with the client package and turns the
+sandbox's controls. Nothing is replaced, and time passes in two places only: the sandbox's virtual
+clock, and ``World.let_pass`` for what our own tables wait for.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import aiohttp
+import asyncpg
+
+from escrow.client import EscrowClient, connect
+from tests.postgres import Database, Server, migrated_database
+from tests.scenarios.program import Program, run, until
+from tests.scenarios.sandbox_client import API_KEY, SandboxClient
+from tests.scenarios.wire import Wire
+
+PLATFORM_SECRET = "whsec_scenarios_platform"
+CONNECT_SECRET = "whsec_scenarios_connect"
+TENANTS = ("default", "neighbour")
+CAPTURE_DELAY_MS = 40  # asynchronous all the same: the fee comes after the payment
+
+OPEN_WORK = """
+SELECT (SELECT count(*) FROM effects WHERE state IN ('PLANNED', 'SENDING', 'UNKNOWN'))
+    + (SELECT count(*) FROM stripe_events WHERE state IN ('RECEIVED', 'PARKED'))"""
+DESCRIBE_OPEN_WORK = """
+SELECT kind AS what, state, error::text AS why FROM effects
+WHERE state IN ('PLANNED', 'SENDING', 'UNKNOWN')
+UNION ALL
+SELECT type, state, reason FROM stripe_events
+WHERE state IN ('RECEIVED', 'PARKED', 'SUSPENSE', 'QUARANTINED')"""
+ACCOUNT_SUMS = """
+SELECT account, currency, sum(amount_minor)::bigint AS amount_minor FROM entries
+WHERE account IN ('asset:stripe', 'asset:stripe_unsettled', 'liab:transfers_in_flight')
+    OR account LIKE 'conn:%:balance'
+GROUP BY account, currency HAVING sum(amount_minor) <> 0"""
+# The only places where our own tables wait for a time.
+LET_PASS = (
+    """\
+UPDATE effects SET due_at = due_at - $1::interval, created_at = created_at - $1::interval,
+    updated_at = updated_at - $1::interval, key_used_at = key_used_at - $1::interval,
+    lease_expires_at = lease_expires_at - $1::interval
+WHERE state IN ('PLANNED', 'SENDING', 'UNKNOWN')""",
+    "UPDATE releases SET transfer_at = transfer_at - $1::interval WHERE state = 'WAITING'",
+    """\
+UPDATE stripe_events SET due_at = due_at - $1::interval
+WHERE state IN ('RECEIVED', 'PARKED')""",
+)
+
+
+class World:
+    """A running system. ``programs``: sandbox, service, worker, gateway."""
+
+    def __init__(self, folder: Path, database: Database, pool: asyncpg.Pool) -> None:
+        self.folder = folder
+        self.database = database
+        self.pool = pool  # the owner's: a test looks at everything, and writes only LET_PASS
+        self.programs: dict[str, Program] = {}
+        self.sandbox: SandboxClient
+        self.wire: Wire | None = None
+        self.client: EscrowClient
+        self.target = ""
+        self.gateway_url = ""
+
+    # --- programs
+
+    async def start(self, name: str) -> str:
+        return await self.programs[name].start()
+
+    async def stop(self, name: str) -> None:
+        await self.programs[name].stop()
+
+    async def kill(self, name: str) -> None:
+        await self.programs[name].kill()
+
+    async def restart(self, name: str) -> None:
+        await self.stop(name)
+        await self.start(name)
+
+    def add(self, name: str, command: list[str], environment: dict[str, str], ready: str) -> None:
+        self.programs[name] = Program(name, command, environment, self.folder, ready)
+
+    # --- time
+
+    async def let_pass(self, seconds: float) -> None:
+        """Time passes for what our own tables wait for: leases, pauses, the life of a key."""
+        async with self.pool.acquire() as connection, connection.transaction():
+            for statement in LET_PASS:
+                await connection.execute(statement, timedelta(seconds=seconds))
+
+    async def settle(self) -> None:
+        """Waits until nothing is on its way any more: no event, no effect, no fee unknown."""
+        await self.sandbox.release()
+        # Also the longest pause before a delivery is tried again; captures are long done by then.
+        while await self.sandbox.deliveries("pending"):
+            await self.sandbox.advance(3600)
+        await self.sandbox.advance(2)
+
+        async def nothing_open() -> bool:
+            await self.let_pass(60)
+            return bool(await self.pool.fetchval(OPEN_WORK) == 0)
+
+        await until(nothing_open, "end of the open effects and events")
+
+    # --- the books
+
+    async def check(self) -> None:
+        """Everything that must hold after any scenario."""
+        await self.settle()
+        odd = [tuple(row) for row in await self.pool.fetch(DESCRIBE_OPEN_WORK)]
+        assert not odd, odd
+        assert await self.sandbox.schema_problems() == []
+        await self.check_books_of_stripe()
+        await self.verify()
+
+    async def check_books_of_stripe(self) -> None:
+        """Our books say what Stripe's books say, of the platform and of every connected account."""
+        ours: dict[str, dict[str, int]] = {}
+        for account, currency, amount_minor in await self.pool.fetch(ACCOUNT_SUMS):
+            name = account.removeprefix("conn:").removesuffix(":balance")
+            ours.setdefault("platform" if name == "asset:stripe" else name, {})[currency] = (
+                amount_minor
+            )
+        theirs = {name: held for name, held in (await self.sandbox.balances()).items() if held}
+        assert ours == theirs
+
+    async def verify(self) -> str:
+        """`escrow verify` finds nothing; its report."""
+        status, output = await run(["service", "verify"], self.programs["service"].environment)
+        assert status == 0, output
+        return output
+
+
+@asynccontextmanager
+async def open_world(
+    server: Server, template: str, folder: Path, *, wired: bool = False
+) -> AsyncIterator[World]:
+    """Starts everything, each on a free port, and stops it at the end.
+
+    ``wired`` puts a wire between the service and the sandbox on which requests and answers can be
+    held back and lost.
+    """
+    async with AsyncExitStack() as opened:
+        database = await opened.enter_async_context(migrated_database(server, template))
+        pool = await opened.enter_async_context(
+            asyncpg.create_pool(database.owner_dsn, min_size=1, max_size=4)
+        )
+        http = await opened.enter_async_context(aiohttp.ClientSession())
+        world = World(folder, database, pool)
+        opened.push_async_callback(_end_all, world)
+        sandbox_url = await _start_sandbox(world, http)
+        if wired:
+            world.wire = await opened.enter_async_context(Wire.to(sandbox_url))
+        await _start_service(world, world.wire.url if world.wire else sandbox_url)
+        await _start_gateway(world)
+        world.client = await opened.enter_async_context(
+            connect(world.target, tenant="default", caller="scenarios", deadline_s=20)
+        )
+        yield world
+
+
+async def _start_sandbox(world: World, http: aiohttp.ClientSession) -> str:
+    world.add(
+        "sandbox", ["stripe_sandbox", "--port", "0"], {}, r"Stripe sandbox listening on (\S+)"
+    )
+    url = await world.start("sandbox")
+    world.sandbox = SandboxClient(url, http)
+    await world.sandbox.control("POST", "settings", capture_delay_ms=CAPTURE_DELAY_MS)
+    return url
+
+
+async def _start_service(world: World, stripe_url: str) -> None:
+    environment = {
+        "ESCROW_AUTH": "development",
+        "ESCROW_DATABASE_URL": world.database.service_dsn,
+        "ESCROW_DATABASE_POOL_MAX": "10",
+        "ESCROW_GRPC_PORT": "0",
+        "ESCROW_LOG_FORMAT": "json",
+        "ESCROW_TENANTS_FILE": str(_write_tenants(world.folder, stripe_url)),
+    }
+    world.add("service", ["service", "serve", "--json"], environment, r'"listening": "([^"]+)"')
+    world.target = await world.start("service")
+    # After a restart the gateway and the clients find it where it was.
+    world.programs["service"].environment["ESCROW_GRPC_PORT"] = world.target.rpartition(":")[2]
+    world.add("worker", ["service", "work", "--json"], environment, r'"workers": \["')
+    await world.start("worker")
+
+
+async def _start_gateway(world: World) -> None:
+    environment = {
+        "ESCROW_GATEWAY_PORT": "0",
+        "ESCROW_SERVICE_TARGET": world.target,
+        "ESCROW_TENANTS_FILE": str(world.folder / "tenants.json"),
+    }
+    world.add("gateway", ["webhook_gateway"], environment, r"gateway listening on (http\S+)")
+    world.gateway_url = await world.start("gateway")
+    world.programs["gateway"].environment["ESCROW_GATEWAY_PORT"] = world.gateway_url.rpartition(
+        ":"
+    )[2]
+    for name, secret in (("platform", PLATFORM_SECRET), ("connect", CONNECT_SECRET)):
+        endpoint = await world.sandbox.stripe(
+            "POST",
+            "/v1/webhook_endpoints",
+            url=f"{world.gateway_url}/stripe/default/{name}",
+            connect="true" if name == "connect" else "false",
+            **{"enabled_events[0]": "*"},
+        )
+        await world.sandbox.control(
+            "POST", f"webhook_endpoints/{endpoint['id']}/roll_secret", secret=secret
+        )
+
+
+def _write_tenants(folder: Path, stripe_url: str) -> Path:
+    """One file for both programs, as a deployment mounts it."""
+    secrets = {"platform": {"current": PLATFORM_SECRET}, "connect": {"current": CONNECT_SECRET}}
+    entry = {
+        "stripe_secret_key": API_KEY,
+        "stripe_api_base": stripe_url,
+        "stripe_rate_per_s": 1000,  # the sandbox has no limit
+        "webhook_secrets": secrets,
+    }
+    file = folder / "tenants.json"
+    file.write_text(json.dumps({"tenants": dict.fromkeys(TENANTS, entry)}))
+    return file
+
+
+async def _end_all(world: World) -> None:
+    """In the reverse order of their start; a worker that was killed stays so."""
+    for program in reversed(world.programs.values()):
+        await program.end()
