@@ -87,12 +87,10 @@ async def _require_migrations(settings: Settings) -> None:
 def _told_in_one_line(dsn: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        if isinstance(error, TimeoutError):
-            reason = f"no answer within {CONNECT_TIMEOUT_S:g} s"
-        elif isinstance(error, ValueError):  # by the parser; it may quote a part of the password
-            reason = "the URL is malformed"
-        else:
-            reason = str(error)
+    except ValueError as error:  # by asyncpg's parser; what it says may quote the password
+        raise DatabaseProblem("cannot use the database: its URL is malformed") from error
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        late = isinstance(error, TimeoutError)
+        reason = f"no answer within {CONNECT_TIMEOUT_S:g} s" if late else str(error)
         line = " ".join(f"cannot use the database at {dsn}: {reason}".split())
         raise DatabaseProblem(redact(line)) from error

@@ -14,7 +14,7 @@ _SECRETS = re.compile(
     r"""
       \b (?: [rs]k_ (?:live|test) | whsec ) _ \w+     # Stripe's keys, webhook secrets
     | \b \w+ _secret_ [\w%-]+                         # client secrets: pi_..._secret_...
-    | (?<= ://) [^\s/@]* : [^\s/@]* (?= @)            # user:password in a URL
+    | (?<= ://) [^\s/]* : [^\s/]* (?= @)              # user:password in a URL
     | [\w.+%-]+ @ [\w-]+ (?: \. [\w-]+ )+             # e-mail addresses
     """,
     re.VERBOSE,

@@ -66,14 +66,14 @@ RETRY_AFTER_MS: Mapping[type[Refusal], int] = {Busy: 100, Unavailable: 1_000}
 _VIOLATIONS_MAX_BYTES = 4_000
 
 
-def status_of(refusal: Refusal) -> StatusCode:
-    """The refusal's status."""
-    return next(STATUSES[cls] for cls in type(refusal).__mro__ if cls in STATUSES)
+def status_of(refusal: type[Refusal]) -> StatusCode:
+    """The status of this kind of refusal."""
+    return next(STATUSES[cls] for cls in refusal.__mro__ if cls in STATUSES)
 
 
 async def abort(context: grpc.aio.ServicerContext[Any, Any], refusal: Refusal) -> NoReturn:
     """Ends the call with the refusal's status, message and details."""
-    code = status_of(refusal)
+    code = status_of(type(refusal))
     rich = status_pb2.Status(code=code.value[0], message=refusal.message)
     for detail in _details(refusal):
         rich.details.add().Pack(detail)

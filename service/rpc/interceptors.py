@@ -126,7 +126,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 else:
                     served.code = StatusCode.OK
                     return answer
-                served.code = status_of(refusal)
+                served.code = status_of(type(refusal))
                 return await abort(context, refusal)
 
         # Bytes in, bytes out: reading and writing messages can fail as well, so it happens inside.

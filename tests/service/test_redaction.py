@@ -23,8 +23,9 @@ def test_a_secret_is_taken_out_of_its_sentence(secret: str) -> None:
     assert secret not in redact(f'{{"value":"{secret}"}}')
 
 
-def test_a_password_is_taken_out_of_its_url() -> None:
-    url = "postgresql://escrow:hunter2@db:5432/escrow"
+@pytest.mark.parametrize("password", ["hunter2", "hun:ter2", "hunt@er2", ""])
+def test_a_password_is_taken_out_of_its_url(password: str) -> None:
+    url = f"postgresql://escrow:{password}@db:5432/escrow"
 
     assert redact(f"cannot reach {url}") == f"cannot reach postgresql://{REDACTED}@db:5432/escrow"
 

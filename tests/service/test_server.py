@@ -1,14 +1,15 @@
+import asyncio
+import os
+import sys
 from typing import Any
 
 import grpc
-import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from escrow.v1 import escrow_service_pb2, escrow_service_pb2_grpc
 from service.config import Config, Settings, Tenant
-from service.database import DatabaseProblem
-from service.server import running
-from tests.postgres import Database, Server, empty_database
+from service.server import EXIT_HANGING, running
+from tests.postgres import Database
 
 
 def config_for(dsn: str, **settings: object) -> Config:
@@ -47,35 +48,16 @@ async def test_a_process_of_workers_has_no_port(database: Database) -> None:
         assert everything.port is None
 
 
-async def test_behind_a_pooler_nothing_is_prepared(database: Database) -> None:
-    config = config_for(database.service_dsn, pgbouncer=True)
+async def test_a_process_that_hangs_is_ended() -> None:
+    hang = "import service.server as s, time; s._end_process_after(0.1); time.sleep(60)"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        hang,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    said, _ = await asyncio.wait_for(process.communicate(), 20)
 
-    async with (
-        running(config, serve=False, work=False) as everything,
-        everything.house.pool.acquire() as connection,
-    ):
-        assert await connection.fetchval("SELECT current_user") == "escrow_test_login"
-        assert await connection.fetchval("SELECT count(*) FROM pg_prepared_statements") == 0
-
-
-async def test_a_database_without_the_schema_is_told(postgres_server: Server) -> None:
-    async with empty_database(postgres_server) as dsn:
-        with pytest.raises(DatabaseProblem, match="run `escrow migrate up`"):
-            async with running(config_for(dsn), serve=True, work=False):
-                pass
-
-
-@pytest.mark.parametrize(
-    "dsn",
-    [
-        "postgresql://escrow:hunter2@127.0.0.1:1/escrow",
-        "postgresql://escrow:hunter2@host.invalid/escrow",
-        "postgresql://escrow:hunter2@127.0.0.1:port/escrow",
-    ],
-)
-async def test_a_database_out_of_reach_is_one_line_without_the_password(dsn: str) -> None:
-    with pytest.raises(DatabaseProblem, match="cannot use the database at") as caught:
-        async with running(config_for(dsn), serve=True, work=False):
-            pass
-    assert "hunter2" not in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert process.returncode == EXIT_HANGING
+    assert b"did not stop in time" in said

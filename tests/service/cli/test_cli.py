@@ -5,13 +5,18 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
+import grpc
 import pytest
 import pytest_asyncio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from service.cli import main
+from service.server import EXIT_INTERRUPTED
 from tests.postgres import Database, Server, empty_database
 
 Environment = pytest.MonkeyPatch
@@ -95,17 +100,23 @@ def test_a_taken_port_is_one_line(escrow: Run, configured: Environment) -> None:
     assert said.err == f"escrow: cannot listen on 127.0.0.1:{port}: Address already in use\n"
 
 
-def test_serve_says_where_and_drains_when_told(configured: Environment) -> None:
+@contextmanager
+def serving() -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    """A process of its own, and what it said when it was ready."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-m", "service", "serve", "--port", "0", "--with-workers", "--json"]
     with subprocess.Popen(
-        [sys.executable, "-m", "service", "serve", "--port", "0", "--with-workers", "--json"],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        ready = json.loads(process.stdout.readline())
+        try:
+            yield process, json.loads(process.stdout.readline())
+        finally:
+            process.kill()
+
+
+def test_serve_says_where_and_drains_when_told(configured: Environment) -> None:
+    with serving() as (process, ready):
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=30)
 
@@ -114,6 +125,19 @@ def test_serve_says_where_and_drains_when_told(configured: Environment) -> None:
     assert "EffectsWorker" in ready["workers"]
     assert process.returncode == 0
     assert [json.loads(line)["event"] for line in err.splitlines()] == ["draining", "stopped"]
+
+
+def test_a_second_signal_does_not_wait_for_open_calls(configured: Environment) -> None:
+    with serving() as (process, ready), grpc.insecure_channel(ready["listening"]) as channel:
+        health: Any = health_pb2_grpc.HealthStub(channel)
+        watch = health.Watch(health_pb2.HealthCheckRequest())
+        next(watch)  # an open call, which draining would wait for
+        process.send_signal(signal.SIGINT)
+        assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+
+        assert process.wait(timeout=10) == EXIT_INTERRUPTED
 
 
 # --- the schema ---------------------------------------------------------------------------------
