@@ -5,12 +5,12 @@ read from the database, with the ids in its accounts replaced by what they stand
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from escrow.client import EscrowClient, new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import party_service_pb2 as party
 from escrow.v1.money_pb2 import Money
+from tests.scenarios.books import Journal, books
 from tests.scenarios.program import until
 from tests.world import World
 
@@ -21,18 +21,6 @@ WHERE j.escrow_id = $1::uuid OR (j.source_type = 'payout' AND e.account LIKE $2)
 ORDER BY j.journal_id, e.line"""
 CARD = "pm_card_bypassPending"  # its money can be paid out at once
 RETURN_URL = "https://shop.example/thanks"
-
-
-class Journal(NamedTuple):
-    """One journal: debits are positive, credits negative. Accounts say m1, payee, account."""
-
-    kind: str
-    entries: tuple[tuple[str, int], ...]
-
-
-def books(*journals: tuple[str, dict[str, int]]) -> list[Journal]:
-    """The journals that are expected, in any order: each once."""
-    return sorted(Journal(kind, tuple(sorted(lines.items()))) for kind, lines in journals)
 
 
 class Deal:
@@ -177,6 +165,11 @@ class Deal:
         self.escrow = (await self.as_service.escrows.GetEscrow(request)).escrow
         return self.escrow
 
+    async def read_payee(self) -> party.Payee:
+        request = party.GetPayeeRequest(payee_id=self.payee.id)
+        self.payee = (await self.as_service.parties.GetPayee(request)).payee
+        return self.payee
+
     async def until_milestone(self, state: pb.MilestoneState.ValueType, number: int = 1) -> None:
         async def reached() -> bool:
             return (await self.read()).milestones[number - 1].state == state
@@ -202,9 +195,7 @@ class Deal:
 
     async def until_payee(self, state: party.PayeeState.ValueType) -> None:
         async def reached() -> bool:
-            request = party.GetPayeeRequest(payee_id=self.payee.id)
-            self.payee = (await self.as_service.parties.GetPayee(request)).payee
-            return self.payee.state == state
+            return (await self.read_payee()).state == state
 
         await until(reached, f"payee in {party.PayeeState.Name(state)}")
 
