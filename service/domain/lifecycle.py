@@ -120,7 +120,8 @@ MILESTONE: Mapping[tuple[MilestoneState, MilestoneEvent], Edge[MilestoneState]] 
     (M.DELIVERED, ME.ACCEPT_PART): _edge(M.DELIVERED, PAYER),
     (M.DELIVERED, ME.RELEASE): _edge(M.RELEASING, PAYER, OPERATOR),
     (M.DELIVERED, ME.RELEASE_PART): _edge(M.DELIVERED, PAYER, OPERATOR),
-    (M.RELEASING, ME.TRANSFERRED): _edge(M.RELEASED, STRIPE),
+    # By whoever releases when the fee took all of the last part, so that nothing is transferred.
+    (M.RELEASING, ME.TRANSFERRED): _edge(M.RELEASED, STRIPE, PAYER, OPERATOR),
 }
 
 E, EE = EffectState, EffectEvent
