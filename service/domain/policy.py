@@ -75,19 +75,28 @@ class Fees:
     payee_fee_minor: int
 
 
-def quote(policy: Policy, amounts_minor: Sequence[int]) -> list[Fees]:
-    """The fees of each milestone. They are taken of the sum and split, so no cent gets lost."""
-    total = sum(amounts_minor)
-    payer_fees = split_pro_rata(policy.payer_fee.fee_minor(total), amounts_minor)
-    payee_fees = split_pro_rata(policy.payee_fee.fee_minor(total), amounts_minor)
-    return [Fees(*legs) for legs in zip(amounts_minor, payer_fees, payee_fees, strict=True)]
+def quote(policy: Policy, amounts_minor: Sequence[int], *, step_minor: int = 1) -> list[Fees]:
+    """The fees of each milestone. They are taken of the sum and split, so no cent gets lost.
+
+    ``step_minor`` is the smallest amount that the currency can be charged by; amounts are multiples
+    of it, and so are the fees.
+    """
+    total_steps = sum(amounts_minor) // step_minor
+    legs = [
+        [share * step_minor for share in split_pro_rata(rule.fee_minor(total_steps), amounts_minor)]
+        for rule in (policy.payer_fee, policy.payee_fee)
+    ]
+    return [Fees(*amounts) for amounts in zip(amounts_minor, *legs, strict=True)]
 
 
-def fee_part(fee_minor: int, amount_minor: int, before_minor: int, part_minor: int) -> int:
+def fee_part(
+    fee_minor: int, amount_minor: int, before_minor: int, part_minor: int, *, step_minor: int = 1
+) -> int:
     """The share of a fee that goes with ``part_minor`` of an amount after ``before_minor`` of it.
 
     Shares are differences of one rounded-down running total, so whatever the parts are, they add
     up to the fee exactly when the whole amount has gone.
     """
-    after = (before_minor + part_minor) * fee_minor // amount_minor
-    return after - before_minor * fee_minor // amount_minor
+    steps = fee_minor // step_minor
+    after = (before_minor + part_minor) * steps // amount_minor
+    return (after - before_minor * steps // amount_minor) * step_minor

@@ -13,6 +13,7 @@ from service.domain import ids
 from service.domain.errors import FieldViolation, InvalidField, PayeeMissing, PayerMissing
 from service.domain.lifecycle import EscrowState, MilestoneState
 from service.domain.model import Escrow, LineItem, Milestone, Payee, Payer
+from service.domain.money import charge_step_minor
 from service.domain.policy import CURRENT_VERSION, POLICIES, Fees, quote
 from service.domain.unit import UnitOfWork
 from service.operations.house import House, mutation
@@ -38,7 +39,8 @@ async def create_escrow(
     if parties.payee is None:
         raise PayeeMissing
     policy = POLICIES[CURRENT_VERSION]
-    fees = quote(policy, [m.amount_minor for m in request.milestones])
+    step_minor = charge_step_minor(request.currency)
+    fees = quote(policy, [m.amount_minor for m in request.milestones], step_minor=step_minor)
     for fee in fees:
         policy.check_limits(fee.amount_minor + fee.payer_fee_minor, request.currency)
     records = _records(unit, request, fees, parties.payer, parties.payee)
@@ -60,6 +62,10 @@ def _check_milestones(unit: UnitOfWork, request: CreateEscrowRequest) -> None:
             due_at = milestone.due_time.ToDatetime(UTC)
             if due_at <= unit.now:
                 violations.append(FieldViolation(f"{path}.due_time", "must be in the future"))
+        step_minor = charge_step_minor(request.currency)
+        if milestone.amount_minor % step_minor:
+            problem = f"must be a multiple of {step_minor} in {request.currency}"
+            violations.append(FieldViolation(f"{path}.amount_minor", problem))
         items = milestone.line_items
         total = sum(item.quantity * item.unit_amount_minor for item in items)
         if items and total != milestone.amount_minor:

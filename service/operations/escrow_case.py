@@ -10,6 +10,8 @@ from service.domain import ids
 from service.domain.errors import (
     AmountAboveHeld,
     EscrowMissing,
+    FieldViolation,
+    InvalidField,
     MilestoneMissing,
     PaymentMissing,
     StaleEtag,
@@ -28,6 +30,7 @@ from service.domain.lifecycle import (
     follow,
 )
 from service.domain.model import Effect, EffectKind, Milestone, Payment, Release
+from service.domain.money import charge_step_minor
 from service.domain.policy import fee_part
 from service.domain.unit import UnitOfWork
 from service.operations.house import House
@@ -101,6 +104,10 @@ class EscrowCase:
         amount = milestone.releasable_minor if amount_minor is None else amount_minor
         everything = amount == milestone.held_minor
         self.advance(milestone, whole if everything else part)
+        if amount % charge_step_minor(self.escrow.currency):
+            step_minor = charge_step_minor(self.escrow.currency)
+            problem = f"must be a multiple of {step_minor} in {self.escrow.currency}"
+            raise InvalidField(FieldViolation("amount_minor", problem))
         if not 0 < amount <= milestone.releasable_minor:
             raise AmountAboveHeld(
                 held_minor=milestone.held_minor, frozen_minor=milestone.frozen_minor
@@ -115,8 +122,9 @@ class EscrowCase:
     def _split_off(self, milestone: Milestone, amount_minor: int) -> Release:
         gone = milestone.funded_minor - milestone.held_minor
         share = (milestone.amount_minor, gone, amount_minor)
-        payer_fee_minor = fee_part(milestone.payer_fee_minor, *share)
-        payee_fee_minor = fee_part(milestone.payee_fee_minor, *share)
+        step_minor = charge_step_minor(self.escrow.currency)
+        payer_fee_minor = fee_part(milestone.payer_fee_minor, *share, step_minor=step_minor)
+        payee_fee_minor = fee_part(milestone.payee_fee_minor, *share, step_minor=step_minor)
         milestone.released_minor += amount_minor
         assert milestone.payment_id is not None  # held money came by a payment
         release = Release(

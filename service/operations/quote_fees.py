@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from escrow.v1.escrow_service_pb2 import QuoteFeesRequest, QuoteFeesResponse
 from service.domain.call import Call
+from service.domain.errors import FieldViolation, InvalidField
+from service.domain.money import charge_step_minor
 from service.domain.policy import CURRENT_VERSION, POLICIES, quote
 from service.operations.house import House
 from service.operations.messages import quote_message
 
 
 async def quote_fees(house: House, call: Call, request: QuoteFeesRequest) -> QuoteFeesResponse:
-    """Raises AmountBeyondLimits: CreateEscrow would refuse these amounts too."""
+    """Raises AmountBeyondLimits, InvalidField: CreateEscrow would refuse these amounts too."""
     del house, call  # the same for everybody, and nothing is read
     policy = POLICIES[CURRENT_VERSION]
-    fees = quote(policy, list(request.amounts_minor))
+    step_minor = charge_step_minor(request.currency)
+    violations = [
+        FieldViolation(f"amounts_minor[{index}]", f"must be a multiple of {step_minor}")
+        for index, amount_minor in enumerate(request.amounts_minor)
+        if amount_minor % step_minor
+    ]
+    if violations:
+        raise InvalidField(*violations)
+    fees = quote(policy, list(request.amounts_minor), step_minor=step_minor)
     for fee in fees:
         policy.check_limits(fee.amount_minor + fee.payer_fee_minor, request.currency)
     return QuoteFeesResponse(

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from escrow.v1.party_service_pb2 import RequestPayoutRequest, RequestPayoutResponse
 from service.domain import ids
-from service.domain.errors import AmountAboveBalance, PayeeMissing, PayeeNotReady
+from service.domain.errors import (
+    AmountAboveBalance,
+    FieldViolation,
+    InvalidField,
+    PayeeMissing,
+    PayeeNotReady,
+)
 from service.domain.lifecycle import PayeeState, PayoutState
 from service.domain.model import EffectKind, Payout
+from service.domain.money import payout_step_minor
 from service.domain.policy import CURRENT_VERSION, POLICIES
 from service.domain.unit import UnitOfWork
 from service.operations.house import House, mutation
@@ -32,6 +39,10 @@ async def request_payout(
     amount_minor, currency = request.amount.amount_minor, request.amount.currency
     if payee.state is not PayeeState.ACTIVE:
         raise PayeeNotReady(state=payee.state)
+    step_minor = payout_step_minor(currency)
+    if amount_minor % step_minor:
+        problem = f"must be a multiple of {step_minor} in {currency}"
+        raise InvalidField(FieldViolation("amount.amount_minor", problem))
     POLICIES[CURRENT_VERSION].check_limits(amount_minor, currency)
     asked_minor = sum(p.amount_minor for p in found.payouts if p.currency == currency)
     free_minor = found.connected_minor.get(currency, 0) - asked_minor

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from service.domain.money import CURRENCIES, charge_step_minor
+
 JOURNALS = """\
 SELECT j.tenant_id, j.journal_id, j.kind, j.source_type, j.source_id, j.currency,
     ARRAY(SELECT ROW(e.book, e.account, e.currency, e.amount_minor) FROM entries AS e
@@ -29,6 +31,10 @@ def _of_milestone(part: str) -> str:
     return _ACCOUNT.format(side=-1, row="e0", account=account)
 
 
+# The smallest amount of a currency (domain/money.py): fees are split in multiples of it.
+_STEPS = {code: charge_step_minor(code) for code in CURRENCIES if charge_step_minor(code) > 1}
+_WHENS = " ".join(f"WHEN '{code}' THEN {step}" for code, step in _STEPS.items())
+_STEP = f"(CASE e0.currency {_WHENS} ELSE 1 END)"
 # The currencies that a tenant's books know.
 _BOOKS = "(SELECT DISTINCT tenant_id, currency FROM journals) AS b"
 
@@ -116,8 +122,8 @@ SELECT * FROM (
         m.funded_minor - m.released_minor - m.refunded_minor - m.lost_minor AS held_minor,
         {_of_milestone("held")} AS books_minor,
         CASE WHEN m.funded_minor = 0 THEN 0 ELSE m.payer_fee_minor
-            - (m.released_minor + m.refunded_minor + m.lost_minor) * m.payer_fee_minor
-            / m.amount_minor END AS fee_held_minor,
+            - (m.released_minor + m.refunded_minor + m.lost_minor)
+            * (m.payer_fee_minor / {_STEP}) / m.amount_minor * {_STEP} END AS fee_held_minor,
         {_of_milestone("fee_held")} AS books_fee_minor
     FROM milestones AS m
     JOIN escrows AS e0 ON e0.tenant_id = m.tenant_id AND e0.escrow_id = m.escrow_id
