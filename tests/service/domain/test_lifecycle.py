@@ -237,5 +237,13 @@ def test_the_same_telling_is_no_news() -> None:
 def test_a_payout_only_moves_forward_and_paid_is_not_final() -> None:
     in_order = sorted(PayoutState, key=PAYOUT_RANK.__getitem__)
 
-    assert in_order == "REQUESTED REJECTED PENDING IN_TRANSIT PAID CANCELED FAILED".split()
+    assert in_order == [
+        "REQUESTED",
+        "REJECTED",
+        "PENDING",
+        "IN_TRANSIT",
+        "PAID",
+        "CANCELED",
+        "FAILED",
+    ]
     assert len(set(PAYOUT_RANK.values())) == len(PayoutState)

@@ -1,0 +1,293 @@
+"""Records as operations build them, for tests that start below the operations.
+
+Every factory takes the fields that matter to its test as keywords; the rest is filled in.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+
+from service.domain import ids
+from service.domain.call import Call, Party
+from service.domain.ledger import Kind, Part, Source
+from service.domain.lifecycle import (
+    EffectState,
+    EscrowState,
+    MilestoneState,
+    PayeeState,
+    PaymentState,
+    PayoutState,
+    ReleaseState,
+)
+from service.domain.model import (
+    AccountApi,
+    CaptureStrategy,
+    Effect,
+    EffectKind,
+    Escrow,
+    LineItem,
+    Milestone,
+    Payee,
+    Payer,
+    Payment,
+    PaymentMethod,
+    Payout,
+    Release,
+)
+from service.domain.unit import UnitOfWork
+from service.store.commit import commit
+
+TENANT = "default"
+NOW = datetime(2026, 11, 20, 12, 0, 0, 250_000, tzinfo=UTC)
+
+
+def new_id() -> UUID:
+    return ids.new_uuid(NOW)
+
+
+def new_unit(
+    operation: str = "test",
+    *,
+    key: str = "",
+    party: Party = Party.SERVICE,
+    tenant_id: str = TENANT,
+    request_hash: bytes = b"hash",
+    now: datetime = NOW,
+) -> UnitOfWork:
+    """A unit of an operation that nobody asked for before, unless a key is given."""
+    call = Call(tenant_id, "tests", party, key or uuid4().hex)
+    return UnitOfWork(call, operation, request_hash, now)
+
+
+def new_payer(**changes: Any) -> Payer:  # noqa: ANN401  any field
+    fields: dict[str, Any] = {
+        "tenant_id": TENANT,
+        "payer_id": new_id(),
+        "version": 0,
+        "reference": f"user-{uuid4().hex}",
+        "name": "Ada",
+        "email": "ada@example.com",
+        "stripe_customer": None,
+        "created_at": NOW,
+        "updated_at": NOW,
+    }
+    return Payer(**fields | changes)
+
+
+def new_payee(**changes: Any) -> Payee:  # noqa: ANN401  any field
+    fields: dict[str, Any] = {
+        "tenant_id": TENANT,
+        "payee_id": new_id(),
+        "version": 0,
+        "reference": f"user-{uuid4().hex}",
+        "name": "Grace",
+        "email": "grace@example.com",
+        "country": "US",
+        "account_api": AccountApi.V2,
+        "state": PayeeState.ACTIVE,
+        "stripe_account": f"acct_{uuid4().hex[:16]}",
+        "requirements_due": [],
+        "created_at": NOW,
+        "updated_at": NOW,
+    }
+    return Payee(**fields | changes)
+
+
+def new_escrow(payer: Payer, payee: Payee, **changes: Any) -> Escrow:  # noqa: ANN401  any field
+    fields: dict[str, Any] = {
+        "tenant_id": payer.tenant_id,
+        "escrow_id": new_id(),
+        "version": 0,
+        "reference": f"order-{uuid4().hex}",
+        "payer_id": payer.payer_id,
+        "payee_id": payee.payee_id,
+        "currency": "USD",
+        "state": EscrowState.AWAITING_FUNDS,
+        "policy_version": 1,
+        "metadata": {},
+        "created_at": NOW,
+        "updated_at": NOW,
+    }
+    return Escrow(**fields | changes)
+
+
+def new_milestone(escrow: Escrow, **changes: Any) -> Milestone:  # noqa: ANN401  any field
+    fields: dict[str, Any] = {
+        "tenant_id": escrow.tenant_id,
+        "escrow_id": escrow.escrow_id,
+        "milestone_id": new_id(),
+        "position": 0,
+        "title": "All of it",
+        "state": MilestoneState.AWAITING_FUNDS,
+        "amount_minor": 100_00,
+        "payer_fee_minor": 5_00,
+        "payee_fee_minor": 20_00,
+    }
+    return Milestone(**fields | changes)
+
+
+def new_line_item(milestone: Milestone, **changes: Any) -> LineItem:  # noqa: ANN401  any field
+    fields: dict[str, Any] = {
+        "tenant_id": milestone.tenant_id,
+        "escrow_id": milestone.escrow_id,
+        "milestone_id": milestone.milestone_id,
+        "position": 0,
+        "name": "A drawing",
+        "quantity": 2,
+        "unit_amount_minor": 50_00,
+        "sku": "DRAW-1",
+    }
+    return LineItem(**fields | changes)
+
+
+def new_payment(escrow: Escrow, **changes: Any) -> Payment:  # noqa: ANN401  any field
+    fields: dict[str, Any] = {
+        "tenant_id": escrow.tenant_id,
+        "payment_id": new_id(),
+        "escrow_id": escrow.escrow_id,
+        "payer_id": escrow.payer_id,
+        "method": PaymentMethod.PAYMENT_INTENT,
+        "capture": CaptureStrategy.AUTOMATIC,
+        "amount_minor": 105_00,
+        "currency": escrow.currency,
+        "state": PaymentState.CREATING,
+        "created_at": NOW,
+        "updated_at": NOW,
+    }
+    return Payment(**fields | changes)
+
+
+def new_release(
+    milestone: Milestone, escrow: Escrow, payment: Payment, **changes: object
+) -> Release:
+    fields: dict[str, Any] = {
+        "tenant_id": milestone.tenant_id,
+        "release_id": new_id(),
+        "escrow_id": milestone.escrow_id,
+        "milestone_id": milestone.milestone_id,
+        "payee_id": escrow.payee_id,
+        "payment_id": payment.payment_id,
+        "amount_minor": 100_00,
+        "payee_share_minor": 80_00,
+        "currency": escrow.currency,
+        "state": ReleaseState.WAITING,
+        "effect_id": None,
+        "transfer_at": NOW,
+        "created_at": NOW,
+        "updated_at": NOW,
+    }
+    return Release(**fields | changes)
+
+
+def new_payout(payee: Payee, **changes: Any) -> Payout:  # noqa: ANN401  any field
+    fields: dict[str, Any] = {
+        "tenant_id": payee.tenant_id,
+        "payout_id": new_id(),
+        "payee_id": payee.payee_id,
+        "amount_minor": 80_00,
+        "currency": "USD",
+        "state": PayoutState.REQUESTED,
+        "created_at": NOW,
+        "updated_at": NOW,
+    }
+    return Payout(**fields | changes)
+
+
+def new_effect(**changes: Any) -> Effect:  # noqa: ANN401  any field
+    fields: dict[str, Any] = {
+        "tenant_id": TENANT,
+        "effect_id": new_id(),
+        "version": 0,
+        "kind": EffectKind.CREATE_CUSTOMER,
+        "state": EffectState.PLANNED,
+        "generation": 1,
+        "subject_id": new_id(),
+        "escrow_id": None,
+        "payee_id": None,
+        "stripe_account": None,
+        "request": {"name": "Ada"},
+        "due_at": NOW,
+        "created_at": NOW,
+        "updated_at": NOW,
+    }
+    return Effect(**fields | changes)
+
+
+@dataclass
+class Deal:
+    """A funded escrow of one milestone, as its payment left it in the database."""
+
+    payer: Payer
+    payee: Payee
+    escrow: Escrow
+    milestone: Milestone
+    payment: Payment
+
+    @property
+    def held(self) -> str:
+        return f"liab:escrow:{ids.show(ids.MILESTONE, self.milestone.milestone_id)}:held"
+
+    @property
+    def payable(self) -> str:
+        return f"liab:payee:{ids.show(ids.PAYEE, self.payee.payee_id)}:payable"
+
+    def names(self) -> dict[str, str]:
+        """What fills the account templates of the postings."""
+        return {
+            "milestone": ids.show(ids.MILESTONE, self.milestone.milestone_id),
+            "payee": ids.show(ids.PAYEE, self.payee.payee_id),
+            "payment": ids.show(ids.PAYMENT, self.payment.payment_id),
+            "account": self.payee.stripe_account or "",
+        }
+
+
+async def fund_deal(
+    pool: asyncpg.Pool,
+    *,
+    payer: Payer | None = None,
+    payee: Payee | None = None,
+    amount_minor: int = 100_00,
+) -> Deal:
+    """Commits a deal, its parties unless they are given, and the journal of its payment."""
+    unit = new_unit("fund")
+    for party in (payer, payee):
+        assert party is None or party.version > 0, "a party that is given is stored already"
+    if payer is None:
+        payer = new_payer()
+        unit.put(payer)
+    if payee is None:
+        payee = new_payee()
+        unit.put(payee)
+    escrow = new_escrow(payer, payee, state=EscrowState.ACTIVE)
+    fees = {"payer_fee_minor": amount_minor // 20, "payee_fee_minor": amount_minor // 5}
+    payment = new_payment(
+        escrow,
+        amount_minor=amount_minor + fees["payer_fee_minor"],
+        state=PaymentState.SUCCEEDED,
+        stripe_payment_intent=f"pi_{uuid4().hex}",
+        stripe_charge=f"ch_{uuid4().hex}",
+    )
+    milestone = new_milestone(
+        escrow,
+        state=MilestoneState.FUNDED,
+        amount_minor=amount_minor,
+        funded_minor=amount_minor,
+        payment_id=payment.payment_id,
+        **fees,
+    )
+    deal = Deal(payer, payee, escrow, milestone, payment)
+    for record in (escrow, milestone, new_line_item(milestone), payment):
+        unit.put(record)
+    amounts = {"amount": amount_minor, "payer_fee": fees["payer_fee_minor"]}
+    source = Source("payment", ids.show(ids.PAYMENT, payment.payment_id))
+    unit.post(Kind.PAYMENT_SUCCEEDED, source, escrow.currency, [Part(deal.names(), amounts)])
+    await commit(pool, unit)
+    return deal
+
+
+def later(**duration: float) -> datetime:
+    """``NOW`` and a timedelta's keywords: ``later(seconds=5)``."""
+    return NOW + timedelta(**duration)

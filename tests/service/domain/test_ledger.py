@@ -1,0 +1,261 @@
+"""The table of postings, held against the accountant's table of ledger.md section 2.
+
+Its example: price 100.00, payer fee 5.00, payee fee 20.00, Stripe fee 3.35.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.domain.ledger import (
+    POSTINGS,
+    Entry,
+    Journal,
+    Kind,
+    Part,
+    Source,
+    is_tracked,
+    journal,
+    normal_side,
+)
+from service.domain.policy import POLICIES, fee_part, quote
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+SOURCE = Source("release", "rel_1")
+NAMES = {"milestone": "mst_1", "payee": "pye_1", "payment": "pay_1", "account": "acct_1"}
+
+HELD, FEE_HELD = "liab:escrow:mst_1:held", "liab:escrow:mst_1:fee_held"
+PAYABLE, SUSPENSE = "liab:payee:pye_1:payable", "liab:suspense:pay_1"
+BALANCE, OWNER = "conn:acct_1:balance", "conn:acct_1:owner"
+IN_TRANSIT = "conn:acct_1:in_transit"
+
+Line = tuple[str, int]  # account, amount in cents: a debit is positive, a credit negative
+# kind, amounts -> the platform's book, the connected book
+EXPECTED: Mapping[str, tuple[Kind, Mapping[str, int], list[Line], list[Line]]] = {
+    "1": (
+        Kind.PAYMENT_SUCCEEDED,
+        {"amount": 100_00, "payer_fee": 5_00},
+        [("asset:stripe_unsettled", 105_00), (HELD, -100_00), (FEE_HELD, -5_00)],
+        [],
+    ),
+    "1s": (
+        Kind.PAYMENT_UNEXPECTED,
+        {"amount": 105_00},
+        [("asset:stripe_unsettled", 105_00), (SUSPENSE, -105_00)],
+        [],
+    ),
+    "2": (
+        Kind.CHARGE_SETTLED,
+        {"net": 101_65, "fee": 3_35},
+        [("asset:stripe", 101_65), ("exp:processing", 3_35), ("asset:stripe_unsettled", -105_00)],
+        [],
+    ),
+    "5": (
+        Kind.RELEASED,
+        {"payee_share": 80_00, "payee_fee": 20_00, "payer_fee": 5_00},
+        [
+            (HELD, 100_00),
+            (FEE_HELD, 5_00),
+            (PAYABLE, -80_00),
+            ("rev:service_fee", -20_00),
+            ("rev:platform_fee", -5_00),
+        ],
+        [],
+    ),
+    "7a": (
+        Kind.TRANSFER_REQUESTED,
+        {"amount": 80_00},
+        [(PAYABLE, 80_00), ("liab:transfers_in_flight", -80_00)],
+        [],
+    ),
+    "7b 7c": (
+        Kind.TRANSFER_CONFIRMED,
+        {"amount": 80_00},
+        [("liab:transfers_in_flight", 80_00), ("asset:stripe", -80_00)],
+        [(BALANCE, 80_00), (OWNER, -80_00)],
+    ),
+    "7d": (
+        Kind.TRANSFER_REFUSED,
+        {"amount": 80_00},
+        [("liab:transfers_in_flight", 80_00), (PAYABLE, -80_00)],
+        [],
+    ),
+    "8 created": (
+        Kind.PAYOUT_CREATED,
+        {"amount": 80_00},
+        [],
+        [(IN_TRANSIT, 80_00), (BALANCE, -80_00)],
+    ),
+    "8 paid": (
+        Kind.PAYOUT_PAID,
+        {"amount": 80_00},
+        [],
+        [(OWNER, 80_00), (IN_TRANSIT, -80_00)],
+    ),
+    "8c": (
+        Kind.PAYOUT_RETURNED,
+        {"amount": 80_00},
+        [],
+        [(BALANCE, 80_00), (IN_TRANSIT, -80_00)],
+    ),
+    "8c after paid": (
+        Kind.PAYOUT_RETURNED_AFTER_PAID,
+        {"amount": 80_00},
+        [],
+        [(IN_TRANSIT, 80_00), (OWNER, -80_00), (BALANCE, 80_00), (IN_TRANSIT, -80_00)],
+    ),
+}
+
+
+def posted(kind: Kind, *amounts: Mapping[str, int]) -> Journal:
+    return journal(kind, SOURCE, "USD", [Part(NAMES, each) for each in amounts], event_at=NOW)
+
+
+def book(entries: Iterable[Entry], name: str) -> list[Line]:
+    return sorted((entry.account, entry.amount_minor) for entry in entries if entry.book == name)
+
+
+@pytest.mark.parametrize("number", EXPECTED)
+def test_posting_is_the_accountants(number: str) -> None:
+    kind, amounts, platform, connected = EXPECTED[number]
+
+    entries = posted(kind, amounts).entries
+
+    assert book(entries, "platform") == sorted(platform)
+    assert book(entries, "connected") == sorted(connected)
+    assert len(entries) == len(platform) + len(connected)
+    assert sum(amount for _, amount in platform) == sum(amount for _, amount in connected) == 0
+
+
+def test_every_kind_is_one_line_of_the_accountants_table() -> None:
+    assert set(POSTINGS) == set(Kind) == {kind for kind, *_ in EXPECTED.values()}
+    for number, (kind, *_) in EXPECTED.items():
+        assert number.startswith(POSTINGS[kind].number)
+
+
+@given(st.sampled_from(Kind), st.data())
+def test_any_amounts_balance_in_every_book(kind: Kind, data: st.DataObject) -> None:
+    names = {leg.amount for leg in (*POSTINGS[kind].debit, *POSTINGS[kind].credit)}
+    amounts = st.fixed_dictionaries({name: st.integers(0, 10**12) for name in sorted(names)})
+
+    entries = posted(kind, *data.draw(st.lists(amounts, min_size=1, max_size=4))).entries
+
+    for name in ("platform", "connected"):
+        assert sum(amount for _, amount in book(entries, name)) == 0
+    assert all(entry.amount_minor for entry in entries)
+
+
+def test_a_payment_for_several_milestones_debits_stripe_once() -> None:
+    parts = [
+        Part({"milestone": "mst_1"}, {"amount": 60_00, "payer_fee": 3_00}),
+        Part({"milestone": "mst_2"}, {"amount": 40_00, "payer_fee": 2_00}),
+    ]
+
+    entries = journal(Kind.PAYMENT_SUCCEEDED, SOURCE, "USD", parts, event_at=NOW).entries
+
+    assert book(entries, "platform") == [
+        ("asset:stripe_unsettled", 105_00),
+        ("liab:escrow:mst_1:fee_held", -3_00),
+        ("liab:escrow:mst_1:held", -60_00),
+        ("liab:escrow:mst_2:fee_held", -2_00),
+        ("liab:escrow:mst_2:held", -40_00),
+    ]
+
+
+def test_a_leg_of_nothing_is_no_entry() -> None:
+    entries = posted(Kind.RELEASED, {"payee_share": 0, "payee_fee": 1, "payer_fee": 0}).entries
+
+    assert book(entries, "platform") == [(HELD, 1), ("rev:service_fee", -1)]
+
+
+def test_a_negative_amount_is_refused() -> None:
+    with pytest.raises(ValueError, match="released: payee_share is negative: -1"):
+        posted(Kind.RELEASED, {"payee_share": -1, "payee_fee": 1, "payer_fee": 0})
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [Entry("platform", "asset:stripe", 1)],
+        [Entry("connected", BALANCE, 1)],
+        [Entry("platform", "asset:stripe", 1), Entry("connected", OWNER, -1)],
+    ],
+)
+def test_a_journal_out_of_balance_in_any_book_is_refused(entries: list[Entry]) -> None:
+    with pytest.raises(ValueError, match="out of balance by"):
+        Journal(Kind.RELEASED, SOURCE, "USD", tuple(entries), NOW)
+
+
+@pytest.mark.parametrize(
+    ("account", "side", "tracked"),
+    [
+        ("asset:stripe", 1, False),
+        ("asset:stripe_unsettled", 1, False),
+        ("exp:processing", 1, False),
+        ("rev:platform_fee", -1, False),
+        ("rev:service_fee", -1, False),
+        ("liab:transfers_in_flight", -1, False),
+        (HELD, -1, True),
+        (FEE_HELD, -1, True),
+        (PAYABLE, -1, True),
+        (SUSPENSE, -1, True),
+        (BALANCE, 1, True),
+        (IN_TRANSIT, 1, True),
+        (OWNER, -1, False),
+    ],
+)
+def test_the_chart_of_accounts(account: str, side: int, tracked: bool) -> None:
+    assert normal_side(account) == side
+    assert is_tracked(account) is tracked
+
+
+# 5p: whatever the parts are, their legs add up to those of one release.
+
+AMOUNTS = st.integers(1, 10**9)
+
+
+@st.composite
+def partial_releases(draw: st.DrawFn) -> list[int]:
+    """Parts of a milestone's amount, in the order in which they are released."""
+    amount = draw(AMOUNTS)
+    cuts = draw(st.lists(st.integers(1, amount), max_size=12, unique=True))
+    ends = sorted({*cuts, amount})
+    return [end - start for start, end in zip([0, *ends], ends, strict=False)]
+
+
+@given(partial_releases())
+def test_partial_releases_add_up_to_the_whole(parts: list[int]) -> None:
+    (fees,) = quote(POLICIES[1], [sum(parts)])
+    total: dict[str, int] = {}
+    gone = 0
+    for part in parts:
+        payee_fee = fee_part(fees.payee_fee_minor, fees.amount_minor, gone, part)
+        payer_fee = fee_part(fees.payer_fee_minor, fees.amount_minor, gone, part)
+        share = part - payee_fee
+        assert min(payee_fee, payer_fee, share) >= 0
+        amounts = {"payee_share": share, "payee_fee": payee_fee, "payer_fee": payer_fee}
+        for entry in posted(Kind.RELEASED, amounts).entries:
+            total[entry.account] = total.get(entry.account, 0) + entry.amount_minor
+        gone += part
+
+    expected = {
+        HELD: fees.amount_minor,
+        FEE_HELD: fees.payer_fee_minor,
+        PAYABLE: -(fees.amount_minor - fees.payee_fee_minor),
+        "rev:service_fee": -fees.payee_fee_minor,
+        "rev:platform_fee": -fees.payer_fee_minor,
+    }
+    assert total == {account: amount for account, amount in expected.items() if amount}
+
+
+def test_a_third_of_a_hundred_three_times() -> None:
+    legs = []
+    for gone, part in ((0, 33_33), (33_33, 33_33), (66_66, 33_34)):
+        payee_fee, payer_fee = (fee_part(fee, 100_00, gone, part) for fee in (20_00, 5_00))
+        legs.append((part - payee_fee, payee_fee, payer_fee))
+
+    assert legs == [(26_67, 6_66, 1_66), (26_66, 6_67, 1_67), (26_67, 6_67, 1_67)]
+    assert tuple(map(sum, zip(*legs, strict=True))) == (80_00, 20_00, 5_00)
