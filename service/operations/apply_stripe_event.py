@@ -231,6 +231,7 @@ OF_PLATFORM: Mapping[str, Handler] = {
     "payment_intent.payment_failed": _payment_intent,
     "payment_intent.succeeded": _payment_intent,
     "payment_intent.canceled": _payment_intent,
+    "charge.captured": _charge,  # a capture by hand is settled at once: no charge.updated follows
     "charge.updated": _charge,
     "checkout.session.completed": _checkout_session,
     "checkout.session.async_payment_succeeded": _checkout_session,
