@@ -15,7 +15,7 @@ import asyncpg
 from google.protobuf.message import Message
 
 from service.domain.call import Call
-from service.domain.errors import Busy
+from service.domain.errors import AlreadyExists, Busy
 from service.domain.unit import UnitOfWork
 from service.store.commit import Conflict, commit
 from service.store.operations import Answered
@@ -93,10 +93,16 @@ async def rerun(
         Answered: the operation was done before.
         Busy: others were faster every time.
     """
+    exists = False
     for run in range(MOST_RUNS):
         unit = UnitOfWork(call, operation, request_hash, house.clock())
         try:
             return await story(unit)
+        except AlreadyExists:
+            # A twin of this very request may have made it after we looked: then it has answered.
+            if exists:
+                raise
+            exists = True
         except Conflict:
             await asyncio.sleep(random.uniform(0, min(0.002 * 2**run, LONGEST_PAUSE_S)))  # noqa: S311  jitter
     raise Busy
