@@ -1,0 +1,91 @@
+"""A refusal as a gRPC client sees it, and what each reason promises."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+from google.rpc import error_details_pb2  # type: ignore[import-untyped]  # ships without types
+from grpc import StatusCode
+from grpc_status import rpc_status
+
+DOMAIN = "escrow.v1"
+
+STATUS_OF_REASON: Mapping[str, StatusCode] = {
+    "INVALID": StatusCode.INVALID_ARGUMENT,
+    "INVALID_FIELD": StatusCode.INVALID_ARGUMENT,
+    "REQUEST_ID_REUSED": StatusCode.INVALID_ARGUMENT,
+    "UNAUTHENTICATED": StatusCode.UNAUTHENTICATED,
+    "PARTY_NOT_ALLOWED": StatusCode.PERMISSION_DENIED,
+    "ROLE_NOT_ALLOWED": StatusCode.PERMISSION_DENIED,
+    "ESCROW_MISSING": StatusCode.NOT_FOUND,
+    "MILESTONE_MISSING": StatusCode.NOT_FOUND,
+    "PAYMENT_MISSING": StatusCode.NOT_FOUND,
+    "PAYER_MISSING": StatusCode.NOT_FOUND,
+    "PAYEE_MISSING": StatusCode.NOT_FOUND,
+    "PAYOUT_MISSING": StatusCode.NOT_FOUND,
+    "ALREADY_EXISTS": StatusCode.ALREADY_EXISTS,
+    "STALE_ETAG": StatusCode.ABORTED,
+    "WRONG_STATE": StatusCode.FAILED_PRECONDITION,
+    "AMOUNT_ABOVE_HELD": StatusCode.FAILED_PRECONDITION,
+    "AMOUNT_ABOVE_BALANCE": StatusCode.FAILED_PRECONDITION,
+    "AMOUNT_BEYOND_LIMITS": StatusCode.FAILED_PRECONDITION,
+    "NOTHING_TO_FUND": StatusCode.FAILED_PRECONDITION,
+    "PAYMENT_OPEN": StatusCode.FAILED_PRECONDITION,
+    "PAYMENT_REJECTED": StatusCode.FAILED_PRECONDITION,
+    "PAYER_NOT_READY": StatusCode.FAILED_PRECONDITION,
+    "PAYEE_NOT_READY": StatusCode.FAILED_PRECONDITION,
+    "STRIPE_REFUSED": StatusCode.FAILED_PRECONDITION,
+    "STRIPE_UNAVAILABLE": StatusCode.UNAVAILABLE,
+}
+"""What clients may rely on, written out here and not taken from the service."""
+
+
+@dataclass
+class Refusal:
+    """What a refused call told its client; empty until the call has been refused."""
+
+    status: StatusCode | None = None
+    reason: str = ""
+    message: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, str] = field(default_factory=dict)
+    """Field violations: path -> description."""
+    precondition: str = ""
+    """The type of the PreconditionFailure's violation."""
+    retry_delay_s: float | None = None
+
+
+def read_refusal(error: grpc.aio.AioRpcError) -> Refusal:
+    """Reads the rich status of a refusal. No ErrorInfo leaves the reason empty."""
+    refusal = Refusal(status=error.code(), message=error.details() or "")
+    status: Any = rpc_status.from_call(error)  # type: ignore[arg-type]  # has all that is read
+    for detail in status.details if status is not None else ():
+        info = error_details_pb2.ErrorInfo()
+        bad_request = error_details_pb2.BadRequest()
+        precondition = error_details_pb2.PreconditionFailure()
+        retry = error_details_pb2.RetryInfo()
+        if detail.Unpack(info):
+            assert info.domain == DOMAIN
+            refusal.reason, refusal.metadata = info.reason, dict(info.metadata)
+        elif detail.Unpack(bad_request):
+            refusal.fields = {v.field: v.description for v in bad_request.field_violations}
+        elif detail.Unpack(precondition):
+            refusal.precondition = precondition.violations[0].type
+        elif detail.Unpack(retry):
+            refusal.retry_delay_s = retry.retry_delay.ToTimedelta().total_seconds()
+    return refusal
+
+
+def check_refusal(refusal: Refusal, reason: str) -> None:
+    """The reason is the one expected, and all that it promises is there."""
+    assert refusal.reason == reason, refusal
+    assert refusal.status is STATUS_OF_REASON[reason], refusal
+    assert refusal.message
+    if refusal.status is StatusCode.FAILED_PRECONDITION:
+        assert refusal.precondition == reason
+    if reason == "INVALID_FIELD":
+        assert refusal.fields, refusal
+        assert all(refusal.fields.values())
+    if refusal.status is StatusCode.UNAVAILABLE:
+        assert refusal.retry_delay_s is not None

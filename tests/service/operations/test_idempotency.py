@@ -1,0 +1,113 @@
+"""A request_id names one intention, for every mutation alike: told again, it is not done again."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from google.protobuf.message import Message
+
+from escrow.v1 import escrow_service_pb2 as pb
+from escrow.v1 import party_service_pb2 as party_pb
+from tests.service.operations.catalogue import (
+    EVERY_REQUEST,
+    METHODS,
+    MUTATIONS,
+    ask,
+    client_for,
+)
+from tests.service.operations.marketplace import Marketplace
+
+# One field of each request, with another value that is just as valid.
+OTHERWISE: Mapping[str, Mapping[str, Any]] = {
+    "CreateEscrow": {"reference": "another job"},
+    "FundEscrow": {"capture": pb.CAPTURE_STRATEGY_MANUAL},
+    "CapturePayment": {"payment_id": f"pay_{'0' * 32}"},
+    "CancelPayment": {"payment_id": f"pay_{'0' * 32}"},
+    "SubmitDelivery": {"note": "It is somewhere else."},
+    "RequestChanges": {"note": "In green, please."},
+    "AcceptDelivery": {"etag": ""},
+    "ReleaseMilestone": {"amount_minor": 2_501},
+    "CancelEscrow": {"reason": "No reason."},
+    "CreatePayer": {"name": "Anne Payer"},
+    "CreatePayee": {"account_api": party_pb.ACCOUNT_API_V1},
+    "CreateOnboardingLink": {"return_url": "https://other.example/"},
+    "RequestPayout": {"amount": {"amount_minor": 3_001, "currency": "USD"}},
+}
+
+
+def as_bytes(answer: Message) -> bytes:
+    return answer.SerializeToString(deterministic=True)
+
+
+def test_every_method_is_in_the_catalogue() -> None:
+    assert set(EVERY_REQUEST) == set(METHODS)
+    assert set(OTHERWISE) == set(MUTATIONS)
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+async def test_a_replay_answers_the_same_and_writes_nothing(market: Marketplace, name: str) -> None:
+    asked = await EVERY_REQUEST[name](market)
+    client = client_for(market, asked)
+    first = await ask(client, name, asked.request)
+
+    async with market.unchanged():
+        again = await ask(client, name, asked.request)
+
+    assert as_bytes(again) == as_bytes(first)
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+async def test_the_same_id_for_another_request_is_refused(market: Marketplace, name: str) -> None:
+    asked = await EVERY_REQUEST[name](market)
+    client = client_for(market, asked)
+    await ask(client, name, asked.request)
+    changed = type(asked.request)()
+    changed.CopyFrom(asked.request)
+    for field in OTHERWISE[name]:
+        changed.ClearField(field)
+    changed.MergeFrom(type(asked.request)(**OTHERWISE[name]))
+
+    # A payment is looked at before it is acted on.
+    reason = "PAYMENT_MISSING" if "payment_id" in OTHERWISE[name] else "REQUEST_ID_REUSED"
+    async with market.refuses(reason):
+        await ask(client, name, changed)
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+async def test_twenty_twins_are_one(market: Marketplace, name: str) -> None:
+    asked = await EVERY_REQUEST[name](market)
+    client = client_for(market, asked)
+
+    answers = await asyncio.gather(*(ask(client, name, asked.request) for _ in range(20)))
+
+    assert len({as_bytes(answer) for answer in answers}) == 1
+    done = await market.owner.fetchval(
+        "SELECT count(*) FROM operations WHERE key = $1 AND caller = 'orders'",
+        asked.request.request_id,
+    )
+    assert done == 1
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+async def test_an_id_is_the_callers_own(market: Marketplace, name: str) -> None:
+    """Two services that happen to choose the same id do not hear each other's answers."""
+    asked = await EVERY_REQUEST[name](market)
+    await ask(client_for(market, asked), name, asked.request)
+    stranger = market.client(asked.party, caller="another-service")
+
+    if name == "CreateOnboardingLink":  # may be asked for as often as one likes
+        assert await ask(stranger, name, asked.request)
+    elif name in ("CreateEscrow", "RequestPayout"):
+        answer = await ask(stranger, name, asked.request)
+        first = await ask(client_for(market, asked), name, asked.request)
+        assert as_bytes(answer) != as_bytes(first)
+    elif name in ("CreatePayer", "CreatePayee"):
+        async with market.refuses("ALREADY_EXISTS"):
+            await ask(stranger, name, asked.request)
+    elif name in ("CapturePayment", "CancelPayment"):
+        async with market.refuses("WRONG_STATE"):
+            await ask(stranger, name, asked.request)
+    else:
+        async with market.refuses("STALE_ETAG"):
+            await ask(stranger, name, asked.request)
