@@ -4,6 +4,8 @@ what the books know. Told twice, or in another order, it ends the same.
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from service.domain import ids
 from service.domain.errors import PaymentMissing
 from service.domain.ledger import Kind, Part, Source
@@ -71,7 +73,9 @@ def _name_objects(payment: Payment, told: PaymentObservation) -> bool:
 
 
 def _follow_state(case: EscrowCase, payment: Payment, told: PaymentObservation) -> bool:
-    told_at = told.told_at or max(case.unit.now, payment.observed_at or case.unit.now)
+    # What was read just now is the newest there is, also when Stripe's clock is ahead of ours.
+    after_events = (payment.observed_at or case.unit.now) + timedelta(microseconds=1)
+    told_at = told.told_at or max(case.unit.now, after_events)
     if not payment_moves(payment.state, payment.observed_at, told.state, told_at):
         return False
     before = payment.state
