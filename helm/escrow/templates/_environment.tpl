@@ -1,0 +1,78 @@
+{{/* What every command of `escrow` asks for, and where the database is. Takes $. */}}
+{{- define "escrow.environment" -}}
+- name: ESCROW_AUTH
+  value: {{ required "auth is required: say \"development\" if networkPolicy.callers lists who may be believed" .Values.auth | quote }}
+- name: ESCROW_LOG_LEVEL
+  value: {{ .Values.log.level | quote }}
+- name: ESCROW_LOG_FORMAT
+  value: json
+{{- end -}}
+
+{{/* The Secret of the database, or why there is none. Takes $. */}}
+{{- define "escrow.databaseSecret" -}}
+{{- required "database.existingSecret is required: the Secret that holds the PostgreSQL URL" .Values.database.existingSecret -}}
+{{- end -}}
+
+{{/* The settings that the service and the worker share. Takes (list $ "worker"). */}}
+{{- define "escrow.processEnvironment" -}}
+{{- $root := index . 0 -}}
+{{- $program := index $root.Values (index . 1) -}}
+{{- $database := $root.Values.database -}}
+{{- if le (int $program.shutdownLimitSeconds) (int $program.drainSeconds) -}}
+{{- fail (printf "%s.shutdownLimitSeconds must be above %s.drainSeconds" (index . 1) (index . 1)) -}}
+{{- end -}}
+{{- if gt (int $program.databasePool.min) (int $program.databasePool.max) -}}
+{{- fail (printf "%s.databasePool: min is above max" (index . 1)) -}}
+{{- end -}}
+{{ include "escrow.environment" $root }}
+- name: ESCROW_ENVIRONMENT
+  value: {{ $root.Values.environment | quote }}
+- name: ESCROW_TENANTS_FILE
+  value: /etc/escrow/tenants/tenants.json
+- name: ESCROW_DATABASE_URL
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "escrow.databaseSecret" $root }}
+      key: {{ $database.urlKey }}
+{{- with $database.directUrlKey }}
+- name: ESCROW_DIRECT_DATABASE_URL
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "escrow.databaseSecret" $root }}
+      key: {{ . }}
+{{- end }}
+- name: ESCROW_DATABASE_ROLE
+  value: {{ $database.role | quote }}
+- name: ESCROW_DATABASE_POOL_MIN
+  value: {{ $program.databasePool.min | quote }}
+- name: ESCROW_DATABASE_POOL_MAX
+  value: {{ $program.databasePool.max | quote }}
+- name: ESCROW_DATABASE_COMMAND_TIMEOUT_S
+  value: {{ $database.commandTimeoutSeconds | quote }}
+- name: ESCROW_PGBOUNCER
+  value: {{ $database.pgbouncer | quote }}
+- name: ESCROW_DRAIN_S
+  value: {{ $program.drainSeconds | quote }}
+- name: ESCROW_SHUTDOWN_LIMIT_S
+  value: {{ $program.shutdownLimitSeconds | quote }}
+{{- end -}}
+
+{{/* Metrics and traces, by OpenTelemetry's own variables. Takes $. */}}
+{{- define "escrow.telemetryEnvironment" -}}
+- name: OTEL_METRICS_EXPORTER
+  value: {{ ternary "prometheus" "none" .Values.metrics.enabled }}
+{{- if .Values.metrics.enabled }}
+- name: OTEL_EXPORTER_PROMETHEUS_HOST
+  value: 0.0.0.0
+- name: OTEL_EXPORTER_PROMETHEUS_PORT
+  value: {{ .Values.metrics.port | quote }}
+{{- end }}
+{{- with .Values.tracing.endpoint }}
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ . | quote }}
+- name: OTEL_TRACES_SAMPLER
+  value: parentbased_traceidratio
+- name: OTEL_TRACES_SAMPLER_ARG
+  value: {{ $.Values.tracing.ratio | quote }}
+{{- end }}
+{{- end -}}
