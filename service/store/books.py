@@ -10,6 +10,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from service.domain.money import CURRENCIES, charge_step_minor
+from service.store.pool import INDEX_PLANS
 
 JOURNALS = """\
 SELECT j.tenant_id, j.journal_id, j.kind, j.source_type, j.source_id, j.currency,
@@ -286,9 +287,14 @@ WHERE state IN ('QUARANTINED', 'SUSPENSE')""",
 
 @asynccontextmanager
 async def one_moment(pool: asyncpg.Pool) -> AsyncIterator[PoolConnectionProxy]:
-    """A connection that sees the books as they are at one moment, and can change nothing."""
+    """A connection that sees the books as they are at one moment, and can change nothing.
+
+    Checks read whole tables, so here the planner may join and scan as it likes.
+    """
     async with (
         pool.acquire() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
+        for setting in INDEX_PLANS:
+            await connection.execute(f"SET LOCAL {setting} = on")
         yield connection

@@ -13,7 +13,7 @@ from typing import Any
 
 import asyncpg
 
-from service.domain.errors import AlreadyExists, BooksRefused, DatabaseUnavailable, Refusal
+from service.domain.errors import AlreadyExists, BooksRefused, Refusal
 from service.domain.unit import UnitOfWork
 from service.store.rows import TABLES, Table, columns, to_row
 
@@ -213,10 +213,8 @@ async def commit(pool: asyncpg.Pool, unit: UnitOfWork) -> None:
     arguments: Sequence[Any] = [*(rows[name] for name in written), *counts]
     try:
         await pool.fetchval(commit_statement(written), *arguments)
-    except (asyncpg.IntegrityConstraintViolationError, asyncpg.PostgresError) as error:
+    except asyncpg.PostgresError as error:
         raise _in_words(error) from error
-    except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
-        raise DatabaseUnavailable from error
 
 
 def _in_words(error: asyncpg.PostgresError) -> Exception:
@@ -228,8 +226,6 @@ def _in_words(error: asyncpg.PostgresError) -> Exception:
         return Conflict(str(error))
     if constraint in REFUSALS:
         return REFUSALS[constraint]()
-    if isinstance(error, asyncpg.PostgresConnectionError | asyncpg.CannotConnectNowError):
-        return DatabaseUnavailable()
     return error
 
 

@@ -21,7 +21,7 @@ from service.domain.model import (
 )
 from service.domain.unit import UnitOfWork
 from service.store.operations import ANSWERED, key_arguments, refuse_twins
-from service.store.rows import from_row, select_list
+from service.store.rows import NO_ID_YET, from_row, select_list
 
 # How the escrow of a load is named by $5.
 BY_ESCROW = "$5::uuid"
@@ -80,7 +80,7 @@ LIST = f"""\
 SELECT
 {AGGREGATE}
 FROM escrows AS e
-WHERE e.tenant_id = $1 AND ($2::uuid IS NULL OR e.escrow_id < $2)
+WHERE e.tenant_id = $1 AND e.escrow_id < coalesce($2::uuid, {NO_ID_YET})
 {{conditions}}
 ORDER BY e.escrow_id DESC
 LIMIT $3"""

@@ -11,7 +11,7 @@ import asyncpg
 from service.domain.model import Effect, Payee, Payer, Payout
 from service.domain.unit import UnitOfWork
 from service.store.operations import ANSWERED, key_arguments, refuse_twins
-from service.store.rows import from_row, select_list
+from service.store.rows import NO_ID_YET, from_row, select_list
 
 PAYER_ROW = f"(SELECT ROW({select_list(Payer, 'y')}) FROM payers AS y WHERE y.tenant_id = $1"
 PAYEE_ROW = f"(SELECT ROW({select_list(Payee, 'z')}) FROM payees AS z WHERE z.tenant_id = $1"
@@ -48,7 +48,7 @@ READ_PAYOUT = (
 )
 LIST_PAYOUTS = f"""\
 SELECT {select_list(Payout, "o")} FROM payouts AS o
-WHERE o.tenant_id = $1 AND o.payee_id = $2 AND ($3::uuid IS NULL OR o.payout_id < $3)
+WHERE o.tenant_id = $1 AND o.payee_id = $2 AND o.payout_id < coalesce($3::uuid, {NO_ID_YET})
 ORDER BY o.payout_id DESC
 LIMIT $4"""
 # What is on its way to the payee is known per release; the account in the books is shared by all.

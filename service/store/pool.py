@@ -1,4 +1,6 @@
-"""The connection pool, set up so that rows and records travel in binary."""
+"""The connection pool: rows and records travel in binary, plans use indexes, and a database that
+cannot be reached is a refusal of the domain, whatever statement finds it out.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,47 @@ from collections.abc import Mapping
 from typing import Any
 
 import asyncpg
+from asyncpg.pool import PoolAcquireContext, PoolConnectionProxy
+
+from service.domain.errors import DatabaseUnavailable
+
+# Every statement of the service finds its rows by index. The planner guesses the length of an array
+# or of a LIMIT that it cannot see, and would rather hash and scan the whole of a growing table.
+INDEX_PLANS = {"enable_hashjoin": "off", "enable_mergejoin": "off", "enable_seqscan": "off"}
+
+# The database is away, going away, or in other hands: no statement is wrong, and none was right.
+OUTAGES = (
+    OSError,  # and TimeoutError
+    asyncpg.InterfaceError,  # the connection or the pool is closed
+    asyncpg.InternalClientError,  # a connection handed out while the server was ending it
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # shutting down, starting up, canceled
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,  # this one is no longer the primary
+)
+
+
+class _Acquired(PoolAcquireContext):
+    """A connection for a while; an outage meanwhile is told in the words of the domain."""
+
+    async def __aenter__(self) -> PoolConnectionProxy[asyncpg.Record]:
+        try:
+            return await super().__aenter__()
+        except OUTAGES as error:
+            raise DatabaseUnavailable from error
+
+    async def __aexit__(self, *exc: object) -> None:
+        await super().__aexit__(*exc)
+        error = exc[1]
+        if isinstance(error, OUTAGES):
+            raise DatabaseUnavailable from error
+
+
+class ServicePool(asyncpg.Pool):
+    """A pool that every method of asyncpg's works on, and that raises DatabaseUnavailable."""
+
+    def acquire(self, *, timeout: float | None = None) -> PoolAcquireContext[asyncpg.Record]:
+        return _Acquired(self, timeout)
 
 
 def _encode_jsonb(value: object) -> bytes:
@@ -47,21 +90,29 @@ async def open_pool(
     """Opens a pool whose connections work under ``role``, which cannot change the books.
 
     Behind PgBouncer in transaction mode: ``statement_cache_size=0``, and a login that has the
-    role's rights itself with ``role=""``.
+    role's rights and the settings ``INDEX_PLANS`` itself, with ``role=""``: PgBouncer refuses
+    settings that it does not know.
     """
-    server_settings = {"application_name": "escrow", "jit": "off", **(settings or {})}
+    server_settings = {"application_name": "escrow"}
+    if statement_cache_size:
+        server_settings |= {"jit": "off", **INDEX_PLANS}
     if role:
         server_settings["role"] = role
-    pool = await asyncpg.create_pool(
+    pool = ServicePool(
         dsn,
         ssl=False if "ssl" not in dsn else None,
         min_size=min_size,
         max_size=max_size,
+        max_queries=50_000,
+        max_inactive_connection_lifetime=300.0,
         command_timeout=command_timeout_s,
         statement_cache_size=statement_cache_size,
-        server_settings=server_settings,
+        server_settings=server_settings | dict(settings or {}),
         init=_prepare_connection,
         reset=_keep_connection,
+        loop=None,
+        connection_class=asyncpg.Connection,
+        record_class=asyncpg.Record,
     )
-    assert pool is not None
+    await pool
     return pool

@@ -19,6 +19,10 @@ from service.domain import model
 
 R = TypeVar("R")
 
+# Where a page begins that names no id to begin below. A bound, and not a condition on the absence
+# of one, so that every page is found by index.
+NO_ID_YET = "'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid"
+
 
 @dataclass(frozen=True, slots=True)
 class Table:

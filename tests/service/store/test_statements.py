@@ -1,36 +1,203 @@
-"""Every statement in the store fits the migrated schema; the hot ones never scan a table."""
+"""Every statement in the store fits the migrated schema; the hot ones never scan a table.
+
+Plans are made as PostgreSQL makes them for a statement it has seen often: without knowing its
+parameters, so that an array or a LIMIT is of a length it can only guess.
+"""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
 
-from service.store import commit, effects, escrows, operations, parties, stripe_events
+from service.store import (
+    books,
+    commit,
+    effects,
+    escrows,
+    journals,
+    operations,
+    parties,
+    releases,
+    stripe_events,
+)
 from service.store.pool import open_pool
-from tests.postgres import Database
+from tests.postgres import Server, connected, migrated_database
 
-MODULES = (commit, effects, escrows, operations, parties, stripe_events)
+HOT = (commit, effects, escrows, operations, parties, releases, stripe_events)
+MODULES = (*HOT, books, journals)
 STARTS = ("SELECT", "INSERT", "UPDATE", "WITH")
+RELEASE = ("operations", "journals", "entries", "balances", "escrows", "milestones", "releases")
+BY = {text: name for name, text in vars(escrows).items() if name.startswith("BY_")}
+FILLED = (Path(__file__).parent / "filled.sql").read_text()
+
+Plan = dict[str, Any]
 
 
-def _statements() -> dict[str, str]:
-    found = {f"commit.{number}": text for number, text in enumerate(commit.every_statement())}
-    for module in MODULES:
-        for name, value in vars(module).items():
-            if not name.isupper() or name.startswith("_"):
-                continue
-            values = value.items() if isinstance(value, dict) else [("", value)]
-            for key, text in values:
-                if isinstance(text, str) and text.startswith(STARTS):
-                    found[f"{module.__name__}.{name}.{key}"] = text.format(conditions="")
-    return found
+def _statements(module: object) -> Iterator[tuple[str, str]]:
+    for name, value in vars(module).items():
+        if not name.isupper() or name.startswith("_"):
+            continue
+        values = value.items() if isinstance(value, dict) else [("", value)]
+        for key, text in values:
+            if isinstance(text, str) and text.startswith(STARTS):
+                yield f"{name} {BY.get(key, key)}".strip(), text.format(conditions="")
 
 
-@pytest.mark.parametrize("name", sorted(_statements()))
-async def test_prepares(database: Database, name: str) -> None:
-    pool = await open_pool(database.service_dsn, role="", min_size=1, max_size=1)
-    try:
+def _hot_statements() -> Iterator[tuple[str, str]]:
+    for module in HOT:
+        for name, text in _statements(module):
+            yield f"{module.__name__.rpartition('.')[2]}.{name}", text
+    yield "commit of everything", commit.commit_statement(commit.ORDER)
+    yield "commit of a release", commit.commit_statement((*RELEASE, "effects"))
+    for column, kind in escrows.FILTERABLE.items():
+        condition = f"AND e.{column} = $4::{kind}"
+        yield f"escrows.LIST by {column}", escrows.LIST.format(conditions=condition)
+
+
+HOT_STATEMENTS = dict(_hot_statements())
+STATEMENTS = (
+    HOT_STATEMENTS
+    | {f"{module.__name__}.{n}": t for module in MODULES for n, t in _statements(module)}
+    | {f"books, {check.name}": check.breaches for check in books.CHECKS}
+    | {f"books, {check.name}, examined": check.examined for check in books.CHECKS}
+)
+
+
+async def _planning(
+    server: Server, template: str, fill: str = "SELECT"
+) -> AsyncIterator[asyncpg.pool.PoolConnectionProxy]:
+    async with migrated_database(server, template) as database:
+        async with connected(database.owner_dsn) as owner:
+            await owner.execute(fill)
+        generic = {"plan_cache_mode": "force_generic_plan"}
+        pool = await open_pool(
+            database.service_dsn, role="", min_size=1, max_size=1, settings=generic
+        )
         async with pool.acquire() as connection:
-            await connection.prepare(_statements()[name])
-    except asyncpg.PostgresError as error:
-        pytest.fail(f"{name}: {error}\n{_statements()[name]}")
-    finally:
+            yield connection
         await pool.close()
+
+
+@pytest.fixture(scope="module")
+async def empty(
+    postgres_server: Server, template_database: str
+) -> AsyncIterator[asyncpg.pool.PoolConnectionProxy]:
+    """A connection of the service to a new database, where the planner knows nothing yet."""
+    async for connection in _planning(postgres_server, template_database):
+        yield connection
+
+
+@pytest.fixture(scope="module")
+async def filled(
+    postgres_server: Server, template_database: str
+) -> AsyncIterator[asyncpg.pool.PoolConnectionProxy]:
+    """A connection of the service to a database of some thousand rows, which the planner knows."""
+    async for connection in _planning(postgres_server, template_database, fill=FILLED):
+        yield connection
+
+
+async def _plan(connection: asyncpg.pool.PoolConnectionProxy, statement: str) -> Plan:
+    """The generic plan of a statement."""
+    parameters = (await connection.prepare(statement)).get_parameters()
+    nulls = f"({', '.join(['NULL'] * len(parameters))})" if parameters else ""
+    await connection.execute(f"PREPARE statement AS {statement}")
+    try:
+        explained = await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE statement{nulls}")
+    finally:
+        await connection.execute("DEALLOCATE statement")
+    plan: Plan = json.loads(explained)[0]["Plan"]
+    return plan
+
+
+def _nodes(plan: Plan) -> Iterator[Plan]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from _nodes(child)
+
+
+def _table_scans(plan: Plan) -> list[Plan]:
+    return [
+        node
+        for node in _nodes(plan)
+        if "Scan" in node["Node Type"] and ("Relation Name" in node or "Index Name" in node)
+    ]
+
+
+def _troubles(plan: Plan) -> Iterator[str]:
+    for node in _nodes(plan):
+        if node["Node Type"] == "Seq Scan":
+            yield f"scans {node['Relation Name']}"
+        if node["Node Type"] in {"Hash Join", "Merge Join"} and _table_scans(node):
+            yield f"joins {[scan.get('Relation Name') for scan in _table_scans(node)]} by scanning"
+
+
+@pytest.mark.parametrize("name", sorted(STATEMENTS))
+async def test_prepares(empty: asyncpg.pool.PoolConnectionProxy, name: str) -> None:
+    try:
+        await empty.prepare(STATEMENTS[name])
+    except asyncpg.PostgresError as error:
+        pytest.fail(f"{name}: {error}\n{STATEMENTS[name]}")
+
+
+@pytest.mark.parametrize("rows", ["empty", "filled"])
+@pytest.mark.parametrize("name", sorted(HOT_STATEMENTS))
+async def test_hot_statement_finds_its_rows_by_index(
+    request: pytest.FixtureRequest,
+    empty: asyncpg.pool.PoolConnectionProxy,
+    filled: asyncpg.pool.PoolConnectionProxy,
+    name: str,
+    rows: str,
+) -> None:
+    plan = await _plan({"empty": empty, "filled": filled}[rows], HOT_STATEMENTS[name])
+
+    assert list(_troubles(plan)) == [], json.dumps(plan, indent=1)
+
+
+# These walk a partial index from end to end: it holds open work only.
+WALKS = {"effects.COUNT_OPEN", "stripe_events.COUNT_OPEN", "parties.PAYEE_BALANCES"}
+
+
+@pytest.mark.parametrize("name", sorted(set(HOT_STATEMENTS) - WALKS))
+async def test_hot_statement_enters_every_table_by_a_key(
+    filled: asyncpg.pool.PoolConnectionProxy, name: str
+) -> None:
+    for scan in _table_scans(await _plan(filled, HOT_STATEMENTS[name])):
+        assert scan.get("Index Cond") or scan.get("Recheck Cond"), scan
+
+
+@pytest.mark.parametrize(
+    ("name", "index", "condition"),
+    [
+        ("effects.LEASE_DUE", "effects_open", "due_at <= $1"),
+        ("stripe_events.LEASE", "stripe_events_open", "due_at <= $1"),
+        ("releases.WAITING", "releases_waiting", "transfer_at <= $1"),
+        ("operations.TIMELINE", "operations_timeline", "escrow_version > $3"),
+        # Every page starts where the one before ended.
+        ("escrows.LIST", "escrows_pkey", "escrow_id < COALESCE($2"),
+        ("escrows.LIST by payer_id", "escrows_by_payer", "escrow_id < COALESCE($2"),
+        ("escrows.LIST by payee_id", "escrows_by_payee", "escrow_id < COALESCE($2"),
+        ("escrows.LIST by reference", "escrows_by_reference", "escrow_id < COALESCE($2"),
+        ("parties.LIST_PAYOUTS", "payouts_by_payee", "payout_id < COALESCE($3"),
+    ],
+)
+async def test_index_answers_the_whole_condition(
+    filled: asyncpg.pool.PoolConnectionProxy, name: str, index: str, condition: str
+) -> None:
+    scans = _table_scans(await _plan(filled, HOT_STATEMENTS[name]))
+
+    (scan,) = [scan for scan in scans if scan.get("Index Name") == index]
+    assert condition in scan["Index Cond"]
+
+
+async def test_the_guard_sees_a_plan_that_scans(
+    filled: asyncpg.pool.PoolConnectionProxy,
+) -> None:
+    """Without the pool's settings the planner hashes the leased rows with the whole table."""
+    async with filled.transaction():
+        await filled.execute("SET LOCAL enable_hashjoin = on; SET LOCAL enable_seqscan = on")
+        plan = await _plan(filled, effects.LEASE_DUE)
+
+        assert list(_troubles(plan)) == ["joins ['effects'] by scanning", "scans effects"]

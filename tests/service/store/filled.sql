@@ -1,0 +1,109 @@
+-- Enough rows that a plan matters: 4,000 escrows of one tenant and 1,000 of another, each with two
+-- milestones, a payment and a release; 800 of the payees are not ready yet.
+
+CREATE FUNCTION pg_temp.id(kind text, number bigint) RETURNS uuid LANGUAGE sql IMMUTABLE
+RETURN md5(kind || number)::uuid;
+
+CREATE TEMPORARY TABLE numbers AS
+SELECT
+    i,
+    CASE WHEN i % 5 = 0 THEN 'other' ELSE 'default' END AS tenant_id,
+    timestamptz '2026-11-20 12:00Z' - i * interval '1 minute' AS at
+FROM generate_series(1, 5000) AS i;
+
+INSERT INTO payers
+SELECT tenant_id, pg_temp.id('payer', i), 1, 'payer-' || i, 'Ada', 'ada@example.com', 'cus_' || i, at, at
+FROM numbers WHERE i <= 2000;
+
+INSERT INTO payees
+SELECT
+    tenant_id, pg_temp.id('payee', i), 1, 'payee-' || i, 'Grace', 'grace@example.com', 'US', 'V2',
+    CASE WHEN i <= 800 THEN 'ONBOARDING' ELSE 'ACTIVE' END, 'acct_' || i, '[]', at, at, at
+FROM numbers WHERE i <= 2000;
+
+INSERT INTO escrows
+SELECT
+    tenant_id, pg_temp.id('escrow', i), 2, 'order-' || i, pg_temp.id('payer', 1 + (i - 1) % 2000),
+    pg_temp.id('payee', 1 + (i - 1) % 2000), CASE WHEN i % 3 = 0 THEN 'EUR' ELSE 'USD' END,
+    CASE WHEN i % 4 = 0 THEN 'COMPLETED' ELSE 'ACTIVE' END, 1, '{}', at, at
+FROM numbers;
+
+INSERT INTO milestones
+SELECT
+    tenant_id, pg_temp.id('escrow', i), pg_temp.id('milestone', i * 10 + part), part, 'Part', 'FUNDED',
+    10000, 500, 2000, 10000, 5000, 0, 0, 0, pg_temp.id('payment', i), NULL, NULL
+FROM numbers, generate_series(0, 1) AS part;
+
+INSERT INTO line_items
+SELECT
+    tenant_id, pg_temp.id('escrow', i), pg_temp.id('milestone', i * 10), item, 'A drawing', 1, 5000, ''
+FROM numbers, generate_series(0, 1) AS item;
+
+INSERT INTO payments (
+    tenant_id, payment_id, escrow_id, payer_id, method, capture, amount_minor, currency, state,
+    created_at, updated_at, stripe_payment_intent
+)
+SELECT
+    tenant_id, pg_temp.id('payment', i), pg_temp.id('escrow', i),
+    pg_temp.id('payer', 1 + (i - 1) % 2000), 'PAYMENT_INTENT', 'AUTOMATIC', 21000, 'USD',
+    'SUCCEEDED', at, at, 'pi_' || i
+FROM numbers;
+
+INSERT INTO releases
+SELECT
+    tenant_id, pg_temp.id('release', i), pg_temp.id('escrow', i), pg_temp.id('milestone', i * 10),
+    pg_temp.id('payee', 1 + (i - 1) % 2000), pg_temp.id('payment', i), 5000, 4000, 'USD',
+    CASE WHEN i % 10 = 0 THEN 'WAITING' WHEN i % 10 = 1 THEN 'IN_FLIGHT' ELSE 'TRANSFERRED' END,
+    pg_temp.id('effect', i), at, at, at, 0, NULL, NULL
+FROM numbers;
+
+INSERT INTO payouts
+SELECT
+    tenant_id, pg_temp.id('payout', i), pg_temp.id('payee', 1 + (i - 1) % 2000), 4000, 'USD',
+    CASE WHEN i % 10 = 0 THEN 'REQUESTED' ELSE 'PAID' END, at, at, 'po_' || i, NULL, NULL, NULL
+FROM numbers;
+
+INSERT INTO effects
+SELECT
+    tenant_id, pg_temp.id('effect', i), 1, 'create_transfer',
+    CASE WHEN i % 10 < 3 THEN 'PLANNED' ELSE 'SUCCEEDED' END, 1, pg_temp.id('release', i),
+    pg_temp.id('escrow', i), pg_temp.id('payee', 1 + (i - 1) % 2000), NULL, '{}', at, at, at, 1, at,
+    NULL, NULL, '{}'
+FROM numbers;
+
+INSERT INTO effect_attempts
+SELECT tenant_id, pg_temp.id('effect', i), 1, 1, at, at, 'succeeded', ''
+FROM numbers;
+
+INSERT INTO stripe_events
+SELECT
+    tenant_id, 'evt_' || i, 'platform', NULL, 'payment_intent.succeeded', NULL, FALSE, at, '{}',
+    CASE WHEN i % 10 < 3 THEN 'RECEIVED' ELSE 'PROCESSED' END, 0, at, '', at, NULL, ''
+FROM numbers;
+
+INSERT INTO operations
+SELECT
+    tenant_id, pg_temp.id('operation', i * 10 + version), 'fund', 'tests', 'payer', 'key-' || i || '-' || version,
+    'hash', NULL, pg_temp.id('escrow', i), version, '[]', '', '', at
+FROM numbers, generate_series(1, 2) AS version;
+
+INSERT INTO journals
+SELECT
+    tenant_id, pg_temp.id('journal', i), 'payment_succeeded', 'payment', 'pay_' || i, 'USD',
+    pg_temp.id('escrow', i), pg_temp.id('operation', i * 10 + 1), at, at
+FROM numbers;
+
+INSERT INTO entries
+SELECT
+    tenant_id, pg_temp.id('journal', i), line, 'platform',
+    CASE line WHEN 1 THEN 'asset:stripe_unsettled' ELSE 'liab:escrow:mst_' || i || ':held' END,
+    'USD', CASE line WHEN 1 THEN 10000 ELSE -10000 END
+FROM numbers, generate_series(1, 2) AS line;
+
+INSERT INTO balances
+SELECT
+    tenant_id, account, 'USD', 10000
+FROM numbers,
+    unnest(ARRAY['liab:escrow:mst_' || i || ':held', 'liab:payee:pye_' || i || ':payable']) AS account;
+
+ANALYZE;
