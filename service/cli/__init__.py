@@ -1,4 +1,4 @@
-"""The command line, ``escrow``: serve, work, migrate, verify, version.
+"""The command line, ``escrow``: up, demo, serve, work, migrate, journals, verify, docs, version.
 
 Every command speaks to people; ``--json`` makes it speak to programs. Exit status: 0 done, 1 the
 books or the schema are not what they should be, 2 it could not be done (one line says why).
@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from service.cli import migrate, process, verify, version
+from service.cli import demo, docs, journals, migrate, process, up, verify, version
 
 app = typer.Typer(
     name="escrow",
@@ -19,10 +19,14 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,  # they would print local variables, and so secrets
 )
+app.command("up")(up.up)
+app.command("demo")(demo.demo)
 app.command("serve")(process.serve)
 app.command("work")(process.work)
 app.add_typer(migrate.app, name="migrate")
+app.command("journals")(journals.journals)
 app.command("verify")(verify.verify)
+app.command("docs")(docs.docs)
 app.command("version")(version.version)
 
 

@@ -100,10 +100,10 @@ class Children:
         return child
 
     async def ready(self, child: Child, probe: Callable[[], Awaitable[bool]]) -> None:
-        """Waits until the probe says yes. Raises ChildEnded if it cannot any more, or not in time."""
+        """Waits until the probe says yes. Raises ChildEnded if it does not in time."""
 
         async def poll() -> None:
-            while not await probe():
+            while not await probe():  # noqa: ASYNC110 - another process answers, and sets no Event
                 await asyncio.sleep(POLL_S)
 
         try:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterable
+from itertools import groupby, zip_longest
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
-from rich.text import Text
 
 from service.cli.printing import AsJson, people, print_json
 from service.config import load_settings
@@ -76,51 +76,54 @@ def as_document(journal: JournalRecord) -> dict[str, Any]:
 def journals_table(found: Iterable[JournalRecord], *, with_header: bool = False) -> Table:
     """The journals one below the other, credits indented; the number is the posting's."""
     table = Table(box=None, pad_edge=False, padding=(0, 1), show_header=with_header)
-    table.add_column("", style="dim", justify="right", no_wrap=True)
-    table.add_column("journal", style="cyan", no_wrap=True)
-    table.add_column("account", no_wrap=True)
-    table.add_column("debit", justify="right", no_wrap=True)
-    table.add_column("credit", justify="right", no_wrap=True)
+    # Tables that follow one another have their columns below each other.
+    table.add_column("", style="dim", justify="right", no_wrap=True, min_width=5)
+    table.add_column("journal", style="cyan", no_wrap=True, min_width=18)
+    table.add_column("account", no_wrap=True, min_width=30)
+    table.add_column("debit", justify="right", no_wrap=True, min_width=10)
+    table.add_column("credit", justify="right", no_wrap=True, min_width=10)
     for journal in found:
         _add_journal(table, journal)
     return table
 
 
 def _add_journal(table: Table, journal: JournalRecord) -> None:
-    lead = [_posting_number(journal.kind), journal.kind]
-    for entry in journal.entries:
-        amount = _amount(abs(entry.amount_minor), journal.currency)
+    leads = [(_posting_number(journal.kind), journal.kind), ("", f"[dim]{journal.currency}[/]")]
+    for entry, lead in zip_longest(journal.entries, leads[: len(journal.entries)]):
         account = short_account(entry.account)
-        if entry.amount_minor > 0:
-            table.add_row(*lead, account, amount, "")
-        else:
-            table.add_row(*lead, Text(f"  {account}"), "", amount)
-        lead = ["", Text(journal.currency, style="dim") if lead[0] else ""]
-        if not lead[1]:
-            lead = ["", ""]
+        amount = _amount(abs(entry.amount_minor), journal.currency)
+        is_debit = entry.amount_minor > 0
+        cells = (account, amount, "") if is_debit else (f"  {account}", "", amount)
+        table.add_row(*(lead or ("", "")), *cells)
 
 
 def trial_balance_table(balances: Iterable[AccountBalance]) -> Table:
     """Every kind of account on the side where its balance is; the two sides add up to the same."""
-    table = Table(box=None, pad_edge=False, padding=(0, 1), show_header=True)
-    table.add_column("book", style="dim")
-    table.add_column("accounts")
-    table.add_column("debit", justify="right")
-    table.add_column("credit", justify="right")
+    table = Table(box=None, pad_edge=False, padding=(0, 1))
+    table.add_column("book", style="dim", min_width=9)
+    table.add_column("accounts", min_width=30)
+    table.add_column("debit", justify="right", min_width=12)
+    table.add_column("credit", justify="right", min_width=12)
     table.add_column("", style="dim")
-    sums: dict[tuple[str, str], tuple[int, int]] = {}
-    for book, accounts, currency, balance_minor in balances:
-        debit, credit = max(balance_minor, 0), max(-balance_minor, 0)
-        totals = sums.get((book, currency), (0, 0))
-        sums[book, currency] = totals[0] + debit, totals[1] + credit
-        shown = [_amount(side, currency) if side else "" for side in (debit, credit)]
-        if balance_minor:
-            table.add_row(book, accounts, *shown, currency)
-    for (book, currency), (debit, credit) in sums.items():
-        verdict = "[green]=[/]" if debit == credit else "[red]not equal[/]"
-        totals_shown = (_amount(debit, currency), _amount(credit, currency))
-        table.add_row(book, f"[bold]total[/] {verdict}", *totals_shown, currency, style="bold")
+    for (book, currency), group in groupby(balances, key=lambda b: (b.book, b.currency)):
+        _add_book(table, book, currency, list(group))
     return table
+
+
+def _add_book(table: Table, book: str, currency: str, balances: list[AccountBalance]) -> None:
+    sums = [0, 0]
+    for balance in balances:
+        if not balance.balance_minor:
+            continue
+        side = 0 if balance.balance_minor > 0 else 1
+        sums[side] += abs(balance.balance_minor)
+        cells = ["", ""]
+        cells[side] = _amount(abs(balance.balance_minor), currency)
+        table.add_row(book, balance.accounts, *cells, currency)
+    verdict = "[green]balanced[/]" if sums[0] == sums[1] else "[red]out of balance[/]"
+    shown = [_amount(total, currency) for total in sums]
+    table.add_row(book, verdict, *shown, currency, style="bold")
+    table.add_section()
 
 
 def short_account(account: str) -> str:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from service.cli.children import ChildEnded
+from service.cli.docs import DocsDiffer
+from service.cli.local_setup import SetupProblem
+from service.cli.story_stage import StoryStuck
 from service.config import ConfigError
 from service.database import DatabaseProblem
 from service.embedded_postgres import EmbeddedPostgresError
@@ -11,11 +15,15 @@ from service.rpc.grpc_server import PortTaken
 from service.schema_dump import SchemaDumpError
 
 PROBLEMS = (
+    ChildEnded,
     ConfigError,
     ContractError,
     DatabaseProblem,
+    DocsDiffer,
     EmbeddedPostgresError,
     MigrationError,
     PortTaken,
     SchemaDumpError,
+    SetupProblem,
+    StoryStuck,
 )

@@ -1,0 +1,46 @@
+"""``escrow demo``: the story again, against what ``escrow up`` runs."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from service.cli.local_setup import Addresses, read_addresses
+from service.cli.printing import AsJson, people, print_json
+from service.cli.story import Played, play
+from service.cli.story_by_hand import prepare_by_hand
+from service.cli.story_stage import open_stage
+from service.cli.things_to_try import show_things_to_try
+
+
+def demo(
+    data_dir: Annotated[Path, typer.Option(help="The folder of `escrow up`.")] = Path(".escrow"),
+    target: Annotated[
+        str | None, typer.Option(help="Another address of the service, behind a proxy perhaps.")
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Plays the story against a running `escrow up`, with new people and new escrows."""
+    addresses = read_addresses(data_dir)
+    if target:
+        addresses = replace(addresses, grpc=target)
+    console = Console(quiet=True) if as_json else people
+    played = asyncio.run(_play(addresses, console))
+    if as_json:
+        print_json(asdict(played) if played else None)
+    elif played:
+        show_things_to_try(console, addresses, played, serving=False)
+
+
+async def _play(addresses: Addresses, console: Console) -> Played | None:
+    async with open_stage(addresses, console) as stage:
+        if stage.pages is None:
+            await prepare_by_hand(stage)
+            return None
+        return await play(stage)

@@ -1,0 +1,231 @@
+"""The tables of the domain as Markdown: diagrams of states, an accountant's table, refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from service.domain import lifecycle
+from service.domain.errors import Refusal
+from service.domain.ledger import POSTINGS, Kind, Leg, book_of, is_tracked, normal_side
+from service.domain.lifecycle import Edge
+from service.domain.money import CURRENCIES, format_minor
+from service.domain.policy import CURRENT_VERSION, POLICIES, FeeRule, Policy
+from service.rpc.errors import RETRY_AFTER_MS, status_of
+
+WRITTEN_BY = "<!-- Written by `make docs` from {source}. Do not edit. -->"
+
+Table = Mapping[tuple[Any, Any], Edge[Any]]
+
+
+def _document(title: str, source: str, *paragraphs: str) -> str:
+    return "\n\n".join([WRITTEN_BY.format(source=source), f"# {title}", *paragraphs]) + "\n"
+
+
+def _markdown_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    head = list(head)
+    lines = [head, ["---"] * len(head), *(list(row) for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+# --- states -------------------------------------------------------------------------------------
+
+STATES = "service/domain/lifecycle.py"
+
+
+def states() -> str:
+    """What may follow what, by which event, and who may cause it."""
+    return _document(
+        "States",
+        STATES,
+        "What may follow what, by which event, and which party may cause it. Everything else is"
+        " refused with WRONG_STATE, and the wrong party with PARTY_NOT_ALLOWED.",
+        *_machine("Milestone", lifecycle.MILESTONE),
+        *_machine("Effect: a call to Stripe that must happen exactly once", lifecycle.EFFECT),
+        *_machine("Release: the payee's money on its way to their account", lifecycle.RELEASE),
+        "## Payment: what can be asked of it",
+        _edges(lifecycle.PAYMENT),
+        "What becomes of a payment, Stripe says. Within one second of its clock the higher rank"
+        " came later, and an ended payment only moves up:",
+        _ranks(lifecycle.PAYMENT_RANK),
+        "## Payout",
+        "Stripe says where it is, and a stale event never moves it back. PAID is not final.",
+        _ranks(lifecycle.PAYOUT_RANK),
+        "## Escrow, derived from its milestones",
+        _escrow_states(),
+    )
+
+
+def _machine(title: str, table: Table) -> Iterator[str]:
+    yield f"## {title}"
+    yield _diagram(table)
+    yield _edges(table)
+
+
+def _edges(table: Table) -> str:
+    return _markdown_table(
+        ("from", "event", "to", "who"),
+        (
+            (state, event, edge.to, ", ".join(sorted(edge.parties)))
+            for (state, event), edge in table.items()
+        ),
+    )
+
+
+def _diagram(table: Table) -> str:
+    lines = ["```mermaid", "stateDiagram-v2"]
+    first = next(iter(table))[0]
+    lines.append(f"    [*] --> {first}")
+    moves: dict[tuple[str, str], list[str]] = {}
+    for (state, event), edge in table.items():
+        moves.setdefault((state, edge.to), []).append(event)
+    lines += [f"    {a} --> {b} : {', '.join(events)}" for (a, b), events in moves.items()]
+    left = {state for state, _ in table}
+    ends = dict.fromkeys(edge.to for edge in table.values() if edge.to not in left)
+    lines += [f"    {state} --> [*]" for state in ends]
+    return "\n".join([*lines, "```"])
+
+
+def _ranks(ranks: Mapping[Any, int]) -> str:
+    return " < ".join(f"`{state}`" for state in sorted(ranks, key=lambda state: ranks[state]))
+
+
+def _escrow_states() -> str:
+    """Told by the function itself, for every mix of two states."""
+    rows: dict[str, list[str]] = {}
+    for one in lifecycle.MilestoneState:
+        for other in lifecycle.MilestoneState:
+            if one <= other:
+                mix = one if one is other else f"{one} + {other}"
+                rows.setdefault(lifecycle.escrow_state({one, other}), []).append(mix)
+    return _markdown_table(
+        ("escrow", "milestones are all, or some each"),
+        ((f"`{state}`", "; ".join(mixes)) for state, mixes in rows.items()),
+    )
+
+
+# --- postings -----------------------------------------------------------------------------------
+
+
+def postings() -> str:
+    """Which event debits and credits which accounts."""
+    return _document(
+        "Postings",
+        "service/domain/ledger.py",
+        "One journal for each fact; debits and credits are equal per book and currency. The words"
+        " in parentheses name the amounts.",
+        _markdown_table(
+            ("#", "journal", "debit", "credit"),
+            (
+                (posting.number, f"`{kind}`", _legs(posting.debit), _legs(posting.credit))
+                for kind, posting in POSTINGS.items()
+            ),
+        ),
+        "## Accounts",
+        "Those that belong to a person or a milestone have a balance row that may not fall below"
+        " zero. The others are append-only, so that no two releases wait for each other.",
+        _markdown_table(("account", "book", "grows by", "never below zero"), _accounts()),
+    )
+
+
+def _legs(legs: Iterable[Leg]) -> str:
+    by_account: dict[str, list[str]] = {}
+    for leg in legs:
+        by_account.setdefault(leg.account, []).append(leg.amount)
+    return "<br>".join(f"`{name}` ({' + '.join(of)})" for name, of in by_account.items())
+
+
+def _accounts() -> Iterator[tuple[str, ...]]:
+    legs = [leg for kind in Kind for side in POSTINGS[kind][1:] for leg in side]
+    for account in sorted({leg.account for leg in legs}):
+        grows = "debit" if normal_side(account) > 0 else "credit"
+        yield f"`{account}`", book_of(account), grows, "yes" if is_tracked(account) else ""
+
+
+# --- refusals -----------------------------------------------------------------------------------
+
+
+TOLD = ("service.domain.errors", "service.rpc.errors")  # others are caught where they are raised
+
+
+def refusals() -> str:
+    """Every refusal: its reason, its gRPC status and what it says."""
+    return _document(
+        "Refusals",
+        "service/domain/errors.py and service/rpc/errors.py",
+        "Every error carries an ErrorInfo with the reason and the domain `escrow.v1`. Where a wait"
+        " is given, the same request may be sent again after it, with the same request_id.",
+        _markdown_table(
+            ("reason", "status", "again after", "says"),
+            (
+                (f"`{kind.reason()}`", status_of(kind).name, _wait(kind), _says(kind))
+                for kind in _every(Refusal)
+                if kind.__module__ in TOLD and kind is not Refusal
+            ),
+        ),
+    )
+
+
+def _every(kind: type[Refusal]) -> Iterator[type[Refusal]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _every(below)
+
+
+def _wait(kind: type[Refusal]) -> str:
+    waits = (RETRY_AFTER_MS[above] for above in kind.__mro__ if above in RETRY_AFTER_MS)
+    wait_ms = next(waits, None)
+    return f"{wait_ms / 1000:g} s" if wait_ms else ""
+
+
+def _says(kind: type[Refusal]) -> str:
+    return " ".join((kind.__doc__ or "").split())
+
+
+# --- policy -------------------------------------------------------------------------------------
+
+EXAMPLES = ("USD", "EUR", "JPY", "KWD", "KRW", "HUF")
+
+
+def policy() -> str:
+    """The rules, by version."""
+    return _document(
+        "Policy",
+        "service/domain/policy.py",
+        f"An escrow is pinned to the version of its creation; new ones get version"
+        f" {CURRENT_VERSION}. Amounts may have any of the {len(CURRENCIES)} currencies that the"
+        " service knows.",
+        *(part for version in POLICIES.values() for part in _policy(version)),
+    )
+
+
+def _policy(version: Policy) -> Iterator[str]:
+    yield f"## Version {version.version}"
+    yield _markdown_table(
+        ("rule", "value"),
+        (
+            ("platform fee, paid by the payer on top", _share(version.payer_fee)),
+            ("service fee, kept from the payee at release", _share(version.payee_fee)),
+            *(
+                (
+                    f"one payment or withdrawal in {currency}",
+                    " to ".join(
+                        format_minor(limit, currency) for limit in version.limits_minor(currency)
+                    ),
+                )
+                for currency in EXAMPLES
+            ),
+        ),
+    )
+
+
+def _share(rule: FeeRule) -> str:
+    return f"{rule.basis_points / 100:g} %"
+
+
+DOCUMENTS: Mapping[str, Callable[[], str]] = {
+    "states.md": states,
+    "postings.md": postings,
+    "refusals.md": refusals,
+    "policy.md": policy,
+}

@@ -1,0 +1,59 @@
+"""The database of ``escrow up``: an embedded PostgreSQL that keeps its data, brought up to date."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import asyncpg
+
+from service import migrations
+from service.config import Settings, load_settings
+from service.database import direct_connection
+from service.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
+
+DATABASE = "escrow"
+CREATE_DATABASE = f"CREATE DATABASE {DATABASE}"
+
+
+@asynccontextmanager
+async def embedded_database(folder: Path, on_stopped: Callable[[], None]) -> AsyncIterator[str]:
+    """The DSN of a database in the folder; its server stops with its last user.
+
+    Raises:
+        EmbeddedPostgresError: there are no programs, or they do not work here.
+    """
+    postgres = EmbeddedPostgres(folder)
+    starting = asyncio.create_task(asyncio.to_thread(postgres.start))
+    try:
+        await asyncio.shield(starting)
+        await _require_database(postgres)
+        yield postgres.dsn(DATABASE)
+    finally:
+        # Told to stop while it starts, it has to be there before it can be stopped.
+        with suppress(EmbeddedPostgresError):
+            await starting
+            await asyncio.to_thread(postgres.stop)
+            on_stopped()
+
+
+async def _require_database(postgres: EmbeddedPostgres) -> None:
+    admin = await asyncpg.connect(postgres.dsn(), ssl=False)
+    try:
+        with suppress(asyncpg.DuplicateDatabaseError):
+            await admin.execute(CREATE_DATABASE)
+    finally:
+        await admin.close()
+
+
+async def migrate(database_url: str) -> int:
+    """Applies what is pending; how many migrations that were."""
+    async with direct_connection(local_settings(database_url)) as connection:
+        return len(await migrations.up(connection, migrations.load_migrations()))
+
+
+def local_settings(database_url: str) -> Settings:
+    """The settings of a reader on this machine."""
+    return load_settings(auth="development", database_url=database_url, database_pool_min=0)

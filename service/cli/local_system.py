@@ -1,0 +1,202 @@
+"""Everything on one machine, each part its own process; started in order, ended in reverse.
+
+PostgreSQL, the sandbox, then worker, service and gateway: so at the end no event comes in first,
+then no call, then what is under way at Stripe is finished.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import Any
+
+import aiohttp
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from rich.console import Console
+from rich.markup import escape
+
+from service.cli.children import Child, Children
+from service.cli.local_database import embedded_database, migrate
+from service.cli.local_setup import (
+    ENDPOINTS,
+    SANDBOX_KEY,
+    TENANT,
+    Addresses,
+    Setup,
+    gateway_environment,
+    new_webhook_secrets,
+    sandbox_environment,
+    service_environment,
+    write_private,
+)
+
+PROBE_TIMEOUT_S = 2.0
+
+
+class LocalSystem:
+    """All the parts, and what is told about them."""
+
+    def __init__(self, setup: Setup, console: Console) -> None:
+        self.setup = setup
+        self.console = console
+        self.children = Children(setup.folder / "logs", self._ended)
+        self._stopping = False
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Addresses]:
+        """Starts all of it, yields where everything is, and ends it in order."""
+        async with AsyncExitStack() as opened:
+            yield await self._start(opened)
+
+    # --- starting
+
+    async def _start(self, opened: AsyncExitStack) -> Addresses:
+        setup, children = self.setup, self.children
+        self.console.print("[bold]Starting[/]")
+        database_url = setup.database_url
+        if database_url is None:
+            with self._starting("PostgreSQL") as say:
+                folder = setup.folder / "postgres"
+                database_url = await opened.enter_async_context(
+                    embedded_database(folder, lambda: self._ended("PostgreSQL"))
+                )
+                say(f"keeps its data in {folder}")
+        await opened.enter_async_context(children)
+        webhook_secrets = setup.stripe.webhook_secrets if setup.stripe else new_webhook_secrets()
+        if setup.sandbox_url:
+            with self._starting("Stripe sandbox") as say:
+                await self._start_sandbox(webhook_secrets)
+                say(setup.sandbox_url)
+        with self._starting("migrations") as say:
+            applied = await migrate(database_url)
+            say(f"{applied} applied" if applied else "nothing to do")
+        await self._start_service(database_url, webhook_secrets)
+        return Addresses(
+            setup.target,
+            setup.gateway_url,
+            setup.sandbox_url,
+            database_url,
+            TENANT,
+            str(setup.folder / "logs"),
+            os.getpid(),
+        )
+
+    async def _start_sandbox(self, webhook_secrets: Mapping[str, str]) -> None:
+        setup = self.setup
+        config = setup.folder / "stripe-sandbox.json"
+        webhooks = [
+            {
+                "url": setup.webhook_url(endpoint),
+                "secret": webhook_secrets[endpoint],
+                "connect": endpoint == "connect",
+            }
+            for endpoint in ENDPOINTS
+        ]
+        write_private(config, json.dumps({"webhooks": webhooks}))
+        child = await self.children.start(
+            "sandbox",
+            "stripe_sandbox",
+            *("--port", str(setup.sandbox_port)),
+            *("--data", str(setup.folder / "stripe-sandbox.sqlite")),
+            *("--config", str(config)),
+            env=sandbox_environment(),
+        )
+        assert setup.sandbox_url is not None
+        await self.children.ready(child, _http_ok(f"{setup.sandbox_url}/_sandbox/clock"))
+        await _forget_other_endpoints(setup)
+
+    async def _start_service(self, database_url: str, webhook_secrets: Mapping[str, str]) -> None:
+        """All three at once, because most of a start is Python's imports."""
+        setup, children = self.setup, self.children
+        environment = service_environment(setup, database_url)
+        with self._starting("worker") as say:
+            worker = await children.start("worker", "service", "work", "--json", env=environment)
+            service = await children.start("service", "service", "serve", "--json", env=environment)
+            gateway = await children.start(
+                "gateway", "webhook_gateway", env=gateway_environment(setup, webhook_secrets)
+            )
+            await children.ready(worker, _has_said(worker, '"workers": ["'))
+            say("calls Stripe, applies its events")
+        with self._starting("service") as say:
+            await children.ready(service, _grpc_serves(setup.target))
+            say(f"gRPC on {setup.target}")
+        with self._starting("gateway") as say:
+            await children.ready(gateway, _http_ok(f"{setup.gateway_url}/readyz"))
+            say(f"webhooks on {setup.gateway_url}/stripe/{TENANT}/...")
+
+    # --- what is told
+
+    @contextmanager
+    def _starting(self, name: str) -> Iterator[Callable[[str], None]]:
+        started = time.monotonic()
+        told: list[str] = []
+        with self.console.status(f"[dim]{name}[/]"):
+            yield told.append
+        took_s = time.monotonic() - started
+        self.console.print(
+            f"  [green]✓[/] {name:<15} {escape(''.join(told))} [dim]({took_s:.1f} s)[/]"
+        )
+
+    def _ended(self, name: str) -> None:
+        if not self._stopping:
+            self._stopping = True
+            self.console.print("\n[bold]Stopping[/] [dim]what is under way is finished first[/]")
+        self.console.print(f"  [green]✓[/] {name}")
+
+
+# --- is it ready? -------------------------------------------------------------------------------
+
+Probe = Callable[[], Awaitable[bool]]
+
+
+def _http_ok(url: str) -> Probe:
+    async def probe() -> bool:
+        timeout = aiohttp.ClientTimeout(total=PROBE_TIMEOUT_S)
+        try:
+            async with aiohttp.ClientSession(timeout=timeout) as http, http.get(url) as answer:
+                return answer.status == 200
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+
+    return probe
+
+
+def _grpc_serves(target: str) -> Probe:
+    async def probe() -> bool:
+        async with grpc.aio.insecure_channel(target) as channel:
+            health: Any = health_pb2_grpc.HealthStub(channel)
+            try:
+                answer = await health.Check(
+                    health_pb2.HealthCheckRequest(), timeout=PROBE_TIMEOUT_S
+                )
+            except grpc.aio.AioRpcError:
+                return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+    return probe
+
+
+def _has_said(child: Child, words: str) -> Probe:
+    """For what listens nowhere."""
+
+    async def probe() -> bool:
+        return words in child.log.read_text(errors="replace")
+
+    return probe
+
+
+async def _forget_other_endpoints(setup: Setup) -> None:
+    """Gateways of earlier starts on other ports: the sandbox would go on delivering to them."""
+    url = f"{setup.sandbox_url}/v1/webhook_endpoints"
+    headers = {"Authorization": f"Bearer {SANDBOX_KEY}"}
+    ours = {setup.webhook_url(endpoint) for endpoint in ENDPOINTS}
+    async with aiohttp.ClientSession(headers=headers) as http:
+        async with http.get(url, params={"limit": "100"}) as answer:
+            known = (await answer.json())["data"]
+        for endpoint in known:
+            if endpoint["url"] not in ours:
+                await http.delete(f"{url}/{endpoint['id']}")

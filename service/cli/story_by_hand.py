@@ -1,0 +1,85 @@
+"""With a real Stripe account only a person can act as the customer: says what to do, in order."""
+
+from __future__ import annotations
+
+import secrets
+
+import grpc
+
+from escrow.client import new_request_id, reason_of
+from escrow.v1 import escrow_service_pb2 as escrows
+from escrow.v1 import party_service_pb2 as parties
+from service.cli.story_stage import Stage, StoryStuck, until
+
+ELSEWHERE = "https://example.com/"  # where Stripe's pages lead to when they are done
+
+
+async def prepare_by_hand(stage: Stage) -> None:
+    """Makes a payer, a payee and an escrow, and prints the pages to open. Raises StoryStuck."""
+    try:
+        await _prepare(stage)
+    except grpc.aio.AioRpcError as error:
+        reason = reason_of(error) or error.code().name
+        raise StoryStuck(f"the service refused: {reason}: {error.details()}") from error
+
+
+async def _prepare(stage: Stage) -> None:
+    client, tell = stage.client, stage.narrator
+    name = secrets.token_hex(4)
+    tell.act("In your Stripe test account")
+    with tell.step("A payer, a payee and an escrow of 50.00 USD") as step:
+        payer = await client.parties.CreatePayer(
+            parties.CreatePayerRequest(
+                request_id=new_request_id(),
+                reference=f"ada-{name}",
+                name="Ada Lovelace",
+                email="ada@example.com",
+            )
+        )
+        payee = await client.parties.CreatePayee(
+            parties.CreatePayeeRequest(
+                request_id=new_request_id(),
+                reference=f"ben-{name}",
+                name="Ben Carter",
+                email="ben@example.com",
+                country="US",
+            )
+        )
+        escrow = await client.escrows.CreateEscrow(
+            escrows.CreateEscrowRequest(
+                request_id=new_request_id(),
+                reference=f"logo-{name}",
+                payer_id=payer.payer.id,
+                payee_id=payee.payee.id,
+                currency="USD",
+                milestones=[escrows.MilestoneInput(title="Logo", amount_minor=5_000)],
+            )
+        )
+        step.says = escrow.escrow.id
+    link = await client.parties.CreateOnboardingLink(
+        parties.CreateOnboardingLinkRequest(
+            request_id=new_request_id(),
+            payee_id=payee.payee.id,
+            return_url=ELSEWHERE,
+            refresh_url=ELSEWHERE,
+        )
+    )
+    tell.ask("Onboard the payee, with Stripe's test data", link.url)
+    tell.ask("Pay with 4242 4242 4242 4242", await _checkout_url(stage, escrow.escrow.id))
+
+
+async def _checkout_url(stage: Stage, escrow_id: str) -> str:
+    started = await stage.client.acting("payer").escrows.FundEscrow(
+        escrows.FundEscrowRequest(
+            request_id=new_request_id(),
+            escrow_id=escrow_id,
+            method=escrows.PAYMENT_METHOD_CHECKOUT,
+            return_url=ELSEWHERE,
+        )
+    )
+
+    async def read() -> str:
+        request = escrows.GetPaymentRequest(payment_id=started.payment.id)
+        return (await stage.client.escrows.GetPayment(request)).payment.checkout_url
+
+    return await until(read, "a Checkout page")
