@@ -55,8 +55,8 @@ async def ask(client: EscrowClient, name: str, request: Message) -> Any:  # noqa
     return await getattr(stub, name)(request)
 
 
-def client_for(market: Marketplace, asked: Asked, tenant: str = "default") -> EscrowClient:
-    return market.client(asked.party, tenant=tenant, role=asked.role)
+def client_for(market: Marketplace, asked: Asked, *, deadline_s: float = 20.0) -> EscrowClient:
+    return market.client(asked.party, role=asked.role, deadline_s=deadline_s)
 
 
 async def _create_escrow(market: Marketplace) -> Asked:

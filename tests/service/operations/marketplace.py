@@ -79,7 +79,7 @@ class Sandbox:
             found: list[dict[str, Any]] = told["data"]
             return found
 
-    async def fail_next(self, path_prefix: str, kind: str = "status", **more: object) -> None:
+    async def fail_next(self, path_prefix: str, kind: str = "status", **more: Any) -> None:  # noqa: ANN401  JSON
         """Makes the next matching request go wrong; see stripe_sandbox/faults.py."""
         await self.control("faults", kind=kind, path_prefix=path_prefix, **more)
 
@@ -100,7 +100,6 @@ class Marketplace:
     owner: Connection
     sandbox: Sandbox
     channel: grpc.aio.Channel
-    deadline_s: float = 20.0
     told: set[str] = field(default_factory=set)
     statement: str = ""
 
@@ -119,7 +118,13 @@ class Marketplace:
     # --- who calls
 
     def client(
-        self, party: str = "", *, tenant: str = TENANT, role: str = "", caller: str = "orders"
+        self,
+        party: str = "",
+        *,
+        tenant: str = TENANT,
+        role: str = "",
+        caller: str = "orders",
+        deadline_s: float = 20.0,
     ) -> EscrowClient:
         """A client without a retry policy, so that a test sees every answer."""
         identity = {"escrow-tenant": tenant, "escrow-caller": caller}
@@ -127,7 +132,7 @@ class Marketplace:
             identity["escrow-party"] = party
         if role:
             identity["escrow-role"] = role
-        return EscrowClient(self.channel, identity, self.deadline_s)
+        return EscrowClient(self.channel, identity, deadline_s)
 
     # --- what is in the database
 
