@@ -7,7 +7,7 @@ here assumes that the rows come from one unit, only that no row is written twice
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -227,8 +227,3 @@ def _in_words(error: asyncpg.PostgresError) -> Exception:
     if constraint in REFUSALS:
         return REFUSALS[constraint]()
     return error
-
-
-def every_statement() -> Iterable[str]:
-    """One statement that writes every table, for the test that prepares and explains it."""
-    yield commit_statement(ORDER)

@@ -1,0 +1,275 @@
+"""Records, the composite types they are written through, and their tables tell the same."""
+
+import re
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from service.domain.lifecycle import (
+    EffectState,
+    EscrowState,
+    MilestoneState,
+    PayeeState,
+    PaymentState,
+    PayoutState,
+    ReleaseState,
+)
+from service.domain.model import AccountApi, CaptureStrategy, EffectKind, PaymentMethod
+from service.migrations import Connection
+from service.store.commit import FRAGMENTS, ORDER, commit
+from service.store.effects import read_effect
+from service.store.escrows import EscrowRecords, read_escrow
+from service.store.parties import read_payee, read_payer, read_payout
+from service.store.rows import TABLES, Table, columns
+from tests.records import (
+    NOW,
+    TENANT,
+    later,
+    new_effect,
+    new_escrow,
+    new_id,
+    new_line_item,
+    new_milestone,
+    new_payee,
+    new_payer,
+    new_payment,
+    new_payout,
+    new_release,
+    new_unit,
+)
+
+ATTRIBUTES = """
+SELECT attname, format_type(atttypid, atttypmod) AS kind FROM pg_attribute
+WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum"""
+LARGE = 2**62  # more than a float holds exactly
+TEXT = 'Zoë O\'Neil, "Łódź" \\ {}()[],;$1 %s\n\t日本語 🦊'
+EARLY = datetime(1970, 1, 1, 0, 0, 0, 1, tzinfo=UTC)
+
+
+async def attributes(owner: Connection, relation: str) -> dict[str, str]:
+    """The columns of a table or composite type, in order, with their types."""
+    return {row["attname"]: row["kind"] for row in await owner.fetch(ATTRIBUTES, relation)}
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+async def test_a_record_is_what_is_written_of_its_table(owner: Connection, table: Table) -> None:
+    written = await attributes(owner, table.row_type)
+    stored = await attributes(owner, table.name)
+
+    assert columns(table.record) == tuple(written)
+    assert written.items() <= stored.items()
+    assert set(table.key) <= set(written)
+
+
+@pytest.mark.parametrize("name", sorted(set(FRAGMENTS) - {"event_ends"}))
+async def test_what_is_no_record_is_written_in_the_order_of_its_type(
+    owner: Connection, name: str
+) -> None:
+    fragment = FRAGMENTS[name]
+    ((table, listed),) = re.findall(r"INSERT INTO (\w+) \(([^)]+)\)", fragment)
+    (row_type,) = set(re.findall(r"\{0\}::(\w+)\[\]", fragment))
+    written, stored = await attributes(owner, row_type), await attributes(owner, table)
+    inserted = [column.strip() for column in listed.split(",")]
+
+    assert list(written.values()) == [stored[column] for column in inserted]
+    if name != "balances":  # its last column is the change of the balance
+        assert list(written) == inserted
+
+
+async def test_every_table_that_is_written_has_a_fragment() -> None:
+    assert [name for name in ORDER if name not in FRAGMENTS] == [table.name for table in TABLES]
+    assert set(FRAGMENTS) == {"operations", "journals", "entries", "balances", "event_ends"}
+
+
+# Every field of every record comes back as it was written.
+
+
+def full_records() -> dict[str, Any]:
+    """One record of every kind, with every field filled, and each with a value of its own."""
+    payer = new_payer(reference="user:1", name=TEXT, stripe_customer="cus_1")
+    payee = new_payee(
+        reference="user:1",
+        name=TEXT,
+        account_api=AccountApi.V1,
+        state=PayeeState.RESTRICTED,
+        requirements_due=["individual.dob", TEXT],
+        observed_at=EARLY,
+    )
+    escrow = new_escrow(
+        payer,
+        payee,
+        version=LARGE,
+        state=EscrowState.ACTIVE,
+        currency="KWD",
+        metadata={"colour": TEXT, "": "empty key"},
+    )
+    payment = new_payment(
+        escrow,
+        method=PaymentMethod.CHECKOUT,
+        capture=CaptureStrategy.MANUAL,
+        amount_minor=LARGE,
+        state=PaymentState.REQUIRES_ACTION,
+        stripe_payment_intent="pi_1",
+        stripe_checkout_session="cs_1",
+        stripe_charge="ch_1",
+        stripe_balance_transaction="txn_1",
+        processing_fee_minor=335,
+        failure_code="card_declined",
+        failure_decline_code="do_not_honor",
+        failure_message=TEXT,
+        observed_at=later(microseconds=1),
+    )
+    milestone = new_milestone(
+        escrow,
+        position=3,
+        title=TEXT,
+        state=MilestoneState.DELIVERED,
+        amount_minor=100,
+        payer_fee_minor=7,
+        payee_fee_minor=6,
+        funded_minor=90,
+        released_minor=30,
+        refunded_minor=20,
+        lost_minor=10,
+        frozen_minor=5,
+        payment_id=payment.payment_id,
+        due_at=later(days=1),
+        delivered_at=later(days=2),
+    )
+    release = new_release(
+        milestone,
+        escrow,
+        payment,
+        amount_minor=30,
+        payee_share_minor=28,
+        state=ReleaseState.IN_FLIGHT,
+        effect_id=new_id(),
+        transfer_at=later(hours=1),
+        refusals=2,
+        stripe_transfer="tr_1",
+        refusal_code="balance_insufficient",
+    )
+    return {
+        "payer": payer,
+        "payee": payee,
+        "escrow": escrow,
+        "payment": payment,
+        "milestone": milestone,
+        "line_item": new_line_item(milestone, position=2, name=TEXT, quantity=3, sku="S-1"),
+        "release": release,
+        "payout": new_payout(
+            payee,
+            state=PayoutState.FAILED,
+            stripe_payout="po_1",
+            failure_code="account_closed",
+            failure_message=TEXT,
+            arrival_at=later(days=3),
+        ),
+        "effect": new_effect(
+            version=LARGE,
+            kind=EffectKind.CREATE_TRANSFER,
+            state=EffectState.SENDING,
+            generation=3,
+            escrow_id=escrow.escrow_id,
+            payee_id=payee.payee_id,
+            stripe_account="acct_1",
+            request={"amount": LARGE, "metadata": {"text": TEXT, "list": [1, None, True]}},
+            due_at=later(seconds=90),
+            attempts=4,
+            key_used_at=NOW - timedelta(hours=1),
+            lease_expires_at=later(seconds=90),
+            stripe_object="tr_1",
+            error={"code": "api_error", "message": TEXT},
+        ),
+    }
+
+
+def bare_records() -> dict[str, Any]:
+    """One record of every kind, with every field that may be empty left empty."""
+    payer, payee = new_payer(name="", email=""), new_payee(stripe_account=None)
+    escrow = new_escrow(payer, payee)
+    payment, milestone = new_payment(escrow), new_milestone(escrow)
+    return {
+        "payer": payer,
+        "payee": payee,
+        "escrow": escrow,
+        "payment": payment,
+        "milestone": milestone,
+        "line_item": new_line_item(milestone, sku=""),
+        "release": new_release(milestone, escrow, payment),
+        "payout": new_payout(payee),
+        "effect": new_effect(request={}),
+    }
+
+
+async def read_all(pool: asyncpg.Pool, records: dict[str, Any]) -> dict[str, Any]:
+    """The same records, as the database tells them."""
+    found = await read_escrow(pool, TENANT, records["escrow"].escrow_id)
+    assert isinstance(found, EscrowRecords)
+    assert found.payer == await read_payer(pool, TENANT, records["payer"].payer_id)
+    assert found.payee == await read_payee(pool, TENANT, records["payee"].payee_id)
+    (milestone,), (line_item,) = found.milestones, found.line_items
+    (payment,), (release,) = found.payments, found.releases
+    return {
+        "payer": found.payer,
+        "payee": found.payee,
+        "escrow": found.escrow,
+        "payment": payment,
+        "milestone": milestone,
+        "line_item": line_item,
+        "release": release,
+        "payout": await read_payout(pool, TENANT, records["payout"].payout_id),
+        "effect": await read_effect(pool, TENANT, records["effect"].effect_id),
+    }
+
+
+async def write(pool: asyncpg.Pool, records: dict[str, Any], *, but: str = "") -> None:
+    unit = new_unit(now=later(minutes=5))
+    for name, record in records.items():
+        if name != but:
+            unit.put(record)
+    await commit(pool, unit)
+
+
+def assert_same(read: dict[str, Any], written: dict[str, Any]) -> None:
+    assert read == written
+    for name, record in written.items():
+        for field in fields(record):
+            value, expected = getattr(read[name], field.name), getattr(record, field.name)
+            kind = UUID if isinstance(expected, UUID) else type(expected)  # asyncpg has its own
+            assert isinstance(value, kind), (name, field.name)
+
+
+@pytest.mark.parametrize("make", [full_records, bare_records])
+async def test_records_come_back_as_they_were_written(pool: asyncpg.Pool, make: Any) -> None:  # noqa: ANN401  a factory
+    records = make()
+
+    await write(pool, records)
+
+    assert_same(await read_all(pool, records), records)
+
+
+def test_the_full_records_leave_nothing_empty() -> None:
+    for name, record in full_records().items():
+        for field in fields(record):
+            assert getattr(record, field.name) not in (None, {}, []), (name, field.name)
+
+
+async def test_a_record_written_again_is_overwritten_whole(pool: asyncpg.Pool) -> None:
+    """All but the keys and the snapshot of what was bought."""
+    bare, full = bare_records(), full_records()
+    await write(pool, bare)
+    keys = {key for table in TABLES for key in table.key}
+    changed = {}
+    for name, record in bare.items():
+        kept = {field.name for field in fields(record)} & (keys | {"version"})
+        changed[name] = replace(full[name], **{column: getattr(record, column) for column in kept})
+    changed["line_item"] = bare["line_item"]
+
+    await write(pool, changed, but="line_item")
+
+    assert_same(await read_all(pool, changed), changed)
