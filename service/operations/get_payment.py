@@ -11,7 +11,7 @@ from escrow.v1 import escrow_service_pb2 as pb
 from service.domain import ids
 from service.domain.call import Call, Party
 from service.domain.errors import PaymentMissing
-from service.domain.lifecycle import PAYMENT_ENDED
+from service.domain.lifecycle import PAYMENT_ENDED, PaymentState
 from service.domain.model import Payment, PaymentMethod
 from service.domain.unit import UnitOfWork
 from service.operations.escrow_case import open_case
@@ -39,10 +39,15 @@ async def present_payment(house: House, call: Call, payment_id: UUID) -> pb.Paym
     """The payment as the payer has to see it now.
 
     While it is open it is read from Stripe: for the client secret, which is never stored, and
-    because what happened there counts even when its event has not come.
+    because what happened there counts even when its event has not come. So it is while its fee is
+    not known.
     """
     records, payment = await _read(house, call.tenant_id, payment_id)
-    live = await _read_live(house, payment)
+    try:
+        live = await _read_live(house, payment)
+    except Unreadable as problem:  # what is known is still an answer
+        log.warning("payment unreadable", payment=payment_id.hex, problem=str(problem))
+        live = None
     if live is None:
         return payment_message(records, payment)
     told, intent, session = live
@@ -77,9 +82,10 @@ async def _read_live(
     """What Stripe says now, with its intent and session; None when nothing can be new."""
     gateway = house.stripe[payment.tenant_id]
     intent_id, session = payment.stripe_payment_intent, None
-    if payment.state in PAYMENT_ENDED:
+    ended = payment.state in PAYMENT_ENDED
+    if ended and not _awaits_fee(payment):
         return None
-    if payment.stripe_checkout_session:
+    if payment.stripe_checkout_session and not ended:
         session = await gateway.read_checkout_session(payment.stripe_checkout_session)
         told = reading.read_checkout_session(session, None)
         intent_id = intent_id or told.payment_intent
@@ -89,6 +95,11 @@ async def _read_live(
         return None
     intent = await gateway.read_payment_intent(intent_id)
     return reading.read_payment_intent(intent, None), intent, session
+
+
+def _awaits_fee(payment: Payment) -> bool:
+    """It is paid, and what Stripe keeps of it is told later: by an event, which may not come."""
+    return payment.state is PaymentState.SUCCEEDED and not payment.stripe_balance_transaction
 
 
 async def _observe(house: House, call: Call, payment_id: UUID, told: PaymentObservation) -> bool:
