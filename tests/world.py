@@ -18,6 +18,7 @@ import asyncpg
 
 from escrow.client import EscrowClient, connect
 from tests.postgres import Database, Server, migrated_database
+from tests.scenarios.books import assert_same_as_stripe
 from tests.scenarios.program import Program, run, until
 from tests.scenarios.sandbox_client import API_KEY, SandboxClient
 from tests.scenarios.wire import Wire
@@ -36,11 +37,6 @@ WHERE state IN ('PLANNED', 'SENDING', 'UNKNOWN')
 UNION ALL
 SELECT type, state, reason FROM stripe_events
 WHERE state IN ('RECEIVED', 'PARKED', 'SUSPENSE', 'QUARANTINED')"""
-ACCOUNT_SUMS = """
-SELECT account, currency, sum(amount_minor)::bigint AS amount_minor FROM entries
-WHERE account IN ('asset:stripe', 'asset:stripe_unsettled', 'liab:transfers_in_flight')
-    OR account LIKE 'conn:%:balance'
-GROUP BY account, currency HAVING sum(amount_minor) <> 0"""
 # The only places where our own tables wait for a time.
 LET_PASS = (
     """\
@@ -117,19 +113,8 @@ class World:
         odd = [tuple(row) for row in await self.pool.fetch(DESCRIBE_OPEN_WORK)]
         assert not odd, odd
         assert await self.sandbox.schema_problems() == []
-        await self.check_books_of_stripe()
+        await assert_same_as_stripe(self.pool, self.sandbox)
         await self.verify()
-
-    async def check_books_of_stripe(self) -> None:
-        """Our books say what Stripe's books say, of the platform and of every connected account."""
-        ours: dict[str, dict[str, int]] = {}
-        for account, currency, amount_minor in await self.pool.fetch(ACCOUNT_SUMS):
-            name = account.removeprefix("conn:").removesuffix(":balance")
-            ours.setdefault("platform" if name == "asset:stripe" else name, {})[currency] = (
-                amount_minor
-            )
-        theirs = {name: held for name, held in (await self.sandbox.balances()).items() if held}
-        assert ours == theirs
 
     async def verify(self) -> str:
         """`escrow verify` finds nothing; its report."""

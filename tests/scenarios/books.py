@@ -7,6 +7,21 @@ and 0.30 of the 105.00, and 20 % is kept from the payee.
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import asyncpg
+
+from tests.scenarios.sandbox_client import SandboxClient
+
+JOURNALS = """
+SELECT j.journal_id, j.kind, e.account, e.amount_minor
+FROM journals AS j JOIN entries AS e USING (tenant_id, journal_id)
+WHERE j.escrow_id = $1::uuid OR (j.source_type = 'payout' AND e.account LIKE $2)
+ORDER BY j.journal_id, e.line"""
+WHAT_STRIPE_HOLDS = """
+SELECT account, currency, sum(amount_minor)::bigint AS amount_minor FROM entries
+WHERE account IN ('asset:stripe', 'asset:stripe_unsettled', 'liab:transfers_in_flight')
+    OR account LIKE 'conn:%:balance'
+GROUP BY account, currency HAVING sum(amount_minor) <> 0"""
+
 Expected = tuple[str, Mapping[str, int]]
 
 
@@ -20,6 +35,45 @@ class Journal(NamedTuple):
 def books(*journals: Expected) -> list[Journal]:
     """These journals, each once, whatever their order."""
     return sorted(Journal(kind, tuple(sorted(lines.items()))) for kind, lines in journals)
+
+
+async def read_journals(
+    pool: asyncpg.Pool, escrow_id: str, names: Mapping[str, str], *, account: str = ""
+) -> list[Journal]:
+    """Everything that was booked for an escrow, and for the payouts of a connected account.
+
+    Args:
+        pool: of the database.
+        escrow_id: "esc_...".
+        names: what the ids in the names of accounts are called.
+        account: "acct_...".
+    """
+    found: dict[str, tuple[str, dict[str, int]]] = {}
+    rows = await pool.fetch(JOURNALS, uuid_of(escrow_id), f"conn:{account}:%")
+    for row in rows:
+        _, lines = found.setdefault(row["journal_id"], (row["kind"], {}))
+        named = ":".join(names.get(part, part) for part in row["account"].split(":"))
+        # One account may stand on both sides of a journal (a payout's return).
+        lines[named] = lines.get(named, 0) + row["amount_minor"]
+    return books(*found.values())
+
+
+async def assert_same_as_stripe(pool: asyncpg.Pool, sandbox: SandboxClient) -> None:
+    """When nothing is on its way: our books say of the platform and of every connected account what
+    Stripe's own books say, and nothing is left unsettled or in flight.
+    """
+    ours: dict[str, dict[str, int]] = {}
+    for account, currency, amount_minor in await pool.fetch(WHAT_STRIPE_HOLDS):
+        name = account.removeprefix("conn:").removesuffix(":balance")
+        holder = ours.setdefault("platform" if name == "asset:stripe" else name, {})
+        holder[currency] = amount_minor
+    theirs = {name: held for name, held in (await sandbox.balances()).items() if held}
+    assert ours == theirs, f"ours {ours}, Stripe's {theirs}"
+
+
+def uuid_of(shown: str) -> str:
+    """The UUID in an id such as esc_..."""
+    return shown.partition("_")[2]
 
 
 def funded(amount_minor: int, payer_fee_minor: int, milestone: str = "m1") -> Expected:

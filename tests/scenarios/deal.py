@@ -10,15 +10,10 @@ from escrow.client import EscrowClient, new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import party_service_pb2 as party
 from escrow.v1.money_pb2 import Money
-from tests.scenarios.books import Journal, books
+from tests.scenarios.books import Journal, read_journals, uuid_of
 from tests.scenarios.program import until
 from tests.world import World
 
-JOURNALS = """
-SELECT j.journal_id, j.kind, e.account, e.amount_minor
-FROM journals AS j JOIN entries AS e USING (tenant_id, journal_id)
-WHERE j.escrow_id = $1::uuid OR (j.source_type = 'payout' AND e.account LIKE $2)
-ORDER BY j.journal_id, e.line"""
 CARD = "pm_card_bypassPending"  # its money can be paid out at once
 RETURN_URL = "https://shop.example/thanks"
 
@@ -211,34 +206,19 @@ class Deal:
 
     async def journals(self) -> list[Journal]:
         """Everything that was booked for this escrow and its payee's payouts."""
-        rows = await self.world.pool.fetch(
-            JOURNALS, uuid_of(self.escrow.id), f"conn:{self.payee.stripe_account}:%"
-        )
-        found: dict[str, tuple[str, dict[str, int]]] = {}
-        for row in rows:
-            _, lines = found.setdefault(row["journal_id"], (row["kind"], {}))
-            account = self._plain(row["account"])
-            # One account may stand on both sides of a journal (a payout's return).
-            lines[account] = lines.get(account, 0) + row["amount_minor"]
-        return books(*found.values())
-
-    def _plain(self, account: str) -> str:
         names = {self.payee.id: "payee", self.payee.stripe_account: "account"}
         names |= {m.id: f"m{n}" for n, m in enumerate(self.escrow.milestones, start=1)}
         if self.payment.id:
             names[self.payment.id] = "payment"
-        return ":".join(names.get(part, part) for part in account.split(":"))
+        return await read_journals(
+            self.world.pool, self.escrow.id, names, account=self.payee.stripe_account
+        )
 
     async def transfers(self) -> list[int]:
         """The amounts of the transfers that Stripe has made for this escrow."""
         sandbox = self.world.sandbox
         found = await sandbox.all_of("/v1/transfers", transfer_group=self.escrow.id)
         return sorted(transfer["amount"] for transfer in found)
-
-
-def uuid_of(shown: str) -> str:
-    """The UUID in an id such as esc_..."""
-    return shown.partition("_")[2]
 
 
 async def open_deal(
