@@ -20,7 +20,7 @@ from stripe_sandbox.errors import InvalidRequestError, StripeError
 from stripe_sandbox.expand import render
 from stripe_sandbox.faults import Fault
 from stripe_sandbox.form import decode_form
-from stripe_sandbox.idempotency import Slot, hash_of
+from stripe_sandbox.idempotency import Slot, hash_of, key_in_use
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.params import Params
 from stripe_sandbox.registry import Operation
@@ -54,7 +54,7 @@ class Api:
 
         async def handle(request: web.Request) -> web.StreamResponse:
             request_id = new_id("req")
-            fault = self._sandbox.faults.take(request.method, request.path)
+            fault = self._fault_of(operation, request)
             if fault and fault.kind == "cut_before_effect":
                 return hang_up(request)
             received: Received | None = None
@@ -71,6 +71,15 @@ class Api:
             return await respond(request, request_id, answer, fault)
 
         return handle
+
+    def _fault_of(self, operation: Operation, request: web.Request) -> Fault | None:
+        """What was armed for this request goes before what chaos draws for it."""
+        armed = self._sandbox.faults.take(request.method, request.path)
+        return armed or self._sandbox.chaos.fault_of(
+            request.method,
+            operation.path,
+            has_key=request.method != "GET" and "Idempotency-Key" in request.headers,
+        )
 
     async def _receive(self, request: web.Request, request_id: str) -> Received:
         api_key = authenticate(request.headers.get("Authorization"))
@@ -111,6 +120,8 @@ class Api:
         try:
             if fault and fault.latency_ms:
                 await asyncio.sleep(fault.latency_ms / 1000)
+            if fault and fault.kind == "key_in_use" and slot is not None:
+                raise key_in_use(slot)
             if fault and fault.kind == "status":
                 return Answer(
                     fault.status, json.dumps(FAULT_BODIES[fault.status]), fault.status == 409

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from stripe_sandbox import (
     balance_transactions,
+    chaos_controls,
     control,
     event_log,
     ledger,
@@ -51,6 +52,7 @@ Middleware = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 REGISTRIES = [
     control.registry,
+    chaos_controls.registry,
     ledger.registry,
     balance_transactions.registry,
     event_log.registry,

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from stripe_sandbox.chaos_events import told_instead
 from stripe_sandbox.expand import public
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.store import StripeObject
@@ -35,7 +36,8 @@ def emit(
     }
     if not call.on_platform:
         event["account"] = call.account
-    record(call, event)
+    for told in told_instead(call, event):
+        record(call, told)
     for reacts_to, reaction in call.sandbox.registry.reactions:
         if reacts_to == event_type:
             reaction(call, obj)

@@ -5,6 +5,8 @@ cut_before_effect        the connection ends before anything is executed
 cut_after_effect         executed and committed, then the connection ends inside the body
 status                   answers `status` (409, 429 or 500) and executes nothing
 error_after_effect       executed and committed, but answers 500; the key holds the true answer
+key_in_use               answers 409 as while a twin is going on, and executes nothing; for requests
+                         with an idempotency key
 stored_error             answers 500 and stores that 500 under the key; `effect` says whether the
                          request was executed as well
 """
@@ -22,6 +24,7 @@ KINDS = (
     "cut_after_effect",
     "status",
     "error_after_effect",
+    "key_in_use",
     "stored_error",
 )
 STATUSES = (409, 429, 500)

@@ -50,6 +50,16 @@ class Slot:
         }
 
 
+def key_in_use(slot: Slot) -> IdempotencyError:
+    """409: another request with this key is still going on."""
+    return IdempotencyError(
+        "There is currently another in-progress request using this Idempotent Key (that probably "
+        f"means you submitted twice, and the other request is still going through): {slot.key}. "
+        "Please try again later.",
+        in_flight=True,
+    )
+
+
 def hash_of(params: dict[str, Any]) -> str:
     """The same for the same parameters, in whatever order they were sent."""
     return hashlib.sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()
@@ -74,12 +84,7 @@ class IdempotencyKeys:
                 f"Idempotency keys can be at most {LONGEST_KEY} characters long."
             )
         if (slot.account, slot.record_id) in self._in_flight:
-            raise IdempotencyError(
-                "There is currently another in-progress request using this Idempotent Key "
-                f"(that probably means you submitted twice, and the other request is still "
-                f"going through): {slot.key}. Please try again later.",
-                in_flight=True,
-            )
+            raise key_in_use(slot)
         stored = self._sandbox.store.read(slot.account, "_idempotency", slot.record_id)
         if stored is not None and stored["created"] + LIFETIME_S > self._sandbox.clock.now():
             self._must_match(slot, stored)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from stripe_sandbox.call import NO_REQUEST, Call, Cause
+from stripe_sandbox.chaos import Chaos
 from stripe_sandbox.clock import VirtualClock
 from stripe_sandbox.faults import Faults
 from stripe_sandbox.idempotency import IdempotencyKeys
@@ -37,6 +38,7 @@ class Sandbox:
         self.scheduler = Scheduler(self)
         self.webhooks = Webhooks(self)
         self.faults = Faults()
+        self.chaos = Chaos()
         self.traffic = Traffic()
         self.idempotency = IdempotencyKeys(self)
         self.on_reset: list[Callable[[], None]] = []
@@ -85,6 +87,7 @@ class Sandbox:
         self.store.clear()
         self.scheduler.clear()
         self.faults.clear()
+        self.chaos.clear()
         self.traffic.clear()
         self.webhooks.held = False
         self.capture_delay_s = DEFAULT_CAPTURE_DELAY_S

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
+from stripe_sandbox.chaos import UNHARMED, Fate
 from stripe_sandbox.expand import public
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.store import StripeObject
@@ -88,9 +89,11 @@ class Webhooks:
 
     def plan(self, call: "Call", event: StripeObject) -> None:
         """Create the deliveries of an event within the transaction that records it."""
+        fate = self._sandbox.chaos.fate_of(event)
         for owner, endpoint in _endpoints_for(call, event):
             event["pending_webhooks"] += 1
-            self._create(call, event, owner, endpoint)
+            for _ in range(fate.copies):
+                self._create(call, event, owner, endpoint, fate)
 
     def redeliver(self, call: "Call", event: StripeObject) -> list[StripeObject]:
         """Send an event once more to every endpoint that wants it."""
@@ -100,9 +103,15 @@ class Webhooks:
         ]
 
     def _create(
-        self, call: "Call", event: StripeObject, owner: str, endpoint: StripeObject
+        self,
+        call: "Call",
+        event: StripeObject,
+        owner: str,
+        endpoint: StripeObject,
+        fate: Fate = UNHARMED,
     ) -> StripeObject:
         platform = call.on(self._sandbox.platform)
+        status = "held" if self.held else "pending"
         delivery = platform.add(
             {
                 "id": new_id("whd"),
@@ -113,10 +122,10 @@ class Webhooks:
                 "endpoint": endpoint["id"],
                 "endpoint_account": owner,
                 "url": endpoint["url"],
-                "status": "held" if self.held else "pending",
+                "status": "dropped" if fate.dropped else status,
                 "attempts": [],
                 "created": self._sandbox.clock.now(),
-                "next_attempt_at": self._sandbox.clock.now(),
+                "next_attempt_at": self._sandbox.clock.now() + fate.delay_s,
             }
         )
         call.transaction.after_commit(lambda: self._queue(delivery))

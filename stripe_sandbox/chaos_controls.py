@@ -1,0 +1,71 @@
+"""Controls under /_sandbox/chaos: begin, read, heal, and tell late what was never told."""
+
+from typing import TYPE_CHECKING
+
+from stripe_sandbox.chaos import RATES, REQUEST_RATES
+from stripe_sandbox.errors import parameter_invalid
+from stripe_sandbox.events import record
+from stripe_sandbox.params import Params
+from stripe_sandbox.registry import Registry
+from stripe_sandbox.store import StripeObject
+
+if TYPE_CHECKING:
+    from stripe_sandbox.call import Call
+
+registry = Registry()
+
+
+@registry.control("POST", "/_sandbox/chaos")
+def begin_chaos(call: "Call") -> StripeObject:
+    """{"seed": 7, "rates": {"drop": 0.5}}: begin anew; `chaos.py` lists all rates."""
+    call.params.require("seed")
+    seed = call.params.integer("seed")
+    assert seed is not None
+    call.sandbox.chaos.begin(seed, _rates(call.params.hash("rates")))
+    return read_chaos(call)
+
+
+@registry.control("GET", "/_sandbox/chaos")
+def read_chaos(call: "Call") -> StripeObject:
+    """The seed (null when healed), the rates, and how often each thing was done."""
+    chaos = call.sandbox.chaos
+    return {
+        "object": "chaos",
+        "seed": chaos.seed,
+        "rates": dict(chaos.rates),
+        "done": dict(sorted(chaos.done.items())),
+        "never_generated": len(chaos.never_generated),
+    }
+
+
+@registry.control("DELETE", "/_sandbox/chaos")
+def heal_chaos(call: "Call") -> StripeObject:
+    """From now on everything works; what is late or was dropped stays so."""
+    call.sandbox.chaos.heal()
+    return read_chaos(call)
+
+
+@registry.control("POST", "/_sandbox/chaos/generate")
+def generate_events(call: "Call") -> StripeObject:
+    """Record and deliver, late, every event that was never generated; none of them twice.
+
+    Stripe never does this: it stands in for whoever compares the objects with what was told.
+    """
+    chaos = call.sandbox.chaos
+    owed, chaos.never_generated = chaos.never_generated, []
+    for account, event in owed:
+        record(call.on(account), event)
+    return {"object": "list", "data": [event for _, event in owed]}
+
+
+def _rates(params: Params) -> dict[str, float]:
+    rates: dict[str, float] = {}
+    for name, rate in params.items():
+        if name not in RATES:
+            raise parameter_invalid(f"rates[{name}]", f"There is no such rate: {name}")
+        if not isinstance(rate, int | float) or isinstance(rate, bool) or not 0 <= rate <= 1:
+            raise parameter_invalid(f"rates[{name}]", f"A rate is from 0 to 1: {rate}")
+        rates[name] = rate
+    if sum({**REQUEST_RATES, **rates}[name] for name in REQUEST_RATES) > 1:
+        raise parameter_invalid("rates", "The rates of requests add up to more than 1.")
+    return rates
