@@ -6,9 +6,9 @@ from typing import Any
 from aiohttp import web
 
 from stripe_sandbox.errors import InvalidRequestError
-from stripe_sandbox.events import API_VERSION
 from stripe_sandbox.faults import Fault
 from stripe_sandbox.ids import new_id
+from stripe_sandbox.older_parameters import ACCOUNT_DEFAULT_VERSION
 
 UNKNOWN_ERROR = {
     "error": {
@@ -57,7 +57,9 @@ async def respond(
     response.content_type = "application/json"
     response.content_length = len(payload)
     response.headers["Request-Id"] = request_id
-    response.headers["Stripe-Version"] = request.headers.get("Stripe-Version", API_VERSION)
+    response.headers["Stripe-Version"] = request.headers.get(
+        "Stripe-Version", ACCOUNT_DEFAULT_VERSION
+    )
     if request.method != "GET" and "Idempotency-Key" in request.headers:
         response.headers["Idempotency-Key"] = request.headers["Idempotency-Key"]
         response.headers["Original-Request"] = answer.replayed or request_id

@@ -22,6 +22,7 @@ from stripe_sandbox.faults import Fault
 from stripe_sandbox.form import decode_form
 from stripe_sandbox.idempotency import Slot, hash_of, key_in_use
 from stripe_sandbox.ids import new_id
+from stripe_sandbox.older_parameters import to_current, version_of
 from stripe_sandbox.params import Params
 from stripe_sandbox.registry import Operation
 from stripe_sandbox.sandbox import Sandbox
@@ -38,6 +39,7 @@ class Received:
 
     request_id: str
     api_key: str
+    api_version: str
     account: str
     params: dict[str, Any]
     idempotency_key: str | None
@@ -86,6 +88,7 @@ class Api:
         return Received(
             request_id=request_id,
             api_key=api_key,
+            api_version=version_of(request.headers.get("Stripe-Version")),
             account=self._acting_account(request.headers, api_key),
             params=await _read_params(request),
             idempotency_key=request.headers.get("Idempotency-Key") or None,
@@ -165,8 +168,11 @@ class Api:
         transaction: Transaction,
     ) -> Answer:
         """The handler's answer, or its executed refusal; any other refusal is raised."""
-        params = dict(received.params)
+        params, kept = to_current(
+            request.method, request.path, received.api_version, received.params
+        )
         check_parameters(operation.method, operation.path, params)
+        params |= kept
         expand = Params(params).array("expand")
         params.pop("expand", None)
         call = Call(
@@ -225,6 +231,7 @@ def _exchange(
         method=request.method,
         path=request.path,
         params=received.params if received else {},
+        api_version=received.api_version if received else None,
         account=received.account if received else None,
         status=answer.status,
         body=answer.body,

@@ -30,6 +30,8 @@ class Exchange:
     path: str
     params: dict[str, Json]
     """The decoded query, form or JSON body; empty when the request could not be read."""
+    api_version: str | None
+    """The version the parameters are written for; None when it was refused before."""
     account: str | None
     """On whose behalf it acted; None when it was refused before that was known."""
     status: int

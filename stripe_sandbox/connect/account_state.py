@@ -96,14 +96,24 @@ def derive(call: "Call", account: StripeObject) -> None:
     restriction = account["_restriction"]
     # Without a bank an account can still receive money, it only cannot pay it out.
     is_identified = not set(due) - {"external_account"}
-    can_act = bool(account["_requested"]) and is_identified and not restriction
+    can_act = bool(_verified_capabilities(account)) and is_identified and not restriction
     if can_act:
         account["details_submitted"] = True
     status = "active" if can_act else "inactive"
     account["capabilities"] = dict.fromkeys(account["_requested"], status)
+    if "legacy_payments" in account["_requested"]:
+        account["capabilities"]["legacy_payments"] = "inactive" if restriction else "active"
     account["charges_enabled"] = account["capabilities"].get("card_payments") == "active"
     account["payouts_enabled"] = can_act and not due
     account["requirements"] = _requirements(due, restriction)
+
+
+def _verified_capabilities(account: StripeObject) -> set[str]:
+    """The requested capabilities that depend on what is known about the owner.
+
+    `legacy_payments` does not: it stands for the time when any account could receive money.
+    """
+    return set(account["_requested"]) - {"legacy_payments"}
 
 
 def has_usable_bank_account(call: "Call", account_id: str) -> bool:
@@ -113,7 +123,7 @@ def has_usable_bank_account(call: "Call", account_id: str) -> bool:
 
 def fields_due(account: StripeObject, has_bank_account: bool) -> list[str]:
     """The v1 names of what is still missing before the requested capabilities can be active."""
-    if not account["_requested"]:
+    if not _verified_capabilities(account):
         return []
     individual = account["business_type"] in {None, "individual"}
     identity = account["_identity"]

@@ -18,6 +18,7 @@ from aiohttp import web
 from stripe import StripeClient
 
 from stripe_sandbox.app import build_app, full_registry
+from stripe_sandbox.events import API_VERSION
 from stripe_sandbox.form import decode_form
 from stripe_sandbox.sandbox import Sandbox
 from stripe_sandbox.store import Json, Store
@@ -114,8 +115,8 @@ class Running:
     async def raw(
         self, method: str, path: str, form: dict[str, str] | None = None, **headers: str
     ) -> tuple[int, Mapping[str, str], Json]:
-        """A request without the SDK: (status, headers, JSON body)."""
-        sent = {"Authorization": f"Bearer {API_KEY}"}
+        """A request without the SDK, in the current version: (status, headers, JSON body)."""
+        sent = {"Authorization": f"Bearer {API_KEY}", "Stripe-Version": API_VERSION}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         data = urlencode(form) if form else None
         if data:

@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 import jsonschema_rs
 
+from stripe_sandbox.older_parameters import to_current
 from stripe_sandbox.schemas import (
     Operation,
     error_schema,
@@ -86,12 +87,24 @@ async def problems_in_traffic(session: aiohttp.ClientSession, sandbox_url: str) 
     async with session.get(f"{sandbox_url}/_sandbox/requests") as answer:
         for request in (await answer.json())["data"]:
             problems += problems_in_exchange(
-                *(request[name] for name in ("method", "path", "params", "status", "body"))
+                request["method"],
+                request["path"],
+                _as_current(request),
+                request["status"],
+                request["body"],
             )
     async with session.get(f"{sandbox_url}/_sandbox/events") as answer:
         for event in (await answer.json())["data"]:
             problems += problems_in_event(event)
     return problems
+
+
+def _as_current(request: dict[str, Any]) -> dict[str, Any]:
+    """A request's parameters as the current version writes them, without what it lost."""
+    if request["api_version"] is None:
+        return request["params"]  # refused before anything was read
+    current, _ = to_current(*(request[n] for n in ("method", "path", "api_version", "params")))
+    return current
 
 
 def _in_objects(document: object, where: str) -> Iterator[str]:
