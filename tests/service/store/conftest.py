@@ -1,24 +1,14 @@
 """Pools as the service opens them, and the owner's eyes on what they wrote."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 
 import asyncpg
 import pytest
 
 from service.migrations import Connection
-from service.store.pool import open_pool
 from tests.postgres import Database, connected
-
-
-@asynccontextmanager
-async def service_pool(database: Database, size: int) -> AsyncIterator[asyncpg.Pool]:
-    """A pool that works under the service's role."""
-    pool = await open_pool(database.service_dsn, role="", min_size=1, max_size=size)
-    try:
-        yield pool
-    finally:
-        await pool.close()
+from tests.service.store.pools import service_pool
 
 
 @pytest.fixture

@@ -1,0 +1,375 @@
+"""One unit of work: written as a whole, or refused in the domain's words with nothing written."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import asyncpg
+import pytest
+
+from service.domain.call import Party
+from service.domain.errors import DatabaseUnavailable, RequestIdReused
+from service.domain.ledger import Kind, Part, Source
+from service.domain.unit import EventEnd, UnitOfWork
+from service.migrations import Connection
+from service.store.commit import CONFLICTS, REFUSALS, Overtaken, commit
+from service.store.operations import Answered, read_timeline
+from service.store.parties import load_parties
+from service.store.rows import TABLES, Table
+from service.store.stripe_events import StoredEvent, insert_event
+from tests.records import (
+    NOW,
+    TENANT,
+    Deal,
+    fund_deal,
+    later,
+    new_effect,
+    new_escrow,
+    new_milestone,
+    new_payee,
+    new_payer,
+    new_payment,
+    new_unit,
+)
+
+TABLES_OF_SCHEMA = """
+SELECT relname FROM pg_class
+WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"""
+CONTENT = "SELECT md5(coalesce(string_agg(t::text, ';' ORDER BY t::text), '')) FROM {table} AS t"
+
+
+async def contents(owner: Connection) -> dict[str, str]:
+    """What every table holds, as a digest of all its rows."""
+    names = [row["relname"] for row in await owner.fetch(TABLES_OF_SCHEMA)]
+    return {name: await owner.fetchval(CONTENT.format(table=name)) for name in names}
+
+
+@asynccontextmanager
+async def nothing_written(owner: Connection) -> AsyncIterator[None]:
+    """Fails when the block leaves a trace in any table."""
+    before = await contents(owner)
+    assert {"operations", "journals", "entries", "balances"} < set(before)
+    yield
+    assert await contents(owner) == before
+
+
+def everything(deal: Deal) -> UnitOfWork:
+    """A unit that would write every table, and is fit to be written."""
+    unit = new_unit("everything")
+    payer, payee = new_payer(), new_payee()
+    escrow = new_escrow(payer, payee)
+    for record in (payer, payee, escrow, new_milestone(escrow), new_payment(escrow), new_effect()):
+        unit.put(record)
+    post_release(unit, deal, 1_00, source="everything")
+    return unit
+
+
+def post_release(unit: UnitOfWork, deal: Deal, amount_minor: int, *, source: str) -> None:
+    amounts = {"payee_share": amount_minor, "payee_fee": 0, "payer_fee": 0}
+    part = Part(deal.names(), amounts)
+    unit.post(Kind.RELEASED, Source("release", source), "USD", [part])
+
+
+async def balances(owner: Connection) -> dict[str, int]:
+    rows = await owner.fetch("SELECT account, balance_minor FROM balances")
+    return {row["account"]: row["balance_minor"] for row in rows}
+
+
+async def test_a_unit_is_written_whole(pool: asyncpg.Pool, owner: Connection) -> None:
+    deal = await fund_deal(pool)
+    unit = everything(deal)
+    unit.response, unit.note = b"\x00\xffanswer", "why"
+    unit.moved("esc_1", "", "AWAITING_FUNDS")
+
+    await commit(pool, unit)
+
+    row = await owner.fetchrow("SELECT * FROM operations WHERE kind = 'everything'")
+    assert row is not None
+    assert unit.escrow is not None
+    assert dict(row) == {
+        "tenant_id": TENANT,
+        "operation_id": unit.operation_id,
+        "kind": "everything",
+        "caller": "tests",
+        "party": "service",
+        "key": unit.call.key,
+        "request_hash": b"hash",
+        "response": b"\x00\xffanswer",
+        "escrow_id": unit.escrow.escrow_id,
+        "escrow_version": 1,
+        "transitions": '[["esc_1", "", "AWAITING_FUNDS"]]',
+        "note": "why",
+        "trace_id": "",
+        "occurred_at": NOW,
+    }
+    journal = await owner.fetchrow("SELECT * FROM journals WHERE source_id = 'everything'")
+    assert journal is not None
+    assert journal["operation_id"] == unit.operation_id
+    entries = await owner.fetch(
+        "SELECT line, book, account, currency, amount_minor FROM entries"
+        " WHERE journal_id = $1 ORDER BY line",
+        journal["journal_id"],
+    )
+    assert [tuple(entry) for entry in entries] == [
+        (1, "platform", deal.held, "USD", 1_00),
+        (2, "platform", deal.payable, "USD", -1_00),
+    ]
+    held = await balances(owner)
+    assert held[deal.held] == 99_00
+    assert held[deal.payable] == 1_00
+
+
+# Every constraint that has a meaning in the domain, broken for real.
+
+Break = Callable[[asyncpg.Pool, Deal], Awaitable[UnitOfWork]]
+
+
+async def overdraw(_: asyncpg.Pool, deal: Deal) -> UnitOfWork:
+    unit = everything(deal)
+    post_release(unit, deal, 99_01, source="too much")  # 1.00 of the 100.00 is taken already
+    return unit
+
+
+async def take_a_payers_reference(_: asyncpg.Pool, deal: Deal) -> UnitOfWork:
+    unit = everything(deal)
+    unit.put(new_payer(reference=deal.payer.reference))
+    return unit
+
+
+async def take_a_payees_reference(_: asyncpg.Pool, deal: Deal) -> UnitOfWork:
+    unit = everything(deal)
+    unit.put(new_payee(reference=deal.payee.reference))
+    return unit
+
+
+async def take_a_stripe_account(_: asyncpg.Pool, deal: Deal) -> UnitOfWork:
+    unit = everything(deal)
+    unit.put(new_payee(stripe_account=deal.payee.stripe_account))
+    return unit
+
+
+async def take_a_payment_intent(_: asyncpg.Pool, deal: Deal) -> UnitOfWork:
+    unit = everything(deal)
+    unit.put(new_payment(deal.escrow, stripe_payment_intent=deal.payment.stripe_payment_intent))
+    return unit
+
+
+async def use_a_key_again(pool: asyncpg.Pool, deal: Deal) -> UnitOfWork:
+    await commit(pool, new_unit("everything", key="the same"))
+    unit = everything(deal)
+    unit.call = new_unit(key="the same").call
+    return unit
+
+
+async def take_a_place_in_the_timeline(_: asyncpg.Pool, deal: Deal) -> UnitOfWork:
+    unit = everything(deal)
+    unit.escrow = deal.escrow  # in the version that its payment made
+    return unit
+
+
+async def tell_a_fact_again(pool: asyncpg.Pool, deal: Deal) -> UnitOfWork:
+    first = new_unit()
+    post_release(first, deal, 1_00, source="told twice")
+    await commit(pool, first)
+    unit = everything(deal)
+    post_release(unit, deal, 1_00, source="told twice")
+    return unit
+
+
+BREAKS: dict[str, Break] = {
+    "balances_not_negative": overdraw,
+    "payers_reference": take_a_payers_reference,
+    "payees_reference": take_a_payees_reference,
+    "operations_key": use_a_key_again,
+    "operations_timeline": take_a_place_in_the_timeline,
+    "journals_source": tell_a_fact_again,
+    "payments_stripe_payment_intent": take_a_payment_intent,
+    "payees_stripe_account": take_a_stripe_account,
+}
+
+
+def test_every_constraint_with_a_meaning_is_broken_here() -> None:
+    assert set(BREAKS) == set(REFUSALS) | CONFLICTS
+
+
+async def test_what_is_broken_here_is_only_that(pool: asyncpg.Pool) -> None:
+    await commit(pool, everything(await fund_deal(pool)))
+
+
+@pytest.mark.parametrize("constraint", BREAKS)
+async def test_the_schema_refuses_in_the_domains_words_and_nothing_is_written(
+    pool: asyncpg.Pool, owner: Connection, constraint: str
+) -> None:
+    unit = await BREAKS[constraint](pool, await fund_deal(pool))
+
+    async with nothing_written(owner):
+        with pytest.raises(REFUSALS.get(constraint, Overtaken)) as refused:
+            await commit(pool, unit)
+
+    cause = refused.value.__cause__
+    assert isinstance(cause, asyncpg.IntegrityConstraintViolationError)
+    assert cause.as_dict()["constraint_name"] == constraint
+
+
+@pytest.mark.parametrize("by", [-1, 1])
+@pytest.mark.parametrize("table", [t for t in TABLES if t.versioned], ids=lambda table: table.name)
+async def test_a_record_that_changed_since_it_was_read_is_a_conflict(
+    pool: asyncpg.Pool, owner: Connection, table: Table, by: int
+) -> None:
+    deal = await fund_deal(pool)
+    effect = new_effect()
+    first = new_unit()
+    first.put(effect)
+    await commit(pool, first)
+    stored = (deal.payer, deal.payee, deal.escrow, effect)
+    (record,) = (record for record in stored if type(record) is table.record)
+    record.version += by  # as if somebody had written since, or as if the row had been restored
+    unit = everything(deal)
+    unit.put(record)
+
+    async with nothing_written(owner):
+        with pytest.raises(Overtaken, match=f"{table.name} changed since they were read"):
+            await commit(pool, unit)
+
+
+async def test_an_id_that_is_taken_is_never_overwritten(
+    pool: asyncpg.Pool, owner: Connection
+) -> None:
+    deal = await fund_deal(pool)
+    unit = everything(deal)
+    unit.put(new_payer(payer_id=deal.payer.payer_id))
+
+    async with nothing_written(owner):
+        with pytest.raises(Overtaken):
+            await commit(pool, unit)
+
+
+async def test_what_the_schema_refuses_without_a_meaning_is_a_bug(
+    pool: asyncpg.Pool, owner: Connection
+) -> None:
+    deal = await fund_deal(pool)
+    unit = everything(deal)
+    deal.milestone.released_minor = deal.milestone.funded_minor + 1
+    unit.put(deal.milestone)
+
+    async with nothing_written(owner):
+        with pytest.raises(asyncpg.CheckViolationError, match="milestones_frozen_is_held"):
+            await commit(pool, unit)
+
+
+async def test_a_number_that_no_column_can_hold_is_a_bug(
+    pool: asyncpg.Pool, owner: Connection
+) -> None:
+    deal = await fund_deal(pool)
+    unit = everything(deal)
+    unit.put(new_payment(deal.escrow, amount_minor=2**63))
+
+    async with nothing_written(owner):
+        with pytest.raises(asyncpg.DataError):
+            await commit(pool, unit)
+
+
+async def test_a_pool_that_is_closed_is_an_outage(pool: asyncpg.Pool) -> None:
+    await pool.close()
+
+    with pytest.raises(DatabaseUnavailable):
+        await commit(pool, new_unit())
+    with pytest.raises(DatabaseUnavailable):
+        await load_parties(pool, new_unit())
+
+
+# Idempotency.
+
+
+async def test_the_same_key_with_the_same_request_is_answered_with_the_same_bytes(
+    pool: asyncpg.Pool,
+) -> None:
+    unit = new_unit(key="one")
+    unit.response = b"\x00answer"
+    await commit(pool, unit)
+
+    with pytest.raises(Answered) as answered:
+        await load_parties(pool, new_unit(key="one"))
+
+    assert answered.value.response == b"\x00answer"
+
+
+async def test_the_same_key_with_another_request_is_refused(pool: asyncpg.Pool) -> None:
+    await commit(pool, new_unit(key="one"))
+
+    with pytest.raises(RequestIdReused):
+        await load_parties(pool, new_unit(key="one", request_hash=b"other"))
+
+
+async def test_a_key_is_one_tenants_one_callers_and_one_operations(pool: asyncpg.Pool) -> None:
+    await commit(pool, new_unit("fund", key="one"))
+
+    await load_parties(pool, new_unit("release", key="one"))
+    await load_parties(pool, new_unit("fund", key="one", tenant_id="other"))
+    with pytest.raises(Answered):  # whoever acts: the party is no part of the key
+        await load_parties(pool, new_unit("fund", key="one", party=Party.OPERATOR))
+
+
+# Stripe's events end in the commit that holds their effects.
+
+
+async def receive(pool: asyncpg.Pool) -> StoredEvent:
+    event = StoredEvent(
+        TENANT, "evt_1", "platform", None, "charge.updated", None, False, NOW, b"{}", "", 0, NOW
+    )
+    assert await insert_event(pool, event, state="RECEIVED")
+    return event
+
+
+async def test_an_event_ends_with_the_unit_it_caused(pool: asyncpg.Pool, owner: Connection) -> None:
+    event = await receive(pool)
+    unit = new_unit(now=later(seconds=3))
+    unit.event_end = EventEnd(event.event_id, "PROCESSED", "charge settled")
+
+    await commit(pool, unit)
+
+    row = await owner.fetchrow("SELECT state, reason, processed_at FROM stripe_events")
+    assert row is not None
+    assert tuple(row) == ("PROCESSED", "charge settled", later(seconds=3))
+
+
+async def test_an_event_that_has_ended_is_a_conflict(pool: asyncpg.Pool, owner: Connection) -> None:
+    event = await receive(pool)
+    first = new_unit()
+    first.event_end = EventEnd(event.event_id, "PROCESSED")
+    await commit(pool, first)
+    unit = everything(await fund_deal(pool))
+    unit.event_end = EventEnd(event.event_id, "IGNORED")
+
+    async with nothing_written(owner):
+        with pytest.raises(Overtaken, match="event_ends"):
+            await commit(pool, unit)
+
+
+async def test_an_event_of_a_refused_unit_stays_open(pool: asyncpg.Pool, owner: Connection) -> None:
+    event = await receive(pool)
+    unit = await overdraw(pool, await fund_deal(pool))
+    unit.event_end = EventEnd(event.event_id, "PROCESSED")
+
+    async with nothing_written(owner):
+        with pytest.raises(REFUSALS["balances_not_negative"]):
+            await commit(pool, unit)
+
+
+async def test_the_timeline_tells_each_version_once_and_goes_on_where_it_stopped(
+    pool: asyncpg.Pool,
+) -> None:
+    deal = await fund_deal(pool)
+    for number in range(2, 6):
+        unit = new_unit(f"step {number}", now=later(seconds=number))
+        unit.put(deal.escrow)
+        unit.moved("esc_1", str(number - 1), str(number))
+        await commit(pool, unit)
+
+    escrow_id = deal.escrow.escrow_id
+    first = await read_timeline(pool, TENANT, escrow_id, after_version=0, limit=3)
+    rest = await read_timeline(pool, TENANT, escrow_id, after_version=3, limit=3)
+
+    assert [row.version for row in first + rest] == [1, 2, 3, 4, 5]
+    assert [row.operation for row in rest] == ["step 4", "step 5"]
+    assert rest[0].transitions == [["esc_1", "3", "4"]]
+    assert rest[0].occurred_at == later(seconds=4)
