@@ -3,8 +3,11 @@ The tenants files name the secrets' files and hold no secret. Each program gets 
 so that the gateway cannot read an API key, and the service cannot sign as Stripe.
 */}}
 {{- define "escrow.serviceTenants" -}}
+{{- if not .Values.tenants -}}
+{{- fail "tenants is required: name at least one marketplace" -}}
+{{- end -}}
 {{- $tenants := dict -}}
-{{- range $name, $tenant := required "tenants is required: name at least one marketplace" .Values.tenants -}}
+{{- range $name, $tenant := .Values.tenants -}}
 {{- $entry := dict "stripe_secret_key" (dict "file" (printf "%s/api-key" $name)) -}}
 {{- with $tenant.apiBase -}}
 {{- $_ := set $entry "stripe_api_base" . -}}
@@ -18,8 +21,11 @@ so that the gateway cannot read an API key, and the service cannot sign as Strip
 {{- end -}}
 
 {{- define "escrow.gatewayTenants" -}}
+{{- if not .Values.tenants -}}
+{{- fail "tenants is required: name at least one marketplace" -}}
+{{- end -}}
 {{- $tenants := dict -}}
-{{- range $name, $tenant := required "tenants is required: name at least one marketplace" .Values.tenants -}}
+{{- range $name, $tenant := .Values.tenants -}}
 {{- $platform := dict "current" (dict "file" (printf "%s/platform" $name)) -}}
 {{- if $tenant.webhookSecrets.platformPreviousKey -}}
 {{- $_ := set $platform "previous" (dict "file" (printf "%s/platform-previous" $name)) -}}

@@ -1,0 +1,265 @@
+"""What the manifests tell the programs, read by the programs' own configuration."""
+
+import ast
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from opentelemetry.sdk import environment_variables
+from pydantic_settings import BaseSettings
+
+import service
+import service.config
+import webhook_gateway
+import webhook_gateway.config
+from tests.helm.chart import (
+    PROGRAMS,
+    VARIANTS,
+    Object,
+    environment,
+    nested,
+    pod_specs,
+    render_variant,
+    variant,
+)
+from webhook_gateway.tenants import Tenants
+
+MOUNT = Path("/etc/escrow/tenants")
+DATABASE_URL = "postgresql://escrow@db/escrow?from="
+OF = {"service": service, "worker": service, "migrate": service, "gateway": webhook_gateway}
+
+
+@pytest.fixture(autouse=True)
+def nothing_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith(("ESCROW_", "STRIPE_", "OTEL_")):
+            monkeypatch.delenv(name)
+
+
+def give(
+    monkeypatch: pytest.MonkeyPatch, objects: dict[str, Object], program: str, mount: Path
+) -> None:
+    """Does what the kubelet would: sets the variables, and mounts the tenants under ``mount``."""
+    for name, value in environment(objects, program).items():
+        from_secret = isinstance(value, dict)
+        text = f"{DATABASE_URL}{value['name']}/{value['key']}" if from_secret else value
+        monkeypatch.setenv(name, text.replace(str(MOUNT), str(mount)))
+    for volume in dict(pod_specs(objects))[program].get("volumes", []):
+        for source in volume["projected"]["sources"]:
+            for path, text in projected(objects, source):
+                (mount / path).parent.mkdir(parents=True, exist_ok=True)
+                (mount / path).write_text(text)
+
+
+def projected(objects: dict[str, Object], source: Object) -> Iterator[tuple[str, str]]:
+    if "configMap" in source:
+        [config_map] = [
+            item
+            for item in objects.values()
+            if item["kind"] == "ConfigMap"
+            and item["metadata"]["name"] == source["configMap"]["name"]
+        ]
+        yield from config_map["data"].items()
+    else:
+        for item in source["secret"]["items"]:
+            secret = f"{source['secret']['name']}_{item['key']}".replace("-", "_")
+            prefix = "sk_test_" if item["path"].endswith("api-key") else "whsec_"
+            yield item["path"], prefix + secret
+
+
+@pytest.mark.parametrize("program", ["service", "worker"])
+@pytest.mark.parametrize("name", VARIANTS)
+def test_the_service_reads_what_it_is_given(
+    name: str, program: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    give(monkeypatch, render_variant(name), program, tmp_path)
+
+    config = service.config.load_config()
+
+    assert set(config.tenants) == set(variant(name)["tenants"])
+    assert config.settings.auth == "development"
+    assert config.settings.log_format == "json"
+    assert config.settings.environment == variant(name).get("environment", "production")
+
+
+def test_everything_said_to_the_service_arrives(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    give(monkeypatch, render_variant("everything"), "service", tmp_path)
+
+    config = service.config.load_config()
+
+    assert config.settings.dsn == f"{DATABASE_URL}escrow-database/pooled"
+    assert config.settings.direct_dsn == f"{DATABASE_URL}escrow-database/direct"
+    assert config.settings.pgbouncer
+    assert config.settings.session_role == ""
+    acme, sandbox = config.tenants["acme"], config.tenants["sand_box"]
+    assert acme.stripe_secret_key == "sk_test_acme_api_key"
+    assert (acme.stripe_api_base, acme.stripe_rate_per_s) == (None, 80)
+    assert sandbox.stripe_secret_key == "sk_test_sandbox_api_secret_key"
+    assert sandbox.stripe_api_base == "http://stripe-sandbox:12111"
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_the_gateway_reads_what_it_is_given(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    objects = render_variant(name)
+    give(monkeypatch, objects, "gateway", tmp_path)
+
+    settings, source = webhook_gateway.config.load_settings()
+    tenants = Tenants.load(source)
+
+    for tenant in variant(name)["tenants"]:
+        assert tenants.secrets_of(tenant, "platform")
+        assert tenants.secrets_of(tenant, "connect")
+    host, _, port = settings.service_target.removeprefix("dns:///").rpartition(":")
+    headless = objects["service-service"]
+    assert host.split(".")[:3] == [headless["metadata"]["name"], "pay", "svc"]
+    assert headless["spec"]["clusterIP"] == "None"
+    assert int(port) == headless["spec"]["ports"][0]["port"]
+
+
+def test_a_rolled_webhook_secret_is_valid_beside_the_new_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    give(monkeypatch, render_variant("everything"), "gateway", tmp_path)
+
+    _, source = webhook_gateway.config.load_settings()
+    tenants = Tenants.load(source)
+
+    assert tenants.secrets_of("acme", "platform") == (
+        "whsec_acme_platform_new",
+        "whsec_acme_platform_old",
+    )
+    assert tenants.secrets_of("sand_box", "connect") == ("whsec_sandbox_webhooks_connect",)
+
+
+@pytest.mark.parametrize(
+    ("name", "override", "read"),
+    [
+        ("minimal", {}, "escrow-database/url"),
+        ("minimal", nested("database.directUrlKey", "direct"), "escrow-database/direct"),
+        ("minimal", nested("migrations.existingSecret", "owner"), "owner/url"),
+        ("everything", {}, "escrow-owner/owner"),
+    ],
+)
+def test_migrations_go_past_the_pooler(
+    name: str, override: Object, read: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    give(monkeypatch, render_variant(name, override), "migrate", tmp_path)
+
+    assert service.config.load_settings().direct_dsn == f"{DATABASE_URL}{read}"
+
+
+def test_the_gateway_holds_no_api_key_and_no_database() -> None:
+    objects = render_variant("everything")
+    pods = {program: json.dumps(spec) for program, spec in pod_specs(objects)}
+
+    for secret in ("api-key", "sandbox-api", "escrow-database", "escrow-owner", "DATABASE"):
+        assert secret not in pods["gateway"]
+    for program in ("service", "worker"):
+        for secret in ("platform", "sandbox-webhooks", "escrow-owner"):
+            assert secret not in pods[program]
+
+
+# --- names --------------------------------------------------------------------------------------
+
+
+def names_read_by(package: ModuleType) -> set[str]:
+    """Every variable that the package reads: fields of its settings, and os.environ by name."""
+    names = set()
+    [folder] = package.__path__
+    for file in Path(folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in {
+                "os.environ.get",
+                "_choice",
+            }:
+                names |= {arg.value for arg in node.args if isinstance(arg, ast.Constant)}
+    for model in settings_of(package):
+        prefix = model.model_config.get("env_prefix", "")
+        for name, field in model.model_fields.items():
+            names.add(str(field.validation_alias or f"{prefix}{name}".upper()))
+    return {name for name in names if isinstance(name, str)}
+
+
+def settings_of(package: ModuleType) -> list[type[BaseSettings]]:
+    members = vars(package.config).values()
+    return [
+        member
+        for member in members
+        if isinstance(member, type)
+        and issubclass(member, BaseSettings)
+        and member is not BaseSettings
+    ]
+
+
+OF_OPENTELEMETRY = {
+    name for name in vars(environment_variables) if name.startswith("OTEL_")
+}  # read by its SDK, not by us
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variable_is_one_that_its_program_reads(name: str) -> None:
+    objects = render_variant(name)
+
+    for program, package in OF.items():
+        given = environment(objects, program).keys()
+        assert given <= names_read_by(package) | OF_OPENTELEMETRY, program
+
+
+def test_a_variable_that_nobody_reads_would_be_found() -> None:
+    known = names_read_by(service)
+
+    assert {"ESCROW_DATABASE_URL", "ESCROW_TENANTS_FILE", "OTEL_METRICS_EXPORTER"} <= known
+    assert "ESCROW_DATABASE_URI" not in known
+    assert "ESCROW_GATEWAY_PORT" not in known
+
+
+def test_every_setting_of_the_programs_can_be_reached() -> None:
+    """What is left out is left out on purpose."""
+    objects = render_variant("everything")
+    given = {name for program in PROGRAMS for name in environment(objects, program)}
+    ours = {
+        name
+        for package in (service, webhook_gateway)
+        for name in names_read_by(package)
+        if name.startswith("ESCROW_")
+    }
+
+    assert ours - given <= {"ESCROW_PG_BIN"}  # a PostgreSQL for development
+
+
+# --- secrets ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_secrets_are_named_and_never_written(name: str) -> None:
+    objects = render_variant(name)
+
+    for item in objects.values():
+        assert item["kind"] != "Secret"
+        if item["kind"] == "ConfigMap":
+            for entry in json.loads(item["data"]["tenants.json"])["tenants"].values():
+                assert_only_files_are_named(entry)
+    for program, _ in pod_specs(objects):
+        given = environment(objects, program)
+        for variable in given.keys() & {"ESCROW_DATABASE_URL", "ESCROW_DIRECT_DATABASE_URL"}:
+            assert isinstance(given[variable], dict), "by reference to a Secret"
+
+
+def assert_only_files_are_named(entry: Object) -> None:
+    assert set(entry) <= {
+        "stripe_secret_key",
+        "stripe_api_base",
+        "stripe_rate_per_s",
+        "webhook_secrets",
+    }
+    if "stripe_secret_key" in entry:
+        assert set(entry["stripe_secret_key"]) == {"file"}
+    for secrets in entry.get("webhook_secrets", {}).values():
+        assert all(set(secret) == {"file"} for secret in secrets.values())

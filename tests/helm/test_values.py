@@ -1,0 +1,182 @@
+"""values.yaml says what can be said, and the schema refuses everything else."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import pytest
+import yaml
+
+from service.config import Settings, TenantName
+from tests.helm.chart import (
+    CHART,
+    PROGRAMS,
+    ValuesRefused,
+    nested,
+    read_yaml,
+    render,
+    render_variant,
+    variant,
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("auth", "auth is required"),
+        ("image.repository", "image.repository is required"),
+        ("database.existingSecret", "database.existingSecret is required"),
+    ],
+)
+def test_what_has_no_default_is_asked_for(path: str, says: str) -> None:
+    with pytest.raises(ValuesRefused, match=says):
+        render_variant("minimal", nested(path, ""))
+
+
+def test_a_tenant_is_asked_for() -> None:
+    with pytest.raises(ValuesRefused, match="tenants is required"):
+        render_variant("minimal", {"tenants": {"default": None}})
+
+
+def test_an_ingress_asks_for_its_host() -> None:
+    with pytest.raises(ValuesRefused, match=r"gateway\.ingress\.host is required"):
+        render_variant("minimal", nested("gateway.ingress.enabled", value=True))
+
+
+@pytest.mark.parametrize("program", ["service", "worker"])
+def test_times_and_pools_must_fit(program: str) -> None:
+    with pytest.raises(ValuesRefused, match=f"{program}.shutdownLimitSeconds must be above"):
+        render_variant("minimal", nested(f"{program}.drainSeconds", 30))
+    with pytest.raises(ValuesRefused, match=f"{program}.databasePool: min is above max"):
+        render_variant("minimal", nested(f"{program}.databasePool.min", 11))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("replicas", 2),  # of which program?
+        ("service.replica", 2),
+        ("gateway.ingress.hosts", ["webhooks.example.com"]),
+        ("gateway.ingress.host", "https://webhooks.example.com"),
+        ("gateway.port", 0),
+        ("gateway.port", "8080"),
+        ("service.drainSeconds", 601),
+        ("service.reflection", "true"),
+        ("auth", "none"),
+        ("environment", "Production"),
+        ("image.digest", "latest"),
+        ("image.pullPolicy", "Sometimes"),
+        ("log.level", "verbose"),
+        ("tracing.ratio", 1.5),
+        ("tracing.endpoint", "collector:4317"),
+        ("topologySpread", "Always"),
+        ("metrics.podMonitor.interval", "30"),
+        ("networkPolicy.callers", ["orders"]),
+        ("networkPolicy.database.ports", []),
+        ("service.extraEnv", [{"name": "A", "valeu": "b"}]),
+        ("service.podAnnotations", {"a": 1}),
+        ("tenants", {"Acme": variant("minimal")["tenants"]["default"]}),
+        ("tenants.default.apiKey.existingSecret", ""),
+        ("tenants.default.apiKey", {"existingSecret": None}),
+        ("tenants.default.apiKey", {"value": "sk_test_written_here"}),
+        ("tenants.default.webhookSecrets", {"platform": "whsec_written_here"}),
+        ("tenants.default.ratePerSecond", 0),
+        ("tenants.default.apiBase", "stripe-sandbox:12111"),
+        ("database.url", "postgresql://user:password@host/database"),
+        ("fullnameOverride", "a.dot.is.no.service"),
+    ],
+)
+def test_the_schema_refuses(path: str, value: object) -> None:
+    with pytest.raises(ValuesRefused) as caught:
+        render_variant("minimal", nested(path, value))
+    assert "is required:" not in str(caught.value)  # by the schema, before any template
+
+
+def test_the_schema_takes_what_openshift_needs() -> None:
+    ids = dict.fromkeys(("runAsUser", "runAsGroup", "fsGroup"))
+    objects = render(variant("minimal"), {"podSecurityContext": ids})
+
+    given = objects["service-deployment"]["spec"]["template"]["spec"]["securityContext"]
+    assert set(given) == {"runAsNonRoot", "seccompProfile"}
+
+
+def test_a_tenant_may_have_the_name_that_the_programs_allow() -> None:
+    patterns = read_yaml(CHART / "values.schema.json")["properties"]["tenants"]["patternProperties"]
+    _, constraints = get_args(TenantName)
+
+    assert list(patterns) == [constraints.pattern]
+
+
+def test_the_ways_to_authenticate_are_those_of_the_service() -> None:
+    schema = read_yaml(CHART / "values.schema.json")["properties"]["auth"]
+    known = Settings.model_json_schema()["properties"]["auth"]
+
+    assert schema["enum"] == ["", *known.get("enum", [known.get("const")])]
+
+
+def objects_of(schema: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - JSON
+    if isinstance(schema, dict):
+        if "properties" in schema and schema.get("type") == "object":
+            yield schema
+        for item in schema.values():
+            yield from objects_of(item)
+    elif isinstance(schema, list):
+        for item in schema:
+            yield from objects_of(item)
+
+
+def test_the_schema_is_strict_wherever_the_chart_decides() -> None:
+    schema = read_yaml(CHART / "values.schema.json")
+
+    assert all(item["additionalProperties"] is False for item in objects_of(schema))
+
+
+def test_the_schema_says_nothing_that_has_no_default() -> None:
+    """A value that is in the schema only would be documented nowhere."""
+    schema = read_yaml(CHART / "values.schema.json")
+
+    assert schema["properties"].keys() - {"global"} == read_yaml(CHART / "values.yaml").keys()
+    for program in PROGRAMS:
+        assert (
+            schema["properties"][program]["properties"].keys()
+            == read_yaml(CHART / "values.yaml")[program].keys()
+        )
+
+
+def test_every_value_is_explained() -> None:
+    """By a comment above it or above its group; what the service has too, once and there."""
+    explained: set[str] = set()
+    silent = set()
+    for path, commented in commented_keys((CHART / "values.yaml").read_text("utf-8")):
+        group = path.rpartition(".")[0]
+        twin = re.sub(r"^(worker|gateway)\.", "service.", path)
+        if commented or group in explained - set(PROGRAMS) or twin in explained:
+            explained.add(path)
+        else:
+            silent.add(path)
+    groups = {path.rpartition(".")[0] for path in explained}
+
+    assert silent - groups == set()
+
+
+def commented_keys(text: str) -> Iterator[tuple[str, bool]]:
+    """Each key of block style with whether the line above it is a comment."""
+    folders: list[tuple[int, str]] = []
+    above = ""
+    for line in text.splitlines():
+        if match := re.match(r"( *)([A-Za-z]+):", line):
+            indent = len(match[1])
+            folders = [entry for entry in folders if entry[0] < indent] + [(indent, match[2])]
+            yield ".".join(name for _, name in folders), above.lstrip().startswith("#")
+        above = line
+
+
+def test_the_examples_in_the_comments_are_valid() -> None:
+    """The commented tenant is what somebody copies first."""
+    text = (CHART / "values.yaml").read_text("utf-8")
+    [block] = re.findall(r"^tenants: \{\}\n((?:#   .*\n)+)", text, re.MULTILINE)
+    example = yaml.safe_load(re.sub(r"^# ", "", block, flags=re.MULTILINE))
+
+    objects = render_variant("minimal", {"tenants": {"default": None}}, {"tenants": example})
+
+    assert "service-configmap" in objects
