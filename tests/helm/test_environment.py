@@ -169,35 +169,35 @@ def test_the_gateway_holds_no_api_key_and_no_database() -> None:
 # --- names --------------------------------------------------------------------------------------
 
 
-def names_read_by(package: ModuleType) -> set[str]:
-    """Every variable that the package reads: fields of its settings, and os.environ by name."""
-    names = set()
-    [folder] = package.__path__
-    for file in Path(folder).rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in {
-                "os.environ.get",
-                "_choice",
-            }:
-                names |= {arg.value for arg in node.args if isinstance(arg, ast.Constant)}
-    for model in settings_of(package):
-        prefix = model.model_config.get("env_prefix", "")
-        for name, field in model.model_fields.items():
-            names.add(str(field.validation_alias or f"{prefix}{name}".upper()))
-    return {name for name in names if isinstance(name, str)}
-
-
-def settings_of(package: ModuleType) -> list[type[BaseSettings]]:
-    members = vars(package.config).values()
-    return [
+def settings_of(package: ModuleType) -> set[str]:
+    """The variables of the fields of its settings."""
+    models = [
         member
-        for member in members
+        for member in vars(package.config).values()
         if isinstance(member, type)
         and issubclass(member, BaseSettings)
         and member is not BaseSettings
     ]
+    return {
+        str(field.validation_alias or f"{model.model_config.get('env_prefix', '')}{name}".upper())
+        for model in models
+        for name, field in model.model_fields.items()
+    }
 
 
+def names_read_by(package: ModuleType) -> set[str]:
+    """Every variable that the package reads: its settings, and by name from os.environ."""
+    names = settings_of(package)
+    [folder] = package.__path__
+    for file in Path(folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in READERS:
+                values = (arg.value for arg in node.args if isinstance(arg, ast.Constant))
+                names |= {value for value in values if isinstance(value, str)}
+    return names
+
+
+READERS = {"os.environ.get", "_choice"}  # the latter of both telemetry modules
 OF_OPENTELEMETRY = {
     name for name in vars(environment_variables) if name.startswith("OTEL_")
 }  # read by its SDK, not by us
@@ -220,18 +220,13 @@ def test_a_variable_that_nobody_reads_would_be_found() -> None:
     assert "ESCROW_GATEWAY_PORT" not in known
 
 
-def test_every_setting_of_the_programs_can_be_reached() -> None:
-    """What is left out is left out on purpose."""
+def test_every_setting_of_the_programs_can_be_said_by_a_value() -> None:
     objects = render_variant("everything")
     given = {name for program in PROGRAMS for name in environment(objects, program)}
-    ours = {
-        name
-        for package in (service, webhook_gateway)
-        for name in names_read_by(package)
-        if name.startswith("ESCROW_")
-    }
+    settings = settings_of(service) | settings_of(webhook_gateway)
 
-    assert ours - given <= {"ESCROW_PG_BIN"}  # a PostgreSQL for development
+    # those of Stripe are for the one tenant of a program without a tenants file
+    assert {name for name in settings if name.startswith("ESCROW_")} <= given
 
 
 # --- secrets ------------------------------------------------------------------------------------
