@@ -104,6 +104,7 @@ async def _capture_payment(market: Marketplace) -> Asked:
     escrow = await market.new_escrow()
     payment = await market.fund(escrow, capture=pb.CAPTURE_STRATEGY_MANUAL)
     await market.pay(payment)
+    await market.read_payment(payment)  # so that it is known here, too
     request = pb.CapturePaymentRequest(request_id=new_request_id(), payment_id=payment.id)
     return Asked("payer", request)
 

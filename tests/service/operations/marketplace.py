@@ -60,9 +60,9 @@ class Sandbox:
         self.url = url
         self.http = http
 
-    async def control(self, path: str, *, method: str = "POST", **body: object) -> dict[str, Any]:
+    async def control(self, path: str, *, verb: str = "POST", **body: object) -> dict[str, Any]:
         """A route under /_sandbox/; it must not refuse."""
-        async with self.http.request(method, f"{self.url}/_sandbox/{path}", json=body) as answer:
+        async with self.http.request(verb, f"{self.url}/_sandbox/{path}", json=body) as answer:
             told: dict[str, Any] = await answer.json()
             assert answer.status == 200, told
             return told
@@ -84,7 +84,7 @@ class Sandbox:
         await self.control("faults", kind=kind, path_prefix=path_prefix, **more)
 
     async def reset(self) -> None:
-        await self.control("faults", method="DELETE")
+        await self.control("faults", verb="DELETE")
         await self.control("reset")
 
     async def advance(self, seconds: int = 5) -> None:
@@ -184,7 +184,7 @@ class Marketplace:
 
     async def news(self) -> list[Event]:
         """The events that were not told yet, oldest first."""
-        events = (await self.sandbox.control("events", method="GET"))["data"]
+        events = (await self.sandbox.control("events", verb="GET"))["data"]
         found = [event for event in events if event["id"] not in self.told]
         return sorted(found, key=lambda event: str(event["created"]))
 
