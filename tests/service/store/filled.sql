@@ -18,7 +18,7 @@ FROM numbers WHERE i <= 2000;
 INSERT INTO payees
 SELECT
     tenant_id, pg_temp.id('payee', i), 1, 'payee-' || i, 'Grace', 'grace@example.com', 'US', 'V2',
-    CASE WHEN i <= 800 THEN 'ONBOARDING' ELSE 'ACTIVE' END, 'acct_' || i, '[]', at, at, at
+    CASE WHEN i <= 800 THEN 'ONBOARDING' ELSE 'ACTIVE' END, 'acct_' || i, '[]', at, at
 FROM numbers WHERE i <= 2000;
 
 INSERT INTO escrows

@@ -97,7 +97,7 @@ def full_records() -> dict[str, Any]:
         account_api=AccountApi.V1,
         state=PayeeState.RESTRICTED,
         requirements_due=["individual.dob", TEXT],
-        observed_at=EARLY,
+        created_at=EARLY,
     )
     escrow = new_escrow(
         payer,
