@@ -37,7 +37,7 @@ def charge_fee(amount: int) -> int:
     return (amount * 29 + 500) // 1000 + 30
 
 
-def stripe_fee_details(fee: int, currency: str) -> list[StripeObject]:
+def stripe_fee_details(fee: int, currency: str, description: str) -> list[StripeObject]:
     """The `fee_details` of a fee that is Stripe's own."""
     if fee == 0:
         return []
@@ -46,7 +46,7 @@ def stripe_fee_details(fee: int, currency: str) -> list[StripeObject]:
             "amount": fee,
             "application": None,
             "currency": currency,
-            "description": "Stripe processing fees",
+            "description": description,
             "type": "stripe_fee",
         }
     ]
@@ -60,6 +60,7 @@ def post(  # noqa: PLR0913 - a balance transaction has that many independent fac
     currency: str,
     *,
     fee: int = 0,
+    fee_description: str = "Stripe processing fees",
     available_on: int | None = None,
     description: str | None = None,
     reporting_category: str | None = None,
@@ -73,6 +74,7 @@ def post(  # noqa: PLR0913 - a balance transaction has that many independent fac
         amount: gross, in minor units, negative when money leaves.
         currency: three letters, lower case.
         fee: taken from the amount, in minor units.
+        fee_description: what `fee_details` calls it.
         available_on: Unix seconds; now or None means the net is available at once.
         description: free text for the account's owner.
         reporting_category: where it differs from what the type implies.
@@ -90,7 +92,7 @@ def post(  # noqa: PLR0913 - a balance transaction has that many independent fac
             "description": description,
             "exchange_rate": None,
             "fee": fee,
-            "fee_details": stripe_fee_details(fee, currency),
+            "fee_details": stripe_fee_details(fee, currency, fee_description),
             "net": amount - fee,
             "reporting_category": reporting_category or REPORTING_CATEGORY.get(kind, kind),
             "source": source,

@@ -17,6 +17,14 @@ class Decline:
 
 
 @dataclass(frozen=True)
+class DisputeScript:
+    """How the cardholder disputes a payment: Stripe's reason, and whether it is only an inquiry."""
+
+    reason: str
+    inquiry: bool = False
+
+
+@dataclass(frozen=True)
 class Card:
     """How one test card behaves."""
 
@@ -27,6 +35,8 @@ class Card:
     requires_authentication: bool = False
     available_at_once: bool = False
     refund: str = "succeeds"  # or "pends" first, or "fails" later
+    disputes: tuple[DisputeScript, ...] = ()
+    fraud_warning: bool = False
 
     @property
     def last4(self) -> str:
@@ -60,6 +70,10 @@ AUTHENTICATION_REQUIRED = Decline(
     "Your card was declined. This transaction requires authentication.",
 )
 
+FRAUDULENT = DisputeScript("fraudulent")
+NOT_RECEIVED = DisputeScript("product_not_received")
+INQUIRY = DisputeScript("general", inquiry=True)
+
 TEST_CARDS = [
     Card("4242424242424242", "visa"),
     Card("4000056655665556", "visa_debit"),
@@ -86,6 +100,11 @@ TEST_CARDS = [
     Card("4000000000003055", "threeDSecureOptional"),
     Card("4000000000007726", "pendingRefund", refund="pends"),
     Card("4000000000005126", "refundFail", refund="fails"),
+    Card("4000000000000259", "createDispute", disputes=(FRAUDULENT,)),
+    Card("4000000000002685", "createDisputeProductNotReceived", disputes=(NOT_RECEIVED,)),
+    Card("4000000000001976", "createDisputeInquiry", disputes=(INQUIRY,)),
+    Card("4000000404000079", "createMultipleDisputes", disputes=(FRAUDULENT, NOT_RECEIVED)),
+    Card("4000000000005423", "createIssuerFraudRecord", fraud_warning=True),
 ]
 
 BY_NUMBER = {card.number: card for card in TEST_CARDS}

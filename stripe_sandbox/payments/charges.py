@@ -75,6 +75,7 @@ def create(
         "status": "succeeded" if succeeded else "failed",
         "transfer_data": None,
         "transfer_group": intent["transfer_group"],
+        "_charged_back": False,
         "_number": method["_number"],
     }
     return call.add(private_copy(charge))

@@ -81,6 +81,11 @@ def _charge_to_refund(call: "Call") -> StripeObject:
 def _must_be_refundable(charge: StripeObject, amount: int, refundable: int) -> None:
     if charge["status"] != "succeeded" or not charge["captured"]:
         raise RefusedError(f"Charge {charge['id']} has not been captured.", param="charge")
+    if charge.get("_charged_back"):
+        raise RefusedError(
+            f"Charge {charge['id']} has been charged back; cannot issue a refund.",
+            code="charge_disputed",
+        )
     if refundable == 0:
         raise RefusedError(
             f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded"
