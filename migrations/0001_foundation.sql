@@ -65,7 +65,6 @@ CREATE TABLE payees (
     requirements_due jsonb NOT NULL,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
-    observed_at timestamptz,
     CONSTRAINT payees_pkey PRIMARY KEY (tenant_id, payee_id),
     CONSTRAINT payees_reference UNIQUE (tenant_id, reference),
     CONSTRAINT payees_stripe_account UNIQUE (tenant_id, stripe_account)
@@ -73,7 +72,7 @@ CREATE TABLE payees (
 CREATE TYPE write_payee AS (
     tenant_id text, payee_id uuid, version bigint, reference text, name text, email text,
     country text, account_api text, state text, stripe_account text, requirements_due jsonb,
-    created_at timestamptz, updated_at timestamptz, observed_at timestamptz
+    created_at timestamptz, updated_at timestamptz
 );
 
 CREATE TABLE escrows (

@@ -138,8 +138,7 @@ CREATE TYPE public.write_payee AS (
 	stripe_account text,
 	requirements_due jsonb,
 	created_at timestamp with time zone,
-	updated_at timestamp with time zone,
-	observed_at timestamp with time zone
+	updated_at timestamp with time zone
 );
 
 CREATE TYPE public.write_payer AS (
@@ -434,8 +433,7 @@ CREATE TABLE public.payees (
     stripe_account text,
     requirements_due jsonb NOT NULL,
     created_at timestamp with time zone NOT NULL,
-    updated_at timestamp with time zone NOT NULL,
-    observed_at timestamp with time zone
+    updated_at timestamp with time zone NOT NULL
 );
 ALTER TABLE ONLY public.payees
     ADD CONSTRAINT payees_pkey PRIMARY KEY (tenant_id, payee_id);

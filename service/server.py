@@ -10,12 +10,14 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 
 from service.config import Config, Settings, Tenant
 from service.database import pooled_database
 from service.operations.house import House
+from service.operations.perform_effect import finish_sending
 from service.rpc.caller import development_identify
 from service.rpc.grpc_server import Listening, serving
 from service.rpc.services import OPERATIONS, SERVICES
@@ -26,7 +28,7 @@ from service.workers.inbox import InboxWorker
 from service.workers.loop import Worker
 from service.workers.transfers import TransfersWorker
 
-WORKERS: Sequence[type[Worker]] = (EffectsWorker, InboxWorker, TransfersWorker)
+WORKERS: Sequence[type[Worker[Any]]] = (EffectsWorker, InboxWorker, TransfersWorker)
 
 EXIT_HANGING = 70  # did not stop in time (sysexits.h: EX_SOFTWARE)
 EXIT_INTERRUPTED = 130  # told twice to stop
@@ -58,6 +60,7 @@ async def running(config: Config, *, serve: bool, work: bool) -> AsyncIterator[R
             for name, tenant in config.tenants.items()
         }
         house = House(pool=pool, stripe=stripe, clock=_now)
+        opened.push_async_callback(finish_sending)
         if work:
             await opened.enter_async_context(working(house, settings.drain_s))
         port = None

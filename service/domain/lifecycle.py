@@ -111,7 +111,7 @@ STRIPE, TIMER, SERVICE = Party.STRIPE, Party.TIMER, Party.SERVICE
 MILESTONE: Mapping[tuple[MilestoneState, MilestoneEvent], Edge[MilestoneState]] = {
     (M.AWAITING_FUNDS, ME.START_PAYMENT): _edge(M.AWAITING_FUNDS, PAYER, OPERATOR, SERVICE),
     (M.AWAITING_FUNDS, ME.PAYMENT_SUCCEEDED): _edge(M.FUNDED, STRIPE),
-    (M.AWAITING_FUNDS, ME.CANCEL): _edge(M.CANCELED, PAYER, PAYEE, OPERATOR, STRIPE),
+    (M.AWAITING_FUNDS, ME.CANCEL): _edge(M.CANCELED, PAYER, PAYEE, OPERATOR),
     (M.FUNDED, ME.DELIVER): _edge(M.DELIVERED, PAYEE),
     (M.FUNDED, ME.RELEASE): _edge(M.RELEASING, PAYER, OPERATOR),
     (M.FUNDED, ME.RELEASE_PART): _edge(M.FUNDED, PAYER, OPERATOR),
@@ -136,7 +136,7 @@ EFFECT: Mapping[tuple[EffectState, EffectEvent], Edge[EffectState]] = {
     (E.UNKNOWN, EE.SUCCEED): _edge(E.SUCCEEDED, STRIPE),
     (E.SENDING, EE.REJECT): _edge(E.REJECTED, STRIPE),
     (E.UNKNOWN, EE.REJECT): _edge(E.REJECTED, STRIPE),
-    (E.REJECTED, EE.RENEW): _edge(E.PLANNED, TIMER, OPERATOR, SERVICE, PAYER, PAYEE),
+    (E.REJECTED, EE.RENEW): _edge(E.PLANNED, TIMER, OPERATOR, SERVICE, PAYER, PAYEE, STRIPE),
 }
 
 R, RE = ReleaseState, ReleaseEvent
@@ -217,13 +217,15 @@ PAYMENT_ENDED = frozenset({P.SUCCEEDED, P.CANCELED, P.REJECTED})
 
 
 class PaymentEvent(StrEnum):
-    """What can be asked of a payment. What comes of it is for Stripe to say."""
+    """What can be asked of a payment; what comes of it is for Stripe to say, except a refusal."""
 
     CAPTURE = "capture"
     CANCEL = "cancel"
+    REJECT = "reject"
 
 
 PAYMENT: Mapping[tuple[PaymentState, PaymentEvent], Edge[PaymentState]] = {
+    (P.CREATING, PaymentEvent.REJECT): _edge(P.REJECTED, STRIPE),
     (P.REQUIRES_CAPTURE, PaymentEvent.CAPTURE): _edge(P.REQUIRES_CAPTURE, PAYER, OPERATOR, SERVICE),
 } | {
     (state, PaymentEvent.CANCEL): _edge(state, PAYER, PAYEE, OPERATOR, SERVICE)
@@ -232,8 +234,18 @@ PAYMENT: Mapping[tuple[PaymentState, PaymentEvent], Edge[PaymentState]] = {
 }
 
 
+Failure = tuple[str, str, str]  # code, decline code, message
+NO_FAILURE: Failure = ("", "", "")
+
+
 def payment_moves(
-    seen: PaymentState, seen_at: datetime | None, told: PaymentState, told_at: datetime
+    seen: PaymentState,
+    seen_at: datetime | None,
+    told: PaymentState,
+    told_at: datetime,
+    *,
+    seen_failure: Failure = NO_FAILURE,
+    told_failure: Failure = NO_FAILURE,
 ) -> bool:
     """Whether what Stripe tells about a payment is newer than what is known.
 
@@ -241,7 +253,10 @@ def payment_moves(
     """
     if seen in PAYMENT_ENDED or told in PAYMENT_ENDED:
         return PAYMENT_RANK[told] > PAYMENT_RANK[seen]
-    return seen_at is None or (told_at, PAYMENT_RANK[told]) > (seen_at, PAYMENT_RANK[seen])
+    if seen_at is None:
+        return True
+    known = (seen_at, PAYMENT_RANK[seen], seen_failure)
+    return (told_at, PAYMENT_RANK[told], told_failure) > known
 
 
 class PayoutState(StrEnum):
@@ -259,6 +274,11 @@ class PayoutState(StrEnum):
 PAYOUT_RANK: Mapping[PayoutState, int] = {
     state: rank for rank, state in enumerate(PayoutState)
 }  # in the order of their definition: a stale event never moves a payout back
+
+
+def payout_moves(seen: PayoutState, told: PayoutState) -> bool:
+    """Whether what Stripe tells about a payout is newer than what is known."""
+    return PAYOUT_RANK[told] > PAYOUT_RANK[seen]
 
 
 class PayeeState(StrEnum):

@@ -210,7 +210,6 @@ class Payee:
     requirements_due: list[str]
     created_at: datetime
     updated_at: datetime
-    observed_at: datetime | None = None
 
 
 @dataclass(slots=True)

@@ -16,13 +16,15 @@ from uuid import UUID
 
 from service.domain.call import Call, Party
 from service.domain.errors import Missing
+from service.domain.lifecycle import EffectState, PayeeState
+from service.domain.model import EffectKind
 from service.domain.unit import EventEnd, UnitOfWork
 from service.operations.escrow_case import EscrowCase, open_case
 from service.operations.house import House, rerun
 from service.operations.observe_account import observe_account, read_account
 from service.operations.observe_payment import Contradiction, observe_payment, payment_named
 from service.operations.observe_payout import observe_payout
-from service.operations.settle_effect import OPEN, settle
+from service.operations.settle_effect import settle
 from service.store.commit import commit
 from service.store.escrows import BY_PAYMENT, BY_PAYMENT_INTENT
 from service.store.operations import Answered
@@ -157,16 +159,20 @@ async def _transfer(house: House, news: News) -> None:
     effect_id, escrow_id = (reading.our_id(news.object, name) for name in ("effect", "escrow"))
     if effect_id is None or escrow_id is None:
         raise Unknown("the transfer is not one of ours")
-    generation = str((news.object.get("metadata") or {}).get("generation"))
 
     async def story(unit: UnitOfWork) -> None:
         missing = Unknown("no escrow of ours")
         case = await open_case(house, unit, escrow_id, effect_id=effect_id, missing=lambda: missing)
         effect = case.records.effect
-        if effect is None:
-            raise Unknown("no effect of ours")
-        if effect.state in OPEN and str(effect.generation) == generation:
-            settle(unit, case, effect, Succeeded(dict(news.object)))
+        if effect is None or effect.kind is not EffectKind.CREATE_TRANSFER:
+            raise Unknown("no transfer of ours")
+        if settle(unit, case, effect, Succeeded(dict(news.object))):
+            return
+        if effect.state is not EffectState.SUCCEEDED:
+            # We gave it up, and it exists: its renewal will find it, and this event then fits.
+            raise Unknown(f"the transfer's effect is {effect.state}")
+        if effect.stripe_object != news.object.get("id"):
+            raise Contradiction(f"the effect made {effect.stripe_object}: paid twice")
 
     await _change(house, news.event, story)
 
@@ -220,6 +226,22 @@ async def _account(house: House, news: News) -> None:
     await _change(house, news.event, story)
 
 
+async def _deauthorized(house: House, news: News) -> None:
+    """The payee took the platform's access away: the account cannot be read any more."""
+    account_id = news.event.account or ""
+    payee_id = await find_payee_of_account(house.pool, news.event.tenant_id, account_id)
+    if payee_id is None:
+        raise Unknown(f"no payee of ours has account {account_id}")
+    told = reading.AccountObservation(account_id, PayeeState.DEAUTHORIZED, [])
+
+    async def story(unit: UnitOfWork) -> None:
+        found = await load_payee(house.pool, unit, payee_id)
+        assert found is not None  # a payee is never deleted
+        observe_account(unit, found.payee, told)
+
+    await _change(house, news.event, story)
+
+
 Handler = Callable[[House, News], Awaitable[None]]
 
 # THE allow-lists. Everything else is stored and acknowledged, and not acted on.
@@ -247,6 +269,7 @@ OF_PLATFORM: Mapping[str, Handler] = {
 # Events of connected accounts; what they charge or hold themselves is not ours.
 OF_PAYEES: Mapping[str, Handler] = {
     "account.updated": _account,
+    "account.application.deauthorized": _deauthorized,
     "capability.updated": _account,
     "payout.created": _payout,
     "payout.updated": _payout,

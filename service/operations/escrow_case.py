@@ -196,7 +196,7 @@ class EscrowCase:
         """Posting 7d: the money goes back to payable, and is sent again later."""
         self.touch()
         self._move_release(release, ReleaseEvent.TRANSFER_REJECTED)
-        pause = min(FIRST_TRANSFER_RETRY * 2**release.refusals, LONGEST_TRANSFER_RETRY)
+        pause = min(FIRST_TRANSFER_RETRY * 2 ** min(release.refusals, 10), LONGEST_TRANSFER_RETRY)
         release.refusals += 1
         release.refusal_code = code
         release.transfer_at = self.unit.now + pause

@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 from service.domain.call import Call
 from service.domain.errors import AlreadyExists, Busy
 from service.domain.unit import UnitOfWork
-from service.store.commit import Conflict, commit
+from service.store.commit import Overtaken, commit
 from service.store.operations import Answered
 from service.stripe.gateway import StripeGateway
 
@@ -103,6 +103,6 @@ async def rerun(
             if exists:
                 raise
             exists = True
-        except Conflict:
+        except Overtaken:
             await asyncio.sleep(random.uniform(0, min(0.002 * 2**run, LONGEST_PAUSE_S)))  # noqa: S311  jitter
     raise Busy

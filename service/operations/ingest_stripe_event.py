@@ -21,6 +21,7 @@ from service.store.stripe_events import StoredEvent, insert_event
 from service.stripe.gateway import API_VERSION
 from service.stripe.reading import Unreadable, moment_of
 
+CLIENT_SECRET = re.compile(rb'("client_secret"\s*:\s*)"(?:[^"\\]|\\.)*"')
 NAME = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -90,7 +91,7 @@ def _stored_event(
         api_version=body.get("api_version"),
         livemode=body.get("livemode") is True,
         occurred_at=moment_of(body.get("created")),
-        payload=request.payload,
+        payload=CLIENT_SECRET.sub(rb"\1null", request.payload),  # the one thing that is not kept
         trace_id=call.trace_id,
         attempts=0,
         received_at=received_at,

@@ -28,12 +28,12 @@ async def list_escrows(
     """Raises InvalidField: the filter or the page token is not one of ours."""
     conditions = parse_filter(request.filter)
     limit = page_limit(request.page_size, usual=50, most=200)
-    cursor = cursor_of(request.page_token, request.filter)
+    cursor = cursor_of(request.page_token, request.filter, UUID)
     found = await read_escrows(
         house.pool,
         call.tenant_id,
         conditions,
-        before=UUID(cursor) if cursor else None,
+        before=cursor,
         limit=limit + 1,
     )
     page = found[:limit]

@@ -17,12 +17,12 @@ async def list_payouts(
     house: House, call: Call, request: ListPayoutsRequest
 ) -> ListPayoutsResponse:
     limit = page_limit(request.page_size, usual=50, most=200)
-    cursor = cursor_of(request.page_token, request.payee_id)
+    cursor = cursor_of(request.page_token, request.payee_id, UUID)
     payouts = await read_payouts(
         house.pool,
         call.tenant_id,
         ids.read(request.payee_id),
-        before=UUID(cursor) if cursor else None,
+        before=cursor,
         limit=limit + 1,
     )
     page = payouts[:limit]

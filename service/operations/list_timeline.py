@@ -22,7 +22,7 @@ async def list_timeline(
 ) -> ListTimelineResponse:
     """Raises EscrowMissing, InvalidField."""
     limit = page_limit(request.page_size, usual=100, most=500)
-    cursor = int(cursor_of(request.page_token, request.escrow_id) or 0)
+    cursor = cursor_of(request.page_token, request.escrow_id, int) or 0
     rows = await read_timeline(
         house.pool,
         call.tenant_id,

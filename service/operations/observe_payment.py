@@ -10,6 +10,7 @@ from service.domain import ids
 from service.domain.errors import PaymentMissing
 from service.domain.ledger import Kind, Part, Source
 from service.domain.lifecycle import (
+    Failure,
     MilestoneEvent,
     MilestoneState,
     PaymentState,
@@ -76,22 +77,39 @@ def _follow_state(case: EscrowCase, payment: Payment, told: PaymentObservation) 
     # What was read just now is the newest there is, also when Stripe's clock is ahead of ours.
     after_events = (payment.observed_at or case.unit.now) + timedelta(microseconds=1)
     told_at = told.told_at or max(case.unit.now, after_events)
-    if not payment_moves(payment.state, payment.observed_at, told.state, told_at):
-        return False
     before = payment.state
-    failure = (told.failure_code, told.failure_decline_code, told.failure_message)
-    known = (payment.failure_code, payment.failure_decline_code, payment.failure_message)
-    if told.state is before and failure == known:
+    known, failure = _failure_of(payment), _failure_of(told)
+    if not payment_moves(
+        before,
+        payment.observed_at,
+        told.state,
+        told_at,
+        seen_failure=known,
+        told_failure=failure,
+    ):
         return False
+    same = told.state is before and failure == known
+    if same and told.told_at is None:
+        return False  # a reading that brings nothing new is not worth a write
+    payment.observed_at = told_at
+    if same:
+        return True
     payment.state = told.state
-    payment.failure_code, payment.failure_decline_code, payment.failure_message = failure
-    if told.told_at is not None:
-        payment.observed_at = told.told_at
+    payment.failure_code, payment.failure_decline_code = (
+        told.failure_code,
+        told.failure_decline_code,
+    )
+    payment.failure_message = told.failure_message
     case.touch()
     case.unit.moved(ids.show(ids.PAYMENT, payment.payment_id), before, payment.state)
     if payment.state is PaymentState.SUCCEEDED:
         _fund_milestones(case, payment, told)
     return True
+
+
+def _failure_of(source: Payment | PaymentObservation) -> Failure:
+    texts = (source.failure_code, source.failure_decline_code, source.failure_message)
+    return texts[0] or "", texts[1] or "", texts[2] or ""
 
 
 def _fund_milestones(case: EscrowCase, payment: Payment, told: PaymentObservation) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from service.domain import ids
 from service.domain.ledger import Kind, Part, Source
-from service.domain.lifecycle import PAYOUT_RANK, PayoutState
+from service.domain.lifecycle import PAYOUT_RANK, PayoutState, payout_moves
 from service.domain.model import Payee, Payout
 from service.domain.unit import UnitOfWork
 from service.operations.observe_payment import Contradiction
@@ -25,7 +25,7 @@ def observe_payout(unit: UnitOfWork, payee: Payee, payout: Payout, told: PayoutO
     if (told.amount_minor, told.currency) != (payout.amount_minor, payout.currency):
         raise Contradiction(f"the payout is of {told.amount_minor} {told.currency}")
     before = payout.state
-    if PAYOUT_RANK[told.state] <= PAYOUT_RANK[before]:
+    if not payout_moves(before, told.state):
         return False
     payout.state = told.state
     payout.stripe_payout = told.id

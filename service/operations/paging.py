@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from collections.abc import Callable
+from typing import TypeVar
 
 from service.domain.errors import FieldViolation, InvalidField
 
+Cursor = TypeVar("Cursor")
 DIGEST_BYTES = 8
 
 
@@ -21,7 +24,7 @@ def next_page_token(cursor: str, question: str) -> str:
     return base64.urlsafe_b64encode(digest + cursor.encode()).decode()
 
 
-def cursor_of(page_token: str, question: str) -> str | None:
+def cursor_of(page_token: str, question: str, read: Callable[[str], Cursor]) -> Cursor | None:
     """Where a page begins; None for the first.
 
     Raises:
@@ -31,11 +34,10 @@ def cursor_of(page_token: str, question: str) -> str | None:
         return None
     try:
         raw = base64.b64decode(page_token.encode(), altchars=b"-_", validate=True)
-        digest, cursor = raw[:DIGEST_BYTES], raw[DIGEST_BYTES:].decode("ascii")
+        if raw[:DIGEST_BYTES] == hashlib.sha256(question.encode()).digest()[:DIGEST_BYTES]:
+            return read(raw[DIGEST_BYTES:].decode("ascii"))
     except (binascii.Error, ValueError):
-        digest, cursor = b"", ""
-    if not cursor or digest != hashlib.sha256(question.encode()).digest()[:DIGEST_BYTES]:
-        raise InvalidField(
-            FieldViolation("page_token", "does not belong to this list; begin without one")
-        )
-    return cursor
+        pass  # refused below, like a token of another list
+    raise InvalidField(
+        FieldViolation("page_token", "does not belong to this list; begin without one")
+    )

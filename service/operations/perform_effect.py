@@ -1,9 +1,11 @@
 """Sends one effect that is leased to us, and settles what became of it.
 
-never sent under this key        send it
-maybe sent before                look for what it made; if nothing, send it under the same key
+never sent                       send it
+maybe sent before, or refused    look for what it made; if nothing, or Stripe cannot say, send
+it under the same key
 key too old to be remembered     look for what it made; if nothing, it never happened
 answered from a stored failure   look for what it made; if nothing, it never happened
+the lease is nearly over         leave it to whoever leases it next
 """
 
 from __future__ import annotations
@@ -21,15 +23,21 @@ from service.domain.model import Effect
 from service.operations.house import House
 from service.operations.settle_effect import OPEN, settle_effect
 from service.store.effects import end_attempt, lease_effect, read_effect
-from service.stripe.gateway import StripeGateway
+from service.stripe.gateway import CALL_TIMEOUT_S, StripeGateway
 from service.stripe.outcomes import Lost, Outcome, Postponed, Rejected, Succeeded
 
-LEASE = timedelta(seconds=90)  # longer than a look-up, a call and a look-up can take
+LEASE = timedelta(seconds=120)  # longer than a look-up, a call and a look-up can take
 KEY_LIFETIME = timedelta(hours=23)  # Stripe forgets after 24
 CLIENT_PATIENCE_S = 8.0
 POLL_S = 0.05
 
 log = structlog.get_logger()
+_sending: set[asyncio.Task[Outcome]] = set()  # whose clients may have gone
+
+
+async def finish_sending() -> None:
+    """Waits for the calls whose clients have gone; for the drain."""
+    await asyncio.gather(*_sending, return_exceptions=True)
 
 
 async def perform_effect(house: House, effect: Effect) -> Outcome:
@@ -54,13 +62,16 @@ async def perform_effect(house: House, effect: Effect) -> Outcome:
 
 async def _send_once(house: House, gateway: StripeGateway, effect: Effect) -> Outcome:
     assert effect.key_used_at is not None  # set by the lease
-    maybe_sent = effect.key_used_at < effect.updated_at
-    if maybe_sent:
+    if effect.key_used_at < effect.updated_at or effect.generation > 1:
         found = await gateway.find(effect)
-        if found is not None:
+        forgotten = house.clock() - effect.key_used_at > KEY_LIFETIME
+        if isinstance(found, Succeeded) or (found is not None and forgotten):
             return found
-        if house.clock() - effect.key_used_at > KEY_LIFETIME:
+        if forgotten:
             return Rejected("never_executed", "Nothing was found after the key's lifetime.")
+    assert effect.lease_expires_at is not None
+    if house.clock() + timedelta(seconds=CALL_TIMEOUT_S) > effect.lease_expires_at:
+        return Postponed("the lease is nearly over", 0.0)
     outcome = await gateway.send(effect)
     if isinstance(outcome, Lost) and outcome.replayed:
         found = await gateway.find(effect)
@@ -94,7 +105,10 @@ async def finish_effect(house: House, tenant_id: str, effect_id: UUID) -> Effect
         leased = await lease_effect(house.pool, tenant_id, effect_id, house.clock(), lease=LEASE)
         if leased:
             # A client that goes away must not leave a call to Stripe without its answer.
-            await asyncio.shield(perform_effect(house, leased))
+            sending = asyncio.create_task(perform_effect(house, leased))
+            _sending.add(sending)
+            sending.add_done_callback(_sending.discard)
+            await asyncio.shield(sending)
         effect = await read_effect(house.pool, tenant_id, effect_id)
         assert effect is not None
         if effect.state not in OPEN:

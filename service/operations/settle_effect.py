@@ -8,56 +8,76 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
+import structlog
+
 from service.domain import ids
 from service.domain.call import Call, Party
 from service.domain.errors import EscrowMissing
 from service.domain.lifecycle import (
     EFFECT,
+    PAYMENT,
     EffectEvent,
     EffectState,
     PayeeState,
+    PaymentEvent,
     PaymentState,
     PayoutState,
     follow,
+    payout_moves,
 )
 from service.domain.model import AccountApi, Effect, EffectKind
 from service.domain.unit import UnitOfWork
 from service.operations.escrow_case import EscrowCase, open_case
 from service.operations.house import House, rerun
 from service.operations.observe_account import observe_account, read_account
-from service.operations.observe_payment import observe_payment
+from service.operations.observe_payment import Contradiction, observe_payment
 from service.operations.observe_payout import observe_payout
+from service.operations.renew_effect import renew
 from service.store.commit import commit
 from service.store.parties import PayeeRecords, load_parties, load_payee
 from service.stripe import reading, requests
 from service.stripe.outcomes import Lost, Outcome, Postponed, Rejected, Succeeded
+from service.stripe.reading import Unreadable
 
-LONGEST_PAUSE = timedelta(minutes=10)
-OPEN = frozenset({EffectState.PLANNED, EffectState.SENDING, EffectState.UNKNOWN})
+SHORTEST_PAUSE, LONGEST_PAUSE = timedelta(seconds=1), timedelta(minutes=10)
+FIRST_RENEWAL, LONGEST_RENEWAL = timedelta(minutes=1), timedelta(hours=6)
+SENT = frozenset({EffectState.SENDING, EffectState.UNKNOWN})
+OPEN = SENT | {EffectState.PLANNED}
+
+log = structlog.get_logger()
 
 
-async def settle_effect(
-    house: House, effect: Effect, outcome: Outcome, *, cause: str = "", trace_id: str = ""
-) -> None:
-    """Ends an effect with what became of it; does nothing when it has ended before.
+async def settle_effect(house: House, effect: Effect, outcome: Outcome) -> None:
+    """Ends the attempt that leased ``effect`` with what became of it.
 
-    ``cause`` names what told us: the attempt, or the Stripe event.
+    Does nothing when the effect has ended before, and when the lease has passed to another attempt:
+    only a success counts then, because what Stripe has made is made.
     """
-    key = cause or f"{ids.show(ids.EFFECT, effect.effect_id)}:{effect.attempts}"
-    call = Call(effect.tenant_id, "stripe", Party.STRIPE, key, trace_id)
+    key = f"{ids.show(ids.EFFECT, effect.effect_id)}:{effect.attempts}"
+    call = Call(effect.tenant_id, "stripe", Party.STRIPE, key)
     load = _LOADERS[effect.kind]
 
-    async def story(unit: UnitOfWork) -> None:
+    async def story(unit: UnitOfWork, outcome: Outcome) -> None:
         subject, current = await load(house, unit, effect)
-        if settle(unit, subject, current, outcome):
+        ours = (current.generation, current.attempts) == (effect.generation, effect.attempts)
+        if (ours or isinstance(outcome, Succeeded)) and settle(unit, subject, current, outcome):
             await commit(house.pool, unit)
 
-    await rerun(house, call, "settle_effect", story)
+    try:
+        await rerun(house, call, "settle_effect", lambda unit: story(unit, outcome))
+    except (Contradiction, Unreadable) as problem:
+        log.warning("answer contradicts", effect=effect.effect_id.hex, problem=str(problem))
+        strange = Lost(f"{type(problem).__name__}: {problem}")
+        await rerun(house, call, "settle_effect", lambda unit: story(unit, strange))
 
 
 def settle(unit: UnitOfWork, subject: Any, effect: Effect, outcome: Outcome) -> bool:  # noqa: ANN401  of the kind
-    """Decides what an outcome changes; False when the effect has ended before."""
-    if effect.state not in OPEN or effect.state is EffectState.PLANNED:
+    """Decides what an outcome changes; False when the effect is not open.
+
+    Raises:
+        Contradiction, Unreadable: the answer does not fit what was asked.
+    """
+    if effect.state not in SENT:
         return False
     unit.put(effect)
     effect.lease_expires_at = None
@@ -77,8 +97,9 @@ def settle(unit: UnitOfWork, subject: Any, effect: Effect, outcome: Outcome) -> 
         case Lost(reason):
             _move(unit, effect, EffectEvent.LOSE)
             effect.error = {"code": reason}
-            pause = timedelta(seconds=min(2 ** min(effect.attempts, 20), 600))
-            effect.due_at = unit.now + min(pause, LONGEST_PAUSE)
+            # The longer nobody knows, the longer the pause: it doubles, from a second.
+            age = unit.now - (effect.key_used_at or unit.now)
+            effect.due_at = unit.now + min(max(age, SHORTEST_PAUSE), LONGEST_PAUSE)
     return True
 
 
@@ -195,6 +216,9 @@ def _transfer_created(
     unit: UnitOfWork, case: EscrowCase, effect: Effect, answer: dict[str, Any]
 ) -> None:
     del unit
+    asked = [effect.request[name] for name in ("amount", "currency", "destination")]
+    if asked != [answer.get(name) for name in ("amount", "currency", "destination")]:
+        raise Contradiction(f"transfer {answer.get('id')} is not the one that was asked for")
     case.transfer_succeeded(case.release_of(effect.subject_id), effect, answer["id"])
 
 
@@ -230,8 +254,8 @@ def _payment_rejected(
     payment = case.payment(effect.subject_id)
     before = payment.state
     if before is not PaymentState.CREATING:
-        return
-    payment.state = PaymentState.REJECTED
+        return  # a capture or cancel was refused, or an event has shown that it exists
+    payment.state = follow(PAYMENT, before, PaymentEvent.REJECT, unit.call.party)
     payment.failure_code = refusal.code
     payment.failure_decline_code = refusal.decline_code or None
     payment.failure_message = refusal.message
@@ -258,12 +282,22 @@ def _account_rejected(
     unit.moved(ids.show(ids.PAYEE, payee.payee_id), before, payee.state)
 
 
+def _schedule_rejected(
+    unit: UnitOfWork, found: PayeeRecords, effect: Effect, refusal: Rejected
+) -> None:
+    """Without it Stripe would pay out by itself, past our books: it is asked for until it is so."""
+    del found, refusal
+    renew(unit, effect)
+    pause = FIRST_RENEWAL * 2 ** min(effect.generation, 10)
+    effect.due_at = unit.now + min(pause, LONGEST_RENEWAL)
+
+
 def _payout_rejected(
     unit: UnitOfWork, found: PayeeRecords, effect: Effect, refusal: Rejected
 ) -> None:
     payout = next(p for p in found.payouts if p.payout_id == effect.subject_id)
     before = payout.state
-    if before is not PayoutState.REQUESTED:
+    if not payout_moves(before, PayoutState.REJECTED):
         return
     payout.state = PayoutState.REJECTED
     payout.failure_code, payout.failure_message = refusal.code, refusal.message
@@ -275,7 +309,7 @@ def _payout_rejected(
 _REJECT: Mapping[EffectKind, Callable[[UnitOfWork, Any, Effect, Rejected], None]] = {
     EffectKind.CREATE_CUSTOMER: _nothing,
     EffectKind.CREATE_ACCOUNT: _account_rejected,
-    EffectKind.SET_MANUAL_PAYOUTS: _nothing,
+    EffectKind.SET_MANUAL_PAYOUTS: _schedule_rejected,
     EffectKind.CREATE_PAYMENT_INTENT: _payment_rejected,
     EffectKind.CREATE_CHECKOUT_SESSION: _payment_rejected,
     EffectKind.CAPTURE_PAYMENT: _nothing,

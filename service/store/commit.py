@@ -18,7 +18,7 @@ from service.domain.unit import UnitOfWork
 from service.store.rows import TABLES, Table, columns, to_row
 
 
-class Conflict(Exception):
+class Overtaken(Exception):
     """Somebody else wrote first: nothing was written, and the operation has to be run again."""
 
 
@@ -202,7 +202,7 @@ async def commit(pool: asyncpg.Pool, unit: UnitOfWork) -> None:
     """Writes the unit, all or nothing.
 
     Raises:
-        Conflict: something it was decided on has changed; run the operation again.
+        Overtaken: something it was decided on has changed; run the operation again.
         Refusal: the schema refuses it (see ``REFUSALS``).
         DatabaseUnavailable: it is not known whether it was written; the same key asked again
             finds out.
@@ -221,9 +221,9 @@ def _in_words(error: asyncpg.PostgresError) -> Exception:
     """What a database error means; the error itself when it is a bug."""
     constraint = getattr(error, "constraint_name", None)
     if error.sqlstate == CHANGED_SINCE_READ or constraint in CONFLICTS:
-        return Conflict(str(error))
+        return Overtaken(str(error))
     if isinstance(error, asyncpg.SerializationError | asyncpg.DeadlockDetectedError):
-        return Conflict(str(error))
+        return Overtaken(str(error))
     if constraint in REFUSALS:
         return REFUSALS[constraint]()
     return error

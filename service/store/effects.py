@@ -43,7 +43,6 @@ WHERE tenant_id = $1 AND effect_id = $2 AND attempt = $3"""
 READ = (
     f"SELECT {select_list(Effect, 'f')} FROM effects AS f WHERE tenant_id = $1 AND effect_id = $2"
 )
-COUNT_OPEN = "SELECT count(*) FROM effects WHERE state IN ('PLANNED', 'SENDING', 'UNKNOWN')"
 
 
 async def lease_due_effects(
@@ -73,8 +72,3 @@ async def end_attempt(
 async def read_effect(pool: asyncpg.Pool, tenant_id: str, effect_id: UUID) -> Effect | None:
     row = await pool.fetchrow(READ, tenant_id, effect_id)
     return from_row(Effect, row) if row else None
-
-
-async def count_open_effects(pool: asyncpg.Pool) -> int:
-    count: int = await pool.fetchval(COUNT_OPEN)
-    return count

@@ -32,7 +32,6 @@ RETURNING e.tenant_id, e.event_id, e.endpoint, e.account, e.type, e.api_version,
 SET_ASIDE = """\
 UPDATE stripe_events SET state = $3, reason = $4, due_at = $5
 WHERE tenant_id = $1 AND event_id = $2 AND state IN ('RECEIVED', 'PARKED')"""
-COUNT_OPEN = "SELECT count(*) FROM stripe_events WHERE state IN ('RECEIVED', 'PARKED')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +87,3 @@ async def set_event_aside(
 ) -> None:
     """Parks an event until ``due_at``, or ends it as SUSPENSE: shown, never dropped."""
     await pool.execute(SET_ASIDE, event.tenant_id, event.event_id, state, reason[:500], due_at)
-
-
-async def count_open_events(pool: asyncpg.Pool) -> int:
-    count: int = await pool.fetchval(COUNT_OPEN)
-    return count

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 from service.domain.model import Effect, EffectKind
+from service.stripe.reading import moment_of
 from service.stripe.requests import ACCOUNT_V2_FIELDS
 
 # The SDK types its parameters as TypedDicts, which the stored parameters no longer are: they were
@@ -32,6 +33,8 @@ async def _create_account(client: Client, effect: Effect, options: Options) -> A
     return await accounts.create_async(effect.request, options)
 
 
+# A payment is canceled by its page while the page is open, and by its intent after that: the
+# stored request names the one of both that counts.
 async def _cancel_payment(client: Client, effect: Effect, options: Options) -> Any:  # noqa: ANN401
     if session := effect.request.get("checkout_session"):
         return await client.v1.checkout.sessions.expire_async(session, {}, options)
@@ -61,12 +64,18 @@ SEND: Mapping[EffectKind, Send] = {
 
 
 async def _first_of_ours(effect: Effect, objects: AsyncIterator[Any]) -> Object | None:
-    """The object that this effect made in this generation, by its metadata."""
-    wanted = effect.request["metadata"]
+    """The object that this effect made, whichever generation of it, by our id in its metadata.
+
+    Other keys do not count: people and other programs add some.
+    """
+    ours = effect.request["metadata"]["effect"]
+    oldest = effect.created_at.timestamp() - CLOCK_SLACK_S
     async for item in objects:
         found: Object = item.to_dict()
-        if (found.get("metadata") or {}) == wanted:
+        if (found.get("metadata") or {}).get("effect") == ours:
             return found
+        if moment_of(found["created"]).timestamp() < oldest:
+            return None  # lists are newest first
     return None
 
 

@@ -14,11 +14,21 @@ from service.domain.errors import StripeRefused, StripeUnavailable
 from service.domain.model import AccountApi, Effect
 from service.stripe import requests
 from service.stripe.calls import FIND, SEND, Object, Options
-from service.stripe.outcomes import Lost, Outcome, Rejected, Succeeded, outcome_of
+from service.stripe.outcomes import (
+    RATE_LIMIT_RETRY_S,
+    Lost,
+    Outcome,
+    Postponed,
+    Rejected,
+    Succeeded,
+    outcome_of,
+)
 
 API_VERSION = "2026-10-28.endive"
 CALL_TIMEOUT_S = 25.0  # of a call with its retries; after it nobody knows
 READ_TIMEOUT_S = 10.0
+TURN_TIMEOUT_S = 10.0  # for a turn within our own rate limit
+EFFECTS_SHARE = 0.6  # of the rate; reading has the rest
 
 stripe.enable_telemetry = False  # it would write a file into the home directory
 
@@ -39,14 +49,22 @@ class TokenBucket:
     """Keeps calls below a rate: ``rate_per_s`` on average, bursts of as many."""
 
     def __init__(self, rate_per_s: float) -> None:
-        self._rate_per_s = rate_per_s
+        self._interval_s = 1.0 / rate_per_s
         self._next_at = 0.0
 
-    async def take(self) -> None:
+    async def take(self, *, most_s: float) -> bool:
+        """Waits for a turn; False, at once, when it would come later than in ``most_s``."""
         now = time.monotonic()
-        self._next_at = max(self._next_at, now - 1.0) + 1.0 / self._rate_per_s
-        if self._next_at > now:
-            await asyncio.sleep(self._next_at - now)
+        turn_at = max(self._next_at, now - 1.0) + self._interval_s
+        if turn_at - now > most_s:
+            return False
+        self._next_at = turn_at
+        try:
+            await asyncio.sleep(max(0.0, turn_at - now))
+        except asyncio.CancelledError:
+            self._next_at -= self._interval_s  # whoever gave up leaves the turn to the others
+            raise
+        return True
 
 
 class StripeGateway:
@@ -66,7 +84,9 @@ class StripeGateway:
         self._session: aiohttp.ClientSession | None = None
         self._secret_key = secret_key
         self._api_base = api_base
-        self._bucket = TokenBucket(rate_per_s)
+        # Two buckets: people who reload a payment page must not keep transfers waiting.
+        self._effects = TokenBucket(rate_per_s * EFFECTS_SHARE)
+        self._reads = TokenBucket(rate_per_s * (1 - EFFECTS_SHARE))
 
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(total=10.0, connect=3.0)
@@ -95,8 +115,9 @@ class StripeGateway:
         options: Options = {"idempotency_key": self._key_of(effect)}
         if effect.stripe_account:
             options["stripe_account"] = effect.stripe_account
+        if not await self._effects.take(most_s=TURN_TIMEOUT_S):
+            return Postponed("our own rate limit", RATE_LIMIT_RETRY_S)
         try:
-            await self._bucket.take()
             async with asyncio.timeout(CALL_TIMEOUT_S):
                 answer = await SEND[effect.kind](self._client, effect, options)
             return Succeeded(answer.to_dict())
@@ -108,8 +129,9 @@ class StripeGateway:
         options: Options = {}
         if effect.stripe_account:
             options["stripe_account"] = effect.stripe_account
+        if not await self._effects.take(most_s=TURN_TIMEOUT_S):
+            return Lost("our own rate limit")
         try:
-            await self._bucket.take()
             async with asyncio.timeout(CALL_TIMEOUT_S):
                 found = await FIND[effect.kind](self._client, effect, options)
             return Succeeded(found) if found is not None else None
@@ -167,9 +189,10 @@ class StripeGateway:
             StripeRefused: Stripe's code is in the metadata.
             StripeUnavailable: it did not answer.
         """
+        if not await self._reads.take(most_s=READ_TIMEOUT_S / 2):
+            raise StripeUnavailable
         try:
             async with asyncio.timeout(READ_TIMEOUT_S):
-                await self._bucket.take()
                 answer: Object = (await call()).to_dict()
                 return answer
         except (stripe.StripeError, TimeoutError, OSError) as error:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from service.domain.model import Effect
 from service.operations.perform_effect import LEASE, perform_effect
 from service.store.effects import lease_due_effects
 from service.workers.loop import Worker
 
 
-class EffectsWorker(Worker):
+class EffectsWorker(Worker[Effect]):
     """PLANNED and UNKNOWN effects, and those whose worker died in the middle."""
 
-    async def run_once(self) -> int:
+    async def take(self, limit: int) -> list[Effect]:
         house = self.house
-        due = await lease_due_effects(house.pool, house.clock(), lease=LEASE, limit=self.batch)
-        return await self.each(due, lambda effect: perform_effect(house, effect))
+        return await lease_due_effects(house.pool, house.clock(), lease=LEASE, limit=limit)
+
+    async def do(self, item: Effect) -> None:
+        await perform_effect(self.house, item)

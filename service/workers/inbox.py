@@ -21,15 +21,15 @@ LONGEST_PAUSE = timedelta(hours=1)
 MOST_ATTEMPTS = 80
 
 
-class InboxWorker(Worker):
+class InboxWorker(Worker[StoredEvent]):
     """RECEIVED and PARKED events that are due."""
 
-    async def run_once(self) -> int:
+    async def take(self, limit: int) -> list[StoredEvent]:
         house = self.house
-        due = await lease_due_events(house.pool, house.clock(), lease=LEASE, limit=self.batch)
-        return await self.each(due, self._apply)
+        return await lease_due_events(house.pool, house.clock(), lease=LEASE, limit=limit)
 
-    async def _apply(self, event: StoredEvent) -> None:
+    async def do(self, item: StoredEvent) -> None:
+        event = item
         try:
             await apply_stripe_event(self.house, event)
         except Unknown as problem:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeVar
+from collections.abc import Sequence
+from typing import Generic, TypeVar
 
 import structlog
 
@@ -18,12 +18,16 @@ REST_S = 0.1  # a look at an empty queue is one index seek
 TROUBLE_REST_S = 1.0
 
 
-class Worker(ABC):
-    """A queue's worker. Any number may run beside each other, in any number of processes."""
+class Worker(ABC, Generic[Item]):
+    """A queue's worker. Any number may run beside each other, in any number of processes.
 
-    def __init__(self, house: House, *, batch: int = 16) -> None:
+    ``slots`` is how many items it does side by side; a slow one keeps its own slot busy, and no
+    other.
+    """
+
+    def __init__(self, house: House, *, slots: int = 16) -> None:
         self.house = house
-        self.batch = batch
+        self.slots = slots
         self._stopping = asyncio.Event()
 
     @property
@@ -31,36 +35,58 @@ class Worker(ABC):
         return type(self).__name__
 
     @abstractmethod
+    async def take(self, limit: int) -> Sequence[Item]:
+        """Leases what is due now, at most ``limit`` of it."""
+
+    @abstractmethod
+    async def do(self, item: Item) -> object:
+        """Does one item; what it raises is logged, and the lease brings the item back."""
+
     async def run_once(self) -> int:
         """Does what is due now; how many items that was."""
+        items = await self.take(self.slots)
+        await asyncio.gather(*(self._do(item) for item in items))
+        return len(items)
 
     async def run(self) -> None:
         """Works until ``stop``; what was begun is finished."""
-        while not self._stopping.is_set():
-            try:
-                done = await self.run_once()
-                pause_s = 0.0 if done else REST_S
-            except Exception:  # the queue may be out of reach for a while; a loop never dies of it
-                log.exception("worker in trouble", worker=self.name)
-                pause_s = TROUBLE_REST_S
-            await self._rest(pause_s)
+        busy: set[asyncio.Task[None]] = set()
+        try:
+            while not self._stopping.is_set():
+                pause_s = await self._fill(busy)
+                await self._rest(busy, pause_s)
+                busy = {task for task in busy if not task.done()}
+        finally:
+            await asyncio.gather(*busy)
 
     def stop(self) -> None:
         self._stopping.set()
 
-    async def _rest(self, pause_s: float) -> None:
+    async def _fill(self, busy: set[asyncio.Task[None]]) -> float:
+        """Gives the free slots something to do; for how long to rest afterwards."""
+        free = self.slots - len(busy)
         try:
-            await asyncio.wait_for(self._stopping.wait(), timeout=pause_s or 0.001)
-        except TimeoutError:
-            return
+            taken = await self.take(free) if free else []
+        except Exception:  # the queue may be out of reach for a while; a loop never dies of it
+            log.exception("worker in trouble", worker=self.name)
+            return TROUBLE_REST_S
+        busy |= {asyncio.create_task(self._do(item)) for item in taken}
+        return REST_S
 
-    async def each(self, items: Iterable[Item], do: Callable[[Item], Awaitable[object]]) -> int:
-        """Does all items side by side; one that fails is logged and leaves the others alone."""
-        listed = list(items)
-        results = await asyncio.gather(*(do(item) for item in listed), return_exceptions=True)
-        for item, result in zip(listed, results, strict=True):
-            if isinstance(result, Exception):
-                log.error("item failed", worker=self.name, item=repr(item)[:200], exc_info=result)
-            elif isinstance(result, BaseException):
-                raise result
-        return len(listed)
+    async def _rest(self, busy: set[asyncio.Task[None]], pause_s: float) -> None:
+        """Until it is told to stop, the pause is over, or, with every slot busy, one is free."""
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        full = busy if len(busy) >= self.slots else set()
+        try:
+            await asyncio.wait(
+                {stopping, *full}, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            stopping.cancel()
+
+    async def _do(self, item: Item) -> None:
+        """One item that fails leaves the others alone."""
+        try:
+            await self.do(item)
+        except Exception:
+            log.exception("item failed", worker=self.name, item=repr(item)[:200])

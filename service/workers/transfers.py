@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from service.operations.request_transfer import request_transfer
-from service.store.releases import find_waiting_releases
+from service.store.releases import WaitingRelease, find_waiting_releases
 from service.workers.loop import Worker
 
 
-class TransfersWorker(Worker):
-    """Released parts in payable whose payee can be paid."""
+class TransfersWorker(Worker[WaitingRelease]):
+    """Released parts in payable whose payee can be paid. No lease: to ask twice changes nothing."""
 
-    async def run_once(self) -> int:
+    async def take(self, limit: int) -> list[WaitingRelease]:
         house = self.house
-        waiting = await find_waiting_releases(house.pool, house.clock(), limit=self.batch)
-        return await self.each(waiting, lambda release: request_transfer(house, release))
+        return await find_waiting_releases(house.pool, house.clock(), limit=limit)
+
+    async def do(self, item: WaitingRelease) -> None:
+        await request_transfer(self.house, item)
