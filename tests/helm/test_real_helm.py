@@ -5,9 +5,8 @@ import shutil
 import subprocess
 
 import pytest
-import yaml
 
-from tests.helm.chart import CHART, NAMESPACE, RELEASE, VARIANTS, Object, render_variant
+from tests.helm.chart import CHART, NAMESPACE, RELEASE, VARIANTS, Object, parse, render_variant
 
 HELM = os.environ.get("HELM") or shutil.which("helm")
 pytestmark = pytest.mark.skipif(
@@ -33,9 +32,8 @@ def test_helm_renders_the_same_objects(name: str) -> None:
     flags = ("--namespace", NAMESPACE, "--kube-version", "1.30.0", "--values", values)
     rendered = helm("template", RELEASE, str(CHART), *flags)
 
-    assert by_identity(yaml.safe_load_all(rendered)) == by_identity(render_variant(name).values())
+    assert by_identity(parse(rendered)) == by_identity(list(render_variant(name).values()))
 
 
-def by_identity(objects: object) -> dict[tuple[str, str], Object]:
-    assert hasattr(objects, "__iter__")
+def by_identity(objects: list[Object]) -> dict[tuple[str, str], Object]:
     return {(item["kind"], item["metadata"]["name"]): item for item in objects}
