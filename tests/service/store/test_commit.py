@@ -11,7 +11,7 @@ from service.domain.errors import DatabaseUnavailable, RequestIdReused
 from service.domain.ledger import Kind, Part, Source
 from service.domain.unit import EventEnd, UnitOfWork
 from service.migrations import Connection
-from service.store.commit import CONFLICTS, REFUSALS, Overtaken, commit
+from service.store.commit import CONFLICTS, REFUSALS, Overtaken, write
 from service.store.operations import Answered, read_timeline
 from service.store.parties import load_parties
 from service.store.rows import TABLES, Table
@@ -80,7 +80,7 @@ async def test_a_unit_is_written_whole(pool: asyncpg.Pool, owner: Connection) ->
     unit.response, unit.note = b"\x00\xffanswer", "why"
     unit.moved("esc_1", "", "AWAITING_FUNDS")
 
-    await commit(pool, unit)
+    await write(pool, [unit])
 
     row = await owner.fetchrow("SELECT * FROM operations WHERE kind = 'everything'")
     assert row is not None
@@ -154,7 +154,7 @@ async def take_a_payment_intent(_: asyncpg.Pool, deal: Deal) -> UnitOfWork:
 
 
 async def use_a_key_again(pool: asyncpg.Pool, deal: Deal) -> UnitOfWork:
-    await commit(pool, new_unit("everything", key="the same"))
+    await write(pool, [new_unit("everything", key="the same")])
     unit = everything(deal)
     unit.call = new_unit(key="the same").call
     return unit
@@ -169,7 +169,7 @@ async def take_a_place_in_the_timeline(_: asyncpg.Pool, deal: Deal) -> UnitOfWor
 async def tell_a_fact_again(pool: asyncpg.Pool, deal: Deal) -> UnitOfWork:
     first = new_unit()
     post_release(first, deal, 1_00, source="told twice")
-    await commit(pool, first)
+    await write(pool, [first])
     unit = everything(deal)
     post_release(unit, deal, 1_00, source="told twice")
     return unit
@@ -192,7 +192,7 @@ def test_every_constraint_with_a_meaning_is_broken_here() -> None:
 
 
 async def test_what_is_broken_here_is_only_that(pool: asyncpg.Pool) -> None:
-    await commit(pool, everything(await fund_deal(pool)))
+    await write(pool, [everything(await fund_deal(pool))])
 
 
 @pytest.mark.parametrize("constraint", BREAKS)
@@ -203,7 +203,7 @@ async def test_the_schema_refuses_in_the_domains_words_and_nothing_is_written(
 
     async with nothing_written(owner):
         with pytest.raises(REFUSALS.get(constraint, Overtaken)) as refused:
-            await commit(pool, unit)
+            await write(pool, [unit])
 
     cause = refused.value.__cause__
     assert isinstance(cause, asyncpg.IntegrityConstraintViolationError)
@@ -219,7 +219,7 @@ async def test_a_record_that_changed_since_it_was_read_is_a_conflict(
     effect = new_effect()
     first = new_unit()
     first.put(effect)
-    await commit(pool, first)
+    await write(pool, [first])
     stored = (deal.payer, deal.payee, deal.escrow, effect)
     (record,) = (record for record in stored if type(record) is table.record)
     record.version += by  # as if somebody had written since, or as if the row had been restored
@@ -228,7 +228,7 @@ async def test_a_record_that_changed_since_it_was_read_is_a_conflict(
 
     async with nothing_written(owner):
         with pytest.raises(Overtaken, match=f"{table.name} changed since they were read"):
-            await commit(pool, unit)
+            await write(pool, [unit])
 
 
 async def test_an_id_that_is_taken_is_never_overwritten(
@@ -240,7 +240,7 @@ async def test_an_id_that_is_taken_is_never_overwritten(
 
     async with nothing_written(owner):
         with pytest.raises(Overtaken):
-            await commit(pool, unit)
+            await write(pool, [unit])
 
 
 async def test_what_the_schema_refuses_without_a_meaning_is_a_bug(
@@ -253,7 +253,7 @@ async def test_what_the_schema_refuses_without_a_meaning_is_a_bug(
 
     async with nothing_written(owner):
         with pytest.raises(asyncpg.CheckViolationError, match="milestones_frozen_is_held"):
-            await commit(pool, unit)
+            await write(pool, [unit])
 
 
 async def test_a_number_that_no_column_can_hold_is_a_bug(
@@ -265,14 +265,14 @@ async def test_a_number_that_no_column_can_hold_is_a_bug(
 
     async with nothing_written(owner):
         with pytest.raises(asyncpg.DataError):
-            await commit(pool, unit)
+            await write(pool, [unit])
 
 
 async def test_a_pool_that_is_closed_is_an_outage(pool: asyncpg.Pool) -> None:
     await pool.close()
 
     with pytest.raises(DatabaseUnavailable):
-        await commit(pool, new_unit())
+        await write(pool, [new_unit()])
     with pytest.raises(DatabaseUnavailable):
         await load_parties(pool, new_unit())
 
@@ -285,7 +285,7 @@ async def test_the_same_key_with_the_same_request_is_answered_with_the_same_byte
 ) -> None:
     unit = new_unit(key="one")
     unit.response = b"\x00answer"
-    await commit(pool, unit)
+    await write(pool, [unit])
 
     with pytest.raises(Answered) as answered:
         await load_parties(pool, new_unit(key="one"))
@@ -294,14 +294,14 @@ async def test_the_same_key_with_the_same_request_is_answered_with_the_same_byte
 
 
 async def test_the_same_key_with_another_request_is_refused(pool: asyncpg.Pool) -> None:
-    await commit(pool, new_unit(key="one"))
+    await write(pool, [new_unit(key="one")])
 
     with pytest.raises(RequestIdReused):
         await load_parties(pool, new_unit(key="one", request_hash=b"other"))
 
 
 async def test_a_key_is_one_tenants_one_callers_and_one_operations(pool: asyncpg.Pool) -> None:
-    await commit(pool, new_unit("fund", key="one"))
+    await write(pool, [new_unit("fund", key="one")])
 
     await load_parties(pool, new_unit("release", key="one"))
     await load_parties(pool, new_unit("fund", key="one", tenant_id="other"))
@@ -325,7 +325,7 @@ async def test_an_event_ends_with_the_unit_it_caused(pool: asyncpg.Pool, owner: 
     unit = new_unit(now=later(seconds=3))
     unit.event_end = EventEnd(event.event_id, "PROCESSED", "charge settled")
 
-    await commit(pool, unit)
+    await write(pool, [unit])
 
     row = await owner.fetchrow("SELECT state, reason, processed_at FROM stripe_events")
     assert row is not None
@@ -336,13 +336,13 @@ async def test_an_event_that_has_ended_is_a_conflict(pool: asyncpg.Pool, owner: 
     event = await receive(pool)
     first = new_unit()
     first.event_end = EventEnd(event.event_id, "PROCESSED")
-    await commit(pool, first)
+    await write(pool, [first])
     unit = everything(await fund_deal(pool))
     unit.event_end = EventEnd(event.event_id, "IGNORED")
 
     async with nothing_written(owner):
         with pytest.raises(Overtaken, match="event_ends"):
-            await commit(pool, unit)
+            await write(pool, [unit])
 
 
 async def test_an_event_of_a_refused_unit_stays_open(pool: asyncpg.Pool, owner: Connection) -> None:
@@ -352,7 +352,7 @@ async def test_an_event_of_a_refused_unit_stays_open(pool: asyncpg.Pool, owner: 
 
     async with nothing_written(owner):
         with pytest.raises(REFUSALS["balances_not_negative"]):
-            await commit(pool, unit)
+            await write(pool, [unit])
 
 
 async def test_the_timeline_tells_each_version_once_and_goes_on_where_it_stopped(
@@ -363,7 +363,7 @@ async def test_the_timeline_tells_each_version_once_and_goes_on_where_it_stopped
         unit = new_unit(f"step {number}", now=later(seconds=number))
         unit.put(deal.escrow)
         unit.moved("esc_1", str(number - 1), str(number))
-        await commit(pool, unit)
+        await write(pool, [unit])
 
     escrow_id = deal.escrow.escrow_id
     first = await read_timeline(pool, TENANT, escrow_id, after_version=0, limit=3)

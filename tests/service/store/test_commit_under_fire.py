@@ -29,7 +29,7 @@ from service.migrations import Connection
 from service.operations.escrow_case import EscrowCase, open_case
 from service.operations.house import House, rerun
 from service.operations.verify_books import verify_books
-from service.store.commit import commit
+from service.store.commit import write
 from service.store.operations import Answered, read_timeline
 from tests.postgres import Database, connected
 from tests.records import NOW, TENANT, Deal, fund_deal, new_payee, new_unit
@@ -63,7 +63,7 @@ async def fund_for_waiting_payee(pool: asyncpg.Pool, amount_minor: int = 100_00)
     payee = new_payee(state=PayeeState.RESTRICTED)
     unit = new_unit()
     unit.put(payee)
-    await commit(pool, unit)
+    await write(pool, [unit])
     return await fund_deal(pool, payee=payee, amount_minor=amount_minor)
 
 
@@ -74,7 +74,7 @@ async def change(house: House, deal: Deal, key: str, verb: Verb, *, party: Party
         case = await open_case(house, unit, deal.escrow.escrow_id)
         verb(case)
         unit.response = uuid4().bytes  # no two runs would answer the same
-        await commit(house.pool, unit)
+        await house.commit(unit)
         return unit.response
 
     try:
@@ -190,7 +190,7 @@ async def test_many_escrows_credit_and_debit_one_payees_balance(
         part = Part(first.names(), {"amount": 20 * 80_00 + 1})  # more than ever is there
         unit.post(Kind.TRANSFER_REQUESTED, Source("test", uuid4().hex), "USD", [part])
         with pytest.raises(BooksRefused):
-            await commit(house.pool, unit)
+            await house.commit(unit)
         robberies += 1
 
     await asyncio.gather(*(release_and_transfer(deal, n) for n, deal in enumerate(deals)))
@@ -216,7 +216,7 @@ async def test_units_that_touch_the_same_accounts_in_any_order_never_deadlock(
             unit.post(Kind.RELEASED, source, "USD", [Part(deal.names(), amounts)])
         return unit
 
-    await asyncio.gather(*(commit(pools[n % 2], pay_both(n)) for n in range(100)))
+    await asyncio.gather(*(write(pools[n % 2], [pay_both(n)]) for n in range(100)))
 
     for deal in deals:
         assert await owner.fetchval(BALANCE, deal.payable) == 100

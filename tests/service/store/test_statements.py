@@ -5,7 +5,8 @@ parameters, so that an array or a LIMIT is of a length it can only guess.
 """
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,10 @@ MODULES = (*HOT, books, journals)
 STARTS = ("SELECT", "INSERT", "UPDATE", "WITH")
 RELEASE = ("operations", "journals", "entries", "balances", "escrows", "milestones", "releases")
 BY = {text: name for name, text in vars(escrows).items() if name.startswith("BY_")}
-FILLED = (Path(__file__).parent / "filled.sql").read_text()
+FILL = (Path(__file__).parent / "filled.sql").read_text()
+# What a statement is planned for: a new database, of which the planner knows nothing; a young one,
+# whose tables fit on a page, where a scan looks cheap; and one that has been at work for a while.
+ROWS = {"empty": "SELECT", "sparse": FILL.replace("(1, 5000)", "(1, 20)"), "filled": FILL}
 
 Plan = dict[str, Any]
 
@@ -66,8 +70,9 @@ STATEMENTS = (
 )
 
 
+@asynccontextmanager
 async def _planning(
-    server: Server, template: str, fill: str = "SELECT"
+    server: Server, template: str, fill: str
 ) -> AsyncIterator[asyncpg.pool.PoolConnectionProxy]:
     async with migrated_database(server, template) as database:
         async with connected(database.owner_dsn) as owner:
@@ -82,21 +87,24 @@ async def _planning(
 
 
 @pytest.fixture(scope="module")
-async def empty(
+async def planners(
     postgres_server: Server, template_database: str
-) -> AsyncIterator[asyncpg.pool.PoolConnectionProxy]:
-    """A connection of the service to a new database, where the planner knows nothing yet."""
-    async for connection in _planning(postgres_server, template_database):
-        yield connection
+) -> AsyncIterator[Mapping[str, asyncpg.pool.PoolConnectionProxy]]:
+    """A connection of the service to a database of each kind in ``ROWS``."""
+    async with AsyncExitStack() as stack:
+        yield {
+            name: await stack.enter_async_context(
+                _planning(postgres_server, template_database, fill)
+            )
+            for name, fill in ROWS.items()
+        }
 
 
-@pytest.fixture(scope="module")
-async def filled(
-    postgres_server: Server, template_database: str
-) -> AsyncIterator[asyncpg.pool.PoolConnectionProxy]:
-    """A connection of the service to a database of some thousand rows, which the planner knows."""
-    async for connection in _planning(postgres_server, template_database, fill=FILLED):
-        yield connection
+@pytest.fixture
+def filled(
+    planners: Mapping[str, asyncpg.pool.PoolConnectionProxy],
+) -> asyncpg.pool.PoolConnectionProxy:
+    return planners["filled"]
 
 
 async def _plan(connection: asyncpg.pool.PoolConnectionProxy, statement: str) -> Plan:
@@ -135,23 +143,19 @@ def _troubles(plan: Plan) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", sorted(STATEMENTS))
-async def test_prepares(empty: asyncpg.pool.PoolConnectionProxy, name: str) -> None:
+async def test_prepares(filled: asyncpg.pool.PoolConnectionProxy, name: str) -> None:
     try:
-        await empty.prepare(STATEMENTS[name])
+        await filled.prepare(STATEMENTS[name])
     except asyncpg.PostgresError as error:
         pytest.fail(f"{name}: {error}\n{STATEMENTS[name]}")
 
 
-@pytest.mark.parametrize("rows", ["empty", "filled"])
+@pytest.mark.parametrize("rows", ROWS)
 @pytest.mark.parametrize("name", sorted(HOT_STATEMENTS))
 async def test_hot_statement_finds_its_rows_by_index(
-    request: pytest.FixtureRequest,
-    empty: asyncpg.pool.PoolConnectionProxy,
-    filled: asyncpg.pool.PoolConnectionProxy,
-    name: str,
-    rows: str,
+    planners: Mapping[str, asyncpg.pool.PoolConnectionProxy], name: str, rows: str
 ) -> None:
-    plan = await _plan({"empty": empty, "filled": filled}[rows], HOT_STATEMENTS[name])
+    plan = await _plan(planners[rows], HOT_STATEMENTS[name])
 
     assert list(_troubles(plan)) == [], json.dumps(plan, indent=1)
 
