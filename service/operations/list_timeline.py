@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from escrow.v1.escrow_service_pb2 import (
     ListTimelineRequest,
     ListTimelineResponse,
@@ -22,7 +24,7 @@ async def list_timeline(
 ) -> ListTimelineResponse:
     """Raises EscrowMissing, InvalidField."""
     limit = page_limit(request.page_size, usual=100, most=500)
-    cursor = cursor_of(request.page_token, request.escrow_id, int) or 0
+    cursor = cursor_of(request.page_token, request.escrow_id, _version) or 0
     rows = await read_timeline(
         house.pool,
         call.tenant_id,
@@ -37,6 +39,12 @@ async def list_timeline(
     if len(rows) > limit:
         token = next_page_token(str(page[-1].version), request.escrow_id)
     return ListTimelineResponse(entries=[_entry(row) for row in page], next_page_token=token)
+
+
+def _version(text: str) -> int:
+    if not re.fullmatch(r"[1-9][0-9]{0,17}", text):  # int() takes more, and bigint less
+        raise ValueError(text)
+    return int(text)
 
 
 def _entry(row: TimelineRow) -> TimelineEntry:

@@ -86,4 +86,10 @@ async def set_event_aside(
     pool: asyncpg.Pool, event: StoredEvent, *, state: str, reason: str, due_at: datetime
 ) -> None:
     """Parks an event until ``due_at``, or ends it as SUSPENSE: shown, never dropped."""
-    await pool.execute(SET_ASIDE, event.tenant_id, event.event_id, state, reason[:500], due_at)
+    shown = _storable(reason)[:500]
+    await pool.execute(SET_ASIDE, event.tenant_id, event.event_id, state, shown, due_at)
+
+
+def _storable(text: str) -> str:
+    """A reason may quote what PostgreSQL cannot keep: a NUL, or half a surrogate pair."""
+    return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")

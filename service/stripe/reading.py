@@ -239,7 +239,7 @@ def moment_of(value: object) -> datetime:
     if isinstance(value, str):
         try:
             moment = datetime.fromisoformat(value)
-        except ValueError as error:
+            return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        except (ValueError, OverflowError) as error:
             raise Unreadable(f"{value!r} is not a time of Stripe") from error
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return time_of(value)

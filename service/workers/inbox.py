@@ -37,7 +37,7 @@ class InboxWorker(Worker[StoredEvent]):
         except Unavailable as problem:
             await self._park(event, problem.reason())
         except (Unreadable, Contradiction) as problem:
-            log.warning("event set aside", event=event.event_id, problem=str(problem))
+            log.warning("event set aside", event_id=event.event_id, problem=str(problem))
             await self._set_aside(event, f"{type(problem).__name__}: {problem}")
         except Exception as bug:
             await self._park(event, f"{type(bug).__name__}: {bug}")
