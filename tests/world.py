@@ -61,6 +61,7 @@ class World:
         self.programs: dict[str, Program] = {}
         self.sandbox: SandboxClient
         self.wire: Wire | None = None
+        self.connection = AsyncExitStack()
         self.client: EscrowClient
         self.target = ""
         self.gateway_url = ""
@@ -68,7 +69,17 @@ class World:
     # --- programs
 
     async def start(self, name: str) -> str:
-        return await self.programs[name].start()
+        told = await self.programs[name].start()
+        if name == "service" and self.target:
+            await self.connect_client()  # the old channel would wait out its pause first
+        return told
+
+    async def connect_client(self) -> None:
+        """A new connection to the service, as another process of the caller would make it."""
+        await self.connection.aclose()
+        self.client = await self.connection.enter_async_context(
+            connect(self.target, tenant="default", caller="scenarios", deadline_s=20)
+        )
 
     async def stop(self, name: str) -> None:
         await self.programs[name].stop()
@@ -145,9 +156,8 @@ async def open_world(
             world.wire = await opened.enter_async_context(Wire.to(sandbox_url))
         await _start_service(world, world.wire.url if world.wire else sandbox_url)
         await _start_gateway(world)
-        world.client = await opened.enter_async_context(
-            connect(world.target, tenant="default", caller="scenarios", deadline_s=20)
-        )
+        await world.connect_client()
+        opened.push_async_callback(world.connection.aclose)
         yield world
 
 

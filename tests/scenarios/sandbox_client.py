@@ -54,9 +54,9 @@ class SandboxClient:
         """Moves the virtual clock; answers when the deliveries it caused are over."""
         await self.control("POST", "clock/advance", seconds=int(seconds))
 
-    async def fault(self, kind: str, path_prefix: str, **more: object) -> None:
-        """Makes the next matching request go wrong; the kinds are in stripe_sandbox/faults.py."""
-        await self.control("POST", "faults", kind=kind, path_prefix=path_prefix, **more)
+    async def arm(self, **fault: object) -> None:
+        """Makes the next matching requests go wrong; stripe_sandbox/faults.py lists the fields."""
+        await self.control("POST", "faults", **fault)
 
     async def hold(self) -> None:
         """From now on no event is delivered."""
