@@ -6,9 +6,13 @@ books or the schema are not what they should be, 2 it could not be done (one lin
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
+
+# Read when gRPC is imported. It would log whenever a process that has a channel starts a program.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
 
 from service.cli import demo, docs, journals, migrate, process, up, verify, version
 

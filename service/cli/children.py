@@ -7,6 +7,7 @@ which ends them in the right order. If it is killed itself, the guard ends them.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -53,17 +54,21 @@ class Children:
         self._on_ended = on_ended
         self._children: list[Child] = []
         self._guard: subprocess.Popen[bytes] | None = None
+        self._held = -1  # by all of them: how the guard knows that they are gone
 
     async def __aenter__(self) -> Self:
         self._logs.mkdir(parents=True, exist_ok=True)
         program = Path(__file__).with_name("children_guard.py")
+        read_end, self._held = os.pipe()
         self._guard = subprocess.Popen(  # noqa: ASYNC220 - it stays beside us, and nobody waits for it
-            [sys.executable, "-S", str(program)],
+            [sys.executable, "-S", str(program), str(read_end)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             process_group=0,
+            pass_fds=[read_end],
         )
+        os.close(read_end)
         return self
 
     async def __aexit__(
@@ -80,6 +85,7 @@ class Children:
         finally:
             self._guard.kill()
             self._guard.communicate()
+            os.close(self._held)
 
     async def start(self, name: str, module: str, *arguments: str, env: Mapping[str, str]) -> Child:
         """Starts ``python -m module arguments``; both its outputs go to its log."""
@@ -94,6 +100,7 @@ class Children:
                 stdout=output,
                 stderr=output,
                 process_group=self._guard.pid,
+                pass_fds=[self._held],
             )
         child = Child(name, process, log, asyncio.create_task(process.wait()))
         self._children.append(child)

@@ -2,26 +2,28 @@
 
 Run as a program, it leads a process group of its own; the processes to guard are started into that
 group. Standard input is a pipe whose other end only the starter holds, so it ends with the starter
-and not before. It needs nothing but the standard library, so that it starts in no time.
+and not before. The pipe named by the argument is held open by the guarded processes, so its end is
+theirs. It needs nothing but the standard library, so that it starts in no time.
 """
 
 import os
+import select
 import signal
-import time
+import sys
 
-GRACE_S = 10
+GRACE_S = 40  # above the service's own limit
 
 
-def guard() -> None:
-    """Waits for the end of standard input, then asks the group to end, then ends it."""
+def guard(held_by_guarded: int) -> None:
+    """Waits for the end of standard input, then asks the group to end, and sees that it does."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     while os.read(0, 1):
         pass
     os.killpg(0, signal.SIGTERM)
-    time.sleep(GRACE_S)
+    select.select([held_by_guarded], [], [], GRACE_S)
     os.killpg(0, signal.SIGKILL)  # itself too
 
 
 if __name__ == "__main__":
-    guard()
+    guard(int(sys.argv[1]))

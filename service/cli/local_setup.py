@@ -108,9 +108,13 @@ def _port(option: str, port: int) -> int:
             return found
     except OSError as error:
         raise SetupProblem(
-            f"port {port} on {HOST} cannot be used ({(error.strerror or str(error)).lower()}): "
+            f"port {port} on {HOST} cannot be used ({_reason(error)}): "
             f"stop what listens there, or choose another with {option}"
         ) from None
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno).lower() if error.errno else str(error)
 
 
 def _real_stripe() -> RealStripe | None:

@@ -199,4 +199,5 @@ async def _forget_other_endpoints(setup: Setup) -> None:
             known = (await answer.json())["data"]
         for endpoint in known:
             if endpoint["url"] not in ours:
-                await http.delete(f"{url}/{endpoint['id']}")
+                async with http.delete(f"{url}/{endpoint['id']}") as answer:
+                    answer.raise_for_status()

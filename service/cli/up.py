@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import time
 from contextlib import suppress
@@ -42,9 +41,6 @@ def up(
     as_json: AsJson = False,
 ) -> None:
     """Starts everything on this machine, plays a short story, and serves until Ctrl-C."""
-    os.environ.setdefault(
-        "GRPC_ENABLE_FORK_SUPPORT", "false"
-    )  # it would log that we start programs
     console = Console(quiet=True) if as_json else people
     with hold_folder(data_dir):
         setup = read_setup(data_dir, grpc_port, gateway_port, sandbox_port)

@@ -1,0 +1,338 @@
+"""`escrow up` as a person starts it: a process of its own, its real parts, and no remains."""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from escrow.client import EscrowClient, connect, new_request_id
+from escrow.v1 import escrow_service_pb2 as pb
+from escrow.v1 import party_service_pb2 as party
+
+ROOT = Path(__file__).parents[3]
+READY_WITHIN_S = 100.0  # the story included, on two cores that others use too
+ENDED_WITHIN_S = 30.0
+
+pytestmark = pytest.mark.timeout(240)
+
+
+async def until(
+    condition: Callable[[], object], what: Callable[[], object], within_s: float
+) -> None:
+    """Asks again and again until the answer is true."""
+    deadline = asyncio.get_running_loop().time() + within_s
+    while not condition():
+        assert asyncio.get_running_loop().time() < deadline, what()
+        await asyncio.sleep(0.05)
+
+
+class Up:
+    """A running `escrow up`."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.data_dir = folder / "data"
+        self.log = folder / "up.log"
+        self._options = options
+        self.process: Process
+
+    async def start(self, *, ready: str) -> None:
+        with self.log.open("wb") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                *command(self.data_dir),
+                *self._options,
+                cwd=ROOT,
+                env=environment(),
+                stdin=DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        await until(lambda: self._is_ready(ready), self.said, READY_WITHIN_S)
+
+    def said(self) -> str:
+        return self.log.read_text()
+
+    def addresses(self) -> dict[str, Any]:
+        told: dict[str, Any] = json.loads((self.data_dir / "up.json").read_text())
+        return told
+
+    async def interrupt(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        return await asyncio.wait_for(self.process.wait(), ENDED_WITHIN_S)
+
+    def _is_ready(self, ready: str) -> bool:
+        assert self.process.returncode is None, self.said()
+        return ready in self.said()
+
+
+def command(data_dir: Path) -> list[str]:
+    ports = [f"--{name}-port=0" for name in ("grpc", "gateway", "sandbox")]
+    return [sys.executable, "-m", "service", "up", f"--data-dir={data_dir}", *ports]
+
+
+def environment() -> dict[str, str]:
+    """Ours, without what would configure the programs behind the test's back."""
+    ours = ("ESCROW_", "STRIPE_", "OTEL_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+
+
+async def run(*arguments: str, **more: str) -> tuple[int, str]:
+    """Runs a program to its end: (exit status, output)."""
+    process = await asyncio.create_subprocess_exec(
+        *arguments, cwd=ROOT, env=environment() | more, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT
+    )
+    output, _ = await asyncio.wait_for(process.communicate(), ENDED_WITHIN_S)
+    assert process.returncode is not None
+    return process.returncode, output.decode()
+
+
+async def descendants(pid: int) -> set[int]:
+    _, listed = await run("ps", "-eo", "pid=,ppid=")
+    children: dict[int, list[int]] = {}
+    for child, parent in (map(int, line.split()) for line in listed.splitlines()):
+        children.setdefault(parent, []).append(child)
+    found: set[int] = set()
+    left = [pid]
+    while left:
+        new = children.get(left.pop(), [])
+        found.update(new)
+        left += new
+    return found
+
+
+def alive(pids: set[int]) -> set[int]:
+    found = set()
+    for pid in pids:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            continue
+        found.add(pid)
+    return found
+
+
+def listens(address: str) -> bool:
+    host, _, port = address.removeprefix("http://").rpartition(":")
+    with socket.socket() as probe:
+        return probe.connect_ex((host, int(port))) == 0
+
+
+def postmasters(data_dir: Path) -> list[Path]:
+    return list(data_dir.glob("postgres/server/data/postmaster.pid"))
+
+
+@asynccontextmanager
+async def running(folder: Path, *options: str, ready: str) -> AsyncIterator[Up]:
+    """One that is ready, and that ends with the test whatever becomes of it."""
+    up = Up(folder, *options)
+    try:
+        await up.start(ready=ready)
+        yield up
+    finally:
+        if up.process.returncode is None:
+            await up.interrupt(signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+async def up(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Up]:
+    """One that has played its story."""
+    async with running(tmp_path_factory.mktemp("up"), ready="Ctrl-C") as up:
+        yield up
+
+
+@pytest.fixture
+async def client(up: Up) -> AsyncIterator[EscrowClient]:
+    async with connect(up.addresses()["grpc"], tenant="default", caller="tests") as client:
+        yield client
+
+
+def printed_calls(said: str) -> list[str]:
+    """The commands that a person would copy."""
+    return re.findall(r"^\S*buf curl .*?/\w+$", said, re.MULTILINE | re.DOTALL)
+
+
+async def test_the_story_goes_all_the_way(up: Up, client: EscrowClient) -> None:
+    said = up.said()
+    listed = (await client.escrows.ListEscrows(pb.ListEscrowsRequest())).escrows
+    states = {escrow.reference.partition("-")[0]: escrow.state for escrow in listed}
+
+    assert "Traceback" not in said
+    assert [kind for kind in ("payout_paid", "transfer_confirmed") if kind not in said] == []
+    assert states == {
+        "logo": pb.ESCROW_STATE_COMPLETED,
+        "website": pb.ESCROW_STATE_ACTIVE,
+        "translation": pb.ESCROW_STATE_AWAITING_FUNDS,
+    }
+
+
+async def test_no_secret_is_printed(up: Up) -> None:
+    secrets = [
+        webhook["secret"]
+        for webhook in json.loads((up.data_dir / "stripe-sandbox.json").read_text())["webhooks"]
+    ]
+    logs = [file.read_text() for file in (up.data_dir / "logs").iterdir()]
+
+    assert len(set(secrets)) == 2
+    assert not any(secret in text for secret in secrets for text in (up.said(), *logs))
+
+
+@pytest.mark.skipif(
+    not (Path(sys.executable).parent / "buf").exists() and not shutil.which("buf"),
+    reason="there is no buf here to call with",
+)
+async def test_the_printed_calls_work_as_pasted(up: Up) -> None:
+    calls = printed_calls(up.said())
+    answers = [await run("sh", "-c", call) for call in calls]
+    again = await run("sh", "-c", calls[2])
+
+    assert [status for status, _ in answers] == [0, 0, 0], answers
+    read, timeline, accepted = [json.loads(output) for _, output in answers]
+    assert read["escrow"]["state"] == "ESCROW_STATE_COMPLETED"
+    assert timeline["entries"][0]["operation"] == "create_escrow"
+    assert accepted["escrow"]["milestones"][1]["released"]["amountMinor"] == "60000"
+    assert again == answers[2]
+
+
+async def test_the_checkout_page_takes_a_payment_and_its_journal_is_shown(
+    up: Up, client: EscrowClient
+) -> None:
+    page = next(line for line in up.said().splitlines() if "/checkout/cs_" in line)
+    card = {"number": "4242424242424242", "expiry": "12 / 34", "cvc": "123", "email": "a@b.test"}
+    async with aiohttp.ClientSession() as http:
+        async with http.get(page) as shown:
+            assert shown.status == 200
+            assert "84.00 USD" in await shown.text()
+        async with http.post(page, data=card) as paid:
+            assert "This payment is complete." in await paid.text()
+
+    def shown_since() -> str:
+        return up.said().partition("Ctrl-C")[2]
+
+    await until(lambda: re.search(r"payment_succeeded .*84\.00", shown_since()), up.said, 20)
+    request = pb.ListEscrowsRequest(filter="state = ACTIVE")
+    funded = (await client.escrows.ListEscrows(request)).escrows
+    assert any(escrow.reference.startswith("translation") for escrow in funded)
+
+
+async def test_the_ledger_can_be_read_by_what_is_printed(up: Up) -> None:
+    reads = [line for line in up.said().splitlines() if line.startswith(". ")]
+    journals, verify = reads[:2]
+
+    listed = await run("sh", "-c", f"{journals} --json")
+    proved = await run("sh", "-c", verify)
+
+    assert listed[0] == proved[0] == 0, (listed, proved)
+    assert {"payment_succeeded", "payout_paid"} <= {told["kind"] for told in json.loads(listed[1])}
+    assert "the books are right" in proved[1]
+
+
+async def test_the_demo_plays_it_again(up: Up, client: EscrowClient) -> None:
+    status, said = await run(
+        sys.executable, "-m", "service", "demo", f"--data-dir={up.data_dir}", "--json"
+    )
+
+    assert status == 0, said
+    request = pb.GetEscrowRequest(escrow_id=json.loads(said)["completed_id"])
+    assert (await client.escrows.GetEscrow(request)).escrow.state == pb.ESCROW_STATE_COMPLETED
+
+
+async def test_a_second_one_in_the_same_folder_is_one_line(up: Up) -> None:
+    status, said = await run(*command(up.data_dir))
+
+    assert status == 2
+    assert said == (
+        f"escrow: `escrow up` runs already in {up.data_dir} (process {up.process.pid}): stop it, "
+        "or choose another folder with --data-dir\n"
+    )
+
+
+@contextmanager
+def taken_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        yield taken.getsockname()[1]
+
+
+@pytest.mark.parametrize("name", ["grpc", "gateway", "sandbox"])
+async def test_a_taken_port_is_one_line(tmp_path: Path, name: str) -> None:
+    with taken_port() as port:
+        status, said = await run(*command(tmp_path), f"--{name}-port={port}")
+
+    assert status == 2
+    assert said == (
+        f"escrow: port {port} on 127.0.0.1 cannot be used (address already in use): stop what "
+        f"listens there, or choose another with --{name}-port\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [("sk_live_1", "is not a test key"), ("sk_test_1", "also set STRIPE_WEBHOOK_SECRET_PLATFORM")],
+)
+async def test_a_key_that_will_not_do_is_one_line(tmp_path: Path, key: str, told: str) -> None:
+    status, said = await run(*command(tmp_path), STRIPE_SECRET_KEY=key)
+
+    assert status == 2
+    assert told in said
+    assert said.count("\n") == 1
+
+
+async def test_it_stops_leaving_nothing_and_starts_again_with_its_data(tmp_path: Path) -> None:
+    created = party.CreatePayerRequest(
+        request_id=new_request_id(), reference="ada", name="Ada", email="ada@example.com"
+    )
+    async with running(tmp_path, "--no-story", ready="Ctrl-C") as first:
+        told = first.addresses()
+        async with connect(told["grpc"], tenant="default", caller="tests") as client:
+            payer = (await client.parties.CreatePayer(created)).payer
+        started = await descendants(first.process.pid)
+
+        assert await first.interrupt(signal.SIGINT) == 0
+
+        assert len(started) >= 5  # the four programs and their guard
+        assert alive(started) == set()
+        assert not any(listens(told[name]) for name in ("grpc", "gateway", "sandbox"))
+        assert postmasters(first.data_dir) == []
+        assert "Traceback" not in first.said()
+        assert "Everything has stopped" in first.said()
+
+    async with running(tmp_path, "--no-story", "--json", ready="\n") as second:
+        request = party.GetPayerRequest(payer_id=payer.id)
+        target = json.loads(second.said())["grpc"]
+        async with connect(target, tenant="default", caller="tests") as client:
+            assert (await client.parties.GetPayer(request)).payer.reference == "ada"
+        started = await descendants(second.process.pid)
+
+        # Killed, it can end nothing itself.
+        assert await second.interrupt(signal.SIGKILL) == -signal.SIGKILL
+        await until(lambda: not alive(started), lambda: alive(started), ENDED_WITHIN_S)
+        await until(lambda: not postmasters(second.data_dir), second.said, ENDED_WITHIN_S)
+
+
+async def test_a_part_that_dies_is_told_and_ends_the_rest(tmp_path: Path) -> None:
+    async with running(tmp_path, "--no-story", "--json", ready="\n") as up:
+        started = await descendants(up.process.pid)
+        _, listed = await run("ps", "-eo", "pid=,args=")
+        gateway = next(
+            int(pid)
+            for pid, _, arguments in (line.strip().partition(" ") for line in listed.splitlines())
+            if "webhook_gateway" in arguments and int(pid) in started
+        )
+
+        os.kill(gateway, signal.SIGKILL)
+
+        assert await asyncio.wait_for(up.process.wait(), ENDED_WITHIN_S) == 2
+        log = f"{up.data_dir}/logs/gateway.log"
+        assert f"escrow: gateway ended by SIGKILL; the end of {log}:" in up.said()
+        assert "gateway listening on" in up.said()
+        assert alive(started) == set()
