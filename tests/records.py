@@ -38,7 +38,7 @@ from service.domain.model import (
     Release,
 )
 from service.domain.unit import UnitOfWork
-from service.store.commit import commit
+from service.store.commit import write
 
 TENANT = "default"
 NOW = datetime(2026, 11, 20, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -284,7 +284,7 @@ async def fund_deal(
     amounts = {"amount": amount_minor, "payer_fee": fees["payer_fee_minor"]}
     source = Source("payment", ids.show(ids.PAYMENT, payment.payment_id))
     unit.post(Kind.PAYMENT_SUCCEEDED, source, escrow.currency, [Part(deal.names(), amounts)])
-    await commit(pool, unit)
+    await write(pool, [unit])
     return deal
 
 

@@ -25,7 +25,6 @@ from service.operations.observe_account import observe_account, read_account
 from service.operations.observe_payment import Contradiction, observe_payment, payment_named
 from service.operations.observe_payout import observe_payout
 from service.operations.settle_effect import settle
-from service.store.commit import commit
 from service.store.escrows import BY_PAYMENT, BY_PAYMENT_INTENT
 from service.store.operations import Answered
 from service.store.parties import find_payee_of_account, load_payee, read_payee
@@ -82,7 +81,7 @@ async def _change(
         unit.event_end = EventEnd(event.event_id, "PROCESSED")
         unit.note = event.type
         await story(unit)
-        await commit(house.pool, unit)
+        await house.commit(unit)
 
     try:
         await rerun(house, call, "apply_stripe_event", whole)
@@ -95,7 +94,7 @@ async def _end(house: House, event: StoredEvent, state: str, reason: str) -> Non
     unit = UnitOfWork(call, "ignore_stripe_event", b"", house.clock())
     unit.event_end = EventEnd(event.event_id, state, reason)
     unit.note = event.type
-    await commit(house.pool, unit)
+    await house.commit(unit)
 
 
 # Payments

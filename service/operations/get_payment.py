@@ -18,7 +18,6 @@ from service.operations.escrow_case import open_case
 from service.operations.house import House, rerun
 from service.operations.messages import payment_message
 from service.operations.observe_payment import Contradiction, observe_payment
-from service.store.commit import commit
 from service.store.escrows import BY_PAYMENT, EscrowRecords, read_escrow
 from service.stripe import reading
 from service.stripe.reading import PaymentObservation, Unreadable
@@ -111,7 +110,7 @@ async def _observe(house: House, call: Call, payment_id: UUID, told: PaymentObse
         case = await open_case(house, unit, payment_id, by=BY_PAYMENT, missing=PaymentMissing)
         if not observe_payment(case, case.payment(payment_id), told):
             return False
-        await commit(house.pool, unit)
+        await house.commit(unit)
         return True
 
     try:

@@ -7,7 +7,7 @@ import functools
 import hashlib
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 from service.domain.call import Call
 from service.domain.errors import AlreadyExists, Busy
 from service.domain.unit import UnitOfWork
-from service.store.commit import Overtaken, commit
+from service.store.commit import Commits, Overtaken
 from service.store.operations import Answered
 from service.stripe.gateway import StripeGateway
 
@@ -36,11 +36,19 @@ class House:
     pool: asyncpg.Pool
     stripe: Mapping[str, StripeGateway]
     clock: Callable[[], datetime]
+    commits: Commits = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "commits", Commits(self.pool))
+
+    async def commit(self, unit: UnitOfWork) -> None:
+        """Writes the unit, all or nothing; see ``Commits.commit`` for what it raises."""
+        await self.commits.commit(unit)
 
     async def save(self, unit: UnitOfWork, answer: Answer) -> Answer:
         """Commits the unit, with its answer stored for every replay of the same request."""
         unit.response = answer.SerializeToString(deterministic=True)
-        await commit(self.pool, unit)
+        await self.commit(unit)
         return answer
 
 

@@ -11,7 +11,6 @@ from service.domain.lifecycle import EFFECT, EffectEvent, EffectState, follow
 from service.domain.model import Effect
 from service.domain.unit import UnitOfWork
 from service.operations.house import House, rerun
-from service.store.commit import commit
 from service.store.effects import read_effect
 from service.store.operations import Answered
 from service.store.parties import load_parties
@@ -29,7 +28,7 @@ async def renew_rejected(house: House, call: Call, effect_id: UUID) -> None:
         if effect is None or effect.state is not EffectState.REJECTED:
             return
         renew(unit, effect)
-        await commit(house.pool, unit)
+        await house.commit(unit)
 
     try:
         await rerun(house, replace(call, key=shown), "renew_effect", story)

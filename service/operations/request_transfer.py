@@ -8,7 +8,6 @@ from service.domain.lifecycle import EffectState, PayeeState, ReleaseState
 from service.domain.unit import UnitOfWork
 from service.operations.escrow_case import open_case
 from service.operations.house import House, rerun
-from service.store.commit import commit
 from service.store.operations import Answered
 from service.store.releases import WaitingRelease
 
@@ -27,7 +26,7 @@ async def request_transfer(house: House, waiting: WaitingRelease) -> bool:
         if rejected is not None and rejected.state is not EffectState.REJECTED:
             return False
         case.request_transfer(release, rejected)
-        await commit(house.pool, unit)
+        await house.commit(unit)
         return True
 
     try:

@@ -33,7 +33,6 @@ from service.operations.observe_account import observe_account, read_account
 from service.operations.observe_payment import Contradiction, observe_payment
 from service.operations.observe_payout import observe_payout
 from service.operations.renew_effect import renew
-from service.store.commit import commit
 from service.store.parties import PayeeRecords, load_parties, load_payee
 from service.stripe import reading, requests
 from service.stripe.outcomes import Lost, Outcome, Postponed, Rejected, Succeeded
@@ -61,7 +60,7 @@ async def settle_effect(house: House, effect: Effect, outcome: Outcome) -> None:
         subject, current = await load(house, unit, effect)
         ours = (current.generation, current.attempts) == (effect.generation, effect.attempts)
         if (ours or isinstance(outcome, Succeeded)) and settle(unit, subject, current, outcome):
-            await commit(house.pool, unit)
+            await house.commit(unit)
 
     try:
         await rerun(house, call, "settle_effect", lambda unit: story(unit, outcome))

@@ -1,21 +1,21 @@
 """The one place where anything is written: a unit of work becomes one statement, all or nothing.
 
-The statement is made of one fragment per table that the unit writes, each taking an array of rows,
-so that a later change can let the units of concurrent requests share one commit (issue 3): nothing
-here assumes that the rows come from one unit, only that no row is written twice.
+The statement is made of one fragment per table that is written, each taking an array of rows: the
+rows of one unit, or of many that were committed at the same time and share it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 
-from service.domain.errors import AlreadyExists, BooksRefused, Refusal
+from service.domain.errors import AlreadyExists, BooksRefused, DatabaseUnavailable, Refusal
 from service.domain.unit import UnitOfWork
-from service.store.rows import TABLES, Table, columns, to_row
+from service.store.lane import Lane
+from service.store.rows import TABLES, Table, columns, key_of, to_row
 
 
 class Overtaken(Exception):
@@ -198,16 +198,69 @@ def _operation_row(unit: UnitOfWork) -> tuple[Any, ...]:
     )
 
 
-async def commit(pool: asyncpg.Pool, unit: UnitOfWork) -> None:
-    """Writes the unit, all or nothing.
+class Commits:
+    """Commits the units of concurrent requests together, while they touch different things.
+
+    When a shared commit is refused, each of its units is committed by itself, so that nobody is
+    refused for a neighbour's mistake. Operations do not know.
+    """
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+        self._lane: Lane[UnitOfWork, None] = Lane(self._commit_batch, keys_of=_touched)
+
+    async def commit(self, unit: UnitOfWork) -> None:
+        """Writes the unit, all or nothing.
+
+        Raises:
+            Overtaken: something it was decided on has changed; run the operation again.
+            Refusal: the schema refuses it (see ``REFUSALS``).
+            DatabaseUnavailable: it is not known whether it was written; the same key asked again
+                finds out.
+        """
+        await self._lane.join(unit)
+
+    async def _commit_batch(self, units: Sequence[UnitOfWork]) -> list[Exception | None]:
+        try:
+            await write(self._pool, units)
+        except DatabaseUnavailable as outage:
+            return [outage] * len(units)
+        except Exception as error:  # noqa: BLE001  it is told to whoever asked
+            if len(units) == 1:
+                return [error]
+            return [await self._commit_alone(unit) for unit in units]
+        return [None] * len(units)
+
+    async def _commit_alone(self, unit: UnitOfWork) -> Exception | None:
+        try:
+            await write(self._pool, [unit])
+        except Exception as error:  # noqa: BLE001  it is told to whoever asked
+            return error
+        return None
+
+
+def _touched(unit: UnitOfWork) -> Iterable[Hashable]:
+    """What no other unit of the same statement may touch: its key, its rows, its facts."""
+    call = unit.call
+    yield call.tenant_id, call.caller, unit.operation, call.key
+    for record in unit.records.values():
+        yield type(record), *key_of(cast(Hashable, type(record)))(record)
+    for journal in unit.journals:
+        yield call.tenant_id, journal.source, journal.kind
+
+
+async def write(pool: asyncpg.Pool, units: Sequence[UnitOfWork]) -> None:
+    """Writes units that touch different things in one statement, all or nothing.
 
     Raises:
-        Overtaken: something it was decided on has changed; run the operation again.
-        Refusal: the schema refuses it (see ``REFUSALS``).
-        DatabaseUnavailable: it is not known whether it was written; the same key asked again
-            finds out.
+        As ``Commits.commit``, for all of them together.
     """
-    rows = _rows(unit)
+    rows: dict[str, list[tuple[Any, ...]]] = {}
+    for unit in units:
+        for name, of_unit in _rows(unit).items():
+            rows.setdefault(name, []).extend(of_unit)
+    if len(units) > 1 and "balances" in rows:
+        rows["balances"] = _summed(rows["balances"])
     written = tuple(name for name in ORDER if name in rows)
     counts = [len(rows[name]) for name in written if name in _COUNTED]
     arguments: Sequence[Any] = [*(rows[name] for name in written), *counts]
@@ -215,6 +268,15 @@ async def commit(pool: asyncpg.Pool, unit: UnitOfWork) -> None:
         await pool.fetchval(commit_statement(written), *arguments)
     except asyncpg.PostgresError as error:
         raise _in_words(error) from error
+
+
+def _summed(changes: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """One change a balance, in the order of their keys, in which every process locks them."""
+    sums: dict[tuple[str, str, str], int] = {}
+    for tenant_id, account, currency, change_minor in changes:
+        key = tenant_id, account, currency
+        sums[key] = sums.get(key, 0) + change_minor
+    return [(*key, change_minor) for key, change_minor in sorted(sums.items())]
 
 
 def _in_words(error: asyncpg.PostgresError) -> Exception:

@@ -77,6 +77,13 @@ def to_row(record: type) -> Callable[[Any], tuple[Any, ...]]:
 
 
 @cache
+def key_of(record: Hashable) -> Callable[[Any], tuple[Any, ...]]:
+    """What tells a record from every other of its table."""
+    table = next(table for table in TABLES if table.record is record)
+    return attrgetter(*(table.key or columns(table.record)[:4]))
+
+
+@cache
 def _state_fields(record: Hashable) -> tuple[tuple[int, type[StrEnum]], ...]:
     assert isinstance(record, type)
     hints = typing.get_type_hints(record)

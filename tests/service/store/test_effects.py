@@ -13,7 +13,7 @@ import pytest
 from service.domain.lifecycle import EffectState
 from service.domain.model import Effect
 from service.migrations import Connection
-from service.store.commit import Overtaken, commit
+from service.store.commit import Overtaken, write
 from service.store.effects import (
     end_attempt,
     lease_due_effects,
@@ -35,7 +35,7 @@ async def store(pool: asyncpg.Pool, count: int = 1, **changes: Any) -> list[Effe
     unit = new_unit()
     for effect in effects:
         unit.put(effect)
-    await commit(pool, unit)
+    await write(pool, [unit])
     return effects
 
 
@@ -167,7 +167,7 @@ async def test_an_unknown_outcome_keeps_the_key(pool: asyncpg.Pool) -> None:
     effect.due_at = later(seconds=5)
     unit = new_unit(now=later(seconds=1))
     unit.put(effect)
-    await commit(pool, unit)
+    await write(pool, [unit])
 
     (again,) = await lease_due_effects(pool, later(seconds=5), lease=LEASE, limit=1)
 
@@ -184,7 +184,7 @@ async def test_a_renewed_effect_starts_a_key_of_its_own(
     effect.due_at = later(hours=30)
     unit = new_unit(now=later(hours=30))
     unit.put(effect)
-    await commit(pool, unit)
+    await write(pool, [unit])
 
     (renewed,) = await lease_due_effects(pool, later(hours=30), lease=LEASE, limit=1)
 
@@ -207,7 +207,7 @@ async def test_an_answer_that_comes_after_the_lease_was_lost_is_a_conflict(
     unit.put(slow)
 
     with pytest.raises(Overtaken):
-        await commit(pool, unit)
+        await write(pool, [unit])
 
 
 async def test_an_attempt_ends_with_what_came_of_it(pool: asyncpg.Pool, owner: Connection) -> None:

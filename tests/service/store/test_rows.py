@@ -20,7 +20,7 @@ from service.domain.lifecycle import (
 )
 from service.domain.model import AccountApi, CaptureStrategy, EffectKind, PaymentMethod
 from service.migrations import Connection
-from service.store.commit import FRAGMENTS, ORDER, commit
+from service.store.commit import FRAGMENTS, ORDER, write
 from service.store.effects import read_effect
 from service.store.escrows import EscrowRecords, read_escrow
 from service.store.parties import read_payee, read_payer, read_payout
@@ -227,12 +227,12 @@ async def read_all(pool: asyncpg.Pool, records: dict[str, Any]) -> dict[str, Any
     }
 
 
-async def write(pool: asyncpg.Pool, records: dict[str, Any], *, but: str = "") -> None:
+async def write_records(pool: asyncpg.Pool, records: dict[str, Any], *, but: str = "") -> None:
     unit = new_unit(now=later(minutes=5))
     for name, record in records.items():
         if name != but:
             unit.put(record)
-    await commit(pool, unit)
+    await write(pool, [unit])
 
 
 def assert_same(read: dict[str, Any], written: dict[str, Any]) -> None:
@@ -248,7 +248,7 @@ def assert_same(read: dict[str, Any], written: dict[str, Any]) -> None:
 async def test_records_come_back_as_they_were_written(pool: asyncpg.Pool, make: Any) -> None:  # noqa: ANN401  a factory
     records = make()
 
-    await write(pool, records)
+    await write_records(pool, records)
 
     assert_same(await read_all(pool, records), records)
 
@@ -262,7 +262,7 @@ def test_the_full_records_leave_nothing_empty() -> None:
 async def test_a_record_written_again_is_overwritten_whole(pool: asyncpg.Pool) -> None:
     """All but the keys and the snapshot of what was bought."""
     bare, full = bare_records(), full_records()
-    await write(pool, bare)
+    await write_records(pool, bare)
     keys = {key for table in TABLES for key in table.key}
     changed = {}
     for name, record in bare.items():
@@ -270,6 +270,6 @@ async def test_a_record_written_again_is_overwritten_whole(pool: asyncpg.Pool) -
         changed[name] = replace(full[name], **{column: getattr(record, column) for column in kept})
     changed["line_item"] = bare["line_item"]
 
-    await write(pool, changed, but="line_item")
+    await write_records(pool, changed, but="line_item")
 
     assert_same(await read_all(pool, changed), changed)

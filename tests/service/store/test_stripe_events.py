@@ -11,7 +11,7 @@ import pytest
 
 from service.domain.unit import EventEnd
 from service.migrations import Connection
-from service.store.commit import commit
+from service.store.commit import write
 from service.store.stripe_events import (
     StoredEvent,
     insert_event,
@@ -83,7 +83,7 @@ async def test_a_stored_event_is_not_stored_again_when_it_has_ended(pool: asyncp
     await insert_event(pool, new_event(), state="RECEIVED")
     unit = new_unit()
     unit.event_end = EventEnd("evt_1", "PROCESSED")
-    await commit(pool, unit)
+    await write(pool, [unit])
 
     assert not await insert_event(pool, new_event(), state="RECEIVED")
     assert await lease_due_events(pool, later(days=1), lease=LEASE, limit=5) == []
@@ -164,7 +164,7 @@ async def test_what_has_ended_is_not_set_aside_by_a_slow_worker(
     (slow,) = await lease_due_events(pool, NOW, lease=LEASE, limit=5)
     unit = new_unit(now=later(seconds=70))
     unit.event_end = EventEnd(slow.event_id, "PROCESSED")
-    await commit(pool, unit)
+    await write(pool, [unit])
 
     await set_event_aside(pool, slow, state="PARKED", reason="late", due_at=NOW)
 

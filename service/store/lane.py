@@ -1,0 +1,89 @@
+"""A lane: work of concurrent requests that leaves together, as soon as the way is free.
+
+Whoever comes while a batch is under way waits for the next one. There is no timer: alone, an item
+leaves at once, and the busier it gets, the more items share one round trip and one flush.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from typing import Generic, NamedTuple, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class _Passenger(NamedTuple, Generic[Item, Result]):
+    item: Item
+    keys: frozenset[Hashable]
+    arrived: asyncio.Future[Result]
+
+
+class Lane(Generic[Item, Result]):
+    """Runs ``run`` on batches of at most ``most`` items, one batch at a time.
+
+    ``run`` answers each item of a batch in order, with a result or an exception of its own. Two
+    items that share one of ``keys_of`` never travel together.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]],
+        *,
+        keys_of: Callable[[Item], Iterable[Hashable]],
+        most: int = 64,
+    ) -> None:
+        self._run = run
+        self._keys_of = keys_of
+        self._most = most
+        self._waiting: deque[_Passenger[Item, Result]] = deque()
+        self._driver: asyncio.Task[None] | None = None
+
+    async def join(self, item: Item) -> Result:
+        """Travels with the next batch. Who is canceled while waiting does not travel; who is
+        canceled on the way does, and is not told.
+        """
+        arrived: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Passenger(item, frozenset(self._keys_of(item)), arrived))
+        if self._driver is None:
+            self._driver = asyncio.create_task(self._drive())
+        return await arrived
+
+    async def _drive(self) -> None:
+        try:
+            while batch := self._board():
+                await self._travel(batch)
+        finally:
+            self._driver = None
+
+    async def _travel(self, batch: Sequence[_Passenger[Item, Result]]) -> None:
+        try:
+            results = await self._run([passenger.item for passenger in batch])
+        except Exception as error:  # noqa: BLE001  whatever it is, nobody may wait for ever
+            results = [error] * len(batch)
+        for passenger, result in zip(batch, results, strict=True):
+            if passenger.arrived.done():
+                continue
+            if isinstance(result, Exception):
+                passenger.arrived.set_exception(result)
+            else:
+                passenger.arrived.set_result(result)
+
+    def _board(self) -> list[_Passenger[Item, Result]]:
+        """The next batch: in the order of arrival, without two that touch the same."""
+        batch: list[_Passenger[Item, Result]] = []
+        taken: set[Hashable] = set()
+        left: deque[_Passenger[Item, Result]] = deque()
+        while self._waiting and len(batch) < self._most:
+            passenger = self._waiting.popleft()
+            if passenger.arrived.done():
+                continue
+            if taken.isdisjoint(passenger.keys):
+                batch.append(passenger)
+            else:
+                left.append(passenger)
+            taken |= passenger.keys
+        self._waiting.extendleft(reversed(left))
+        return batch

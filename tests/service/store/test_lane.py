@@ -1,0 +1,88 @@
+"""A lane: who waits together travels together, and who touches the same does not."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from service.store.lane import Lane
+
+
+class Road:
+    """Records the batches that travel; a batch leaves the road when it is let go."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.free = asyncio.Event()
+
+    async def run(self, items: Sequence[str]) -> list[str | Exception]:
+        self.batches.append(list(items))
+        await self.free.wait()
+        return [ValueError(item) if item.startswith("bad") else item.upper() for item in items]
+
+    def lane(self, most: int = 64) -> Lane[str, str]:
+        return Lane(self.run, keys_of=lambda item: {item[-1]}, most=most)
+
+
+async def test_alone_it_leaves_at_once_and_the_rest_together() -> None:
+    road = Road()
+    lane = road.lane()
+    travelers = [asyncio.create_task(lane.join(item)) for item in ("a1", "a2", "a3")]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    late = asyncio.create_task(lane.join("a4"))
+    road.free.set()
+
+    assert await asyncio.gather(*travelers, late) == ["A1", "A2", "A3", "A4"]
+    assert road.batches == [["a1", "a2", "a3"], ["a4"]]
+
+
+async def test_who_touches_the_same_travels_later_and_in_order() -> None:
+    road = Road()
+    road.free.set()
+    lane = road.lane()
+
+    await asyncio.gather(*map(lane.join, ["x1", "y1", "z2", "w1"]))
+
+    assert road.batches == [["x1", "z2"], ["y1"], ["w1"]]
+
+
+async def test_a_batch_has_an_end() -> None:
+    road = Road()
+    road.free.set()
+    lane = road.lane(most=2)
+
+    await asyncio.gather(*map(lane.join, "abcde"))
+
+    assert road.batches == [["a", "b"], ["c", "d"], ["e"]]
+
+
+async def test_each_hears_of_itself() -> None:
+    road = Road()
+    road.free.set()
+
+    told = await asyncio.gather(
+        *map(road.lane().join, ["good1", "bad2", "good3"]), return_exceptions=True
+    )
+
+    assert told[0] == "GOOD1"
+    assert isinstance(told[1], ValueError)
+    assert told[2] == "GOOD3"
+
+
+async def test_who_leaves_before_boarding_does_not_travel() -> None:
+    road = Road()
+    lane = road.lane()
+    first = asyncio.create_task(lane.join("a1"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    gone, stays = asyncio.create_task(lane.join("b2")), asyncio.create_task(lane.join("c3"))
+    await asyncio.sleep(0)
+    gone.cancel()
+    first.cancel()  # on the way: it travels, and is not told
+    road.free.set()
+
+    assert await stays == "C3"
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    assert road.batches == [["a1"], ["c3"]]
