@@ -30,7 +30,7 @@ test: $(INSTALLED) ## run the tests
 	@$(BIN)/pytest -n auto $(ARGS)
 
 .PHONY: check
-check: format-check lint types imports proto-check schema-check test chart ## all that CI asks for, quickest first
+check: format-check lint types imports proto-check schema-check docs-check test chart ## all that CI asks for, quickest first
 
 ##@ One check at a time
 
@@ -61,6 +61,10 @@ proto-check: $(INSTALLED) ## whether the generated code is what `make proto` wou
 schema-check: $(INSTALLED) ## whether migrations/schema.sql is the sum of the migrations
 	@$(BIN)/python -m service.schema_dump $(TEST_POSTGRES) --check
 
+.PHONY: docs-check
+docs-check: $(INSTALLED) ## whether docs/generated is what `make docs` would write
+	@$(BIN)/escrow docs --check
+
 .PHONY: chart
 chart: $(INSTALLED) ## render and validate the Helm chart
 	@if [ -f helm/escrow/Chart.yaml ]; then $(BIN)/pytest --quiet tests/helm; \
@@ -85,7 +89,7 @@ schema: $(INSTALLED) ## write migrations/schema.sql from the migrations
 	@$(BIN)/python -m service.schema_dump $(TEST_POSTGRES)
 
 .PHONY: docs
-docs: $(INSTALLED) ## print the tables of states, postings and refusals into docs/
+docs: $(INSTALLED) ## write the tables of states, postings and refusals into docs/generated/
 	@$(BIN)/escrow docs
 
 .PHONY: lock

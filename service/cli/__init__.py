@@ -7,37 +7,20 @@ books or the schema are not what they should be, 2 it could not be done (one lin
 from __future__ import annotations
 
 import os
+import signal
 import sys
-
-import typer
-
-# Read when gRPC is imported. It would log whenever a process that has a channel starts a program.
-os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
-
-from service.cli import demo, docs, journals, migrate, process, up, verify, version
-
-app = typer.Typer(
-    name="escrow",
-    help="Holds marketplace money: funded by the payer, released when the delivery is accepted.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,  # they would print local variables, and so secrets
-)
-app.command("up")(up.up)
-app.command("demo")(demo.demo)
-app.command("serve")(process.serve)
-app.command("work")(process.work)
-app.add_typer(migrate.app, name="migrate")
-app.command("journals")(journals.journals)
-app.command("verify")(verify.verify)
-app.command("docs")(docs.docs)
-app.command("version")(version.version)
 
 
 def main() -> None:
     """Runs the command line; what an operator can mend is one line, and not a traceback."""
-    from service.cli.problems import PROBLEMS  # noqa: PLC0415 - slow, and not needed for --help
+    # gRPC would log whenever a process that has a channel starts a program; read at its import.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
+    # The imports take a second: Ctrl-C meanwhile ends the process, and not in the middle of one.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from service.cli.commands import app  # noqa: PLC0415 - see above
+    from service.cli.problems import PROBLEMS  # noqa: PLC0415 - likewise
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         app()
     except PROBLEMS as problem:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from service.cli import app
+from service.cli.commands import app
 from service.config import Settings as ServiceSettings
 from tests.helm.chart import (
     CHART,

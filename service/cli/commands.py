@@ -1,0 +1,24 @@
+"""Every command of ``escrow``, in the order of its help."""
+
+from __future__ import annotations
+
+import typer
+
+from service.cli import demo, docs, journals, migrate, process, up, verify, version
+
+app = typer.Typer(
+    name="escrow",
+    help="Holds marketplace money: funded by the payer, released when the delivery is accepted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # they would print local variables, and so secrets
+)
+app.command("up")(up.up)
+app.command("demo")(demo.demo)
+app.command("serve")(process.serve)
+app.command("work")(process.work)
+app.add_typer(migrate.app, name="migrate")
+app.command("journals")(journals.journals)
+app.command("verify")(verify.verify)
+app.command("docs")(docs.docs)
+app.command("version")(version.version)
