@@ -75,7 +75,7 @@ async def test_a_payer_who_was_faster_has_paid(market: Marketplace) -> None:
     async with market.refuses("WRONG_STATE", writes=True) as refusal:
         await market.payer.escrows.CancelEscrow(cancel_of(escrow))
 
-    assert refusal.metadata == {"state": "FUNDED", "event": "cancel"}
+    assert refusal.metadata == {"state": "SUCCEEDED", "event": "cancel"}  # its payment's
     await market.settle()
     paid = await market.read(escrow)
     assert paid.state == pb.ESCROW_STATE_ACTIVE
