@@ -16,6 +16,7 @@ from stripe_sandbox import (
 )
 from stripe_sandbox.answers import unrecognized_url
 from stripe_sandbox.api import Api
+from stripe_sandbox.billing import coupons, customer_discounts, prices, products
 from stripe_sandbox.connect import (
     account_links,
     accounts,
@@ -27,12 +28,15 @@ from stripe_sandbox.connect import (
     onboarding_page,
     payout_progress,
     payouts,
+    topups,
     transfer_reversals,
     transfers,
 )
 from stripe_sandbox.errors import StripeError
 from stripe_sandbox.expand import public
 from stripe_sandbox.payments import (
+    cash_balances,
+    cash_funding,
     charges,
     checkout_flow,
     checkout_page,
@@ -44,7 +48,9 @@ from stripe_sandbox.payments import (
     payment_flow,
     payment_intents,
     payment_methods,
+    payment_pages,
     refunds,
+    sources,
 )
 from stripe_sandbox.registry import Operation, Page, Registry
 from stripe_sandbox.sandbox import Sandbox
@@ -61,7 +67,12 @@ REGISTRIES = [
     event_log.registry,
     traffic.registry,
     webhook_endpoints.registry,
+    products.registry,
+    prices.registry,
+    coupons.registry,
+    customer_discounts.registry,
     customers.registry,
+    sources.registry,
     payment_methods.registry,
     payment_intents.registry,
     payment_flow.registry,
@@ -73,6 +84,9 @@ REGISTRIES = [
     checkout_sessions.registry,
     checkout_flow.registry,
     checkout_page.registry,
+    payment_pages.registry,
+    cash_balances.registry,
+    cash_funding.registry,
     account_links.registry,
     accounts.registry,
     accounts_v2.registry,
@@ -83,6 +97,7 @@ REGISTRIES = [
     onboarding_page.registry,
     payout_progress.registry,
     payouts.registry,
+    topups.registry,
     transfer_reversals.registry,
     transfers.registry,
 ]

@@ -9,6 +9,8 @@ ALPHABET = string.ascii_letters + string.digits
 KIND_BY_PREFIX = {
     "acct": "account",
     "ba": "bank_account",
+    "card": "card",
+    "ccsbtxn": "customer_cash_balance_transaction",
     "ch": "charge",
     "cs": "checkout.session",
     "cus": "customer",
@@ -18,11 +20,14 @@ KIND_BY_PREFIX = {
     "pi": "payment_intent",
     "pm": "payment_method",
     "po": "payout",
+    "price": "price",
+    "prod": "product",
     "py": "charge",
     "pyr": "refund",
     "re": "refund",
     "tr": "transfer",
     "trr": "transfer_reversal",
+    "tu": "topup",
     "txn": "balance_transaction",
     "we": "webhook_endpoint",
 }

@@ -37,6 +37,19 @@ def charge_fee(amount: int) -> int:
     return (amount * 29 + 500) // 1000 + 30
 
 
+def payment_fee(kind: str, amount: int) -> int:
+    """Stripe's fee on a payment by a type of payment method, in minor units.
+
+    A bank debit costs a fixed 0.35, money that is already in a cash balance 0.5 %.
+    """
+    match kind:
+        case "sepa_debit":
+            return min(35, amount)
+        case "customer_balance":
+            return (amount * 5 + 500) // 1000
+    return charge_fee(amount)
+
+
 def stripe_fee_details(fee: int, currency: str, description: str) -> list[StripeObject]:
     """The `fee_details` of a fee that is Stripe's own."""
     if fee == 0:

@@ -17,6 +17,8 @@ from typing import Any
 
 from stripe_sandbox.errors import InvalidRequestError
 from stripe_sandbox.events import API_VERSION
+from stripe_sandbox.params import Params
+from stripe_sandbox.store import private_copy
 
 ACCOUNT_DEFAULT_VERSION = "2019-12-03"
 
@@ -53,6 +55,18 @@ def _rename_payment_method_types(params: dict[str, Any]) -> Kept:
     return {}
 
 
+def _rename_jp_bank_account(params: dict[str, Any]) -> Kept:
+    """The transfer type `jp_bank_account` became `jp_bank_transfer`."""
+    options = params.get("payment_method_options")
+    transfer = Params({"payment_method_options": options or {}})
+    for name in ("payment_method_options", "customer_balance", "bank_transfer"):
+        transfer = transfer.hash(name)
+    if transfer.text("type") == "jp_bank_account":
+        renamed = {**transfer, "type": "jp_bank_transfer"}
+        options["customer_balance"]["bank_transfer"] = renamed  # type: ignore[index] # it is there
+    return {}
+
+
 def _cards_unless_said_otherwise(params: dict[str, Any]) -> Kept:
     """Who chose no payment methods took cards; now they are the Dashboard's choice."""
     chosen = {"automatic_payment_methods", "payment_method_types", "allowed_payment_method_types"}
@@ -84,12 +98,13 @@ CHECKOUT_SESSIONS = re.compile("/v1/checkout/sessions")
 CUSTOMERS = re.compile("/v1/customers(/[^/]+)?")
 ACCOUNTS = re.compile("/v1/accounts")
 
-# The newest change first, which is the order in which a request has to be read backwards. When
-# `payment_method_types` was renamed is not published; the current version no longer knows it.
+# The newest change first. Which versions dropped the names of the first four is not known here,
+# only that the current one does not know them any more.
 CHANGES = [
     Change(API_VERSION, "POST", PAYMENT_INTENTS, _rename_payment_method_types),
     Change(API_VERSION, "POST", SETUP_INTENTS, _rename_payment_method_types),
     Change(API_VERSION, "POST", CHECKOUT_SESSIONS, _rename_payment_method_types),
+    Change(API_VERSION, "POST", PAYMENT_INTENTS, _rename_jp_bank_account),
     Change("2025-03-31.basil", "POST", CUSTOMERS, _keep_coupon),
     Change("2024-04-10", "POST", PAYMENT_INTENTS, _capture_at_once),
     Change("2023-08-16", "POST", PAYMENT_INTENTS, _cards_unless_said_otherwise),
@@ -121,7 +136,7 @@ def to_current(
         version: what `version_of` answered.
         params: the decoded parameters; they are left as they are.
     """
-    params = dict(params)
+    params = private_copy(params)
     kept: Kept = {}
     for change in CHANGES:
         if change.concerns(method, path, version):

@@ -79,6 +79,14 @@ def change_account(
             owner.emit("capability.updated", capability(account, name), old)
 
 
+def disconnect(call: "Call", account: StripeObject) -> StripeObject:
+    """End the platform's access to an account and tell it so; answers the application's object."""
+    application: StripeObject = {"id": "ca_sandbox", "object": "application", "name": "Sandbox"}
+    call.on(account["id"]).emit("account.application.deauthorized", application)
+    call.on(call.sandbox.platform).remove("account", account["id"])
+    return application
+
+
 def shown(call: "Call", account: StripeObject) -> StripeObject:
     """The account as v1 shows it, with its external accounts."""
     url = f"/v1/accounts/{account['id']}/external_accounts"

@@ -2,7 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from stripe_sandbox.connect.account_state import change_account, derive, require_account, shown
+from stripe_sandbox.connect.account_state import (
+    change_account,
+    derive,
+    disconnect,
+    require_account,
+    shown,
+)
 from stripe_sandbox.connect.capabilities import request_capability
 from stripe_sandbox.connect.external_accounts import (
     GOOD_ACCOUNT_NUMBER,
@@ -77,7 +83,7 @@ def update_account(call: "Call") -> StripeObject:
 def delete_account(call: "Call") -> StripeObject:
     """Forget an account. Its books stay, so that the sandbox's invariant still covers them."""
     account = require_account(call, call.path["account"])
-    call.on(call.sandbox.platform).remove("account", account["id"])
+    disconnect(call, account)
     return {"id": account["id"], "object": "account", "deleted": True}
 
 

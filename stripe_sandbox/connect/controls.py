@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from stripe_sandbox.connect.account_state import change_account, require_account, shown
+from stripe_sandbox.connect.account_state import change_account, disconnect, require_account, shown
 from stripe_sandbox.connect.external_accounts import GOOD_ACCOUNT_NUMBER
 from stripe_sandbox.connect.onboarding_page import complete_onboarding
 from stripe_sandbox.connect.payout_progress import FAILURE, fail, pay
@@ -49,11 +49,7 @@ def restrict_account(call: "Call") -> StripeObject:
 @registry.control("POST", "/_sandbox/accounts/{account}/deauthorize")
 def deauthorize_account(call: "Call") -> StripeObject:
     """The owner disconnects the account from the platform, which loses access to it."""
-    account = require_account(call, call.path["account"])
-    application: StripeObject = {"id": "ca_sandbox", "object": "application", "name": "Sandbox"}
-    call.on(account["id"]).emit("account.application.deauthorized", application)
-    call.remove("account", account["id"])
-    return application
+    return disconnect(call, require_account(call, call.path["account"]))
 
 
 @registry.control("POST", "/_sandbox/payouts/{payout}/fail")

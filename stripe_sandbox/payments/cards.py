@@ -107,6 +107,8 @@ TEST_CARDS = [
     Card("4000000000005423", "createIssuerFraudRecord", fraud_warning=True),
 ]
 
+PLAIN_CARD = TEST_CARDS[0]
+
 BY_NUMBER = {card.number: card for card in TEST_CARDS}
 BY_ALIAS = {f"pm_card_{card.alias}": card for card in TEST_CARDS}
 BY_TOKEN = {f"tok_{card.alias}": card for card in TEST_CARDS}

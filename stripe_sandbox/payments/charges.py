@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from stripe_sandbox import ledger
 from stripe_sandbox.ids import new_id, token
+from stripe_sandbox.payments import bank_debits
 from stripe_sandbox.payments.cards import Decline
 from stripe_sandbox.payments.payment_methods import card_of
 from stripe_sandbox.registry import Registry
@@ -22,14 +23,14 @@ def create(
     intent: StripeObject,
     method: StripeObject,
     *,
-    decline: Decline | None,
-    authenticated: bool,
+    decline: Decline | None = None,
+    authenticated: bool = False,
 ) -> StripeObject:
     """Record an attempt of a payment intent: authorized, or declined for a reason."""
     manual = intent["capture_method"] == "manual"
     succeeded = decline is None
     charge: StripeObject = {
-        "id": new_id("ch"),
+        "id": new_id("ch" if method["type"] == "card" else "py"),
         "object": "charge",
         "amount": intent["amount"],
         "amount_captured": intent["amount"] if succeeded and not manual else 0,
@@ -57,10 +58,7 @@ def create(
         "paid": succeeded,
         "payment_intent": intent["id"],
         "payment_method": method["id"],
-        "payment_method_details": {
-            "type": "card",
-            "card": _card_details(call, intent, method, authenticated=authenticated),
-        },
+        "payment_method_details": _details(call, intent, method, authenticated=authenticated),
         "radar_options": {},
         "receipt_email": intent["receipt_email"],
         "receipt_number": None,
@@ -76,8 +74,9 @@ def create(
         "transfer_data": None,
         "transfer_group": intent["transfer_group"],
         "_charged_back": False,
-        "_number": method["_number"],
     }
+    if "_number" in method:
+        charge["_number"] = method["_number"]
     return call.add(private_copy(charge))
 
 
@@ -105,6 +104,20 @@ def _outcome(decline: Decline | None) -> StripeObject:
         "seller_message": "The bank did not return any further details with this decline.",
         "type": "issuer_declined",
     }
+
+
+def _details(
+    call: "Call", intent: StripeObject, method: StripeObject, *, authenticated: bool
+) -> StripeObject:
+    kind = method["type"]
+    match kind:
+        case "card":
+            shown = _card_details(call, intent, method, authenticated=authenticated)
+        case "sepa_debit":
+            shown = bank_debits.shown_on_charge(method)
+        case _:
+            shown = {}
+    return {"type": kind, kind: shown}
 
 
 def _card_details(
@@ -148,13 +161,14 @@ def _three_d_secure() -> StripeObject:
 def settle(call: "Call", charge: StripeObject) -> StripeObject:
     """Post a captured charge: what was captured less Stripe's fee, pending for two days."""
     at_once = card_of(charge).available_at_once
+    kind = charge["payment_method_details"]["type"]
     posted = ledger.post(
         call,
-        "charge",
+        "charge" if kind == "card" else "payment",
         charge["id"],
         charge["amount_captured"],
         charge["currency"],
-        fee=ledger.charge_fee(charge["amount_captured"]),
+        fee=ledger.payment_fee(kind, charge["amount_captured"]),
         available_on=call.now if at_once else call.now + ledger.SETTLEMENT_S,
         description=charge["description"],
     )

@@ -93,21 +93,40 @@ def _intent_of(call: "Call", session: StripeObject) -> StripeObject:
     return intent
 
 
-@registry.reaction("payment_intent.succeeded", "payment_intent.amount_capturable_updated")
+@registry.reaction(
+    "payment_intent.succeeded",
+    "payment_intent.amount_capturable_updated",
+    "payment_intent.processing",
+)
 def complete(call: "Call", intent: StripeObject) -> None:
-    """The intent of a session was paid: the session is complete."""
-    session_id = intent.get("_checkout_session")
-    if session_id is None:
+    """The intent of a session was paid or is being paid: the session is complete."""
+    session = _session_of(call, intent)
+    if session is None:
         return
-    session = call.require("checkout.session", session_id)
     if session["status"] == "open":
         session["status"] = "complete"
         session["url"] = None
-        # An authorization that is still to be captured is not paid.
+        # An authorization that is still to be captured is not paid, nor is a debit in progress.
         session["payment_status"] = "paid" if intent["status"] == "succeeded" else "unpaid"
+        session["_awaits_bank"] = intent["status"] == "processing"
         call.emit("checkout.session.completed", session)
     elif intent["status"] == "succeeded":
         session["payment_status"] = "paid"
+        if session.pop("_awaits_bank", False):
+            call.emit("checkout.session.async_payment_succeeded", session)
+
+
+@registry.reaction("payment_intent.payment_failed")
+def fail(call: "Call", intent: StripeObject) -> None:
+    """The bank refused the payment of a session that was complete already."""
+    session = _session_of(call, intent)
+    if session is not None and session.pop("_awaits_bank", False):
+        call.emit("checkout.session.async_payment_failed", session)
+
+
+def _session_of(call: "Call", intent: StripeObject) -> StripeObject | None:
+    session_id = intent.get("_checkout_session")
+    return call.require("checkout.session", session_id) if session_id else None
 
 
 @registry.control("POST", "/_sandbox/checkout/sessions/{id}/pay")

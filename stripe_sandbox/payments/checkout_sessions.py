@@ -4,15 +4,14 @@ from typing import TYPE_CHECKING
 
 from stripe_sandbox import lists
 from stripe_sandbox.errors import (
-    InvalidRequestError,
     parameter_invalid,
     parameter_missing,
-    resource_missing,
 )
 from stripe_sandbox.html import is_web_address
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.params import Params
 from stripe_sandbox.payments.checkout_flow import require_session
+from stripe_sandbox.payments.checkout_line_items import read_line_items
 from stripe_sandbox.payments.customers import require_customer
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject
@@ -34,7 +33,7 @@ def create_checkout_session(call: "Call") -> StripeObject:
         raise parameter_invalid("mode", "The sandbox supports mode=payment only.")
     if params.text("ui_mode", "hosted_page") != "hosted_page":
         raise parameter_invalid("ui_mode", "The sandbox supports ui_mode=hosted_page only.")
-    items = _line_items(params)
+    items = read_line_items(call)
     total = sum(item["amount_total"] for item in items)
     customer = params.text("customer")
     if customer:
@@ -147,62 +146,6 @@ def _expires_at(call: "Call") -> int:
             "Checkout Session creation.",
         )
     return expires_at
-
-
-def _line_items(params: Params) -> list[StripeObject]:
-    params.require("line_items")
-    items = [_line_item(item) for item in params.hashes("line_items")]
-    if len({item["currency"] for item in items}) > 1:
-        raise InvalidRequestError("All line items must have the same currency.")
-    return items
-
-
-def _line_item(item: Params) -> StripeObject:
-    if item.is_set("price"):
-        raise resource_missing("price", item.required_text("price"), item.name_of("price"))
-    item.require("price_data")
-    data = item.hash("price_data")
-    data.require("unit_amount", "product_data")
-    currency, quantity = data.currency(), item.integer("quantity", 1) or 1
-    unit_amount = data.required_amount("unit_amount")
-    product_id = new_id("prod")
-    return {
-        "id": new_id("li"),
-        "object": "item",
-        "amount_discount": 0,
-        "amount_subtotal": unit_amount * quantity,
-        "amount_tax": 0,
-        "amount_total": unit_amount * quantity,
-        "currency": currency,
-        "description": data.hash("product_data").required_text("name"),
-        "metadata": item.merge_metadata(),
-        "price": _price(currency, unit_amount, product_id),
-        "quantity": quantity,
-    }
-
-
-def _price(currency: str, unit_amount: int, product_id: str) -> StripeObject:
-    return {
-        "id": new_id("price"),
-        "object": "price",
-        "active": False,
-        "billing_scheme": "per_unit",
-        "created": 0,
-        "currency": currency,
-        "custom_unit_amount": None,
-        "livemode": False,
-        "lookup_key": None,
-        "metadata": {},
-        "nickname": None,
-        "product": product_id,
-        "recurring": None,
-        "tax_behavior": "unspecified",
-        "tiers_mode": None,
-        "transform_quantity": None,
-        "type": "one_time",
-        "unit_amount": unit_amount,
-        "unit_amount_decimal": str(unit_amount),
-    }
 
 
 @registry.get("/v1/checkout/sessions")

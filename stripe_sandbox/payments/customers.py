@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from stripe_sandbox.billing.customer_discounts import take_coupon
 from stripe_sandbox.errors import resource_missing
 from stripe_sandbox.ids import new_id, token
-from stripe_sandbox.payments import payment_methods
+from stripe_sandbox.payments import payment_methods, sources
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject, private_copy
 
@@ -29,6 +30,7 @@ def create_customer(call: "Call") -> StripeObject:
         "default_source": None,
         "delinquent": False,
         "description": None,
+        "discount": None,
         "email": None,
         "invoice_prefix": token(8).upper(),
         "invoice_settings": {
@@ -49,10 +51,13 @@ def create_customer(call: "Call") -> StripeObject:
     }
     call.add(customer)
     _apply(call, customer)
+    if call.params.is_set("source"):
+        sources.add_source(call, customer, call.params.required_text("source"))
     if call.params.is_set("payment_method"):
         method = payment_methods.resolve(call, call.params.required_text("payment_method"))
         payment_methods.attach(call, method, customer["id"])
     call.emit("customer.created", customer)
+    take_coupon(call, customer)
     return customer
 
 
@@ -101,6 +106,7 @@ def update_customer(call: "Call") -> StripeObject:
     _apply(call, customer)
     if customer != before:
         call.emit("customer.updated", customer, before=before)
+    take_coupon(call, customer)
     return customer
 
 

@@ -5,6 +5,7 @@
              +------------------------+-----------------------+            -> succeeded
 
 There is no state "failed": a decline goes back to requires_payment_method and may be tried again.
+A bank debit is `processing` between confirmation and its end; a bank transfer `requires_action`.
 """
 
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from stripe_sandbox.errors import CardError, RefusedError, StripeError
 from stripe_sandbox.expand import public
 from stripe_sandbox.ids import new_id
-from stripe_sandbox.payments import charges, payment_methods
+from stripe_sandbox.payments import bank_debits, cash_balances, charges, payment_methods
 from stripe_sandbox.payments.cards import AUTHENTICATION_REQUIRED, Decline
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject, private_copy
@@ -68,7 +69,11 @@ def confirm(
     method = call.require("payment_method", intent["payment_method"], "payment_method")
     card = payment_methods.card_of(method)
     intent["next_action"] = None
-    if not card.requires_authentication:
+    if method["type"] == "sepa_debit":
+        _debit(call, intent, method)
+    elif method["type"] == "customer_balance":
+        collect_cash(call, intent)
+    elif not card.requires_authentication:
         _charge(call, intent, method, card.decline)
     elif off_session or error_on_requires_action:
         _charge(call, intent, method, AUTHENTICATION_REQUIRED)
@@ -140,6 +145,56 @@ def _charge(
         charges.settle_later(call, charge)
     call.emit("charge.succeeded", charge)
     _succeed(call, intent, charge)
+
+
+def _debit(call: "Call", intent: StripeObject, method: StripeObject) -> None:
+    """Ask the customer's bank for the money; its answer comes later."""
+    charge = charges.create(call, intent, method)
+    charge |= {"status": "pending", "paid": False}
+    intent |= {"status": "processing", "latest_charge": charge["id"], "last_payment_error": None}
+    delay_s = bank_debits.answer_delay_s(call, method)
+    call.schedule(delay_s, "bank_answers_debit", intent=intent["id"])
+    call.emit("charge.pending", charge)
+    call.emit("payment_intent.processing", intent)
+
+
+@registry.task("bank_answers_debit")
+def bank_answers_debit(call: "Call", intent: str) -> None:
+    """The customer's bank pays, or refuses and the intent needs another payment method."""
+    debited = call.require("payment_intent", intent)
+    if debited["status"] != "processing":
+        return
+    charge = call.require("charge", debited["latest_charge"])
+    method = call.require("payment_method", debited["payment_method"])
+    before = private_copy(charge)
+    error = bank_debits.refusal(method, charge["id"])
+    if error is None:
+        charge |= {"status": "succeeded", "paid": True}
+        charges.settle(call, charge)
+        call.emit("charge.succeeded", charge, before=before)
+        _succeed(call, debited, charge)
+        return
+    charge |= {"status": "failed", "captured": False, "amount_captured": 0}
+    charge |= {"failure_code": error.code, "failure_message": error.message}
+    call.emit("charge.failed", charge, before=before)
+    _fail(call, debited, method, error)
+
+
+def collect_cash(call: "Call", intent: StripeObject) -> None:
+    """Take what the customer's cash balance holds; whatever lacks has to be transferred first."""
+    before = private_copy(intent)
+    taken = cash_balances.apply_to_payment(call, intent)
+    if intent["_cash_applied"] == intent["amount"]:
+        method = call.require("payment_method", intent["payment_method"])
+        intent["next_action"] = None
+        _charge(call, intent, method, None)
+        return
+    intent["status"] = "requires_action"
+    intent["next_action"] = cash_balances.transfer_instructions(call, intent)
+    if before["status"] != "requires_action":
+        call.emit("payment_intent.requires_action", intent)
+    if taken:
+        call.emit("payment_intent.partially_funded", intent, before=before)
 
 
 def _fail(call: "Call", intent: StripeObject, method: StripeObject, error: StripeError) -> None:

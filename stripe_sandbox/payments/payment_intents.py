@@ -29,6 +29,9 @@ CHANGEABLE_TEXTS = (
 UNSUPPORTED = ("transfer_data", "application_fee_amount", "confirmation_token")
 
 
+NEVER_REDIRECT = {"card", "customer_balance", "sepa_debit"}
+
+
 @registry.post("/v1/payment_intents")
 def create_payment_intent(call: "Call") -> StripeObject:
     """An intent to collect an amount; confirmed at once if asked."""
@@ -148,6 +151,13 @@ def _must_be_usable(intent: StripeObject, method: StripeObject) -> None:
             "the PaymentIntent.",
             param="payment_method",
         )
+    allowed = intent["allowed_payment_method_types"]
+    if allowed and method["type"] not in allowed:
+        raise InvalidRequestError(
+            f"The PaymentMethod provided ({method['type']}) is not allowed for this "
+            f"PaymentIntent, which takes {', '.join(allowed)}.",
+            param="payment_method",
+        )
 
 
 @registry.post("/v1/payment_intents/{id}/confirm")
@@ -164,8 +174,9 @@ def confirm_payment_intent(call: "Call") -> StripeObject:
 def _confirm(call: "Call", intent: StripeObject) -> None:
     params = call.params
     redirects = intent["automatic_payment_methods"]["allow_redirects"]
-    # Cards alone never leave the page, except to 3D Secure, which copes without a return URL.
-    may_redirect = intent["allowed_payment_method_types"] != ["card"] and redirects != "never"
+    # Cards never leave the page, except to 3D Secure, which copes without a return URL.
+    types = intent["allowed_payment_method_types"]
+    may_redirect = redirects != "never" and not (types and set(types) <= NEVER_REDIRECT)
     if may_redirect and not params.is_set("return_url") and not params.boolean("use_stripe_sdk"):
         raise InvalidRequestError(
             "This PaymentIntent is configured to accept payment methods enabled in your "

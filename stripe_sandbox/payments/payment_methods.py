@@ -1,4 +1,6 @@
-"""Payment methods: cards, made from test numbers, tokens or the `pm_card_...` names."""
+"""Payment methods: cards, made from test numbers, tokens or the `pm_card_...` names; bank debits
+from test IBANs; and the customer's cash balance.
+"""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -6,6 +8,7 @@ from typing import TYPE_CHECKING
 from stripe_sandbox.errors import CardError, InvalidRequestError, resource_missing
 from stripe_sandbox.ids import new_id, token
 from stripe_sandbox.params import Params
+from stripe_sandbox.payments import bank_debits
 from stripe_sandbox.payments.cards import (
     BY_ALIAS,
     BY_NUMBER,
@@ -13,6 +16,7 @@ from stripe_sandbox.payments.cards import (
     EXPIRED,
     INCORRECT_NUMBER,
     LIVE_CARD,
+    PLAIN_CARD,
     Card,
     Decline,
     passes_luhn,
@@ -43,20 +47,52 @@ def create_payment_method(call: "Call") -> StripeObject:
 
 def create(call: "Call", data: Params) -> StripeObject:
     """A payment method from `payment_method_data` or the like: type, card, billing_details."""
-    data.require("type")
-    if data.text("type") != "card":
-        raise InvalidRequestError(
-            f"The sandbox takes cards only, not {data.text('type')}.", param=data.name_of("type")
-        )
-    data.require("card")
-    card = data.hash("card")
-    method = _from_card(call, *_read_card(call, card))
+    method = _create_by_type(call, data)
     details = data.hash("billing_details")
     for name in ("email", "name", "phone"):
         method["billing_details"][name] = details.text(name)
     method["billing_details"]["address"] = EMPTY_ADDRESS | dict(details.hash("address"))
     method["metadata"] = data.merge_metadata()
     return method
+
+
+def _create_by_type(call: "Call", data: Params) -> StripeObject:
+    kind = data.required_text("type")
+    match kind:
+        case "card":
+            data.require("card")
+            return _from_card(call, *_read_card(call, data.hash("card")))
+        case "sepa_debit":
+            iban, shown = bank_debits.read_details(data.hash(kind))
+            return call.add(_new_method(call, kind, shown) | {"_iban": iban})
+        case "customer_balance":
+            return call.add(_new_method(call, kind, {}))
+    raise InvalidRequestError(
+        f"The sandbox takes card, sepa_debit and customer_balance, not {kind}.",
+        param=data.name_of("type"),
+    )
+
+
+def _new_method(call: "Call", kind: str, shown: StripeObject) -> StripeObject:
+    """A payment method of any type; `shown` is the hash that bears the type's name."""
+    return {
+        "id": new_id("pm"),
+        "object": "payment_method",
+        "allow_redisplay": "unspecified",
+        "billing_details": {
+            "address": dict(EMPTY_ADDRESS),
+            "email": None,
+            "name": None,
+            "phone": None,
+            "tax_id": None,
+        },
+        kind: shown,
+        "created": call.now,
+        "customer": None,
+        "livemode": False,
+        "metadata": {},
+        "type": kind,
+    }
 
 
 def _read_card(call: "Call", card: Params) -> tuple[Card, int, int]:
@@ -104,46 +140,27 @@ def declined(decline: Decline, *, param: str | None = None, charge: str | None =
 
 
 def _from_card(call: "Call", card: Card, exp_month: int, exp_year: int) -> StripeObject:
-    return call.add(
-        {
-            "id": new_id("pm"),
-            "object": "payment_method",
-            "allow_redisplay": "unspecified",
-            "billing_details": {
-                "address": dict(EMPTY_ADDRESS),
-                "email": None,
-                "name": None,
-                "phone": None,
-                "tax_id": None,
-            },
-            "card": {
-                "brand": card.brand,
-                "checks": {
-                    "address_line1_check": None,
-                    "address_postal_code_check": None,
-                    "cvc_check": "pass",
-                },
-                "country": "US",
-                "display_brand": card.brand,
-                "exp_month": exp_month,
-                "exp_year": exp_year,
-                "fingerprint": token(16),
-                "funding": "debit" if card.alias.endswith("debit") else "credit",
-                "generated_from": None,
-                "last4": card.last4,
-                "networks": {"available": [card.brand], "preferred": None},
-                "regulated_status": "unregulated",
-                "three_d_secure_usage": {"supported": True},
-                "wallet": None,
-            },
-            "created": call.now,
-            "customer": None,
-            "livemode": False,
-            "metadata": {},
-            "type": "card",
-            "_number": card.number,
-        }
-    )
+    shown = {
+        "brand": card.brand,
+        "checks": {
+            "address_line1_check": None,
+            "address_postal_code_check": None,
+            "cvc_check": "pass",
+        },
+        "country": "US",
+        "display_brand": card.brand,
+        "exp_month": exp_month,
+        "exp_year": exp_year,
+        "fingerprint": token(16),
+        "funding": "debit" if card.alias.endswith("debit") else "credit",
+        "generated_from": None,
+        "last4": card.last4,
+        "networks": {"available": [card.brand], "preferred": None},
+        "regulated_status": "unregulated",
+        "three_d_secure_usage": {"supported": True},
+        "wallet": None,
+    }
+    return call.add(_new_method(call, "card", shown) | {"_number": card.number})
 
 
 def resolve(call: "Call", method_id: str, param: str = "payment_method") -> StripeObject:
@@ -158,8 +175,8 @@ def resolve(call: "Call", method_id: str, param: str = "payment_method") -> Stri
 
 
 def card_of(method: StripeObject) -> Card:
-    """The test card behind a payment method."""
-    return BY_NUMBER[method["_number"]]
+    """The test card behind a payment method or a charge; the plain one where there is no card."""
+    return BY_NUMBER.get(method.get("_number", ""), PLAIN_CARD)
 
 
 def attach(call: "Call", method: StripeObject, customer: str) -> None:

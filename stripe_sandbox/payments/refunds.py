@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 registry = Registry()
 
 LATER_S = 60
+PENDING_AT_CARD = {"card": {"type": "pending"}, "type": "card"}
 NEXT_TRY_S = 24 * 3600
 
 
@@ -30,9 +31,10 @@ def create_refund(call: "Call") -> StripeObject:
     refundable = charge["amount_captured"] - charge["amount_refunded"]
     amount = call.params.amount() or refundable
     _must_be_refundable(charge, amount, refundable)
+    by_card = charge["payment_method_details"]["type"] == "card"
     refund = call.add(
         {
-            "id": new_id("re"),
+            "id": new_id("re" if by_card else "pyr"),
             "object": "refund",
             "amount": amount,
             "balance_transaction": None,
@@ -40,7 +42,9 @@ def create_refund(call: "Call") -> StripeObject:
             "created": call.now,
             "currency": charge["currency"],
             "customer": charge["customer"],
-            "destination_details": {"card": {"type": "pending"}, "type": "card"},
+            "destination_details": {"card": {"type": "pending"}, "type": "card"}
+            if by_card
+            else None,
             "metadata": call.params.merge_metadata(),
             "payment_intent": charge["payment_intent"],
             "reason": call.params.text("reason"),
@@ -110,7 +114,7 @@ def _try(call: "Call", refund: StripeObject, charge: StripeObject) -> None:
     charged = call.require("balance_transaction", charge["balance_transaction"])
     posted = ledger.post(
         call,
-        "refund",
+        "refund" if charge["payment_method_details"]["type"] == "card" else "payment_refund",
         refund["id"],
         -refund["amount"],
         refund["currency"],
@@ -120,7 +124,8 @@ def _try(call: "Call", refund: StripeObject, charge: StripeObject) -> None:
     )
     refund["balance_transaction"] = posted["id"]
     refund["status"] = "succeeded"
-    refund["destination_details"]["card"]["type"] = "refund"
+    if refund["destination_details"] is not None:
+        refund["destination_details"]["card"]["type"] = "refund"
     refund.pop("pending_reason", None)
     if card_of(charge).refund == "fails":
         call.schedule(LATER_S, "fail_refund", refund=refund["id"])
