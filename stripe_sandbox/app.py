@@ -16,7 +16,15 @@ from stripe_sandbox import (
 )
 from stripe_sandbox.answers import unrecognized_url
 from stripe_sandbox.api import Api
-from stripe_sandbox.billing import coupons, customer_discounts, prices, products
+from stripe_sandbox.billing import (
+    coupons,
+    customer_discounts,
+    invoices,
+    prices,
+    products,
+    subscription_flow,
+    subscriptions,
+)
 from stripe_sandbox.connect import (
     account_links,
     accounts,
@@ -71,6 +79,9 @@ REGISTRIES = [
     prices.registry,
     coupons.registry,
     customer_discounts.registry,
+    subscriptions.registry,
+    subscription_flow.registry,
+    invoices.registry,
     customers.registry,
     sources.registry,
     payment_methods.registry,

@@ -56,9 +56,17 @@ def create_customer(call: "Call") -> StripeObject:
     if call.params.is_set("payment_method"):
         method = payment_methods.resolve(call, call.params.required_text("payment_method"))
         payment_methods.attach(call, method, customer["id"])
+        _default_to_new_method(call, customer, method)
     call.emit("customer.created", customer)
     take_coupon(call, customer)
     return customer
+
+
+def _default_to_new_method(call: "Call", customer: StripeObject, method: StripeObject) -> None:
+    """A test name such as pm_card_visa, given twice in one request, means one payment method."""
+    settings = customer["invoice_settings"]
+    if settings["default_payment_method"] == call.params.text("payment_method"):
+        settings["default_payment_method"] = method["id"]
 
 
 def _apply(call: "Call", customer: StripeObject) -> None:

@@ -293,6 +293,15 @@ def pay_as_customer(
     return None
 
 
+def pay_off_session(call: "Call", intent: StripeObject) -> CardError | None:
+    """Pay without the customer, for what is billed: a decline is recorded, and answered here."""
+    try:
+        confirm(call, intent, off_session=True)
+    except CardError as error:
+        return error
+    return None
+
+
 def authenticate_as_customer(
     call: "Call", intent: StripeObject, *, succeeds: bool
 ) -> CardError | None:
