@@ -220,6 +220,10 @@ class Marketplace:
                 await self.tell(event)
             await self.work()
 
+    async def patience(self) -> None:
+        """The pause of what nobody knows is over."""
+        await self.owner.execute("UPDATE effects SET due_at = now() WHERE state = 'UNKNOWN'")
+
     # --- the story of an escrow, as far as a test needs it
 
     async def new_payer(self) -> party_pb.Payer:

@@ -122,7 +122,7 @@ async def test_stripe_is_away(market: Marketplace) -> None:
     async with market.refuses("STRIPE_UNAVAILABLE", writes=True):
         await market.payer.escrows.CancelEscrow(request)
     assert (await market.read(escrow)).state == pb.ESCROW_STATE_AWAITING_FUNDS
-    await market.owner.execute("UPDATE effects SET due_at = now() WHERE state = 'UNKNOWN'")
+    await market.patience()
 
     canceled = (await market.payer.escrows.CancelEscrow(request)).escrow
     assert canceled.state == pb.ESCROW_STATE_CANCELED

@@ -55,7 +55,7 @@ async def test_a_payer_who_was_faster_has_paid(market: Marketplace) -> None:
     async with market.refuses("WRONG_STATE", writes=True) as refusal:
         await market.payer.escrows.CancelPayment(cancel_of(payment))
 
-    assert refusal.metadata["payment_id"] == payment.id
+    assert refusal.metadata == {"state": "SUCCEEDED", "event": "cancel"}
     assert (await market.read_payment(payment)).state == pb.PAYMENT_STATE_SUCCEEDED
     await market.settle()
     assert (await market.read(escrow)).milestones[0].held == usd(10_000)
@@ -73,3 +73,20 @@ async def test_what_has_ended_is_not_canceled(market: Marketplace) -> None:
 async def test_there_is_no_such_payment(market: Marketplace) -> None:
     async with market.refuses("PAYMENT_MISSING"):
         await market.payer.escrows.CancelPayment(cancel_of(pb.Payment(id=f"pay_{AN_ID}")))
+
+
+async def test_what_stripe_has_refused_can_be_asked_again(market: Marketplace) -> None:
+    payment = await market.fund(await market.new_escrow())
+    request = cancel_of(payment)
+    path = f"/v1/payment_intents/{payment.stripe_payment_intent}/cancel"
+    await market.sandbox.fail_next(path, "stored_error", effect=False)
+    async with market.refuses("STRIPE_UNAVAILABLE", writes=True):
+        await market.payer.escrows.CancelPayment(request)
+    await market.patience()
+
+    async with market.refuses("STRIPE_REFUSED", writes=True) as refusal:
+        await market.payer.escrows.CancelPayment(request)
+    assert refusal.metadata["code"] == "stored_failure"
+    canceled = await market.payer.escrows.CancelPayment(cancel_of(payment))
+
+    assert canceled.payment.state == pb.PAYMENT_STATE_CANCELED

@@ -67,7 +67,7 @@ async def test_a_capture_whose_answer_is_lost_happens_once(market: Marketplace) 
 
     async with market.refuses("STRIPE_UNAVAILABLE", writes=True):
         await market.payer.escrows.CapturePayment(request)
-    await market.owner.execute("UPDATE effects SET due_at = now() WHERE state = 'UNKNOWN'")
+    await market.patience()
     answer = await market.payer.escrows.CapturePayment(request)
 
     assert answer.payment.state == pb.PAYMENT_STATE_SUCCEEDED
@@ -79,3 +79,21 @@ async def test_a_capture_whose_answer_is_lost_happens_once(market: Marketplace) 
 async def test_there_is_no_such_payment(market: Marketplace) -> None:
     async with market.refuses("PAYMENT_MISSING"):
         await market.payer.escrows.CapturePayment(capture_of(pb.Payment(id=f"pay_{AN_ID}")))
+
+
+async def test_what_stripe_has_refused_can_be_asked_again(market: Marketplace) -> None:
+    escrow, payment = await authorized(market)
+    request = capture_of(payment)
+    path = f"/v1/payment_intents/{payment.stripe_payment_intent}/capture"
+    await market.sandbox.fail_next(path, "stored_error", effect=False)
+    async with market.refuses("STRIPE_UNAVAILABLE", writes=True):
+        await market.payer.escrows.CapturePayment(request)
+    await market.patience()
+
+    async with market.refuses("STRIPE_REFUSED", writes=True) as refusal:
+        await market.payer.escrows.CapturePayment(request)
+    assert refusal.metadata == {"code": "stored_failure"}
+    captured = await market.payer.escrows.CapturePayment(capture_of(payment))
+
+    assert captured.payment.state == pb.PAYMENT_STATE_SUCCEEDED
+    assert (await market.read(escrow)).milestones[0].held == usd(10_000)

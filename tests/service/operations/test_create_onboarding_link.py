@@ -64,3 +64,12 @@ async def test_stripe_is_away(market: Marketplace) -> None:
 async def test_there_is_no_such_payee(market: Marketplace) -> None:
     async with market.refuses("PAYEE_MISSING"):
         await market.payee.parties.CreateOnboardingLink(link_for(party_pb.Payee(id=f"pye_{AN_ID}")))
+
+
+async def test_an_account_that_is_gone_at_stripe(market: Marketplace) -> None:
+    payee = await market.new_payee(active=False)
+    await market.owner.execute("UPDATE payees SET stripe_account = 'acct_gone'")
+
+    async with market.refuses("STRIPE_REFUSED", writes=True) as refusal:
+        await market.payee.parties.CreateOnboardingLink(link_for(payee))
+    assert refusal.metadata["code"]

@@ -82,7 +82,7 @@ async def test_an_answer_that_is_lost_is_looked_up(
 
     async with market.refuses("STRIPE_UNAVAILABLE", writes=True):
         await market.service.parties.CreatePayee(request)
-    await market.owner.execute("UPDATE effects SET due_at = now() WHERE state = 'UNKNOWN'")
+    await market.patience()
     payee = (await market.service.parties.CreatePayee(request)).payee
 
     (account,) = await market.sandbox.objects("/v1/accounts")
@@ -107,3 +107,23 @@ async def test_a_restriction_that_stripe_tells_is_known(market: Marketplace) -> 
 async def test_there_is_no_such_payee(market: Marketplace) -> None:
     async with market.refuses("PAYEE_MISSING"):
         await market.read_payee(party_pb.Payee(id=f"pye_{AN_ID}"))
+
+
+@pytest.mark.parametrize("account_api", APIS)
+async def test_what_stripe_has_refused_is_asked_again_under_a_new_key(
+    market: Marketplace, account_api: party_pb.AccountApi.ValueType
+) -> None:
+    request = payee_request(account_api)
+    await market.sandbox.fail_next("/v", "stored_error", effect=False)
+    async with market.refuses("STRIPE_UNAVAILABLE", writes=True):
+        await market.service.parties.CreatePayee(request)
+    await market.patience()
+
+    async with market.refuses("STRIPE_REFUSED", writes=True) as refusal:
+        await market.service.parties.CreatePayee(request)
+    assert refusal.metadata == {"code": "stored_failure"}
+    payee = (await market.service.parties.CreatePayee(request)).payee
+
+    assert payee.state == party_pb.PAYEE_STATE_ONBOARDING
+    (account,) = await market.sandbox.objects("/v1/accounts")
+    assert payee.stripe_account == account["id"]

@@ -64,7 +64,7 @@ async def test_an_answer_that_is_lost_is_looked_up(
 
     async with market.refuses("STRIPE_UNAVAILABLE", writes=True):
         await market.service.parties.CreatePayer(request)
-    await market.owner.execute("UPDATE effects SET due_at = now() WHERE state = 'UNKNOWN'")
+    await market.patience()
     payer = (await market.service.parties.CreatePayer(request)).payer
 
     (customer,) = await market.sandbox.objects("/v1/customers")
@@ -74,3 +74,21 @@ async def test_an_answer_that_is_lost_is_looked_up(
 async def test_there_is_no_such_payer(market: Marketplace) -> None:
     async with market.refuses("PAYER_MISSING"):
         await market.service.parties.GetPayer(party_pb.GetPayerRequest(payer_id=f"pyr_{AN_ID}"))
+
+
+async def test_what_stripe_has_refused_is_asked_again_under_a_new_key(market: Marketplace) -> None:
+    """A failure that Stripe stored under the key is told; the next try is not poisoned by it."""
+    request = payer_request()
+    await market.sandbox.fail_next("/v1/customers", "stored_error", effect=False)
+    async with market.refuses("STRIPE_UNAVAILABLE", writes=True):
+        await market.service.parties.CreatePayer(request)
+    await market.patience()
+
+    async with market.refuses("STRIPE_REFUSED", writes=True) as refusal:
+        await market.service.parties.CreatePayer(request)
+    assert refusal.metadata == {"code": "stored_failure"}
+    payer = (await market.service.parties.CreatePayer(request)).payer
+
+    (customer,) = await market.sandbox.objects("/v1/customers")
+    assert payer.stripe_customer == customer["id"]
+    assert await market.owner.fetchval("SELECT generation FROM effects") == 2

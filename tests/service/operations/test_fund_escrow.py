@@ -215,9 +215,36 @@ async def test_an_answer_that_is_lost_is_looked_up(
     async with market.refuses("STRIPE_UNAVAILABLE", writes=True) as refusal:
         await market.payer.escrows.FundEscrow(request)
     assert refusal.retry_delay_s == 1.0
-    await market.owner.execute("UPDATE effects SET due_at = now() WHERE state = 'UNKNOWN'")
+    await market.patience()
     answer = await market.payer.escrows.FundEscrow(request)
 
     assert answer.payment.state == pb.PAYMENT_STATE_REQUIRES_PAYMENT_METHOD
     assert answer.payment.client_secret or answer.payment.checkout_url
     assert len(await market.sandbox.objects(path)) == 1
+
+
+async def test_a_payment_that_stripe_refused_makes_room_for_another(market: Marketplace) -> None:
+    escrow = await market.new_escrow()
+    request = funding(escrow)
+    await market.sandbox.fail_next("/v1/payment_intents", "stored_error", effect=False)
+    async with market.refuses("STRIPE_UNAVAILABLE", writes=True):
+        await market.payer.escrows.FundEscrow(request)
+    await market.patience()
+
+    for writes in (True, False):  # told once, and told the same again
+        async with market.refuses("PAYMENT_REJECTED", writes=writes) as refusal:
+            await market.payer.escrows.FundEscrow(request)
+        assert refusal.metadata["code"] == "stored_failure"
+    assert (await market.fund(escrow)).state == pb.PAYMENT_STATE_REQUIRES_PAYMENT_METHOD
+    states = await market.owner.fetch("SELECT state FROM payments ORDER BY created_at")
+    assert [row["state"] for row in states] == ["REJECTED", "REQUIRES_PAYMENT_METHOD"]
+
+
+async def test_a_customer_that_is_gone_at_stripe(market: Marketplace) -> None:
+    escrow = await market.new_escrow()
+    await market.owner.execute("UPDATE payers SET stripe_customer = 'cus_gone'")
+
+    async with market.refuses("PAYMENT_REJECTED", writes=True) as refusal:
+        await market.payer.escrows.FundEscrow(funding(escrow))
+    assert refusal.metadata["code"] == "resource_missing"
+    assert "cus_gone" in refusal.message
