@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 from functools import cache
+from operator import itemgetter
 from typing import Any, cast
 
 import asyncpg
@@ -121,6 +122,8 @@ _TABLE_OF = {table.record: table for table in TABLES}
 _FRAGMENT_OF = FRAGMENTS | {table.name: _fragment(table) for table in TABLES}
 _COUNTED = frozenset({table.name for table in TABLES if table.versioned} | {"event_ends"})
 ORDER = tuple(_FRAGMENT_OF)
+_TABLES_OF_RECORDS = frozenset(table.name for table in TABLES)
+_TENANT_AND_ID = itemgetter(0, 1)  # what the rows of all of them begin with
 
 
 @cache
@@ -170,7 +173,7 @@ def _rows(unit: UnitOfWork) -> dict[str, list[tuple[Any, ...]]]:
     if changes:
         rows["balances"] = [
             (tenant_id, account, currency, change_minor)
-            for (account, currency), change_minor in sorted(changes.items())
+            for (account, currency), change_minor in changes.items()
         ]
     if unit.event_end:
         end = unit.event_end
@@ -259,8 +262,7 @@ async def write(pool: asyncpg.Pool, units: Sequence[UnitOfWork]) -> None:
     for unit in units:
         for name, of_unit in _rows(unit).items():
             rows.setdefault(name, []).extend(of_unit)
-    if len(units) > 1 and "balances" in rows:
-        rows["balances"] = _summed(rows["balances"])
+    _put_in_order(rows)
     written = tuple(name for name in ORDER if name in rows)
     counts = [len(rows[name]) for name in written if name in _COUNTED]
     arguments: Sequence[Any] = [*(rows[name] for name in written), *counts]
@@ -270,8 +272,18 @@ async def write(pool: asyncpg.Pool, units: Sequence[UnitOfWork]) -> None:
         raise _in_words(error) from error
 
 
+def _put_in_order(rows: dict[str, list[tuple[Any, ...]]]) -> None:
+    """Each balance changed once, and rows in the order of their ids, in which every process locks
+    them, so that none waits in a circle.
+    """
+    if "balances" in rows:
+        rows["balances"] = _summed(rows["balances"])
+    for name in rows.keys() & _TABLES_OF_RECORDS:
+        rows[name].sort(key=_TENANT_AND_ID)
+
+
 def _summed(changes: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """One change a balance, in the order of their keys, in which every process locks them."""
+    """One change a balance."""
     sums: dict[tuple[str, str, str], int] = {}
     for tenant_id, account, currency, change_minor in changes:
         key = tenant_id, account, currency

@@ -6,15 +6,14 @@ the verbs of an escrow, commit, and again while somebody else was faster.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Sequence
+from dataclasses import replace
 from itertools import cycle
 from uuid import uuid4
 
 import asyncpg
 import pytest
 
-from service.domain.call import Call, Party
 from service.domain.errors import (
     AmountAboveHeld,
     BooksRefused,
@@ -23,148 +22,78 @@ from service.domain.errors import (
     WrongState,
 )
 from service.domain.ledger import Kind, Part, Source
-from service.domain.lifecycle import MilestoneEvent, PayeeState, ReleaseState
 from service.domain.unit import UnitOfWork
 from service.migrations import Connection
-from service.operations.escrow_case import EscrowCase, open_case
-from service.operations.house import House, rerun
-from service.operations.verify_books import verify_books
-from service.store.commit import write
-from service.store.operations import Answered, read_timeline
+from service.operations.house import House
+from service.store.commit import Overtaken, write
+from service.store.operations import read_timeline
 from tests.postgres import Database, connected
-from tests.records import NOW, TENANT, Deal, fund_deal, new_payee, new_unit
+from tests.records import TENANT, Deal, fund_deal, new_unit
+from tests.service.store.stories import (
+    BALANCE,
+    CUT,
+    OF_THE_SERVICE,
+    Committing,
+    alone,
+    assert_books_hold,
+    deals_of_one_payee,
+    fund_for_waiting_payee,
+    open_house,
+    outcomes,
+    release,
+    shared,
+    stopped_commits,
+    times_done,
+    transfer,
+)
 
-OPERATIONS = "SELECT key, count(*) FROM operations WHERE kind = $1 GROUP BY key"
-BALANCE = "SELECT balance_minor FROM balances WHERE account = $1"
-OF_THE_SERVICE = "datname = current_database() AND application_name = 'escrow'"
-STOPPED = f"SELECT pid FROM pg_stat_activity WHERE {OF_THE_SERVICE} AND wait_event_type = 'Lock'"
-KILL = "SELECT pg_terminate_backend(pid) FROM unnest($1::integer[]) AS pid"
-KILL_ONE_AT_WORK = f"""
+CUT_ONE_AT_WORK = f"""
 SELECT count(pg_terminate_backend(pid)) FROM (
     SELECT pid FROM pg_stat_activity WHERE {OF_THE_SERVICE} AND state = 'active'
     ORDER BY random() LIMIT 1
 ) AS victim"""
 
-Verb = Callable[[EscrowCase], object]
-
 
 @pytest.fixture
 def houses(pools: list[asyncpg.Pool]) -> list[House]:
-    return [House(pool, {}, lambda: NOW) for pool in pools]
+    return [open_house(pool) for pool in pools]
 
 
-@pytest.fixture
-async def waiting_payee(pools: list[asyncpg.Pool]) -> Deal:
-    """A deal whose payee cannot be paid yet, so that what is released waits in payable."""
-    return await fund_for_waiting_payee(pools[0])
-
-
-async def fund_for_waiting_payee(pool: asyncpg.Pool, amount_minor: int = 100_00) -> Deal:
-    payee = new_payee(state=PayeeState.RESTRICTED)
-    unit = new_unit()
-    unit.put(payee)
-    await write(pool, [unit])
-    return await fund_deal(pool, payee=payee, amount_minor=amount_minor)
-
-
-async def change(house: House, deal: Deal, key: str, verb: Verb, *, party: Party) -> bytes:
-    """One operation on the deal's escrow, told by one key; its stored answer."""
-
-    async def story(unit: UnitOfWork) -> bytes:
-        case = await open_case(house, unit, deal.escrow.escrow_id)
-        verb(case)
-        unit.response = uuid4().bytes  # no two runs would answer the same
-        await house.commit(unit)
-        return unit.response
-
-    try:
-        return await rerun(house, Call(TENANT, "tests", party, key), verb.__name__, story)
-    except Answered as answered:
-        return answered.response
-
-
-def by_itself(house: House) -> House:
-    """A house with a lane of its own: its commits are shared with nobody's."""
-    return House(house.pool, house.stripe, house.clock)
-
-
-async def happens(look: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(10):
-        while not await look():
-            await asyncio.sleep(0.01)
-
-
-async def _all_done(owner: Connection, keys: list[str]) -> bool:
-    return await times_done(owner, "release_milestone") == Counter(keys)
-
-
-async def release(house: House, deal: Deal, key: str, amount_minor: int | None) -> bytes:
-    def release_milestone(case: EscrowCase) -> None:
-        case.release(
-            case.milestone(deal.milestone.milestone_id),
-            amount_minor,
-            whole=MilestoneEvent.RELEASE,
-            part=MilestoneEvent.RELEASE_PART,
-        )
-
-    return await change(house, deal, key, release_milestone, party=Party.PAYER)
-
-
-async def transfer(house: House, deal: Deal, key: str) -> bytes:
-    def request_transfer(case: EscrowCase) -> None:
-        waiting = (r for r in case.records.releases if r.state is ReleaseState.WAITING)
-        case.request_transfer(next(waiting))
-
-    return await change(house, deal, key, request_transfer, party=Party.TIMER)
-
-
-async def outcomes(calls: Sequence[Awaitable[bytes]]) -> list[bytes | type[BaseException]]:
-    """What came of calls that were made side by side: an answer, or the kind of refusal."""
-    results = await asyncio.gather(*calls, return_exceptions=True)
-    return [result if isinstance(result, bytes) else type(result) for result in results]
-
-
-async def assert_books_hold(pool: asyncpg.Pool) -> None:
-    report = await verify_books(pool)
-    assert report.clean, [check for check in report.checks if check.breaches]
-
-
-async def times_done(owner: Connection, operation: str) -> Counter[str]:
-    return Counter({row["key"]: row["count"] for row in await owner.fetch(OPERATIONS, operation)})
-
-
+@pytest.mark.parametrize("commit", [alone, shared])
 async def test_200_twins_act_once_and_hear_the_same_bytes(
-    houses: list[House], waiting_payee: Deal, owner: Connection
+    houses: list[House], owner: Connection, commit: Committing
 ) -> None:
-    twins = [release(houses[n % 2], waiting_payee, "the same", 30_00) for n in range(200)]
+    deal = await fund_for_waiting_payee(houses[0].pool)
+    twins = [release(houses[n % 2], deal, "the same", 30_00, commit=commit) for n in range(200)]
 
     answers = await asyncio.gather(*twins)
 
     assert len(set(answers)) == 1
     assert await times_done(owner, "release_milestone") == {"the same": 1}
-    assert await owner.fetchval(BALANCE, waiting_payee.held) == 70_00
-    assert await owner.fetchval(BALANCE, waiting_payee.payable) == 24_00
+    assert await owner.fetchval(BALANCE, deal.held) == 70_00
+    assert await owner.fetchval(BALANCE, deal.payable) == 24_00
     await assert_books_hold(houses[0].pool)
 
 
 async def test_double_clicks_with_ids_of_their_own_release_once(
-    houses: list[House], waiting_payee: Deal, owner: Connection
+    houses: list[House], owner: Connection
 ) -> None:
-    clicks = [release(houses[n % 2], waiting_payee, f"click {n}", None) for n in range(20)]
+    deal = await fund_for_waiting_payee(houses[0].pool)
+    clicks = [release(houses[n % 2], deal, f"click {n}", None) for n in range(20)]
 
     heard = await outcomes(clicks)
 
     assert Counter(isinstance(each, bytes) for each in heard) == {True: 1, False: 19}
     assert {each for each in heard if not isinstance(each, bytes)} <= {WrongState, Busy}
     assert len(await times_done(owner, "release_milestone")) == 1
-    assert await owner.fetchval(BALANCE, waiting_payee.payable) == 80_00
+    assert await owner.fetchval(BALANCE, deal.payable) == 80_00
     await assert_books_hold(houses[0].pool)
 
 
 async def test_100_rivals_on_one_escrow_each_release_once_or_not_at_all(
     houses: list[House], owner: Connection
 ) -> None:
-    deal = await fund_for_waiting_payee(houses[0].pool, amount_minor=60_07)
+    deal = await fund_for_waiting_payee(houses[0].pool, amount_minor=30_07)
     rivals = [release(houses[n % 2], deal, f"rival {n}", 1_00) for n in range(100)]
 
     heard = await outcomes(rivals)
@@ -172,9 +101,9 @@ async def test_100_rivals_on_one_escrow_each_release_once_or_not_at_all(
     done = [f"rival {n}" for n, each in enumerate(heard) if isinstance(each, bytes)]
     assert {each for each in heard if not isinstance(each, bytes)} <= {AmountAboveHeld, Busy}
     assert await times_done(owner, "release_milestone") == Counter(done)
-    assert 0 < len(done) <= 60
-    assert Busy in heard or len(done) == 60  # nobody was refused for a neighbour's luck
-    assert await owner.fetchval(BALANCE, deal.held) == 60_07 - len(done) * 1_00
+    assert 0 < len(done) <= 30
+    assert Busy in heard or len(done) == 30  # nobody was refused while there was money
+    assert await owner.fetchval(BALANCE, deal.held) == 30_07 - len(done) * 1_00
     timeline = await read_timeline(
         houses[0].pool, TENANT, deal.escrow.escrow_id, after_version=0, limit=200
     )
@@ -196,7 +125,7 @@ async def test_many_escrows_credit_and_debit_one_payees_balance(
         for part in range(4):
             await release(houses[number % 2], deal, f"{number}.{part}", 25_00)
             await rob(houses[number % 2])
-            if part:  # the last part of each stays
+            if part:  # the first part of each stays
                 await transfer(houses[part % 2], deal, f"{number}.{part}")
 
     async def rob(house: House) -> None:
@@ -220,15 +149,13 @@ async def test_many_escrows_credit_and_debit_one_payees_balance(
 async def test_units_that_touch_the_same_accounts_in_any_order_never_deadlock(
     pools: list[asyncpg.Pool], owner: Connection
 ) -> None:
-    """Straight to commit, so that a deadlock would be heard and not run again."""
+    """Straight to the database, so that a deadlock would be heard and not run again."""
     deals = [await fund_for_waiting_payee(pools[0]) for _ in range(2)]
 
     def pay_both(number: int) -> UnitOfWork:
         unit = new_unit()
         for deal in deals[:: 1 if number % 2 else -1]:
-            amounts = {"payee_share": 1, "payee_fee": 0, "payer_fee": 0}
-            source = Source("test", f"{number} {deal.payee.payee_id}")
-            unit.post(Kind.RELEASED, source, "USD", [Part(deal.names(), amounts)])
+            pay(deal, unit)
         return unit
 
     await asyncio.gather(*(write(pools[n % 2], [pay_both(n)]) for n in range(100)))
@@ -237,33 +164,39 @@ async def test_units_that_touch_the_same_accounts_in_any_order_never_deadlock(
         assert await owner.fetchval(BALANCE, deal.payable) == 100
 
 
+async def test_shared_commits_lock_their_rows_in_one_order(pools: list[asyncpg.Pool]) -> None:
+    """Whatever the order in which the units came to each process."""
+    deals = [await fund_deal(pools[0]) for _ in range(8)]
+
+    def change_all(deals: Sequence[Deal]) -> list[UnitOfWork]:
+        units = []
+        for deal in deals:
+            unit = new_unit()
+            unit.put(replace(deal.escrow))
+            units.append(unit)
+        return units
+
+    async def change(pool: asyncpg.Pool, deals: Sequence[Deal]) -> BaseException | None:
+        try:
+            await write(pool, change_all(deals))
+        except Overtaken as overtaken:
+            return overtaken.__cause__
+        return None
+
+    for _ in range(15):
+        both = await asyncio.gather(change(pools[0], deals), change(pools[1], deals[::-1]))
+        (reason,) = (each for each in both if each is not None)
+        assert "escrows changed since they were read" in str(reason)
+        for deal in deals:
+            deal.escrow.version += 1
+
+
 # Connections that are cut, and clients that leave, in the middle of a commit.
 
 
-@asynccontextmanager
-async def stopped_commits(
-    database: Database, owner: Connection, account: str, count: int
-) -> AsyncIterator[Callable[[], Awaitable[list[int]]]]:
-    """Holds the balance of an account, so that commits that change it stop in their middle.
-
-    Yields what waits until so many have stopped, and tells the servers that run them.
-    """
-
-    async def wait() -> list[int]:
-        async with asyncio.timeout(10):
-            while len(stopped := await owner.fetch(STOPPED)) < count:  # noqa: ASYNC110  in PostgreSQL
-                await asyncio.sleep(0.005)
-        return [row["pid"] for row in stopped]
-
-    async with connected(database.owner_dsn) as holder, holder.transaction():
-        await holder.execute(f"{BALANCE} FOR UPDATE", account)
-        yield wait
-
-
-async def deals_of_one_payee(pool: asyncpg.Pool, count: int) -> list[Deal]:
-    first = await fund_for_waiting_payee(pool)
-    await release(House(pool, {}, lambda: NOW), first, "before", 10_00)  # the row exists
-    return [await fund_deal(pool, payee=first.payee) for _ in range(count)]
+def keys_of(heard: Sequence[object], name: str) -> list[str]:
+    """The keys of the calls that were answered, of those that were made in this order."""
+    return [f"{name} {n}" for n, each in enumerate(heard) if isinstance(each, bytes)]
 
 
 async def test_a_commit_whose_connection_is_cut_in_the_middle_wrote_nothing(
@@ -274,18 +207,17 @@ async def test_a_commit_whose_connection_is_cut_in_the_middle_wrote_nothing(
 
     def ask() -> list[Awaitable[bytes]]:
         return [
-            release(by_itself(houses[n % 2]), deal, f"cut {n}", None)
+            release(houses[n % 2], deal, f"cut {n}", None, commit=alone)
             for n, deal in enumerate(deals)
         ]
 
-    async with stopped_commits(database, owner, payable, len(deals)) as all_stopped:
+    async with stopped_commits(database, owner, payable) as stopped:
         asked = asyncio.create_task(outcomes(ask()))
-        servers = await all_stopped()
-        await owner.execute(KILL, servers[:10])
+        await owner.execute(CUT, (await stopped(20))[:10])
     heard = await asked
 
-    done = [f"cut {n}" for n, each in enumerate(heard) if isinstance(each, bytes)]
-    assert Counter(type(each) for each in heard) == {bytes: 10, type: 10}
+    done = keys_of(heard, "cut")
+    assert len(done) == 10
     assert {each for each in heard if not isinstance(each, bytes)} == {DatabaseUnavailable}
     assert await times_done(owner, "release_milestone") == Counter(["before", *done])
     assert await owner.fetchval(BALANCE, payable) == 8_00 + 10 * 80_00
@@ -293,26 +225,52 @@ async def test_a_commit_whose_connection_is_cut_in_the_middle_wrote_nothing(
 
     again = await outcomes(ask())  # the same requests, with the same ids
 
-    assert [new for new, old in zip(again, heard, strict=True) if isinstance(old, bytes)] == [
-        old for old in heard if isinstance(old, bytes)
-    ]
-    every_key = [f"cut {n}" for n in range(20)]
-    assert await times_done(owner, "release_milestone") == Counter(["before", *every_key])
+    assert keys_of(again, "cut") == [f"cut {n}" for n in range(20)]
+    assert all(new == old for new, old in zip(again, heard, strict=True) if isinstance(old, bytes))
+    assert await times_done(owner, "release_milestone") == Counter(
+        ["before", *keys_of(again, "cut")]
+    )
     assert await owner.fetchval(BALANCE, payable) == 8_00 + 20 * 80_00
     await assert_books_hold(houses[0].pool)
 
 
-async def test_a_client_that_leaves_in_the_middle_of_a_commit_leaves_it_whole(
+async def test_a_shared_commit_that_is_cut_in_the_middle_wrote_none_of_its_units(
+    database: Database, houses: list[House], owner: Connection
+) -> None:
+    deals = await deals_of_one_payee(houses[0].pool, 10)
+    units = [pay(deal, new_unit("pay", key=f"unit {n}")) for n, deal in enumerate(deals)]
+
+    async with stopped_commits(database, owner, deals[0].payable) as stopped:
+        commits = asyncio.gather(*map(houses[0].commit, units), return_exceptions=True)
+        await owner.execute(CUT, await stopped(1))
+        told = await commits
+
+    assert [type(each) for each in told] == [DatabaseUnavailable] * 10
+    assert await times_done(owner, "pay") == {}
+    await asyncio.gather(*map(houses[1].commit, units))
+    assert await times_done(owner, "pay") == Counter(unit.call.key for unit in units)
+    assert await owner.fetchval(BALANCE, deals[0].payable) == 8_00 + 10
+
+
+def pay(deal: Deal, unit: UnitOfWork) -> UnitOfWork:
+    """Adds the smallest release there is."""
+    amounts = {"payee_share": 1, "payee_fee": 0, "payer_fee": 0}
+    source = Source("test", f"{unit.call.key} {deal.escrow.escrow_id}")
+    unit.post(Kind.RELEASED, source, "USD", [Part(deal.names(), amounts)])
+    return unit
+
+
+async def test_a_client_that_leaves_in_the_middle_of_its_commit_leaves_nothing(
     database: Database, houses: list[House], owner: Connection
 ) -> None:
     deals = await deals_of_one_payee(houses[0].pool, 6)
 
-    async with stopped_commits(database, owner, deals[0].payable, len(deals)) as all_stopped:
+    async with stopped_commits(database, owner, deals[0].payable) as stopped:
         clients = [
-            asyncio.create_task(release(by_itself(houses[0]), deal, f"client {n}", None))
+            asyncio.create_task(release(houses[0], deal, f"client {n}", None, commit=alone))
             for n, deal in enumerate(deals)
         ]
-        await all_stopped()
+        await stopped(len(deals))
         for client in clients[:3]:
             client.cancel()
         gone = await asyncio.gather(*clients[:3], return_exceptions=True)
@@ -320,8 +278,29 @@ async def test_a_client_that_leaves_in_the_middle_of_a_commit_leaves_it_whole(
 
     assert [type(each) for each in gone] == [asyncio.CancelledError] * 3
     assert [len(answer) for answer in stayed] == [16] * 3
-    every_client = [f"client {n}" for n in range(6)]  # what was under way is done, though not told
-    await happens(lambda: _all_done(owner, ["before", *every_client]))
+    keys = ["before", "client 3", "client 4", "client 5"]
+    assert await times_done(owner, "release_milestone") == Counter(keys)
+    await assert_books_hold(houses[0].pool)
+
+
+async def test_a_client_that_leaves_a_shared_commit_is_in_it_whole_or_not_at_all(
+    database: Database, houses: list[House], owner: Connection
+) -> None:
+    deals = await deals_of_one_payee(houses[0].pool, 4)
+
+    async with stopped_commits(database, owner, deals[0].payable) as stopped:
+        on_the_way, waiting, stays = (
+            asyncio.create_task(release(houses[0], deals[n], f"client {n}", None)) for n in range(3)
+        )
+        await stopped(1)
+        on_the_way.cancel()
+        waiting.cancel()
+        gone = await asyncio.gather(on_the_way, waiting, return_exceptions=True)
+    await stays
+
+    assert [type(each) for each in gone] == [asyncio.CancelledError] * 2
+    keys = ["before", "client 0", "client 2"]
+    assert await times_done(owner, "release_milestone") == Counter(keys)
     await assert_books_hold(houses[0].pool)
 
 
@@ -347,7 +326,7 @@ async def test_a_storm_of_cut_connections_loses_and_doubles_nothing(
     async def lightning() -> None:
         async with connected(database.owner_dsn) as admin:
             while True:
-                await admin.fetchval(KILL_ONE_AT_WORK)
+                await admin.fetchval(CUT_ONE_AT_WORK)
                 await asyncio.sleep(0.01)
 
     storm = asyncio.create_task(lightning())

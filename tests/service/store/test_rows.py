@@ -63,6 +63,10 @@ async def test_a_record_is_what_is_written_of_its_table(owner: Connection, table
     assert columns(table.record) == tuple(written)
     assert written.items() <= stored.items()
     assert set(table.key) <= set(written)
+    # Rows are locked in the order of their first two columns (commit.py).
+    first, second, *_ = written
+    assert first == "tenant_id"
+    assert second.endswith("_id")
 
 
 @pytest.mark.parametrize("name", sorted(set(FRAGMENTS) - {"event_ends"}))
