@@ -46,16 +46,33 @@ def test_no_fee_is_negative_or_takes_more_than_there_is(amounts_minor: list[int]
         assert 0 <= fees.payee_fee_minor <= fees.amount_minor
 
 
-@given(st.data(), st.integers(1, 10**9))
+STEPS = st.sampled_from([1, 10, 100])  # the smallest amounts of USD, KWD and ISK
+
+
+@given(AMOUNTS, STEPS)
+def test_fees_can_be_charged(steps: list[int], step_minor: int) -> None:
+    fees = quote(POLICY, [count * step_minor for count in steps], step_minor=step_minor)
+    (whole,) = quote(POLICY, [sum(steps) * step_minor], step_minor=step_minor)
+
+    assert all(each.payer_fee_minor % step_minor == 0 for each in fees)
+    assert all(each.payee_fee_minor % step_minor == 0 for each in fees)
+    assert all(0 <= each.payee_fee_minor <= each.amount_minor for each in fees)
+    assert sum(each.payer_fee_minor for each in fees) == whole.payer_fee_minor
+    assert sum(each.payee_fee_minor for each in fees) == whole.payee_fee_minor
+
+
+@given(st.lists(st.integers(1, 10**6), min_size=1, max_size=20), STEPS, st.integers(0, 10_000))
 def test_parts_of_any_fee_add_up_and_never_exceed_their_part(
-    data: st.DataObject, amount_minor: int
+    steps: list[int], step_minor: int, basis_points: int
 ) -> None:
-    fee_minor = data.draw(st.integers(0, amount_minor))
+    parts = [count * step_minor for count in steps]
+    amount_minor = sum(parts)
+    fee_minor = FeeRule(basis_points).fee_minor(sum(steps)) * step_minor
     gone = total = 0
-    while gone < amount_minor:
-        part = data.draw(st.integers(max(1, (amount_minor - gone) // 4), amount_minor - gone))
-        share = fee_part(fee_minor, amount_minor, gone, part)
+    for part in parts:
+        share = fee_part(fee_minor, amount_minor, gone, part, step_minor=step_minor)
         assert 0 <= share <= part
+        assert share % step_minor == 0
         gone, total = gone + part, total + share
 
     assert total == fee_minor
