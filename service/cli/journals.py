@@ -75,11 +75,13 @@ def as_document(journal: JournalRecord) -> dict[str, Any]:
 
 def journals_table(found: Iterable[JournalRecord], *, with_header: bool = False) -> Table:
     """The journals one below the other, credits indented; the number is the posting's."""
-    table = Table(box=None, pad_edge=False, padding=(0, 1), show_header=with_header)
-    # Tables that follow one another have their columns below each other.
+    table = Table(
+        box=None, pad_edge=False, padding=(0, 1), collapse_padding=True, show_header=with_header
+    )
+    # Tables that follow one another have their columns below each other, and fit 80 characters.
     table.add_column("", style="dim", justify="right", no_wrap=True, min_width=5)
-    table.add_column("journal", style="cyan", no_wrap=True, min_width=18)
-    table.add_column("account", no_wrap=True, min_width=30)
+    table.add_column("journal", style="cyan", overflow="fold", min_width=18)
+    table.add_column("account", overflow="fold", min_width=30)
     table.add_column("debit", justify="right", no_wrap=True, min_width=10)
     table.add_column("credit", justify="right", no_wrap=True, min_width=10)
     for journal in found:

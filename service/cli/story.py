@@ -6,29 +6,21 @@ the sandbox's pages over HTTP, as a payer and a payee would. Every play has peop
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-import grpc
-
-from escrow.client import new_request_id, reason_of
+from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as escrows
 from escrow.v1 import party_service_pb2 as parties
 from escrow.v1.money_pb2 import Money
-from service.cli.hosted_pages import HostedPages, PageProblem
 from service.cli.journals import trial_balance_table
-from service.cli.story_stage import Stage, StoryStuck, until
+from service.cli.story_stage import Stage, StoryStuck, told_in_one_line, until
+from service.cli.story_steps import Steps, shown
 from service.domain.ledger import Kind
-from service.domain.money import format_minor
 from service.operations.verify_books import verify_books
-from service.store.journals import JournalRecord, trial_balance
+from service.store.journals import trial_balance
 
-CURRENCY = "USD"
 DAYS_UNTIL_AVAILABLE = 2
 DAYS_UNTIL_PAID = 4
-ELSEWHERE = "https://example.com/"  # where Stripe's own pages may lead to
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,36 +31,18 @@ class Played:
     delivered_id: str
     delivered_milestone_id: str
     checkout_url: str
-    checkout_id: str
+    unpaid_id: str
 
 
 async def play(stage: Stage) -> Played:
     """Plays all of it. Raises StoryStuck."""
     assert stage.pages is not None  # without a sandbox, `prepare_by_hand` is all we can do
-    try:
+    with told_in_one_line():
         return await _Story(stage, stage.pages).play()
-    except grpc.aio.AioRpcError as error:
-        reason = reason_of(error) or error.code().name
-        raise StoryStuck(f"the service refused: {reason}: {error.details()}") from error
-    except PageProblem as error:
-        raise StoryStuck(str(error)) from error
 
 
-class _Story:
-    """The acts, in their order. What an act leaves for the next is kept here."""
-
-    def __init__(self, stage: Stage, pages: HostedPages) -> None:
-        self.tell = stage.narrator
-        self.ledger = stage.ledger
-        self.pages = pages
-        self.escrows = stage.client.escrows
-        self.parties = stage.client.parties
-        self.as_payer = stage.client.acting("payer").escrows
-        self.as_payee = stage.client.acting("payee").escrows
-        self.payee_parties = stage.client.acting("payee").parties
-        self.name = f"{datetime.now(UTC):%y%m%d}-{secrets.token_hex(3)}"
-        self.payer = parties.Payer()
-        self.payee = parties.Payee()
+class _Story(Steps):
+    """The acts, in their order."""
 
     async def play(self) -> Played:
         await self.meet()
@@ -120,7 +94,7 @@ class _Story:
             )
             await self.pages.onboard(link.url, self.payee.name)
             await until(self._payee_is_active, "a payee who can be paid")
-            step.says = "Stripe's event says that he can be paid"
+            step.says = "he can be paid now"
         await self.tell.pause()
 
     async def _payer_is_known(self) -> bool:
@@ -145,7 +119,7 @@ class _Story:
         with self.tell.step("Ada pays with 4242 4242 4242 4242") as step:
             payment = await self.fund(escrow, method=escrows.PAYMENT_METHOD_PAYMENT_INTENT)
             await self.pages.pay(payment.stripe_payment_intent)
-            step.says = f"{_shown(payment.amount)}: the price and the platform's fee are held"
+            step.says = f"{shown(payment.amount)} are held, fee included"
             step.journals = await self.booked(escrow, Kind.PAYMENT_SUCCEEDED)
         await self.settle(escrow, payment)
         await self.deliver(escrow, 0, "https://example.com/logo.svg")
@@ -164,13 +138,13 @@ class _Story:
             await self.pages.advance_clock(DAYS_UNTIL_AVAILABLE)
             step.says = "what the card paid can be paid out"
         await self.tell.pause()
-        with self.tell.step(f"Ben asks for {_shown(amount)} in his bank") as step:
+        with self.tell.step(f"Ben asks for {shown(amount)} in his bank") as step:
             await self.payee_parties.RequestPayout(
                 parties.RequestPayoutRequest(
                     request_id=new_request_id(), payee_id=self.payee.id, amount=amount
                 )
             )
-            step.says = "a payout of his connected account: the second book"
+            step.says = "from his account's own book"
             step.journals = await self.booked(escrow, Kind.PAYOUT_CREATED)
         await self.tell.pause()
         with self.tell.step(f"{DAYS_UNTIL_PAID} more days pass: the bank has it") as step:
@@ -189,7 +163,7 @@ class _Story:
             await self.pages.check_out(
                 payment.checkout_url, name=self.payer.name, email=self.payer.email
             )
-            step.says = f"{_shown(payment.amount)} for both milestones"
+            step.says = f"{shown(payment.amount)} for both milestones"
             step.journals = await self.booked(escrow, Kind.PAYMENT_SUCCEEDED)
         await self.settle(escrow, payment)
         await self.deliver(escrow, 0, "https://example.com/design-1")
@@ -216,103 +190,8 @@ class _Story:
         escrow = await self.agree("translation", ("Translation", 8_000))
         with self.tell.step("A Checkout page waits") as step:
             payment = await self.fund(escrow, method=escrows.PAYMENT_METHOD_CHECKOUT)
-            step.says = f"{_shown(payment.amount)}; its address is below"
+            step.says = f"{shown(payment.amount)}; its address is below"
         return payment
-
-    # --- what happens in each of them
-
-    async def agree(self, what: str, *milestones: tuple[str, int]) -> escrows.Escrow:
-        titles = " and ".join(
-            f"{title} {format_minor(amount_minor, CURRENCY)}" for title, amount_minor in milestones
-        )
-        with self.tell.step(f"They agree: {titles}") as step:
-            answer = await self.escrows.CreateEscrow(
-                escrows.CreateEscrowRequest(
-                    request_id=new_request_id(),
-                    reference=f"{what}-{self.name}",
-                    payer_id=self.payer.id,
-                    payee_id=self.payee.id,
-                    currency=CURRENCY,
-                    milestones=[
-                        escrows.MilestoneInput(title=title, amount_minor=amount_minor)
-                        for title, amount_minor in milestones
-                    ],
-                )
-            )
-            quote = answer.escrow.quote
-            step.says = (
-                f"Ada pays {_shown(quote.payer_total)}, Ben gets {_shown(quote.payee_total)}"
-            )
-        await self.tell.pause()
-        return answer.escrow
-
-    async def fund(
-        self, escrow: escrows.Escrow, method: escrows.PaymentMethod.ValueType
-    ) -> escrows.Payment:
-        """A payment that the payer can pay."""
-        started = await self.as_payer.FundEscrow(
-            escrows.FundEscrowRequest(
-                request_id=new_request_id(),
-                escrow_id=escrow.id,
-                method=method,
-                return_url=self.pages.paid_url,
-            )
-        )
-        return await until(self._payable(started.payment.id), "a payment at Stripe")
-
-    def _payable(self, payment_id: str) -> Callable[[], Awaitable[escrows.Payment | None]]:
-        async def read() -> escrows.Payment | None:
-            request = escrows.GetPaymentRequest(payment_id=payment_id)
-            payment = (await self.escrows.GetPayment(request)).payment
-            return payment if payment.stripe_payment_intent or payment.checkout_url else None
-
-        return read
-
-    async def settle(self, escrow: escrows.Escrow, payment: escrows.Payment) -> None:
-        with self.tell.step("Stripe says what it keeps") as step:
-            step.journals = await self.booked(escrow, Kind.CHARGE_SETTLED)
-            request = escrows.GetPaymentRequest(payment_id=payment.id)
-            known = (await self.escrows.GetPayment(request)).payment
-            step.says = f"{_shown(known.processing_fee)} of {_shown(payment.amount)}"
-        await self.tell.pause()
-
-    async def deliver(self, escrow: escrows.Escrow, number: int, note: str, says: str = "") -> None:
-        milestone = escrow.milestones[number]
-        with self.tell.step(f"Ben delivers: {milestone.title}") as step:
-            await self.as_payee.SubmitDelivery(
-                escrows.SubmitDeliveryRequest(
-                    request_id=new_request_id(),
-                    escrow_id=escrow.id,
-                    milestone_id=milestone.id,
-                    note=note,
-                )
-            )
-            step.says = says or note
-        await self.tell.pause()
-
-    async def accept(self, escrow: escrows.Escrow, number: int) -> None:
-        milestone = escrow.milestones[number]
-        with self.tell.step(f"Ada accepts: {milestone.title}") as step:
-            await self.as_payer.AcceptDelivery(
-                escrows.AcceptDeliveryRequest(
-                    request_id=new_request_id(), escrow_id=escrow.id, milestone_id=milestone.id
-                )
-            )
-            step.says = "it is Ben's now, less the service fee, and on its way to him"
-            step.journals = await self.booked(escrow, Kind.RELEASED, Kind.TRANSFER_REQUESTED)
-        await self.tell.pause()
-        with self.tell.step("Stripe has transferred it to Ben's account") as step:
-            step.journals = await self.booked(escrow, Kind.TRANSFER_CONFIRMED)
-        await self.tell.pause()
-
-    async def booked(self, escrow: escrows.Escrow, *kinds: Kind) -> list[JournalRecord]:
-        """The journals of these kinds about the escrow, or about its payee's account at Stripe."""
-        return await self.ledger.take(*kinds, about={escrow.id, self.payee.stripe_account})
-
-    async def is_completed(self, escrow: escrows.Escrow) -> bool:
-        request = escrows.GetEscrowRequest(escrow_id=escrow.id)
-        read = (await self.escrows.GetEscrow(request)).escrow
-        return read.state == escrows.ESCROW_STATE_COMPLETED
 
     # --- the end
 
@@ -320,13 +199,9 @@ class _Story:
         self.tell.act("The books, of everything so far")
         balances = await trial_balance(self.ledger.pool, self.ledger.tenant)
         self.tell.show(trial_balance_table(balances))
-        with self.tell.step("Every journal replayed, every balance and invariant checked") as step:
+        with self.tell.step("All journals replayed, all balances and invariants checked") as step:
             report = await verify_books(self.ledger.pool)
             if not report.clean:
                 broken = ", ".join(check.name for check in report.checks if check.breaches)
                 raise StoryStuck(f"the books are wrong ({broken}): run `escrow verify`")
-            step.says = f"{len(report.checks)} checks hold"
-
-
-def _shown(money: Money) -> str:
-    return format_minor(money.amount_minor, money.currency)
+            step.says = f"{len(report.checks)} hold"

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import secrets
 
-import grpc
-
-from escrow.client import new_request_id, reason_of
+from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as escrows
 from escrow.v1 import party_service_pb2 as parties
-from service.cli.story_stage import Stage, StoryStuck, until
+from service.cli.story_stage import Stage, told_in_one_line, until
 
 ELSEWHERE = "https://example.com/"  # where Stripe's pages lead to when they are done
 
 
 async def prepare_by_hand(stage: Stage) -> None:
     """Makes a payer, a payee and an escrow, and prints the pages to open. Raises StoryStuck."""
-    try:
+    with told_in_one_line():
         await _prepare(stage)
-    except grpc.aio.AioRpcError as error:
-        reason = reason_of(error) or error.code().name
-        raise StoryStuck(f"the service refused: {reason}: {error.details()}") from error
 
 
 async def _prepare(stage: Stage) -> None:

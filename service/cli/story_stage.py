@@ -12,12 +12,13 @@ from uuid import UUID
 
 import aiohttp
 import asyncpg
+import grpc
 from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.padding import Padding
 
-from escrow.client import EscrowClient, connect
-from service.cli.hosted_pages import HostedPages
+from escrow.client import EscrowClient, connect, reason_of
+from service.cli.hosted_pages import HostedPages, PageProblem
 from service.cli.journals import journals_table
 from service.cli.local_database import local_settings
 from service.cli.local_setup import Addresses
@@ -37,6 +38,18 @@ LONGEST_COMMIT = timedelta(seconds=30)
 
 class StoryStuck(Exception):
     """What should have happened did not, or the service refused. The message is one line."""
+
+
+@contextmanager
+def told_in_one_line() -> Iterator[None]:
+    """Turns what the service, a page or the network may refuse into StoryStuck."""
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        reason = reason_of(error) or error.code().name
+        raise StoryStuck(f"the service refused: {reason}: {error.details()}") from error
+    except (PageProblem, aiohttp.ClientError) as error:
+        raise StoryStuck(f"a page of the sandbox failed: {error}") from error
 
 
 class Ledger:
@@ -101,7 +114,7 @@ async def until(condition: Callable[[], Awaitable[T | None]], what: str) -> T:
     deadline = loop.time() + DEADLINE_S
     while not (answer := await condition()):
         if loop.time() > deadline:
-            raise StoryStuck(f"after {DEADLINE_S:.0f} s still not {what}")
+            raise StoryStuck(f"after {DEADLINE_S:.0f} s still not {what}; the logs may say why")
         await asyncio.sleep(POLL_S)
     return answer
 
@@ -136,7 +149,7 @@ class Narrator:
             self.show(journals_table(told.journals))
 
     def show(self, what: RenderableType) -> None:
-        self.console.print(Padding.indent(what, 3))
+        self.console.print(Padding.indent(what, 2))
 
     def ask(self, what: str, url: str) -> None:
         """Something that only a person can do, on a page."""
