@@ -18,8 +18,11 @@ import pytest
 import stripe
 
 from stripe_sandbox.events import API_VERSION
+from tests.postgres import Server
+from tests.scenarios.program import until
 from tests.stripe_sandbox.conftest import CONNECT_SECRET, PLATFORM_SECRET, Running
 from tests.stripe_sandbox.schema_check import problems_in_traffic
+from tests.world import open_world
 
 CLI = "@stripe/cli@1.52.0"
 INSTALL_LIMIT_S = 120
@@ -178,3 +181,22 @@ async def test_a_recipe_for_an_older_version_is_refused_in_the_current_one(
     assert status == 1
     assert "Received unknown parameter: payment_method_types" in output
     assert running.receiver.events() == []
+
+
+async def test_the_gateway_takes_what_stripes_cli_triggers(
+    postgres_server: Server, template_database: str, tmp_path: Path, stripe_cli: Stripe
+) -> None:
+    """Through the real gateway to the service's inbox; the service knows none of these payments."""
+    events = ["charge.dispute.created", "checkout.session.completed", "payout.created"]
+    async with open_world(postgres_server, template_database, tmp_path) as world:
+        for event in events:
+            options = ("--api-base", world.sandbox.url, "--api-key", API_KEY)
+            status, output = await stripe_cli("trigger", event, *options)
+            assert status == 0, output
+
+        async def all_stored() -> bool:
+            rows = await world.pool.fetch("SELECT DISTINCT type FROM stripe_events")
+            return {row["type"] for row in rows} >= set(events)
+
+        await until(all_stored, "arrival of what the CLI triggered")
+        assert await world.sandbox.deliveries("failed") == []
