@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from service.operations.verify_books import verify_books
 from tests.postgres import Database, Server, migrated_database
 from tests.service.operations.marketplace import Marketplace, open_marketplace
 
@@ -26,8 +27,11 @@ def sandbox_url() -> Iterator[str]:
 
 @pytest.fixture
 async def market(database: Database, sandbox_url: str) -> AsyncIterator[Marketplace]:
+    """Whatever the test does, the books are right at its end."""
     async with open_marketplace(database, sandbox_url) as market:
         yield market
+        report = await verify_books(market.running.house.pool)
+        assert report.clean, report
 
 
 @pytest.fixture(scope="module")
@@ -40,3 +44,5 @@ async def shared_market(
         open_marketplace(database, sandbox_url) as market,
     ):
         yield market
+        report = await verify_books(market.running.house.pool)
+        assert report.clean, report
