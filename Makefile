@@ -29,6 +29,11 @@ run: $(INSTALLED) ## start everything on this machine, play a short story, keep 
 test: $(INSTALLED) ## run the tests
 	@$(BIN)/pytest -n auto $(ARGS)
 
+.PHONY: chaos
+chaos: $(INSTALLED) ## run the system through bad days; SEEDS=1000 STEPS=50, or SEED=17 again
+	@PYTHONPATH=.:proto $(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),25)) \
+		--steps $(or $(STEPS),50) $(ARGS)
+
 .PHONY: check
 check: format-check lint types imports proto-check schema-check docs-check test chart ## all that CI asks for, quickest first
 

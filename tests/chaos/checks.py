@@ -1,0 +1,180 @@
+"""What must hold after every seed: our books, Stripe's books, and what the clients were told."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+import asyncpg
+
+from service.operations.verify_books import verify_books
+from tests.chaos.caller import Breach, Caller
+from tests.scenarios.books import WHAT_STRIPE_HOLDS
+from tests.scenarios.sandbox_client import Json, SandboxClient
+from tests.world import World
+
+PAYMENTS = """
+SELECT 'pay_' || replace(payment_id::text, '-', '') AS id, state, amount_minor,
+    stripe_payment_intent, stripe_charge, stripe_balance_transaction FROM payments"""
+RELEASES = """
+SELECT 'rel_' || replace(release_id::text, '-', '') AS id, state, payee_share_minor,
+    stripe_transfer FROM releases"""
+PAYOUTS = """
+SELECT 'pyo_' || replace(o.payout_id::text, '-', '') AS id, o.state, o.amount_minor,
+    o.stripe_payout FROM payouts AS o"""
+ACCOUNTS = "SELECT stripe_account FROM payees WHERE stripe_account IS NOT NULL"
+EVENTS = "SELECT event_id, type, state, reason FROM stripe_events"
+UNACCOUNTED = """
+SELECT event_id, type, state, reason, attempts FROM stripe_events
+WHERE state NOT IN ('PROCESSED', 'IGNORED', 'QUARANTINED', 'SUSPENSE')
+    OR (state <> 'PROCESSED' AND reason = '')"""
+# What clients were told has been done, against what there is.
+DONE = {
+    "CreatePayer": "SELECT count(*) FROM payers",
+    "CreatePayee": "SELECT count(*) FROM payees",
+    "CreateEscrow": "SELECT count(*) FROM escrows",
+    "RequestPayout": "SELECT count(*) FROM payouts",
+}
+RELEASED_BY = ("ReleaseMilestone", "AcceptDelivery")
+
+
+async def check(world: World, caller: Caller) -> list[Breach]:
+    """Every breach there is, with its rows."""
+    pool, sandbox = world.pool, world.sandbox
+    return [
+        *caller.breaches,
+        *await _verified(pool),
+        *await _same_books(pool, sandbox),
+        *await _charged_once(pool, sandbox),
+        *await _transferred_once(pool, sandbox),
+        *await _paid_out_once(pool, sandbox),
+        *await _made_once(sandbox),
+        *await _events_accounted_for(pool, sandbox),
+        *await _as_told(pool, caller),
+    ]
+
+
+async def _verified(pool: asyncpg.Pool) -> list[Breach]:
+    """`escrow verify` is clean."""
+    report = await verify_books(pool)
+    return [Breach(c.name, {"says": c.says, **row}) for c in report.checks for row in c.breaches]
+
+
+async def _same_books(pool: asyncpg.Pool, sandbox: SandboxClient) -> list[Breach]:
+    """The platform and every connected account hold at Stripe what our books say."""
+    ours: dict[tuple[str, str], int] = {}
+    for account, currency, amount_minor in await pool.fetch(WHAT_STRIPE_HOLDS):
+        name = account.removeprefix("conn:").removesuffix(":balance")
+        ours["platform" if name == "asset:stripe" else name, currency] = amount_minor
+    theirs = {
+        (account, currency): amount
+        for account, held in (await sandbox.balances()).items()
+        for currency, amount in held.items()
+    }
+    return [
+        Breach("books differ", {"account": key, "ours": ours.get(key), "stripe": theirs.get(key)})
+        for key in sorted(ours.keys() | theirs.keys())
+        if ours.get(key, 0) != theirs.get(key, 0)
+    ]
+
+
+async def _charged_once(pool: asyncpg.Pool, sandbox: SandboxClient) -> list[Breach]:
+    """One charge for a paid payment, none for any other, and Stripe has nothing else."""
+    charges: dict[str, list[Json]] = {}
+    for charge in await sandbox.all_of("/v1/charges"):
+        if charge["paid"] and charge["captured"]:
+            charges.setdefault(charge["metadata"].get("payment", "?"), []).append(charge)
+    intents = Counter(
+        intent["metadata"].get("payment", "?")
+        for intent in await sandbox.all_of("/v1/payment_intents")
+    )
+    breaches = []
+    for row in await pool.fetch(PAYMENTS):
+        made = charges.pop(row["id"], [])
+        wanted = [row["stripe_charge"]] if row["state"] == "SUCCEEDED" else []
+        paid = all(charge["amount_captured"] == row["amount_minor"] for charge in made)
+        if [c["id"] for c in made] != wanted or not paid or intents.pop(row["id"], 0) > 1:
+            facts = {**row, "charges": [(c["id"], c["amount_captured"]) for c in made]}
+            breaches.append(Breach("not charged exactly once", facts))
+    return breaches + _strangers("charge", charges) + _strangers("payment intent", intents)
+
+
+async def _transferred_once(pool: asyncpg.Pool, sandbox: SandboxClient) -> list[Breach]:
+    """One transfer for each release that brought the payee anything."""
+    made = _by_metadata(await sandbox.all_of("/v1/transfers"), "release")
+    breaches = []
+    for row in await pool.fetch(RELEASES):
+        found = made.pop(row["id"], [])
+        share = row["payee_share_minor"]
+        wanted = (
+            [(row["stripe_transfer"], share)] if row["state"] == "TRANSFERRED" and share else []
+        )
+        if found != wanted:
+            breaches.append(Breach("not transferred exactly once", {**row, "transfers": found}))
+    return breaches + _strangers("transfer", made)
+
+
+async def _paid_out_once(pool: asyncpg.Pool, sandbox: SandboxClient) -> list[Breach]:
+    """One payout for each that Stripe did not refuse, in the state that Stripe tells."""
+    made: dict[str, list[tuple[str, int, str]]] = {}
+    for row in await pool.fetch(ACCOUNTS):
+        for payout in await sandbox.all_of("/v1/payouts", account=row[0]):
+            told = (payout["id"], payout["amount"], payout["status"].upper())
+            made.setdefault(payout["metadata"].get("payout", "?"), []).append(told)
+    breaches = []
+    for row in await pool.fetch(PAYOUTS):
+        found = made.pop(row["id"], [])
+        ours = (row["stripe_payout"], row["amount_minor"], row["state"])
+        if found != ([] if row["state"] == "REJECTED" else [ours]):
+            breaches.append(Breach("not paid out exactly once", {**row, "payouts": found}))
+    return breaches + _strangers("payout", made)
+
+
+async def _made_once(sandbox: SandboxClient) -> list[Breach]:
+    """One customer and one account for each party."""
+    made = Counter(
+        customer["metadata"].get("payer", "?") for customer in await sandbox.all_of("/v1/customers")
+    ) + Counter(
+        account["metadata"].get("payee", "?") for account in await sandbox.all_of("/v1/accounts")
+    )
+    return [Breach("made twice", {"of": of, "times": n}) for of, n in made.items() if n > 1]
+
+
+async def _events_accounted_for(pool: asyncpg.Pool, sandbox: SandboxClient) -> list[Breach]:
+    """Every event of Stripe's is here, and ended in a state that says what became of it."""
+    here = {row["event_id"] for row in await pool.fetch(EVENTS)}
+    breaches = [
+        Breach("an event never arrived", {"event": event["id"], "type": event["type"]})
+        for event in await sandbox.events()
+        if event["id"] not in here
+    ]
+    rows = await pool.fetch(UNACCOUNTED)
+    return breaches + [Breach("an event is not accounted for", dict(row)) for row in rows]
+
+
+async def _as_told(pool: asyncpg.Pool, caller: Caller) -> list[Breach]:
+    """As many things were done as clients were told, whatever was repeated or lost."""
+    answered = Counter(i.method for i in caller.intentions if i.answer is not None)
+    breaches = []
+    for method, statement in DONE.items():
+        count = await pool.fetchval(statement)
+        if count != answered[method]:
+            facts = {"method": method, "answered": answered[method], "done": count}
+            breaches.append(Breach("not done exactly once", facts))
+    releases = await pool.fetchval("SELECT count(*) FROM releases")
+    told = sum(answered[method] for method in RELEASED_BY)
+    if releases != told:
+        facts = {"method": " or ".join(RELEASED_BY), "answered": told, "done": releases}
+        breaches.append(Breach("not done exactly once", facts))
+    return breaches
+
+
+def _by_metadata(objects: Iterable[Json], name: str) -> dict[str, list[tuple[str, int]]]:
+    found: dict[str, list[tuple[str, int]]] = {}
+    for made in objects:
+        key = made["metadata"].get(name, "?")
+        found.setdefault(key, []).append((made["id"], made["amount"]))
+    return found
+
+
+def _strangers(what: str, left: Mapping[str, object]) -> list[Breach]:
+    """Stripe has something that we know nothing of."""
+    return [Breach(f"a {what} of nobody", {"of": of, "objects": str(left[of])}) for of in left]

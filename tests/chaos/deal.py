@@ -1,0 +1,300 @@
+"""One agreement under random hands: valid and invalid actions of all parties, drawn per step.
+
+Each step has a generator of its own, so that one step that goes otherwise, because a process died a
+moment earlier, does not change what the later ones want.
+"""
+
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.protobuf.message import Message
+
+from escrow.v1 import escrow_service_pb2 as pb
+from escrow.v1 import party_service_pb2 as party
+from escrow.v1.money_pb2 import Money
+from tests.chaos.caller import Caller, Party, some_answered
+from tests.scenarios.sandbox_client import Json, SandboxClient
+
+RETURN_URL = "https://shop.example/thanks"
+CARDS = (
+    *["pm_card_bypassPending"] * 5,  # available at once
+    *["pm_card_visa"] * 2,  # available after two days
+    "pm_card_visa_chargeDeclined",
+    "pm_card_visa_chargeDeclinedInsufficientFunds",
+    *["pm_card_authenticationRequired"] * 2,
+    "pm_card_threeDSecureRequiredChargeDeclined",
+)
+FAILING_BANK = "000111111116"
+ETAGS = ("", "", "", "", "stale")
+EITHER: tuple[Party, ...] = ("payer", "payee")
+SENSIBLE_SHARE = 0.7  # of the steps; the others do anything at any time
+
+
+@dataclass(eq=False)
+class Deal:
+    """What the marketplace believes about one escrow, and everything it may do about it."""
+
+    caller: Caller
+    sandbox: SandboxClient
+    payer: party.Payer
+    payee: party.Payee
+    escrow: pb.Escrow = field(default_factory=pb.Escrow)
+    payments: list[pb.Payment] = field(default_factory=list)
+    payouts: list[party.Payout] = field(default_factory=list)
+
+    async def step(self, rng: random.Random) -> str:
+        """One action; its name."""
+        action = self._choose(rng)
+        await action(self, rng)
+        return action.__name__
+
+    # --- what makes sense now
+
+    def _choose(self, rng: random.Random) -> "Action":
+        if not self.escrow.id:
+            return Deal.create
+        return rng.choice(self._sensible() if rng.random() < SENSIBLE_SHARE else ANYTHING)
+
+    def _sensible(self) -> Sequence["Action"]:
+        states = {milestone.state for milestone in self.escrow.milestones}
+        actions: list[Action] = [Deal.look]
+        if pb.MILESTONE_STATE_AWAITING_FUNDS in states:
+            actions += [Deal.fund] if not self._open_payments() else [Deal.pay, Deal.pay, Deal.look]
+        if any(p.state == pb.PAYMENT_STATE_REQUIRES_CAPTURE for p in self.payments):
+            actions.append(Deal.capture)
+        if pb.MILESTONE_STATE_FUNDED in states:
+            actions += [Deal.deliver, Deal.deliver, Deal.release]
+        if pb.MILESTONE_STATE_DELIVERED in states:
+            actions += [Deal.accept, Deal.accept, Deal.release]
+        if self.payee.state != party.PAYEE_STATE_ACTIVE:
+            actions.append(Deal.onboard)
+        if states & {pb.MILESTONE_STATE_RELEASING, pb.MILESTONE_STATE_RELEASED}:
+            actions += [Deal.pay_out, Deal.bank]
+        return actions
+
+    def _open_payments(self) -> list[pb.Payment]:
+        ended = {
+            pb.PAYMENT_STATE_SUCCEEDED,
+            pb.PAYMENT_STATE_CANCELED,
+            pb.PAYMENT_STATE_REJECTED,
+        }
+        return [payment for payment in self.payments if payment.state not in ended]
+
+    # --- clients' actions
+
+    async def create(self, rng: random.Random) -> None:
+        amounts = [rng.randrange(2_000, 90_000) for _ in range(rng.randint(1, 4))]
+        request = pb.CreateEscrowRequest(
+            reference="job",
+            payer_id=self.payer.id,
+            payee_id=self.payee.id,
+            currency="USD",
+            milestones=[
+                pb.MilestoneInput(title=f"Part {number}", amount_minor=amount_minor)
+                for number, amount_minor in enumerate(amounts, start=1)
+            ],
+        )
+        self._saw(await self._want("CreateEscrow", None, request, rng))
+
+    async def fund(self, rng: random.Random) -> None:
+        waiting = [
+            m.id for m in self.escrow.milestones if m.state == pb.MILESTONE_STATE_AWAITING_FUNDS
+        ]
+        chosen = rng.sample(waiting, rng.randint(0, len(waiting)))  # none of them means all
+        checkout = rng.random() < 0.3
+        manual = rng.random() < 0.2
+        request = pb.FundEscrowRequest(
+            escrow_id=self.escrow.id,
+            milestone_ids=chosen,
+            method=pb.PAYMENT_METHOD_CHECKOUT if checkout else pb.PAYMENT_METHOD_PAYMENT_INTENT,
+            capture=pb.CAPTURE_STRATEGY_MANUAL if manual else pb.CAPTURE_STRATEGY_AUTOMATIC,
+            return_url=RETURN_URL if checkout else "",
+        )
+        answer = await self._want("FundEscrow", "payer", request, rng)
+        if answer is not None:
+            self._saw_payment(answer.payment)
+
+    async def capture(self, rng: random.Random) -> None:
+        if self.payments:
+            payment = rng.choice(self.payments)
+            request = pb.CapturePaymentRequest(payment_id=payment.id)
+            await self._want("CapturePayment", "payer", request, rng)
+
+    async def cancel_payment(self, rng: random.Random) -> None:
+        if self.payments:
+            payment = rng.choice(self.payments)
+            request = pb.CancelPaymentRequest(payment_id=payment.id)
+            await self._want("CancelPayment", rng.choice(EITHER), request, rng)
+
+    async def deliver(self, rng: random.Random) -> None:
+        request = pb.SubmitDeliveryRequest(
+            escrow_id=self.escrow.id,
+            milestone_id=self._milestone(rng, pb.MILESTONE_STATE_FUNDED).id,
+        )
+        self._saw(await self._want("SubmitDelivery", "payee", request, rng))
+
+    async def request_changes(self, rng: random.Random) -> None:
+        request = pb.RequestChangesRequest(
+            escrow_id=self.escrow.id,
+            milestone_id=self._milestone(rng, pb.MILESTONE_STATE_DELIVERED).id,
+        )
+        self._saw(await self._want("RequestChanges", "payer", request, rng))
+
+    async def accept(self, rng: random.Random) -> None:
+        request = pb.AcceptDeliveryRequest(
+            escrow_id=self.escrow.id,
+            milestone_id=self._milestone(rng, pb.MILESTONE_STATE_DELIVERED).id,
+        )
+        self._saw(await self._want("AcceptDelivery", "payer", request, rng))
+
+    async def release(self, rng: random.Random) -> None:
+        milestone = self._milestone(rng, pb.MILESTONE_STATE_DELIVERED, pb.MILESTONE_STATE_FUNDED)
+        request = pb.ReleaseMilestoneRequest(
+            escrow_id=self.escrow.id, milestone_id=milestone.id, etag=rng.choice(ETAGS)
+        )
+        if rng.random() < 0.7:  # now and then more than there is
+            request.amount_minor = rng.randint(1, max(1, milestone.held.amount_minor * 11 // 10))
+        self._saw(await self._want("ReleaseMilestone", "payer", request, rng))
+
+    async def cancel(self, rng: random.Random) -> None:
+        request = pb.CancelEscrowRequest(escrow_id=self.escrow.id, reason="changed my mind")
+        self._saw(await self._want("CancelEscrow", rng.choice(EITHER), request, rng))
+
+    async def pay_out(self, rng: random.Random) -> None:
+        await self._read_payee()
+        balance = next(iter(self.payee.balances), party.PayeeBalance())
+        amount_minor = rng.randint(1_000, max(1_100, balance.connected.amount_minor))
+        request = party.RequestPayoutRequest(
+            payee_id=self.payee.id, amount=Money(amount_minor=amount_minor, currency="USD")
+        )
+        answer = await self._want("RequestPayout", "payee", request, rng)
+        if answer is not None:
+            self.payouts.append(answer.payout)
+
+    async def act_for_another(self, rng: random.Random) -> None:
+        """The wrong party, or something that does not exist."""
+        milestone = rng.choice(self.escrow.milestones)
+        wrong = pb.AcceptDeliveryRequest(escrow_id=self.escrow.id, milestone_id=milestone.id)
+        if rng.random() < 0.5:
+            await self.caller.want("AcceptDelivery", "payee", wrong)
+        else:
+            wrong.milestone_id = f"mst_{rng.getrandbits(128):032x}"
+            await self.caller.want("AcceptDelivery", "payer", wrong)
+
+    async def repeat(self, rng: random.Random) -> None:
+        """What is not answered yet, or was answered before, is sent again."""
+        unanswered = [i for i in self.caller.intentions if i.is_open]
+        intention = rng.choice(unanswered) if unanswered else some_answered(self.caller, rng)
+        if intention is not None:
+            await self.caller.send(intention)
+
+    async def reuse_request_id(self, rng: random.Random) -> None:
+        intention = some_answered(self.caller, rng)
+        if intention is None or intention.method != "ReleaseMilestone":
+            return
+        changed = pb.ReleaseMilestoneRequest()
+        changed.CopyFrom(intention.request)
+        changed.amount_minor += 1
+        await self.caller.send_otherwise(intention, changed)
+
+    async def look(self, rng: random.Random) -> None:
+        request = pb.GetEscrowRequest(escrow_id=self.escrow.id)
+        self._saw(await self.caller.read("GetEscrow", request))
+        if self.payments:
+            await self._read_payment(rng.choice(self.payments))
+        if rng.random() < 0.3:
+            await self._read_payee()
+
+    # --- customers, payees and banks, who act at Stripe
+
+    async def pay(self, rng: random.Random) -> None:
+        if not self.payments:
+            return
+        payment = rng.choice(self._open_payments() or self.payments)
+        if payment.method == pb.PAYMENT_METHOD_CHECKOUT:
+            session = payment.checkout_url.rpartition("/")[2]
+            await self._at_stripe(
+                f"checkout/sessions/{session}/pay",
+                payment_method=rng.choice(CARDS),
+                email="ann@example.com",
+            )
+        elif payment.state == pb.PAYMENT_STATE_REQUIRES_ACTION:
+            await self._at_stripe(
+                f"payment_intents/{payment.stripe_payment_intent}/authenticate",
+                succeeds=rng.random() < 0.8,
+            )
+        else:
+            await self._at_stripe(
+                f"payment_intents/{payment.stripe_payment_intent}/pay",
+                payment_method=rng.choice(CARDS),
+                return_url=RETURN_URL,
+            )
+
+    async def onboard(self, rng: random.Random) -> None:
+        bank = {"account_number": FAILING_BANK} if rng.random() < 0.1 else {}
+        await self._at_stripe(f"accounts/{self.payee.stripe_account}/onboard", **bank)
+        await self._read_payee()
+
+    async def restrict(self, rng: random.Random) -> None:
+        lifted = rng.random() < 0.5
+        await self._at_stripe(f"accounts/{self.payee.stripe_account}/restrict", lifted=lifted)
+
+    async def bank(self, rng: random.Random) -> None:
+        """The bank takes a payout, or sends it back, maybe days after it was taken."""
+        if not self.payouts:
+            return
+        request = party.GetPayoutRequest(payout_id=rng.choice(self.payouts).id)
+        answer = await self.caller.read("GetPayout", request)
+        if answer is not None and answer.payout.stripe_payout:
+            verb = rng.choice(["pay", "pay", "fail"])
+            await self._at_stripe(f"payouts/{answer.payout.stripe_payout}/{verb}")
+
+    # --- sending and seeing
+
+    async def _want(
+        self, method: str, who: Party | None, request: Message, rng: random.Random
+    ) -> Any:  # noqa: ANN401 - the method's own answer
+        copies = rng.randint(2, 3) if rng.random() < 0.15 else 1
+        return (await self.caller.want(method, who, request, copies=copies)).answer
+
+    async def _at_stripe(self, path: str, **body: object) -> Json:
+        """Somebody acts at Stripe, which may well refuse."""
+        url = f"{self.sandbox.url}/_sandbox/{path}"
+        async with self.sandbox.http.post(url, json=body) as answer:
+            told: Json = await answer.json()
+            return told
+
+    def _milestone(self, rng: random.Random, *states: pb.MilestoneState.ValueType) -> pb.Milestone:
+        """One in these states, if there is one; else any."""
+        fitting = [m for m in self.escrow.milestones if m.state in states]
+        return rng.choice(fitting or list(self.escrow.milestones))
+
+    def _saw(self, answer: Any) -> None:  # noqa: ANN401 - of any method that tells an escrow
+        if answer is not None:
+            self.escrow = answer.escrow
+
+    def _saw_payment(self, payment: pb.Payment) -> None:
+        self.payments = [p for p in self.payments if p.id != payment.id] + [payment]
+
+    async def _read_payment(self, payment: pb.Payment) -> None:
+        request = pb.GetPaymentRequest(payment_id=payment.id)
+        answer = await self.caller.read("GetPayment", request)
+        if answer is not None:
+            self._saw_payment(answer.payment)
+
+    async def _read_payee(self) -> None:
+        request = party.GetPayeeRequest(payee_id=self.payee.id)
+        answer = await self.caller.read("GetPayee", request)
+        if answer is not None:
+            self.payee = answer.payee
+
+
+Action = Callable[[Deal, random.Random], Awaitable[None]]
+ANYTHING: Sequence[Action] = (
+    *[Deal.fund, Deal.pay, Deal.look, Deal.repeat] * 2,
+    *[Deal.capture, Deal.cancel_payment, Deal.deliver, Deal.request_changes, Deal.accept],
+    *[Deal.release, Deal.cancel, Deal.pay_out, Deal.onboard, Deal.restrict, Deal.bank],
+    *[Deal.act_for_another, Deal.reuse_request_id],
+)

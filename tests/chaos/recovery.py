@@ -1,0 +1,97 @@
+"""After the bad day: everything works again, and whatever was owed is told, answered and done.
+
+What heals itself is given its chance first: processes come back, clients insist on an answer, open
+payments are read. The service has no sweep of its own yet, so the rest is done here as an operator
+would: what Stripe did not deliver is sent again from its list of events, and the events that never
+existed are made, because some facts (a fee, a payout's arrival) are told by nothing else.
+"""
+
+import asyncio
+
+from escrow.v1 import escrow_service_pb2 as pb
+from tests.chaos.caller import Breach, Caller
+from tests.chaos.weather import Weather, pass_time
+from tests.scenarios.sandbox_client import Json
+from tests.world import World
+
+ANSWER_DEADLINE_S = 30.0
+DRAIN_DEADLINE_S = 40.0
+DRAIN_POLL_S = 0.1
+# Well below the life of an idempotency key in all: requests may be under way while this passes.
+DRAIN_STEP_S = 100.0
+RETRY_HOURS = 24 * 4  # Stripe gives up after three days
+ARRIVAL_S = 3 * 24 * 3600  # card payments become available, payouts arrive
+
+OPEN_PAYMENTS = """
+SELECT 'pay_' || replace(payment_id::text, '-', '') FROM payments
+WHERE state NOT IN ('SUCCEEDED', 'CANCELED', 'REJECTED')"""
+OPEN_WORK = """
+SELECT kind AS what, state, error::text AS why FROM effects
+WHERE state IN ('PLANNED', 'SENDING', 'UNKNOWN')
+UNION ALL
+SELECT type, state, reason FROM stripe_events WHERE state IN ('RECEIVED', 'PARKED')
+UNION ALL
+SELECT 'release', r.state, r.refusal_code FROM releases AS r
+JOIN payees AS p ON p.tenant_id = r.tenant_id AND p.payee_id = r.payee_id
+WHERE r.state = 'WAITING' AND p.state = 'ACTIVE'"""
+DISTURBED_ACCOUNTS = "SELECT stripe_account FROM payees WHERE stripe_account IS NOT NULL"
+
+
+async def recover(world: World, weather: Weather, caller: Caller) -> dict[str, int]:
+    """Heals the system and waits until nothing is on its way; what chaos had done, by kind."""
+    done: dict[str, int] = (await world.sandbox.control("DELETE", "chaos"))["done"]
+    await weather.clear_up()
+    await asyncio.gather(*(caller.insist(i, ANSWER_DEADLINE_S) for i in caller.intentions))
+    await _drain(world, caller)  # before much time passes: Stripe forgets keys after a day
+    await _end_restrictions(world)
+    await _read_open_payments(world, caller)
+    await world.sandbox.control("POST", "chaos/generate")
+    for _ in range(2):  # what was late may have made something new
+        await _deliver_everything(world)
+        await _drain(world, caller)
+        await pass_time(world, ARRIVAL_S)
+    await _deliver_everything(world)
+    await _drain(world, caller)
+    return done
+
+
+async def _end_restrictions(world: World) -> None:
+    """Every payee can be paid in the end, so that no release waits for anything but us."""
+    for row in await world.pool.fetch(DISTURBED_ACCOUNTS):
+        await world.sandbox.control("POST", f"accounts/{row[0]}/restrict", lifted=True)
+
+
+async def _read_open_payments(world: World, caller: Caller) -> None:
+    for row in await world.pool.fetch(OPEN_PAYMENTS):
+        await caller.read("GetPayment", pb.GetPaymentRequest(payment_id=row[0]))
+
+
+async def _deliver_everything(world: World) -> None:
+    """First what Stripe itself tries again, then what it lists as not delivered."""
+    sandbox = world.sandbox
+    for _ in range(RETRY_HOURS):
+        if not await sandbox.deliveries("pending"):
+            break
+        await pass_time(world, 3600)
+    for event in await _undelivered(world):
+        await sandbox.control("POST", f"events/{event['id']}/redeliver")
+    await sandbox.advance(2)
+
+
+async def _undelivered(world: World) -> list[Json]:
+    """Oldest first, as a sweep goes through the list; of the platform and all its accounts."""
+    events = await world.sandbox.events()
+    waiting = [event for event in events if event["pending_webhooks"] > 0]
+    return sorted(waiting, key=lambda event: event["created"])
+
+
+async def _drain(world: World, caller: Caller) -> None:
+    """Until there is no open effect, no event to apply and no release that could be transferred."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + DRAIN_DEADLINE_S
+    while open_work := await world.pool.fetch(OPEN_WORK):
+        if loop.time() > deadline:
+            caller.breaches += [Breach("never ends", dict(row)) for row in open_work]
+            return
+        await world.let_pass(DRAIN_STEP_S)
+        await asyncio.sleep(DRAIN_POLL_S)

@@ -1,0 +1,120 @@
+"""One seed: a bad day for a few deals, its end, and what must hold afterwards."""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.protobuf.message import Message
+
+from escrow.client import connect
+from escrow.v1 import party_service_pb2 as party
+from tests.chaos.caller import PAUSE_S, Breach, Caller
+from tests.chaos.checks import check
+from tests.chaos.deal import Deal
+from tests.chaos.recovery import recover
+from tests.chaos.system import start_afresh
+from tests.chaos.weather import Weather
+from tests.world import World
+
+DEALS = 4  # at a time; two payers and two payees share them
+PARTY_TRIES = 5
+
+
+@dataclass
+class Report:
+    """What came of a seed. ``breaches`` is empty when everything holds."""
+
+    seed: int
+    steps: int
+    breaches: list[Breach] = field(default_factory=list)
+    actions: Counter[str] = field(default_factory=Counter)
+    chaos: Counter[str] = field(default_factory=Counter)
+    ends: Counter[str] = field(default_factory=Counter)
+    """How events, payments, releases and payouts ended: "events PROCESSED" and so on."""
+    kills: int = 0
+    calls: int = 0
+    lived_s: float = 0.0
+    """How long the bad day was; ``took_s`` has its recovery and the checks as well."""
+    took_s: float = 0.0
+
+
+ENDS = """
+SELECT 'events ' || state, count(*) FROM stripe_events GROUP BY 1
+UNION ALL SELECT 'payments ' || state, count(*) FROM payments GROUP BY 1
+UNION ALL SELECT 'releases ' || state, count(*) FROM releases GROUP BY 1
+UNION ALL SELECT 'payouts ' || state, count(*) FROM payouts GROUP BY 1"""
+
+
+async def run_seed(world: World, seed: int, steps: int) -> Report:
+    """Runs one seed on an empty system, which is left as the seed left it."""
+    started = time.monotonic()
+    report = Report(seed, steps)
+    await start_afresh(world)
+    await world.sandbox.control("POST", "chaos", seed=seed)
+    # One channel through all restarts, as a client has it.
+    async with connect(world.target, tenant="default", caller="chaos") as client:
+        weather, caller = Weather(world, seed, steps), Caller(client)
+        try:
+            await _live(world, weather, caller, report)
+            report.lived_s = time.monotonic() - started
+            report.chaos.update(await recover(world, weather, caller))
+            report.breaches = await check(world, caller)
+        except Exception as error:
+            error.add_note(f"This was seed {seed} with {steps} steps.")
+            raise
+    report.ends.update({row[0]: row[1] for row in await world.pool.fetch(ENDS)})
+    report.kills, report.calls = weather.kills, caller.calls
+    report.took_s = time.monotonic() - started
+    return report
+
+
+async def _live(world: World, weather: Weather, caller: Caller, report: Report) -> None:
+    """All deals side by side; together they take so many steps."""
+    payers = await asyncio.gather(*(_payer(caller, number) for number in range(2)))
+    payees = await asyncio.gather(*(_payee(caller, number) for number in range(2)))
+
+    async def live(number: int) -> None:
+        payer, payee = payers[number % 2], payees[number // 2 % 2]
+        if payer is None or payee is None:
+            return  # Stripe did not make them yet; the recovery insists on it
+        deal = Deal(caller, world.sandbox, payer, payee)
+        for step in range(number, report.steps, DEALS):
+            await weather.next_step()
+            rng = random.Random(f"{report.seed} step {step}")
+            report.actions[await deal.step(rng)] += 1
+
+    await asyncio.gather(*(live(number) for number in range(DEALS)))
+
+
+async def _payer(caller: Caller, number: int) -> party.Payer | None:
+    request = party.CreatePayerRequest(
+        reference=f"payer-{number}", name="Ann Payer", email=f"ann{number}@example.com"
+    )
+    answer = await _make(caller, "CreatePayer", request)
+    return answer.payer if answer else None
+
+
+async def _payee(caller: Caller, number: int) -> party.Payee | None:
+    request = party.CreatePayeeRequest(
+        reference=f"payee-{number}",
+        name="Bob Payee",
+        email=f"bob{number}@example.com",
+        country="US",
+        account_api=party.ACCOUNT_API_V1 if number else party.ACCOUNT_API_V2,
+    )
+    answer = await _make(caller, "CreatePayee", request)
+    return answer.payee if answer else None
+
+
+async def _make(caller: Caller, method: str, request: Message) -> Any:  # noqa: ANN401 - the method's own
+    """The answer after a few tries, as a patient client makes them; None without one."""
+    intention = await caller.want(method, None, request)
+    for _ in range(PARTY_TRIES):
+        if intention.answer is not None:
+            break
+        await asyncio.sleep(PAUSE_S)
+        await caller.send(intention)
+    return intention.answer

@@ -1,0 +1,26 @@
+"""The system under chaos: started once for many seeds, emptied before each of them."""
+
+from tests.world import CAPTURE_DELAY_MS, CONNECT_SECRET, PLATFORM_SECRET, World
+
+TABLES = """
+SELECT string_agg(format('%I', tablename), ', ') FROM pg_tables
+WHERE schemaname = 'public' AND tablename <> 'schema_migrations'"""
+
+
+async def start_afresh(world: World) -> None:
+    """Forgets everything here and at Stripe; the processes keep running."""
+    await world.sandbox.control("POST", "reset")
+    tables = await world.pool.fetchval(TABLES)
+    await world.pool.execute(f"TRUNCATE {tables} CASCADE")
+    await world.sandbox.control("POST", "settings", capture_delay_ms=CAPTURE_DELAY_MS)
+    for name, secret in (("platform", PLATFORM_SECRET), ("connect", CONNECT_SECRET)):
+        endpoint = await world.sandbox.stripe(
+            "POST",
+            "/v1/webhook_endpoints",
+            url=f"{world.gateway_url}/stripe/default/{name}",
+            connect="true" if name == "connect" else "false",
+            **{"enabled_events[0]": "*"},
+        )
+        await world.sandbox.control(
+            "POST", f"webhook_endpoints/{endpoint['id']}/roll_secret", secret=secret
+        )

@@ -1,0 +1,84 @@
+"""What happens to the system meanwhile: processes die, clocks move, leases run out.
+
+It is drawn before a seed begins, as a forecast: what happens before which step.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+from tests.world import World
+
+MORTAL = ("service", "worker", "gateway")
+STEP_CHANCE = {"kill": 0.03, "time": 0.06, "lease": 0.05, "outage": 0.004}
+LEASE_S = 120.0  # beyond every lease
+DAY_S = 25 * 3600  # beyond the life of an idempotency key
+# Much less than that life: a call to Stripe may be under way while this passes.
+MOMENTS_S = (10, 120, 1800, 7200)
+
+
+async def pass_time(world: World, seconds: float) -> None:
+    """Stripe's clock and what our tables wait for move together, as all clocks do."""
+    await world.let_pass(seconds)
+    await world.sandbox.advance(seconds)
+
+
+class Weather:
+    """The forecast of one seed over a world, and the processes that are about to come back."""
+
+    def __init__(self, world: World, seed: int, steps: int) -> None:
+        self._world = world
+        self._step = 0
+        self._one_at_a_time = asyncio.Lock()
+        self._reviving: dict[str, asyncio.Task[str]] = {}
+        self.kills = 0
+        draw = random.Random(f"{seed} weather")
+        self._forecast: list[Callable[[], Awaitable[None]] | None] = [
+            self._draw(draw) for _ in range(steps)
+        ]
+
+    async def next_step(self) -> None:
+        """What comes before the next step of anybody."""
+        step, self._step = self._step, self._step + 1
+        event = self._forecast[step] if step < len(self._forecast) else None
+        if event is not None:
+            async with self._one_at_a_time:
+                await event()
+
+    async def clear_up(self) -> None:
+        """Every process runs again."""
+        await asyncio.gather(*self._reviving.values())
+        self._reviving.clear()
+
+    def _draw(self, draw: random.Random) -> Callable[[], Awaitable[None]] | None:
+        point, victim = draw.random(), draw.choice(MORTAL)
+        seconds = draw.choice(MOMENTS_S)
+        events: dict[str, Callable[[], Awaitable[None]]] = {
+            "kill": lambda: self._kill(victim),
+            "time": lambda: pass_time(self._world, seconds),
+            "lease": lambda: self._world.let_pass(LEASE_S),
+            "outage": self._outage,
+        }
+        for name, chance in STEP_CHANCE.items():
+            point -= chance
+            if point < 0:
+                return events[name]
+        return None
+
+    async def _kill(self, name: str) -> None:
+        reviving = self._reviving.get(name)
+        if reviving is not None and not reviving.done():
+            return
+        await self._world.kill(name)
+        self.kills += 1
+        self._reviving[name] = asyncio.create_task(self._world.start(name))
+
+    async def _outage(self) -> None:
+        """Everything is down for longer than Stripe remembers keys; nothing is under way then."""
+        await self.clear_up()
+        for name in MORTAL:
+            await self._world.kill(name)
+            self.kills += 1
+        await pass_time(self._world, DAY_S)
+        for name in MORTAL:
+            self._reviving[name] = asyncio.create_task(self._world.start(name))
