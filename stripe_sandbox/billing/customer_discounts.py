@@ -58,4 +58,4 @@ def delete_customer_discount(call: "Call") -> StripeObject:
         raise InvalidRequestError(
             f"No active discount for customer: {call.path['id']}", code="resource_missing"
         )
-    return {**ended, "deleted": True}
+    return {"id": ended["id"], "object": "discount", "deleted": True}

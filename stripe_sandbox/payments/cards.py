@@ -32,6 +32,7 @@ class Card:
     alias: str
     brand: str = "visa"
     decline: Decline | None = None
+    declined_when_attached: bool = True  # a card that declines does so then, too
     requires_authentication: bool = False
     available_at_once: bool = False
     refund: str = "succeeds"  # or "pends" first, or "fails" later
@@ -88,6 +89,7 @@ TEST_CARDS = [
     Card("4000000000000069", "chargeDeclinedExpiredCard", decline=EXPIRED),
     Card("4000000000000127", "chargeDeclinedIncorrectCvc", decline=INCORRECT_CVC),
     Card("4000000000000119", "chargeDeclinedProcessingError", decline=PROCESSING_ERROR),
+    Card("4000000000000341", "chargeCustomerFail", decline=GENERIC, declined_when_attached=False),
     Card("4000002500003155", "authenticationRequiredOnSetup", requires_authentication=True),
     Card("4000002760003184", "authenticationRequired", requires_authentication=True),
     Card("4000000000003220", "threeDSecure2Required", requires_authentication=True),

@@ -232,8 +232,9 @@ def attach_payment_method(call: "Call") -> StripeObject:
     """Attach to a customer."""
     customer = call.require("customer", call.params.required_text("customer"), "customer")
     method = resolve(call, call.path["id"])
-    if (decline := card_of(method).decline) and not card_of(method).requires_authentication:
-        raise declined(decline)
+    card = card_of(method)
+    if card.decline and card.declined_when_attached and not card.requires_authentication:
+        raise declined(card.decline)
     attach(call, method, customer["id"])
     return method
 

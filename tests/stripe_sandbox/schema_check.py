@@ -101,10 +101,11 @@ async def problems_in_traffic(session: aiohttp.ClientSession, sandbox_url: str) 
 
 def _as_current(request: dict[str, Any]) -> dict[str, Any]:
     """A request's parameters as the current version writes them, without what it lost."""
-    if request["api_version"] is None:
-        return request["params"]  # refused before anything was read
-    current, _ = to_current(*(request[n] for n in ("method", "path", "api_version", "params")))
-    return current
+    params: dict[str, Any] = request["params"]
+    version: str | None = request["api_version"]
+    if version is None:
+        return params  # refused before anything was read
+    return to_current(request["method"], request["path"], version, params)[0]
 
 
 def _in_objects(document: object, where: str) -> Iterator[str]:
