@@ -17,6 +17,7 @@ import aiohttp
 import asyncpg
 
 from escrow.client import EscrowClient, connect
+from escrow.v1.escrow_service_pb2 import QuoteFeesRequest
 from tests.postgres import Database, Server, migrated_database
 from tests.scenarios.books import assert_same_as_stripe
 from tests.scenarios.program import Program, run, until
@@ -71,15 +72,19 @@ class World:
     async def start(self, name: str) -> str:
         told = await self.programs[name].start()
         if name == "service" and self.target:
-            await self.connect_client()  # the old channel would wait out its pause first
+            await self.connect_client()
         return told
 
     async def connect_client(self) -> None:
-        """A new connection to the service, as another process of the caller would make it."""
+        """Connects to the service, and waits until it answers: a channel that was refused before
+        waits out its pause first.
+        """
         await self.connection.aclose()
         self.client = await self.connection.enter_async_context(
             connect(self.target, tenant="default", caller="scenarios", deadline_s=20)
         )
+        question = QuoteFeesRequest(currency="USD", amounts_minor=[1_000])
+        await self.client.escrows.QuoteFees(question, wait_for_ready=True)
 
     async def stop(self, name: str) -> None:
         await self.programs[name].stop()
