@@ -12,10 +12,10 @@ from rich.console import Console
 
 from service.cli.local_setup import Addresses, read_addresses
 from service.cli.printing import AsJson, people, print_json
-from service.cli.story import Played, play
-from service.cli.story_by_hand import prepare_by_hand
+from service.cli.story import Played
+from service.cli.story_by_hand import tell
 from service.cli.story_stage import open_stage
-from service.cli.things_to_try import show_things_to_try
+from service.cli.things_to_try import ToTry, show_things_to_try
 
 
 def demo(
@@ -31,16 +31,12 @@ def demo(
     if target:
         addresses = replace(addresses, grpc=target)
     console = Console(quiet=True) if as_json else people
-    played = asyncio.run(_play(addresses, console))
+    played, to_try = asyncio.run(_play(addresses, console))
     if as_json:
         print_json(asdict(played) if played else None)
-    elif played:
-        show_things_to_try(console, addresses, played, serving=False)
+    show_things_to_try(console, addresses, to_try, serving=False)
 
 
-async def _play(addresses: Addresses, console: Console) -> Played | None:
+async def _play(addresses: Addresses, console: Console) -> tuple[Played | None, ToTry]:
     async with open_stage(addresses, console) as stage:
-        if stage.pages is None:
-            await prepare_by_hand(stage)
-            return None
-        return await play(stage)
+        return await tell(stage)

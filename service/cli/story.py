@@ -15,6 +15,7 @@ from escrow.v1.money_pb2 import Money
 from service.cli.journals import trial_balance_table
 from service.cli.story_stage import Stage, StoryStuck, told_in_one_line, until
 from service.cli.story_steps import Steps, shown
+from service.cli.things_to_try import Call, ToTry
 from service.domain.ledger import Kind
 from service.operations.verify_books import verify_books
 from service.store.journals import trial_balance
@@ -32,6 +33,26 @@ class Played:
     delivered_milestone_id: str
     checkout_url: str
     unpaid_id: str
+
+    def to_try(self) -> ToTry:
+        """What somebody may do with it."""
+        completed = {"escrow_id": self.completed_id}
+        accept = {
+            "request_id": new_request_id(),
+            "escrow_id": self.delivered_id,
+            "milestone_id": self.delivered_milestone_id,
+        }
+        calls = [
+            Call("Read the escrow that went all the way", "GetEscrow", completed),
+            Call("Who did what, when and why", "ListTimeline", completed),
+            Call(
+                "Accept what was delivered, as the payer. Paste it twice: the money moves once",
+                "AcceptDelivery",
+                accept,
+                party="payer",
+            ),
+        ]
+        return ToTry(calls, self.checkout_url)
 
 
 async def play(stage: Stage) -> Played:
@@ -163,7 +184,7 @@ class _Story(Steps):
             await self.pages.check_out(
                 payment.checkout_url, name=self.payer.name, email=self.payer.email
             )
-            step.says = f"{shown(payment.amount)} for both milestones"
+            step.says = f"{shown(payment.amount)}"
             step.journals = await self.booked(escrow, Kind.PAYMENT_SUCCEEDED)
         await self.settle(escrow, payment)
         await self.deliver(escrow, 0, "https://example.com/design-1")

@@ -7,18 +7,32 @@ import secrets
 from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as escrows
 from escrow.v1 import party_service_pb2 as parties
+from service.cli.story import Played, play
 from service.cli.story_stage import Stage, told_in_one_line, until
+from service.cli.things_to_try import Call, ToTry
 
 ELSEWHERE = "https://example.com/"  # where Stripe's pages lead to when they are done
 
 
-async def prepare_by_hand(stage: Stage) -> None:
-    """Makes a payer, a payee and an escrow, and prints the pages to open. Raises StoryStuck."""
+async def tell(stage: Stage) -> tuple[Played | None, ToTry]:
+    """Plays the story where it can be played, and prepares it for a person where it cannot."""
+    if stage.pages is None:
+        return None, await prepare_by_hand(stage)
+    played = await play(stage)
+    return played, played.to_try()
+
+
+async def prepare_by_hand(stage: Stage) -> ToTry:
+    """Makes a payer, a payee and an escrow, prints the pages to open, and says what to call then.
+
+    Raises:
+        StoryStuck.
+    """
     with told_in_one_line():
-        await _prepare(stage)
+        return await _prepare(stage)
 
 
-async def _prepare(stage: Stage) -> None:
+async def _prepare(stage: Stage) -> ToTry:
     client, tell = stage.client, stage.narrator
     name = secrets.token_hex(4)
     tell.act("In your Stripe test account")
@@ -61,6 +75,20 @@ async def _prepare(stage: Stage) -> None:
     )
     tell.ask("Onboard the payee, with Stripe's test data", link.url)
     tell.ask("Pay with 4242 4242 4242 4242", await _checkout_url(stage, escrow.escrow.id))
+    return _calls_after_payment(escrow.escrow)
+
+
+def _calls_after_payment(escrow: escrows.Escrow) -> ToTry:
+    milestone = {"escrow_id": escrow.id, "milestone_id": escrow.milestones[0].id}
+    deliver = {"request_id": new_request_id(), **milestone, "note": "https://example.com/logo.svg"}
+    accept = {"request_id": new_request_id(), **milestone}
+    return ToTry(
+        [
+            Call("See whether it is paid", "GetEscrow", {"escrow_id": escrow.id}),
+            Call("Then deliver, as the payee", "SubmitDelivery", deliver, party="payee"),
+            Call("Then accept, as the payer", "AcceptDelivery", accept, party="payer"),
+        ]
+    )
 
 
 async def _checkout_url(stage: Stage, escrow_id: str) -> str:

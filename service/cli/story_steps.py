@@ -36,10 +36,8 @@ class Steps:
         self.payee = parties.Payee()
 
     async def agree(self, what: str, *milestones: tuple[str, int]) -> escrows.Escrow:
-        titles = " and ".join(
-            f"{title} {format_minor(amount_minor, CURRENCY)}" for title, amount_minor in milestones
-        )
-        with self.tell.step(f"They agree: {titles}") as step:
+        titles = ", ".join(f"{title} {plain(amount_minor)}" for title, amount_minor in milestones)
+        with self.tell.step(f"Agreed: {titles}") as step:
             answer = await self.escrows.CreateEscrow(
                 escrows.CreateEscrowRequest(
                     request_id=new_request_id(),
@@ -54,7 +52,11 @@ class Steps:
                 )
             )
             quote = answer.escrow.quote
-            step.says = f"Ada pays {shown(quote.payer_total)}, Ben gets {shown(quote.payee_total)}"
+            payer_minor, payee_minor = (
+                quote.payer_total.amount_minor,
+                quote.payee_total.amount_minor,
+            )
+            step.says = f"Ada pays {plain(payer_minor)}, Ben gets {plain(payee_minor)}"
         await self.tell.pause()
         return answer.escrow
 
@@ -130,3 +132,8 @@ class Steps:
 def shown(money: Money) -> str:
     """An amount for a person: "262.50 USD"."""
     return format_minor(money.amount_minor, money.currency)
+
+
+def plain(amount_minor: int) -> str:
+    """An amount in the story's currency, without its name."""
+    return format_minor(amount_minor, CURRENCY).removesuffix(f" {CURRENCY}")

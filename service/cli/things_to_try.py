@@ -6,46 +6,65 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
-from escrow.client import new_request_id
 from service.cli.hosted_pages import CARD_3DS
 from service.cli.local_setup import Addresses
 from service.postgres_programs import EmbeddedPostgresError, find_binaries
 
-if TYPE_CHECKING:
-    from service.cli.story import Played
-
 SERVICE = "escrow.v1.EscrowService"
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call of EscrowService that is worth trying; ``party`` is on whose behalf."""
+
+    title: str
+    method: str
+    request: Mapping[str, str]
+    party: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToTry:
+    """What somebody may do next. There is no ``checkout_url`` when nothing waits to be paid."""
+
+    calls: Sequence[Call]
+    checkout_url: str = ""
+
+
 def show_things_to_try(
-    console: Console, addresses: Addresses, played: Played | None, *, serving: bool = True
+    console: Console, addresses: Addresses, to_try: ToTry, *, serving: bool = True
 ) -> None:
     """Tells a person where everything is and what to do next."""
     console.print()
     console.rule("[bold]Everything runs[/]", style="dim")
     console.print(_addresses_table(addresses))
-    if played is not None:
-        _show_calls(console, addresses, played)
-        _show_checkout(console, played)
+    if addresses.sandbox is None:
+        _show_forwarding(console, addresses)
+    for number, call in enumerate(to_try.calls, 1):
+        console.print(f"\n[bold]{number}  {call.title}[/]")
+        _print_as_is(console, buf_curl(addresses.grpc, call))
+    if to_try.checkout_url:
+        _show_checkout(console, to_try.checkout_url)
     _show_ledger(console, addresses)
     if serving:
         console.print("\n[bold]Ctrl-C stops everything[/] and keeps the data.")
         console.print("[dim]What is booked from now on shows up here.[/]\n")
 
 
-def buf_curl(target: str, method: str, request: dict[str, str], *, party: str = "") -> str:
-    """A call by reflection, as a shell takes it."""
+def buf_curl(target: str, call: Call) -> str:
+    """The call by reflection, as a shell takes it."""
     lines = [f"{_program('buf')} curl --protocol grpc --http2-prior-knowledge"]
-    if party:
-        lines.append(f"  -H 'escrow-party: {party}'")
-    lines.append(f"  -d '{json.dumps(request)}'")
-    lines.append(f"  http://{target}/{SERVICE}/{method}")
+    if call.party:
+        lines.append(f"  -H 'escrow-party: {call.party}'")
+    lines.append(f"  -d '{json.dumps(call.request)}'")
+    lines.append(f"  http://{target}/{SERVICE}/{call.method}")
     return " \\\n".join(lines)
 
 
@@ -66,49 +85,28 @@ def _addresses_table(addresses: Addresses) -> Table:
     return table
 
 
-def _show_calls(console: Console, addresses: Addresses, played: Played) -> None:
-    calls = [
-        (
-            "Read the escrow that went all the way",
-            buf_curl(addresses.grpc, "GetEscrow", {"escrow_id": played.completed_id}),
-        ),
-        (
-            "Who did what, when and why",
-            buf_curl(addresses.grpc, "ListTimeline", {"escrow_id": played.completed_id}),
-        ),
-        (
-            "Accept what was delivered, as the payer. Paste it twice: the money moves once",
-            buf_curl(
-                addresses.grpc,
-                "AcceptDelivery",
-                {
-                    "request_id": new_request_id(),
-                    "escrow_id": played.delivered_id,
-                    "milestone_id": played.delivered_milestone_id,
-                },
-                party="payer",
-            ),
-        ),
-    ]
-    for number, (title, command) in enumerate(calls, 1):
-        console.print(f"\n[bold]{number}  {title}[/]")
-        _print_as_is(console, command)
-
-
-def _show_checkout(console: Console, played: Played) -> None:
-    console.print("\n[bold]Pay on the Checkout page[/], as Ada would")
-    _print_as_is(console, played.checkout_url)
-    console.print(
-        f"[dim]4242 4242 4242 4242 pays, {CARD_3DS} asks for 3D Secure; any later date and CVC[/]"
+def _show_forwarding(console: Console, addresses: Addresses) -> None:
+    console.print("\n[bold]Stripe's events come in while this runs[/], in another terminal")
+    webhooks = f"{addresses.gateway}/stripe/{addresses.tenant}"
+    _print_as_is(
+        console,
+        f"stripe listen --forward-to {webhooks}/platform --forward-connect-to {webhooks}/connect",
     )
 
 
+def _show_checkout(console: Console, checkout_url: str) -> None:
+    console.print("\n[bold]Pay on the Checkout page[/], as Ada would")
+    _print_as_is(console, checkout_url)
+    console.print(f"[dim]4242 4242 4242 4242 pays, {CARD_3DS} asks for 3D Secure[/]")
+
+
 def _show_ledger(console: Console, addresses: Addresses) -> None:
-    found = f". {Path(addresses.logs).parent / 'env'} &&"  # where the database is
+    # In a shell of their own, so that the next `make run` does not find these settings.
+    found = f"(. {Path(addresses.logs).parent / 'env'} &&"
     console.print("\n[bold]Read the ledger[/], prove it, or look at the tables")
-    _print_as_is(console, f"{found} {_program('escrow')} journals")
-    _print_as_is(console, f"{found} {_program('escrow')} verify")
-    _print_as_is(console, f'{found} {_psql()} "$ESCROW_DATABASE_URL"')
+    _print_as_is(console, f"{found} {_program('escrow')} journals)")
+    _print_as_is(console, f"{found} {_program('escrow')} verify)")
+    _print_as_is(console, f'{found} {_psql()} "$ESCROW_DATABASE_URL")')
 
 
 def _print_as_is(console: Console, text: str) -> None:

@@ -18,10 +18,9 @@ from service.cli.journals import journals_table
 from service.cli.local_setup import Setup, hold_folder, published, read_setup
 from service.cli.local_system import LocalSystem
 from service.cli.printing import AsJson, people, print_json
-from service.cli.story import Played, play
-from service.cli.story_by_hand import prepare_by_hand
+from service.cli.story_by_hand import tell
 from service.cli.story_stage import Ledger, Stage, open_stage
-from service.cli.things_to_try import show_things_to_try
+from service.cli.things_to_try import ToTry, show_things_to_try
 
 FOLDER = Path(".escrow")
 GRPC_PORT, GATEWAY_PORT, SANDBOX_PORT = 50051, 8080, 12111
@@ -71,20 +70,13 @@ async def _run(system: LocalSystem, *, story: bool, as_json: bool) -> None:
     """Until it is cancelled. Raises ChildEnded when a part ends by itself."""
     console, children = system.console, system.children
     async with system.running() as addresses, open_stage(addresses, console) as stage:
-        played = await children.while_alive(_tell(stage)) if story else None
+        played, to_try = await children.while_alive(tell(stage)) if story else (None, ToTry([]))
         with published(system.setup.folder, addresses):
             if as_json:
-                told = asdict(played) if isinstance(played, Played) else None
+                told = asdict(played) if played else None
                 print_json({**asdict(addresses), "story": told})
-            show_things_to_try(console, addresses, played)
+            show_things_to_try(console, addresses, to_try)
             await children.while_alive(_follow(stage))
-
-
-async def _tell(stage: Stage) -> Played | None:
-    if stage.pages:
-        return await play(stage)
-    await prepare_by_hand(stage)
-    return None
 
 
 async def _follow(stage: Stage) -> None:

@@ -226,10 +226,10 @@ async def test_the_checkout_page_takes_a_payment_and_its_journal_is_shown(
 
 
 async def test_the_ledger_can_be_read_by_what_is_printed(up: Up) -> None:
-    reads = [line for line in up.said().splitlines() if line.startswith(". ")]
+    reads = [line for line in up.said().splitlines() if line.startswith("(. ")]
     journals, verify = reads[:2]
 
-    listed = await run("sh", "-c", f"{journals} --json")
+    listed = await run("sh", "-c", journals.replace("journals)", "journals --json)"))
     proved = await run("sh", "-c", verify)
 
     assert listed[0] == proved[0] == 0, (listed, proved)

@@ -1,0 +1,69 @@
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from service.domain import ids
+from service.store.journals import journals_after, latest_journals, trial_balance
+from service.store.pool import open_pool
+from tests.postgres import Database
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+INSERT_JOURNAL = """
+INSERT INTO journals (tenant_id, journal_id, kind, source_type, source_id, currency, escrow_id,
+    operation_id, event_at, created_at)
+VALUES ($1, $2, 'transfer_requested', 'effect', $3, 'USD', $4, $2, $5, $5)"""
+INSERT_ENTRIES = """
+INSERT INTO entries (tenant_id, journal_id, line, book, account, currency, amount_minor)
+VALUES ($1, $2, 0, 'platform', $3, 'USD', $4),
+    ($1, $2, 1, 'platform', 'liab:transfers_in_flight', 'USD', -$4::bigint)"""
+
+
+@pytest.fixture
+async def pool(database: Database) -> AsyncIterator[asyncpg.Pool]:
+    pool = await open_pool(database.service_dsn, role="", min_size=1, max_size=2)
+    yield pool
+    await pool.close()
+
+
+async def book(
+    pool: asyncpg.Pool, tenant: str, seconds: int, amount_minor: int, escrow_id: UUID | None = None
+) -> UUID:
+    at = NOW + timedelta(seconds=seconds)
+    journal_id = ids.new_uuid(at)
+    payable = f"liab:payee:{ids.show('pye', ids.new_uuid(at))}:payable"
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(INSERT_JOURNAL, tenant, journal_id, str(seconds), escrow_id, at)
+        await connection.execute(INSERT_ENTRIES, tenant, journal_id, payable, amount_minor)
+    return journal_id
+
+
+async def test_journals_come_in_the_order_of_the_books(pool: asyncpg.Pool) -> None:
+    escrow_id = ids.new_uuid(NOW)
+    first = await book(pool, "default", 1, 100, escrow_id)
+    second = await book(pool, "default", 2, 200)
+    third = await book(pool, "default", 3, 300, escrow_id)
+    await book(pool, "neighbour", 4, 400, escrow_id)
+
+    after = await journals_after(pool, "default", first, limit=10)
+    latest = await latest_journals(pool, "default", limit=2)
+    of_escrow = await latest_journals(pool, "default", escrow_id=escrow_id, limit=10)
+
+    assert [journal.journal_id for journal in after] == [second, third]
+    assert [journal.journal_id for journal in latest] == [second, third]
+    assert [journal.journal_id for journal in of_escrow] == [first, third]
+    assert [entry.amount_minor for entry in after[0].entries] == [200, -200]
+    assert after[0].entries[1].account == "liab:transfers_in_flight"
+
+
+async def test_the_trial_balance_puts_accounts_of_one_kind_together(pool: asyncpg.Pool) -> None:
+    await book(pool, "default", 1, 100)
+    await book(pool, "default", 2, 250)
+    await book(pool, "neighbour", 3, 7)
+
+    assert await trial_balance(pool, "default") == [
+        ("platform", "liab:payee:*:payable", "USD", 350),
+        ("platform", "liab:transfers_in_flight", "USD", -350),
+    ]
