@@ -102,9 +102,31 @@ def time_of(seconds: object) -> datetime:
 
 
 def _text(source: Object, name: str) -> str:
-    value = source.get(name)
-    if not isinstance(value, str) or not value:
+    value = _optional_text(source, name)
+    if not value:
         raise Unreadable(f"{source.get('object', 'object')}.{name} is missing")
+    return value
+
+
+def _optional_text(source: Object, name: str) -> str | None:
+    value = source.get(name)
+    if value is None or (isinstance(value, str) and _is_storable(value)):
+        return value
+    raise Unreadable(f"{source.get('object', 'object')}.{name} is not a text")
+
+
+def _is_storable(text: str) -> bool:
+    """PostgreSQL keeps no NUL, and UTF-8 no half of a surrogate pair."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _part(source: Object, name: str) -> Object:
+    """An object inside another; empty where there is none."""
+    value = source.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise Unreadable(f"{source.get('object', 'object')}.{name} is not an object")
     return value
 
 
@@ -115,11 +137,10 @@ def _minor(source: Object, name: str) -> int:
     return value
 
 
-def _id_of(value: object) -> str | None:
-    """The id of a field that may be expanded."""
-    if isinstance(value, Mapping):
-        return _text(value, "id")
-    return value if isinstance(value, str) else None
+def _id_of(source: Object, name: str) -> str | None:
+    """The id in a field that may be expanded."""
+    value = source.get(name)
+    return _text(value, "id") if isinstance(value, Mapping) else _optional_text(source, name)
 
 
 def our_id(source: Object, name: str) -> UUID | None:
@@ -139,19 +160,19 @@ def read_payment_intent(intent: Object, told_at: datetime | None) -> PaymentObse
     if status not in INTENT_STATES:
         raise Unreadable(f"payment intent status {status!r} is not known")
     charge = intent.get("latest_charge")
-    failure = intent.get("last_payment_error") or {}
+    failure = _part(intent, "last_payment_error")
     balance = charge.get("balance_transaction") if isinstance(charge, Mapping) else None
     return PaymentObservation(
         state=INTENT_STATES[status],
         told_at=told_at,
         payment_intent=_text(intent, "id"),
-        charge=_id_of(charge),
+        charge=_id_of(intent, "latest_charge"),
         received_minor=_minor(intent, "amount_received"),
         currency=_text(intent, "currency").upper(),
         balance=read_balance_transaction(balance) if isinstance(balance, Mapping) else None,
-        failure_code=failure.get("code"),
-        failure_decline_code=failure.get("decline_code"),
-        failure_message=failure.get("message"),
+        failure_code=_optional_text(failure, "code"),
+        failure_decline_code=_optional_text(failure, "decline_code"),
+        failure_message=_optional_text(failure, "message"),
     )
 
 
@@ -173,7 +194,7 @@ def read_checkout_session(session: Object, told_at: datetime | None) -> PaymentO
         state=PaymentState.CANCELED if expired else PaymentState.REQUIRES_PAYMENT_METHOD,
         told_at=told_at,
         checkout_session=_text(session, "id"),
-        payment_intent=_id_of(session.get("payment_intent")),
+        payment_intent=_id_of(session, "payment_intent"),
         currency=str(session.get("currency") or "").upper(),
     )
 
@@ -189,8 +210,8 @@ def read_payout(payout: Object) -> PayoutObservation:
         amount_minor=_minor(payout, "amount"),
         currency=_text(payout, "currency").upper(),
         arrival_at=time_of(arrival) if arrival is not None else None,
-        failure_code=payout.get("failure_code"),
-        failure_message=payout.get("failure_message"),
+        failure_code=_optional_text(payout, "failure_code"),
+        failure_message=_optional_text(payout, "failure_message"),
     )
 
 
