@@ -132,8 +132,9 @@ async def test_poison_is_set_aside_with_its_reason_and_blocks_nobody(
     assert await market.inbox.run_once() == 2
 
     state, reason = await state_of(market, poison)
-    assert state in ("SUSPENSE", "PARKED")
-    assert reason
+    assert (state, reason) == ("PARKED", "no payment of ours") or (
+        state == "SUSPENSE" and reason.startswith(("Contradiction: ", "Unreadable: "))
+    )
     assert (await state_of(market, succeeded))[0] == "PROCESSED"
     assert (await market.read(escrow)).milestones[0].held == usd(10_000)
     assert [kind for kind, _ in await market.books()] == ["payment_succeeded"]
