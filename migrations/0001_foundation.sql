@@ -291,6 +291,8 @@ CREATE TABLE effects (
 COMMENT ON TABLE effects IS 'Calls to Stripe that must happen exactly once.';
 CREATE INDEX effects_open ON effects (due_at)
 WHERE state IN ('PLANNED', 'SENDING', 'UNKNOWN');
+CREATE INDEX effects_open_by_payee ON effects (tenant_id, payee_id)
+WHERE state IN ('PLANNED', 'SENDING', 'UNKNOWN');
 CREATE TYPE write_effect AS (
     tenant_id text, effect_id uuid, version bigint, kind text, state text, generation integer,
     subject_id uuid, escrow_id uuid, payee_id uuid, stripe_account text, request jsonb,
@@ -385,14 +387,17 @@ CREATE TYPE write_entry AS (
     amount_minor bigint
 );
 
--- Invariant I1. The entries of a journal arrive in one statement.
+-- Invariants I1 and I9. The entries of a journal arrive in one statement, its first line with them:
+-- nothing can be added to a journal later, however balanced.
 CREATE FUNCTION refuse_unbalanced_entries() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (
         SELECT 1 FROM added GROUP BY tenant_id, journal_id, book, currency
         HAVING sum(amount_minor) <> 0
+    ) OR EXISTS (
+        SELECT 1 FROM added GROUP BY tenant_id, journal_id HAVING min(line) <> 1
     ) THEN
-        RAISE EXCEPTION 'the entries of a journal must sum to zero'
+        RAISE EXCEPTION 'the entries of a journal must come together and sum to zero'
         USING ERRCODE = 'check_violation', CONSTRAINT = 'entries_sum_to_zero';
     END IF;
     RETURN NULL;

@@ -228,8 +228,10 @@ BEGIN
     IF EXISTS (
         SELECT 1 FROM added GROUP BY tenant_id, journal_id, book, currency
         HAVING sum(amount_minor) <> 0
+    ) OR EXISTS (
+        SELECT 1 FROM added GROUP BY tenant_id, journal_id HAVING min(line) <> 1
     ) THEN
-        RAISE EXCEPTION 'the entries of a journal must sum to zero'
+        RAISE EXCEPTION 'the entries of a journal must come together and sum to zero'
         USING ERRCODE = 'check_violation', CONSTRAINT = 'entries_sum_to_zero';
     END IF;
     RETURN NULL;
@@ -288,6 +290,7 @@ COMMENT ON TABLE public.effects IS 'Calls to Stripe that must happen exactly onc
 ALTER TABLE ONLY public.effects
     ADD CONSTRAINT effects_pkey PRIMARY KEY (tenant_id, effect_id);
 CREATE INDEX effects_open ON public.effects USING btree (due_at) WHERE (state = ANY (ARRAY['PLANNED'::text, 'SENDING'::text, 'UNKNOWN'::text]));
+CREATE INDEX effects_open_by_payee ON public.effects USING btree (tenant_id, payee_id) WHERE (state = ANY (ARRAY['PLANNED'::text, 'SENDING'::text, 'UNKNOWN'::text]));
 GRANT SELECT,INSERT,UPDATE ON TABLE public.effects TO escrow_service;
 
 CREATE TABLE public.entries (

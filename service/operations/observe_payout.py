@@ -25,7 +25,7 @@ def observe_payout(unit: UnitOfWork, payee: Payee, payout: Payout, told: PayoutO
     if (told.amount_minor, told.currency) != (payout.amount_minor, payout.currency):
         raise Contradiction(f"the payout is of {told.amount_minor} {told.currency}")
     before = payout.state
-    if not payout_moves(before, told.state):
+    if before in RETURNED or not payout_moves(before, told.state):
         return False
     payout.state = told.state
     payout.stripe_payout = told.id

@@ -11,14 +11,15 @@ from service.store.pool import open_pool
 from tests.postgres import Database
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-INSERT_JOURNAL = """
-INSERT INTO journals (tenant_id, journal_id, kind, source_type, source_id, currency, escrow_id,
-    operation_id, event_at, created_at)
-VALUES ($1, $2, 'transfer_requested', 'effect', $3, 'USD', $4, $2, $5, $5)"""
-INSERT_ENTRIES = """
+INSERT = """
+WITH journal AS (
+    INSERT INTO journals (tenant_id, journal_id, kind, source_type, source_id, currency, escrow_id,
+        operation_id, event_at, created_at)
+    VALUES ($1, $2, 'transfer_requested', 'effect', $3, 'USD', $4, $2, $5, $5)
+)
 INSERT INTO entries (tenant_id, journal_id, line, book, account, currency, amount_minor)
-VALUES ($1, $2, 0, 'platform', $3, 'USD', $4),
-    ($1, $2, 1, 'platform', 'liab:transfers_in_flight', 'USD', -$4::bigint)"""
+VALUES ($1, $2, 1, 'platform', $6, 'USD', $7),
+    ($1, $2, 2, 'platform', 'liab:transfers_in_flight', 'USD', -$7::bigint)"""
 
 
 @pytest.fixture
@@ -34,9 +35,8 @@ async def book(
     at = NOW + timedelta(seconds=seconds)
     journal_id = ids.new_uuid(at)
     payable = f"liab:payee:{ids.show('pye', ids.new_uuid(at))}:payable"
-    async with pool.acquire() as connection, connection.transaction():
-        await connection.execute(INSERT_JOURNAL, tenant, journal_id, str(seconds), escrow_id, at)
-        await connection.execute(INSERT_ENTRIES, tenant, journal_id, payable, amount_minor)
+    source = str(seconds)
+    await pool.execute(INSERT, tenant, journal_id, source, escrow_id, at, payable, amount_minor)
     return journal_id
 
 

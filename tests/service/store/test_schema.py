@@ -85,10 +85,11 @@ async def add_journal(connection: Connection, *, source: str = "", kind: str = "
     return journal_id
 
 
-async def add_entries(connection: Connection, lines: list[Line]) -> None:
+async def add_entries(connection: Connection, lines: list[Line], *, first_line: int = 1) -> None:
+    journals = [journal_id for journal_id, *_ in lines]
     columns: list[list[Any]] = [
-        [journal_id for journal_id, *_ in lines],
-        list(range(1, len(lines) + 1)),
+        journals,
+        [first_line + journals[:at].count(journal_id) for at, journal_id in enumerate(journals)],
         [book for _, book, *_ in lines],
         [f"account {number}" for number in range(len(lines))],
         [currency for *_, currency, _ in lines],
@@ -127,10 +128,20 @@ async def test_i1_unbalanced_entries_are_refused(service: Connection, what: str)
         for journal, book, currency, amount in UNBALANCED[what]
     ]
 
-    async with refused(service, asyncpg.CheckViolationError, "must sum to zero"):
+    async with refused(service, asyncpg.CheckViolationError, "come together and sum to zero"):
         await add_entries(service, lines)
 
     assert await service.fetchval("SELECT count(*) FROM entries WHERE account ~ '^account'") == 0
+
+
+async def test_i9_nothing_is_added_to_a_journal_later(service: Connection) -> None:
+    journal_id = await add_journal(service)
+    await add_entries(service, [(journal_id, "platform", "USD", s) for s in (1, -1)])
+
+    async with refused(service, asyncpg.CheckViolationError, "come together and sum to zero"):
+        await add_entries(
+            service, [(journal_id, "platform", "USD", s) for s in (1, -1)], first_line=3
+        )
 
 
 async def test_i1_what_balances_everywhere_is_taken(service: Connection) -> None:

@@ -160,11 +160,7 @@ async def test_hot_statement_finds_its_rows_by_index(
     assert list(_troubles(plan)) == [], json.dumps(plan, indent=1)
 
 
-# Walks a partial index from end to end: it holds the effects that are open now, of everybody.
-WALKS = {"parties.PAYEE_BALANCES"}
-
-
-@pytest.mark.parametrize("name", sorted(set(HOT_STATEMENTS) - WALKS))
+@pytest.mark.parametrize("name", sorted(HOT_STATEMENTS))
 async def test_hot_statement_enters_every_table_by_a_key(
     filled: asyncpg.pool.PoolConnectionProxy, name: str
 ) -> None:
