@@ -19,12 +19,12 @@ from stripe_sandbox.call import Call, Cause
 from stripe_sandbox.errors import InvalidRequestError, StripeError
 from stripe_sandbox.expand import render
 from stripe_sandbox.faults import Fault
-from stripe_sandbox.form import decode_form
 from stripe_sandbox.idempotency import Slot, hash_of, key_in_use
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.older_parameters import to_current, version_of
 from stripe_sandbox.params import Params
 from stripe_sandbox.registry import Operation
+from stripe_sandbox.request_body import read_params
 from stripe_sandbox.sandbox import Sandbox
 from stripe_sandbox.schemas.parameters import check_parameters
 from stripe_sandbox.store import Transaction
@@ -90,7 +90,7 @@ class Api:
             api_key=api_key,
             api_version=version_of(request.headers.get("Stripe-Version")),
             account=self._acting_account(request.headers, api_key),
-            params=await _read_params(request),
+            params=await read_params(request),
             idempotency_key=request.headers.get("Idempotency-Key") or None,
         )
 
@@ -203,24 +203,6 @@ def _slot(request: web.Request, received: Received) -> Slot | None:
         path=request.path,
         request_hash=hash_of(received.params),
     )
-
-
-async def _read_params(request: web.Request) -> dict[str, Any]:
-    """Query and body together; v2 bodies are JSON, v1 bodies are forms."""
-    params = decode_form(request.query_string)
-    body = await request.read()
-    if not body:
-        return params
-    try:
-        text = body.decode()
-        if request.path.startswith("/v2/"):
-            decoded = json.loads(text)
-            if not isinstance(decoded, dict):
-                raise InvalidRequestError("The body must be a JSON object.")
-            return params | decoded
-        return params | decode_form(text)
-    except ValueError as error:
-        raise InvalidRequestError(f"The request body could not be read: {error}") from error
 
 
 def _exchange(

@@ -53,6 +53,7 @@ from stripe_sandbox.payments import (
     dispute_flow,
     disputes,
     early_fraud_warnings,
+    files,
     payment_flow,
     payment_intents,
     payment_methods,
@@ -92,6 +93,7 @@ REGISTRIES = [
     dispute_flow.registry,
     disputes.registry,
     early_fraud_warnings.registry,
+    files.registry,
     checkout_sessions.registry,
     checkout_flow.registry,
     checkout_page.registry,
@@ -124,7 +126,7 @@ def full_registry() -> Registry:
 
 def build_app(sandbox: Sandbox) -> web.Application:
     """The aiohttp application around a sandbox; it starts and stops the sandbox with itself."""
-    app = web.Application(middlewares=[_stripe_errors], client_max_size=4 * 1024 * 1024)
+    app = web.Application(middlewares=[_stripe_errors], client_max_size=8 * 1024 * 1024)
     app[SANDBOX] = sandbox
     app.cleanup_ctx.append(_running)
     api = Api(sandbox)

@@ -16,6 +16,7 @@ KIND_BY_PREFIX = {
     "cus": "customer",
     "du": "dispute",
     "evt": "event",
+    "file": "file",
     "in": "invoice",
     "issfr": "radar.early_fraud_warning",
     "pi": "payment_intent",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from stripe_sandbox.errors import RefusedError
 from stripe_sandbox.params import Params
 from stripe_sandbox.payments import dispute_flow
+from stripe_sandbox.payments.files import require_evidence
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject, private_copy
 
@@ -46,7 +47,7 @@ def update_dispute(call: "Call") -> StripeObject:
     brings_evidence = call.params.is_set("evidence")
     if brings_evidence:
         _must_take_evidence(dispute)
-        _stage(dispute, call.params.hash("evidence"))
+        _stage(call, dispute, call.params.hash("evidence"))
     if call.params.boolean("submit", default=brings_evidence):
         _must_take_evidence(dispute)
         dispute_flow.submit(call, dispute)
@@ -68,10 +69,13 @@ def _must_take_evidence(dispute: StripeObject) -> None:
         )
 
 
-def _stage(dispute: StripeObject, evidence: Params) -> None:
-    for name in dispute_flow.EVIDENCE_TEXTS:
+def _stage(call: "Call", dispute: StripeObject, evidence: Params) -> None:
+    for name in (*dispute_flow.EVIDENCE_TEXTS, *dispute_flow.EVIDENCE_FILES):
         if name in evidence:
             dispute["evidence"][name] = evidence.text(name)
+    for name in dispute_flow.EVIDENCE_FILES:
+        if evidence.is_set(name):
+            require_evidence(call, evidence.required_text(name), evidence.name_of(name))
     given = (value for name, value in dispute["evidence"].items() if name != "enhanced_evidence")
     dispute["evidence_details"]["has_evidence"] = any(given)
 

@@ -6,6 +6,7 @@ the client exchanges by `check_answer`, what the receiver gets when it arrives.
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,11 +33,16 @@ CONNECT_SECRET = "whsec_connect"
 stripe.enable_telemetry = False
 
 
-def check_answer(method: str, url: str, sent: str | None, status: int, answer: Json) -> None:
+def check_answer(
+    method: str, url: str, sent: str | bytes | None, status: int, answer: Json
+) -> None:
     """Hold a request and its answer against the schemas; `sent` is the form or JSON body."""
     address = urlsplit(url)
     params = decode_form(address.query)
-    if sent and address.path.startswith("/v2/"):
+    if isinstance(sent, bytes):  # a multipart form, of which the small parts are interesting
+        parts = re.findall(rb'name="([a-z]+)"(?:.*\r?\n)+?\r?\n(.*)', sent)
+        params |= {name.decode(): text.decode(errors="replace").strip() for name, text in parts}
+    elif sent and address.path.startswith("/v2/"):
         params |= json.loads(sent)
     elif sent:
         params |= decode_form(sent)

@@ -1,5 +1,7 @@
 """Disputes take money and a fee, evidence is handed in once, and banks decide."""
 
+import io
+
 import pytest
 import stripe
 
@@ -160,6 +162,31 @@ async def test_evidence_is_submitted_once(running: Running) -> None:
             await disputes.update_async(dispute.id, again)  # type: ignore[arg-type] # a TypedDict
     await running.advance(5)
     assert (await disputes.retrieve_async(dispute.id)).status == "under_review"
+
+
+async def test_a_file_is_evidence_once_it_was_uploaded(running: Running) -> None:
+    client = running.client.v1
+    dispute = await disputed(running)
+    upload = io.BytesIO(b"%PDF-1.7 a receipt")
+    upload.name = "receipt.pdf"
+    file = await client.files.create_async({"purpose": "dispute_evidence", "file": upload})
+    assert (file.filename, file.type, file.size) == ("receipt.pdf", "pdf", 18)
+    staged = await client.disputes.update_async(
+        dispute.id, {"evidence": {"receipt": file.id}, "submit": False}
+    )
+    assert (staged.evidence.receipt, staged.evidence_details.has_evidence) == (file.id, True)
+    headers = {"Authorization": "Bearer sk_test_sandbox"}
+    async with running.http.get(str(file.url), headers=headers) as contents:
+        assert await contents.read() == b"%PDF-1.7 a receipt"
+    with pytest.raises(stripe.InvalidRequestError, match="No such file"):
+        await client.disputes.update_async(dispute.id, {"evidence": {"receipt": "file_none"}})
+
+
+async def test_evidence_is_a_document_or_a_picture(running: Running) -> None:
+    upload = io.BytesIO(b"#!/bin/sh")
+    upload.name = "receipt.sh"
+    with pytest.raises(stripe.InvalidRequestError, match="Invalid file type: sh"):
+        await running.client.v1.files.create_async({"purpose": "dispute_evidence", "file": upload})
 
 
 async def test_metadata_alone_submits_nothing(running: Running) -> None:

@@ -1,0 +1,93 @@
+"""Files: /v1/files, uploads that serve as evidence in disputes."""
+
+import base64
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from stripe_sandbox.authentication import authenticate
+from stripe_sandbox.errors import parameter_invalid, parameter_missing, resource_missing
+from stripe_sandbox.ids import new_id
+from stripe_sandbox.lists import envelope
+from stripe_sandbox.registry import Registry
+from stripe_sandbox.store import StripeObject
+
+if TYPE_CHECKING:
+    from stripe_sandbox.call import Call
+    from stripe_sandbox.sandbox import Sandbox
+
+registry = Registry()
+
+LARGEST_BYTES = 5 * 1024 * 1024
+EVIDENCE_TYPES = ("pdf", "jpg", "jpeg", "png")
+
+
+@registry.post("/v1/files")
+def create_file(call: "Call") -> StripeObject:
+    """Keep an upload; evidence is a PDF or a picture of at most 5 MB."""
+    upload = call.params.hash("file")
+    if "content" not in upload:
+        raise parameter_missing("file")
+    filename, purpose = upload.required_text("filename"), call.params.required_text("purpose")
+    suffix = PurePosixPath(filename).suffix.removeprefix(".").lower()
+    if purpose == "dispute_evidence" and suffix not in EVIDENCE_TYPES:
+        raise parameter_invalid(
+            "file", f"Invalid file type: {suffix}. Use one of {', '.join(EVIDENCE_TYPES)}."
+        )
+    if upload["size"] > LARGEST_BYTES:
+        raise parameter_invalid("file", "The file you uploaded is too large.")
+    file_id = new_id("file")
+    return call.add(
+        {
+            "id": file_id,
+            "object": "file",
+            "created": call.now,
+            "expires_at": None,
+            "filename": filename,
+            "links": envelope(f"/v1/file_links?file={file_id}", []),
+            "purpose": purpose,
+            "size": upload["size"],
+            "title": None,
+            "type": suffix or None,
+            "url": f"{call.sandbox.public_url}/v1/files/{file_id}/contents",
+            "_content": upload["content"],
+            "_content_type": upload["type"],
+        }
+    )
+
+
+@registry.get("/v1/files")
+def list_files(call: "Call") -> StripeObject:
+    """By purpose or time."""
+    purpose = call.params.text("purpose")
+    return call.page("file", lambda file: purpose in (None, file["purpose"]))
+
+
+@registry.get("/v1/files/{id}")
+def retrieve_file(call: "Call") -> StripeObject:
+    """What is known of a file; its `url` has its contents."""
+    return call.require("file", call.path["id"], "file")
+
+
+@registry.page("GET", "/v1/files/{id}/contents")
+async def read_file(sandbox: "Sandbox", request: web.Request) -> web.StreamResponse:
+    """The bytes that were uploaded, for whoever has a key."""
+    authenticate(request.headers.get("Authorization"))
+    file_id = request.match_info["id"]
+    file = sandbox.store.read(sandbox.platform, "file", file_id)
+    if file is None:
+        raise resource_missing("file", file_id, "file")
+    return web.Response(
+        body=base64.b64decode(file["_content"]), headers={"Content-Type": file["_content_type"]}
+    )
+
+
+def require_evidence(call: "Call", file_id: str, param: str) -> str:
+    """The id of a file that was uploaded as evidence."""
+    file = call.find("file", file_id)
+    if file is None:
+        raise resource_missing("file", file_id, param)
+    if file["purpose"] != "dispute_evidence":
+        raise parameter_invalid(param, f"File {file_id} was not uploaded as dispute_evidence.")
+    return file_id
