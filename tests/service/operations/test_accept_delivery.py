@@ -191,3 +191,44 @@ async def test_there_is_no_such_thing(market: Marketplace) -> None:
     request.milestone_id = f"mst_{AN_ID}"
     async with market.refuses("MILESTONE_MISSING"):
         await market.payer.escrows.AcceptDelivery(request)
+
+
+async def test_twenty_milestones_of_one_escrow_are_accepted_at_once(market: Marketplace) -> None:
+    """Twenty writers on one aggregate: each that comes too late looks again, and none is lost."""
+    payee = await market.new_payee()
+    escrow = await market.funded_escrow(*[1_000] * 20, payee=payee)
+    numbers = range(1, 21)
+    await asyncio.gather(*(market.deliver(escrow, number) for number in numbers))
+
+    await asyncio.gather(*(market.accept(escrow, number) for number in numbers))
+    await market.settle()
+
+    done = await market.read(escrow)
+    assert done.state == pb.ESCROW_STATE_COMPLETED
+    versions = [entry.version for entry in await market.timeline(escrow)]
+    assert versions == list(range(1, int(done.etag) + 1))
+    assert await market.balance(f"conn:{payee.stripe_account}:balance") == 20 * 800
+    transfers = await market.sandbox.objects("/v1/transfers")
+    assert [transfer["amount"] for transfer in transfers] == [800] * 20
+
+
+async def test_a_payer_who_clicks_both_buttons_has_clicked_one(market: Marketplace) -> None:
+    escrow = await market.delivered_escrow()
+    changes = pb.RequestChangesRequest(
+        request_id=new_request_id(),
+        escrow_id=escrow.id,
+        milestone_id=escrow.milestones[0].id,
+        note="In blue, please.",
+    )
+
+    answers = await asyncio.gather(
+        market.payer.escrows.AcceptDelivery(acceptance(escrow)),
+        market.payer.escrows.RequestChanges(changes),
+        return_exceptions=True,
+    )
+
+    (error,) = [answer for answer in answers if isinstance(answer, grpc.aio.AioRpcError)]
+    assert error.code() is grpc.StatusCode.FAILED_PRECONDITION
+    state = (await market.read(escrow)).milestones[0].state
+    accepted = isinstance(answers[0], pb.AcceptDeliveryResponse)
+    assert state == (pb.MILESTONE_STATE_RELEASING if accepted else pb.MILESTONE_STATE_FUNDED)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from google.protobuf.message import Message
 
+from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import party_service_pb2 as party_pb
 from tests.service.operations.catalogue import (
@@ -113,3 +114,33 @@ async def test_an_id_is_the_callers_own(market: Marketplace, name: str) -> None:
     else:
         async with market.refuses("STALE_ETAG"):
             await ask(stranger, name, asked.request)
+
+
+async def test_an_id_is_for_one_method(market: Marketplace) -> None:
+    asked = await EVERY_REQUEST["SubmitDelivery"](market)
+    await ask(market.payee, "SubmitDelivery", asked.request)
+    acceptance = pb.AcceptDeliveryRequest(
+        request_id=asked.request.request_id,
+        escrow_id=asked.request.escrow_id,
+        milestone_id=asked.request.milestone_id,
+    )
+
+    answer = await market.payer.escrows.AcceptDelivery(acceptance)
+
+    assert answer.escrow.milestones[0].state == pb.MILESTONE_STATE_RELEASING
+
+
+async def test_a_refusal_is_not_an_answer_that_is_kept(market: Marketplace) -> None:
+    """The same request succeeds as soon as its time has come."""
+    escrow = await market.new_escrow()
+    request = pb.SubmitDeliveryRequest(
+        request_id=new_request_id(), escrow_id=escrow.id, milestone_id=escrow.milestones[0].id
+    )
+    async with market.refuses("WRONG_STATE"):
+        await market.payee.escrows.SubmitDelivery(request)
+    await market.pay(await market.fund(escrow))
+    await market.settle()
+
+    delivered = await market.payee.escrows.SubmitDelivery(request)
+
+    assert delivered.escrow.milestones[0].state == pb.MILESTONE_STATE_DELIVERED
