@@ -9,7 +9,6 @@ import json
 import sys
 import tempfile
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -42,7 +41,7 @@ def main(
     reports = asyncio.run(_run(wanted, steps, folder))
     broken = [report for report in reports if report.breaches]
     if as_json:
-        json.dump([asdict(report) for report in reports], sys.stdout, indent=2, default=str)
+        json.dump([report.as_json() for report in reports], sys.stdout, indent=2, default=str)
     _summarize(reports)
     for report in broken:
         _show_breaches(report)

@@ -40,6 +40,10 @@ class Report:
     """How long the bad day was; ``took_s`` has its recovery and the checks as well."""
     took_s: float = 0.0
 
+    def as_json(self) -> dict[str, Any]:
+        """Plain data; ``dataclasses.asdict`` makes nonsense of a Counter."""
+        return {**vars(self), "breaches": [vars(breach) for breach in self.breaches]}
+
 
 ENDS = """
 SELECT 'events ' || state, count(*) FROM stripe_events GROUP BY 1

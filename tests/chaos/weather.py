@@ -7,6 +7,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 
+from tests.scenarios.program import until
 from tests.world import World
 
 MORTAL = ("service", "worker", "gateway")
@@ -46,9 +47,14 @@ class Weather:
                 await event()
 
     async def clear_up(self) -> None:
-        """Every process runs again."""
+        """Every process runs again, and the gateway has found the service."""
         await asyncio.gather(*self._reviving.values())
         self._reviving.clear()
+        await until(self._gateway_is_ready, "gateway that is ready")
+
+    async def _gateway_is_ready(self) -> bool:
+        async with self._world.sandbox.http.get(f"{self._world.gateway_url}/readyz") as answer:
+            return answer.status == 200
 
     def _draw(self, draw: random.Random) -> Callable[[], Awaitable[None]] | None:
         point, victim = draw.random(), draw.choice(MORTAL)
