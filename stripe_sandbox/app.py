@@ -59,6 +59,7 @@ from stripe_sandbox.payments import (
     payment_methods,
     payment_pages,
     refunds,
+    setup_intents,
     sources,
 )
 from stripe_sandbox.registry import Operation, Page, Registry
@@ -87,6 +88,7 @@ REGISTRIES = [
     sources.registry,
     payment_methods.registry,
     payment_intents.registry,
+    setup_intents.registry,
     payment_flow.registry,
     charges.registry,
     refunds.registry,

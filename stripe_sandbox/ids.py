@@ -27,6 +27,7 @@ KIND_BY_PREFIX = {
     "py": "charge",
     "pyr": "refund",
     "re": "refund",
+    "seti": "setup_intent",
     "sub": "subscription",
     "tr": "transfer",
     "trr": "transfer_reversal",

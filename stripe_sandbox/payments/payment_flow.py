@@ -38,6 +38,17 @@ def unexpected_state(intent: StripeObject, message: str) -> RefusedError:
     )
 
 
+def must_be_confirmable(intent: StripeObject) -> None:
+    """Refuse to confirm an intent that is paid, canceled or on its way."""
+    if intent["status"] not in CONFIRMABLE:
+        raise unexpected_state(
+            intent,
+            f"This PaymentIntent's status is {intent['status']}, so it cannot be confirmed. You "
+            "can only confirm a PaymentIntent that requires a payment method, confirmation or "
+            "action.",
+        )
+
+
 def confirm(
     call: "Call",
     intent: StripeObject,
@@ -52,13 +63,7 @@ def confirm(
         RefusedError: 400, the intent is in no state to be confirmed.
         CardError: 402, declined, or authentication is required and nobody is there to give it.
     """
-    if intent["status"] not in CONFIRMABLE:
-        raise unexpected_state(
-            intent,
-            f"This PaymentIntent's status is {intent['status']}, so it cannot be confirmed. You "
-            "can only confirm a PaymentIntent that requires a payment method, confirmation or "
-            "action.",
-        )
+    must_be_confirmable(intent)
     if intent["payment_method"] is None:
         raise unexpected_state(
             intent,

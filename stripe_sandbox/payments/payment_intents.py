@@ -50,7 +50,7 @@ def create(call: "Call", params: Params) -> StripeObject:
             raise parameter_invalid(name, f"The sandbox does not support {name}.")
     _must_be_enough(amount, currency)
     # A card that is refused by its number leaves no intent behind, so it is read first.
-    method = _payment_method(call, params)
+    method = given_payment_method(call, params)
     intent_id = new_id("pi")
     types = params.array("allowed_payment_method_types")
     intent: StripeObject = {
@@ -63,7 +63,7 @@ def create(call: "Call", params: Params) -> StripeObject:
         "amount_received": 0,
         "application": None,
         "application_fee_amount": None,
-        "automatic_payment_methods": _automatic(params),
+        "automatic_payment_methods": automatic_payment_methods(params),
         "canceled_at": None,
         "cancellation_reason": None,
         "capture_method": params.text("capture_method", "automatic_async"),
@@ -99,7 +99,7 @@ def create(call: "Call", params: Params) -> StripeObject:
     return intent
 
 
-def _automatic(params: Params) -> StripeObject:
+def automatic_payment_methods(params: Params) -> StripeObject:
     """Payment methods are chosen by the dashboard, within the allowed types."""
     asked = params.hash("automatic_payment_methods")
     return {
@@ -135,7 +135,8 @@ def _apply(call: "Call", intent: StripeObject, params: Params, method: StripeObj
             intent["status"] = "requires_confirmation"
 
 
-def _payment_method(call: "Call", params: Params) -> StripeObject | None:
+def given_payment_method(call: "Call", params: Params) -> StripeObject | None:
+    """The payment method that a request names or describes, if it does."""
     if params.is_set("payment_method_data"):
         return payment_methods.create(call, params.hash("payment_method_data"))
     if params.is_set("payment_method"):
@@ -164,28 +165,35 @@ def _must_be_usable(intent: StripeObject, method: StripeObject) -> None:
 def confirm_payment_intent(call: "Call") -> StripeObject:
     """Try to pay."""
     intent = retrieve_payment_intent(call)
-    _apply(call, intent, call.params, _payment_method(call, call.params))
+    payment_flow.must_be_confirmable(intent)  # a refusal must not have changed anything
+    _apply(call, intent, call.params, given_payment_method(call, call.params))
     if call.params.is_set("capture_method"):
         intent["capture_method"] = call.params.text("capture_method")
     _confirm(call, intent)
     return intent
 
 
-def _confirm(call: "Call", intent: StripeObject) -> None:
-    params = call.params
+def require_return_url(params: Params, intent: StripeObject) -> None:
+    """Refuse to confirm an intent whose payment method might redirect to nowhere."""
     redirects = intent["automatic_payment_methods"]["allow_redirects"]
     # Cards never leave the page, except to 3D Secure, which copes without a return URL.
     types = intent["allowed_payment_method_types"]
     may_redirect = redirects != "never" and not (types and set(types) <= NEVER_REDIRECT)
     if may_redirect and not params.is_set("return_url") and not params.boolean("use_stripe_sdk"):
+        kind = intent["object"].title().replace("_", "")
         raise InvalidRequestError(
-            "This PaymentIntent is configured to accept payment methods enabled in your "
+            f"This {kind} is configured to accept payment methods enabled in your "
             "Dashboard. Because some of these payment methods might redirect your customer off of "
             "your page, you must provide a `return_url`. If you don't want to accept "
             "redirect-based payment methods, set `automatic_payment_methods[enabled]` to `true` "
             "and `automatic_payment_methods[allow_redirects]` to `never` when creating Setup "
             "Intents and Payment Intents."
         )
+
+
+def _confirm(call: "Call", intent: StripeObject) -> None:
+    params = call.params
+    require_return_url(params, intent)
     payment_flow.confirm(
         call,
         intent,
@@ -225,7 +233,7 @@ def update_payment_intent(call: "Call") -> StripeObject:
     _must_be_enough(intent["amount"], intent["currency"])
     if call.params.is_set("capture_method"):
         intent["capture_method"] = call.params.text("capture_method")
-    _apply(call, intent, call.params, _payment_method(call, call.params))
+    _apply(call, intent, call.params, given_payment_method(call, call.params))
     return intent
 
 

@@ -85,11 +85,17 @@ EXTRAS = [
     "customer_cash_balance_transaction.created",
     "payment_method.attached",
     "payment_method.detached",
+    "payment_method.updated",
     "price.created",
     "price.updated",
     "product.created",
     "product.deleted",
     "product.updated",
+    "setup_intent.canceled",
+    "setup_intent.created",
+    "setup_intent.requires_action",
+    "setup_intent.setup_failed",
+    "setup_intent.succeeded",
 ]
 
 Stripe = Callable[..., Awaitable[tuple[int, str]]]

@@ -226,3 +226,23 @@ async def test_create_refuses(
     with pytest.raises(stripe.InvalidRequestError) as refused:
         await running.client.v1.payment_intents.create_async(params)  # type: ignore[arg-type] # wrong on purpose
     assert (refused.value.code, refused.value.param) == (code, param)
+
+
+async def test_a_refused_confirmation_changes_nothing(running: Running) -> None:
+    client = running.client.v1
+    paid = await client.payment_intents.create_async(
+        {
+            "amount": 1_000,
+            "currency": "usd",
+            "payment_method": "pm_card_visa",
+            "allowed_payment_method_types": ["card"],
+            "confirm": True,
+        }
+    )
+    with pytest.raises(stripe.InvalidRequestError) as refused:
+        await client.payment_intents.confirm_async(
+            paid.id, {"payment_method": "pm_card_mastercard", "receipt_email": "ada@example.com"}
+        )
+    assert refused.value.code == "payment_intent_unexpected_state"
+    unchanged = await client.payment_intents.retrieve_async(paid.id)
+    assert (unchanged.payment_method, unchanged.receipt_email) == (paid.payment_method, None)
