@@ -21,6 +21,7 @@ from service.cli.printing import AsJson, people, print_json
 from service.cli.story_by_hand import tell
 from service.cli.story_stage import Ledger, Stage, open_stage
 from service.cli.things_to_try import ToTry, show_things_to_try
+from service.redaction import redact
 
 FOLDER = Path(".escrow")
 GRPC_PORT, GATEWAY_PORT, SANDBOX_PORT = 50051, 8080, 12111
@@ -73,8 +74,9 @@ async def _run(system: LocalSystem, *, story: bool, as_json: bool) -> None:
         played, to_try = await children.while_alive(tell(stage)) if story else (None, ToTry([]))
         with published(system.setup.folder, addresses):
             if as_json:
-                told = asdict(played) if played else None
-                print_json({**asdict(addresses), "story": told})
+                database_url = redact(addresses.database_url)  # up.json has it whole
+                told = {**asdict(addresses), "database_url": database_url}
+                print_json({**told, "story": asdict(played) if played else None})
             show_things_to_try(console, addresses, to_try)
             await children.while_alive(_follow(stage))
 
