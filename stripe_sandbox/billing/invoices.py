@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from stripe_sandbox import lists
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.params import Params
-from stripe_sandbox.payments import payment_flow, payment_intents
+from stripe_sandbox.payments import attempts, payment_intents
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject
 
@@ -76,7 +76,7 @@ def _collect(call: "Call", invoice: StripeObject, customer: StripeObject) -> boo
         ),
     )
     call.emit("payment_intent.created", intent)
-    return payment_flow.pay_off_session(call, intent) is None
+    return attempts.pay_off_session(call, intent) is None
 
 
 def _new_invoice(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from stripe_sandbox.errors import CardError, RefusedError
 from stripe_sandbox.params import Params
-from stripe_sandbox.payments import payment_flow, payment_intents, payment_methods
+from stripe_sandbox.payments import attempts, payment_flow, payment_intents, payment_methods
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject
 
@@ -72,7 +72,7 @@ def pay(
     }
     intent = _intent_of(call, session)
     page = f"{call.sandbox.public_url}/checkout/{session['id']}"
-    return intent, payment_flow.pay_as_customer(call, intent, method, page)
+    return intent, attempts.pay_as_customer(call, intent, method, page)
 
 
 def _intent_of(call: "Call", session: StripeObject) -> StripeObject:

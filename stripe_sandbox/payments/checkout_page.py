@@ -7,7 +7,7 @@ from aiohttp import web
 from stripe_sandbox import html
 from stripe_sandbox.errors import CardError, StripeError
 from stripe_sandbox.params import Params
-from stripe_sandbox.payments import checkout_flow, payment_flow, payment_methods
+from stripe_sandbox.payments import attempts, checkout_flow, payment_methods
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject
 
@@ -158,7 +158,7 @@ async def submit_authentication(sandbox: "Sandbox", request: web.Request) -> web
     return_url = (intent["next_action"].get("redirect_to_url") or {}).get("return_url")
     sandbox.execute(
         sandbox.platform,
-        lambda call: payment_flow.authenticate_as_customer(
+        lambda call: attempts.authenticate_as_customer(
             call, call.require("payment_intent", intent["id"]), succeeds=succeeds
         ),
     )

@@ -10,7 +10,7 @@ A bank debit is `processing` between confirmation and its end; a bank transfer `
 
 from typing import TYPE_CHECKING
 
-from stripe_sandbox.errors import CardError, RefusedError, StripeError
+from stripe_sandbox.errors import RefusedError, StripeError
 from stripe_sandbox.expand import public
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.payments import bank_debits, cash_balances, charges, payment_methods
@@ -284,35 +284,3 @@ def authorization_expires(call: "Call", intent: str) -> None:
     expiring = call.require("payment_intent", intent)
     if expiring["status"] == "requires_capture":
         cancel(call, expiring, "automatic")
-
-
-def pay_as_customer(
-    call: "Call", intent: StripeObject, method: StripeObject, return_url: str | None
-) -> CardError | None:
-    """A customer confirms in the browser: a decline is an answer to show, not a failed request."""
-    intent["payment_method"] = method["id"]
-    try:
-        confirm(call, intent, return_url=return_url)
-    except CardError as error:
-        return error
-    return None
-
-
-def pay_off_session(call: "Call", intent: StripeObject) -> CardError | None:
-    """Pay without the customer, for what is billed: a decline is recorded, and answered here."""
-    try:
-        confirm(call, intent, off_session=True)
-    except CardError as error:
-        return error
-    return None
-
-
-def authenticate_as_customer(
-    call: "Call", intent: StripeObject, *, succeeds: bool
-) -> CardError | None:
-    """A customer acts on the 3D Secure page; a decline after it is an answer to show."""
-    try:
-        authenticate(call, intent, succeeds=succeeds)
-    except CardError as error:
-        return error
-    return None

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from stripe_sandbox.errors import InvalidRequestError, parameter_invalid
 from stripe_sandbox.ids import new_id, token
 from stripe_sandbox.params import Params
-from stripe_sandbox.payments import payment_flow, payment_methods
+from stripe_sandbox.payments import attempts, payment_flow, payment_methods
 from stripe_sandbox.payments.customers import require_customer
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject
@@ -269,7 +269,7 @@ def pay_payment_intent(call: "Call") -> StripeObject:
     """
     intent = retrieve_payment_intent(call)
     method = payment_methods.resolve(call, call.params.text("payment_method") or "pm_card_visa")
-    payment_flow.pay_as_customer(call, intent, method, call.params.text("return_url"))
+    attempts.pay_as_customer(call, intent, method, call.params.text("return_url"))
     return intent
 
 
@@ -278,7 +278,7 @@ def fail_payment_intent(call: "Call") -> StripeObject:
     """A customer tries with a card that is declined; {"payment_method": ...} chooses which."""
     intent = retrieve_payment_intent(call)
     chosen = call.params.text("payment_method") or "pm_card_visa_chargeDeclined"
-    payment_flow.pay_as_customer(call, intent, payment_methods.resolve(call, chosen), None)
+    attempts.pay_as_customer(call, intent, payment_methods.resolve(call, chosen), None)
     return intent
 
 
@@ -287,5 +287,5 @@ def authenticate_payment_intent(call: "Call") -> StripeObject:
     """A customer passes 3D Secure, or fails it: {"succeeds": false}."""
     intent = retrieve_payment_intent(call)
     succeeds = call.params.boolean("succeeds", default=True)
-    payment_flow.authenticate_as_customer(call, intent, succeeds=succeeds)
+    attempts.authenticate_as_customer(call, intent, succeeds=succeeds)
     return intent
