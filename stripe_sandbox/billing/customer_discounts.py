@@ -22,7 +22,7 @@ def take_coupon(call: "Call", customer: StripeObject) -> None:
         return
     coupon = call.require("coupon", call.params.required_text("coupon"), "coupon")
     coupon["times_redeemed"] += 1
-    previous = customer["discount"]
+    previous = customer.get("discount")
     customer["discount"] = {
         "id": previous["id"] if previous else new_id("di"),
         "object": "discount",
@@ -42,7 +42,7 @@ def take_coupon(call: "Call", customer: StripeObject) -> None:
 
 
 def _end(call: "Call", customer: StripeObject) -> StripeObject | None:
-    ended: StripeObject | None = customer["discount"]
+    ended: StripeObject | None = customer.get("discount")
     if ended is not None:
         customer["discount"] = None
         ended["end"] = call.now

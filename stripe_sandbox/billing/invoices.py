@@ -158,7 +158,7 @@ def _next_number(customer: StripeObject) -> str:
 
 def _discount(call: "Call", customer: StripeObject, subtotal: int) -> int:
     """How much the customer's coupon takes off, in minor units; a deleted coupon nothing."""
-    discount = customer["discount"]
+    discount = customer.get("discount")
     coupon = call.find("coupon", discount["source"]["coupon"]) if discount else None
     if coupon is None:
         return 0

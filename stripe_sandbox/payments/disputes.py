@@ -97,6 +97,8 @@ def dispute_charge(call: "Call") -> StripeObject:
     charge = call.require("charge", call.path["id"], "charge")
     if charge["balance_transaction"] is None:
         raise RefusedError("Only a charge whose funds are in the books can be disputed.")
+    if charge["payment_method_details"]["type"] != "card":
+        raise RefusedError("The sandbox disputes payments by card only.")
     return dispute_flow.open_dispute(
         call,
         charge,

@@ -152,6 +152,11 @@ def _must_be_usable(intent: StripeObject, method: StripeObject) -> None:
             "the PaymentIntent.",
             param="payment_method",
         )
+    if intent["capture_method"] == "manual" and method["type"] != "card":
+        raise InvalidRequestError(
+            f"The payment method type {method['type']} does not support capture_method=manual.",
+            param="capture_method",
+        )
     allowed = intent["allowed_payment_method_types"]
     if allowed and method["type"] not in allowed:
         raise InvalidRequestError(

@@ -102,3 +102,19 @@ async def test_a_payment_takes_only_the_types_it_allows(running: Running) -> Non
                 "allowed_payment_method_types": ["sepa_debit"],
             }
         )
+
+
+async def test_a_debit_cannot_be_held_back(running: Running) -> None:
+    client = running.client.v1
+    method = await client.payment_methods.create_async(
+        {"type": "sepa_debit", "sepa_debit": {"iban": PAYS}}
+    )
+    with pytest.raises(stripe.InvalidRequestError, match="does not support capture_method"):
+        await client.payment_intents.create_async(
+            {
+                "amount": 1_000,
+                "currency": "eur",
+                "capture_method": "manual",
+                "payment_method": method.id,
+            }
+        )
