@@ -1,11 +1,11 @@
 """Sends one effect that is leased to us, and settles what became of it.
 
-never sent                       send it
-maybe sent before, or refused    look for what it made; if nothing, or Stripe cannot say, send
-it under the same key
-key too old to be remembered     look for what it made; if nothing, it never happened
-answered from a stored failure   look for what it made; if nothing, it never happened
-the lease is nearly over         leave it to whoever leases it next
+- Never sent: send it.
+- Maybe sent before, or refused before: look for what it made; if there is nothing, or Stripe cannot
+  say, send it under the same key.
+- The key is too old to be remembered: look; if there is nothing, it never happened.
+- Answered from a stored failure: look; if there is nothing, it never happened.
+- The lease is nearly over: leave it to whoever leases it next.
 """
 
 from __future__ import annotations
