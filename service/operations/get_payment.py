@@ -50,8 +50,9 @@ async def present_payment(house: House, call: Call, payment_id: UUID) -> pb.Paym
     if live is None:
         return payment_message(records, payment)
     told, intent, session = live
-    if await _observe(house, call, payment_id, told):
-        records, payment = await _read(house, call.tenant_id, payment_id)
+    await _observe(house, call, payment_id, told)
+    # Read again also when that was not news: an event may have told it since the first reading.
+    records, payment = await _read(house, call.tenant_id, payment_id)
     message = payment_message(records, payment)
     if payment.state in PAYMENT_ENDED:
         return message
@@ -101,20 +102,17 @@ def _awaits_fee(payment: Payment) -> bool:
     return payment.state is PaymentState.SUCCEEDED and not payment.stripe_balance_transaction
 
 
-async def _observe(house: House, call: Call, payment_id: UUID, told: PaymentObservation) -> bool:
-    """Books what was read, as an operation of its own; False when nothing of it was new."""
+async def _observe(house: House, call: Call, payment_id: UUID, told: PaymentObservation) -> None:
+    """Books what was read, as an operation of its own, if any of it is new."""
     key = f"read:{uuid4().hex}"
     stripe_call = Call(call.tenant_id, "stripe", Party.STRIPE, key, call.trace_id)
 
-    async def story(unit: UnitOfWork) -> bool:
+    async def story(unit: UnitOfWork) -> None:
         case = await open_case(house, unit, payment_id, by=BY_PAYMENT, missing=PaymentMissing)
-        if not observe_payment(case, case.payment(payment_id), told):
-            return False
-        await house.commit(unit)
-        return True
+        if observe_payment(case, case.payment(payment_id), told):
+            await house.commit(unit)
 
     try:
-        return await rerun(house, stripe_call, "read_payment", story)
+        await rerun(house, stripe_call, "read_payment", story)
     except (Contradiction, Unreadable) as problem:
         log.warning("payment contradicts", payment=payment_id.hex, problem=str(problem))
-        return False
