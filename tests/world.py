@@ -92,9 +92,11 @@ class World:
     async def kill(self, name: str) -> None:
         await self.programs[name].kill()
 
-    async def restart(self, name: str) -> None:
-        await self.stop(name)
-        await self.start(name)
+    async def start_all(self) -> None:
+        """Starts what a scenario before has left dead."""
+        for name, program in self.programs.items():
+            if not program.is_running:
+                await self.start(name)
 
     def add(self, name: str, command: list[str], environment: dict[str, str], ready: str) -> None:
         self.programs[name] = Program(name, command, environment, self.folder, ready)

@@ -1,15 +1,12 @@
 """One world for most scenarios, each with parties and an escrow of its own."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
 
 from tests.postgres import Server
 from tests.scenarios.deal import Deal, open_deal
 from tests.world import World, open_world
-
-OpenDeal = Callable[..., Awaitable[Deal]]
 
 
 @pytest.fixture(scope="session")
@@ -19,16 +16,6 @@ async def world(
     """The system that scenarios share as long as they break nothing in it."""
     folder = tmp_path_factory.mktemp("world")
     async with open_world(postgres_server, template_database, folder) as world:
-        yield world
-        await world.check()
-
-
-@pytest.fixture
-async def own_world(
-    postgres_server: Server, template_database: str, tmp_path: Path
-) -> AsyncIterator[World]:
-    """A system of the test's own, wired, so that processes may die and answers get lost."""
-    async with open_world(postgres_server, template_database, tmp_path, wired=True) as world:
         yield world
         await world.check()
 

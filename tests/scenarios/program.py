@@ -13,7 +13,7 @@ from typing import TypeVar
 ROOT = Path(__file__).parent.parent.parent
 POLL_S = 0.02
 DEADLINE_S = 20.0
-START_DEADLINE_S = 40.0  # two cores, shared by everybody who tests
+START_DEADLINE_S = 60.0  # two cores, shared by everybody who tests
 
 T = TypeVar("T")
 
@@ -61,6 +61,10 @@ class Program:
         self._process: Process | None = None
         self._log_start = 0
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
     async def start(self) -> str:
         """Starts it and waits until it is ready; what the group of `ready` caught, or ""."""
         assert self._process is None, f"{self.name} runs already"
@@ -91,7 +95,7 @@ class Program:
 
     async def end(self) -> None:
         """Makes sure that it does not run, whatever happened before."""
-        if self._process is not None and self._process.returncode is None:
+        if self.is_running:
             await self._end(signal.SIGKILL)
 
     def output(self) -> str:

@@ -43,14 +43,21 @@ WHERE relname = 'operations' AND NOT granted
 
 
 @pytest.fixture(scope="module")
-async def shaky_world(
+async def shared_world(
     postgres_server: Server, template_database: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[World]:
-    """A wired world in which the processes of the service die and come back."""
+    """A wired world, so that what is on its way can be lost."""
     folder = tmp_path_factory.mktemp("shaky")
     async with open_world(postgres_server, template_database, folder, wired=True) as world:
         yield world
         await world.check()
+
+
+@pytest.fixture
+async def shaky_world(shared_world: World) -> World:
+    """A world in which everything runs, and may die."""
+    await shared_world.start_all()
+    return shared_world
 
 
 @pytest.fixture

@@ -17,13 +17,20 @@ RETRY_S = 3_600  # Stripe's first pauses between two deliveries are shorter
 
 
 @pytest.fixture(scope="module")
-async def outage_world(
+async def shared_world(
     postgres_server: Server, template_database: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[World]:
     folder = tmp_path_factory.mktemp("outages")
     async with open_world(postgres_server, template_database, folder) as world:
         yield world
         await world.check()
+
+
+@pytest.fixture
+async def outage_world(shared_world: World) -> World:
+    """A world in which everything runs, and may be stopped."""
+    await shared_world.start_all()
+    return shared_world
 
 
 async def refused_deliveries(world: World) -> list[Json]:
