@@ -25,6 +25,7 @@ from service.operations.observe_account import observe_account, read_account
 from service.operations.observe_payment import Contradiction, observe_payment, payment_named
 from service.operations.observe_payout import observe_payout
 from service.operations.settle_effect import settle
+from service.store.commit import Overtaken
 from service.store.escrows import BY_PAYMENT, BY_PAYMENT_INTENT
 from service.store.operations import Answered
 from service.store.parties import find_payee_of_account, load_payee, read_payee
@@ -94,7 +95,10 @@ async def _end(house: House, event: StoredEvent, state: str, reason: str) -> Non
     unit = UnitOfWork(call, "ignore_stripe_event", b"", house.clock())
     unit.event_end = EventEnd(event.event_id, state, reason)
     unit.note = event.type
-    await house.commit(unit)
+    try:
+        await house.commit(unit)
+    except Overtaken:
+        return  # another worker, to whom a lease that ran out went, has ended it already
 
 
 # Payments

@@ -219,3 +219,15 @@ async def test_stripe_is_away_while_an_event_asks_for_more(market: Marketplace) 
     await market.inbox.run_once()
     assert (await state_of(market, updated))[0] == "PROCESSED"
     assert [kind for kind, _ in await market.books()] == ["payment_succeeded", "charge_settled"]
+
+
+async def test_an_event_that_another_worker_has_ended_stays_ended(market: Marketplace) -> None:
+    _, succeeded = await paid(market)
+    unheard = altered(succeeded) | {"type": "product.created"}
+    await market.tell(unheard)
+
+    (event,) = await market.inbox.take(1)
+    for _ in range(2):  # the lease of the first worker ran out while it was at it
+        await market.inbox.do(event)
+
+    assert await state_of(market, unheard) == ("IGNORED", "not a type that is acted on")
