@@ -91,8 +91,10 @@ async def _charged_once(pool: asyncpg.Pool, sandbox: SandboxClient) -> list[Brea
         made = charges.pop(row["id"], [])
         wanted = [row["stripe_charge"]] if row["state"] == "SUCCEEDED" else []
         paid = all(charge["amount_captured"] == row["amount_minor"] for charge in made)
-        if [c["id"] for c in made] != wanted or not paid or intents.pop(row["id"], 0) > 1:
-            facts = {**row, "charges": [(c["id"], c["amount_captured"]) for c in made]}
+        tried = intents.pop(row["id"], 0)
+        if [c["id"] for c in made] != wanted or not paid or tried > 1:
+            charged = [(c["id"], c["amount_captured"]) for c in made]
+            facts = {**row, "payment_intents": tried, "charges": charged}
             breaches.append(Breach("not charged exactly once", facts))
     return breaches + _strangers("charge", charges) + _strangers("payment intent", intents)
 

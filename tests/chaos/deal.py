@@ -19,7 +19,7 @@ from tests.scenarios.sandbox_client import Json, SandboxClient
 
 RETURN_URL = "https://shop.example/thanks"
 CARDS = (
-    *["pm_card_bypassPending"] * 5,  # available at once
+    *["pm_card_bypassPending"] * 8,  # available at once
     *["pm_card_visa"] * 2,  # available after two days
     "pm_card_visa_chargeDeclined",
     "pm_card_visa_chargeDeclinedInsufficientFunds",
@@ -29,7 +29,8 @@ CARDS = (
 FAILING_BANK = "000111111116"
 ETAGS = ("", "", "", "", "stale")
 EITHER: tuple[Party, ...] = ("payer", "payee")
-SENSIBLE_SHARE = 0.7  # of the steps; the others do anything at any time
+SENSIBLE_SHARE = 0.8  # of the steps; the others do anything at any time
+LOOK_SHARE = 0.3  # of the steps begin with a look at what has become of the last ones
 
 
 @dataclass(eq=False)
@@ -43,9 +44,12 @@ class Deal:
     escrow: pb.Escrow = field(default_factory=pb.Escrow)
     payments: list[pb.Payment] = field(default_factory=list)
     payouts: list[party.Payout] = field(default_factory=list)
+    onboarded: bool = False
 
     async def step(self, rng: random.Random) -> str:
         """One action; its name."""
+        if self.escrow.id and rng.random() < LOOK_SHARE:
+            await self.look(rng)
         action = self._choose(rng)
         await action(self, rng)
         return action.__name__
@@ -59,20 +63,20 @@ class Deal:
 
     def _sensible(self) -> Sequence["Action"]:
         states = {milestone.state for milestone in self.escrow.milestones}
-        actions: list[Action] = [Deal.look]
+        actions: list[Action] = []
         if pb.MILESTONE_STATE_AWAITING_FUNDS in states:
-            actions += [Deal.fund] if not self._open_payments() else [Deal.pay, Deal.pay, Deal.look]
+            actions += [Deal.pay, Deal.pay] if self._open_payments() else [Deal.fund]
         if any(p.state == pb.PAYMENT_STATE_REQUIRES_CAPTURE for p in self.payments):
             actions.append(Deal.capture)
         if pb.MILESTONE_STATE_FUNDED in states:
             actions += [Deal.deliver, Deal.deliver, Deal.release]
         if pb.MILESTONE_STATE_DELIVERED in states:
             actions += [Deal.accept, Deal.accept, Deal.release]
-        if self.payee.state != party.PAYEE_STATE_ACTIVE:
+        if not self.onboarded:
             actions.append(Deal.onboard)
         if states & {pb.MILESTONE_STATE_RELEASING, pb.MILESTONE_STATE_RELEASED}:
             actions += [Deal.pay_out, Deal.bank]
-        return actions
+        return actions or [Deal.look]
 
     def _open_payments(self) -> list[pb.Payment]:
         ended = {
@@ -200,10 +204,10 @@ class Deal:
         await self.caller.send_otherwise(intention, changed)
 
     async def look(self, rng: random.Random) -> None:
+        if self.payments:
+            await self._read_payment(rng.choice(self._open_payments() or self.payments))
         request = pb.GetEscrowRequest(escrow_id=self.escrow.id)
         self._saw(await self.caller.read("GetEscrow", request))
-        if self.payments:
-            await self._read_payment(rng.choice(self.payments))
         if rng.random() < 0.3:
             await self._read_payee()
 
@@ -231,10 +235,13 @@ class Deal:
                 payment_method=rng.choice(CARDS),
                 return_url=RETURN_URL,
             )
+        if rng.random() < 0.7:  # the marketplace's page asks at once, or waits for the event
+            await self.look(rng)
 
     async def onboard(self, rng: random.Random) -> None:
         bank = {"account_number": FAILING_BANK} if rng.random() < 0.1 else {}
         await self._at_stripe(f"accounts/{self.payee.stripe_account}/onboard", **bank)
+        self.onboarded = True
         await self._read_payee()
 
     async def restrict(self, rng: random.Random) -> None:

@@ -19,7 +19,7 @@ from tests.chaos.system import start_afresh
 from tests.chaos.weather import Weather
 from tests.world import World
 
-DEALS = 4  # at a time; two payers and two payees share them
+DEALS = 3  # at a time; two payers and two payees share them
 PARTY_TRIES = 5
 
 
