@@ -1,0 +1,54 @@
+"""Stripe, as a program of its own, and the gateway to it."""
+
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+import aiohttp
+import pytest
+
+from service.stripe.gateway import StripeGateway
+
+API_KEY = "sk_test_gateway"
+SANDBOX = [sys.executable, "-m", "stripe_sandbox", "--port", "0"]
+
+
+@dataclass(frozen=True)
+class Stripe:
+    """A running sandbox with the gateway of one tenant, and the test's side of it."""
+
+    url: str
+    http: aiohttp.ClientSession
+    gateway: StripeGateway
+
+    async def arm(self, path_prefix: str, kind: str, **more: object) -> None:
+        """Makes the next matching request go wrong; see stripe_sandbox/faults.py."""
+        fault = {"path_prefix": path_prefix, "kind": kind, **more}
+        async with self.http.post(f"{self.url}/_sandbox/faults", json=fault) as answer:
+            assert answer.status == 200, await answer.text()
+
+    async def disarm(self) -> None:
+        async with self.http.delete(f"{self.url}/_sandbox/faults") as answer:
+            assert answer.status == 200
+
+
+@pytest.fixture(scope="module")
+def sandbox_url() -> Iterator[str]:
+    with subprocess.Popen(SANDBOX, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        listening = re.search(r"http://\S+", process.stdout.readline())
+        assert listening is not None
+        yield listening[0]
+        process.terminate()
+
+
+@pytest.fixture
+async def at_stripe(sandbox_url: str) -> AsyncIterator[Stripe]:
+    """Nothing goes wrong there unless the test says so."""
+    gateway = StripeGateway(API_KEY, environment="test", api_base=sandbox_url, rate_per_s=1_000)
+    async with gateway, aiohttp.ClientSession() as http:
+        stripe = Stripe(sandbox_url, http, gateway)
+        yield stripe
+        await stripe.disarm()
