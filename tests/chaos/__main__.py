@@ -39,13 +39,10 @@ def main(
     wanted = [seed] if seed is not None else list(range(first, first + seeds))
     folder = Path(tempfile.mkdtemp(prefix="escrow-chaos-"))
     reports = asyncio.run(_run(wanted, steps, folder))
-    broken = [report for report in reports if report.breaches]
     if as_json:
         json.dump([report.as_json() for report in reports], sys.stdout, indent=2, default=str)
     _summarize(reports)
-    for report in broken:
-        _show_breaches(report)
-    if broken:
+    if any(report.breaches for report in reports):
         people.print(f"The logs of all processes are in {folder}.")
         raise typer.Exit(1)
 
@@ -71,6 +68,7 @@ async def _run(wanted: list[int], steps: int, folder: Path) -> list[Report]:
                     reports.append(await run_seed(world, seed, steps))
                     if not people.is_terminal:
                         people.print(_line_of(reports[-1]), highlight=False)
+                    _show_breaches(reports[-1])  # at once: who reads on may stop here
                     broken = sum(bool(report.breaches) for report in reports)
                     pace = f"{_seconds_per_seed(reports):.1f} s/seed, {broken} broken"
                     progress.update(task, advance=1, pace=pace)
@@ -109,6 +107,8 @@ def _summarize(reports: list[Report]) -> None:
 
 
 def _show_breaches(report: Report) -> None:
+    if not report.breaches:
+        return
     people.print(f"\n[bold red]seed {report.seed}, {report.steps} steps[/]")
     for breach in report.breaches:
         people.print(f"  {breach.what}", style="red", markup=False)

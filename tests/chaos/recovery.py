@@ -42,8 +42,8 @@ async def recover(world: World, weather: Weather, caller: Caller) -> dict[str, i
     done: dict[str, int] = (await world.sandbox.control("DELETE", "chaos"))["done"]
     await weather.clear_up()
     await asyncio.gather(*(caller.insist(i, ANSWER_DEADLINE_S) for i in caller.intentions))
-    await _drain(world, caller)  # before much time passes: Stripe forgets keys after a day
     await _end_restrictions(world)
+    await _drain(world, caller)  # before much time passes: Stripe forgets keys after a day
     await _read_open_payments(world, caller)
     await world.sandbox.control("POST", "chaos/generate")
     for _ in range(2):  # what was late may have made something new
