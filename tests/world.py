@@ -183,6 +183,7 @@ async def _start_service(world: World, stripe_url: str) -> None:
         "ESCROW_AUTH": "development",
         "ESCROW_DATABASE_URL": world.database.service_dsn,
         "ESCROW_DATABASE_POOL_MAX": "10",
+        "ESCROW_DRAIN_S": "5",
         "ESCROW_GRPC_PORT": "0",
         "ESCROW_LOG_FORMAT": "json",
         "ESCROW_TENANTS_FILE": str(_write_tenants(world.folder, stripe_url)),

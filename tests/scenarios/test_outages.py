@@ -47,13 +47,19 @@ async def refused_deliveries(world: World) -> list[Json]:
 
 
 async def redeliver(world: World) -> None:
-    """Stripe's pauses pass, until everything is delivered."""
+    """Once the gateway sees the service again, Stripe's pauses pass until all is delivered."""
+
+    async def ready() -> bool:
+        async with world.sandbox.http.get(f"{world.gateway_url}/readyz") as answer:
+            return answer.status == 200
 
     async def all_delivered() -> bool:
         await world.sandbox.advance(RETRY_S)
         return not await world.sandbox.deliveries("pending")
 
+    await until(ready, "gateway that is ready")
     await until(all_delivered, "delivery of everything")
+    assert not await world.sandbox.deliveries("failed")
 
 
 async def test_the_service_is_away_while_the_payer_pays(outage_world: World) -> None:
