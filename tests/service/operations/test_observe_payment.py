@@ -1,0 +1,128 @@
+"""What Stripe tells about a payment, in every order: the latest news is what the books end with."""
+
+from datetime import datetime, timedelta
+from itertools import permutations
+
+import pytest
+
+from service.domain.lifecycle import Failure, PaymentState
+from service.domain.model import Payment
+from service.operations.escrow_case import EscrowCase
+from service.operations.observe_payment import observe_payment
+from service.store.escrows import EscrowRecords
+from service.stripe.reading import PaymentObservation
+from tests.records import (
+    NOW,
+    new_escrow,
+    new_milestone,
+    new_payee,
+    new_payer,
+    new_payment,
+    new_unit,
+)
+
+INTENT = "pi_1"
+DECLINED: Failure = ("card_declined", "generic_decline", "Your card was declined.")
+NO_FUNDS: Failure = ("card_declined", "insufficient_funds", "Your card has insufficient funds.")
+EXPIRED: Failure = ("expired_card", "", "Your card has expired.")
+
+
+def told(
+    state: PaymentState, seconds: int | None, failure: Failure = ("", "", "")
+) -> PaymentObservation:
+    """News of this age, or what is read just now (None)."""
+    return PaymentObservation(
+        state=state,
+        told_at=None if seconds is None else NOW + timedelta(seconds=seconds),
+        payment_intent=INTENT,
+        failure_code=failure[0] or None,
+        failure_decline_code=failure[1] or None,
+        failure_message=failure[2] or None,
+    )
+
+
+def failed(seconds: int, failure: Failure) -> PaymentObservation:
+    return told(PaymentState.REQUIRES_PAYMENT_METHOD, seconds, failure)
+
+
+def hear(*news: PaymentObservation, now: datetime = NOW) -> tuple[PaymentState, Failure]:
+    """What is known of a new payment after this news, in this order."""
+    payer, payee = new_payer(), new_payee()
+    escrow = new_escrow(payer, payee)
+    payment = new_payment(escrow)
+    milestone = new_milestone(escrow, payment_id=payment.payment_id)
+    for observation in news:  # each told by an operation of its own
+        records = EscrowRecords(escrow, [milestone], [], [payment], [], payer, payee)
+        observe_payment(EscrowCase(new_unit(now=now), records), payment, observation)
+    return known(payment)
+
+
+def known(payment: Payment) -> tuple[PaymentState, Failure]:
+    failure = payment.failure_code, payment.failure_decline_code, payment.failure_message
+    return payment.state, (failure[0] or "", failure[1] or "", failure[2] or "")
+
+
+AUTHENTICATING = told(PaymentState.REQUIRES_ACTION, 5)
+STORIES = {
+    "declined, authenticated in vain, declined": (
+        [failed(1, DECLINED), AUTHENTICATING, failed(10, DECLINED)],
+        (PaymentState.REQUIRES_PAYMENT_METHOD, DECLINED),
+    ),
+    "declined three times, each time for another reason": (
+        [failed(1, DECLINED), failed(2, NO_FUNDS), failed(3, EXPIRED)],
+        (PaymentState.REQUIRES_PAYMENT_METHOD, EXPIRED),
+    ),
+    "declined, then authorized": (
+        [failed(1, NO_FUNDS), AUTHENTICATING, told(PaymentState.REQUIRES_CAPTURE, 7)],
+        (PaymentState.REQUIRES_CAPTURE, ("", "", "")),
+    ),
+    "given up while it was authenticated": (
+        [AUTHENTICATING, failed(6, DECLINED), told(PaymentState.CANCELED, 6)],
+        (PaymentState.CANCELED, ("", "", "")),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_in_every_order_and_with_every_repetition(name: str) -> None:
+    news, end = STORIES[name]
+
+    for order in permutations(news):
+        assert hear(*order) == end
+        assert hear(*order, *order) == end
+        assert hear(*order, *reversed(order)) == end
+
+
+@pytest.mark.parametrize(
+    "news",
+    [
+        [failed(1, DECLINED), failed(1, NO_FUNDS), failed(1, EXPIRED)],
+        [failed(1, DECLINED), told(PaymentState.REQUIRES_ACTION, 1)],
+        [failed(1, DECLINED), told(PaymentState.REQUIRES_PAYMENT_METHOD, 1)],
+        [failed(1, ("a", "", "")), failed(1, ("a", "b", "")), failed(1, ("a", "b", "c"))],
+        [told(PaymentState.PROCESSING, 1), failed(1, NO_FUNDS), AUTHENTICATING],
+    ],
+)
+def test_what_happened_in_one_second_ends_the_same_in_every_order(
+    news: list[PaymentObservation],
+) -> None:
+    """Stripe's times are whole seconds: which came last cannot be known, and must not depend on
+    who was heard last.
+    """
+    ends = {hear(*order) for order in permutations(news)}
+
+    assert len(ends) == 1
+
+
+def test_what_is_read_now_is_newer_than_any_event() -> None:
+    read = told(PaymentState.REQUIRES_CAPTURE, None)
+    later = NOW + timedelta(seconds=60)
+
+    assert hear(read, AUTHENTICATING, now=later)[0] is PaymentState.REQUIRES_CAPTURE
+    assert hear(AUTHENTICATING, read, now=later)[0] is PaymentState.REQUIRES_CAPTURE
+
+
+def test_what_is_read_now_counts_also_when_stripes_clock_is_ahead() -> None:
+    read = told(PaymentState.REQUIRES_CAPTURE, None)
+
+    assert hear(AUTHENTICATING, read, now=NOW)[0] is PaymentState.REQUIRES_CAPTURE
