@@ -165,6 +165,28 @@ async def test_a_success_counts_whoever_brings_it(market: Marketplace) -> None:
     assert (effect["state"], effect["stripe_object"]) == ("SUCCEEDED", made["id"])
 
 
+async def test_what_a_sleeper_sends_after_it_was_given_up_is_found_by_the_next_generation(
+    market: Marketplace,
+) -> None:
+    """It was leased and never sent; a day later it has never happened, and is asked for again."""
+    await accepted(market)
+    later = Later(market)
+    slept = await later.lease()
+    await later.pass_by(KEY_LIFETIME)
+    await later.effects.run_once()
+    assert (await effect_of(market))["code"] == "never_executed"
+    await later.pass_by(PAUSE)
+    await later.transfers.run_once()
+
+    await perform_effect(market.running.house, slept)
+    await later.effects.run_once()
+
+    (made,) = await market.sandbox.objects(TRANSFERS)
+    effect = await effect_of(market)
+    assert (effect["state"], effect["generation"]) == ("SUCCEEDED", 2)
+    assert effect["stripe_object"] == made["id"]
+
+
 async def test_nothing_is_sent_when_the_lease_is_nearly_over(market: Marketplace) -> None:
     """The answer might come when somebody else has begun already."""
     await accepted(market)
