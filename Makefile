@@ -2,7 +2,7 @@
 
 BIN := .venv/bin
 INSTALLED := .venv/installed
-CODE := service stripe_sandbox webhook_gateway tests proto/escrow
+CODE := service stripe_sandbox webhook_gateway benchmarks tests proto/escrow
 PROTOS = $(shell find proto -name '*.proto')
 TEST_POSTGRES := .escrow/test-postgres
 
@@ -33,6 +33,14 @@ test: $(INSTALLED) ## run the tests
 chaos: $(INSTALLED) ## run the system through bad days; SEEDS=1000 STEPS=50, or SEED=17 again
 	@PYTHONPATH=.:proto $(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),25)) \
 		--steps $(or $(STEPS),50) $(ARGS)
+
+.PHONY: bench
+bench: $(INSTALLED) ## measure against floors; ARGS=--quick that it works, ARGS=--full 5,000,000 entries
+	@PYTHONPATH=.:proto $(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: bench-profile
+bench-profile: $(INSTALLED) ## where the time of a release goes
+	@PYTHONPATH=.:proto $(BIN)/python -m benchmarks.release_profile $(ARGS)
 
 .PHONY: check
 check: format-check lint types imports proto-check schema-check docs-check test chart ## all that CI asks for, quickest first

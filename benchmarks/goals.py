@@ -1,0 +1,87 @@
+"""What we want, as ratios of two measurements of the same round, and whether it is reached."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from benchmarks.samples import Sample, Spread
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """``figure`` of ``measured`` divided by ``of_figure`` of ``floor``, held against ``bound``.
+
+    The comparison is ">=" or "<="; a goal with ``bound`` None is only shown.
+    """
+
+    name: str
+    measured: str
+    figure: str
+    floor: str
+    comparison: str = ""
+    bound: float | None = None
+    of_figure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A goal with the ratio of every round. ``met`` is None when nothing is asked."""
+
+    goal: Goal
+    ratio: Spread
+    met: bool | None
+
+
+PGBENCH = "pgbench"  # stands for its best client count
+GOALS: tuple[Goal, ...] = (
+    Goal("CPU, release / echo, 64", "release 64", "cpu_us", "echo release 64", "<=", 3.0),
+    Goal("CPU, create / echo, 64", "create 64", "cpu_us", "echo create 64"),
+    Goal("CPU, get / echo, 64", "get 64", "cpu_us", "echo get 64"),
+    Goal("CPU, release / echo, 1", "release 1", "cpu_us", "echo release 1"),
+    Goal("calls/s, release / echo, 64", "release 64", "per_s", "echo release 64", ">=", 0.30),
+    Goal("calls/s, create / echo, 64", "create 64", "per_s", "echo create 64"),
+    Goal("calls/s, get / echo, 64", "get 64", "per_s", "echo get 64"),
+    Goal("calls/s, release 64 / pgbench at best", "release 64", "per_s", PGBENCH, ">=", 1.2),
+    Goal("PostgreSQL CPU, release 64 / pgbench at best", "release 64", "postgres_cpu_us", PGBENCH),
+    Goal("calls/s, one payee / spread", "release one payee 64", "per_s", "release 64", ">=", 0.9),
+    Goal("events/s, gateway / bare endpoint", "webhooks", "per_s", "webhooks floor", ">=", 1.0),
+    Goal("CPU, gateway / bare endpoint", "webhooks", "cpu_us", "webhooks floor"),
+    Goal(
+        "service CPU, release, many / few entries",
+        *("release many entries 64", "cpu_us", "release few entries 64", "<=", 1.10),
+    ),
+    Goal(
+        "PostgreSQL CPU, release, many / few entries",
+        *("release many entries 64", "postgres_cpu_us", "release few entries 64"),
+    ),
+    Goal(
+        "balance read, many / few entries",
+        *("balance many entries", "p50_ms", "balance few entries"),
+    ),
+    Goal("p99 / p50, release 16", "release 16", "p99_ms", "release 16", "<=", 4.0, "p50_ms"),
+)
+COMPARE = {">=": operator.ge, "<=": operator.le}
+
+
+def verdicts(samples: Mapping[str, Sequence[Sample]]) -> list[Verdict]:
+    """Every goal for which both sides were measured, by the median of its rounds."""
+    found = []
+    for goal in GOALS:
+        pairs = zip(samples.get(goal.measured, ()), samples.get(goal.floor, ()), strict=False)
+        ratios = [_ratio(goal, *pair) for pair in pairs]
+        known = [ratio for ratio in ratios if ratio is not None]
+        if known:
+            ratio = Spread.of(known)
+            met = None
+            if goal.bound is not None:
+                met = COMPARE[goal.comparison](ratio.median, goal.bound)
+            found.append(Verdict(goal, ratio, met))
+    return found
+
+
+def _ratio(goal: Goal, measured: Sample, floor: Sample) -> float | None:
+    above = getattr(measured, goal.figure)
+    below = getattr(floor, goal.of_figure or goal.figure)
+    return above / below if above is not None and below else None

@@ -1,0 +1,125 @@
+"""Where the time of a release goes: the service under cProfile, its time by group of functions.
+
+    make bench-profile
+
+cProfile makes Python calls dearer than C calls, so shares are a map, not a measure; the CPU per
+call in the report is measured without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import pstats
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import asyncpg
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.fixture import PAYEES, fund_escrows, prepare_database
+from benchmarks.machine import POSTGRES_DIRECTORY, POSTGRES_SETTINGS
+from benchmarks.plan import BUSY
+from benchmarks.programs import load_generator, program
+from benchmarks.suite import SERVING, Database, service_environment
+from service.embedded_postgres import EmbeddedPostgres
+
+WARM_UP = 200
+
+# The first part of a function's file (or name, when it is built in) that matches decides.
+GROUPS: tuple[tuple[str, str], ...] = (
+    ("service/rpc/", "our gRPC edge"),
+    ("service/store/", "our store: loads, rows, the shared commit"),
+    ("service/operations/", "our operations"),
+    ("service/domain/", "our domain: tables, ledger, money"),
+    ("service/stripe/", "our Stripe requests"),
+    ("service/", "the rest of ours"),
+    ("asyncpg", "asyncpg: protocol, encoding, decoding"),
+    ("grpc", "grpc.aio in Python"),
+    ("protobuf", "protobuf"),
+    ("json", "json"),
+    ("structlog", "logging"),
+    ("opentelemetry", "telemetry"),
+    ("asyncio", "asyncio in Python"),
+    ("run_until_complete", "the event loop, grpc's core and waiting"),
+)
+OTHER = "built-in functions and the rest of the standard library"
+
+
+def group_of(function: tuple[str, int, str]) -> str:
+    """The group of a function, as pstats names it: (file, line, name)."""
+    place = f"{function[0]} {function[2]}".replace("\\", "/")
+    return next((group for part, group in GROUPS if part in place), OTHER)
+
+
+def shares(before: pstats.Stats, after: pstats.Stats) -> dict[str, float]:
+    """Seconds by group that the second run took more than the first one."""
+    seconds: Counter[str] = Counter()
+    for sign, stats in ((1, after), (-1, before)):
+        for function, (_, _, own_s, *_) in stats.stats.items():  # type: ignore[attr-defined]  # undeclared
+            seconds[group_of(function)] += sign * own_s
+    return dict(seconds.most_common())
+
+
+async def profiled(folder: Path, dsn: str, releases: int, first: int) -> pstats.Stats:
+    """The profile of a service that starts, releases so many escrows, and stops."""
+    output = folder / f"release-{releases}.prof"
+    database = Database(dsn, await asyncpg.connect(dsn, ssl=False))
+    arguments = ["-m", "cProfile", "-o", str(output), "-m", "service", "serve", "--json"]
+    env = service_environment(database)
+    async with (
+        load_generator() as load,
+        program(arguments, says=SERVING, folder=folder, env=env) as service,
+    ):
+        await load.run(
+            kind="release", target=service.address, concurrency=BUSY, count=releases, first=first
+        )
+    await database.owner.close()
+    return pstats.Stats(str(output))
+
+
+async def run(releases: int) -> dict[str, float]:
+    """Microseconds per release by group: what more releases cost, so that no start is in it."""
+    folder = Path(tempfile.mkdtemp(prefix="escrow-profile-"))
+    with EmbeddedPostgres(POSTGRES_DIRECTORY, settings=POSTGRES_SETTINGS) as postgres:
+        name = f"escrow_{folder.name.replace('-', '_')}"
+        dsn = postgres.dsn(name)
+        await prepare_database(postgres.dsn(), name, dsn)
+        owner = await asyncpg.connect(dsn, ssl=False)
+        await fund_escrows(owner, 0, 2 * WARM_UP + releases, PAYEES)
+        await owner.execute("VACUUM ANALYZE")
+        await owner.close()
+        before = await profiled(folder, dsn, WARM_UP, 0)
+        after = await profiled(folder, dsn, WARM_UP + releases, WARM_UP)
+        admin = await asyncpg.connect(postgres.dsn(), ssl=False)
+        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await admin.close()
+    return {
+        group: round(seconds * 1e6 / releases, 1)
+        for group, seconds in shares(before, after).items()
+    }
+
+
+def main(
+    *,
+    releases: Annotated[int, typer.Option(help="How many.", min=100)] = 3000,
+    as_json: Annotated[bool, typer.Option("--json", help="On standard output.")] = False,
+) -> None:
+    """Prints microseconds per release by group of functions."""
+    groups = asyncio.run(run(releases))
+    if as_json:
+        json.dump(groups, sys.stdout, indent=2)
+        return
+    table = Table("group", "us per release", title=f"release, {BUSY} at once, under cProfile")
+    for group, microseconds in groups.items():
+        table.add_row(group, f"{microseconds:.0f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)

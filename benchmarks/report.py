@@ -1,0 +1,96 @@
+"""The report of a run, for people and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.goals import Verdict, verdicts
+from benchmarks.samples import Sample, Spread, spreads
+
+MET = {True: "[green]met[/]", False: "[red]falls short[/]", None: ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """``samples`` by measurement, one a round; ``skipped`` says why something is missing."""
+
+    header: Mapping[str, object]
+    samples: Mapping[str, Sequence[Sample]]
+    skipped: Mapping[str, str]
+    resident_bytes: Mapping[str, int]
+
+    def as_json(self) -> dict[str, Any]:
+        """{"header", "ratios", "measurements", "resident_bytes", "skipped"}."""
+        return {
+            "header": self.header,
+            "ratios": [
+                {
+                    "name": verdict.goal.name,
+                    "ratio": asdict(verdict.ratio),
+                    "goal": _wanted(verdict) or None,
+                    "met": verdict.met,
+                }
+                for verdict in verdicts(self.samples)
+            ],
+            "measurements": {
+                name: {figure: asdict(spread) for figure, spread in spreads(samples).items()}
+                for name, samples in self.samples.items()
+            },
+            "resident_bytes": self.resident_bytes,
+            "skipped": self.skipped,
+        }
+
+
+def print_report(report: Report, console: Console) -> None:
+    for title, facts in report.header.items():
+        console.print(f"[bold]{title}[/] {facts}", highlight=False)
+    console.print(_ratios(report))
+    console.print(_measurements(report))
+    for name, size in report.resident_bytes.items():
+        console.print(f"{name}: {size / 2**20:.0f} MiB resident", highlight=False)
+    for name, reason in report.skipped.items():
+        console.print(f"[yellow]skipped[/] {name}: {reason}")
+
+
+def _ratios(report: Report) -> Table:
+    table = Table(title="Ratios, median of the rounds (least to most)")
+    for heading in ("ratio", "measured", "goal", ""):
+        table.add_column(heading)
+    for verdict in verdicts(report.samples):
+        table.add_row(
+            verdict.goal.name, _told(verdict.ratio, 2), _wanted(verdict), MET[verdict.met]
+        )
+    return table
+
+
+def _wanted(verdict: Verdict) -> str:
+    goal = verdict.goal
+    return "" if goal.bound is None else f"{goal.comparison} {goal.bound:g}"
+
+
+def _measurements(report: Report) -> Table:
+    table = Table(title="Measurements, median of the rounds (least to most)")
+    headings = {
+        "per_s": "per second",
+        "p50_ms": "p50 ms",
+        "p99_ms": "p99 ms",
+        "cpu_us": "CPU us",
+        "postgres_cpu_us": "PostgreSQL CPU us",
+    }
+    for heading in ("", *headings.values()):
+        table.add_column(heading)
+    for name, samples in report.samples.items():
+        figures = spreads(samples)
+        cells = [_told(figures[f], 2 if "ms" in f else 0) if f in figures else "" for f in headings]
+        table.add_row(name, *cells)
+    return table
+
+
+def _told(spread: Spread, digits: int) -> str:
+    low, high = f"{spread.least:,.{digits}f}", f"{spread.most:,.{digits}f}"
+    return f"{spread.median:,.{digits}f} ({low} to {high})"
