@@ -290,3 +290,13 @@ class PayeeState(StrEnum):
     ACTIVE = "ACTIVE"
     REJECTED = "REJECTED"
     DEAUTHORIZED = "DEAUTHORIZED"
+
+
+def payee_after(seen: PayeeState, told: PayeeState) -> PayeeState:
+    """The state of an account that Stripe tells. Who could be paid once is not onboarding again,
+    but restricted; who took our access away stays so.
+    """
+    if seen is PayeeState.DEAUTHORIZED:
+        return seen
+    onboarded = seen in (PayeeState.ACTIVE, PayeeState.RESTRICTED)
+    return PayeeState.RESTRICTED if onboarded and told is PayeeState.ONBOARDING else told

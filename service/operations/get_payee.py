@@ -6,14 +6,23 @@ from escrow.v1.party_service_pb2 import GetPayeeRequest, GetPayeeResponse, Payee
 from service.domain import ids
 from service.domain.call import Call
 from service.domain.errors import PayeeMissing
+from service.domain.lifecycle import PayeeState
 from service.domain.model import Payee
 from service.operations.house import House
 from service.operations.messages import money, payee_message
+from service.operations.refresh_account import refresh_account
 from service.store.parties import read_payee, read_payee_balances
+
+UNREADY = frozenset({PayeeState.ONBOARDING, PayeeState.RESTRICTED})
 
 
 async def get_payee(house: House, call: Call, request: GetPayeeRequest) -> GetPayeeResponse:
-    payee = await read_payee(house.pool, call.tenant_id, ids.read(request.payee_id))
+    """A payee who cannot be paid yet is looked up at Stripe: they may be ready by now."""
+    payee_id = ids.read(request.payee_id)
+    payee = await read_payee(house.pool, call.tenant_id, payee_id)
+    if payee is not None and payee.state in UNREADY:
+        await refresh_account(house, call.tenant_id, payee_id)
+        payee = await read_payee(house.pool, call.tenant_id, payee_id)
     if payee is None:
         raise PayeeMissing
     return GetPayeeResponse(payee=payee_message(payee, await _balances(house, payee)))

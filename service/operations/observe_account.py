@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service.domain import ids
-from service.domain.lifecycle import PayeeState
+from service.domain.lifecycle import payee_after
 from service.domain.model import AccountApi, Payee
 from service.domain.unit import UnitOfWork
 from service.stripe.reading import (
@@ -20,17 +20,12 @@ def read_account(payee: Payee, account: Object) -> AccountObservation:
 
 def observe_account(unit: UnitOfWork, payee: Payee, told: AccountObservation) -> bool:
     """Notes what is new of an account that was read just now; False when nothing is."""
-    known = (payee.stripe_account, payee.state, payee.requirements_due)
-    if payee.state is PayeeState.DEAUTHORIZED or known == (
-        told.id,
-        told.state,
-        told.requirements_due,
-    ):
-        return False
     before = payee.state
-    payee.stripe_account = told.id
-    payee.state = told.state
-    payee.requirements_due = told.requirements_due
+    after = payee_after(before, told.state)
+    news = (told.id, after, told.requirements_due)
+    if news == (payee.stripe_account, before, payee.requirements_due):
+        return False
+    payee.stripe_account, payee.state, payee.requirements_due = news
     unit.put(payee)
     unit.moved(ids.show(ids.PAYEE, payee.payee_id), before, payee.state)
     return True

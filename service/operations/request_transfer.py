@@ -8,6 +8,7 @@ from service.domain.lifecycle import EffectState, PayeeState, ReleaseState
 from service.domain.unit import UnitOfWork
 from service.operations.escrow_case import open_case
 from service.operations.house import House, rerun
+from service.operations.refresh_account import refresh_account
 from service.store.operations import Answered
 from service.store.releases import WaitingRelease
 
@@ -16,6 +17,10 @@ async def request_transfer(house: House, waiting: WaitingRelease) -> bool:
     """Posting 7a. False when it no longer waits, or the payee cannot be paid yet."""
     shown = ids.show(ids.RELEASE, waiting.release_id)
     call = Call(waiting.tenant_id, "worker", Party.TIMER, f"{shown}:{waiting.refusals}")
+
+    if waiting.refusals:
+        # Stripe may have refused because of something about the account that nobody told us.
+        await refresh_account(house, waiting.tenant_id, waiting.payee_id)
 
     async def story(unit: UnitOfWork) -> bool:
         case = await open_case(house, unit, waiting.escrow_id, effect_id=waiting.effect_id)

@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 
 WAITING = """\
-SELECT r.tenant_id, r.escrow_id, r.release_id, r.effect_id, r.refusals
+SELECT r.tenant_id, r.escrow_id, r.release_id, r.payee_id, r.effect_id, r.refusals
 FROM releases AS r
 JOIN payees AS z ON z.tenant_id = r.tenant_id AND z.payee_id = r.payee_id
 WHERE r.state = 'WAITING' AND r.transfer_at <= $1 AND z.state = 'ACTIVE'
@@ -24,6 +24,7 @@ class WaitingRelease:
     tenant_id: str
     escrow_id: UUID
     release_id: UUID
+    payee_id: UUID
     effect_id: UUID | None
     refusals: int
 

@@ -1,0 +1,41 @@
+"""Reads a payee's account from Stripe again: its events may be late, or never come."""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid4
+
+import structlog
+
+from service.domain.call import Call, Party
+from service.domain.errors import StripeRefused, Unavailable
+from service.domain.unit import UnitOfWork
+from service.operations.house import House, rerun
+from service.operations.observe_account import observe_account, read_account
+from service.store.parties import load_payee, read_payee
+from service.stripe.reading import Unreadable
+
+log = structlog.get_logger()
+
+
+async def refresh_account(house: House, tenant_id: str, payee_id: UUID) -> None:
+    """Books what is new of the account; what cannot be read now is left as it is known."""
+    payee = await read_payee(house.pool, tenant_id, payee_id)
+    if payee is None or payee.stripe_account is None:
+        return
+    gateway = house.stripe[tenant_id]
+    try:
+        account = await gateway.read_account(payee.account_api, payee.stripe_account)
+        told = read_account(payee, account)
+    except (Unavailable, StripeRefused, Unreadable) as problem:
+        log.warning("account not read", payee=payee_id.hex, problem=str(problem))
+        return
+    call = Call(tenant_id, "stripe", Party.STRIPE, f"read:{uuid4().hex}")
+
+    async def story(unit: UnitOfWork) -> None:
+        found = await load_payee(house.pool, unit, payee_id)
+        # Whoever wrote since may have read the account after us.
+        unchanged = found is not None and found.payee.version == payee.version
+        if found and unchanged and observe_account(unit, found.payee, told):
+            await house.commit(unit)
+
+    await rerun(house, call, "refresh_account", story)
