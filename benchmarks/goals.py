@@ -27,14 +27,17 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A goal with the ratio of every round. ``met`` is None when nothing is asked."""
+    """A goal with the ratios of the rounds, or None when too little ran to measure one.
+
+    ``met`` is None when nothing is asked, or nothing known.
+    """
 
     goal: Goal
-    ratio: Spread
+    ratio: Spread | None
     met: bool | None
 
 
-PGBENCH = "pgbench"  # stands for its best client count
+PGBENCH = "pgbench at its best"  # the client count with the most transactions per second
 GOALS: tuple[Goal, ...] = (
     Goal("CPU, release / echo, 64", "release 64", "cpu_us", "echo release 64", "<=", 3.0),
     Goal("CPU, create / echo, 64", "create 64", "cpu_us", "echo create 64"),
@@ -69,15 +72,16 @@ def verdicts(samples: Mapping[str, Sequence[Sample]]) -> list[Verdict]:
     """Every goal for which both sides were measured, by the median of its rounds."""
     found = []
     for goal in GOALS:
-        pairs = zip(samples.get(goal.measured, ()), samples.get(goal.floor, ()), strict=False)
-        ratios = [_ratio(goal, *pair) for pair in pairs]
-        known = [ratio for ratio in ratios if ratio is not None]
-        if known:
-            ratio = Spread.of(known)
-            met = None
-            if goal.bound is not None:
-                met = COMPARE[goal.comparison](ratio.median, goal.bound)
-            found.append(Verdict(goal, ratio, met))
+        if goal.measured not in samples or goal.floor not in samples:
+            continue
+        pairs = zip(samples[goal.measured], samples[goal.floor], strict=True)
+        ratios = (_ratio(goal, *pair) for pair in pairs)
+        known = [value for value in ratios if value is not None]
+        ratio = Spread.of(known) if known else None
+        met = None
+        if ratio is not None and goal.bound is not None:
+            met = COMPARE[goal.comparison](ratio.median, goal.bound)
+        found.append(Verdict(goal, ratio, met))
     return found
 
 

@@ -31,7 +31,7 @@ class Report:
             "ratios": [
                 {
                     "name": verdict.goal.name,
-                    "ratio": asdict(verdict.ratio),
+                    "ratio": asdict(verdict.ratio) if verdict.ratio else None,
                     "goal": _wanted(verdict) or None,
                     "met": verdict.met,
                 }
@@ -62,9 +62,8 @@ def _ratios(report: Report) -> Table:
     for heading in ("ratio", "measured", "goal", ""):
         table.add_column(heading)
     for verdict in verdicts(report.samples):
-        table.add_row(
-            verdict.goal.name, _told(verdict.ratio, 2), _wanted(verdict), MET[verdict.met]
-        )
+        told = _told(verdict.ratio, 2) if verdict.ratio else "too little to measure"
+        table.add_row(verdict.goal.name, told, _wanted(verdict), MET[verdict.met])
     return table
 
 

@@ -40,7 +40,9 @@ def test_every_ratio_is_measured_and_has_its_goal(report: dict[str, Any]) -> Non
     expected = {goal.name for goal in GOALS if not (skipped and goal.floor in skipped)}
     told = {ratio["name"]: ratio for ratio in report["ratios"]}
     assert set(told) == expected
-    for ratio in told.values():
+    measured = [ratio for ratio in told.values() if ratio["ratio"] is not None]  # not in no ticks
+    assert measured
+    for ratio in measured:
         assert set(ratio["ratio"]) == {"median", "least", "most"}
         assert (ratio["goal"] is None) is (ratio["met"] is None)
 
@@ -60,8 +62,15 @@ def test_a_ratio_is_of_two_measurements_of_the_same_round() -> None:
         floor: [Sample(1, cpu_us=100), Sample(1, cpu_us=200), Sample(1, cpu_us=300)],
     }
     verdict = next(v for v in verdicts(samples) if v.goal.name == "CPU, release / echo, 64")
+    assert verdict.ratio is not None
     assert (verdict.ratio.median, verdict.ratio.least, verdict.ratio.most) == (3, 2, 3)
     assert verdict.met is True
+
+
+def test_a_ratio_that_nothing_is_known_about_meets_nothing() -> None:
+    samples = {"release 64": [Sample(1, cpu_us=200)], "echo release 64": [Sample(1, cpu_us=0)]}
+    verdict = next(v for v in verdicts(samples) if v.goal.name == "CPU, release / echo, 64")
+    assert (verdict.ratio, verdict.met) == (None, None)
 
 
 def test_what_was_not_measured_in_every_round_is_left_out() -> None:
