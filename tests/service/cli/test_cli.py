@@ -1,5 +1,6 @@
 import io
 import json
+import logging
 import os
 import signal
 import socket
@@ -13,6 +14,7 @@ from typing import Any
 import grpc
 import pytest
 import pytest_asyncio
+import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from service.cli import main
@@ -33,8 +35,10 @@ Run = Callable[..., Said]
 
 
 @pytest.fixture
-def escrow(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Runs the command line in this process."""
+def escrow(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """Runs the command line in this process, whose logs it must not keep for itself."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
 
     def run(*arguments: str) -> Said:
         monkeypatch.setattr(sys, "argv", ["escrow", *arguments])
@@ -43,7 +47,9 @@ def escrow(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -
         out, err = capfd.readouterr()
         return Said(int(left.value.code or 0), out, err)
 
-    return run
+    yield run
+    structlog.reset_defaults()
+    root.handlers[:], root.level = handlers, level
 
 
 @pytest.fixture
