@@ -33,7 +33,7 @@ SELECT * FROM payees WHERE tenant_id = 'default'
     AND payee_id = {_PAYEE};
 INSERT INTO operations VALUES ('default', {sql_id("operation", _NEW)}, 'release_milestone',
     'bench', 'payer', 'key-' || :n::bigint, decode(repeat('ab', 32), 'hex'),
-    decode(repeat('ab', 600), 'hex'), {_ESCROW}, 2,
+    decode(repeat('ab', 416), 'hex'), {_ESCROW}, 2,
     '[["mst","FUNDED","RELEASING"],["rel","","WAITING"],["rel","WAITING","IN_FLIGHT"]]', '', '',
     now());
 UPDATE escrows SET version = 2, updated_at = now() WHERE tenant_id = 'default'
@@ -47,7 +47,7 @@ INSERT INTO releases VALUES ('default', {sql_id("operation", _RELEASED)},
 INSERT INTO effects VALUES ('default', {sql_id("operation", _TRANSFER)}, 1, 'create_transfer',
     'PLANNED', 1, {sql_id("operation", _RELEASED)}, {_ESCROW},
     {_PAYEE}, NULL,
-    jsonb_build_object('amount', 8000, 'filler', repeat('x', 350)), now(), now(), now(), 0, NULL,
+    jsonb_build_object('amount', 8000, 'filler', repeat('x', 376)), now(), now(), now(), 0, NULL,
     NULL, NULL, '{{}}');
 INSERT INTO journals VALUES ('default', {sql_id("journal", _RELEASED)}, 'released', 'release',
     'rel-' || :n::bigint, 'USD', {_ESCROW},
