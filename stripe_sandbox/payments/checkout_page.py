@@ -107,7 +107,7 @@ def _checkout_page(
 ) -> web.Response:
     if session["status"] != "open":
         body = f"<p>This payment is {html.escape(session['status'])}.</p>"
-        return html.page("Checkout", body + html.link_back(session["success_url"]), 410)
+        return html.page("Checkout", body + html.link_back(_success_url(session)), 410)
     if message is None and session["payment_intent"]:
         # Back from a failed 3D Secure step: the intent knows why.
         intent = sandbox.store.read(sandbox.platform, "payment_intent", session["payment_intent"])
