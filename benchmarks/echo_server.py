@@ -15,7 +15,7 @@ import grpc
 import uvloop
 
 from service.config import Settings
-from service.rpc.grpc_server import Listening, _options
+from service.rpc.grpc_server import Listening, server_options
 
 SERVICE = "benchmarks.Echo"
 
@@ -39,7 +39,7 @@ async def serve(answers: dict[str, int]) -> None:
         reflection=False,
     )
     # The service's own options: a floor with others would be another floor.
-    server = grpc.aio.server(options=_options(listening))
+    server = grpc.aio.server(options=server_options(listening))
     handlers = {name: _handler(bytes(size)) for name, size in answers.items()}
     server.add_registered_method_handlers(SERVICE, handlers)
     port = server.add_insecure_port("127.0.0.1:0")

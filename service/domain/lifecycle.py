@@ -126,6 +126,7 @@ MILESTONE: Mapping[tuple[MilestoneState, MilestoneEvent], Edge[MilestoneState]] 
 
 E, EE = EffectState, EffectEvent
 
+# The lease in store/effects.py is SEND: it has to find and to take in one statement.
 EFFECT: Mapping[tuple[EffectState, EffectEvent], Edge[EffectState]] = {
     (E.PLANNED, EE.SEND): _edge(E.SENDING, STRIPE),
     (E.UNKNOWN, EE.SEND): _edge(E.SENDING, STRIPE),

@@ -23,6 +23,7 @@ from service.domain.lifecycle import (
     PaymentState,
     PayoutState,
     follow,
+    payee_after,
     payout_moves,
 )
 from service.domain.model import AccountApi, Effect, EffectKind
@@ -275,7 +276,7 @@ def _account_rejected(
 ) -> None:
     del effect
     payee, before = found.payee, found.payee.state
-    payee.state = PayeeState.REJECTED
+    payee.state = payee_after(before, PayeeState.REJECTED)
     payee.requirements_due = [refusal.message or refusal.code]
     unit.put(payee)
     unit.moved(ids.show(ids.PAYEE, payee.payee_id), before, payee.state)

@@ -60,7 +60,7 @@ async def serving(
     interceptor = CallInterceptor(
         methods_of(services), identify, default_deadline_s=listening.default_deadline_s
     )
-    server = grpc.aio.server(interceptors=[interceptor], options=_options(listening))
+    server = grpc.aio.server(interceptors=[interceptor], options=server_options(listening))
     add_services(server, house, services, operations)
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
@@ -77,7 +77,7 @@ async def serving(
         await server.stop(listening.drain_s)
 
 
-def _options(listening: Listening) -> list[tuple[str, int]]:
+def server_options(listening: Listening) -> list[tuple[str, int]]:
     age_ms = round(listening.max_connection_age_s * 1000)
     return [
         ("grpc.max_receive_message_length", REQUEST_MAX_BYTES),

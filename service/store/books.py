@@ -86,7 +86,7 @@ SELECT * FROM (
     ),
     Check(
         "I4 cover",
-        "what is at Stripe covers everything owed to customers",
+        "what is at Stripe, and the fees Stripe kept, cover everything owed to customers",
         f"SELECT count(*) FROM {_BOOKS}",
         """\
 SELECT tenant_id, currency,

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 registry = Registry()
 
 LATER_S = 60
-PENDING_AT_CARD = {"card": {"type": "pending"}, "type": "card"}
 NEXT_TRY_S = 24 * 3600
 
 
