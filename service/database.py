@@ -12,7 +12,7 @@ from service.config import Settings
 from service.migrations import Connection, load_migrations
 from service.migrations import status as migration_status
 from service.redaction import redact
-from service.store.pool import open_pool
+from service.store.pool import ServicePool, open_pool
 
 CONNECT_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 5.0
@@ -41,7 +41,7 @@ async def direct_connection(settings: Settings) -> AsyncIterator[Connection]:
 
 
 @asynccontextmanager
-async def pooled_database(settings: Settings) -> AsyncIterator[asyncpg.Pool]:
+async def pooled_database(settings: Settings) -> AsyncIterator[ServicePool]:
     """The pool that the service works with, on a database that has every migration.
 
     Raises:

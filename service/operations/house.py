@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
-import asyncpg
 from google.protobuf.message import Message
 
 from service.domain.call import Call
@@ -19,6 +18,7 @@ from service.domain.errors import AlreadyExists, Busy
 from service.domain.unit import UnitOfWork
 from service.store.commit import Commits, Overtaken
 from service.store.operations import Answered
+from service.store.pool import ServicePool
 from service.stripe.gateway import StripeGateway
 
 Request = TypeVar("Request", bound=Message)
@@ -33,7 +33,7 @@ LONGEST_PAUSE_S = 0.1
 class House:
     """The outside of an operation. ``stripe`` holds one gateway per tenant."""
 
-    pool: asyncpg.Pool
+    pool: ServicePool
     stripe: Mapping[str, StripeGateway]
     clock: Callable[[], datetime]
     commits: Commits = field(init=False)

@@ -1,4 +1,4 @@
-"""Escrows with everything below them: loaded for a change in one round trip, read, listed."""
+"""Escrows with everything below them: loaded for a change, read, listed."""
 
 from __future__ import annotations
 
@@ -20,18 +20,22 @@ from service.domain.model import (
     Release,
 )
 from service.domain.unit import UnitOfWork
-from service.store.operations import ANSWERED, key_arguments, refuse_twins
+from service.store.operations import ANSWERED, KEY, key_arguments, refuse_twins
+from service.store.pool import ServicePool
 from service.store.rows import NO_ID_YET, from_row, select_list
+from service.store.shared_loads import IN_ORDER, asked
 
-# How the escrow of a load is named by $5.
-BY_ESCROW = "$5::uuid"
+# How an escrow is named: its id, or what finds it, in the column ``name`` of who asks.
+BY_ESCROW = "q.name"
 BY_PAYMENT = (
-    "(SELECT p.escrow_id FROM payments AS p WHERE p.tenant_id = $1 AND p.payment_id = $5::uuid)"
+    "(SELECT p.escrow_id FROM payments AS p"
+    " WHERE p.tenant_id = q.tenant_id AND p.payment_id = q.name)"
 )
 BY_PAYMENT_INTENT = (
     "(SELECT p.escrow_id FROM payments AS p"
-    " WHERE p.tenant_id = $1 AND p.stripe_payment_intent = $5::text)"
+    " WHERE p.tenant_id = q.tenant_id AND p.stripe_payment_intent = q.name)"
 )
+NAME_TYPE = {BY_ESCROW: "uuid", BY_PAYMENT: "uuid", BY_PAYMENT_INTENT: "text"}
 
 AGGREGATE = f"""\
     ROW({select_list(Escrow, "e")}) AS escrow,
@@ -53,27 +57,32 @@ AGGREGATE = f"""\
         WHERE z.tenant_id = e.tenant_id AND z.payee_id = e.payee_id) AS payee"""
 EFFECT = f"""\
     (SELECT ROW({select_list(Effect, "f")}) FROM effects AS f
-        WHERE f.tenant_id = $1 AND f.effect_id = $6::uuid) AS effect"""
-ESCROW_KEYS = "e.tenant_id = $1 AND e.escrow_id = {escrow_id}"
+        WHERE f.tenant_id = q.tenant_id AND f.effect_id = q.effect_id) AS effect"""
 
 
-def _load_statement(escrow_id: str) -> str:
+def _found(by: str) -> str:
     return f"""\
-SELECT {ANSWERED}, found.*,
-{EFFECT}
-FROM (VALUES (1)) AS one
 LEFT JOIN LATERAL (
     SELECT e.escrow_id AS found_id,
 {AGGREGATE}
-    FROM escrows AS e WHERE {ESCROW_KEYS.format(escrow_id=escrow_id)}
-) AS found ON true"""
+    FROM escrows AS e WHERE e.tenant_id = q.tenant_id AND e.escrow_id = {by}
+) AS found ON true
+{IN_ORDER}"""
 
 
-LOAD = {by: _load_statement(by) for by in (BY_ESCROW, BY_PAYMENT, BY_PAYMENT_INTENT)}
+LOAD = {
+    by: f"""\
+SELECT {ANSWERED}, found.*,
+{EFFECT}
+FROM {asked(KEY | {"name": kind, "effect_id": "uuid"})}
+{_found(by)}"""
+    for by, kind in NAME_TYPE.items()
+}
 READ = {
-    by: f"SELECT\n{AGGREGATE}\nFROM escrows AS e\nWHERE {ESCROW_KEYS.format(escrow_id=by)}".replace(
-        "$5", "$2"
-    )
+    by: f"""\
+SELECT found.*
+FROM {asked({"tenant_id": "text", "name": NAME_TYPE[by]})}
+{_found(by)}"""
     for by in (BY_ESCROW, BY_PAYMENT)
 }
 LIST = f"""\
@@ -120,14 +129,14 @@ def _records(row: asyncpg.Record) -> EscrowRecords:
 
 
 async def load_escrow(
-    pool: asyncpg.Pool,
+    pool: ServicePool,
     unit: UnitOfWork,
     name: UUID | str,
     *,
     by: str = BY_ESCROW,
     effect_id: UUID | None = None,
 ) -> EscrowRecords | None:
-    """Loads what an operation decides on, and whether it was done before: one round trip.
+    """Loads what an operation decides on, and whether it was done before: one shared round trip.
 
     ``name`` is what ``by`` says: the id of the escrow or of one of its payments, or the Stripe id
     of a payment's intent. None when there is no such escrow.
@@ -135,8 +144,7 @@ async def load_escrow(
     Raises:
         Answered, RequestIdReused: see ``refuse_twins``.
     """
-    row = await pool.fetchrow(LOAD[by], *key_arguments(unit), name, effect_id)
-    assert row is not None
+    row = await pool.loads.row(LOAD[by], *key_arguments(unit), name, effect_id)
     refuse_twins(unit, row["answered"])
     if row["found_id"] is None:
         return None
@@ -146,10 +154,10 @@ async def load_escrow(
 
 
 async def read_escrow(
-    pool: asyncpg.Pool, tenant_id: str, name: UUID, *, by: str = BY_ESCROW
+    pool: ServicePool, tenant_id: str, name: UUID, *, by: str = BY_ESCROW
 ) -> EscrowRecords | None:
-    row = await pool.fetchrow(READ[by], tenant_id, name)
-    return _records(row) if row else None
+    row = await pool.loads.row(READ[by], tenant_id, name)
+    return _records(row) if row["found_id"] else None
 
 
 async def list_escrows(

@@ -32,7 +32,7 @@ class Lane(Generic[Item, Result]):
         self,
         run: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]],
         *,
-        keys_of: Callable[[Item], Iterable[Hashable]],
+        keys_of: Callable[[Item], Iterable[Hashable]] = lambda _: (),
         most: int = 64,
     ) -> None:
         self._run = run

@@ -13,10 +13,12 @@ import asyncpg
 from service.domain.errors import RequestIdReused
 from service.domain.unit import UnitOfWork
 
-# Part of every load: $1 tenant, $2 caller, $3 operation, $4 key.
+# Part of every load: the parameters by which the operation itself is named, and what was answered.
+KEY = {"tenant_id": "text", "caller": "text", "kind": "text", "key": "text"}
 ANSWERED = """\
 (SELECT ROW(o.request_hash, o.response) FROM operations AS o
-    WHERE o.tenant_id = $1 AND o.caller = $2 AND o.kind = $3 AND o.key = $4) AS answered"""
+    WHERE o.tenant_id = q.tenant_id AND o.caller = q.caller AND o.kind = q.kind
+    AND o.key = q.key) AS answered"""
 
 TIMELINE = """\
 SELECT escrow_version, kind, party, caller, key, transitions, note, occurred_at, trace_id
@@ -50,7 +52,7 @@ class TimelineRow:
 
 
 def key_arguments(unit: UnitOfWork) -> tuple[str, str, str, str]:
-    """The first four arguments of every load."""
+    """The arguments for ``KEY``."""
     return unit.call.tenant_id, unit.call.caller, unit.operation, unit.call.key
 
 

@@ -10,32 +10,42 @@ import asyncpg
 
 from service.domain.model import Effect, Payee, Payer, Payout
 from service.domain.unit import UnitOfWork
-from service.store.operations import ANSWERED, key_arguments, refuse_twins
+from service.store.operations import ANSWERED, KEY, key_arguments, refuse_twins
+from service.store.pool import ServicePool
 from service.store.rows import NO_ID_YET, from_row, select_list
+from service.store.shared_loads import IN_ORDER, asked
 
-PAYER_ROW = f"(SELECT ROW({select_list(Payer, 'y')}) FROM payers AS y WHERE y.tenant_id = $1"
-PAYEE_ROW = f"(SELECT ROW({select_list(Payee, 'z')}) FROM payees AS z WHERE z.tenant_id = $1"
+PAYER_ROW = (
+    f"(SELECT ROW({select_list(Payer, 'y')}) FROM payers AS y WHERE y.tenant_id = q.tenant_id"
+)
+PAYEE_ROW = (
+    f"(SELECT ROW({select_list(Payee, 'z')}) FROM payees AS z WHERE z.tenant_id = q.tenant_id"
+)
 EFFECT_ROW = (
     f"(SELECT ROW({select_list(Effect, 'f')}) FROM effects AS f"
-    " WHERE f.tenant_id = $1 AND f.effect_id = $6::uuid) AS effect"
+    " WHERE f.tenant_id = q.tenant_id AND f.effect_id = q.effect_id) AS effect"
 )
 LOAD_PARTIES = f"""\
 SELECT {ANSWERED},
-    {PAYER_ROW} AND y.payer_id = $5::uuid) AS payer,
-    {PAYEE_ROW} AND z.payee_id = $7::uuid) AS payee,
-    {EFFECT_ROW}"""
+    {PAYER_ROW} AND y.payer_id = q.payer_id) AS payer,
+    {PAYEE_ROW} AND z.payee_id = q.payee_id) AS payee,
+    {EFFECT_ROW}
+FROM {asked(KEY | {"payer_id": "uuid", "payee_id": "uuid", "effect_id": "uuid"})}
+{IN_ORDER}"""
 LOAD_PAYEE = f"""\
 SELECT {ANSWERED},
-    {PAYEE_ROW} AND z.payee_id = $5::uuid) AS payee,
+    {PAYEE_ROW} AND z.payee_id = q.payee_id) AS payee,
     ARRAY(SELECT ROW({select_list(Payout, "o")}) FROM payouts AS o
-        WHERE o.tenant_id = $1 AND o.payee_id = $5::uuid
-        AND (o.state = 'REQUESTED' OR o.payout_id = $7::uuid)) AS payouts,
+        WHERE o.tenant_id = q.tenant_id AND o.payee_id = q.payee_id
+        AND (o.state = 'REQUESTED' OR o.payout_id = q.payout_id)) AS payouts,
     ARRAY(SELECT ROW(b.account, b.currency, b.balance_minor) FROM balances AS b
-        WHERE b.tenant_id = $1 AND b.account = (
+        WHERE b.tenant_id = q.tenant_id AND b.account = (
             SELECT 'conn:' || z.stripe_account || ':balance' FROM payees AS z
-            WHERE z.tenant_id = $1 AND z.payee_id = $5::uuid
+            WHERE z.tenant_id = q.tenant_id AND z.payee_id = q.payee_id
         )) AS balances,
-    {EFFECT_ROW}"""
+    {EFFECT_ROW}
+FROM {asked(KEY | {"payee_id": "uuid", "payout_id": "uuid", "effect_id": "uuid"})}
+{IN_ORDER}"""
 READ_PAYER = (
     f"SELECT {select_list(Payer, 'y')} FROM payers AS y WHERE tenant_id = $1 AND payer_id = $2"
 )
@@ -88,21 +98,20 @@ class PartyRecords:
 
 
 async def load_parties(
-    pool: asyncpg.Pool,
+    pool: ServicePool,
     unit: UnitOfWork,
     *,
     payer_id: UUID | None = None,
     payee_id: UUID | None = None,
     effect_id: UUID | None = None,
 ) -> PartyRecords:
-    """Loads either party, and whether the operation was done before: one round trip.
+    """Loads either party, and whether the operation was done before: one shared round trip.
 
     Raises:
         Answered, RequestIdReused: see ``refuse_twins``.
     """
-    arguments = *key_arguments(unit), payer_id, effect_id, payee_id
-    row = await pool.fetchrow(LOAD_PARTIES, *arguments)
-    assert row is not None
+    arguments = *key_arguments(unit), payer_id, payee_id, effect_id
+    row = await pool.loads.row(LOAD_PARTIES, *arguments)
     refuse_twins(unit, row["answered"])
     return PartyRecords(
         payer=from_row(Payer, row["payer"]) if row["payer"] else None,
@@ -112,21 +121,20 @@ async def load_parties(
 
 
 async def load_payee(
-    pool: asyncpg.Pool,
+    pool: ServicePool,
     unit: UnitOfWork,
     payee_id: UUID,
     *,
     payout_id: UUID | None = None,
     effect_id: UUID | None = None,
 ) -> PayeeRecords | None:
-    """Loads a payee for a change of it or its payouts: one round trip.
+    """Loads a payee for a change of it or its payouts: one shared round trip.
 
     Raises:
         Answered, RequestIdReused: see ``refuse_twins``.
     """
-    arguments = *key_arguments(unit), payee_id, effect_id, payout_id
-    row = await pool.fetchrow(LOAD_PAYEE, *arguments)
-    assert row is not None
+    arguments = *key_arguments(unit), payee_id, payout_id, effect_id
+    row = await pool.loads.row(LOAD_PAYEE, *arguments)
     refuse_twins(unit, row["answered"])
     if row["payee"] is None:
         return None

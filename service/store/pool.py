@@ -12,6 +12,7 @@ import asyncpg
 from asyncpg.pool import PoolAcquireContext, PoolConnectionProxy
 
 from service.domain.errors import DatabaseUnavailable
+from service.store.shared_loads import SharedLoads
 
 # Every statement of the service finds its rows by index. The planner guesses the length of an array
 # or of a LIMIT that it cannot see, and would rather hash and scan the whole of a growing table.
@@ -46,7 +47,14 @@ class _Acquired(PoolAcquireContext):
 
 
 class ServicePool(asyncpg.Pool):
-    """A pool that every method of asyncpg's works on, and that raises DatabaseUnavailable."""
+    """A pool that every method of asyncpg's works on, and that raises DatabaseUnavailable.
+
+    ``loads`` are what concurrent requests read together.
+    """
+
+    def __init__(self, *args: Any, **settings: Any) -> None:  # noqa: ANN401  asyncpg's own
+        super().__init__(*args, **settings)
+        self.loads = SharedLoads(self)
 
     def acquire(self, *, timeout: float | None = None) -> PoolAcquireContext[asyncpg.Record]:
         return _Acquired(self, timeout)
@@ -86,7 +94,7 @@ async def open_pool(
     command_timeout_s: float = 10.0,
     statement_cache_size: int = 200,
     settings: Mapping[str, str] | None = None,
-) -> asyncpg.Pool:
+) -> ServicePool:
     """Opens a pool whose connections work under ``role``, which cannot change the books.
 
     Behind PgBouncer in transaction mode: ``statement_cache_size=0``, and a login that has the

@@ -3,14 +3,12 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import asyncpg
-
-from service.store.pool import open_pool
+from service.store.pool import ServicePool, open_pool
 from tests.postgres import Database
 
 
 @asynccontextmanager
-async def service_pool(database: Database, size: int) -> AsyncIterator[asyncpg.Pool]:
+async def service_pool(database: Database, size: int) -> AsyncIterator[ServicePool]:
     """A pool that works under the service's role."""
     pool = await open_pool(database.service_dsn, role="", min_size=1, max_size=size)
     try:

@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
-import asyncpg
-
 from service.domain.call import Call, Party
 from service.domain.lifecycle import MilestoneEvent, PayeeState, ReleaseState
 from service.domain.unit import UnitOfWork
@@ -17,6 +15,7 @@ from service.operations.house import House, rerun
 from service.operations.verify_books import verify_books
 from service.store.commit import write
 from service.store.operations import Answered
+from service.store.pool import ServicePool
 from tests.postgres import Database, connected
 from tests.records import NOW, TENANT, Deal, fund_deal, new_payee, new_unit
 
@@ -30,7 +29,7 @@ Committing = Callable[[House, UnitOfWork], Awaitable[None]]
 Stopped = Callable[[int], Awaitable[list[int]]]
 
 
-def open_house(pool: asyncpg.Pool) -> House:
+def open_house(pool: ServicePool) -> House:
     return House(pool, {}, lambda: NOW)
 
 
@@ -44,7 +43,7 @@ async def shared(house: House, unit: UnitOfWork) -> None:
     await house.commit(unit)
 
 
-async def fund_for_waiting_payee(pool: asyncpg.Pool, amount_minor: int = 100_00) -> Deal:
+async def fund_for_waiting_payee(pool: ServicePool, amount_minor: int = 100_00) -> Deal:
     """A deal whose payee cannot be paid yet, so that what is released waits in payable."""
     payee = new_payee(state=PayeeState.RESTRICTED)
     unit = new_unit()
@@ -53,7 +52,7 @@ async def fund_for_waiting_payee(pool: asyncpg.Pool, amount_minor: int = 100_00)
     return await fund_deal(pool, payee=payee, amount_minor=amount_minor)
 
 
-async def deals_of_one_payee(pool: asyncpg.Pool, count: int) -> list[Deal]:
+async def deals_of_one_payee(pool: ServicePool, count: int) -> list[Deal]:
     """Deals whose payee has 8.00 in payable already, by the operation with the key "before"."""
     first = await fund_for_waiting_payee(pool)
     await release(open_house(pool), first, "before", 10_00)
@@ -121,7 +120,7 @@ async def times_done(owner: Connection, operation: str) -> Counter[str]:
     return Counter({row["key"]: row["count"] for row in await owner.fetch(OPERATIONS, operation)})
 
 
-async def assert_books_hold(pool: asyncpg.Pool) -> None:
+async def assert_books_hold(pool: ServicePool) -> None:
     report = await verify_books(pool)
     assert report.clean, [check for check in report.checks if check.breaches]
 

@@ -14,6 +14,7 @@ from service.migrations import Connection
 from service.store.commit import CONFLICTS, REFUSALS, Overtaken, write
 from service.store.operations import Answered, read_timeline
 from service.store.parties import load_parties
+from service.store.pool import ServicePool
 from service.store.rows import TABLES, Table
 from service.store.stripe_events import StoredEvent, insert_event
 from tests.records import (
@@ -74,7 +75,7 @@ async def balances(owner: Connection) -> dict[str, int]:
     return {row["account"]: row["balance_minor"] for row in rows}
 
 
-async def test_a_unit_is_written_whole(pool: asyncpg.Pool, owner: Connection) -> None:
+async def test_a_unit_is_written_whole(pool: ServicePool, owner: Connection) -> None:
     deal = await fund_deal(pool)
     unit = everything(deal)
     unit.response, unit.note = b"\x00\xffanswer", "why"
@@ -120,53 +121,53 @@ async def test_a_unit_is_written_whole(pool: asyncpg.Pool, owner: Connection) ->
 
 # Every constraint that has a meaning in the domain, broken for real.
 
-Break = Callable[[asyncpg.Pool, Deal], Awaitable[UnitOfWork]]
+Break = Callable[[ServicePool, Deal], Awaitable[UnitOfWork]]
 
 
-async def overdraw(_: asyncpg.Pool, deal: Deal) -> UnitOfWork:
+async def overdraw(_: ServicePool, deal: Deal) -> UnitOfWork:
     unit = everything(deal)
     post_release(unit, deal, 99_01, source="too much")  # 1.00 of the 100.00 is taken already
     return unit
 
 
-async def take_a_payers_reference(_: asyncpg.Pool, deal: Deal) -> UnitOfWork:
+async def take_a_payers_reference(_: ServicePool, deal: Deal) -> UnitOfWork:
     unit = everything(deal)
     unit.put(new_payer(reference=deal.payer.reference))
     return unit
 
 
-async def take_a_payees_reference(_: asyncpg.Pool, deal: Deal) -> UnitOfWork:
+async def take_a_payees_reference(_: ServicePool, deal: Deal) -> UnitOfWork:
     unit = everything(deal)
     unit.put(new_payee(reference=deal.payee.reference))
     return unit
 
 
-async def take_a_stripe_account(_: asyncpg.Pool, deal: Deal) -> UnitOfWork:
+async def take_a_stripe_account(_: ServicePool, deal: Deal) -> UnitOfWork:
     unit = everything(deal)
     unit.put(new_payee(stripe_account=deal.payee.stripe_account))
     return unit
 
 
-async def take_a_payment_intent(_: asyncpg.Pool, deal: Deal) -> UnitOfWork:
+async def take_a_payment_intent(_: ServicePool, deal: Deal) -> UnitOfWork:
     unit = everything(deal)
     unit.put(new_payment(deal.escrow, stripe_payment_intent=deal.payment.stripe_payment_intent))
     return unit
 
 
-async def use_a_key_again(pool: asyncpg.Pool, deal: Deal) -> UnitOfWork:
+async def use_a_key_again(pool: ServicePool, deal: Deal) -> UnitOfWork:
     await write(pool, [new_unit("everything", key="the same")])
     unit = everything(deal)
     unit.call = new_unit(key="the same").call
     return unit
 
 
-async def take_a_place_in_the_timeline(_: asyncpg.Pool, deal: Deal) -> UnitOfWork:
+async def take_a_place_in_the_timeline(_: ServicePool, deal: Deal) -> UnitOfWork:
     unit = everything(deal)
     unit.escrow = deal.escrow  # in the version that its payment made
     return unit
 
 
-async def tell_a_fact_again(pool: asyncpg.Pool, deal: Deal) -> UnitOfWork:
+async def tell_a_fact_again(pool: ServicePool, deal: Deal) -> UnitOfWork:
     first = new_unit()
     post_release(first, deal, 1_00, source="told twice")
     await write(pool, [first])
@@ -191,13 +192,13 @@ def test_every_constraint_with_a_meaning_is_broken_here() -> None:
     assert set(BREAKS) == set(REFUSALS) | CONFLICTS
 
 
-async def test_what_is_broken_here_is_only_that(pool: asyncpg.Pool) -> None:
+async def test_what_is_broken_here_is_only_that(pool: ServicePool) -> None:
     await write(pool, [everything(await fund_deal(pool))])
 
 
 @pytest.mark.parametrize("constraint", BREAKS)
 async def test_the_schema_refuses_in_the_domains_words_and_nothing_is_written(
-    pool: asyncpg.Pool, owner: Connection, constraint: str
+    pool: ServicePool, owner: Connection, constraint: str
 ) -> None:
     unit = await BREAKS[constraint](pool, await fund_deal(pool))
 
@@ -213,7 +214,7 @@ async def test_the_schema_refuses_in_the_domains_words_and_nothing_is_written(
 @pytest.mark.parametrize("by", [-1, 1])
 @pytest.mark.parametrize("table", [t for t in TABLES if t.versioned], ids=lambda table: table.name)
 async def test_a_record_that_changed_since_it_was_read_is_a_conflict(
-    pool: asyncpg.Pool, owner: Connection, table: Table, by: int
+    pool: ServicePool, owner: Connection, table: Table, by: int
 ) -> None:
     deal = await fund_deal(pool)
     effect = new_effect()
@@ -232,7 +233,7 @@ async def test_a_record_that_changed_since_it_was_read_is_a_conflict(
 
 
 async def test_an_id_that_is_taken_is_never_overwritten(
-    pool: asyncpg.Pool, owner: Connection
+    pool: ServicePool, owner: Connection
 ) -> None:
     deal = await fund_deal(pool)
     unit = everything(deal)
@@ -244,7 +245,7 @@ async def test_an_id_that_is_taken_is_never_overwritten(
 
 
 async def test_what_the_schema_refuses_without_a_meaning_is_a_bug(
-    pool: asyncpg.Pool, owner: Connection
+    pool: ServicePool, owner: Connection
 ) -> None:
     deal = await fund_deal(pool)
     unit = everything(deal)
@@ -257,7 +258,7 @@ async def test_what_the_schema_refuses_without_a_meaning_is_a_bug(
 
 
 async def test_a_number_that_no_column_can_hold_is_a_bug(
-    pool: asyncpg.Pool, owner: Connection
+    pool: ServicePool, owner: Connection
 ) -> None:
     deal = await fund_deal(pool)
     unit = everything(deal)
@@ -268,7 +269,7 @@ async def test_a_number_that_no_column_can_hold_is_a_bug(
             await write(pool, [unit])
 
 
-async def test_a_pool_that_is_closed_is_an_outage(pool: asyncpg.Pool) -> None:
+async def test_a_pool_that_is_closed_is_an_outage(pool: ServicePool) -> None:
     await pool.close()
 
     with pytest.raises(DatabaseUnavailable):
@@ -281,7 +282,7 @@ async def test_a_pool_that_is_closed_is_an_outage(pool: asyncpg.Pool) -> None:
 
 
 async def test_the_same_key_with_the_same_request_is_answered_with_the_same_bytes(
-    pool: asyncpg.Pool,
+    pool: ServicePool,
 ) -> None:
     unit = new_unit(key="one")
     unit.response = b"\x00answer"
@@ -293,14 +294,14 @@ async def test_the_same_key_with_the_same_request_is_answered_with_the_same_byte
     assert answered.value.response == b"\x00answer"
 
 
-async def test_the_same_key_with_another_request_is_refused(pool: asyncpg.Pool) -> None:
+async def test_the_same_key_with_another_request_is_refused(pool: ServicePool) -> None:
     await write(pool, [new_unit(key="one")])
 
     with pytest.raises(RequestIdReused):
         await load_parties(pool, new_unit(key="one", request_hash=b"other"))
 
 
-async def test_a_key_is_one_tenants_one_callers_and_one_operations(pool: asyncpg.Pool) -> None:
+async def test_a_key_is_one_tenants_one_callers_and_one_operations(pool: ServicePool) -> None:
     await write(pool, [new_unit("fund", key="one")])
 
     await load_parties(pool, new_unit("release", key="one"))
@@ -312,7 +313,7 @@ async def test_a_key_is_one_tenants_one_callers_and_one_operations(pool: asyncpg
 # Stripe's events end in the commit that holds their effects.
 
 
-async def receive(pool: asyncpg.Pool) -> StoredEvent:
+async def receive(pool: ServicePool) -> StoredEvent:
     event = StoredEvent(
         TENANT, "evt_1", "platform", None, "charge.updated", None, False, NOW, b"{}", "", 0, NOW
     )
@@ -320,7 +321,7 @@ async def receive(pool: asyncpg.Pool) -> StoredEvent:
     return event
 
 
-async def test_an_event_ends_with_the_unit_it_caused(pool: asyncpg.Pool, owner: Connection) -> None:
+async def test_an_event_ends_with_the_unit_it_caused(pool: ServicePool, owner: Connection) -> None:
     event = await receive(pool)
     unit = new_unit(now=later(seconds=3))
     unit.event_end = EventEnd(event.event_id, "PROCESSED", "charge settled")
@@ -332,7 +333,7 @@ async def test_an_event_ends_with_the_unit_it_caused(pool: asyncpg.Pool, owner: 
     assert tuple(row) == ("PROCESSED", "charge settled", later(seconds=3))
 
 
-async def test_an_event_that_has_ended_is_a_conflict(pool: asyncpg.Pool, owner: Connection) -> None:
+async def test_an_event_that_has_ended_is_a_conflict(pool: ServicePool, owner: Connection) -> None:
     event = await receive(pool)
     first = new_unit()
     first.event_end = EventEnd(event.event_id, "PROCESSED")
@@ -345,7 +346,7 @@ async def test_an_event_that_has_ended_is_a_conflict(pool: asyncpg.Pool, owner: 
             await write(pool, [unit])
 
 
-async def test_an_event_of_a_refused_unit_stays_open(pool: asyncpg.Pool, owner: Connection) -> None:
+async def test_an_event_of_a_refused_unit_stays_open(pool: ServicePool, owner: Connection) -> None:
     event = await receive(pool)
     unit = await overdraw(pool, await fund_deal(pool))
     unit.event_end = EventEnd(event.event_id, "PROCESSED")
@@ -356,7 +357,7 @@ async def test_an_event_of_a_refused_unit_stays_open(pool: asyncpg.Pool, owner: 
 
 
 async def test_the_timeline_tells_each_version_once_and_goes_on_where_it_stopped(
-    pool: asyncpg.Pool,
+    pool: ServicePool,
 ) -> None:
     deal = await fund_deal(pool)
     for number in range(2, 6):

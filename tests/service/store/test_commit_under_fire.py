@@ -11,7 +11,6 @@ from dataclasses import replace
 from itertools import cycle
 from uuid import uuid4
 
-import asyncpg
 import pytest
 
 from service.domain.errors import (
@@ -27,6 +26,7 @@ from service.migrations import Connection
 from service.operations.house import House
 from service.store.commit import Overtaken, write
 from service.store.operations import read_timeline
+from service.store.pool import ServicePool
 from tests.postgres import Database, connected
 from tests.records import TENANT, Deal, fund_deal, new_unit
 from tests.service.store.stories import (
@@ -55,7 +55,7 @@ SELECT count(pg_terminate_backend(pid)) FROM (
 
 
 @pytest.fixture
-def houses(pools: list[asyncpg.Pool]) -> list[House]:
+def houses(pools: list[ServicePool]) -> list[House]:
     return [open_house(pool) for pool in pools]
 
 
@@ -147,7 +147,7 @@ async def test_many_escrows_credit_and_debit_one_payees_balance(
 
 
 async def test_units_that_touch_the_same_accounts_in_any_order_never_deadlock(
-    pools: list[asyncpg.Pool], owner: Connection
+    pools: list[ServicePool], owner: Connection
 ) -> None:
     """Straight to the database, so that a deadlock would be heard and not run again."""
     deals = [await fund_for_waiting_payee(pools[0]) for _ in range(2)]
@@ -164,7 +164,7 @@ async def test_units_that_touch_the_same_accounts_in_any_order_never_deadlock(
         assert await owner.fetchval(BALANCE, deal.payable) == 100
 
 
-async def test_shared_commits_lock_their_rows_in_one_order(pools: list[asyncpg.Pool]) -> None:
+async def test_shared_commits_lock_their_rows_in_one_order(pools: list[ServicePool]) -> None:
     """Whatever the order in which the units came to each process."""
     deals = [await fund_deal(pools[0]) for _ in range(8)]
 
@@ -176,7 +176,7 @@ async def test_shared_commits_lock_their_rows_in_one_order(pools: list[asyncpg.P
             units.append(unit)
         return units
 
-    async def change(pool: asyncpg.Pool, deals: Sequence[Deal]) -> BaseException | None:
+    async def change(pool: ServicePool, deals: Sequence[Deal]) -> BaseException | None:
         try:
             await write(pool, change_all(deals))
         except Overtaken as overtaken:
@@ -288,11 +288,15 @@ async def test_a_client_that_leaves_a_shared_commit_is_in_it_whole_or_not_at_all
 ) -> None:
     deals = await deals_of_one_payee(houses[0].pool, 4)
 
+    def start(n: int) -> asyncio.Task[bytes]:
+        return asyncio.create_task(release(houses[0], deals[n], f"client {n}", None))
+
     async with stopped_commits(database, owner, deals[0].payable) as stopped:
-        on_the_way, waiting, stays = (
-            asyncio.create_task(release(houses[0], deals[n], f"client {n}", None)) for n in range(3)
-        )
+        on_the_way = start(0)
         await stopped(1)
+        waiting, stays = start(1), start(2)
+        while len(houses[0].commits._lane._waiting) < 2:  # noqa: ASYNC110  a lane tells nobody
+            await asyncio.sleep(0.01)
         on_the_way.cancel()
         waiting.cancel()
         gone = await asyncio.gather(on_the_way, waiting, return_exceptions=True)

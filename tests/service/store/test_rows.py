@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import pytest
 
 from service.domain.lifecycle import (
@@ -24,6 +23,7 @@ from service.store.commit import FRAGMENTS, ORDER, write
 from service.store.effects import read_effect
 from service.store.escrows import EscrowRecords, read_escrow
 from service.store.parties import read_payee, read_payer, read_payout
+from service.store.pool import ServicePool
 from service.store.rows import TABLES, Table, columns
 from tests.records import (
     NOW,
@@ -210,7 +210,7 @@ def bare_records() -> dict[str, Any]:
     }
 
 
-async def read_all(pool: asyncpg.Pool, records: dict[str, Any]) -> dict[str, Any]:
+async def read_all(pool: ServicePool, records: dict[str, Any]) -> dict[str, Any]:
     """The same records, as the database tells them."""
     found = await read_escrow(pool, TENANT, records["escrow"].escrow_id)
     assert isinstance(found, EscrowRecords)
@@ -231,7 +231,7 @@ async def read_all(pool: asyncpg.Pool, records: dict[str, Any]) -> dict[str, Any
     }
 
 
-async def write_records(pool: asyncpg.Pool, records: dict[str, Any], *, but: str = "") -> None:
+async def write_records(pool: ServicePool, records: dict[str, Any], *, but: str = "") -> None:
     unit = new_unit(now=later(minutes=5))
     for name, record in records.items():
         if name != but:
@@ -249,7 +249,7 @@ def assert_same(read: dict[str, Any], written: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("make", [full_records, bare_records])
-async def test_records_come_back_as_they_were_written(pool: asyncpg.Pool, make: Any) -> None:  # noqa: ANN401  a factory
+async def test_records_come_back_as_they_were_written(pool: ServicePool, make: Any) -> None:  # noqa: ANN401  a factory
     records = make()
 
     await write_records(pool, records)
@@ -263,7 +263,7 @@ def test_the_full_records_leave_nothing_empty() -> None:
             assert getattr(record, field.name) not in (None, {}, []), (name, field.name)
 
 
-async def test_a_record_written_again_is_overwritten_whole(pool: asyncpg.Pool) -> None:
+async def test_a_record_written_again_is_overwritten_whole(pool: ServicePool) -> None:
     """All but the keys and the snapshot of what was bought."""
     bare, full = bare_records(), full_records()
     await write_records(pool, bare)
