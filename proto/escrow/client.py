@@ -12,6 +12,7 @@ Every mutating method takes a request_id: make one per intention with new_reques
 and send it again after any failure. The service does the thing once and answers the same.
 """
 
+import ipaddress
 import json
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from escrow.v1.party_service_pb2_grpc import PartyServiceAsyncStub
     from escrow.v1.stripe_event_service_pb2_grpc import StripeEventServiceAsyncStub
 
-__all__ = ["EscrowClient", "connect", "new_request_id", "reason_of"]
+__all__ = ["EscrowClient", "Party", "Token", "connect", "new_request_id", "reason_of"]
 
 Party = Literal["payer", "payee", "operator"]
 Token = str | Callable[[], str]
@@ -65,6 +66,8 @@ CHANNEL_OPTIONS = (
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.max_reconnect_backoff_ms", 5_000),
 )
+# A proxy from the environment (http_proxy) would read what is sent in plain text.
+PLAIN_TEXT_OPTIONS = (*CHANNEL_OPTIONS, ("grpc.enable_http_proxy", 0))
 
 
 class EscrowClient:
@@ -115,18 +118,40 @@ async def connect(
     """Opens a channel and closes it at the end. Connecting itself happens with the first call.
 
     ``tenant`` is the marketplace, ``caller`` the name of the calling microservice. A call without
-    ``timeout=`` has ``deadline_s`` seconds, its retries included. Without ``credentials`` the
+    ``timeout=`` has ``deadline_s`` seconds, its retries included. ``credentials`` are those of
+    grpc.ssl_channel_credentials(), with a certificate of your own for mTLS; without them the
     channel is plain text, for development or beside a mesh's proxy. ``token`` is a bearer token, or
     a function that is asked for one before each call and answers from memory.
+
+    Raises:
+        ValueError: the token would leave this machine in plain text.
     """
-    channel = (
-        grpc.aio.insecure_channel(target, CHANNEL_OPTIONS)
-        if credentials is None
-        else grpc.aio.secure_channel(target, credentials, CHANNEL_OPTIONS)
-    )
+    if credentials is not None:
+        channel = grpc.aio.secure_channel(target, credentials, CHANNEL_OPTIONS)
+    elif token is None or _stays_on_this_machine(target):
+        channel = grpc.aio.insecure_channel(target, PLAIN_TEXT_OPTIONS)
+    else:
+        raise ValueError(f"the token would go to {target} in plain text: connect with credentials")
     identity = {"escrow-tenant": tenant, "escrow-caller": caller}
     async with channel:
         yield EscrowClient(channel, identity, deadline_s, token)
+
+
+def _stays_on_this_machine(target: str) -> bool:
+    """Whether a target of gRPC's naming leads nowhere else; what is not understood may."""
+    scheme, _, rest = target.partition(":")
+    if scheme in ("unix", "unix-abstract"):
+        return True
+    addresses = rest.removeprefix("///") if scheme in ("dns", "ipv4", "ipv6") else target
+    return all(_is_loopback(address) for address in addresses.split(","))
+
+
+def _is_loopback(address: str) -> bool:
+    host = address.rpartition(":")[0]
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:  # another name
+        return False
 
 
 def new_request_id() -> str:
