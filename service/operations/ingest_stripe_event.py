@@ -10,6 +10,7 @@ from escrow.v1.stripe_event_service_pb2 import (
     INGEST_OUTCOME_DUPLICATE,
     INGEST_OUTCOME_QUARANTINED,
     INGEST_OUTCOME_STORED,
+    IngestOutcome,
     IngestStripeEventRequest,
     IngestStripeEventResponse,
     StripeEndpoint,
@@ -17,7 +18,7 @@ from escrow.v1.stripe_event_service_pb2 import (
 from service.domain.call import Call
 from service.domain.errors import FieldViolation, InvalidField
 from service.operations.house import House
-from service.store.stripe_events import StoredEvent, insert_event
+from service.store.stripe_events import Arrival, StoredEvent, insert_event
 from service.stripe.gateway import API_VERSION
 from service.stripe.reading import Unreadable, moment_of
 
@@ -35,15 +36,28 @@ async def ingest_stripe_event(
     Raises:
         InvalidField: the payload is not an event.
     """
+    arrival = read_arrival(house, call, request)
+    event, state, reason = arrival
+    stored = await insert_event(house.pool, event, state=state, reason=reason)
+    return IngestStripeEventResponse(outcome=outcome_of(arrival, stored=stored))
+
+
+def read_arrival(house: House, call: Call, request: IngestStripeEventRequest) -> Arrival:
+    """The event that a request tells, and what is to become of it.
+
+    Raises:
+        InvalidField: the payload is not an event.
+    """
     event = _read_event(house, call, request)
     problem = _problem(house, event)
-    state = "QUARANTINED" if problem else "RECEIVED"
-    stored = await insert_event(house.pool, event, state=state, reason=problem)
+    return Arrival(event, "QUARANTINED" if problem else "RECEIVED", problem)
+
+
+def outcome_of(arrival: Arrival, *, stored: bool) -> IngestOutcome.ValueType:
+    """What became of an event; ``stored`` is False when it had been told before."""
     if not stored:
-        outcome = INGEST_OUTCOME_DUPLICATE
-    else:
-        outcome = INGEST_OUTCOME_QUARANTINED if problem else INGEST_OUTCOME_STORED
-    return IngestStripeEventResponse(outcome=outcome)
+        return INGEST_OUTCOME_DUPLICATE
+    return INGEST_OUTCOME_QUARANTINED if arrival.reason else INGEST_OUTCOME_STORED
 
 
 def _problem(house: House, event: StoredEvent) -> str:
@@ -92,7 +106,12 @@ def _stored_event(
         livemode=body.get("livemode") is True,
         occurred_at=moment_of(body.get("created")),
         payload=CLIENT_SECRET.sub(rb"\1null", request.payload),  # the one thing that is not kept
-        trace_id=call.trace_id,
+        trace_id=_trace_id(request.traceparent) or call.trace_id,
         attempts=0,
         received_at=received_at,
     )
+
+
+def _trace_id(traceparent: str) -> str:
+    """The second part of version-trace-span-flags; empty when there is none."""
+    return traceparent[3:35]

@@ -12,7 +12,9 @@ from escrow.v1 import options_pb2
 TIMESTAMP = "google.protobuf.Timestamp"
 MONEY = "escrow.v1.Money"
 
-_TEXT_RULES = frozenset(("max_len", "uuid", "id_prefix", "currency", "url", "country", "email"))
+_TEXT_RULES = frozenset(
+    ("max_len", "uuid", "id_prefix", "currency", "url", "country", "email", "traceparent")
+)
 _BYTES_RULES = frozenset(("max_len",))
 _RANGE_RULES = frozenset(("at_least", "at_most"))
 _NO_RULES: frozenset[str] = frozenset()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from escrow.v1 import escrow_service_pb2, party_service_pb2, stripe_event_service_pb2
 from service.operations.accept_delivery import accept_delivery
+from service.operations.batch_ingest_stripe_events import batch_ingest_stripe_events
 from service.operations.cancel_escrow import cancel_escrow
 from service.operations.cancel_payment import cancel_payment
 from service.operations.capture_payment import capture_payment
@@ -61,4 +62,5 @@ OPERATIONS: Mapping[str, Operation[House]] = {
     "GetPayout": get_payout,
     "ListPayouts": list_payouts,
     "IngestStripeEvent": ingest_stripe_event,
+    "BatchIngestStripeEvents": batch_ingest_stripe_events,
 }

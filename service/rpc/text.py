@@ -18,6 +18,9 @@ TextCheck = Callable[[str], str | None]
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _IS_UUID = re.compile(_UUID).fullmatch
 _NIL_UUID = "00000000-0000-0000-0000-000000000000"  # AIP-155: names no request
+_IS_TRACEPARENT = re.compile(
+    r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+).fullmatch
 _IS_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(?:\.[^@\s.]+)+").fullmatch
 _EMAIL_MAX_LEN = 254  # RFC 5321
 
@@ -49,6 +52,11 @@ def currency(text: str) -> str | None:
 def country(text: str) -> str | None:
     """An ISO 3166-1 alpha-2 code, upper case, of a country where Stripe pays people."""
     return None if text in COUNTRIES else "must be the ISO 3166-1 code of a supported country: US"
+
+
+def traceparent(text: str) -> str | None:
+    """A span of whoever called, in version 00 of W3C Trace Context."""
+    return None if _IS_TRACEPARENT(text) else "must be a W3C traceparent of version 00"
 
 
 def email(text: str) -> str | None:

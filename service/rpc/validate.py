@@ -255,6 +255,7 @@ def _text_checks(name: str, rules: Rules) -> Sequence[text.TextCheck]:
             (rules.id_prefix, text.id_of_kind(rules.id_prefix)),
             (rules.currency, text.currency),
             (rules.country, text.country),
+            (rules.traceparent, text.traceparent),
         )
         if applies
     ]

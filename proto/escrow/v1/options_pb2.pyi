@@ -91,6 +91,7 @@ class Rules(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     AT_LEAST_FIELD_NUMBER: _builtins.int
     AT_MOST_FIELD_NUMBER: _builtins.int
+    TRACEPARENT_FIELD_NUMBER: _builtins.int
     max_len: _builtins.int
     """The most characters a string or bytes a bytes field may hold. Strings without it may hold 200."""
     uuid: _builtins.bool
@@ -111,6 +112,8 @@ class Rules(_message.Message):
     """The least value of an integer field."""
     at_most: _builtins.int
     """The greatest value of an integer field."""
+    traceparent: _builtins.bool
+    """The string is a W3C traceparent: 00-<32 hexadecimal digits>-<16>-<2>, in lower case, no id of them all zeros."""
     def __init__(
         self,
         *,
@@ -124,10 +127,11 @@ class Rules(_message.Message):
         email: _builtins.bool = ...,
         at_least: _builtins.int | None = ...,
         at_most: _builtins.int | None = ...,
+        traceparent: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_at_least", b"_at_least", "_at_most", b"_at_most", "at_least", b"at_least", "at_most", b"at_most"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_at_least", b"_at_least", "_at_most", b"_at_most", "at_least", b"at_least", "at_most", b"at_most", "country", b"country", "currency", b"currency", "email", b"email", "id_prefix", b"id_prefix", "max_items", b"max_items", "max_len", b"max_len", "url", b"url", "uuid", b"uuid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_at_least", b"_at_least", "_at_most", b"_at_most", "at_least", b"at_least", "at_most", b"at_most", "country", b"country", "currency", b"currency", "email", b"email", "id_prefix", b"id_prefix", "max_items", b"max_items", "max_len", b"max_len", "traceparent", b"traceparent", "url", b"url", "uuid", b"uuid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__at_least: _TypeAlias = _typing.Literal["at_least"]  # noqa: Y015
     _WhichOneofArgType__at_least: _TypeAlias = _typing.Literal["_at_least", b"_at_least"]  # noqa: Y015

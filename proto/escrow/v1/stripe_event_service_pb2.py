@@ -25,9 +25,10 @@ _sym_db = _symbol_database.Default()
 from escrow.v1 import options_pb2 as escrow_dot_v1_dot_options__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$escrow/v1/stripe_event_service.proto\x12\tescrow.v1\x1a\x17\x65scrow/v1/options.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9e\x01\n\x18IngestStripeEventRequest\x12\x31\n\x08\x65ndpoint\x18\x01 \x01(\x0e\x32\x19.escrow.v1.StripeEndpointB\x04\xe2\x41\x01\x02\x12\x1d\n\x07payload\x18\x02 \x01(\x0c\x42\x0c\xe2\x41\x01\x02\x92\xb5\x18\x04\x08\x80\x80 \x12\x30\n\x0creceive_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"F\n\x19IngestStripeEventResponse\x12)\n\x07outcome\x18\x01 \x01(\x0e\x32\x18.escrow.v1.IngestOutcome*l\n\x0eStripeEndpoint\x12\x1f\n\x1bSTRIPE_ENDPOINT_UNSPECIFIED\x10\x00\x12\x1c\n\x18STRIPE_ENDPOINT_PLATFORM\x10\x01\x12\x1b\n\x17STRIPE_ENDPOINT_CONNECT\x10\x02*\x88\x01\n\rIngestOutcome\x12\x1e\n\x1aINGEST_OUTCOME_UNSPECIFIED\x10\x00\x12\x19\n\x15INGEST_OUTCOME_STORED\x10\x01\x12\x1c\n\x18INGEST_OUTCOME_DUPLICATE\x10\x02\x12\x1e\n\x1aINGEST_OUTCOME_QUARANTINED\x10\x03\x32}\n\x12StripeEventService\x12g\n\x11IngestStripeEvent\x12#.escrow.v1.IngestStripeEventRequest\x1a$.escrow.v1.IngestStripeEventResponse\"\x07\x8a\xb5\x18\x03\n\x01\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$escrow/v1/stripe_event_service.proto\x12\tescrow.v1\x1a\x17\x65scrow/v1/options.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xbb\x01\n\x18IngestStripeEventRequest\x12\x31\n\x08\x65ndpoint\x18\x01 \x01(\x0e\x32\x19.escrow.v1.StripeEndpointB\x04\xe2\x41\x01\x02\x12\x1d\n\x07payload\x18\x02 \x01(\x0c\x42\x0c\xe2\x41\x01\x02\x92\xb5\x18\x04\x08\x80\x80 \x12\x30\n\x0creceive_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x0btraceparent\x18\x04 \x01(\tB\x06\x92\xb5\x18\x02X\x01\"F\n\x19IngestStripeEventResponse\x12)\n\x07outcome\x18\x01 \x01(\x0e\x32\x18.escrow.v1.IngestOutcome\"c\n\x1e\x42\x61tchIngestStripeEventsRequest\x12\x41\n\x08requests\x18\x01 \x03(\x0b\x32#.escrow.v1.IngestStripeEventRequestB\n\xe2\x41\x01\x02\x92\xb5\x18\x02(d\"V\n\x1f\x42\x61tchIngestStripeEventsResponse\x12\x33\n\x07results\x18\x01 \x03(\x0b\x32\".escrow.v1.IngestStripeEventResult\"w\n\x17IngestStripeEventResult\x12+\n\x07outcome\x18\x01 \x01(\x0e\x32\x18.escrow.v1.IngestOutcomeH\x00\x12%\n\x07refusal\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result*l\n\x0eStripeEndpoint\x12\x1f\n\x1bSTRIPE_ENDPOINT_UNSPECIFIED\x10\x00\x12\x1c\n\x18STRIPE_ENDPOINT_PLATFORM\x10\x01\x12\x1b\n\x17STRIPE_ENDPOINT_CONNECT\x10\x02*\x88\x01\n\rIngestOutcome\x12\x1e\n\x1aINGEST_OUTCOME_UNSPECIFIED\x10\x00\x12\x19\n\x15INGEST_OUTCOME_STORED\x10\x01\x12\x1c\n\x18INGEST_OUTCOME_DUPLICATE\x10\x02\x12\x1e\n\x1aINGEST_OUTCOME_QUARANTINED\x10\x03\x32\xf8\x01\n\x12StripeEventService\x12g\n\x11IngestStripeEvent\x12#.escrow.v1.IngestStripeEventRequest\x1a$.escrow.v1.IngestStripeEventResponse\"\x07\x8a\xb5\x18\x03\n\x01\x02\x12y\n\x17\x42\x61tchIngestStripeEvents\x12).escrow.v1.BatchIngestStripeEventsRequest\x1a*.escrow.v1.BatchIngestStripeEventsResponse\"\x07\x8a\xb5\x18\x03\n\x01\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,16 +39,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INGESTSTRIPEEVENTREQUEST'].fields_by_name['endpoint']._serialized_options = b'\342A\001\002'
   _globals['_INGESTSTRIPEEVENTREQUEST'].fields_by_name['payload']._loaded_options = None
   _globals['_INGESTSTRIPEEVENTREQUEST'].fields_by_name['payload']._serialized_options = b'\342A\001\002\222\265\030\004\010\200\200 '
+  _globals['_INGESTSTRIPEEVENTREQUEST'].fields_by_name['traceparent']._loaded_options = None
+  _globals['_INGESTSTRIPEEVENTREQUEST'].fields_by_name['traceparent']._serialized_options = b'\222\265\030\002X\001'
+  _globals['_BATCHINGESTSTRIPEEVENTSREQUEST'].fields_by_name['requests']._loaded_options = None
+  _globals['_BATCHINGESTSTRIPEEVENTSREQUEST'].fields_by_name['requests']._serialized_options = b'\342A\001\002\222\265\030\002(d'
   _globals['_STRIPEEVENTSERVICE'].methods_by_name['IngestStripeEvent']._loaded_options = None
   _globals['_STRIPEEVENTSERVICE'].methods_by_name['IngestStripeEvent']._serialized_options = b'\212\265\030\003\n\001\002'
-  _globals['_STRIPEENDPOINT']._serialized_start=375
-  _globals['_STRIPEENDPOINT']._serialized_end=483
-  _globals['_INGESTOUTCOME']._serialized_start=486
-  _globals['_INGESTOUTCOME']._serialized_end=622
-  _globals['_INGESTSTRIPEEVENTREQUEST']._serialized_start=143
-  _globals['_INGESTSTRIPEEVENTREQUEST']._serialized_end=301
-  _globals['_INGESTSTRIPEEVENTRESPONSE']._serialized_start=303
-  _globals['_INGESTSTRIPEEVENTRESPONSE']._serialized_end=373
-  _globals['_STRIPEEVENTSERVICE']._serialized_start=624
-  _globals['_STRIPEEVENTSERVICE']._serialized_end=749
+  _globals['_STRIPEEVENTSERVICE'].methods_by_name['BatchIngestStripeEvents']._loaded_options = None
+  _globals['_STRIPEEVENTSERVICE'].methods_by_name['BatchIngestStripeEvents']._serialized_options = b'\212\265\030\003\n\001\002'
+  _globals['_STRIPEENDPOINT']._serialized_start=739
+  _globals['_STRIPEENDPOINT']._serialized_end=847
+  _globals['_INGESTOUTCOME']._serialized_start=850
+  _globals['_INGESTOUTCOME']._serialized_end=986
+  _globals['_INGESTSTRIPEEVENTREQUEST']._serialized_start=168
+  _globals['_INGESTSTRIPEEVENTREQUEST']._serialized_end=355
+  _globals['_INGESTSTRIPEEVENTRESPONSE']._serialized_start=357
+  _globals['_INGESTSTRIPEEVENTRESPONSE']._serialized_end=427
+  _globals['_BATCHINGESTSTRIPEEVENTSREQUEST']._serialized_start=429
+  _globals['_BATCHINGESTSTRIPEEVENTSREQUEST']._serialized_end=528
+  _globals['_BATCHINGESTSTRIPEEVENTSRESPONSE']._serialized_start=530
+  _globals['_BATCHINGESTSTRIPEEVENTSRESPONSE']._serialized_end=616
+  _globals['_INGESTSTRIPEEVENTRESULT']._serialized_start=618
+  _globals['_INGESTSTRIPEEVENTRESULT']._serialized_end=737
+  _globals['_STRIPEEVENTSERVICE']._serialized_start=989
+  _globals['_STRIPEEVENTSERVICE']._serialized_end=1237
 # @@protoc_insertion_point(module_scope)

@@ -3,10 +3,13 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.rpc import status_pb2 as _status_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -79,10 +82,13 @@ class IngestStripeEventRequest(_message.Message):
     ENDPOINT_FIELD_NUMBER: _builtins.int
     PAYLOAD_FIELD_NUMBER: _builtins.int
     RECEIVE_TIME_FIELD_NUMBER: _builtins.int
+    TRACEPARENT_FIELD_NUMBER: _builtins.int
     endpoint: Global___StripeEndpoint.ValueType
     """The endpoint that received it."""
     payload: _builtins.bytes
     """The body as Stripe sent it, byte for byte, its signature verified; at most 512 KiB."""
+    traceparent: _builtins.str
+    """The trace that the event belongs to: a W3C traceparent, of the span that received it. When empty, the trace of the call itself."""
     @_builtins.property
     def receive_time(self) -> _timestamp_pb2.Timestamp:
         """When the gateway received it."""
@@ -93,10 +99,11 @@ class IngestStripeEventRequest(_message.Message):
         endpoint: Global___StripeEndpoint.ValueType = ...,
         payload: _builtins.bytes = ...,
         receive_time: _timestamp_pb2.Timestamp | None = ...,
+        traceparent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["receive_time", b"receive_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoint", b"endpoint", "payload", b"payload", "receive_time", b"receive_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoint", b"endpoint", "payload", b"payload", "receive_time", b"receive_time", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -123,3 +130,81 @@ class IngestStripeEventResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___IngestStripeEventResponse: _TypeAlias = IngestStripeEventResponse  # noqa: Y015
+
+@_typing.final
+class BatchIngestStripeEventsRequest(_message.Message):
+    """Asks for BatchIngestStripeEvents."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___IngestStripeEventRequest]:
+        """The events, in any order, at most 1 MiB together. The same event may be among them more than once."""
+
+    def __init__(
+        self,
+        *,
+        requests: _abc.Iterable[Global___IngestStripeEventRequest] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["requests", b"requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchIngestStripeEventsRequest: _TypeAlias = BatchIngestStripeEventsRequest  # noqa: Y015
+
+@_typing.final
+class BatchIngestStripeEventsResponse(_message.Message):
+    """Answers BatchIngestStripeEvents."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___IngestStripeEventResult]:
+        """One result for each request, in the order of the requests."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___IngestStripeEventResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchIngestStripeEventsResponse: _TypeAlias = BatchIngestStripeEventsResponse  # noqa: Y015
+
+@_typing.final
+class IngestStripeEventResult(_message.Message):
+    """How one event of a batch fared."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    REFUSAL_FIELD_NUMBER: _builtins.int
+    outcome: Global___IngestOutcome.ValueType
+    """What became of it. Whatever it is, the event is stored."""
+    @_builtins.property
+    def refusal(self) -> _status_pb2.Status:
+        """Why it is not stored: INVALID_ARGUMENT when it is no event of Stripe, and will be refused as often as it is told; anything else is the service's trouble."""
+
+    def __init__(
+        self,
+        *,
+        outcome: Global___IngestOutcome.ValueType = ...,
+        refusal: _status_pb2.Status | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "refusal", b"refusal", "result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "refusal", b"refusal", "result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["outcome", "refusal"]  # noqa: Y015
+    _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
+
+Global___IngestStripeEventResult: _TypeAlias = IngestStripeEventResult  # noqa: Y015

@@ -40,6 +40,11 @@ class StripeEventServiceStub:
                 request_serializer=escrow_dot_v1_dot_stripe__event__service__pb2.IngestStripeEventRequest.SerializeToString,
                 response_deserializer=escrow_dot_v1_dot_stripe__event__service__pb2.IngestStripeEventResponse.FromString,
                 _registered_method=True)
+        self.BatchIngestStripeEvents = channel.unary_unary(
+                '/escrow.v1.StripeEventService/BatchIngestStripeEvents',
+                request_serializer=escrow_dot_v1_dot_stripe__event__service__pb2.BatchIngestStripeEventsRequest.SerializeToString,
+                response_deserializer=escrow_dot_v1_dot_stripe__event__service__pb2.BatchIngestStripeEventsResponse.FromString,
+                _registered_method=True)
 
 
 class StripeEventServiceServicer:
@@ -53,6 +58,14 @@ class StripeEventServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchIngestStripeEvents(self, request, context):
+        """Stores many verified events of one tenant durably, each once, however often it is told. Every event is answered for itself: what is wrong with one
+        costs its neighbours nothing. The call as a whole is refused when it breaks the rules of the fields, or when the database is away: tell all of it again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_StripeEventServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -60,6 +73,11 @@ def add_StripeEventServiceServicer_to_server(servicer, server):
                     servicer.IngestStripeEvent,
                     request_deserializer=escrow_dot_v1_dot_stripe__event__service__pb2.IngestStripeEventRequest.FromString,
                     response_serializer=escrow_dot_v1_dot_stripe__event__service__pb2.IngestStripeEventResponse.SerializeToString,
+            ),
+            'BatchIngestStripeEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchIngestStripeEvents,
+                    request_deserializer=escrow_dot_v1_dot_stripe__event__service__pb2.BatchIngestStripeEventsRequest.FromString,
+                    response_serializer=escrow_dot_v1_dot_stripe__event__service__pb2.BatchIngestStripeEventsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +108,33 @@ class StripeEventService:
             '/escrow.v1.StripeEventService/IngestStripeEvent',
             escrow_dot_v1_dot_stripe__event__service__pb2.IngestStripeEventRequest.SerializeToString,
             escrow_dot_v1_dot_stripe__event__service__pb2.IngestStripeEventResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchIngestStripeEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/escrow.v1.StripeEventService/BatchIngestStripeEvents',
+            escrow_dot_v1_dot_stripe__event__service__pb2.BatchIngestStripeEventsRequest.SerializeToString,
+            escrow_dot_v1_dot_stripe__event__service__pb2.BatchIngestStripeEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,10 @@ class StripeEventServiceStub:
     def __new__(cls, channel: _aio.Channel) -> StripeEventServiceAsyncStub: ...
     IngestStripeEvent: _grpc.UnaryUnaryMultiCallable[_stripe_event_service_pb2.IngestStripeEventRequest, _stripe_event_service_pb2.IngestStripeEventResponse]
     """Stores one verified event of Stripe durably, once, however often it is told."""
+    BatchIngestStripeEvents: _grpc.UnaryUnaryMultiCallable[_stripe_event_service_pb2.BatchIngestStripeEventsRequest, _stripe_event_service_pb2.BatchIngestStripeEventsResponse]
+    """Stores many verified events of one tenant durably, each once, however often it is told. Every event is answered for itself: what is wrong with one
+    costs its neighbours nothing. The call as a whole is refused when it breaks the rules of the fields, or when the database is away: tell all of it again.
+    """
 
 @_typing.type_check_only
 class StripeEventServiceAsyncStub(StripeEventServiceStub):
@@ -43,6 +47,10 @@ class StripeEventServiceAsyncStub(StripeEventServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     IngestStripeEvent: _aio.UnaryUnaryMultiCallable[_stripe_event_service_pb2.IngestStripeEventRequest, _stripe_event_service_pb2.IngestStripeEventResponse]  # type: ignore[assignment]
     """Stores one verified event of Stripe durably, once, however often it is told."""
+    BatchIngestStripeEvents: _aio.UnaryUnaryMultiCallable[_stripe_event_service_pb2.BatchIngestStripeEventsRequest, _stripe_event_service_pb2.BatchIngestStripeEventsResponse]  # type: ignore[assignment]
+    """Stores many verified events of one tenant durably, each once, however often it is told. Every event is answered for itself: what is wrong with one
+    costs its neighbours nothing. The call as a whole is refused when it breaks the rules of the fields, or when the database is away: tell all of it again.
+    """
 
 class StripeEventServiceServicer(metaclass=_abc_1.ABCMeta):
     """What the webhook gateway calls. Internal."""
@@ -54,5 +62,15 @@ class StripeEventServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_stripe_event_service_pb2.IngestStripeEventResponse, _abc.Awaitable[_stripe_event_service_pb2.IngestStripeEventResponse]]:
         """Stores one verified event of Stripe durably, once, however often it is told."""
+
+    @_abc_1.abstractmethod
+    def BatchIngestStripeEvents(
+        self,
+        request: _stripe_event_service_pb2.BatchIngestStripeEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_stripe_event_service_pb2.BatchIngestStripeEventsResponse, _abc.Awaitable[_stripe_event_service_pb2.BatchIngestStripeEventsResponse]]:
+        """Stores many verified events of one tenant durably, each once, however often it is told. Every event is answered for itself: what is wrong with one
+        costs its neighbours nothing. The call as a whole is refused when it breaks the rules of the fields, or when the database is away: tell all of it again.
+        """
 
 def add_StripeEventServiceServicer_to_server(servicer: StripeEventServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

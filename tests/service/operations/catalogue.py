@@ -232,7 +232,7 @@ async def _list_payouts(market: Marketplace) -> Asked:
     return Asked("", party_pb.ListPayoutsRequest(payee_id=payee.id, page_size=10))
 
 
-async def _ingest_stripe_event(market: Marketplace) -> Asked:
+def _stripe_event() -> event_pb.IngestStripeEventRequest:
     event = {
         "id": f"evt_{new_request_id()}",
         "object": "event",
@@ -246,7 +246,17 @@ async def _ingest_stripe_event(market: Marketplace) -> Asked:
         endpoint=event_pb.STRIPE_ENDPOINT_PLATFORM, payload=json.dumps(event).encode()
     )
     request.receive_time.FromJsonString("2026-10-28T00:00:00Z")
-    return Asked("", request, role="gateway")
+    request.traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    return request
+
+
+async def _ingest_stripe_event(market: Marketplace) -> Asked:
+    return Asked("", _stripe_event(), role="gateway")
+
+
+async def _batch_ingest_stripe_events(market: Marketplace) -> Asked:
+    events = [_stripe_event(), _stripe_event()]
+    return Asked("", event_pb.BatchIngestStripeEventsRequest(requests=events), role="gateway")
 
 
 EVERY_REQUEST: Mapping[str, Callable[[Marketplace], Awaitable[Asked]]] = {
@@ -273,4 +283,5 @@ EVERY_REQUEST: Mapping[str, Callable[[Marketplace], Awaitable[Asked]]] = {
     "GetPayout": _get_payout,
     "ListPayouts": _list_payouts,
     "IngestStripeEvent": _ingest_stripe_event,
+    "BatchIngestStripeEvents": _batch_ingest_stripe_events,
 }

@@ -41,6 +41,14 @@ NOT_URLS = (
 )
 NOT_EMAILS = ("ann", "ann@", "@example.com", "ann@example", "ann@@example.com", "a b@example.com")
 NOT_COUNTRIES = ("us", "USA", "XX", "U", "KP")
+NOT_TRACEPARENTS = (
+    "00",
+    f"00-{'0' * 32}-b7ad6b7169203331-01",
+    f"00-0af7651916cd43dd8448eb211c80319c-{'0' * 16}-01",
+    "00-0AF7651916CD43DD8448EB211C80319C-B7AD6B7169203331-01",
+    "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more",
+)
 NOT_CURRENCIES = ("usd", "US", "XXX", "USDT", "$", "840")
 NOT_TIMES = ((-(10**17), 0), (10**17, 0), (0, -1), (0, 10**9))
 HUGE = 2**63 - 1
@@ -216,6 +224,8 @@ def wrong_texts(field: FieldDescriptor, rules: options_pb2.Rules) -> Iterator[st
         exact = list(NOT_CURRENCIES)
     elif rules.country:
         exact = list(NOT_COUNTRIES)
+    elif rules.traceparent:
+        exact = list(NOT_TRACEPARENTS)
     yield from exact
     if rules.url:
         yield from NOT_URLS

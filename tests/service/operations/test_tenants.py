@@ -26,7 +26,13 @@ MISSING = {
     "GetPayout": "PAYOUT_MISSING",
 }
 EMPTY = {"ListEscrows": "escrows", "ListPayouts": "payouts"}
-NAMES_NOTHING = {"QuoteFees", "CreatePayer", "CreatePayee", "IngestStripeEvent"}
+NAMES_NOTHING = {
+    "QuoteFees",
+    "CreatePayer",
+    "CreatePayee",
+    "IngestStripeEvent",
+    "BatchIngestStripeEvents",
+}
 
 
 def test_every_method_is_asked() -> None:

@@ -25,7 +25,10 @@ def test_only_the_gateway_may_tell_stripes_events() -> None:
         path for path, roles in access_table(SERVICES).items() if options_pb2.ROLE_GATEWAY in roles
     }
 
-    assert gateway == {"/escrow.v1.StripeEventService/IngestStripeEvent"}
+    assert gateway == {
+        "/escrow.v1.StripeEventService/IngestStripeEvent",
+        "/escrow.v1.StripeEventService/BatchIngestStripeEvents",
+    }
 
 
 def _service_with(method: descriptor_pb2.MethodDescriptorProto, package: str) -> ServiceDescriptor:

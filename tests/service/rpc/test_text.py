@@ -175,6 +175,24 @@ def test_control_characters() -> None:
     assert text.no_control_characters("plain ünïcode 🎉 עברית") is None
 
 
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def test_a_traceparent_is_of_version_00_and_names_a_trace_and_a_span() -> None:
+    assert text.traceparent(TRACEPARENT) is None
+    digits_of_a_card = "00-4242424242424242aaaaaaaaaaaaaaaa-4242424242424242-00"
+    assert text.traceparent(digits_of_a_card) is None
+    for wrong in (
+        "",
+        TRACEPARENT.upper(),
+        TRACEPARENT + "\n",
+        TRACEPARENT.replace("00-", "ff-"),
+        f"00-{'0' * 32}-b7ad6b7169203331-01",
+        f"00-0af7651916cd43dd8448eb211c80319c-{'0' * 16}-01",
+    ):
+        assert text.traceparent(wrong)
+
+
 def test_codes_are_upper_case() -> None:
     assert (text.currency("USD"), text.country("US")) == (None, None)
     for wrong in ("usd", "US", "XXX", ""):

@@ -13,8 +13,10 @@ from service.domain.unit import EventEnd
 from service.migrations import Connection
 from service.store.commit import write
 from service.store.stripe_events import (
+    Arrival,
     StoredEvent,
     insert_event,
+    insert_events,
     lease_due_events,
     set_event_aside,
 )
@@ -72,6 +74,60 @@ async def test_twins_are_stored_once(pools: list[asyncpg.Pool], owner: Connectio
     assert sum(stored) == 1
     (row,) = await owner.fetch("SELECT event_id, trace_id FROM stripe_events")
     assert row["trace_id"] == twins[stored.index(True)].trace_id
+
+
+async def test_a_batch_is_stored_as_its_events_would_be_alone(
+    pool: asyncpg.Pool, owner: Connection
+) -> None:
+    alone = [new_event("evt_2"), new_event("evt_1", account=None, api_version=None)]
+    together = [replace(event, tenant_id="other") for event in alone]
+    await insert_event(pool, alone[0], state="RECEIVED")
+    await insert_event(pool, alone[1], state="QUARANTINED", reason="livemode")
+
+    states = [("RECEIVED", ""), ("QUARANTINED", "livemode")]
+    arrivals = [Arrival(event, *state) for event, state in zip(together, states, strict=True)]
+    assert await insert_events(pool, arrivals) == [True, True]
+
+    rows = await owner.fetch("SELECT * FROM stripe_events ORDER BY tenant_id DESC, event_id")
+    by_tenant: dict[str, list[dict[str, object]]] = {}
+    for row in map(dict, rows):
+        by_tenant.setdefault(row.pop("tenant_id"), []).append(row)
+    assert by_tenant["other"] == by_tenant[TENANT]
+    assert len(by_tenant["other"]) == 2
+
+
+async def test_of_twins_in_a_batch_the_first_is_stored(
+    pool: asyncpg.Pool, owner: Connection
+) -> None:
+    await insert_event(pool, new_event("evt_old"), state="RECEIVED")
+    ids = ["evt_b", "evt_a", "evt_old", "evt_b", "evt_a", "evt_b"]
+    arrivals = [
+        Arrival(new_event(event_id, trace_id=str(place)), "RECEIVED")
+        for place, event_id in enumerate(ids)
+    ]
+
+    assert await insert_events(pool, arrivals) == [True, True, False, False, False, False]
+
+    rows = await owner.fetch("SELECT event_id, trace_id FROM stripe_events ORDER BY event_id")
+    assert [tuple(row) for row in rows][:2] == [("evt_a", "1"), ("evt_b", "0")]
+    assert len(rows) == 3
+
+
+async def test_batches_that_overlap_do_not_wait_in_a_circle(pools: list[asyncpg.Pool]) -> None:
+    """Two gateways are told the same events, in different orders."""
+    for number in range(20):
+        arrivals = [Arrival(new_event(f"evt_{number}_{n}"), "RECEIVED") for n in range(100)]
+
+        stored, again = await asyncio.gather(
+            insert_events(pools[0], arrivals), insert_events(pools[1], arrivals[::-1])
+        )
+
+        assert sum(stored) + sum(again) == 100
+        assert all(a != b for a, b in zip(stored, again[::-1], strict=True))
+
+
+async def test_a_batch_of_nothing_stores_nothing(pool: asyncpg.Pool) -> None:
+    assert await insert_events(pool, []) == []
 
 
 async def test_the_same_event_id_of_another_tenant_is_another_event(pool: asyncpg.Pool) -> None:
