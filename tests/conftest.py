@@ -9,6 +9,7 @@ from tests.postgres import (
     prepare_template,
     running_server,
 )
+from tests.recorded import Metrics, Spans, recorded_metrics, recorded_spans
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +30,17 @@ async def database(postgres_server: Server, template_database: str) -> AsyncIter
     """A database of this test's own, with the migrated schema."""
     async with migrated_database(postgres_server, template_database) as database:
         yield database
+
+
+@pytest.fixture
+def spans() -> Iterator[Spans]:
+    """The spans that end in this process while the test runs."""
+    with recorded_spans() as spans:
+        yield spans
+
+
+@pytest.fixture
+def metrics() -> Iterator[Metrics]:
+    """What is measured in this process while the test runs."""
+    with recorded_metrics() as metrics:
+        yield metrics

@@ -23,11 +23,16 @@ class Call:
 
     ``caller`` is the client's identity ("orders-service", "stripe", "worker"); ``key`` is the
     request id, Stripe event id, effect id or deadline id: (tenant, caller, operation, key) names
-    the change, so that it happens once. ``trace_id`` is 32 hexadecimal digits, or "".
+    the change, so that it happens once. ``traceparent`` names the span that asks (W3C), or is "".
     """
 
     tenant_id: str
     caller: str
     party: Party
     key: str = ""
-    trace_id: str = ""
+    traceparent: str = ""
+
+    @property
+    def trace_id(self) -> str:
+        """32 hexadecimal digits, or ""."""
+        return self.traceparent[3:35]

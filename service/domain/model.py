@@ -236,7 +236,8 @@ class Effect:
 
     ``request`` holds the parameters as Stripe takes them. ``subject_id`` is the payment, release,
     payout, payer or payee that it is for. Stripe's idempotency key derives from (kind, id,
-    generation); ``key_used_at`` is when the key of this generation was first sent.
+    generation); ``key_used_at`` is when the key of this generation was first sent. ``traceparent``
+    names the span that decided on this generation, so that sending it belongs to the same trace.
     """
 
     tenant_id: str
@@ -258,3 +259,4 @@ class Effect:
     lease_expires_at: datetime | None = None
     stripe_object: str | None = None
     error: dict[str, str] = field(default_factory=dict)
+    traceparent: str = ""

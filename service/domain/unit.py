@@ -121,6 +121,7 @@ class UnitOfWork:
             due_at=self.now,
             created_at=self.now,
             updated_at=self.now,
+            traceparent=self.call.traceparent,
         )
         self.put(effect)
         return effect

@@ -33,6 +33,7 @@ from service.store.stripe_events import StoredEvent
 from service.stripe import reading
 from service.stripe.outcomes import Succeeded
 from service.stripe.reading import PaymentObservation, Unreadable
+from service.tracing import traceparent
 
 Object = Mapping[str, Any]
 
@@ -76,7 +77,7 @@ async def _change(
     house: House, event: StoredEvent, story: Callable[[UnitOfWork], Awaitable[None]]
 ) -> None:
     """Runs an event's story and ends the event in the same commit; a second time does nothing."""
-    call = Call(event.tenant_id, "stripe", Party.STRIPE, event.event_id, event.trace_id)
+    call = Call(event.tenant_id, "stripe", Party.STRIPE, event.event_id, traceparent())
 
     async def whole(unit: UnitOfWork) -> None:
         unit.event_end = EventEnd(event.event_id, "PROCESSED")
@@ -91,7 +92,7 @@ async def _change(
 
 
 async def _end(house: House, event: StoredEvent, state: str, reason: str) -> None:
-    call = Call(event.tenant_id, "stripe", Party.STRIPE, event.event_id, event.trace_id)
+    call = Call(event.tenant_id, "stripe", Party.STRIPE, event.event_id, traceparent())
     unit = UnitOfWork(call, "ignore_stripe_event", b"", house.clock())
     unit.event_end = EventEnd(event.event_id, state, reason)
     unit.note = event.type

@@ -105,7 +105,7 @@ def _awaits_fee(payment: Payment) -> bool:
 async def _observe(house: House, call: Call, payment_id: UUID, told: PaymentObservation) -> None:
     """Books what was read, as an operation of its own, if any of it is new."""
     key = f"read:{uuid4().hex}"
-    stripe_call = Call(call.tenant_id, "stripe", Party.STRIPE, key, call.trace_id)
+    stripe_call = Call(call.tenant_id, "stripe", Party.STRIPE, key, call.traceparent)
 
     async def story(unit: UnitOfWork) -> None:
         case = await open_case(house, unit, payment_id, by=BY_PAYMENT, missing=PaymentMissing)

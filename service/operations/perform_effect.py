@@ -11,10 +11,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from uuid import UUID
 
 import structlog
+from opentelemetry.trace import Span
 
 from service.domain import ids
 from service.domain.call import Call
@@ -25,6 +27,7 @@ from service.operations.settle_effect import OPEN, settle_effect
 from service.store.effects import end_attempt, lease_effect, read_effect
 from service.stripe.gateway import CALL_TIMEOUT_S, StripeGateway
 from service.stripe.outcomes import Lost, Outcome, Postponed, Rejected, Succeeded
+from service.tracing import continued
 
 LEASE = timedelta(seconds=120)  # longer than a look-up, a call and a look-up can take
 KEY_LIFETIME = timedelta(hours=23)  # Stripe forgets after 24
@@ -38,6 +41,18 @@ _sending: set[asyncio.Task[Outcome]] = set()  # whose clients may have gone
 async def finish_sending() -> None:
     """Waits for the calls whose clients have gone; for the drain."""
     await asyncio.gather(*_sending, return_exceptions=True)
+
+
+def effect_span(effect: Effect) -> AbstractContextManager[Span]:
+    """The span of one attempt, in the trace of whoever decided on the effect."""
+    attributes = {
+        "escrow.tenant": effect.tenant_id,
+        "escrow.effect.id": ids.show(ids.EFFECT, effect.effect_id),
+        "escrow.effect.kind": effect.kind.value,
+        "escrow.effect.attempt": effect.attempts,
+        "escrow.effect.generation": effect.generation,
+    }
+    return continued("perform_effect", effect.traceparent, attributes)
 
 
 async def perform_effect(house: House, effect: Effect) -> Outcome:
@@ -94,6 +109,11 @@ def _detail(outcome: Outcome) -> str:
             return reason
 
 
+async def _perform_here(house: House, effect: Effect) -> Outcome:
+    with effect_span(effect):
+        return await perform_effect(house, effect)
+
+
 async def finish_effect(house: House, tenant_id: str, effect_id: UUID) -> Effect:
     """Waits until an effect has ended, sending it in this process when nobody else does.
 
@@ -105,7 +125,7 @@ async def finish_effect(house: House, tenant_id: str, effect_id: UUID) -> Effect
         leased = await lease_effect(house.pool, tenant_id, effect_id, house.clock(), lease=LEASE)
         if leased:
             # A client that goes away must not leave a call to Stripe without its answer.
-            sending = asyncio.create_task(perform_effect(house, leased))
+            sending = asyncio.create_task(_perform_here(house, leased))
             _sending.add(sending)
             sending.add_done_callback(_sending.discard)
             await asyncio.shield(sending)

@@ -13,6 +13,7 @@ from service.operations.house import House, rerun
 from service.operations.observe_account import observe_account, read_account
 from service.store.parties import load_payee, read_payee
 from service.stripe.reading import Unreadable
+from service.tracing import traceparent
 
 log = structlog.get_logger()
 
@@ -29,7 +30,7 @@ async def refresh_account(house: House, tenant_id: str, payee_id: UUID) -> None:
     except (Unavailable, StripeRefused, Unreadable) as problem:
         log.warning("account not read", payee=payee_id.hex, problem=str(problem))
         return
-    call = Call(tenant_id, "stripe", Party.STRIPE, f"read:{uuid4().hex}")
+    call = Call(tenant_id, "stripe", Party.STRIPE, f"read:{uuid4().hex}", traceparent())
 
     async def story(unit: UnitOfWork) -> None:
         found = await load_payee(house.pool, unit, payee_id)

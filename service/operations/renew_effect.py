@@ -42,4 +42,5 @@ def renew(unit: UnitOfWork, effect: Effect) -> None:
     effect.generation += 1
     effect.error = {}
     effect.key_used_at, effect.due_at = None, unit.now
+    effect.traceparent = unit.call.traceparent
     unit.put(effect)

@@ -11,12 +11,14 @@ from service.operations.house import House, rerun
 from service.operations.refresh_account import refresh_account
 from service.store.operations import Answered
 from service.store.releases import WaitingRelease
+from service.tracing import link_to_cause, traceparent
 
 
 async def request_transfer(house: House, waiting: WaitingRelease) -> bool:
     """Posting 7a. False when it no longer waits, or the payee cannot be paid yet."""
     shown = ids.show(ids.RELEASE, waiting.release_id)
-    call = Call(waiting.tenant_id, "worker", Party.TIMER, f"{shown}:{waiting.refusals}")
+    key = f"{shown}:{waiting.refusals}"
+    call = Call(waiting.tenant_id, "worker", Party.TIMER, key, traceparent())
 
     if waiting.refusals:
         # Stripe may have refused because of something about the account that nobody told us.
@@ -30,6 +32,8 @@ async def request_transfer(house: House, waiting: WaitingRelease) -> bool:
         rejected = case.records.effect
         if rejected is not None and rejected.state is not EffectState.REJECTED:
             return False
+        if rejected is not None:
+            link_to_cause(rejected.traceparent)
         case.request_transfer(release, rejected)
         await house.commit(unit)
         return True

@@ -38,6 +38,7 @@ from service.store.parties import PayeeRecords, load_parties, load_payee
 from service.stripe import reading, requests
 from service.stripe.outcomes import Lost, Outcome, Postponed, Rejected, Succeeded
 from service.stripe.reading import Unreadable
+from service.tracing import traceparent
 
 SHORTEST_PAUSE, LONGEST_PAUSE = timedelta(seconds=1), timedelta(minutes=10)
 FIRST_RENEWAL, LONGEST_RENEWAL = timedelta(minutes=1), timedelta(hours=6)
@@ -54,7 +55,7 @@ async def settle_effect(house: House, effect: Effect, outcome: Outcome) -> None:
     only a success counts then, because what Stripe has made is made.
     """
     key = f"{ids.show(ids.EFFECT, effect.effect_id)}:{effect.attempts}"
-    call = Call(effect.tenant_id, "stripe", Party.STRIPE, key)
+    call = Call(effect.tenant_id, "stripe", Party.STRIPE, key, traceparent())
     load = _LOADERS[effect.kind]
 
     async def story(unit: UnitOfWork, outcome: Outcome) -> None:

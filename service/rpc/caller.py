@@ -121,18 +121,18 @@ def _wrong(key: str, description: str) -> InvalidField:
 _SERVING: ContextVar[tuple[Caller, str]] = ContextVar("serving")
 
 
-def begin_call(caller: Caller, trace_id: str) -> None:
+def begin_call(caller: Caller, traceparent: str) -> None:
     """Remembers who is being served; each call is a task of its own, so it ends with the call."""
-    _SERVING.set((caller, trace_id))
+    _SERVING.set((caller, traceparent))
 
 
 def call_of(request: Message) -> Call:
     """The cause of change that this request is: its caller, and its request_id where it has one."""
-    caller, trace_id = _SERVING.get()
+    caller, traceparent = _SERVING.get()
     return Call(
         tenant_id=caller.tenant_id,
         caller=caller.name,
         party=caller.party,
         key=getattr(request, "request_id", ""),
-        trace_id=trace_id,
+        traceparent=traceparent,
     )

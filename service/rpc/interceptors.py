@@ -112,7 +112,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             with self._tracer.serve(name, context.invocation_metadata() or ()) as served:
                 bind_contextvars(rpc=name, trace_id=served.trace_id)  # for every log line inside
                 try:
-                    answer = await self._answer(endpoint, body, context, served.trace_id)
+                    answer = await self._answer(endpoint, body, context, served.traceparent)
                 except Refusal as refused:
                     refusal = refused
                     log.info("call refused", reason=refusal.reason())
@@ -133,7 +133,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         return grpc.unary_unary_rpc_method_handler(serve)
 
     async def _answer(
-        self, endpoint: _Endpoint, body: bytes, context: Context, trace_id: str
+        self, endpoint: _Endpoint, body: bytes, context: Context, traceparent: str
     ) -> bytes:
         """The story of a call that goes well."""
         limit = asyncio.timeout(self._limit_s(context))
@@ -142,7 +142,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 caller = self._identify(context.invocation_metadata() or ())
                 if caller.role not in endpoint.method.roles:
                     raise RoleNotAllowed(method=endpoint.method.name)
-                begin_call(caller, trace_id)
+                begin_call(caller, traceparent)
                 request = _read(endpoint, body)
                 endpoint.method.validate(request)
                 return endpoint.write(await endpoint.run(request, context))

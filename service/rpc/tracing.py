@@ -7,7 +7,6 @@ a trace id: the caller's (W3C traceparent), or a fresh one.
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Iterable
 from types import TracebackType
@@ -17,6 +16,8 @@ from grpc import StatusCode
 from opentelemetry import context, metrics, trace
 from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from service.tracing import begin, traceparent_of
 
 _PROPAGATED = frozenset(("traceparent", "tracestate"))
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -56,7 +57,7 @@ class Tracer:
         carrier = {k: v for k, v in metadata if k in _PROPAGATED and isinstance(v, str)}
         parent = _PROPAGATOR.extract(carrier) if carrier else None
         attributes = {"rpc.system.name": "grpc", "rpc.method": method}
-        span = self._tracer.start_span(method, parent, SpanKind.SERVER, attributes)
+        span = begin(self._tracer, method, parent, SpanKind.SERVER, attributes)
         return ServedCall(span, attributes, self._durations)
 
 
@@ -70,8 +71,8 @@ class ServedCall:
         "_started_s",
         "_token",
         "code",
-        "method",
         "trace_id",
+        "traceparent",
     )
 
     def __init__(
@@ -82,8 +83,8 @@ class ServedCall:
         self._durations = durations
         self._started_s = time.perf_counter()
         self._token = context.attach(trace.set_span_in_context(span))
-        known = span.get_span_context().trace_id
-        self.trace_id = f"{known or random.getrandbits(128):032x}"
+        self.traceparent = traceparent_of(span)
+        self.trace_id = self.traceparent[3:35]
         self.code = StatusCode.UNKNOWN
 
     def __enter__(self) -> Self:

@@ -57,7 +57,7 @@ TABLES = (
     Table(model.Payment, "payments", "write_payment", ("tenant_id", "payment_id")),
     Table(model.Release, "releases", "write_release", ("tenant_id", "escrow_id", "release_id")),
     Table(model.Payout, "payouts", "write_payout", ("tenant_id", "payout_id")),
-    Table(model.Effect, "effects", "write_effect", ("tenant_id", "effect_id")),
+    Table(model.Effect, "effects", "write_effect_v2", ("tenant_id", "effect_id")),
 )
 
 

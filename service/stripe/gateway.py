@@ -23,6 +23,7 @@ from service.stripe.outcomes import (
     Succeeded,
     outcome_of,
 )
+from service.stripe.tracing import calling, record_answer
 
 API_VERSION = "2026-10-28.endive"
 CALL_TIMEOUT_S = 25.0  # of a call with its retries; after it nobody knows
@@ -38,11 +39,14 @@ class _HTTPClient(stripe.AIOHTTPClient):
 
     async def request_async(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  as inherited
         try:
-            return await super().request_async(*args, **kwargs)
+            answer = await super().request_async(*args, **kwargs)
         except (aiohttp.ClientError, ConnectionError) as error:
             raise stripe.APIConnectionError(  # type: ignore[no-untyped-call]  # so in the SDK
                 f"The answer was cut: {type(error).__name__}.", should_retry=True
             ) from error
+        _, status, headers = answer
+        record_answer(status, headers.get("Request-Id"))
+        return answer
 
 
 class TokenBucket:
@@ -118,8 +122,9 @@ class StripeGateway:
         if not await self._effects.take(most_s=TURN_TIMEOUT_S):
             return Postponed("our own rate limit", RATE_LIMIT_RETRY_S)
         try:
-            async with asyncio.timeout(CALL_TIMEOUT_S):
-                answer = await SEND[effect.kind](self._client, effect, options)
+            with calling(effect.kind, effect):
+                async with asyncio.timeout(CALL_TIMEOUT_S):
+                    answer = await SEND[effect.kind](self._client, effect, options)
             return Succeeded(answer.to_dict())
         except (stripe.StripeError, TimeoutError, OSError, ValueError) as error:
             return outcome_of(error)
@@ -132,8 +137,9 @@ class StripeGateway:
         if not await self._effects.take(most_s=TURN_TIMEOUT_S):
             return Lost("our own rate limit")
         try:
-            async with asyncio.timeout(CALL_TIMEOUT_S):
-                found = await FIND[effect.kind](self._client, effect, options)
+            with calling(f"find {effect.kind}", effect):
+                async with asyncio.timeout(CALL_TIMEOUT_S):
+                    found = await FIND[effect.kind](self._client, effect, options)
             return Succeeded(found) if found is not None else None
         except (stripe.StripeError, TimeoutError, OSError, ValueError) as error:
             return Lost(f"look-up: {type(error).__name__}")
@@ -141,19 +147,22 @@ class StripeGateway:
     async def read_payment_intent(self, intent_id: str) -> Object:
         """A PaymentIntent with its latest charge and that charge's balance transaction."""
         expand = {"expand": ["latest_charge.balance_transaction"]}
-        return await self._read(self._client.v1.payment_intents, intent_id, expand)
+        intents = self._client.v1.payment_intents
+        return await self._read("payment_intent", intents, intent_id, expand)
 
     async def read_checkout_session(self, session_id: str) -> Object:
-        return await self._read(self._client.v1.checkout.sessions, session_id, {})
+        sessions = self._client.v1.checkout.sessions
+        return await self._read("checkout_session", sessions, session_id, {})
 
     async def read_payout(self, payout_id: str, account: str) -> Object:
-        return await self._read(self._client.v1.payouts, payout_id, {}, {"stripe_account": account})
+        options = {"stripe_account": account}
+        return await self._read("payout", self._client.v1.payouts, payout_id, {}, options)
 
     async def read_account(self, api: AccountApi, account_id: str) -> Object:
         if api is AccountApi.V1:
-            return await self._read(self._client.v1.accounts, account_id, {})
+            return await self._read("account", self._client.v1.accounts, account_id, {})
         include = {"include": list(requests.ACCOUNT_V2_FIELDS)}
-        return await self._read(self._client.v2.core.accounts, account_id, include)
+        return await self._read("account", self._client.v2.core.accounts, account_id, include)
 
     async def create_onboarding_link(
         self, api: AccountApi, request: dict[str, Any], key: str
@@ -169,10 +178,13 @@ class StripeGateway:
             else self._client.v2.core.account_links
         )
         options = {"idempotency_key": f"{self.environment}:{key}"}
-        return await self._answer(lambda: links.create_async(request, options))
+        return await self._answer(
+            "create onboarding_link", lambda: links.create_async(request, options)
+        )
 
     async def _read(
         self,
+        name: str,
         resource: Any,  # noqa: ANN401  any service of the SDK
         object_id: str,
         params: dict[str, Any],
@@ -180,9 +192,11 @@ class StripeGateway:
     ) -> Object:
         if not object_id:  # the SDK would list all objects instead
             raise ValueError("an id of Stripe is missing")
-        return await self._answer(lambda: resource.retrieve_async(object_id, params, options or {}))
+        return await self._answer(
+            f"read {name}", lambda: resource.retrieve_async(object_id, params, options or {})
+        )
 
-    async def _answer(self, call: Callable[[], Awaitable[Any]]) -> Object:
+    async def _answer(self, operation: str, request: Callable[[], Awaitable[Any]]) -> Object:
         """A call that changes nothing we keep.
 
         Raises:
@@ -192,9 +206,10 @@ class StripeGateway:
         if not await self._reads.take(most_s=READ_TIMEOUT_S / 2):
             raise StripeUnavailable
         try:
-            async with asyncio.timeout(READ_TIMEOUT_S):
-                answer: Object = (await call()).to_dict()
-                return answer
+            with calling(operation):
+                async with asyncio.timeout(READ_TIMEOUT_S):
+                    answer: Object = (await request()).to_dict()
+                    return answer
         except (stripe.StripeError, TimeoutError, OSError) as error:
             outcome = outcome_of(error)
             if isinstance(outcome, Rejected):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
+from opentelemetry.trace import Span
+
 from service.domain.model import Effect
-from service.operations.perform_effect import LEASE, perform_effect
+from service.operations.perform_effect import LEASE, effect_span, perform_effect
 from service.store.effects import lease_due_effects
 from service.workers.loop import Worker
 
@@ -14,6 +18,9 @@ class EffectsWorker(Worker[Effect]):
     async def take(self, limit: int) -> list[Effect]:
         house = self.house
         return await lease_due_effects(house.pool, house.clock(), lease=LEASE, limit=limit)
+
+    def span(self, item: Effect) -> AbstractContextManager[Span]:
+        return effect_span(item)
 
     async def do(self, item: Effect) -> None:
         await perform_effect(self.house, item)

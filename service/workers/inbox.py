@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from datetime import timedelta
 
 import structlog
+from opentelemetry.trace import Span
 
 from service.domain.errors import Unavailable
 from service.operations.apply_stripe_event import Unknown, apply_stripe_event
 from service.operations.observe_payment import Contradiction
 from service.store.stripe_events import StoredEvent, lease_due_events, set_event_aside
 from service.stripe.reading import Unreadable
+from service.tracing import Attributes, continued
 from service.workers.loop import Worker
 
 log = structlog.get_logger()
@@ -27,6 +30,15 @@ class InboxWorker(Worker[StoredEvent]):
     async def take(self, limit: int) -> list[StoredEvent]:
         house = self.house
         return await lease_due_events(house.pool, house.clock(), lease=LEASE, limit=limit)
+
+    def span(self, item: StoredEvent) -> AbstractContextManager[Span]:
+        attributes: Attributes = {
+            "escrow.tenant": item.tenant_id,
+            "escrow.event.id": item.event_id,
+            "escrow.event.type": item.type,
+            "escrow.event.attempt": item.attempts,
+        }
+        return continued("apply_stripe_event", "", attributes)
 
     async def do(self, item: StoredEvent) -> None:
         event = item

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Generic, TypeVar
 
 import structlog
+from opentelemetry.trace import Span
 
 from service.operations.house import House
+from service.tracing import mark_failed
 
 log = structlog.get_logger()
 Item = TypeVar("Item")
@@ -37,6 +40,10 @@ class Worker(ABC, Generic[Item]):
     @abstractmethod
     async def take(self, limit: int) -> Sequence[Item]:
         """Leases what is due now, at most ``limit`` of it."""
+
+    @abstractmethod
+    def span(self, item: Item) -> AbstractContextManager[Span]:
+        """The span that is around all that is done, and logged, about one item."""
 
     @abstractmethod
     async def do(self, item: Item) -> object:
@@ -86,7 +93,9 @@ class Worker(ABC, Generic[Item]):
 
     async def _do(self, item: Item) -> None:
         """One item that fails leaves the others alone."""
-        try:
-            await self.do(item)
-        except Exception:
-            log.exception("item failed", worker=self.name, item=repr(item)[:200])
+        with self.span(item) as span:
+            try:
+                await self.do(item)
+            except Exception as error:
+                mark_failed(span, error)
+                log.exception("item failed", worker=self.name, item=repr(item)[:200])

@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 
 import pytest
 import structlog
+from opentelemetry.trace import Span
 
 from service.operations.house import House
 from service.workers import loop
+from service.tracing import continued
 from service.workers.loop import Worker
 
 PATIENCE_S = 5.0
@@ -34,6 +36,9 @@ class Queue(Worker[str]):
             raise self.troubles.pop()
         taken, self.due = self.due[:limit], self.due[limit:]
         return taken
+
+    def span(self, item: str) -> AbstractContextManager[Span]:
+        return continued("do", "", {"item": item})
 
     async def do(self, item: str) -> None:
         self.begun.append(item)
