@@ -34,7 +34,7 @@ def _event(payload: bytes) -> StoredEvent:
         livemode=told["livemode"],
         occurred_at=datetime.fromtimestamp(told["created"], UTC),
         payload=payload,
-        trace_id="",
+        traceparent="",
         attempts=0,
         received_at=datetime.now(UTC),
     )

@@ -106,12 +106,7 @@ def _stored_event(
         livemode=body.get("livemode") is True,
         occurred_at=moment_of(body.get("created")),
         payload=CLIENT_SECRET.sub(rb"\1null", request.payload),  # the one thing that is not kept
-        trace_id=_trace_id(request.traceparent) or call.trace_id,
+        traceparent=request.traceparent or call.traceparent,
         attempts=0,
         received_at=received_at,
     )
-
-
-def _trace_id(traceparent: str) -> str:
-    """The second part of version-trace-span-flags; empty when there is none."""
-    return traceparent[3:35]

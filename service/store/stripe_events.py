@@ -13,20 +13,21 @@ import asyncpg
 INSERT = """\
 INSERT INTO stripe_events (
     tenant_id, event_id, endpoint, account, type, api_version, livemode, occurred_at, payload,
-    state, reason, due_at, received_at, trace_id
+    state, reason, due_at, received_at, trace_id, traceparent
 )
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13,
+    $14)
 ON CONFLICT ON CONSTRAINT stripe_events_pkey DO NOTHING
 RETURNING 1"""
 INSERT_MANY = """\
 INSERT INTO stripe_events (
     tenant_id, event_id, endpoint, account, type, api_version, livemode, occurred_at, payload,
-    state, reason, due_at, received_at, trace_id
+    state, reason, due_at, received_at, trace_id, traceparent
 )
 SELECT * FROM unnest(
     $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::boolean[],
     $8::timestamptz[], $9::bytea[], $10::text[], $11::text[], $12::timestamptz[],
-    $12::timestamptz[], $13::text[]
+    $12::timestamptz[], $13::text[], $14::text[]
 )
 ON CONFLICT ON CONSTRAINT stripe_events_pkey DO NOTHING
 RETURNING tenant_id, event_id"""
@@ -43,7 +44,7 @@ SET due_at = $2, attempts = e.attempts + 1
 FROM chosen
 WHERE e.tenant_id = chosen.tenant_id AND e.event_id = chosen.event_id
 RETURNING e.tenant_id, e.event_id, e.endpoint, e.account, e.type, e.api_version, e.livemode,
-    e.occurred_at, e.payload, e.trace_id, e.attempts, e.received_at"""
+    e.occurred_at, e.payload, e.traceparent, e.attempts, e.received_at"""
 SET_ASIDE = """\
 UPDATE stripe_events SET state = $3, reason = $4, due_at = $5
 WHERE tenant_id = $1 AND event_id = $2 AND state IN ('RECEIVED', 'PARKED')"""
@@ -51,7 +52,10 @@ WHERE tenant_id = $1 AND event_id = $2 AND state IN ('RECEIVED', 'PARKED')"""
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """One event as Stripe sent it; ``account`` is the connected account it is about, if any."""
+    """One event as Stripe sent it; ``account`` is the connected account it is about, if any.
+
+    ``traceparent`` names the span that received it (W3C), or is "".
+    """
 
     tenant_id: str
     event_id: str
@@ -62,7 +66,7 @@ class StoredEvent:
     livemode: bool
     occurred_at: datetime
     payload: bytes
-    trace_id: str
+    traceparent: str
     attempts: int
     received_at: datetime
 
@@ -117,7 +121,8 @@ def _row(arrival: Arrival) -> tuple[object, ...]:
         state,
         reason,
         event.received_at,
-        event.trace_id,
+        event.traceparent[3:35],  # the trace's id
+        event.traceparent,
     )
 
 

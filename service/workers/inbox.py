@@ -38,7 +38,7 @@ class InboxWorker(Worker[StoredEvent]):
             "escrow.event.type": item.type,
             "escrow.event.attempt": item.attempts,
         }
-        return continued("apply_stripe_event", "", attributes)
+        return continued("apply_stripe_event", item.traceparent, attributes)
 
     async def do(self, item: StoredEvent) -> None:
         event = item

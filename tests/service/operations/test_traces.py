@@ -9,6 +9,7 @@ from tests.service.operations.marketplace import Marketplace
 from tests.service.operations.transfers import accepted, lose_answer
 
 ACCEPT = "escrow.v1.EscrowService/AcceptDelivery"
+INGEST = "escrow.v1.StripeEventService/IngestStripeEvent"
 FUND = "escrow.v1.EscrowService/FundEscrow"
 OPERATIONS = "SELECT kind FROM operations WHERE trace_id = $1 ORDER BY operation_id"
 
@@ -79,6 +80,21 @@ async def test_every_attempt_at_an_effect_is_in_its_trace(
     assert [is_child(attempt, accept) for attempt in attempts] == [True, True]
     assert is_child(spans.named("stripe create_transfer"), attempts[0])
     assert is_child(spans.named("stripe find create_transfer"), attempts[1])
+
+
+async def test_an_event_is_applied_in_the_trace_of_its_delivery(
+    market: Marketplace, spans: Spans
+) -> None:
+    escrow = await market.new_escrow()
+    await market.pay(await market.fund(escrow))
+    (paid,) = [told for told in await market.news() if told["type"] == "payment_intent.succeeded"]
+    await market.tell(paid)
+    await market.inbox.run_once()
+
+    delivery, applied = spans.named(INGEST), spans.named("apply_stripe_event")
+    assert is_child(applied, delivery)
+    assert (applied.attributes or {})["escrow.event.id"] == paid["id"]
+    assert await operations_of(market, delivery) == ["apply_stripe_event"]
 
 
 async def test_who_asks_again_begins_a_trace_and_links_the_first(

@@ -37,7 +37,7 @@ def new_event(event_id: str = "evt_1", **changes: object) -> StoredEvent:
         livemode=False,
         occurred_at=later(seconds=-5),
         payload=b'{"id": "evt_1",\n "text": "\xc3\xa9\x00"}',
-        trace_id="0" * 31 + "1",
+        traceparent=f"00-{1:032x}-{1:016x}-01",
         attempts=0,
         received_at=NOW,
     )
@@ -65,15 +65,16 @@ async def race(pools: Sequence[asyncpg.Pool], now: datetime) -> list[StoredEvent
 
 async def test_twins_are_stored_once(pools: list[asyncpg.Pool], owner: Connection) -> None:
     """Stripe sends again before we have answered, to two gateways at once."""
-    twins = [new_event(trace_id=f"{number:032x}") for number in range(50)]
+    twins = [new_event(traceparent=f"00-{number:032x}-{number:016x}-01") for number in range(50)]
 
     stored = await asyncio.gather(
         *(insert_event(pools[n % 2], twin, state="RECEIVED") for n, twin in enumerate(twins))
     )
 
     assert sum(stored) == 1
-    (row,) = await owner.fetch("SELECT event_id, trace_id FROM stripe_events")
-    assert row["trace_id"] == twins[stored.index(True)].trace_id
+    (row,) = await owner.fetch("SELECT traceparent, trace_id FROM stripe_events")
+    kept = stored.index(True)
+    assert (row["traceparent"], row["trace_id"]) == (twins[kept].traceparent, f"{kept:032x}")
 
 
 async def test_a_batch_is_stored_as_its_events_would_be_alone(
@@ -102,13 +103,13 @@ async def test_of_twins_in_a_batch_the_first_is_stored(
     await insert_event(pool, new_event("evt_old"), state="RECEIVED")
     ids = ["evt_b", "evt_a", "evt_old", "evt_b", "evt_a", "evt_b"]
     arrivals = [
-        Arrival(new_event(event_id, trace_id=str(place)), "RECEIVED")
+        Arrival(new_event(event_id, traceparent=str(place)), "RECEIVED")
         for place, event_id in enumerate(ids)
     ]
 
     assert await insert_events(pool, arrivals) == [True, True, False, False, False, False]
 
-    rows = await owner.fetch("SELECT event_id, trace_id FROM stripe_events ORDER BY event_id")
+    rows = await owner.fetch("SELECT event_id, traceparent FROM stripe_events ORDER BY event_id")
     assert [tuple(row) for row in rows][:2] == [("evt_a", "1"), ("evt_b", "0")]
     assert len(rows) == 3
 

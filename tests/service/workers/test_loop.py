@@ -9,8 +9,8 @@ import structlog
 from opentelemetry.trace import Span
 
 from service.operations.house import House
-from service.workers import loop
 from service.tracing import continued
+from service.workers import loop
 from service.workers.loop import Worker
 
 PATIENCE_S = 5.0
