@@ -2,7 +2,7 @@
 
 BIN := .venv/bin
 INSTALLED := .venv/installed
-CODE := service stripe_sandbox webhook_gateway benchmarks tests proto/escrow
+CODE := service stripe_sandbox webhook_gateway benchmarks tests proto/escrow proto/examples
 PROTOS = $(shell find proto -name '*.proto')
 TEST_POSTGRES := .escrow/test-postgres
 
