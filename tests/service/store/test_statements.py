@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 
 from service.store import (
+    balances,
     books,
     commit,
     effects,
@@ -21,14 +22,15 @@ from service.store import (
     journals,
     operations,
     parties,
+    queues,
     releases,
     stripe_events,
 )
 from service.store.pool import open_pool
 from tests.postgres import Server, connected, migrated_database
 
-HOT = (commit, effects, escrows, operations, parties, releases, stripe_events)
-MODULES = (*HOT, books, journals)
+HOT = (balances, commit, effects, escrows, operations, parties, releases, stripe_events)
+MODULES = (*HOT, queues, books, journals)
 STARTS = ("SELECT", "INSERT", "UPDATE", "WITH")
 RELEASE = ("operations", "journals", "entries", "balances", "escrows", "milestones", "releases")
 BY = {text: name for name, text in vars(escrows).items() if name.startswith("BY_")}
@@ -62,6 +64,7 @@ def _hot_statements() -> Iterator[tuple[str, str]]:
 
 
 HOT_STATEMENTS = dict(_hot_statements())
+QUEUES = {f"queues.{name}": text for name, text in queues.WAITING.items()}
 STATEMENTS = (
     HOT_STATEMENTS
     | {f"{module.__name__}.{n}": t for module in MODULES for n, t in _statements(module)}
@@ -151,11 +154,11 @@ async def test_prepares(filled: asyncpg.pool.PoolConnectionProxy, name: str) -> 
 
 
 @pytest.mark.parametrize("rows", ROWS)
-@pytest.mark.parametrize("name", sorted(HOT_STATEMENTS))
+@pytest.mark.parametrize("name", sorted(HOT_STATEMENTS | QUEUES))
 async def test_hot_statement_finds_its_rows_by_index(
     planners: Mapping[str, asyncpg.pool.PoolConnectionProxy], name: str, rows: str
 ) -> None:
-    plan = await _plan(planners[rows], HOT_STATEMENTS[name])
+    plan = await _plan(planners[rows], (HOT_STATEMENTS | QUEUES)[name])
 
     assert list(_troubles(plan)) == [], json.dumps(plan, indent=1)
 
@@ -171,6 +174,9 @@ async def test_hot_statement_enters_every_table_by_a_key(
 @pytest.mark.parametrize(
     ("name", "index", "condition"),
     [
+        ("balances.AS_OF", "balance_snapshots_pkey", "through <= $3"),
+        ("balances.ROLL_UP", "journals_pkey", "journal_id <= $2"),
+        ("balances.ROLL_UP", "entries_pkey", "journal_id > step"),  # what is new, and no more
         ("effects.LEASE_DUE", "effects_open", "due_at <= $1"),
         ("stripe_events.LEASE", "stripe_events_open", "due_at <= $1"),
         ("releases.WAITING", "releases_waiting", "transfer_at <= $1"),
@@ -190,6 +196,40 @@ async def test_index_answers_the_whole_condition(
 
     (scan,) = [scan for scan in scans if scan.get("Index Name") == index]
     assert condition in scan["Index Cond"]
+
+
+@pytest.mark.parametrize(
+    ("queue", "index"),
+    [
+        ("effects", "effects_open"),
+        ("inbox", "stripe_events_open"),
+        ("set_aside", "stripe_events_set_aside"),
+        ("transfers", "releases_waiting"),
+        ("settlements", "payments_unsettled"),
+    ],
+)
+@pytest.mark.parametrize("rows", ROWS)
+async def test_a_queue_is_read_from_an_index_that_holds_nothing_else(
+    planners: Mapping[str, asyncpg.pool.PoolConnectionProxy], rows: str, queue: str, index: str
+) -> None:
+    scans = _table_scans(await _plan(planners[rows], queues.WAITING[queue]))
+
+    indexes = {scan["Index Name"] for scan in scans if "Index Name" in scan}
+    assert indexes - {"payees_pkey"} == {index}
+
+
+@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize("name", ["balances.AS_OF", "balances.ROLL_UP"])
+async def test_entries_of_an_account_are_summed_from_the_index_alone(
+    planners: Mapping[str, asyncpg.pool.PoolConnectionProxy], name: str, rows: str
+) -> None:
+    scans = _table_scans(await _plan(planners[rows], HOT_STATEMENTS[name]))
+
+    of_account = [s for s in scans if s.get("Index Name") == "entries_by_account_and_time"]
+    assert {scan["Node Type"] for scan in of_account} == {"Index Only Scan"}
+    (range_of_time,) = [scan for scan in of_account if "journal_id" in scan["Index Cond"]]
+    for column in ("tenant_id", "account", "currency", "journal_id >", "journal_id <="):
+        assert column in range_of_time["Index Cond"]
 
 
 async def test_the_guard_sees_a_plan_that_scans(

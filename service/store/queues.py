@@ -1,0 +1,71 @@
+"""What waits, for whoever watches it. Read by partial indexes that hold nothing else, and at most
+``MOST`` rows of each: a queue that is longer is told as long as that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+import asyncpg
+
+MOST = 10_000
+
+# Each: kind, state, how many, since when the oldest waits, when the first of them was or is due.
+WAITING: Mapping[str, str] = {
+    "effects": f"""\
+SELECT kind, state, count(*), min(created_at), min(due_at)
+FROM (
+    SELECT kind, state, created_at, due_at FROM effects
+    WHERE state IN ('PLANNED', 'SENDING', 'UNKNOWN') ORDER BY due_at LIMIT {MOST}
+) AS open GROUP BY kind, state""",
+    "inbox": f"""\
+SELECT '', state, count(*), min(received_at), min(due_at)
+FROM (
+    SELECT state, received_at, due_at FROM stripe_events
+    WHERE state IN ('RECEIVED', 'PARKED') ORDER BY due_at LIMIT {MOST}
+) AS open GROUP BY state""",
+    "set_aside": f"""\
+SELECT '', state, count(*), min(received_at), NULL::timestamptz
+FROM (
+    SELECT state, received_at FROM stripe_events
+    WHERE state IN ('QUARANTINED', 'SUSPENSE') ORDER BY received_at LIMIT {MOST}
+) AS shown GROUP BY state""",
+    # Most of them wait for their payee; due are those whose payee can be paid.
+    "transfers": f"""\
+SELECT '', 'WAITING', count(*), min(r.created_at),
+    min(r.transfer_at) FILTER (WHERE z.state = 'ACTIVE')
+FROM (
+    SELECT tenant_id, payee_id, created_at, transfer_at FROM releases
+    WHERE state = 'WAITING' ORDER BY transfer_at LIMIT {MOST}
+) AS r
+JOIN payees AS z ON z.tenant_id = r.tenant_id AND z.payee_id = r.payee_id
+HAVING count(*) > 0""",
+    "settlements": f"""\
+SELECT '', 'SUCCEEDED', count(*), min(updated_at), NULL::timestamptz
+FROM (
+    SELECT updated_at FROM payments
+    WHERE state = 'SUCCEEDED' AND stripe_balance_transaction IS NULL
+    ORDER BY updated_at LIMIT {MOST}
+) AS unsettled HAVING count(*) > 0""",
+}
+
+
+class Waiting(NamedTuple):
+    """The items of a queue that are of one kind and in one state; there is at least one."""
+
+    queue: str
+    kind: str
+    state: str
+    items: int
+    oldest_at: datetime
+    due_at: datetime | None
+
+
+async def read_queues(pool: asyncpg.Pool) -> list[Waiting]:
+    return [
+        Waiting(queue, *row)
+        for queue, statement in WAITING.items()
+        for row in await pool.fetch(statement)
+    ]

@@ -1,0 +1,121 @@
+"""Watches the queues, so that somebody is told when they do not drain.
+
+Every worker process tells of the same queues: of what they tell, the newest is right, so a
+dashboard takes the largest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+
+import structlog
+from opentelemetry import metrics
+from opentelemetry.metrics import CallbackOptions, Observation
+
+from service.domain.lifecycle import EffectState
+from service.domain.model import EffectKind
+from service.operations.house import House
+from service.operations.settle_effect import OPEN
+from service.store.queues import Waiting, read_queues
+from service.tracing import Attributes
+
+log = structlog.get_logger()
+
+PAUSE_S = 15.0
+
+# What is told of every queue, also when nothing waits there: (kind, state).
+_PLACES: dict[str, Sequence[tuple[str, str]]] = {
+    "effects": [(kind, state) for kind in EffectKind for state in EffectState if state in OPEN],
+    "inbox": [("", "RECEIVED"), ("", "PARKED")],
+    "set_aside": [("", "QUARANTINED"), ("", "SUSPENSE")],
+    "transfers": [("", "WAITING")],
+    "settlements": [("", "SUCCEEDED")],
+}
+_WORKED_ON = ("effects", "inbox", "transfers")
+
+
+class QueueWatch:
+    """Gauges of what waits. While it cannot be read, nothing is told."""
+
+    def __init__(self, house: House, readings: metrics.MeterProvider | None = None) -> None:
+        self._house = house
+        self._seen: Sequence[Waiting] | None = None
+        meter = metrics.get_meter("service.workers", meter_provider=readings)
+        meter.create_observable_gauge(
+            "escrow.queue.items",
+            [self._items],
+            unit="{item}",
+            description="What waits, by queue, kind and state; at most 10,000 are counted.",
+        )
+        meter.create_observable_gauge(
+            "escrow.queue.oldest.age",
+            [self._ages],
+            unit="s",
+            description="For how long the oldest of them has waited.",
+        )
+        meter.create_observable_gauge(
+            "escrow.queue.overdue",
+            [self._overdue],
+            unit="s",
+            description="For how long something that could be done has waited for a worker.",
+        )
+
+    async def run(self) -> None:
+        """Looks again and again, until it is canceled."""
+        while True:
+            try:
+                await self.run_once()
+            except Exception:  # the database may be out of reach for a while
+                self._seen = None
+                log.exception("queues not read")
+            await asyncio.sleep(PAUSE_S)
+
+    async def run_once(self) -> None:
+        self._seen = await read_queues(self._house.pool)
+
+    def _items(self, _: CallbackOptions) -> Iterable[Observation]:
+        for labels, waiting in self._by_place():
+            yield Observation(waiting.items if waiting else 0, labels)
+
+    def _ages(self, _: CallbackOptions) -> Iterable[Observation]:
+        for labels, waiting in self._by_place():
+            yield Observation(self._age_s(waiting and waiting.oldest_at), labels)
+
+    def _overdue(self, _: CallbackOptions) -> Iterable[Observation]:
+        if self._seen is None:
+            return
+        for queue in _WORKED_ON:
+            due = [each.due_at for each in self._seen if each.queue == queue and each.due_at]
+            yield Observation(self._age_s(min(due, default=None)), {"escrow.queue": queue})
+
+    def _by_place(self) -> Iterable[tuple[Attributes, Waiting | None]]:
+        """What waits in every place, with the place's labels; nothing when nobody knows."""
+        if self._seen is None:
+            return
+        seen = {each[:3]: each for each in self._seen}
+        for queue, places in _PLACES.items():
+            for kind, state in places:
+                labels = {"escrow.queue": queue, "escrow.state": state}
+                if kind:
+                    labels["escrow.kind"] = kind
+                yield labels, seen.get((queue, kind, state))
+
+    def _age_s(self, moment: datetime | None) -> float:
+        if moment is None:
+            return 0.0
+        return max(0.0, (self._house.clock() - moment).total_seconds())
+
+
+@asynccontextmanager
+async def watching(house: House) -> AsyncIterator[None]:
+    """Watches the queues beside the caller."""
+    task = asyncio.create_task(QueueWatch(house).run(), name=QueueWatch.__name__)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
