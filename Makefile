@@ -35,8 +35,12 @@ chaos: $(INSTALLED) ## run the system through bad days; SEEDS=1000 STEPS=50, or 
 		--steps $(or $(STEPS),50) $(ARGS)
 
 .PHONY: bench
-bench: $(INSTALLED) ## measure against floors; ARGS=--quick that it works, ARGS=--full 5,000,000 entries
+bench: $(INSTALLED) ## measure against floors; ARGS=--quick that it works, --full 5,000,000 entries, --memory
 	@PYTHONPATH=.:proto $(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: bench-gate
+bench-gate: $(INSTALLED) ## whether a release costs more CPU, by that of an echo, than it may
+	@PYTHONPATH=.:proto $(BIN)/python -m benchmarks --gate $(ARGS)
 
 .PHONY: bench-profile
 bench-profile: $(INSTALLED) ## where the time of a release goes

@@ -1,7 +1,11 @@
 """``make bench``: the service against floors that are measured in the same run.
 
-``__main__`` runs the plan and prints it, ``plan`` says how much is run, ``suite`` what is compared
-with what, ``goals`` what we want, ``release_profile`` where the time of a release goes. What is
-measured is started by ``programs``; ``load`` is the load generator, ``echo_server`` and
-``webhook_floor`` are the floors, each its own process.
+``__main__`` runs a plan and prints the report, ``plan`` says how much is run, ``goals`` what we
+want. ``suite`` is what is compared with what, ``postings`` how long a webhook takes to the books,
+``gate`` what CI asks for, ``memory`` whether memory stays flat, ``release_profile`` where the time
+of a release goes. All of them use ``stand``: one PostgreSQL, and what ``programs`` starts on it.
+
+Each of these is a process of its own: ``load`` (the load generator), ``echo_server`` and
+``webhook_floor`` (the floors), ``store_program`` (the service without gRPC), ``collector`` (of
+telemetry) and ``stripe_transfers`` (a Stripe for very many releases).
 """

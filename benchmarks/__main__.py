@@ -3,6 +3,8 @@
 make bench                      some minutes
 make bench ARGS=--quick         that it works, not how fast it is
 make bench ARGS=--full          five million entries
+make bench ARGS=--memory        whether memory stays flat over 200,000 calls
+make bench-gate                 what CI asks for
 """
 
 from __future__ import annotations
@@ -10,64 +12,112 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import asyncpg
 import typer
 from rich.console import Console
 
+from benchmarks.gate import measure_gate
 from benchmarks.goals import PGBENCH
-from benchmarks.machine import POSTGRES_DIRECTORY, POSTGRES_SETTINGS, header
-from benchmarks.plan import DEFAULT, FEW, MOST, PGBENCH_CLIENTS, QUICK, Plan
-from benchmarks.report import Report, print_report
+from benchmarks.machine import header
+from benchmarks.memory import measure_memory, memory_table
+from benchmarks.pgbench import PgbenchFailed
+from benchmarks.plan import (
+    DEFAULT,
+    FEW,
+    GATE,
+    MEMORY,
+    MOST,
+    PGBENCH_CLIENTS,
+    QUICK,
+    QUICK_MEMORY,
+    Plan,
+)
+from benchmarks.postings import NAME as POSTINGS
+from benchmarks.postings import measure_postings
+from benchmarks.programs import ProgramFailed
+from benchmarks.report import Report, print_header, print_report, ratio_json, ratio_line
 from benchmarks.samples import Sample, spreads
+from benchmarks.stand import DiskTooSmall, open_stand, people
 from benchmarks.suite import Round, Suite
-from service.embedded_postgres import EmbeddedPostgres
 
-people = Console(stderr=True)
+EXIT_MISSED = 1
 
 
 def main(
     *,
-    quick: Annotated[bool, typer.Option("--quick", help="Tiny counts, for CI.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Tiny counts: that it works.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Up to 5,000,000 entries.")] = False,
+    memory: Annotated[bool, typer.Option("--memory", help="Only resident memory.")] = False,
+    gate: Annotated[bool, typer.Option("--gate", help="Only what CI asks for.")] = False,
     rounds: Annotated[int | None, typer.Option(help="How many.", min=1)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="On standard output.")] = False,
 ) -> None:
     """Measures the service against its floors, in one run."""
-    plan = QUICK if quick else DEFAULT
-    if full:
-        plan = replace(plan, entries=(FEW, MOST))
-    if rounds:
-        plan = replace(plan, rounds=rounds)
-    report = asyncio.run(run(plan))
+    shown = Console(width=None if sys.stdout.isatty() else 160, quiet=as_json)
+    try:
+        if gate:
+            told, good = asyncio.run(_gate(shown))
+        elif memory:
+            told, good = asyncio.run(_memory(shown, quick=quick))
+        else:
+            plan = QUICK if quick else DEFAULT
+            plan = replace(plan, entries=(FEW, MOST)) if full else plan
+            plan = replace(plan, rounds=rounds) if rounds else plan
+            told, good = asyncio.run(_everything(shown, plan)), True
+    except (DiskTooSmall, ProgramFailed, PgbenchFailed) as problem:
+        people.print(problem, style="red", markup=False)
+        raise typer.Exit(EXIT_MISSED) from None
     if as_json:
-        json.dump(report.as_json(), sys.stdout, indent=2)
+        json.dump(told, sys.stdout, indent=2)
         sys.stdout.write("\n")
-    else:
-        print_report(report, Console(width=None if sys.stdout.isatty() else 140))
+    if not good:
+        raise typer.Exit(EXIT_MISSED)
 
 
-async def run(plan: Plan) -> Report:
-    """One run of the plan, on a PostgreSQL of its own."""
-    folder = Path(tempfile.mkdtemp(prefix="escrow-bench-"))
-    people.print(f"[dim]logs of what is measured: {folder}[/]")
-    with EmbeddedPostgres(POSTGRES_DIRECTORY, settings=POSTGRES_SETTINGS) as postgres:
-        told = header(plan, await _postgres_version(postgres))
-        suite = Suite(plan, postgres, folder)
-        rounds: list[dict[str, Sample]] = []
+async def _everything(shown: Console, plan: Plan) -> dict[str, Any]:
+    """One run of the plan; goals that are missed are shown, and no failure."""
+    async with open_stand() as stand:
+        facts = header(plan, await stand.version())
+        suite = Suite(plan, stand)
         people.print("preparing ...")
-        async with suite.opened():
-            for number in range(1, plan.rounds + 1):
-                people.print(f"round {number} of {plan.rounds} ...")
-                rounds.append(await suite.round(Round(share=1)))
-            resident = {name: each.resident_bytes() for name, each in suite.programs.items()}
-    samples = {name: [each[name] for each in rounds] for name in rounds[0]}
-    return Report(told, samples | _pgbench_at_best(samples), suite.skipped, resident)
+        await suite.prepare()
+        rounds: list[dict[str, Sample]] = []
+        for number in range(1, plan.rounds + 1):
+            title = f"round {number} of {plan.rounds}"
+            people.print(f"{title} ...")
+            rounds.append(await suite.round(Round(share=1), title))
+        samples = {name: [each[name] for each in rounds] for name in rounds[0]}
+        samples |= _pgbench_at_best(samples)
+        samples[POSTINGS] = await measure_postings(stand, plan)
+        resident = {name: each.resident_bytes() for name, each in stand.programs.items()}
+    report = Report(facts, samples, suite.skipped, resident)
+    print_report(report, shown)
+    return report.as_json()
+
+
+async def _gate(shown: Console) -> tuple[dict[str, Any], bool]:
+    """Whether the ratio is within its bound."""
+    async with open_stand() as stand:
+        facts = header(GATE, await stand.version())
+        verdict = await measure_gate(stand, GATE)
+    print_header(facts, shown)
+    shown.print(ratio_line(verdict), highlight=False)
+    return {"header": facts, "ratios": [ratio_json(verdict)]}, verdict.met is True
+
+
+async def _memory(shown: Console, *, quick: bool) -> tuple[dict[str, Any], bool]:
+    """Whether the memory of every process is flat."""
+    plan = QUICK_MEMORY if quick else MEMORY
+    async with open_stand() as stand:
+        facts = header(plan, await stand.version())
+        measured = await measure_memory(stand, plan)
+    print_header(facts, shown)
+    shown.print(memory_table(measured))
+    told = {name: memory.as_json() for name, memory in measured.items()}
+    return {"header": facts, "memory": told}, all(each.is_flat for each in measured.values())
 
 
 def _pgbench_at_best(samples: Mapping[str, list[Sample]]) -> dict[str, list[Sample]]:
@@ -76,14 +126,6 @@ def _pgbench_at_best(samples: Mapping[str, list[Sample]]) -> dict[str, list[Samp
     if not counts:
         return {}
     return {PGBENCH: max(counts, key=lambda of_count: spreads(of_count)["per_s"].median)}
-
-
-async def _postgres_version(postgres: EmbeddedPostgres) -> str:
-    connection = await asyncpg.connect(postgres.dsn(), ssl=False)
-    try:
-        return str(await connection.fetchval("SHOW server_version"))
-    finally:
-        await connection.close()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ or pgbench knows it without asking. Ids grow with n, as UUIDv7 do with time.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
@@ -24,6 +26,9 @@ NAMES = {
 }
 ENTRIES_PER_ESCROW = 3
 AMOUNT_MINOR, PAYER_FEE_MINOR, PAYEE_FEE_MINOR = 100_00, 5_00, 20_00
+PAID_MINOR = AMOUNT_MINOR + PAYER_FEE_MINOR
+STEP = 20_000  # escrows a transaction; the largest database has 1,700,000
+STEP_TIMEOUT_S = 600
 
 
 def number(kind: str, n: int) -> UUID:
@@ -58,58 +63,84 @@ INSERT INTO payees SELECT 'default', {sql_id("payee", "n")}, 1, 'payee-' || n, '
 FROM generate_series(0, {PAYEES - 1}) AS n;
 """
 
-# What CreateEscrow, FundEscrow and the event of the payment leave behind, less their requests.
-FUNDED = f"""
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """How far an escrow of one milestone has come. ``charge`` is an SQL expression."""
+
+    escrow: str
+    milestone: str
+    funded_minor: int
+    payment: str
+    charge: str
+    booked: bool
+
+
+AWAITING_PAYMENT = Stage(
+    *("AWAITING_FUNDS", "AWAITING_FUNDS", 0, "REQUIRES_PAYMENT_METHOD", "NULL"), booked=False
+)
+FUNDED = Stage("ACTIVE", "FUNDED", AMOUNT_MINOR, "SUCCEEDED", "'ch_' || n", booked=True)
+
+
+def _escrows(stage: Stage, series: str, payees: int) -> str:
+    """What CreateEscrow and FundEscrow leave behind, less their requests."""
+    return f"""
 INSERT INTO escrows SELECT 'default', {sql_id("escrow", "n")}, 1, 'order-' || n,
-    {sql_id("payer", f"n % {PAYEES}")}, {sql_id("payee", "n % {payees}")}, 'USD', 'ACTIVE', 1,
-    '{{{{}}}}', now(), now() FROM generate_series({{first}}, {{last}}) AS n;
+    {sql_id("payer", f"n % {PAYEES}")}, {sql_id("payee", f"n % {payees}")}, 'USD',
+    '{stage.escrow}', 1, '{{}}', now(), now() FROM {series};
 INSERT INTO milestones SELECT 'default', {sql_id("escrow", "n")}, {sql_id("milestone", "n")}, 0,
-    'All of it', 'FUNDED', {AMOUNT_MINOR}, {PAYER_FEE_MINOR}, {PAYEE_FEE_MINOR}, {AMOUNT_MINOR},
-    0, 0, 0, 0, {sql_id("payment", "n")} FROM generate_series({{first}}, {{last}}) AS n;
+    'All of it', '{stage.milestone}', {AMOUNT_MINOR}, {PAYER_FEE_MINOR}, {PAYEE_FEE_MINOR},
+    {stage.funded_minor}, 0, 0, 0, 0, {sql_id("payment", "n")} FROM {series};
 INSERT INTO payments SELECT 'default', {sql_id("payment", "n")}, {sql_id("escrow", "n")},
-    {sql_id("payer", f"n % {PAYEES}")}, 'PAYMENT_INTENT', 'AUTOMATIC',
-    {AMOUNT_MINOR + PAYER_FEE_MINOR}, 'USD', 'SUCCEEDED', now(), now(), 'pi_' || n, NULL,
-    'ch_' || n, NULL, NULL FROM generate_series({{first}}, {{last}}) AS n;
+    {sql_id("payer", f"n % {PAYEES}")}, 'PAYMENT_INTENT', 'AUTOMATIC', {PAID_MINOR}, 'USD',
+    '{stage.payment}', now(), now(), 'pi_' || n, NULL, {stage.charge} FROM {series};
 INSERT INTO operations SELECT 'default', {sql_id("operation", "n")}, 'apply_stripe_event',
     'stripe', 'stripe', 'evt_' || n, '', NULL, {sql_id("escrow", "n")}, 1, '[]', '', '', now()
-FROM generate_series({{first}}, {{last}}) AS n;
+FROM {series};
+"""
+
+
+def _books(series: str) -> str:
+    """What the event of the payment did to the books."""
+    return f"""
 INSERT INTO journals SELECT 'default', {sql_id("journal", "n")}, 'payment_succeeded', 'payment',
     'pay_' || n, 'USD', {sql_id("escrow", "n")}, {sql_id("operation", "n")}, now(), now()
-FROM generate_series({{first}}, {{last}}) AS n;
+FROM {series};
 INSERT INTO entries SELECT 'default', {sql_id("journal", "n")}, line, 'platform', account, 'USD',
     amount_minor
-FROM generate_series({{first}}, {{last}}) AS n, LATERAL (VALUES
-    (1, 'asset:stripe_unsettled', {AMOUNT_MINOR + PAYER_FEE_MINOR}),
+FROM {series}, LATERAL (VALUES
+    (1, 'asset:stripe_unsettled', {PAID_MINOR}),
     (2, {sql_account("held", "n")}, -{AMOUNT_MINOR}),
     (3, {sql_account("fee_held", "n")}, -{PAYER_FEE_MINOR})
 ) AS entry (line, account, amount_minor);
 INSERT INTO balances SELECT 'default', account, 'USD', balance_minor
-FROM generate_series({{first}}, {{last}}) AS n, LATERAL (VALUES
+FROM {series}, LATERAL (VALUES
     ({sql_account("held", "n")}, {AMOUNT_MINOR}),
     ({sql_account("fee_held", "n")}, {PAYER_FEE_MINOR})
 ) AS balance (account, balance_minor);
 """
 
 
-async def prepare_database(admin_dsn: str, name: str, dsn: str) -> None:
-    """A migrated database with the parties in it."""
-    admin = await asyncpg.connect(admin_dsn, ssl=False)
-    try:
-        await admin.execute(f"CREATE DATABASE {name} TEMPLATE template0")
-    finally:
-        await admin.close()
-    owner = await asyncpg.connect(dsn, ssl=False)
-    try:
-        await up(owner, load_migrations())
-        await owner.execute(PARTIES)
-    finally:
-        await owner.close()
+async def prepare_database(owner: asyncpg.Connection) -> None:
+    """Migrates an empty database, and writes the parties."""
+    await up(owner, load_migrations())
+    await owner.execute(PARTIES)
 
 
-async def fund_escrows(owner: asyncpg.Connection, first: int, count: int, payees: int) -> None:
-    """Writes the escrows first, first + 1, ..., each for payee n % ``payees``."""
-    # Foreign keys and the zero-sum trigger would check a million rows that we know to be right.
-    async with owner.transaction():
-        await owner.execute("SET LOCAL session_replication_role = replica")
-        statements = FUNDED.format(first=first, last=first + count - 1, payees=payees)
-        await owner.execute(statements, timeout=3600)
+async def add_escrows(
+    owner: asyncpg.Connection, stage: Stage, first: int, count: int, *, payees: int = PAYEES
+) -> AsyncIterator[int]:
+    """Writes the escrows first, first + 1, ..., each for payee n % ``payees``.
+
+    Goes in steps, and tells after each how many are written.
+    """
+    for begin in range(first, first + count, STEP):
+        end = min(begin + STEP, first + count)
+        series = f"generate_series({begin}, {end - 1}) AS n"
+        async with owner.transaction():
+            # Foreign keys and the zero-sum trigger would check rows that we know to be right.
+            await owner.execute("SET LOCAL session_replication_role = replica")
+            await owner.execute(_escrows(stage, series, payees), timeout=STEP_TIMEOUT_S)
+            if stage.booked:
+                await owner.execute(_books(series), timeout=STEP_TIMEOUT_S)
+        yield end - first

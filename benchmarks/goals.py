@@ -43,10 +43,20 @@ GOALS: tuple[Goal, ...] = (
     Goal("CPU, create / echo, 64", "create 64", "cpu_us", "echo create 64"),
     Goal("CPU, get / echo, 64", "get 64", "cpu_us", "echo get 64"),
     Goal("CPU, release / echo, 1", "release 1", "cpu_us", "echo release 1"),
+    Goal(
+        # Judged as the chart configures telemetry; a trace of every call is only shown.
+        "CPU, release with telemetry, 1 % traced / echo, 64",
+        *("release 1 % traced 64", "cpu_us", "echo release 64", "<=", 3.5),
+    ),
+    Goal(
+        "CPU, release with telemetry, all traced / echo, 64",
+        *("release all traced 64", "cpu_us", "echo release 64"),
+    ),
     Goal("calls/s, release / echo, 64", "release 64", "per_s", "echo release 64", ">=", 0.30),
     Goal("calls/s, create / echo, 64", "create 64", "per_s", "echo create 64"),
     Goal("calls/s, get / echo, 64", "get 64", "per_s", "echo get 64"),
     Goal("calls/s, release 64 / pgbench at best", "release 64", "per_s", PGBENCH, ">=", 1.2),
+    Goal("units/s, store alone 64 / pgbench at best", "store 64", "per_s", PGBENCH, ">=", 2.0),
     Goal("PostgreSQL CPU, release 64 / pgbench at best", "release 64", "postgres_cpu_us", PGBENCH),
     Goal("calls/s, one payee / spread", "release one payee 64", "per_s", "release 64", ">=", 0.9),
     Goal("events/s, gateway / bare endpoint", "webhooks", "per_s", "webhooks floor", ">=", 1.0),
@@ -65,24 +75,32 @@ GOALS: tuple[Goal, ...] = (
     ),
     Goal("p99 / p50, release 16", "release 16", "p99_ms", "release 16", "<=", 4.0, "p50_ms"),
 )
+# What CI refuses: the CPU of a release, by that of an echo, at 64, each the least of its rounds.
+# The bound is 1.25 times what `make bench-gate` told on a quiet machine; lower it when that is less.
+GATE = Goal("CPU, release / echo, 64", "release", "cpu_us", "echo", "<=", 7.75)
+FLAT_GROWTH = 0.05  # of the resident memory, over the second half of the calls
 COMPARE = {">=": operator.ge, "<=": operator.le}
 
 
-def verdicts(samples: Mapping[str, Sequence[Sample]]) -> list[Verdict]:
+def verdicts(
+    samples: Mapping[str, Sequence[Sample]], goals: Sequence[Goal] = GOALS
+) -> list[Verdict]:
     """Every goal for which both sides were measured, by the median of its rounds."""
-    found = []
-    for goal in GOALS:
-        if goal.measured not in samples or goal.floor not in samples:
-            continue
-        pairs = zip(samples[goal.measured], samples[goal.floor], strict=True)
-        ratios = (_ratio(goal, *pair) for pair in pairs)
-        known = [value for value in ratios if value is not None]
-        ratio = Spread.of(known) if known else None
-        met = None
-        if ratio is not None and goal.bound is not None:
-            met = COMPARE[goal.comparison](ratio.median, goal.bound)
-        found.append(Verdict(goal, ratio, met))
-    return found
+    return [
+        _verdict(goal, samples[goal.measured], samples[goal.floor])
+        for goal in goals
+        if goal.measured in samples and goal.floor in samples
+    ]
+
+
+def _verdict(goal: Goal, measured: Sequence[Sample], floor: Sequence[Sample]) -> Verdict:
+    ratios = (_ratio(goal, *pair) for pair in zip(measured, floor, strict=True))
+    known = [value for value in ratios if value is not None]
+    ratio = Spread.of(known) if known else None
+    met = None
+    if ratio is not None and goal.bound is not None:
+        met = COMPARE[goal.comparison](ratio.median, goal.bound)
+    return Verdict(goal, ratio, met)
 
 
 def _ratio(goal: Goal, measured: Sample, floor: Sample) -> float | None:

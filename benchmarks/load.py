@@ -1,4 +1,4 @@
-"""The load generator: a process of its own that reads jobs, one JSON object a line, and answers.
+"""The load generator: a process of its own that is told by jobs what to send.
 
     {"kind": "release", "target": "127.0.0.1:5", "concurrency": 16, "count": 100, "first": 0}
 
@@ -12,11 +12,10 @@ import asyncio
 import hashlib
 import hmac
 import json
-import sys
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import TypeVar
 
 import aiohttp
 import asyncpg
@@ -24,7 +23,8 @@ import grpc
 import uvloop
 
 from benchmarks.echo_server import SERVICE as ECHO
-from benchmarks.fixture import PAYEES, number, sql_account
+from benchmarks.fixture import PAID_MINOR, PAYEES, number, sql_account
+from benchmarks.jobs import Answer, Job, answer_jobs
 from escrow.v1 import escrow_service_pb2 as pb
 from service.domain import ids
 from service.stripe.gateway import API_VERSION
@@ -38,16 +38,21 @@ SELECT balance_minor FROM balances
 WHERE tenant_id = 'default' AND account = {sql_account("held", "$1::bigint")}
     AND currency = 'USD'"""
 
-Send = Callable[[bytes], Awaitable[object]]
+POSTED = """
+SELECT source_id FROM journals WHERE tenant_id = 'default' AND source_type = 'payment'
+    AND source_id = ANY($1::text[]) AND kind = 'payment_succeeded'"""
+LOOK_EVERY_S = 0.005  # so much too late may a posting be seen
+
+Request = TypeVar("Request")
 
 
 def requests_of(kind: str, first: int, count: int) -> list[bytes]:
     """The requests of one job: about the escrows first, first + 1, ..."""
-    make = {"release": _release, "create": _create, "get": _get}[kind]
+    make = {"release": release_request, "create": _create, "get": _get}[kind]
     return [make(n).SerializeToString() for n in range(first, first + count)]
 
 
-def _release(n: int) -> pb.ReleaseMilestoneRequest:
+def release_request(n: int) -> pb.ReleaseMilestoneRequest:
     return pb.ReleaseMilestoneRequest(
         request_id=str(uuid.uuid4()),
         escrow_id=ids.show(ids.ESCROW, number("escrow", n)),
@@ -70,9 +75,19 @@ def _get(n: int) -> pb.GetEscrowRequest:
     return pb.GetEscrowRequest(escrow_id=ids.show(ids.ESCROW, number("escrow", n)))
 
 
-def event_of(n: int) -> bytes:
-    """An event of the size that Stripe's about payments have."""
+def payment_event(n: int) -> bytes:
+    """That payment n has succeeded: an event of the size that Stripe's about payments have."""
     filler = {f"field_{line}": "a value that is as long as they are" for line in range(40)}
+    intent = {
+        "id": f"pi_{n}",
+        "object": "payment_intent",
+        "status": "succeeded",
+        "amount_received": PAID_MINOR,
+        "currency": "usd",
+        "latest_charge": f"ch_{n}",
+        "metadata": {"payment": ids.show(ids.PAYMENT, number("payment", n))},
+        **filler,
+    }
     event = {
         "id": f"evt_{uuid.uuid4().hex}",
         "object": "event",
@@ -80,7 +95,7 @@ def event_of(n: int) -> bytes:
         "api_version": API_VERSION,
         "livemode": False,
         "created": int(time.time()),
-        "data": {"object": {"id": f"pi_bench_{n}", "object": "payment_intent", **filler}},
+        "data": {"object": intent},
     }
     return json.dumps(event).encode()
 
@@ -91,7 +106,9 @@ def _signature(payload: bytes, secret: str) -> str:
     return f"t={now},v1={signed}"
 
 
-async def drive(send: Send, requests: Sequence[bytes], concurrency: int) -> dict[str, Any]:
+async def drive(
+    send: Callable[[Request], Awaitable[object]], requests: Sequence[Request], concurrency: int
+) -> Answer:
     """Sends all requests, so many at a time. The first failure ends the job."""
     waiting = iter(requests)
     latencies_s: list[float] = []
@@ -107,7 +124,7 @@ async def drive(send: Send, requests: Sequence[bytes], concurrency: int) -> dict
     return {"seconds": time.perf_counter() - started, "latencies_s": latencies_s}
 
 
-async def run_rpc(job: dict[str, Any]) -> dict[str, Any]:
+async def run_rpc(job: Job) -> Answer:
     """Calls the service, or with ``echo`` the floor under the name of the method."""
     method = METHODS[job["kind"]]
     path = f"/{ECHO if job.get('echo') else SERVICE}/{method}"
@@ -126,51 +143,94 @@ async def run_rpc(job: dict[str, Any]) -> dict[str, Any]:
     return {**told, "answer_bytes": answer_bytes}
 
 
-async def run_webhooks(job: dict[str, Any]) -> dict[str, Any]:
-    """Delivers signed events, each of them new."""
-    events = [event_of(n) for n in range(job["count"])]
-    signatures = {event: _signature(event, job["secret"]) for event in events}
+class Deliveries:
+    """Stripe's side of the webhooks: signs events, and posts them until they are stored."""
+
+    def __init__(self, http: aiohttp.ClientSession, job: Job) -> None:
+        self._http = http
+        self._url = job["target"]
+        numbers = range(job["first"], job["first"] + job["count"])
+        self.events = {n: payment_event(n) for n in numbers}
+        self._signatures = {n: _signature(self.events[n], job["secret"]) for n in numbers}
+
+    async def deliver(self, n: int) -> None:
+        headers = {"Stripe-Signature": self._signatures[n]}
+        async with self._http.post(self._url, data=self.events[n], headers=headers) as answer:
+            text = await answer.text()
+            if answer.status != 200 or "stored" not in text:
+                raise RuntimeError(f"a webhook was answered with {answer.status}: {text}")
+
+
+async def run_webhooks(job: Job) -> Answer:
+    """Delivers events, each of them new, that the payments first, first + 1, ... succeeded."""
     connector = aiohttp.TCPConnector(limit=job["concurrency"])
     async with aiohttp.ClientSession(connector=connector) as http:
-
-        async def send(event: bytes) -> None:
-            headers = {"Stripe-Signature": signatures[event]}
-            async with http.post(job["target"], data=event, headers=headers) as answer:
-                text = await answer.text()
-                if answer.status != 200 or "stored" not in text:
-                    raise RuntimeError(f"a webhook was answered with {answer.status}: {text}")
-
-        return await drive(send, events, job["concurrency"])
+        deliveries = Deliveries(http, job)
+        return await drive(deliveries.deliver, list(deliveries.events), job["concurrency"])
 
 
-async def run_balances(job: dict[str, Any]) -> dict[str, Any]:
+async def run_postings(job: Job) -> Answer:
+    """As ``run_webhooks``, but ``rate_per_s`` of them, whether answered or not. A latency is from
+    the sending of an event until a reader of the database finds its journal.
+    """
+    connection = await asyncpg.connect(job["database"], ssl=False)
+    try:
+        async with aiohttp.ClientSession() as http, asyncio.timeout(DEADLINE_S * 2):
+            return await _post_at_a_rate(Deliveries(http, job), connection, job["rate_per_s"])
+    finally:
+        await connection.close()
+
+
+async def _post_at_a_rate(
+    deliveries: Deliveries, connection: asyncpg.Connection, rate_per_s: float
+) -> Answer:
+    posted = await connection.prepare(POSTED)
+    sent_at: dict[str, float] = {}
+    latencies_s: list[float] = []
+
+    async def look() -> None:
+        while len(latencies_s) < len(deliveries.events):
+            await asyncio.sleep(LOOK_EVERY_S)
+            found = await posted.fetch(list(sent_at)) if sent_at else []
+            seen_at = time.perf_counter()
+            latencies_s.extend(seen_at - sent_at.pop(row["source_id"]) for row in found)
+
+    started = time.perf_counter()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(look())
+        for position, n in enumerate(deliveries.events):
+            await asyncio.sleep(started + position / rate_per_s - time.perf_counter())
+            sent_at[ids.show(ids.PAYMENT, number("payment", n))] = time.perf_counter()
+            tasks.create_task(deliveries.deliver(n))
+    return {"seconds": time.perf_counter() - started, "latencies_s": latencies_s}
+
+
+async def run_balances(job: Job) -> Answer:
     """Reads balances of milestones that are far apart."""
     connection = await asyncpg.connect(job["target"], ssl=False)
     try:
         statement = await connection.prepare(READ_BALANCE)
         step = max(job["escrows"] // job["count"], 1)
 
-        async def send(request: bytes) -> None:
-            if await statement.fetchval(int(request)) is None:
-                raise RuntimeError(f"escrow {int(request)} has no balance")
+        async def read(n: int) -> None:
+            if await statement.fetchval(n) is None:
+                raise RuntimeError(f"escrow {n} has no balance")
 
-        keys = [b"%d" % (n * step % job["escrows"]) for n in range(job["count"])]
-        return await drive(send, keys, 1)
+        return await drive(read, [n * step % job["escrows"] for n in range(job["count"])], 1)
     finally:
         await connection.close()
 
 
-JOBS = dict.fromkeys(METHODS, run_rpc) | {"webhooks": run_webhooks, "balances": run_balances}
+JOBS = dict.fromkeys(METHODS, run_rpc) | {
+    "webhooks": run_webhooks,
+    "postings": run_postings,
+    "balances": run_balances,
+}
 
 
-async def main() -> None:
-    """Answers jobs until standard input ends."""
-    loop = asyncio.get_running_loop()
-    while line := await loop.run_in_executor(None, sys.stdin.readline):
-        job = json.loads(line)
-        told = await JOBS[job["kind"]](job)
-        print(json.dumps(told), flush=True)  # noqa: T201  the answer
+async def run(job: Job) -> Answer:
+    return await JOBS[job["kind"]](job)
 
 
 if __name__ == "__main__":
-    uvloop.run(main())
+    uvloop.run(answer_jobs(run))

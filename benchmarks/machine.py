@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import platform
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import psutil  # type: ignore[import-untyped]  # its types are a package of their own
 
-from benchmarks.plan import Plan
+from benchmarks.plan import GatePlan, MemoryPlan, Plan
 
 PACKAGES = ("grpcio", "protobuf", "asyncpg", "uvloop", "aiohttp", "stripe")
+
+BUSY_LOAD_PER_CORE = 0.5
 
 POSTGRES_DIRECTORY = Path(__file__).parent.parent / ".escrow" / "bench-postgres"
 
@@ -26,15 +30,17 @@ POSTGRES_SETTINGS = {
 }
 
 
-def header(plan: Plan, postgres_version: str) -> dict[str, object]:
+def header(plan: Plan | GatePlan | MemoryPlan, postgres_version: str) -> dict[str, Any]:
     """Everything that somebody needs to judge the figures."""
+    load, cores = os.getloadavg(), os.cpu_count() or 1
     return {
         "machine": {
             "processor": _processor(),
-            "cores": os.cpu_count(),
+            "cores": cores,
+            "frequency_governor": _governor(),
             "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
             "system": f"{platform.system()} {platform.release()}",
-            "load_average_before": [round(load, 2) for load in os.getloadavg()],
+            "load_average_before": [round(average, 2) for average in load],
         },
         "versions": {
             "python": platform.python_version(),
@@ -43,12 +49,18 @@ def header(plan: Plan, postgres_version: str) -> dict[str, object]:
         },
         "settings": {
             "postgresql": POSTGRES_SETTINGS,
-            "service": "one process, uvloop, pool of 10 connections, telemetry off",
-            "rounds": plan.rounds,
-            "calls_per_round": dict(plan.calls),
-            "entries": list(plan.entries),
+            "service": "one process, uvloop, pool of 10 connections, telemetry off if not told",
+            "plan": asdict(plan),
         },
+        "warnings": [f"figures of a busy machine: its load average was {load[0]:.2f} before"]
+        if load[0] > BUSY_LOAD_PER_CORE * cores
+        else [],
     }
+
+
+def _governor() -> str:
+    governor = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+    return governor.read_text().strip() if governor.exists() else "not told"
 
 
 def _processor() -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+import tempfile
 from pathlib import Path
 
 from benchmarks.fixture import PAYEES, sql_account, sql_id, sql_payable
+from benchmarks.jobs import Answer
+from benchmarks.samples import MICRO
 
 # Every transaction releases an escrow of its own, whose number is n; rows that are new get others.
 _N, _PAYEE_N = "(:n::bigint)", f"(:n::bigint % {PAYEES})"
@@ -78,8 +81,8 @@ INSERT INTO balances VALUES ('default', {_PAYABLE}, 'USD', 0)
 COMMIT;
 """
 LITERAL = re.compile(r"'[^']*'")
-ANSWER = re.compile(r"^tps = ([0-9.]+)", re.MULTILINE)
 FAILED = re.compile(r"number of failed transactions: ([0-9]+)")
+WARM_UP_SHARE = 10  # the first tenth of its transactions does not count: in it a client prepares
 
 
 class PgbenchFailed(Exception):
@@ -95,21 +98,45 @@ def write_script(folder: Path) -> Path:
 
 async def run_pgbench(
     pgbench: Path, script: Path, dsn: str, *, first: int, clients: int, each: int
-) -> float:
-    """Releases ``clients`` x ``each`` escrows; transactions per second, without connecting.
+) -> Answer:
+    """Releases ``clients`` x ``each`` escrows, each at least 2: transactions per second and the
+    latencies of all transactions, when every client has prepared its statements.
 
     Raises:
         PgbenchFailed: it, or one of its transactions, failed.
     """
-    arguments = ["-n", "-M", "prepared", "-f", str(script), "-c", str(clients), "-j", "2"]
-    arguments += ["-t", str(each), "-D", f"first={first}", "-D", f"each={each}", "-D", "i=0", dsn]
-    process = await asyncio.create_subprocess_exec(
-        *(str(pgbench), *arguments),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    output, errors = await process.communicate()
-    rate, failed = ANSWER.search(output.decode()), FAILED.search(output.decode())
-    if process.returncode or rate is None or (failed and int(failed[1])):
-        raise PgbenchFailed(errors.decode()[-800:] or output.decode()[-800:])
-    return float(rate[1])
+    with tempfile.TemporaryDirectory(dir=script.parent) as folder:
+        arguments = ["-n", "-M", "prepared", "-f", str(script), "-c", str(clients), "-j", "2"]
+        arguments += ["-t", str(each), "-l", f"--log-prefix={folder}/log"]
+        arguments += ["-D", f"first={first}", "-D", f"each={each}", "-D", "i=0", dsn]
+        process = await asyncio.create_subprocess_exec(
+            *(str(pgbench), *arguments),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        output, errors = await process.communicate()
+        failed = FAILED.search(output.decode())
+        if process.returncode or failed is None or int(failed[1]):
+            raise PgbenchFailed(errors.decode()[-800:] or output.decode()[-800:])
+        return read_logs(Path(folder))
+
+
+def read_logs(folder: Path) -> Answer:
+    """The rate and the latencies of what counts, by pgbench's logs of one run.
+
+    A line has the client, the number and the microseconds of a transaction, the number of the
+    script, and when it ended in seconds and microseconds.
+    """
+    of_clients: dict[str, list[tuple[float, float]]] = {}
+    for log in folder.iterdir():
+        for line in log.read_text().splitlines():
+            client, _, took_us, _, end_s, end_us = line.split()
+            end = int(end_s) + int(end_us) / MICRO
+            of_clients.setdefault(client, []).append((end, int(took_us) / MICRO))
+    per_s, latencies_s = 0.0, []
+    for transactions in of_clients.values():
+        warm = max(len(transactions) // WARM_UP_SHARE, 1)
+        counted = transactions[warm:]
+        per_s += len(counted) / (counted[-1][0] - transactions[warm - 1][0])
+        latencies_s += [took_s for _, took_s in counted]
+    return {"per_s": per_s, "latencies_s": latencies_s}

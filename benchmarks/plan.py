@@ -16,9 +16,11 @@ class Plan:
 
     rounds: int
     calls: Mapping[int, int]  # by concurrency
-    echo_factor: int  # an echo takes so little that the CPU clock needs more of them
+    echo_factor: int  # an echo takes so little time that more of them are needed
     pgbench_transactions: int
     webhooks: int
+    postings: int
+    postings_per_s: int
     growth_releases: int
     entries: tuple[int, int]
     balance_reads: int
@@ -30,8 +32,10 @@ DEFAULT = Plan(
     rounds=5,
     calls={1: 100, 16: 500, 64: 1000},
     echo_factor=3,
-    pgbench_transactions=1600,
+    pgbench_transactions=4800,
     webhooks=1000,
+    postings=250,
+    postings_per_s=50,
     growth_releases=600,
     entries=(FEW, MANY),
     balance_reads=1000,
@@ -40,9 +44,35 @@ QUICK = Plan(
     rounds=2,
     calls={1: 5, 16: 32, 64: 64},
     echo_factor=1,
-    pgbench_transactions=32,
+    pgbench_transactions=64,
     webhooks=64,
+    postings=20,
+    postings_per_s=50,
     growth_releases=64,
     entries=(600, 1200),
     balance_reads=20,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class GatePlan:
+    """Rounds of releases and echoes beside each other: enough for a ratio of CPU, and no more."""
+
+    rounds: int
+    releases: int
+    echoes: int
+
+
+GATE = GatePlan(rounds=7, releases=600, echoes=2500)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPlan:
+    """Resident memory is read every ``step`` of ``calls``."""
+
+    calls: int
+    step: int
+
+
+MEMORY = MemoryPlan(calls=200_000, step=10_000)
+QUICK_MEMORY = MemoryPlan(calls=600, step=100)

@@ -12,9 +12,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil  # type: ignore[import-untyped]  # its types are a package of their own
+
+from benchmarks.clocks import cpu_s
+from benchmarks.jobs import Answer
 
 ROOT = Path(__file__).parent.parent
 STARTS_WITHIN_S = 60.0
@@ -26,20 +28,40 @@ class ProgramFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
-    """A process that listens. ``address`` is what it said."""
+class Measured:
+    """A process of the run."""
 
-    name: str
     process: asyncio.subprocess.Process
-    address: str
 
     def cpu_s(self) -> float:
         """User and system time since it started."""
-        times = psutil.Process(self.process.pid).cpu_times()
-        return float(times.user + times.system)
+        return cpu_s(self.process.pid)
 
     def resident_bytes(self) -> int:
         return int(psutil.Process(self.process.pid).memory_info().rss)
+
+
+@dataclass(frozen=True, slots=True)
+class Program(Measured):
+    """A process that listens. ``address`` is what it said."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobProgram(Measured):
+    """A process that is told what to do; see ``benchmarks.jobs``."""
+
+    async def run(self, job: Mapping[str, object]) -> Answer:
+        """Runs one job. Raises ProgramFailed if it fails; standard error says why."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(dict(job)).encode() + b"\n")
+        line = await self.process.stdout.readline()
+        if not line:
+            raise ProgramFailed(f"a program of the run ended in {job}")
+        told: Answer = json.loads(line)
+        return told
 
 
 @asynccontextmanager
@@ -62,7 +84,7 @@ async def program(
             stderr=errors,
         )
     try:
-        yield Program(name, process, await _address(process, says, log))
+        yield Program(process, await _address(process, says, log))
     finally:
         await _end(process)
 
@@ -104,36 +126,20 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-class LoadGenerator:
-    """The load generator's process; see ``benchmarks.load``."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-
-    async def run(self, **job: object) -> dict[str, Any]:
-        """Runs one job. Raises ProgramFailed if it fails; standard error says why."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(job).encode() + b"\n")
-        line = await self._process.stdout.readline()
-        if not line:
-            raise ProgramFailed(f"the load generator ended in {job}")
-        told: dict[str, Any] = json.loads(line)
-        return told
-
-
 @asynccontextmanager
-async def load_generator() -> AsyncIterator[LoadGenerator]:
-    """The load generator, until the end of the block."""
+async def job_program(
+    module: str, *, env: Mapping[str, str] | None = None
+) -> AsyncIterator[JobProgram]:
+    """Runs ``python -m <module>`` until the end of the block."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.load"),
+        *(sys.executable, "-m", module),
         cwd=ROOT,
-        env=environment({}),
+        env=environment(env or {}),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         limit=1 << 24,  # a line has the latency of every call
     )
     try:
-        yield LoadGenerator(process)
+        yield JobProgram(process)
     finally:
         await _end(process)

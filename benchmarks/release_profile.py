@@ -12,22 +12,17 @@ import asyncio
 import json
 import pstats
 import sys
-import tempfile
 from collections import Counter
-from pathlib import Path
 from typing import Annotated
 
-import asyncpg
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.fixture import PAYEES, fund_escrows, prepare_database
-from benchmarks.machine import POSTGRES_DIRECTORY, POSTGRES_SETTINGS
+from benchmarks.fixture import FUNDED
 from benchmarks.plan import BUSY
-from benchmarks.programs import load_generator, program
-from benchmarks.suite import SERVING, Database, service_environment
-from service.embedded_postgres import EmbeddedPostgres
+from benchmarks.programs import program
+from benchmarks.stand import SERVE, SERVING, Database, Stand, open_stand, service_environment
 
 WARM_UP = 200
 
@@ -71,39 +66,25 @@ def shares(before: pstats.Stats, after: pstats.Stats) -> dict[str, float]:
     return dict(seconds.most_common())
 
 
-async def profiled(folder: Path, dsn: str, releases: int, first: int) -> pstats.Stats:
+async def profiled(stand: Stand, database: Database, releases: int) -> pstats.Stats:
     """The profile of a service that starts, releases so many escrows, and stops."""
-    output = folder / f"release-{releases}.prof"
-    database = Database(dsn, await asyncpg.connect(dsn, ssl=False))
-    arguments = ["-m", "cProfile", "-o", str(output), "-m", "service", "serve", "--json"]
-    env = service_environment(database)
-    async with (
-        load_generator() as load,
-        program(arguments, says=SERVING, folder=folder, env=env) as service,
-    ):
-        await load.run(
-            kind="release", target=service.address, concurrency=BUSY, count=releases, first=first
-        )
-    await database.owner.close()
+    output = stand.folder / f"release-{releases}.prof"
+    arguments = ["-m", "cProfile", "-o", str(output), *SERVE]
+    env = service_environment(database.dsn)
+    async with program(arguments, says=SERVING, folder=stand.folder, env=env) as service:
+        job = {"kind": "release", "target": service.address, "concurrency": BUSY}
+        await stand.load.run({**job, "count": releases, "first": database.take(releases)})
     return pstats.Stats(str(output))
 
 
 async def run(releases: int) -> dict[str, float]:
     """Microseconds per release by group: what more releases cost, so that no start is in it."""
-    folder = Path(tempfile.mkdtemp(prefix="escrow-profile-"))
-    with EmbeddedPostgres(POSTGRES_DIRECTORY, settings=POSTGRES_SETTINGS) as postgres:
-        name = f"escrow_{folder.name.replace('-', '_')}"
-        dsn = postgres.dsn(name)
-        await prepare_database(postgres.dsn(), name, dsn)
-        owner = await asyncpg.connect(dsn, ssl=False)
-        await fund_escrows(owner, 0, 2 * WARM_UP + releases, PAYEES)
-        await owner.execute("VACUUM ANALYZE")
-        await owner.close()
-        before = await profiled(folder, dsn, WARM_UP, 0)
-        after = await profiled(folder, dsn, WARM_UP + releases, WARM_UP)
-        admin = await asyncpg.connect(postgres.dsn(), ssl=False)
-        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-        await admin.close()
+    async with open_stand() as stand:
+        database = await stand.database()
+        await stand.fill(database, FUNDED, 0, 2 * WARM_UP + releases)
+        await database.owner.execute("VACUUM ANALYZE")
+        before = await profiled(stand, database, WARM_UP)
+        after = await profiled(stand, database, WARM_UP + releases)
     return {
         group: round(seconds * 1e6 / releases, 1)
         for group, seconds in shares(before, after).items()

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.goals import Verdict, verdicts
+from benchmarks.goals import Goal, Verdict, verdicts
 from benchmarks.samples import Sample, Spread, spreads
 
 MET = {True: "[green]met[/]", False: "[red]falls short[/]", None: ""}
@@ -19,7 +19,7 @@ MET = {True: "[green]met[/]", False: "[red]falls short[/]", None: ""}
 class Report:
     """``samples`` by measurement, one a round; ``skipped`` says why something is missing."""
 
-    header: Mapping[str, object]
+    header: Mapping[str, Any]
     samples: Mapping[str, Sequence[Sample]]
     skipped: Mapping[str, str]
     resident_bytes: Mapping[str, int]
@@ -28,15 +28,7 @@ class Report:
         """{"header", "ratios", "measurements", "resident_bytes", "skipped"}."""
         return {
             "header": self.header,
-            "ratios": [
-                {
-                    "name": verdict.goal.name,
-                    "ratio": asdict(verdict.ratio) if verdict.ratio else None,
-                    "goal": _wanted(verdict) or None,
-                    "met": verdict.met,
-                }
-                for verdict in verdicts(self.samples)
-            ],
+            "ratios": [ratio_json(verdict) for verdict in verdicts(self.samples)],
             "measurements": {
                 name: {figure: asdict(spread) for figure, spread in spreads(samples).items()}
                 for name, samples in self.samples.items()
@@ -47,8 +39,7 @@ class Report:
 
 
 def print_report(report: Report, console: Console) -> None:
-    for title, facts in report.header.items():
-        console.print(f"[bold]{title}[/] {facts}", highlight=False)
+    print_header(report.header, console)
     console.print(_ratios(report))
     console.print(_measurements(report))
     for name, size in report.resident_bytes.items():
@@ -57,23 +48,47 @@ def print_report(report: Report, console: Console) -> None:
         console.print(f"[yellow]skipped[/] {name}: {reason}")
 
 
+def print_header(header: Mapping[str, Any], console: Console) -> None:
+    for title, facts in header.items():
+        if title != "warnings":
+            console.print(f"[bold]{title}[/] {facts}", highlight=False)
+    for warning in header["warnings"]:
+        console.print(f"[bold yellow]{warning}[/]", highlight=False)
+
+
+def ratio_json(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "name": verdict.goal.name,
+        "ratio": asdict(verdict.ratio) if verdict.ratio else None,
+        "goal": _wanted(verdict.goal) or None,
+        "met": verdict.met,
+    }
+
+
 def _ratios(report: Report) -> Table:
-    table = Table(title="Ratios, median of the rounds (least to most)")
+    table = Table(title="Ratios, median of the rounds (least-most)")
     for heading in ("ratio", "measured", "goal", ""):
         table.add_column(heading)
     for verdict in verdicts(report.samples):
-        told = _told(verdict.ratio, 2) if verdict.ratio else "too little to measure"
-        table.add_row(verdict.goal.name, told, _wanted(verdict), MET[verdict.met])
+        ratio = _told(verdict.ratio, 2) if verdict.ratio else "too little to measure"
+        table.add_row(verdict.goal.name, ratio, _wanted(verdict.goal), MET[verdict.met])
     return table
 
 
-def _wanted(verdict: Verdict) -> str:
-    goal = verdict.goal
+def ratio_line(verdict: Verdict) -> str:
+    """One verdict, for when there is only one."""
+    assert verdict.ratio is not None
+    goal, measured = verdict.goal, verdict.ratio.median
+    return f"{goal.name}: {measured:.2f}, wanted {_wanted(goal)}: {MET[verdict.met]}"
+
+
+def _wanted(goal: Goal) -> str:
+    """What a goal asks for; empty when it asks for nothing."""
     return "" if goal.bound is None else f"{goal.comparison} {goal.bound:g}"
 
 
 def _measurements(report: Report) -> Table:
-    table = Table(title="Measurements, median of the rounds (least to most)")
+    table = Table(title="Measurements, median of the rounds (least-most)")
     headings = {
         "per_s": "per second",
         "p50_ms": "p50 ms",
@@ -92,4 +107,4 @@ def _measurements(report: Report) -> Table:
 
 def _told(spread: Spread, digits: int) -> str:
     low, high = f"{spread.least:,.{digits}f}", f"{spread.most:,.{digits}f}"
-    return f"{spread.median:,.{digits}f} ({low} to {high})"
+    return f"{spread.median:,.{digits}f} ({low}-{high})"

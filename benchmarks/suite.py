@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import asyncpg
-import psutil  # type: ignore[import-untyped]  # its types are a package of their own
-
-from benchmarks.fixture import ENTRIES_PER_ESCROW, PAYEES, fund_escrows, prepare_database
+from benchmarks.fixture import ENTRIES_PER_ESCROW, FUNDED
 from benchmarks.load import METHODS
 from benchmarks.pgbench import run_pgbench, write_script
 from benchmarks.plan import BUSY, CONCURRENCIES, PGBENCH_CLIENTS, Plan
-from benchmarks.programs import LoadGenerator, Program, load_generator, program
-from benchmarks.samples import MICRO, Sample, percentile_ms
-from service.embedded_postgres import EmbeddedPostgres
+from benchmarks.programs import Program, ProgramFailed
+from benchmarks.samples import MICRO, Sample
+from benchmarks.stand import SECRET, Database, Stand, people, sample_of, service_environment
 
-SERVE = ("-m", "service", "serve", "--json")
-SERVING = r'"listening": "([^"]+)"'
-NOBODY = "http://127.0.0.1:9"  # the service has a Stripe, and nothing here calls it
-SECRET = "whsec_benchmarks"  # noqa: S105  signs what the load generator sends
 WARM_UP_SHARE = 4  # a warm-up is a round with a quarter of the calls
+TELEMETRY_WITHIN_S = 20
+FILL_TIMEOUT_S = 3600
+
+# Telemetry as OpenTelemetry's variables turn it on: as the chart does it, and all of it.
+SAMPLING: Mapping[str, Mapping[str, str]] = {
+    "1 % traced": {
+        "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+        "OTEL_TRACES_SAMPLER_ARG": "0.01",
+    },
+    "all traced": {"OTEL_TRACES_SAMPLER": "always_on"},
+}
+# Sooner than usual (5 s and 60 s), so that a round pays for what it records.
+EXPORTING = {"OTEL_BSP_SCHEDULE_DELAY": "200", "OTEL_METRIC_EXPORT_INTERVAL": "1000"}
 
 Measure = Callable[["Round"], Awaitable[Sample]]
 
@@ -38,183 +43,172 @@ class Round:
         return max(calls // self.share, 1)
 
 
-@dataclass
-class Database:
-    """One database of the run, and the number of its next escrow that nobody released."""
-
-    dsn: str
-    owner: asyncpg.Connection
-    next_escrow: int = 0
-
-    def take(self, escrows: int) -> int:
-        first = self.next_escrow
-        self.next_escrow += escrows
-        return first
-
-
 class Suite:
     """The measurements, by name in the order in which a round runs them."""
 
-    def __init__(self, plan: Plan, postgres: EmbeddedPostgres, folder: Path) -> None:
+    def __init__(self, plan: Plan, stand: Stand) -> None:
         self.plan = plan
-        self.postgres = postgres
-        self.folder = folder
+        self.stand = stand
         self.measures: dict[str, Measure] = {}
         self.skipped: dict[str, str] = {}
-        self.programs: dict[str, Program] = {}
-        self._load: LoadGenerator
-        self._postmaster: psutil.Process
 
-    @asynccontextmanager
-    async def opened(self) -> AsyncIterator[None]:
+    async def prepare(self) -> None:
         """Starts every program, fills every database, and warms all of it up."""
-        async with AsyncExitStack() as stack:
-            self._load = await stack.enter_async_context(load_generator())
-            main = await self._database(stack)
-            self._postmaster = await _postmaster(main.owner)
-            await self._add_rpcs(stack, main)
-            self._add_pgbench(main)
-            await self._add_webhooks(stack, main)
-            for name, entries in zip(("few", "many"), self.plan.entries, strict=True):
-                await self._add_growth(stack, name, entries)
-            # After it, the first change of a page writes the whole page: the warm-up pays for many.
-            await main.owner.execute("CHECKPOINT")
-            await self.round(Round(WARM_UP_SHARE))
-            yield
+        main = await self._main_database()
+        service = await self.stand.service("service", main)
+        await self._add_rpcs(service, main)
+        await self._add_telemetry(main)
+        await self._add_store(main)
+        self._add_pgbench(main)
+        await self._add_webhooks(service, main)
+        for name, entries in zip(("few", "many"), self.plan.entries, strict=True):
+            await self._add_growth(name, entries)
+        # After it, the first change of a page writes the whole page: the warm-up pays for many.
+        await main.owner.execute("CHECKPOINT")
+        await self.round(Round(WARM_UP_SHARE), "warming up")
+        await self._require_telemetry()
 
-    async def round(self, size: Round) -> dict[str, Sample]:
+    async def round(self, size: Round, title: str) -> dict[str, Sample]:
         """Every measurement once."""
-        return {name: await measure(size) for name, measure in self.measures.items()}
+        samples = {}
+        with people.status(title) as status:
+            for name, measure in self.measures.items():
+                status.update(f"{title}: {name}")
+                samples[name] = await measure(size)
+        return samples
 
     # --- what is measured
 
-    async def _add_rpcs(self, stack: AsyncExitStack, main: Database) -> None:
-        service = await self._service(stack, "service", main)
-        calls = sum(self.plan.calls.values())
+    async def _main_database(self) -> Database:
+        """With an escrow for every release of the run, and some of a payee whom everybody pays."""
+        busy = self.plan.calls[BUSY]
+        of_others = len(SAMPLING) + 1  # with telemetry, and the store alone
+        of_pgbench = len(PGBENCH_CLIENTS) * self.plan.pgbench_transactions
+        a_round = sum(self.plan.calls.values()) + busy * of_others + of_pgbench
         rounds = self.plan.rounds + 1
-        per_pgbench = len(PGBENCH_CLIENTS) * self.plan.pgbench_transactions
-        total = rounds * (calls + per_pgbench) + len(METHODS)
-        await fund_escrows(main.owner, 0, total, PAYEES)
-        self._hot = Database(main.dsn, main.owner, next_escrow=total)
-        await fund_escrows(main.owner, total, rounds * self.plan.calls[BUSY], payees=1)
-        await main.owner.execute("VACUUM ANALYZE")
-        sizes = {}
-        for kind, method in METHODS.items():
-            told = await self._load.run(
-                kind=kind, target=service.address, concurrency=1, count=1, first=main.take(1)
-            )
-            sizes[method] = told["answer_bytes"]
-        answers = [f"{method}={size}" for method, size in sizes.items()]
-        echo = await stack.enter_async_context(
-            program(
-                ["-m", "benchmarks.echo_server", *answers],
-                says=r"listening on (\S+)",
-                folder=self.folder,
-            )
-        )
-        self.programs["echo"] = echo
+        total = rounds * a_round + len(METHODS)
+        database = await self.stand.database()
+        await self.stand.fill(database, FUNDED, 0, total)
+        self._hot = Database(database.dsn, database.owner, next_escrow=total)
+        await self.stand.fill(database, FUNDED, total, rounds * busy, payees=1)
+        await database.owner.execute("VACUUM ANALYZE")
+        return database
+
+    async def _add_rpcs(self, service: Program, main: Database) -> None:
+        echo = await self.stand.echo(service, main.take(len(METHODS)))
         for concurrency in CONCURRENCIES:
             calls = self.plan.calls[concurrency]
             for kind in METHODS:
                 name = f"{kind} {concurrency}"
-                self.measures[f"echo {name}"] = self._rpc(
-                    echo, kind, concurrency, calls * self.plan.echo_factor, main, echo=True
-                )
+                echoes = calls * self.plan.echo_factor
+                self.measures[f"echo {name}"] = self._echo(echo, kind, concurrency, echoes)
                 self.measures[name] = self._rpc(service, kind, concurrency, calls, main)
         self.measures[f"release one payee {BUSY}"] = self._rpc(
             service, "release", BUSY, self.plan.calls[BUSY], self._hot
         )
 
     def _rpc(
-        self,
-        server: Program,
-        kind: str,
-        concurrency: int,
-        calls: int,
-        database: Database,
-        *,
-        echo: bool = False,
+        self, service: Program, kind: str, concurrency: int, calls: int, database: Database
     ) -> Measure:
         async def measure(size: Round) -> Sample:
             number = size.of(calls)
-            first = database.take(number) if kind == "release" and not echo else 0
-            job = {"kind": kind, "target": server.address, "echo": echo, "first": first}
-            return await self._measured(server, job, number, concurrency)
+            first = database.take(number) if kind == "release" else 0
+            job = {"kind": kind, "target": service.address, "concurrency": concurrency}
+            return await self.stand.measured(service, number, {**job, "first": first})
 
         return measure
 
+    def _echo(self, echo: Program, kind: str, concurrency: int, calls: int) -> Measure:
+        async def measure(size: Round) -> Sample:
+            job = {"kind": kind, "target": echo.address, "concurrency": concurrency, "echo": True}
+            return await self.stand.measured(echo, size.of(calls), {**job, "first": 0})
+
+        return measure
+
+    async def _add_telemetry(self, main: Database) -> None:
+        self._collector = await self.stand.start_jobs("collector", "benchmarks.collector")
+        told = await self._collector.run({})
+        endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": told["address"]}
+        for name, sampling in SAMPLING.items():
+            env = {**EXPORTING, **endpoint, **sampling}
+            service = await self.stand.service(f"service, {name}", main, env)
+            self.measures[f"release {name} {BUSY}"] = self._rpc(
+                service, "release", BUSY, self.plan.calls[BUSY], main
+            )
+
+    async def _require_telemetry(self) -> None:
+        """Raises ProgramFailed when nothing came: its cost would not be in the figures."""
+        for _ in range(TELEMETRY_WITHIN_S):
+            told = await self._collector.run({})
+            if told["spans"] and told["metrics"]:
+                return
+            await asyncio.sleep(1)
+        raise ProgramFailed("the collector got no spans, or no metrics")
+
+    async def _add_store(self, main: Database) -> None:
+        env = service_environment(main.dsn)
+        store = await self.stand.start_jobs("store", "benchmarks.store_program", env)
+
+        async def measure(size: Round) -> Sample:
+            calls = size.of(self.plan.calls[BUSY])
+            job = {"concurrency": BUSY, "first": main.take(calls)}
+            return await self.stand.measured(store, calls, job, by=store)
+
+        self.measures[f"store {BUSY}"] = measure
+
     def _add_pgbench(self, main: Database) -> None:
-        pgbench = self.postgres.binaries / "pgbench"
+        pgbench = self.stand.postgres.binaries / "pgbench"
         if not pgbench.exists():
-            self.skipped["pgbench"] = f"there is no pgbench in {self.postgres.binaries.name}"
+            self.skipped["pgbench"] = f"there is no pgbench in {pgbench.parent.name}"
             return
-        script = write_script(self.folder)
+        script = write_script(self.stand.folder)
         for clients in PGBENCH_CLIENTS:
             self.measures[f"pgbench {clients}"] = self._pgbench(pgbench, script, main, clients)
 
     def _pgbench(self, pgbench: Path, script: Path, main: Database, clients: int) -> Measure:
         async def measure(size: Round) -> Sample:
-            each = max(size.of(self.plan.pgbench_transactions) // clients, 1)
+            each = max(size.of(self.plan.pgbench_transactions) // clients, 2)
             first = main.take(clients * each)
-            before = _postgres_cpu_s(self._postmaster)
-            per_s = await run_pgbench(
+            before = self.stand.clock.cpu_s()
+            told = await run_pgbench(
                 pgbench, script, main.dsn, first=first, clients=clients, each=each
             )
-            used_s = _postgres_cpu_s(self._postmaster) - before
-            return Sample(per_s, postgres_cpu_us=used_s * MICRO / (clients * each))
+            used_s = self.stand.clock.cpu_s() - before
+            calls = clients * each
+            return sample_of(told, calls, postgres_cpu_us=used_s * MICRO / calls)
 
         return measure
 
-    async def _add_webhooks(self, stack: AsyncExitStack, main: Database) -> None:
-        floor = await stack.enter_async_context(
-            program(
-                ["-m", "benchmarks.webhook_floor"],
-                says=r"listening on (\S+)",
-                folder=self.folder,
-                env={"BENCH_DATABASE_URL": main.dsn, "BENCH_WEBHOOK_SECRET": SECRET},
-            )
-        )
-        gateway = await stack.enter_async_context(
-            program(
-                ["-m", "webhook_gateway"],
-                says=r"listening on (http\S+)",
-                folder=self.folder,
-                env={
-                    "ESCROW_GATEWAY_PORT": "0",
-                    "ESCROW_SERVICE_TARGET": self.programs["service"].address,
-                    "STRIPE_WEBHOOK_SECRET_PLATFORM": SECRET,
-                    "STRIPE_WEBHOOK_SECRET_CONNECT": SECRET,
-                },
-            )
-        )
-        self.programs |= {"webhook floor": floor, "gateway": gateway}
-        path = f"{gateway.address.rstrip('/')}/stripe/default/platform"
-        self.measures["webhooks floor"] = self._webhooks(floor, floor.address)
-        self.measures["webhooks"] = self._webhooks(gateway, path)
+    async def _add_webhooks(self, service: Program, main: Database) -> None:
+        env = {"BENCH_DATABASE_URL": main.dsn, "BENCH_WEBHOOK_SECRET": SECRET}
+        floor = await self.stand.start("webhook floor", ("-m", "benchmarks.webhook_floor"), env=env)
+        gateway = await self.stand.gateway("gateway", service)
+        self.measures["webhooks floor"] = self._webhooks(floor)
+        self.measures["webhooks"] = self._webhooks(gateway)
 
-    def _webhooks(self, server: Program, url: str) -> Measure:
+    def _webhooks(self, server: Program) -> Measure:
         async def measure(size: Round) -> Sample:
-            job = {"kind": "webhooks", "target": url, "secret": SECRET}
-            return await self._measured(server, job, size.of(self.plan.webhooks), BUSY)
+            job = {"kind": "webhooks", "target": server.address, "secret": SECRET, "first": 0}
+            events = size.of(self.plan.webhooks)
+            return await self.stand.measured(server, events, {**job, "concurrency": BUSY})
 
         return measure
 
-    async def _add_growth(self, stack: AsyncExitStack, name: str, entries: int) -> None:
-        database = await self._database(stack)
+    async def _add_growth(self, name: str, entries: int) -> None:
+        database = await self.stand.database()
         escrows = entries // ENTRIES_PER_ESCROW
-        await fund_escrows(database.owner, 0, escrows, PAYEES)
-        await database.owner.execute("VACUUM ANALYZE")
-        service = await self._service(stack, f"service, {name} entries", database)
+        await self.stand.fill(database, FUNDED, 0, escrows)
+        await database.owner.execute("VACUUM ANALYZE", timeout=FILL_TIMEOUT_S)
+        service = await self.stand.service(f"service, {name} entries", database)
         self.measures[f"release {name} entries {BUSY}"] = self._rpc(
             service, "release", BUSY, self._growth_releases(), database
         )
 
         async def balances(size: Round) -> Sample:
             reads = size.of(self.plan.balance_reads)
-            told = await self._load.run(
-                kind="balances", target=database.dsn, count=reads, escrows=escrows
-            )
-            return _sample(told, reads)
+            job = {"kind": "balances", "target": database.dsn, "escrows": escrows}
+            told = await self.stand.load.run({**job, "count": reads})
+            return sample_of(told, reads)
 
         self.measures[f"balance {name} entries"] = balances
 
@@ -222,84 +216,3 @@ class Suite:
         """Not more than the smaller database has escrows for."""
         fewest = min(self.plan.entries) // ENTRIES_PER_ESCROW
         return min(self.plan.growth_releases, fewest // (self.plan.rounds + 1))
-
-    # --- how it is measured
-
-    async def _measured(
-        self, server: Program, job: Mapping[str, object], calls: int, concurrency: int
-    ) -> Sample:
-        server_before, postgres_before = server.cpu_s(), _postgres_cpu_s(self._postmaster)
-        told = await self._load.run(**job, count=calls, concurrency=concurrency)
-        used_s = server.cpu_s() - server_before
-        postgres_used_s = _postgres_cpu_s(self._postmaster) - postgres_before
-        return _sample(told, calls, used_s * MICRO / calls, postgres_used_s * MICRO / calls)
-
-    async def _database(self, stack: AsyncExitStack) -> Database:
-        name = f"escrow_bench_{secrets.token_hex(4)}"
-        dsn = self.postgres.dsn(name)
-        await prepare_database(self.postgres.dsn(), name, dsn)
-        owner = await asyncpg.connect(dsn, ssl=False)
-
-        async def drop() -> None:
-            await owner.close()
-            admin = await asyncpg.connect(self.postgres.dsn(), ssl=False)
-            await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-            await admin.close()
-
-        stack.push_async_callback(drop)
-        return Database(dsn, owner)
-
-    async def _service(self, stack: AsyncExitStack, name: str, database: Database) -> Program:
-        started = program(
-            SERVE, says=SERVING, folder=self.folder, env=service_environment(database)
-        )
-        self.programs[name] = await stack.enter_async_context(started)
-        return self.programs[name]
-
-
-def service_environment(database: Database) -> dict[str, str]:
-    return {
-        "ESCROW_AUTH": "development",
-        "ESCROW_DATABASE_URL": database.dsn,
-        "ESCROW_GRPC_PORT": "0",
-        "ESCROW_LOG_FORMAT": "json",
-        "STRIPE_SECRET_KEY": "sk_test_benchmarks",
-        "STRIPE_API_BASE": NOBODY,
-    }
-
-
-def _sample(
-    told: Mapping[str, object],
-    calls: int,
-    cpu_us: float | None = None,
-    postgres: float | None = None,
-) -> Sample:
-    latencies_s, seconds = told["latencies_s"], told["seconds"]
-    assert isinstance(latencies_s, list)
-    assert isinstance(seconds, float)
-    return Sample(
-        calls / seconds,
-        percentile_ms(latencies_s, 0.50),
-        percentile_ms(latencies_s, 0.99),
-        cpu_us,
-        postgres,
-    )
-
-
-async def _postmaster(owner: asyncpg.Connection) -> psutil.Process:
-    backend = psutil.Process(await owner.fetchval("SELECT pg_backend_pid()"))
-    postmaster = backend.parent()
-    assert postmaster is not None
-    return postmaster
-
-
-def _postgres_cpu_s(postmaster: psutil.Process) -> float:
-    """User and system time of the server's processes, of those that ended too."""
-    times = postmaster.cpu_times()
-    used_s = sum(times[:4])  # its own, and that of the children it waited for
-    for child in postmaster.children():
-        try:
-            used_s += sum(child.cpu_times()[:2])
-        except psutil.NoSuchProcess:
-            continue
-    return float(used_s)

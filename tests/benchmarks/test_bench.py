@@ -8,29 +8,37 @@ from typing import Any
 
 import pytest
 
+from benchmarks.fixture import FUNDED
 from benchmarks.goals import GOALS, verdicts
-from benchmarks.pgbench import SCRIPT
+from benchmarks.memory import Memory
+from benchmarks.pgbench import SCRIPT, read_logs
+from benchmarks.postings import NAME as POSTINGS
 from benchmarks.samples import Sample, percentile_ms, spreads
+from benchmarks.stand import DiskTooSmall, open_stand
 
 ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture(scope="session")
 async def report() -> dict[str, Any]:
+    return await bench("--quick", "--rounds", "1")
+
+
+async def bench(*options: str) -> dict[str, Any]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks", "--quick", "--rounds", "1", "--json"),
+        *(sys.executable, "-m", "benchmarks", *options, "--json"),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     output, errors = await process.communicate()
-    assert process.returncode == 0, errors.decode()
+    assert output, errors.decode()
     told: dict[str, Any] = json.loads(output)
     return told
 
 
 def test_the_header_says_on_what_it_was_measured(report: dict[str, Any]) -> None:
-    assert set(report["header"]) == {"machine", "versions", "settings"}
+    assert set(report["header"]) == {"machine", "versions", "settings", "warnings"}
     assert report["header"]["settings"]["postgresql"]["fsync"] == "on"
     assert "load_average_before" in report["header"]["machine"]
 
@@ -53,6 +61,54 @@ def test_every_call_is_measured_beside_its_floor(report: dict[str, Any]) -> None
             for name in (f"{kind} {concurrency}", f"echo {kind} {concurrency}"):
                 figures = report["measurements"][name]
                 assert {"per_s", "p50_ms", "p99_ms", "cpu_us"} <= set(figures), name
+
+
+def test_a_posting_takes_at_least_as_long_as_its_webhook_and_is_told_in_milliseconds(
+    report: dict[str, Any],
+) -> None:
+    figures = report["measurements"][POSTINGS]
+    assert 1 < figures["p50_ms"]["median"] <= figures["p99_ms"]["median"] < 60_000
+
+
+async def test_the_memory_of_every_process_is_read_while_it_works() -> None:
+    told = await bench("--memory", "--quick")
+    assert set(told["memory"]) == {"service", "gateway", "worker"}
+    for memory in told["memory"].values():
+        assert len(memory["resident_bytes"]) == len(memory["calls"]) == 6
+        assert memory["calls"][-1] == 600
+        assert min(memory["resident_bytes"]) > 2**24  # a Python with gRPC or aiohttp in it
+
+
+def test_memory_that_grows_is_not_flat() -> None:
+    calls = range(10_000, 210_000, 10_000)
+    start = 100 * 2**20
+    leaking = Memory(calls, [start + 100 * n for n in calls])
+    assert leaking.bytes_per_call == pytest.approx(100)
+    assert leaking.growth == pytest.approx(100 * 90_000 / (start + 100 * 110_000))
+    assert not leaking.is_flat
+    settled = Memory(calls, [start + 1000 * min(n, 60_000) for n in calls])  # a cache that is full
+    assert settled.growth == 0
+    assert settled.is_flat
+
+
+def test_the_first_transactions_of_a_client_of_pgbench_do_not_count(tmp_path: Path) -> None:
+    # Client, number, microseconds, script, end in seconds and microseconds; a slow beginning each.
+    slow, fast = 900_000, 100_000
+    for client in (0, 1):
+        lines = [f"{client} 0 {slow} 0 1 0"]
+        lines += [f"{client} {n} {fast} 0 1 {n * fast}" for n in range(1, 10)]
+        (tmp_path / f"log.{client}").write_text("\n".join(lines))
+    told = read_logs(tmp_path)
+    assert told["per_s"] == pytest.approx(20)
+    assert told["latencies_s"] == [0.1] * 18
+
+
+async def test_a_fill_that_the_disk_has_no_room_for_is_refused_before_it_begins() -> None:
+    async with open_stand() as stand:
+        database = await stand.database()
+        with pytest.raises(DiskTooSmall, match="GB"):
+            await stand.fill(database, FUNDED, 0, 10**12)
+        assert await database.owner.fetchval("SELECT count(*) FROM escrows") == 0
 
 
 def test_a_ratio_is_of_two_measurements_of_the_same_round() -> None:

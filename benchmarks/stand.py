@@ -1,0 +1,219 @@
+"""The test stand: one PostgreSQL, databases and programs on it, and what they use."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+from benchmarks.clocks import PostgresClock
+from benchmarks.fixture import PAYEES, Stage, add_escrows, prepare_database
+from benchmarks.jobs import Answer
+from benchmarks.load import METHODS
+from benchmarks.machine import POSTGRES_DIRECTORY, POSTGRES_SETTINGS
+from benchmarks.programs import JobProgram, Measured, Program, job_program, program
+from benchmarks.samples import MICRO, Sample, percentile_ms
+from service.embedded_postgres import EmbeddedPostgres
+
+SERVE, SERVING = ("-m", "service", "serve", "--json"), r'"listening": "([^"]+)"'
+WORK, WORKING = ("-m", "service", "work", "--json"), r'"workers": (\[)'
+NOBODY = "http://127.0.0.1:9"  # the service has a Stripe, and nothing there answers
+SECRET = "whsec_benchmarks"  # noqa: S105  signs what the load generator sends
+BYTES_PER_ESCROW = 7_500  # 2,900 of rows and indexes, 4,300 of the log that is written for them
+
+people = Console(stderr=True)
+
+
+class DiskTooSmall(Exception):
+    """What is to be measured does not fit on the disk. The message has the figures."""
+
+
+@dataclass
+class Database:
+    """One database of the run, and the number of its next escrow that nobody touched."""
+
+    dsn: str
+    owner: asyncpg.Connection
+    next_escrow: int = 0
+
+    def take(self, escrows: int) -> int:
+        first = self.next_escrow
+        self.next_escrow += escrows
+        return first
+
+
+class Stand:
+    """Starts what is measured; all of it ends with the stand."""
+
+    def __init__(
+        self,
+        postgres: EmbeddedPostgres,
+        admin: asyncpg.Connection,
+        clock: PostgresClock,
+        load: JobProgram,
+        ends: AsyncExitStack,
+    ) -> None:
+        self.postgres = postgres
+        self.clock = clock
+        self.load = load
+        self.folder = Path(tempfile.mkdtemp(prefix="escrow-bench-"))
+        self.programs: dict[str, Measured] = {}
+        self._admin = admin
+        self._ends = ends
+        people.print(f"[dim]logs of what is measured: {self.folder}[/]")
+
+    async def version(self) -> str:
+        return str(await self._admin.fetchval("SHOW server_version"))
+
+    async def database(self) -> Database:
+        """A migrated database with the parties in it."""
+        name = f"escrow_bench_{secrets.token_hex(4)}"
+        dsn = self.postgres.dsn(name)
+        await self._admin.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        self._ends.push_async_callback(self._admin.execute, f"DROP DATABASE {name} WITH (FORCE)")
+        owner = await asyncpg.connect(dsn, ssl=False)
+        self._ends.push_async_callback(owner.close)
+        await prepare_database(owner)
+        return Database(dsn, owner)
+
+    async def fill(
+        self, database: Database, stage: Stage, first: int, count: int, *, payees: int = PAYEES
+    ) -> None:
+        """Writes the escrows first, first + 1, ..., and says how far it is.
+
+        Raises:
+            DiskTooSmall: they would not fit.
+        """
+        await self._require_space(count * BYTES_PER_ESCROW)
+        people.print(f"[dim]writing {count:,} escrows[/]")
+        columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        shown = people.is_terminal
+        with Progress(*columns, console=people, transient=True, disable=not shown) as progress:
+            task = progress.add_task("", total=count)
+            async for done in add_escrows(database.owner, stage, first, count, payees=payees):
+                progress.update(task, completed=done)
+
+    async def _require_space(self, size: int) -> None:
+        folder = await self._admin.fetchval("SHOW data_directory")
+        free = shutil.disk_usage(folder).free
+        if size > free:
+            raise DiskTooSmall(
+                f"the escrows of this run need {size / 1e9:.1f} GB,"
+                f" and the disk of {folder} has {free / 1e9:.1f} GB left"
+            )
+
+    async def start(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        *,
+        says: str = r"listening on (\S+)",
+        env: Mapping[str, str] | None = None,
+    ) -> Program:
+        started = program(arguments, says=says, folder=self.folder, env=env)
+        running = await self._ends.enter_async_context(started)
+        self.programs[name] = running
+        return running
+
+    async def start_jobs(
+        self, name: str, module: str, env: Mapping[str, str] | None = None
+    ) -> JobProgram:
+        running = await self._ends.enter_async_context(job_program(module, env=env))
+        self.programs[name] = running
+        return running
+
+    async def service(
+        self, name: str, database: Database, env: Mapping[str, str] | None = None
+    ) -> Program:
+        settings = {**service_environment(database.dsn), **(env or {})}
+        return await self.start(name, SERVE, says=SERVING, env=settings)
+
+    async def worker(
+        self, name: str, database: Database, env: Mapping[str, str] | None = None
+    ) -> Program:
+        settings = {**service_environment(database.dsn), **(env or {})}
+        return await self.start(name, WORK, says=WORKING, env=settings)
+
+    async def echo(self, service: Program, first: int) -> Program:
+        """The floor of the service's calls, whose answers are as long as the service's are: it is
+        asked once for each method, about the escrows first, first + 1, ...
+        """
+        lengths = {}
+        for n, (kind, method) in enumerate(METHODS.items(), start=first):
+            job = {"kind": kind, "target": service.address, "concurrency": 1, "count": 1}
+            told = await self.load.run({**job, "first": n})
+            lengths[method] = told["answer_bytes"]
+        answers = (f"{method}={length}" for method, length in lengths.items())
+        return await self.start("echo", ("-m", "benchmarks.echo_server", *answers))
+
+    async def gateway(self, name: str, service: Program) -> Program:
+        """Its address is where Stripe delivers the platform's events."""
+        env = {
+            "ESCROW_GATEWAY_PORT": "0",
+            "ESCROW_SERVICE_TARGET": service.address,
+            "STRIPE_WEBHOOK_SECRET_PLATFORM": SECRET,
+            "STRIPE_WEBHOOK_SECRET_CONNECT": SECRET,
+        }
+        started = await self.start(name, ("-m", "webhook_gateway"), env=env)
+        return Program(started.process, f"{started.address}/stripe/default/platform")
+
+    async def measured(
+        self,
+        server: Measured,
+        calls: int,
+        job: Mapping[str, object],
+        *,
+        by: JobProgram | None = None,
+    ) -> Sample:
+        """Runs a job of so many calls, of the load generator if nobody else is named, and reads
+        what the server and PostgreSQL used meanwhile.
+        """
+        server_before, postgres_before = server.cpu_s(), self.clock.cpu_s()
+        told = await (by or self.load).run({**job, "count": calls})
+        used_s = server.cpu_s() - server_before
+        postgres_used_s = self.clock.cpu_s() - postgres_before
+        return sample_of(told, calls, used_s * MICRO / calls, postgres_used_s * MICRO / calls)
+
+
+@asynccontextmanager
+async def open_stand() -> AsyncIterator[Stand]:
+    """A stand with PostgreSQL and the load generator, until the end of the block."""
+    with EmbeddedPostgres(POSTGRES_DIRECTORY, settings=POSTGRES_SETTINGS) as postgres:
+        async with AsyncExitStack() as ends:
+            admin = await asyncpg.connect(postgres.dsn(), ssl=False)
+            ends.push_async_callback(admin.close)
+            load = await ends.enter_async_context(job_program("benchmarks.load"))
+            yield Stand(postgres, admin, await PostgresClock.of(admin), load, ends)
+
+
+def service_environment(dsn: str) -> dict[str, str]:
+    return {
+        "ESCROW_AUTH": "development",
+        "ESCROW_DATABASE_URL": dsn,
+        "ESCROW_GRPC_PORT": "0",
+        "ESCROW_LOG_FORMAT": "json",
+        "STRIPE_SECRET_KEY": "sk_test_benchmarks",
+        "STRIPE_API_BASE": NOBODY,
+    }
+
+
+def sample_of(
+    told: Answer, calls: int, cpu_us: float | None = None, postgres_cpu_us: float | None = None
+) -> Sample:
+    """What a job told, as figures."""
+    latencies_s: list[float] = told["latencies_s"]
+    return Sample(
+        told["per_s"] if "per_s" in told else calls / told["seconds"],
+        percentile_ms(latencies_s, 0.50),
+        percentile_ms(latencies_s, 0.99),
+        cpu_us,
+        postgres_cpu_us,
+    )
