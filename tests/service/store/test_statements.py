@@ -208,11 +208,10 @@ async def test_index_answers_the_whole_condition(
         ("settlements", "payments_unsettled"),
     ],
 )
-@pytest.mark.parametrize("rows", ROWS)
 async def test_a_queue_is_read_from_an_index_that_holds_nothing_else(
-    planners: Mapping[str, asyncpg.pool.PoolConnectionProxy], rows: str, queue: str, index: str
+    filled: asyncpg.pool.PoolConnectionProxy, queue: str, index: str
 ) -> None:
-    scans = _table_scans(await _plan(planners[rows], queues.WAITING[queue]))
+    scans = _table_scans(await _plan(filled, queues.WAITING[queue]))
 
     indexes = {scan["Index Name"] for scan in scans if "Index Name" in scan}
     assert indexes - {"payees_pkey"} == {index}
