@@ -412,6 +412,31 @@ async def test_a_service_says_when_to_be_asked_again(
     assert second_s - first_s > pause_s - 0.01  # the policy's own first pause is about 0.1 s
 
 
+async def test_a_service_that_refuses_most_calls_is_not_asked_again(
+    client: EscrowClient, service: Service
+) -> None:
+    service.behaviours = [abort(grpc.StatusCode.UNAVAILABLE, ("grpc-retry-pushback-ms", "1"))] * 99
+    for _ in range(10):
+        with pytest.raises(grpc.aio.AioRpcError):
+            await client.escrows.GetEscrow(REQUEST)
+    asked = len(service.requests)
+    with pytest.raises(grpc.aio.AioRpcError):
+        await client.escrows.GetEscrow(REQUEST)
+    assert len(service.requests) == asked + 1
+
+
+async def test_a_call_can_wait_for_a_service_that_is_being_replaced() -> None:
+    async with serving() as before:
+        target = before.target
+    async with connect(target, tenant="acme", caller="orders", deadline_s=20) as client:
+        with pytest.raises(grpc.aio.AioRpcError):
+            await client.escrows.GetEscrow(REQUEST)
+        waiting = asyncio.ensure_future(client.escrows.GetEscrow(REQUEST, wait_for_ready=True))
+        async with serving(target) as after:
+            await waiting
+    assert after.requests == [REQUEST]
+
+
 async def test_retries_share_one_deadline(service: Service) -> None:
     service.behaviours = [abort(grpc.StatusCode.UNAVAILABLE), hang]
     async with connect(service.target, tenant="acme", caller="orders", deadline_s=1) as client:
