@@ -1,10 +1,10 @@
 """Logs by structlog, traces and metrics by OpenTelemetry.
 
 Logs go to standard error, one JSON object a line, or in colour for a person on a terminal. Traces
-and metrics are configured by OpenTelemetry's own variables: they leave when a collector is named
-(OTEL_EXPORTER_OTLP_ENDPOINT), metrics also by OTEL_METRICS_EXPORTER=prometheus. Sampling is
-OTEL_TRACES_SAMPLER's; recording every span costs about as much CPU as serving the call. With no
-exporter configured there is no SDK at work at all.
+and metrics are configured by OpenTelemetry's own variables, by the same ones as the gateway's
+(docs/decisions/0014): they leave when a collector is named (OTEL_EXPORTER_OTLP_ENDPOINT), metrics
+also by OTEL_METRICS_EXPORTER=prometheus. Sampling is OTEL_TRACES_SAMPLER's. With no exporter
+configured there is no SDK at work at all.
 """
 
 from __future__ import annotations
@@ -54,7 +54,6 @@ def open_telemetry(*, role: str) -> Telemetry:
     telemetry = Telemetry(_open_traces(resource), _open_metrics(resource))
     if telemetry.traces is not None:
         trace.set_tracer_provider(telemetry.traces)
-        _instrument_clients()
     if telemetry.readings is not None:
         metrics.set_meter_provider(telemetry.readings)
     return telemetry
@@ -62,8 +61,9 @@ def open_telemetry(*, role: str) -> Telemetry:
 
 def _open_traces(resource: Resource) -> TracerProvider | None:
     default = "otlp" if _has_collector("TRACES") else "none"
-    if _choice("OTEL_TRACES_EXPORTER", default, ("otlp", "none")) == "none":
+    if _choices("OTEL_TRACES_EXPORTER", default, ("otlp", "none")) == {"none"}:
         return None
+    _check_protocol("TRACES")
     # Imported only when it is used: it costs a third of a second.
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415
         OTLPSpanExporter,
@@ -77,14 +77,15 @@ def _open_traces(resource: Resource) -> TracerProvider | None:
 
 def _open_metrics(resource: Resource) -> MeterProvider | None:
     default = "otlp" if _has_collector("METRICS") else "none"
-    choice = _choice("OTEL_METRICS_EXPORTER", default, ("otlp", "prometheus", "none"))
-    if choice == "none":
+    chosen = _choices("OTEL_METRICS_EXPORTER", default, ("otlp", "prometheus", "none"))
+    if chosen == {"none"}:
         return None
-    reader = _prometheus_reader() if choice == "prometheus" else _otlp_reader()
-    return MeterProvider([reader], resource)
+    readers = [_READERS[name]() for name in sorted(chosen)]
+    return MeterProvider(readers, resource)
 
 
 def _otlp_reader() -> MetricReader:
+    _check_protocol("METRICS")
     from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import (  # noqa: PLC0415 - slow
         OTLPMetricExporter,
     )
@@ -107,15 +108,7 @@ def _prometheus_reader() -> MetricReader:
     return PrometheusMetricReader()
 
 
-def _instrument_clients() -> None:
-    """Spans for statements and for calls to Stripe; neither records parameters or bodies."""
-    from opentelemetry.instrumentation.aiohttp_client import (  # noqa: PLC0415 - slow
-        AioHttpClientInstrumentor,
-    )
-    from opentelemetry.instrumentation.asyncpg import AsyncPGInstrumentor  # noqa: PLC0415
-
-    AioHttpClientInstrumentor().instrument()
-    AsyncPGInstrumentor().instrument()  # type: ignore[no-untyped-call] # its __init__ has no types
+_READERS = {"otlp": _otlp_reader, "prometheus": _prometheus_reader}
 
 
 def _has_collector(signal: str) -> bool:
@@ -123,11 +116,18 @@ def _has_collector(signal: str) -> bool:
     return any(os.environ.get(name) for name in names)
 
 
-def _choice(variable: str, default: str, choices: tuple[str, ...]) -> str:
-    value = os.environ.get(variable) or default
-    if value not in choices:
+def _choices(variable: str, default: str, choices: tuple[str, ...]) -> set[str]:
+    """What a variable lists, separated by commas; "none" stands alone."""
+    chosen = {name.strip() for name in (os.environ.get(variable) or default).split(",")}
+    if not chosen <= set(choices) or ("none" in chosen and len(chosen) > 1):
         raise ConfigError([f"{variable}: must be {' or '.join(choices)}"])
-    return value
+    return chosen
+
+
+def _check_protocol(signal: str) -> None:
+    for name in (f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
+        if os.environ.get(name, "grpc") != "grpc":
+            raise ConfigError([f"{name}: must be grpc"])
 
 
 # --- logs ---------------------------------------------------------------------------------------

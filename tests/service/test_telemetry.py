@@ -72,10 +72,24 @@ def test_without_an_exporter_nothing_is_recorded(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("variable", ["OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER"])
-def test_an_unknown_exporter_is_named(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
-    monkeypatch.setenv(variable, "jaeger")
+@pytest.mark.parametrize("value", ["jaeger", "otlp,jaeger", "otlp,none"])
+def test_an_unknown_exporter_is_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
 
     with pytest.raises(ConfigError, match=f"{variable}: must be otlp or"):
+        open_telemetry(role="test")
+
+
+@pytest.mark.parametrize("signal", ["TRACES", "METRICS"])
+def test_a_protocol_that_we_do_not_speak_is_named(
+    monkeypatch: pytest.MonkeyPatch, signal: str
+) -> None:
+    monkeypatch.setenv(f"OTEL_{signal}_EXPORTER", "otlp")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+
+    with pytest.raises(ConfigError, match="OTEL_EXPORTER_OTLP_PROTOCOL: must be grpc"):
         open_telemetry(role="test")
 
 
@@ -104,7 +118,7 @@ def test_prometheus_sees_every_call() -> None:
         env={
             **os.environ,
             "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-            "OTEL_METRICS_EXPORTER": "prometheus",
+            "OTEL_METRICS_EXPORTER": "prometheus,otlp",
             "OTEL_EXPORTER_PROMETHEUS_HOST": "127.0.0.1",
             "OTEL_EXPORTER_PROMETHEUS_PORT": str(port),
             "OTEL_TRACES_EXPORTER": "otlp",
