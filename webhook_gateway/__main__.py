@@ -9,6 +9,8 @@ import asyncio
 import signal
 import sys
 
+import uvloop
+
 from webhook_gateway.config import ConfigError, Settings, load_settings
 from webhook_gateway.logs import configure_logging
 from webhook_gateway.server import ListenError, running
@@ -27,7 +29,7 @@ def main() -> int:
         return _refuse(f"the configuration cannot be used: {error}")
     configure_logging(settings.log_level)
     try:
-        asyncio.run(serve(settings, tenants, telemetry))
+        uvloop.run(serve(settings, tenants, telemetry))
     except ListenError as error:
         return _refuse(str(error))
     return 0

@@ -12,7 +12,6 @@ from opentelemetry import trace
 def configure_logging(level: str) -> None:
     """Configures our own loggers and those of the libraries alike."""
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _add_trace_ids,

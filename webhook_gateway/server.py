@@ -10,13 +10,12 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
-import grpc
 import structlog
 from aiohttp import web
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from webhook_gateway.config import Settings
-from webhook_gateway.ingestion import EventIngestion
+from webhook_gateway.ingestion import EventIngestion, NotStored
 from webhook_gateway.stripe_events import Refusal, VerifiedEvent, judge
 from webhook_gateway.telemetry import Telemetry
 from webhook_gateway.tenants import Tenants
@@ -38,7 +37,8 @@ class Answer:
     event: VerifiedEvent | None = None
 
     def to_response(self) -> web.Response:
-        response = web.json_response({"outcome": self.outcome}, status=self.status)
+        body = b'{"outcome": "%b"}' % self.outcome.encode()  # one word: nothing in it to escape
+        response = web.Response(body=body, status=self.status, content_type="application/json")
         if self.status == 503:
             response.headers["Retry-After"] = str(RETRY_AFTER_S)
         if self.status in {408, 413}:
@@ -84,18 +84,20 @@ class WebhookHandler:
             raise web.HTTPNotFound  # the same answer as for any other path
         started = time.perf_counter()
         name = f"POST /stripe/{{tenant}}/{endpoint}"
+        answer = Answer(499, "unanswered")  # Stripe has hung up, or our drain has come to its end
         with self._telemetry.tracer.start_as_current_span(name, kind=SpanKind.SERVER) as span:
             try:
                 answer = await self._answer(request, tenant, Endpoint(endpoint), secrets)
             except Exception:  # a bug of ours must not cost an event: 503 makes Stripe repeat it
                 log.exception("webhook_failed", tenant=tenant, endpoint=endpoint)
                 answer = Answer(503, "internal_error")
-            span.set_attributes(
-                {"escrow.outcome": answer.outcome, "http.response.status_code": answer.status}
-            )
-            if answer.status >= 500:
-                span.set_status(Status(StatusCode.ERROR, answer.outcome))
-            self._record(tenant, endpoint, answer, time.perf_counter() - started)
+            finally:
+                span.set_attributes(
+                    {"escrow.outcome": answer.outcome, "http.response.status_code": answer.status}
+                )
+                if answer.status >= 500:
+                    span.set_status(Status(StatusCode.ERROR, answer.outcome))
+                self._record(tenant, endpoint, answer, time.perf_counter() - started)
         return answer.to_response()
 
     async def _answer(
@@ -116,8 +118,9 @@ class WebhookHandler:
             return Answer(400, verdict)
         try:
             outcome = await self._ingestion.ingest(tenant, endpoint, verdict.payload, received_at_s)
-        except grpc.aio.AioRpcError as error:
-            return _not_stored(error, verdict)
+        except NotStored as error:
+            status = 400 if error.is_final else 503
+            return Answer(status, f"service_{error.code.name.lower()}", verdict)
         return Answer(200, outcome, verdict)
 
     async def _read_body(self, request: web.Request) -> bytes | Answer:
@@ -149,12 +152,6 @@ class WebhookHandler:
         )
 
 
-def _not_stored(error: grpc.aio.AioRpcError, event: VerifiedEvent) -> Answer:
-    """Only INVALID_ARGUMENT is about the event; any other status is our own trouble."""
-    status = 400 if error.code() is grpc.StatusCode.INVALID_ARGUMENT else 503
-    return Answer(status, f"service_{error.code().name.lower()}", event)
-
-
 class ListenError(Exception):
     """The address is taken or not ours. The message is one line."""
 
@@ -178,6 +175,7 @@ async def running(settings: Settings, tenants: Tenants, telemetry: Telemetry) ->
             app,
             access_log=None,
             auto_decompress=False,
+            handler_cancellation=True,  # an event whose delivery is gone does not wait any longer
             lingering_time=LINGER_S,
             shutdown_timeout=settings.drain_s,
         )

@@ -107,7 +107,7 @@ def _is_signed_with(secret: str, text: str, header: str) -> bool:
 
 def _read_event(text: str, payload: bytes) -> VerifiedEvent | Refusal:
     try:
-        event = json.loads(text, parse_constant=_refuse_number, parse_float=_finite)
+        event = _DECODER.decode(text)
     except (ValueError, RecursionError):  # not JSON, a number beyond bounds, or nested too deeply
         return Refusal.BODY_NOT_JSON
     if not isinstance(event, dict):
@@ -132,3 +132,6 @@ def _finite(text: str) -> float:
     if not math.isfinite(value):
         _refuse_number(text)
     return value
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_number, parse_float=_finite)

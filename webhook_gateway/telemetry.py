@@ -1,12 +1,16 @@
 """Traces and metrics, configured by OpenTelemetry's own OTEL_* variables.
 
-Spans always have ids, for the logs and for the service. They are exported when a collector is
-named (OTEL_EXPORTER_OTLP_ENDPOINT). OTEL_METRICS_EXPORTER=prometheus opens a port for metrics.
-The SDK itself reads the sampler, the resource attributes and the exporters' own settings.
+Spans always have ids, for the logs and for the service. They are recorded and exported when a
+collector is named (OTEL_EXPORTER_OTLP_ENDPOINT); otherwise there is no SDK at work, which costs
+more than reading an event. OTEL_METRICS_EXPORTER=prometheus opens a port for metrics. The SDK
+itself reads the sampler, the resource attributes and the exporters' own settings.
 """
 
 import os
+import random
 
+from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.metrics import MeterProvider as MeterSource
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk.metrics import MeterProvider
@@ -18,15 +22,16 @@ from webhook_gateway.config import ConfigError
 
 NAME = "escrow-gateway"
 COLLECTOR_VARIABLES = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+SAMPLED = trace.TraceFlags(trace.TraceFlags.SAMPLED)
 DURATION_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
 class Telemetry:
     """What the gateway tells about its deliveries, beside the log."""
 
-    def __init__(self, traces: TracerProvider, metrics: MeterSource) -> None:
+    def __init__(self, traces: TracerProvider | None, metrics: MeterSource) -> None:
         self._providers = (traces, metrics)
-        self.tracer = traces.get_tracer(NAME)
+        self.tracer = traces.get_tracer(NAME) if traces else IdsOnly()
         self._duration = metrics.get_meter(NAME).create_histogram(
             "http.server.request.duration",
             unit="s",
@@ -55,22 +60,45 @@ class Telemetry:
                 provider.shutdown()
 
 
+class IdsOnly(trace.NoOpTracer):
+    """Makes spans that are nothing but their ids. They count as sampled: whoever is told them and
+    does export decides as for a trace of its own.
+    """
+
+    def start_span(
+        self,
+        name: str,  # noqa: ARG002 - a span that is not exported needs none
+        context: Context | None = None,
+        *_: object,
+        **__: object,
+    ) -> trace.Span:
+        parent = trace.get_current_span(context).get_span_context()
+        ids = trace.SpanContext(
+            parent.trace_id or random.getrandbits(128),
+            random.getrandbits(64),
+            is_remote=False,
+            trace_flags=SAMPLED,
+        )
+        return trace.NonRecordingSpan(ids)
+
+
 def open_telemetry() -> Telemetry:
     """Telemetry as the environment wants it. Raises ConfigError, naming the variable."""
     resource = Resource.create({SERVICE_NAME: os.environ.get("OTEL_SERVICE_NAME", NAME)})
     return Telemetry(_open_traces(resource), _open_metrics(resource))
 
 
-def _open_traces(resource: Resource) -> TracerProvider:
-    provider = TracerProvider(resource=resource)
+def _open_traces(resource: Resource) -> TracerProvider | None:
     exporter = _choice("OTEL_TRACES_EXPORTER", default="otlp", choices=("otlp", "none"))
-    if exporter == "otlp" and any(os.environ.get(variable) for variable in COLLECTOR_VARIABLES):
-        # Imported only when it is used: it costs a third of a second.
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415
-            OTLPSpanExporter,
-        )
+    if exporter == "none" or not any(os.environ.get(name) for name in COLLECTOR_VARIABLES):
+        return None
+    # Imported only when it is used: it costs a third of a second.
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415
+        OTLPSpanExporter,
+    )
 
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    provider = TracerProvider(resource=resource)
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     return provider
 
 

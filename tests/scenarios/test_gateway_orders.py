@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections import Counter
 
 import pytest
 from stripe import WebhookSignature
@@ -18,8 +19,8 @@ APPLIED = """
 SELECT state IN ('PROCESSED', 'IGNORED') FROM stripe_events WHERE event_id = $1"""
 
 
-async def post(world: World, event: Json) -> str:
-    """Sends an event as Stripe does; what the gateway says became of it."""
+async def post(world: World, event: Json, status: int = 200) -> str:
+    """Sends an event as Stripe does; what the gateway says became of it, with this status."""
     body = json.dumps(event)
     header = WebhookSignature.generate_signature_header(
         body, PLATFORM_SECRET, timestamp=int(time.time())
@@ -29,7 +30,7 @@ async def post(world: World, event: Json) -> str:
         data=body,
         headers={"Stripe-Signature": header},
     ) as answer:
-        assert answer.status == 200
+        assert answer.status == status
         outcome: str = (await answer.json())["outcome"]
         return outcome
 
@@ -88,6 +89,27 @@ async def test_all_at_once_ten_times_each(deal: Deal) -> None:
     events = await held_events(deal)
     outcomes = await asyncio.gather(*(post(deal.world, event) for event in events * 10))
     assert sorted(outcomes) == ["duplicate"] * 45 + ["stored"] * 5
+    for event in events:
+        await until_applied(deal.world, event)
+    assert await deal.journals() == books(FUNDED, SETTLED)
+    await deal.world.sandbox.release()
+
+
+async def test_bad_neighbours_cost_nobody_anything(deal: Deal) -> None:
+    """They share calls and commits with the deal's events; each is answered for itself."""
+    events = await held_events(deal)
+    timeless = [{"id": f"evt_timeless_{n}", "type": "charge.succeeded"} for n in range(20)]
+    mixed = [each for pair in zip(timeless, events * 4, strict=True) for each in pair]
+
+    outcomes = await asyncio.gather(
+        *(post(deal.world, event, 400 if event in timeless else 200) for event in mixed)
+    )
+
+    assert Counter(outcomes) == {
+        "service_invalid_argument": 20,
+        "stored": 5,
+        "duplicate": 15,
+    }
     for event in events:
         await until_applied(deal.world, event)
     assert await deal.journals() == books(FUNDED, SETTLED)

@@ -6,15 +6,19 @@ from dataclasses import dataclass, field
 
 import aiohttp
 import grpc
+from google.rpc import status_pb2  # type: ignore[import-untyped]  # ships without types
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 from stripe import WebhookSignature
 
 from escrow.v1.stripe_event_service_pb2 import (
     INGEST_OUTCOME_STORED,
+    BatchIngestStripeEventsRequest,
+    BatchIngestStripeEventsResponse,
     IngestOutcome,
     IngestStripeEventRequest,
     IngestStripeEventResponse,
+    IngestStripeEventResult,
 )
 from escrow.v1.stripe_event_service_pb2_grpc import (
     StripeEventServiceServicer,
@@ -28,27 +32,55 @@ CONNECT_SECRET = "whsec_connect"
 
 @dataclass
 class EventService(StripeEventServiceServicer):
-    """Records what it is told, and answers as it is asked to while ``gate`` is open."""
+    """Records what it is told, and answers as it is asked to while ``gate`` is open.
 
-    received: list[IngestStripeEventRequest] = field(default_factory=list)
+    ``refusal`` fails whole calls; ``results`` has other results than ``outcome``, by payload.
+    """
+
+    calls: list[BatchIngestStripeEventsRequest] = field(default_factory=list)
     metadata: list[dict[str, str | bytes]] = field(default_factory=list)
     outcome: IngestOutcome.ValueType = INGEST_OUTCOME_STORED
+    results: dict[bytes, IngestStripeEventResult] = field(default_factory=dict)
     refusal: grpc.StatusCode | None = None
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     arrival: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def BatchIngestStripeEvents(  # noqa: N802 - the name in the contract
+        self,
+        request: BatchIngestStripeEventsRequest,
+        context: grpc.aio.ServicerContext[
+            BatchIngestStripeEventsRequest, BatchIngestStripeEventsResponse
+        ],
+    ) -> BatchIngestStripeEventsResponse:
+        self.calls.append(request)
+        self.metadata.append(dict(context.invocation_metadata() or ()))
+        self.arrival.set()
+        await self.gate.wait()
+        if self.refusal is not None:
+            await context.abort(self.refusal, "private words of the service")
+        stored = IngestStripeEventResult(outcome=self.outcome)
+        return BatchIngestStripeEventsResponse(
+            results=[self.results.get(event.payload, stored) for event in request.requests]
+        )
 
     async def IngestStripeEvent(  # noqa: N802 - the name in the contract
         self,
         request: IngestStripeEventRequest,
         context: grpc.aio.ServicerContext[IngestStripeEventRequest, IngestStripeEventResponse],
     ) -> IngestStripeEventResponse:
-        self.received.append(request)
-        self.metadata.append(dict(context.invocation_metadata() or ()))
-        self.arrival.set()
-        await self.gate.wait()
-        if self.refusal is not None:
-            await context.abort(self.refusal, "private words of the service")
-        return IngestStripeEventResponse(outcome=self.outcome)
+        """Is there for others; the gateway does not call it."""
+        raise NotImplementedError
+
+    @property
+    def received(self) -> list[IngestStripeEventRequest]:
+        """Every event of every call, in order."""
+        return [event for call in self.calls for event in call.requests]
+
+
+def refused(code: grpc.StatusCode) -> IngestStripeEventResult:
+    """The result of an event that the service does not store."""
+    refusal = status_pb2.Status(code=code.value[0], message="private words of the service")
+    return IngestStripeEventResult(refusal=refusal)
 
 
 @dataclass
@@ -60,7 +92,7 @@ class Peer:
     server: grpc.aio.Server | None = None
 
     async def start(self) -> None:
-        server = grpc.aio.server()
+        server = grpc.aio.server(options=[("grpc.max_receive_message_length", 1 << 20)])
         add_StripeEventServiceServicer_to_server(self.service, server)
         status = health.aio.HealthServicer()
         await status.set("", HealthCheckResponse.SERVING)

@@ -79,6 +79,32 @@ async def test_a_signal_lets_what_is_in_flight_end(peer: Peer, number: signal.Si
     assert peer.service.metadata[0]["traceparent"].split("-")[1] == line["trace_id"]  # type: ignore[arg-type]  # a text header
 
 
+async def test_what_waits_for_a_call_ends_properly_too(peer: Peer) -> None:
+    bodies = [b'{"id": "evt_%d", "type": "charge.updated"}' % number for number in range(150)]
+    variables = {**SECRETS, "ESCROW_SERVICE_TARGET": peer.target}
+    connector = aiohttp.TCPConnector(limit=len(bodies))
+    async with (
+        started("--port", "0", **variables) as process,
+        aiohttp.ClientSession(connector=connector) as http,
+    ):
+        gateway = Gateway(await address_of(process), http)
+        # Once with an open gate: the connections are there, and none is left in a backlog.
+        await asyncio.gather(*(gateway.post(body, sign(body)) for body in bodies))
+        peer.service.gate.clear()
+        peer.service.calls.clear()
+        deliveries = [asyncio.create_task(gateway.post(body, sign(body))) for body in bodies]
+        async with asyncio.timeout(20):
+            while len(peer.service.calls) < 2:  # noqa: ASYNC110 - the other side has nobody to tell us
+                await asyncio.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        assert len(peer.service.received) < len(bodies)
+        peer.service.gate.set()
+        assert set(await asyncio.gather(*deliveries)) == {(200, "stored")}
+        await asyncio.wait_for(process.communicate(), timeout=30)
+    assert process.returncode == 0
+    assert {event.payload for event in peer.service.received} == set(bodies)
+
+
 async def test_a_configuration_that_cannot_be_used_is_one_line() -> None:
     line = await refusal(ESCROW_GATEWAY_PORT="x")
     for variable in ("ESCROW_GATEWAY_PORT", *SECRETS):

@@ -18,12 +18,14 @@ from escrow.v1.stripe_event_service_pb2 import (
     INGEST_OUTCOME_QUARANTINED,
     STRIPE_ENDPOINT_CONNECT,
     STRIPE_ENDPOINT_PLATFORM,
+    IngestStripeEventResult,
 )
 from tests.webhook_gateway.neighbours import (
     CONNECT_SECRET,
     PLATFORM_PREVIOUS_SECRET,
     Gateway,
     Peer,
+    refused,
     sign,
 )
 from webhook_gateway.config import Settings
@@ -186,10 +188,27 @@ async def test_only_post_is_answered(gateway: Gateway) -> None:
 async def test_only_an_event_that_the_service_calls_invalid_is_400(
     gateway: Gateway, peer: Peer, code: grpc.StatusCode
 ) -> None:
-    peer.service.refusal = code
+    peer.service.results[EVENT] = refused(code)
     status, outcome = await gateway.post(EVENT, sign(EVENT))
     assert status == (400 if code is grpc.StatusCode.INVALID_ARGUMENT else 503)
     assert outcome == f"service_{code.name.lower()}"
+
+
+@pytest.mark.parametrize(
+    "code", [grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.INTERNAL], ids=lambda code: code.name
+)
+async def test_a_call_that_fails_is_no_verdict_on_its_events(
+    gateway: Gateway, peer: Peer, code: grpc.StatusCode
+) -> None:
+    peer.service.refusal = code
+    assert await gateway.post(EVENT, sign(EVENT)) == (503, f"service_{code.name.lower()}")
+
+
+async def test_a_result_of_a_newer_service_that_is_no_outcome_is_not_stored(
+    gateway: Gateway, peer: Peer
+) -> None:
+    peer.service.results[EVENT] = IngestStripeEventResult()
+    assert await gateway.post(EVENT, sign(EVENT)) == (503, "service_unknown")
 
 
 async def test_without_the_service_stripe_is_asked_to_come_again(
@@ -287,11 +306,135 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.02)
 
 
+def numbered(count: int, size_bytes: int = 0) -> list[bytes]:
+    """So many events, each padded to this size."""
+    bodies = [b'{"id": "evt_%d", "type": "charge.updated"}' % number for number in range(count)]
+    return [body.ljust(size_bytes) for body in bodies]
+
+
 async def test_many_deliveries_at_once_are_all_stored(gateway: Gateway, peer: Peer) -> None:
-    bodies = [b'{"id": "evt_%d", "type": "charge.updated"}' % number for number in range(100)]
+    bodies = numbered(100)
     answers = await asyncio.gather(*(gateway.post(body, sign(body)) for body in bodies))
     assert set(answers) == {(200, "stored")}
     assert sorted(request.payload for request in peer.service.received) == sorted(bodies)
+
+
+async def test_deliveries_at_once_share_calls_and_each_is_answered_for_itself(
+    gateway: Gateway, peer: Peer
+) -> None:
+    bodies = numbered(100)
+    peer.service.results |= {
+        bodies[1]: IngestStripeEventResult(outcome=INGEST_OUTCOME_DUPLICATE),
+        bodies[2]: refused(grpc.StatusCode.INVALID_ARGUMENT),
+        bodies[3]: refused(grpc.StatusCode.INTERNAL),
+    }
+    peer.service.gate.clear()
+    first = asyncio.create_task(gateway.post(bodies[0], sign(bodies[0])))
+    await peer.service.arrival.wait()
+    rest = [asyncio.create_task(gateway.post(body, sign(body))) for body in bodies[1:]]
+    await asyncio.sleep(0.1)
+    peer.service.gate.set()
+
+    assert await first == (200, "stored")
+    assert await asyncio.gather(*rest) == [
+        (200, "duplicate"),
+        (400, "service_invalid_argument"),
+        (503, "service_internal"),
+        *[(200, "stored")] * 96,
+    ]
+    assert len(peer.service.calls) < 20
+    assert sorted(event.payload for event in peer.service.received) == sorted(bodies)
+
+
+async def test_the_largest_bodies_at_once_fit_what_the_service_receives(
+    gateway: Gateway, peer: Peer
+) -> None:
+    bodies = numbered(5, MAX_BODY_BYTES) + numbered(5, MAX_BODY_BYTES // 2) + numbered(5)
+    answers = await asyncio.gather(*(gateway.post(body, sign(body)) for body in bodies))
+    assert set(answers) == {(200, "stored")}
+    assert sorted(event.payload for event in peer.service.received) == sorted(bodies)
+
+
+async def test_a_call_that_breaks_off_costs_its_events_only(gateway: Gateway, peer: Peer) -> None:
+    peer.service.gate.clear()
+    bodies = numbered(10)
+    broken = [asyncio.create_task(gateway.post(body, sign(body))) for body in bodies]
+    await peer.service.arrival.wait()
+    await peer.stop()
+    assert {status for status, _ in await asyncio.gather(*broken)} == {503}
+
+    peer.service.gate.set()
+    await peer.start()
+    await until(lambda: is_ready(gateway))
+    again = await asyncio.gather(*(gateway.post(body, sign(body)) for body in bodies))
+    assert set(again) == {(200, "stored")}
+
+
+async def test_a_call_that_hangs_holds_nobody_up(gateway: Gateway, peer: Peer) -> None:
+    """As when one of the service's pods does not answer any more."""
+    held = peer.service.gate = asyncio.Event()
+    stuck = asyncio.create_task(gateway.post(EVENT, sign(EVENT)))
+    await peer.service.arrival.wait()
+    peer.service.gate = asyncio.Event()
+    peer.service.gate.set()
+
+    bodies = numbered(3)
+    async with asyncio.timeout(3):
+        answers = await asyncio.gather(*(gateway.post(body, sign(body)) for body in bodies))
+    assert set(answers) == {(200, "stored")}
+    assert not stuck.done()
+    held.set()
+    assert await stuck == (200, "stored")
+
+
+async def test_nobody_waits_longer_than_the_own_deadline(
+    settings: Settings, tenants: Tenants, telemetry: Telemetry, peer: Peer
+) -> None:
+    peer.service.gate.clear()
+    impatient = settings.model_copy(update={"deadline_s": 1.0})
+    waited_s = []
+
+    async def post(gateway: Gateway, body: bytes) -> tuple[int, str]:
+        started = time.perf_counter()
+        answer = await gateway.post(body, sign(body))
+        waited_s.append(time.perf_counter() - started)
+        return answer
+
+    async with (
+        running(impatient, tenants, telemetry) as address,
+        aiohttp.ClientSession() as http,
+    ):
+        gateway = Gateway(address, http)
+        # Large ones, each of which leaves alone: most of them are still waiting at the end.
+        answers = await asyncio.gather(*(post(gateway, body) for body in numbered(20, 500_000)))
+    assert set(answers) == {(503, "service_deadline_exceeded")}
+    assert max(waited_s) < 4
+    assert len(peer.service.received) < 20
+
+
+async def test_a_delivery_that_is_gone_does_not_travel(gateway: Gateway, peer: Peer) -> None:
+    peer.service.gate.clear()
+    ahead = [  # large ones, each of which leaves alone and is waited for
+        asyncio.create_task(gateway.post(body, sign(body))) for body in numbered(6, MAX_BODY_BYTES)
+    ]
+
+    async def are_waiting() -> bool:
+        return len(peer.service.calls) == 2
+
+    await until(are_waiting)
+    with capture_logs() as lines:
+        gone = asyncio.create_task(gateway.post(EVENT, sign(EVENT)))
+        await asyncio.sleep(0.2)
+        gone.cancel()
+
+        async def is_logged() -> bool:
+            return bool(lines)
+
+        await until(is_logged)
+    assert [(line["outcome"], line["status"]) for line in lines] == [("unanswered", 499)]
+    peer.service.gate.set()
+    assert set(await asyncio.gather(*ahead)) == {(200, "stored")}
+    assert EVENT not in [event.payload for event in peer.service.received]
 
 
 async def test_a_taken_port_is_one_clear_line(
@@ -334,3 +477,33 @@ async def test_the_trace_goes_on_in_the_service(
     assert call.parent == delivery.context
     assert delivery.parent is None  # a trace context from the internet is not taken over
     assert re.fullmatch(r"POST /stripe/\{tenant\}/platform", delivery.name)
+
+
+async def test_every_event_of_a_call_keeps_its_own_trace(
+    gateway: Gateway, peer: Peer, spans: InMemorySpanExporter
+) -> None:
+    peer.service.gate.clear()
+    bodies = numbered(4)
+    first = asyncio.create_task(gateway.post(bodies[0], sign(bodies[0])))
+    await peer.service.arrival.wait()
+    rest = [asyncio.create_task(gateway.post(body, sign(body))) for body in bodies[1:]]
+    await asyncio.sleep(0.1)
+    peer.service.gate.set()
+    await asyncio.gather(first, *rest)
+
+    ids = {span.context.span_id: span for span in spans.get_finished_spans() if span.context}
+    deliveries = [span for span in ids.values() if span.parent is None]
+    assert len({span.context.trace_id for span in deliveries if span.context}) == 4
+    for event in peer.service.received:
+        _, trace_id, span_id, _ = event.traceparent.split("-")
+        delivery = ids[int(span_id, 16)]
+        assert delivery in deliveries
+        assert delivery.context is not None
+        assert delivery.context.trace_id == int(trace_id, 16)
+    shared = next(span for span in ids.values() if span.links)
+    assert shared.parent is not None
+    told = [
+        [int(event.traceparent.split("-")[2], 16) for event in call.requests]
+        for call in peer.service.calls
+    ]
+    assert [shared.parent.span_id, *(link.context.span_id for link in shared.links)] in told

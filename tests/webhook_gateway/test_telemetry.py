@@ -53,7 +53,7 @@ async def test_spans_reach_the_collector_before_the_gateway_ends(peer: Peer) -> 
     await server.stop(grace=None)
     assert collector.names == {
         "POST /stripe/{tenant}/platform": "escrow-gateway",
-        "escrow.v1.StripeEventService/IngestStripeEvent": "escrow-gateway",
+        "escrow.v1.StripeEventService/BatchIngestStripeEvents": "escrow-gateway",
     }
 
 
