@@ -31,6 +31,29 @@ CREATE TYPE public.write_effect AS (
 	error jsonb
 );
 
+CREATE TYPE public.write_effect_v2 AS (
+	tenant_id text,
+	effect_id uuid,
+	version bigint,
+	kind text,
+	state text,
+	generation integer,
+	subject_id uuid,
+	escrow_id uuid,
+	payee_id uuid,
+	stripe_account text,
+	request jsonb,
+	due_at timestamp with time zone,
+	created_at timestamp with time zone,
+	updated_at timestamp with time zone,
+	attempts integer,
+	key_used_at timestamp with time zone,
+	lease_expires_at timestamp with time zone,
+	stripe_object text,
+	error jsonb,
+	traceparent text
+);
+
 CREATE TYPE public.write_entry AS (
 	tenant_id text,
 	journal_id uuid,
@@ -221,6 +244,36 @@ BEGIN
     RETURN true;
 END $$;
 
+CREATE FUNCTION public.refuse_entries_in_closed_books() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'entries are booked in READ COMMITTED only'
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'entries_read_committed';
+    END IF;
+    IF EXISTS (
+        SELECT 1 FROM added AS a JOIN closings AS c ON c.tenant_id = a.tenant_id
+        WHERE a.journal_id <= c.closed_through
+    ) THEN
+        RAISE EXCEPTION 'the books are closed for the moment of these entries'
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'entries_in_open_books';
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.refuse_opening() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF NEW.tenant_id <> OLD.tenant_id OR NEW.closed_through < OLD.closed_through
+        OR NEW.rolled_up_through < OLD.rolled_up_through THEN
+        RAISE EXCEPTION 'closed books are never opened again'
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'closings_only_advance';
+    END IF;
+    RETURN NEW;
+END $$;
+
 CREATE FUNCTION public.refuse_unbalanced_entries() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -237,6 +290,21 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE TABLE public.balance_snapshots (
+    tenant_id text NOT NULL,
+    account text NOT NULL,
+    currency text NOT NULL,
+    through uuid NOT NULL,
+    balance_minor bigint NOT NULL,
+    entries bigint NOT NULL
+);
+COMMENT ON TABLE public.balance_snapshots IS 'What the entries of an account came to, up to and including a journal id. Append-only.';
+COMMENT ON COLUMN public.balance_snapshots.balance_minor IS 'debits are positive, credits negative';
+COMMENT ON COLUMN public.balance_snapshots.entries IS 'how many entries that is';
+ALTER TABLE ONLY public.balance_snapshots
+    ADD CONSTRAINT balance_snapshots_pkey PRIMARY KEY (tenant_id, account, currency, through);
+GRANT SELECT,INSERT ON TABLE public.balance_snapshots TO escrow_service;
+
 CREATE TABLE public.balances (
     tenant_id text NOT NULL,
     account text NOT NULL,
@@ -248,6 +316,20 @@ COMMENT ON TABLE public.balances IS 'The balance, on its normal side, of every a
 ALTER TABLE ONLY public.balances
     ADD CONSTRAINT balances_pkey PRIMARY KEY (tenant_id, account, currency);
 GRANT SELECT,INSERT,UPDATE ON TABLE public.balances TO escrow_service;
+
+CREATE TABLE public.closings (
+    tenant_id text NOT NULL,
+    closed_through uuid NOT NULL,
+    rolled_up_through uuid NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    CONSTRAINT closings_before_roll_up CHECK ((rolled_up_through <= closed_through))
+);
+COMMENT ON TABLE public.closings IS 'How far the books of each tenant are closed: nothing is booked there any more.';
+COMMENT ON COLUMN public.closings.rolled_up_through IS 'how far its entries are final, and counted in balance_snapshots';
+COMMENT ON COLUMN public.closings.due_at IS 'when the books are closed further, by the database''s clock';
+ALTER TABLE ONLY public.closings
+    ADD CONSTRAINT closings_pkey PRIMARY KEY (tenant_id);
+GRANT SELECT,INSERT,UPDATE ON TABLE public.closings TO escrow_service;
 
 CREATE TABLE public.effect_attempts (
     tenant_id text NOT NULL,
@@ -284,9 +366,11 @@ CREATE TABLE public.effects (
     lease_expires_at timestamp with time zone,
     stripe_object text,
     error jsonb NOT NULL,
+    traceparent text DEFAULT ''::text NOT NULL,
     CONSTRAINT effects_sending_is_leased CHECK (((state <> 'SENDING'::text) OR (lease_expires_at IS NOT NULL)))
 );
 COMMENT ON TABLE public.effects IS 'Calls to Stripe that must happen exactly once.';
+COMMENT ON COLUMN public.effects.traceparent IS 'the span that decided on this generation (W3C), or empty';
 ALTER TABLE ONLY public.effects
     ADD CONSTRAINT effects_pkey PRIMARY KEY (tenant_id, effect_id);
 CREATE INDEX effects_open ON public.effects USING btree (due_at) WHERE (state = ANY (ARRAY['PLANNED'::text, 'SENDING'::text, 'UNKNOWN'::text]));
@@ -307,7 +391,7 @@ COMMENT ON TABLE public.entries IS 'The lines of journals. Append-only (invarian
 COMMENT ON COLUMN public.entries.amount_minor IS 'debits are positive, credits negative';
 ALTER TABLE ONLY public.entries
     ADD CONSTRAINT entries_pkey PRIMARY KEY (tenant_id, journal_id, line);
-CREATE INDEX entries_by_account ON public.entries USING btree (tenant_id, account, currency);
+CREATE INDEX entries_by_account_and_time ON public.entries USING btree (tenant_id, account, currency, journal_id) INCLUDE (amount_minor);
 GRANT SELECT,INSERT ON TABLE public.entries TO escrow_service;
 
 CREATE TABLE public.escrows (
@@ -491,6 +575,7 @@ ALTER TABLE ONLY public.payments
 ALTER TABLE ONLY public.payments
     ADD CONSTRAINT payments_stripe_payment_intent UNIQUE (tenant_id, stripe_payment_intent);
 CREATE INDEX payments_by_escrow ON public.payments USING btree (tenant_id, escrow_id);
+CREATE INDEX payments_unsettled ON public.payments USING btree (updated_at) WHERE ((state = 'SUCCEEDED'::text) AND (stripe_balance_transaction IS NULL));
 GRANT SELECT,INSERT,UPDATE ON TABLE public.payments TO escrow_service;
 
 CREATE TABLE public.payouts (
@@ -554,14 +639,21 @@ CREATE TABLE public.stripe_events (
     reason text DEFAULT ''::text NOT NULL,
     received_at timestamp with time zone NOT NULL,
     processed_at timestamp with time zone,
-    trace_id text DEFAULT ''::text NOT NULL
+    trace_id text DEFAULT ''::text NOT NULL,
+    traceparent text DEFAULT ''::text NOT NULL
 );
 COMMENT ON TABLE public.stripe_events IS 'The inbox: what Stripe told us, byte for byte, once per event id.';
 COMMENT ON COLUMN public.stripe_events.state IS 'RECEIVED, PARKED (retried later), PROCESSED, IGNORED (not acted on), QUARANTINED, SUSPENSE';
+COMMENT ON COLUMN public.stripe_events.traceparent IS 'the span that received it (W3C), or empty';
 ALTER TABLE ONLY public.stripe_events
     ADD CONSTRAINT stripe_events_pkey PRIMARY KEY (tenant_id, event_id);
 CREATE INDEX stripe_events_open ON public.stripe_events USING btree (due_at) WHERE (state = ANY (ARRAY['RECEIVED'::text, 'PARKED'::text]));
+CREATE INDEX stripe_events_set_aside ON public.stripe_events USING btree (received_at) WHERE (state = ANY (ARRAY['QUARANTINED'::text, 'SUSPENSE'::text]));
 GRANT SELECT,INSERT,UPDATE ON TABLE public.stripe_events TO escrow_service;
+
+CREATE TRIGGER closings_only_advance BEFORE UPDATE ON public.closings FOR EACH ROW EXECUTE FUNCTION public.refuse_opening();
+
+CREATE TRIGGER entries_in_open_books AFTER INSERT ON public.entries REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_entries_in_closed_books();
 
 CREATE TRIGGER entries_sum_to_zero AFTER INSERT ON public.entries REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_unbalanced_entries();
 

@@ -23,12 +23,18 @@ from service.rpc.grpc_server import Listening, serving
 from service.rpc.services import OPERATIONS, SERVICES
 from service.stripe.gateway import StripeGateway
 from service.telemetry import open_telemetry
+from service.workers.closings import ClosingsWorker
 from service.workers.effects import EffectsWorker
 from service.workers.inbox import InboxWorker
 from service.workers.loop import Worker
 from service.workers.transfers import TransfersWorker
 
-WORKERS: Sequence[type[Worker[Any]]] = (EffectsWorker, InboxWorker, TransfersWorker)
+WORKERS: Sequence[type[Worker[Any]]] = (
+    EffectsWorker,
+    InboxWorker,
+    TransfersWorker,
+    ClosingsWorker,
+)
 
 EXIT_HANGING = 70  # did not stop in time (sysexits.h: EX_SOFTWARE)
 EXIT_INTERRUPTED = 130  # told twice to stop

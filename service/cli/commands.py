@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from service.cli import demo, docs, journals, migrate, process, up, verify, version
+from service.cli import balances, demo, docs, journals, migrate, process, up, verify, version
 
 app = typer.Typer(
     name="escrow",
@@ -19,6 +19,7 @@ app.command("serve")(process.serve)
 app.command("work")(process.work)
 app.add_typer(migrate.app, name="migrate")
 app.command("journals")(journals.journals)
+app.command("balances")(balances.balances)
 app.command("verify")(verify.verify)
 app.command("docs")(docs.docs)
 app.command("version")(version.version)

@@ -182,3 +182,10 @@ class StripeUnavailable(Unavailable):
 
 class DatabaseUnavailable(Unavailable):
     """The database does not answer. Send the same request again, with the same request_id."""
+
+
+class BooksClosed(Unavailable):
+    """The books are closed for the moment at which this was decided: the clock of the process that
+    answered is behind the database's, or it was held up for a minute. Nothing was written. Send the
+    same request again, with the same request_id.
+    """

@@ -6,17 +6,32 @@ The hexadecimal digits are what psql takes as a uuid, so an id from a log pastes
 from __future__ import annotations
 
 import os
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
 
 ESCROW, MILESTONE, PAYMENT, RELEASE = "esc", "mst", "pay", "rel"
 PAYER, PAYEE, PAYOUT, EFFECT = "pyr", "pye", "pyo", "eff"
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
 
 def new_uuid(now: datetime) -> UUID:
     """A UUIDv7 of this moment (RFC 9562)."""
-    milliseconds = int(now.timestamp() * 1000)
-    bits = milliseconds << 80 | int.from_bytes(os.urandom(10), "big")
+    return _uuid7(now, int.from_bytes(os.urandom(10), "big"))
+
+
+def last_uuid(moment: datetime) -> UUID:
+    """The last UUIDv7 of this moment: those up to it were made then or before.
+
+    A moment is a millisecond long.
+    """
+    return _uuid7(moment, (1 << 80) - 1)
+
+
+def _uuid7(moment: datetime, rest: int) -> UUID:
+    milliseconds = (moment - _EPOCH) // _MILLISECOND  # exact, as a float's are not
+    bits = milliseconds << 80 | rest
     bits = bits & ~(0xF << 76) | 0x7 << 76
     return UUID(int=bits & ~(0x3 << 62) | 0x2 << 62)
 

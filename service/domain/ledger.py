@@ -117,6 +117,18 @@ POSTINGS: Mapping[Kind, Posting] = {
     ),
 }
 
+PLATFORM_WIDE = tuple(
+    sorted(
+        {
+            leg.account
+            for posting in POSTINGS.values()
+            for leg in (*posting.debit, *posting.credit)
+            if "{" not in leg.account
+        }
+    )
+)
+"""The accounts of the platform itself, which nobody's name is in: every posting may share them."""
+
 
 class Source(NamedTuple):
     """The fact a journal records. One journal per (type, id, kind): invariant I7."""

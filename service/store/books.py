@@ -130,6 +130,43 @@ SELECT * FROM (
     JOIN escrows AS e0 ON e0.tenant_id = m.tenant_id AND e0.escrow_id = m.escrow_id
 ) AS compared WHERE held_minor <> books_minor OR fee_held_minor <> books_fee_minor""",
     ),
+    # Each is compared with the one before it, so that every entry is read once.
+    Check(
+        "snapshots",
+        "every snapshot of a balance is the sum of the entries up to it",
+        "SELECT count(*) FROM balance_snapshots",
+        """\
+SELECT * FROM (
+    SELECT s.tenant_id, s.account, s.currency, s.through, s.balance_minor, s.entries,
+        coalesce(s.balance_before_minor, 0) + coalesce(newer.sum_minor, 0) AS books_minor,
+        coalesce(s.entries_before, 0) + newer.entries AS books_entries
+    FROM (
+        SELECT *, lag(through) OVER earlier AS after,
+            lag(balance_minor) OVER earlier AS balance_before_minor,
+            lag(entries) OVER earlier AS entries_before
+        FROM balance_snapshots
+        WINDOW earlier AS (PARTITION BY tenant_id, account, currency ORDER BY through)
+    ) AS s
+    CROSS JOIN LATERAL (
+        SELECT sum(e.amount_minor) AS sum_minor, count(*) AS entries FROM entries AS e
+        WHERE e.tenant_id = s.tenant_id AND e.account = s.account AND e.currency = s.currency
+        AND e.journal_id > coalesce(s.after, '00000000-0000-0000-0000-000000000000')
+        AND e.journal_id <= s.through
+    ) AS newer
+) AS compared WHERE balance_minor <> books_minor OR entries <> books_entries""",
+    ),
+    Check(
+        "moments",
+        "a journal's id is of the moment at which it was booked",
+        "SELECT count(*) FROM journals",
+        """\
+SELECT * FROM (
+    SELECT tenant_id, journal_id, created_at, timestamptz 'epoch' + interval '1 millisecond'
+        * ('x' || left(replace(journal_id::text, '-', ''), 12))::bit(48)::bigint AS id_of
+    FROM journals
+) AS compared
+WHERE created_at < id_of OR created_at >= id_of + interval '1 millisecond'""",
+    ),
     Check(
         "I7 told once",
         "a fact of the world is booked once",
@@ -259,10 +296,12 @@ WHERE s.state = 'PROCESSED' AND NOT EXISTS (
     Check(
         "I9 append-only",
         "the service's role cannot change or remove what was booked",
-        "SELECT 8",
+        "SELECT 10",
         """\
 SELECT name, privilege
-FROM unnest(ARRAY['operations', 'journals', 'entries', 'line_items']) AS name,
+FROM unnest(
+        ARRAY['operations', 'journals', 'entries', 'line_items', 'balance_snapshots']
+    ) AS name,
     unnest(ARRAY['UPDATE', 'DELETE']) AS privilege
 WHERE has_table_privilege('escrow_service', name, privilege)""",
     ),
@@ -279,6 +318,13 @@ WHERE state = 'SUCCEEDED' AND stripe_balance_transaction IS NULL""",
 SELECT count(*), min(created_at) FROM releases WHERE state = 'WAITING'""",
     "events to apply": """\
 SELECT count(*), min(received_at) FROM stripe_events WHERE state IN ('RECEIVED', 'PARKED')""",
+    "journals from beyond the database's clock": """\
+SELECT count(*), min(j.created_at)
+FROM closings AS c
+JOIN journals AS j ON j.tenant_id = c.tenant_id AND j.journal_id > (
+    lpad(to_hex(extract(epoch FROM now() + interval '1 minute')::bigint * 1000), 12, '0')
+    || repeat('0', 20)
+)::uuid""",
     "events set aside for a person": """\
 SELECT count(*), min(received_at) FROM stripe_events
 WHERE state IN ('QUARANTINED', 'SUSPENSE')""",

@@ -1,3 +1,4 @@
+import calendar
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -20,7 +21,10 @@ def test_new_uuid_is_a_version_7_of_rfc_9562(moment: datetime) -> None:
 
     assert value.version == 7
     assert value.variant == "specified in RFC 4122"
-    assert value.int >> 80 == int(moment.timestamp() * 1000)
+    assert (
+        value.int >> 80
+        == calendar.timegm(moment.utctimetuple()) * 1000 + moment.microsecond // 1000
+    )
 
 
 @given(MOMENTS, st.integers(1, 10**12))
@@ -31,6 +35,17 @@ def test_later_ids_sort_after_earlier_ones(moment: datetime, milliseconds: int) 
     assert earlier < later
     assert ids.show("esc", earlier) < ids.show("esc", later)
     assert earlier.bytes < later.bytes  # PostgreSQL's order
+
+
+@given(MOMENTS)
+def test_the_last_id_of_a_moment_ends_its_millisecond(moment: datetime) -> None:
+    last = ids.last_uuid(moment)
+    start = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+    assert last.version == 7
+    assert ids.new_uuid(start) < last
+    assert ids.new_uuid(start + timedelta(microseconds=999)) < last
+    assert last < ids.new_uuid(start + timedelta(milliseconds=1))
 
 
 def test_ids_of_one_millisecond_differ() -> None:
@@ -46,7 +61,7 @@ def test_a_shown_id_reads_back(value: UUID, prefix: str) -> None:
 
 
 def test_prefixes_tell_the_kinds_apart() -> None:
-    prefixes = {value for name, value in vars(ids).items() if name.isupper() and name != "UUID"}
+    prefixes = {value for value in vars(ids).values() if isinstance(value, str) and len(value) == 3}
 
     assert prefixes == {"esc", "mst", "pay", "rel", "pyr", "pye", "pyo", "eff"}
 

@@ -107,4 +107,12 @@ SELECT
 FROM numbers,
     unnest(ARRAY['liab:escrow:mst_' || i || ':held', 'liab:payee:pye_' || i || ':payable']) AS account;
 
+INSERT INTO balance_snapshots
+SELECT tenant_id, 'asset:stripe_unsettled', 'USD', pg_temp.id('journal', i), i * 10000, i
+FROM numbers WHERE i % 100 = 0;
+
+INSERT INTO closings
+SELECT tenant_id, pg_temp.id('journal', 1), pg_temp.id('journal', 1), min(at)
+FROM numbers GROUP BY tenant_id;
+
 ANALYZE;

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import asyncpg
 import pytest
@@ -11,6 +12,7 @@ from service.domain.errors import DatabaseUnavailable, RequestIdReused
 from service.domain.ledger import Kind, Part, Source
 from service.domain.unit import EventEnd, UnitOfWork
 from service.migrations import Connection
+from service.store.balances import close_books
 from service.store.commit import CONFLICTS, REFUSALS, Overtaken, write
 from service.store.operations import Answered, read_timeline
 from service.store.parties import load_parties
@@ -176,10 +178,16 @@ async def tell_a_fact_again(pool: ServicePool, deal: Deal) -> UnitOfWork:
     return unit
 
 
+async def close_the_books(pool: ServicePool, deal: Deal) -> UnitOfWork:
+    await close_books(pool, TENANT, later(seconds=1), lease=timedelta(0))
+    return everything(deal)
+
+
 BREAKS: dict[str, Break] = {
     "balances_not_negative": overdraw,
     "payers_reference": take_a_payers_reference,
     "payees_reference": take_a_payees_reference,
+    "entries_in_open_books": close_the_books,
     "operations_key": use_a_key_again,
     "operations_timeline": take_a_place_in_the_timeline,
     "journals_source": tell_a_fact_again,
