@@ -28,6 +28,7 @@ from service.workers.effects import EffectsWorker
 from service.workers.inbox import InboxWorker
 from service.workers.loop import Worker
 from service.workers.transfers import TransfersWorker
+from service.workers.watch import watching
 
 WORKERS: Sequence[type[Worker[Any]]] = (
     EffectsWorker,
@@ -59,7 +60,8 @@ async def running(config: Config, *, serve: bool, work: bool) -> AsyncIterator[R
     """
     settings = config.settings
     async with AsyncExitStack() as opened:
-        opened.callback(open_telemetry(role="server" if serve else "worker").shut_down)
+        telemetry = open_telemetry(role="server" if serve else "worker")
+        opened.callback(telemetry.shut_down)
         pool = await opened.enter_async_context(pooled_database(settings))
         stripe = {
             name: await opened.enter_async_context(_stripe_gateway(tenant, settings))
@@ -69,6 +71,8 @@ async def running(config: Config, *, serve: bool, work: bool) -> AsyncIterator[R
         opened.push_async_callback(finish_sending)
         if work:
             await opened.enter_async_context(working(house, settings.drain_s))
+            if telemetry.readings is not None:
+                await opened.enter_async_context(watching(house))
         port = None
         if serve:
             identify = development_identify(frozenset(config.tenants))

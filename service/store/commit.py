@@ -23,6 +23,7 @@ from service.domain.errors import (
 from service.domain.unit import UnitOfWork
 from service.store.lane import Lane
 from service.store.rows import TABLES, Table, columns, key_of, to_row
+from service.store.tracing import COMMITS, tell_commit, tell_rows, tell_split
 
 
 class Overtaken(Exception):
@@ -217,7 +218,9 @@ class Commits:
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
-        self._lane: Lane[UnitOfWork, None] = Lane(self._commit_batch, keys_of=_touched)
+        self._lane: Lane[UnitOfWork, None] = Lane(
+            self._commit_batch, batches=COMMITS, keys_of=_touched
+        )
 
     async def commit(self, unit: UnitOfWork) -> None:
         """Writes the unit, all or nothing.
@@ -231,6 +234,15 @@ class Commits:
         await self._lane.join(unit)
 
     async def _commit_batch(self, units: Sequence[UnitOfWork]) -> list[Exception | None]:
+        results = await self._write_batch(units)
+        tell_commit(
+            units=len(units),
+            conflicts=sum(isinstance(result, Overtaken) for result in results),
+            refused=sum(result is not None for result in results),
+        )
+        return results
+
+    async def _write_batch(self, units: Sequence[UnitOfWork]) -> list[Exception | None]:
         try:
             await write(self._pool, units)
         except DatabaseUnavailable as outage:
@@ -238,6 +250,7 @@ class Commits:
         except Exception as error:  # noqa: BLE001  it is told to whoever asked
             if len(units) == 1:
                 return [error]
+            tell_split()
             return [await self._commit_alone(unit) for unit in units]
         return [None] * len(units)
 
@@ -270,6 +283,7 @@ async def write(pool: asyncpg.Pool, units: Sequence[UnitOfWork]) -> None:
         for name, of_unit in _rows(unit).items():
             rows.setdefault(name, []).extend(of_unit)
     _put_in_order(rows)
+    tell_rows(rows)
     written = tuple(name for name in ORDER if name in rows)
     counts = [len(rows[name]) for name in written if name in _COUNTED]
     arguments: Sequence[Any] = [*(rows[name] for name in written), *counts]

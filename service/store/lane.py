@@ -9,7 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from contextvars import Context
+from time import perf_counter
 from typing import Generic, NamedTuple, TypeVar
+
+from opentelemetry.trace import Span, get_current_span
+
+from service.store.tracing import Batches
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -19,23 +25,27 @@ class _Passenger(NamedTuple, Generic[Item, Result]):
     item: Item
     keys: frozenset[Hashable]
     arrived: asyncio.Future[Result]
+    span: Span
+    joined_s: float
 
 
 class Lane(Generic[Item, Result]):
     """Runs ``run`` on batches of at most ``most`` items, one batch at a time.
 
     ``run`` answers each item of a batch in order, with a result or an exception of its own. Two
-    items that share one of ``keys_of`` never travel together.
+    items that share one of ``keys_of`` never travel together. ``batches`` tells of them.
     """
 
     def __init__(
         self,
         run: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]],
         *,
+        batches: Batches,
         keys_of: Callable[[Item], Iterable[Hashable]] = lambda _: (),
         most: int = 64,
     ) -> None:
         self._run = run
+        self._batches = batches
         self._keys_of = keys_of
         self._most = most
         self._waiting: deque[_Passenger[Item, Result]] = deque()
@@ -46,9 +56,10 @@ class Lane(Generic[Item, Result]):
         canceled on the way does, and is not told.
         """
         arrived: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Passenger(item, frozenset(self._keys_of(item)), arrived))
-        if self._driver is None:
-            self._driver = asyncio.create_task(self._drive())
+        keys = frozenset(self._keys_of(item))
+        self._waiting.append(_Passenger(item, keys, arrived, get_current_span(), perf_counter()))
+        if self._driver is None:  # it drives for everybody: nothing of whoever came first is around
+            self._driver = asyncio.create_task(self._drive(), context=Context())
         return await arrived
 
     async def _drive(self) -> None:
@@ -60,7 +71,8 @@ class Lane(Generic[Item, Result]):
 
     async def _travel(self, batch: Sequence[_Passenger[Item, Result]]) -> None:
         try:
-            results = await self._run([passenger.item for passenger in batch])
+            run = self._run([passenger.item for passenger in batch])
+            results = await self._batches.follow(batch, run)
         except Exception as error:  # noqa: BLE001  whatever it is, nobody may wait for ever
             results = [error] * len(batch)
         for passenger, result in zip(batch, results, strict=True):

@@ -13,6 +13,7 @@ import asyncpg
 
 from service.domain.errors import DatabaseUnavailable
 from service.store.lane import Lane
+from service.store.tracing import LOADS
 
 Arguments: TypeAlias = tuple[Any, ...]
 
@@ -52,7 +53,7 @@ class SharedLoads:
             async def run(batch: Sequence[Arguments]) -> Sequence[asyncpg.Record | Exception]:
                 return await self._load(statement, batch)
 
-            lane = self._lanes[statement] = Lane(run)
+            lane = self._lanes[statement] = Lane(run, batches=LOADS)
         return await lane.join(arguments)
 
     async def _load(

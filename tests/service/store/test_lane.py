@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from service.store.lane import Lane
+from service.store.tracing import COMMITS
 
 
 class Road:
@@ -21,7 +22,7 @@ class Road:
         return [ValueError(item) if item.startswith("bad") else item.upper() for item in items]
 
     def lane(self, most: int = 64) -> Lane[str, str]:
-        return Lane(self.run, keys_of=lambda item: {item[-1]}, most=most)
+        return Lane(self.run, batches=COMMITS, keys_of=lambda item: {item[-1]}, most=most)
 
 
 async def test_alone_it_leaves_at_once_and_the_rest_together() -> None:
