@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.ledger import (
+    PLATFORM_WIDE,
     POSTINGS,
     Entry,
     Journal,
@@ -210,6 +211,11 @@ def test_a_journal_out_of_balance_in_any_book_is_refused(entries: list[Entry]) -
 def test_the_chart_of_accounts(account: str, side: int, tracked: bool) -> None:
     assert normal_side(account) == side
     assert is_tracked(account) is tracked
+
+
+def test_the_platforms_own_accounts_are_in_nobodys_name_and_never_locked() -> None:
+    assert {"asset:stripe", "exp:processing", "rev:platform_fee"} < set(PLATFORM_WIDE)
+    assert not any("{" in account or is_tracked(account) for account in PLATFORM_WIDE)
 
 
 # 5p: whatever the parts are, their legs add up to those of one release.

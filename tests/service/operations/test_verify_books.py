@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -19,12 +18,12 @@ import pytest
 from escrow.client import new_request_id
 from escrow.v1 import party_service_pb2 as party_pb
 from service.operations.verify_books import Report, verify_books
-from service.store.balances import close_books, roll_up
 from service.store.books import CHECKS
 from service.store.pool import open_pool
 from tests.postgres import Database, Server, connected, migrated_database
-from tests.service.operations.marketplace import TENANT, Marketplace, open_marketplace, usd
+from tests.service.operations.marketplace import Marketplace, open_marketplace, usd
 from tests.service.operations.test_release_milestone import release
+from tests.service.store.closed_books import close, roll_all_up
 
 
 @pytest.fixture(scope="module")
@@ -62,13 +61,7 @@ async def tell_it_all(market: Marketplace) -> None:
 async def take_snapshots(market: Marketplace) -> None:
     """Closes the books and rolls up every account with more than a few entries."""
     house = market.running.house
-    closing = await close_books(house.pool, TENANT, house.clock(), lease=timedelta(0))
-    assert closing is not None
-    while True:
-        through = await roll_up(house.pool, closing, entries_apart=2, most_journals=999)
-        if through == closing.through:
-            return
-        await asyncio.sleep(0.01)  # another test's transaction is open
+    await roll_all_up(house.pool, await close(house.pool, house.clock()), entries_apart=2)
 
 
 @pytest.fixture

@@ -29,11 +29,12 @@ from service.store.balances import (
 )
 from service.store.books import CHECKS
 from service.store.commit import write
+from service.store.pool import ServicePool
 from tests.postgres import Database, connected
 from tests.records import NOW, TENANT, later, new_unit
+from tests.service.store.closed_books import close, roll_all_up
 
 LEASE = timedelta(seconds=60)
-OVER = timedelta(0)  # a lease that is over when it begins
 STRIPE, FEES = "asset:stripe", "rev:platform_fee"
 INSERT = """
 WITH journal AS (
@@ -63,7 +64,7 @@ INSERT INTO entries SELECT 'default', id, line, 'platform',
     CASE line WHEN 1 THEN 100 ELSE -100 END
 FROM numbers, generate_series(1, 2) AS line"""
 
-Writer = Union[Connection, asyncpg.Pool]  # noqa: UP007  Connection is a string when it runs
+Writer = Union[Connection, ServicePool]  # noqa: UP007  Connection is a string when it runs
 
 
 async def book(
@@ -80,29 +81,6 @@ async def book(
     debit, credit = accounts
     await connection.execute(INSERT, tenant, journal_id, currency, at, debit, amount_minor, credit)
     return journal_id
-
-
-async def close(pool: asyncpg.Pool, through: datetime, tenant: str = TENANT) -> Closing:
-    closing = await close_books(pool, tenant, through, lease=OVER)
-    assert closing is not None
-    return closing
-
-
-async def roll_all_up(
-    pool: asyncpg.Pool, closing: Closing, *, entries_apart: int = 1, most_journals: int = 3
-) -> int:
-    """Rolls closed books up to their end; how many steps that took."""
-    steps = 0
-    async with asyncio.timeout(20):
-        while True:
-            through = await roll_up(
-                pool, closing, entries_apart=entries_apart, most_journals=most_journals
-            )
-            steps += through is not None
-            if through == closing.through:
-                return steps
-            if through is None:
-                await asyncio.sleep(0.01)  # another test's transaction is open
 
 
 async def snapshots(owner: Connection) -> list[tuple[str, int, int]]:
@@ -122,7 +100,7 @@ async def open_transaction(database: Database) -> AsyncIterator[Connection]:
 # What is read.
 
 
-async def test_a_balance_is_what_was_booked_up_to_the_moment(pool: asyncpg.Pool) -> None:
+async def test_a_balance_is_what_was_booked_up_to_the_moment(pool: ServicePool) -> None:
     for second, amount_minor in ((1, 100), (2, 20), (3, 3)):
         await book(pool, later(seconds=second), amount_minor)
     await book(pool, later(seconds=2), 777, tenant="neighbour")
@@ -138,7 +116,7 @@ async def test_a_balance_is_what_was_booked_up_to_the_moment(pool: asyncpg.Pool)
     assert await at_stripe(None) == [123]
 
 
-async def test_accounts_come_in_order_with_every_currency_they_have(pool: asyncpg.Pool) -> None:
+async def test_accounts_come_in_order_with_every_currency_they_have(pool: ServicePool) -> None:
     for currency, amount_minor in (("USD", 5), ("EUR", 7), ("JPY", 9), ("EUR", 1)):
         await book(pool, NOW, amount_minor, currency=currency)
 
@@ -158,7 +136,7 @@ async def test_accounts_come_in_order_with_every_currency_they_have(pool: asyncp
 
 
 async def test_a_snapshot_is_taken_when_enough_has_gathered(
-    pool: asyncpg.Pool, owner: Connection
+    pool: ServicePool, owner: Connection
 ) -> None:
     for second in range(1, 11):
         await book(pool, later(seconds=second), second)
@@ -185,7 +163,7 @@ async def test_a_snapshot_is_taken_when_enough_has_gathered(
 # Closed books.
 
 
-async def test_nothing_is_booked_in_closed_books(pool: asyncpg.Pool, owner: Connection) -> None:
+async def test_nothing_is_booked_in_closed_books(pool: ServicePool, owner: Connection) -> None:
     await close(pool, later(seconds=60))
     late, neighbour, fresh = (
         new_unit(now=later(seconds=59)),
@@ -207,7 +185,7 @@ async def test_nothing_is_booked_in_closed_books(pool: asyncpg.Pool, owner: Conn
 
 
 async def test_entries_that_come_after_their_journal_are_refused_as_well(
-    pool: asyncpg.Pool,
+    pool: ServicePool,
 ) -> None:
     journal_id = ids.new_uuid(NOW)
     await pool.execute(
@@ -242,7 +220,7 @@ async def test_a_transaction_that_would_not_see_them_closed_books_nothing(
         "tenant_id = 'other'",
     ],
 )
-async def test_closed_books_are_never_opened(pool: asyncpg.Pool, change: str) -> None:
+async def test_closed_books_are_never_opened(pool: ServicePool, change: str) -> None:
     await roll_all_up(pool, await close(pool, NOW))
 
     with pytest.raises(asyncpg.CheckViolationError, match="never opened again"):
@@ -255,7 +233,7 @@ async def test_closed_books_are_never_opened(pool: asyncpg.Pool, change: str) ->
         )
 
 
-async def test_the_service_cannot_change_a_snapshot(pool: asyncpg.Pool) -> None:
+async def test_the_service_cannot_change_a_snapshot(pool: ServicePool) -> None:
     for statement in (
         "UPDATE balance_snapshots SET balance_minor = 0",
         "DELETE FROM balance_snapshots",
@@ -269,7 +247,7 @@ async def test_the_service_cannot_change_a_snapshot(pool: asyncpg.Pool) -> None:
 
 
 async def test_an_entry_written_before_the_closing_is_waited_for(
-    pool: asyncpg.Pool, database: Database, owner: Connection
+    pool: ServicePool, database: Database, owner: Connection
 ) -> None:
     async with open_transaction(database) as slow:
         async with slow.transaction():  # a savepoint: entries may have an xid of their own
@@ -286,7 +264,7 @@ async def test_an_entry_written_before_the_closing_is_waited_for(
 
 
 async def test_a_transaction_as_old_as_you_like_finds_the_books_closed(
-    pool: asyncpg.Pool, database: Database
+    pool: ServicePool, database: Database
 ) -> None:
     """It began before they were closed, and has no xid yet: nothing can wait for it."""
     async with connected(database.service_dsn) as slow:
@@ -302,7 +280,7 @@ async def test_a_transaction_as_old_as_you_like_finds_the_books_closed(
 
 
 async def test_a_statement_that_is_under_way_finds_the_books_closed(
-    pool: asyncpg.Pool, database: Database, owner: Connection
+    pool: ServicePool, database: Database, owner: Connection
 ) -> None:
     """Its snapshot is from before, and it stands still between that and its first entry."""
     held = "liab:payee:pye_1:payable"
@@ -325,7 +303,7 @@ async def test_a_statement_that_is_under_way_finds_the_books_closed(
 # Who closes them.
 
 
-async def test_one_of_many_closes_what_is_due(pools: list[asyncpg.Pool]) -> None:
+async def test_one_of_many_closes_what_is_due(pools: list[ServicePool]) -> None:
     async def race() -> list[Closing]:
         tries = (
             close_books(pools[n % 2], TENANT, later(seconds=n), lease=LEASE) for n in range(10)
@@ -340,7 +318,7 @@ async def test_one_of_many_closes_what_is_due(pools: list[asyncpg.Pool]) -> None
     assert await race() == []
 
 
-async def test_a_closing_that_was_overtaken_is_nobodys(pool: asyncpg.Pool) -> None:
+async def test_a_closing_that_was_overtaken_is_nobodys(pool: ServicePool) -> None:
     await book(pool, NOW, 5)
     first = await close(pool, later(seconds=1))
     second = await close(pool, later(seconds=2))
@@ -349,7 +327,7 @@ async def test_a_closing_that_was_overtaken_is_nobodys(pool: asyncpg.Pool) -> No
     await roll_all_up(pool, second)
 
 
-async def test_a_clock_that_goes_back_opens_nothing(pool: asyncpg.Pool) -> None:
+async def test_a_clock_that_goes_back_opens_nothing(pool: ServicePool) -> None:
     first = await close(pool, later(seconds=60))
     second = await close(pool, NOW)
 
@@ -357,7 +335,7 @@ async def test_a_clock_that_goes_back_opens_nothing(pool: asyncpg.Pool) -> None:
 
 
 async def test_a_closing_that_the_database_forgot_is_not_rolled_up(
-    pool: asyncpg.Pool, owner: Connection
+    pool: ServicePool, owner: Connection
 ) -> None:
     """A standby took over that had not heard of it, or a backup was restored."""
     before = await close(pool, NOW)
@@ -377,7 +355,7 @@ class Bookkeeper:
     """Books at random, closes, rolls up, and keeps transactions open meanwhile."""
 
     random: Random
-    pool: asyncpg.Pool
+    pool: ServicePool
     late: list[Connection]
     now: datetime = NOW
     open: dict[Connection, Any] = field(default_factory=dict)
@@ -457,7 +435,7 @@ class Bookkeeper:
 
 @pytest.mark.parametrize("seed", range(20))
 async def test_at_any_time_it_is_the_plain_sum(
-    pool: asyncpg.Pool, database: Database, owner: Connection, seed: int
+    pool: ServicePool, database: Database, owner: Connection, seed: int
 ) -> None:
     async with connected(database.service_dsn) as one, connected(database.service_dsn) as other:
         keeper = Bookkeeper(Random(seed), pool, [one, other])
@@ -486,7 +464,7 @@ async def test_at_any_time_it_is_the_plain_sum(
 
 
 async def test_it_reads_a_snapshot_and_the_few_entries_beyond_it(
-    pool: asyncpg.Pool, owner: Connection
+    pool: ServicePool, owner: Connection
 ) -> None:
     await owner.execute(MANY, int(NOW.timestamp() * 1000))
     closing = await close(pool, later(seconds=60))

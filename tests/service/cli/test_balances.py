@@ -1,0 +1,132 @@
+"""``escrow balances``, as an operator and as a program reads it."""
+
+import asyncio
+import json
+import os
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from service.domain.ledger import Kind, Part, Source
+from service.store.commit import write
+from tests.postgres import Database
+from tests.records import Deal, fund_deal, later, new_unit
+from tests.service.store.closed_books import close, roll_all_up
+from tests.service.store.pools import service_pool
+
+
+@dataclass(frozen=True)
+class Said:
+    status: int | None
+    out: str
+    err: str
+
+
+async def escrow(database: Database, *arguments: str) -> Said:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "service", "balances", *arguments),
+        env=os.environ
+        | {"ESCROW_AUTH": "development", "ESCROW_DATABASE_URL": database.service_dsn}
+        | {"COLUMNS": "140"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    return Said(process.returncode, out.decode(), " ".join(err.decode().split()))
+
+
+@pytest.fixture
+async def deal(database: Database) -> Deal:
+    """Paid with 105.00 and settled a minute later for a fee of 3.35; all before is closed."""
+    async with service_pool(database, size=1) as pool:
+        deal = await fund_deal(pool)
+        unit = new_unit(now=later(seconds=60))
+        part = Part(deal.names(), {"net": 101_65, "fee": 3_35})
+        unit.post(Kind.CHARGE_SETTLED, Source("txn", "txn_1"), "USD", [part])
+        await write(pool, [unit])
+        await roll_all_up(pool, await close(pool, later(seconds=30)))
+        return deal
+
+
+async def test_the_platforms_own_accounts_now(database: Database, deal: Deal) -> None:
+    said = await escrow(database, "--json")
+
+    assert said.status == 0, said.err
+    assert json.loads(said.out) == {
+        "tenant": "default",
+        "as_of": None,
+        "final": False,
+        "balances": [
+            document("asset:stripe", "debit", 101_65),
+            document("asset:stripe_unsettled", "debit", 0),
+            document("exp:processing", "debit", 3_35),
+        ],
+    }
+
+
+def document(account: str, side: str, balance_minor: int) -> dict[str, str | int]:
+    return {
+        "account": account,
+        "currency": "USD",
+        "normal_side": side,
+        "balance_minor": balance_minor,
+    }
+
+
+async def test_any_accounts_at_any_time(database: Database, deal: Deal) -> None:
+    accounts = [deal.held, "asset:stripe_unsettled"]
+
+    paid = await escrow(database, *accounts, "--as-of", later(seconds=20).isoformat(), "--json")
+    before = await escrow(database, *accounts, "--as-of", later(seconds=-1).isoformat(), "--json")
+    settled = await escrow(database, *accounts, "--as-of", later(seconds=60).isoformat(), "--json")
+
+    assert json.loads(paid.out) == {
+        "tenant": "default",
+        "as_of": later(seconds=20).isoformat(),
+        "final": True,
+        "balances": [
+            document("asset:stripe_unsettled", "debit", 105_00),
+            document(deal.held, "credit", 100_00),
+        ],
+    }
+    assert {b["balance_minor"] for b in json.loads(before.out)["balances"]} == {0}
+    assert json.loads(settled.out)["final"] is False
+    assert json.loads(settled.out)["balances"][0]["balance_minor"] == 0
+
+
+async def test_people_see_sides_and_what_is_not_final(database: Database, deal: Deal) -> None:
+    told = await escrow(database, deal.held, "asset:stripe", "--as-of", later(hours=1).isoformat())
+    nothing = await escrow(database, "--currency", "EUR")
+
+    lines = [line.split() for line in told.out.splitlines()]
+    assert ["asset:stripe", "101.65", "USD"] in lines
+    assert [deal.held, "100.00", "USD"] in lines
+    stripe, held = (
+        next(line for line in told.out.splitlines() if line.startswith(account))
+        for account in ("asset:stripe", deal.held)
+    )
+    assert held.index("USD") > stripe.index("USD")  # a credit stands to the right of a debit
+    assert "not final" in told.out
+    assert nothing.out == "nothing is booked there\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--as-of", "yesterday"], "'yesterday' is not an RFC 3339 time with its offset"),
+        (["--as-of", "2026-11-20T12:00:00"], "is not an RFC 3339 time with its offset"),
+        (["--as-of", "2026-11-20"], "is not an RFC 3339 time with its offset"),
+        (["--as-of", (datetime.now(UTC) + timedelta(days=1)).isoformat()], "is in the future"),
+        (["--currency", "usd"], "there is no currency 'usd'"),
+    ],
+)
+async def test_what_cannot_be_asked_is_told(
+    database: Database, arguments: list[str], complaint: str
+) -> None:
+    said = await escrow(database, *arguments)
+
+    assert said.status == 2
+    assert complaint in said.err.replace("│ ", "").replace(" │", "")
