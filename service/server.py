@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import threading
@@ -110,6 +111,7 @@ async def run_until_stopped(
     limit_s = config.settings.shutdown_limit_s
     with _signals_to(stopping):
         async with running(config, serve=serve, work=work) as everything:
+            _spare_collector()
             on_ready(everything)
             await stopping.wait()
             log.info("draining", limit_s=limit_s)
@@ -160,6 +162,17 @@ def _signals_to(stopping: asyncio.Event) -> Iterator[None]:
     finally:
         for number in signals:
             loop.remove_signal_handler(number)
+
+
+def _spare_collector() -> None:
+    """Lets the garbage collector work less often, and not on what is there for good.
+
+    Calls leave no cycles behind: what they make ends with them, and looking through it every 700
+    objects was 5 % of the CPU of a release.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def _end_process_after(limit_s: float) -> threading.Timer:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -116,19 +115,8 @@ def _wrong(key: str, description: str) -> InvalidField:
     return InvalidField(FieldViolation(f"metadata:{key}", description))
 
 
-# --- the call that is being served --------------------------------------------------------------
-
-_SERVING: ContextVar[tuple[Caller, str]] = ContextVar("serving")
-
-
-def begin_call(caller: Caller, traceparent: str) -> None:
-    """Remembers who is being served; each call is a task of its own, so it ends with the call."""
-    _SERVING.set((caller, traceparent))
-
-
-def call_of(request: Message) -> Call:
+def call_of(caller: Caller, request: Message, traceparent: str) -> Call:
     """The cause of change that this request is: its caller, and its request_id where it has one."""
-    caller, traceparent = _SERVING.get()
     return Call(
         tenant_id=caller.tenant_id,
         caller=caller.name,

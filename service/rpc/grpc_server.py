@@ -15,7 +15,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from service.operations.house import House
 from service.rpc.caller import Identify
-from service.rpc.interceptors import CallInterceptor, methods_of
+from service.rpc.edge import Edge
 from service.rpc.servicer import Operation, add_services
 
 REQUEST_MAX_BYTES = 1 << 20
@@ -57,11 +57,9 @@ async def serving(
     """
     services = list(services)
     names = [service.full_name for service in services]
-    interceptor = CallInterceptor(
-        methods_of(services), identify, default_deadline_s=listening.default_deadline_s
-    )
-    server = grpc.aio.server(interceptors=[interceptor], options=server_options(listening))
-    add_services(server, house, services, operations)
+    server = grpc.aio.server(options=server_options(listening))
+    edge = Edge(identify, default_deadline_s=listening.default_deadline_s)
+    add_services(server, house, services, operations, edge)
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     if listening.reflection:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 import grpc
-from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from service.domain.call import Call
-from service.rpc.caller import call_of
 from service.rpc.contract import ContractError
+from service.rpc.edge import Edge, Endpoint, methods_of
 
 House = TypeVar("House")
 Operation = Callable[[House, Call, Any], Awaitable[Message]]
@@ -24,17 +25,27 @@ def add_services(
     house: House,
     services: Iterable[ServiceDescriptor],
     operations: Mapping[str, Operation[House]],
+    edge: Edge,
 ) -> None:
     """Serves every method by the operation of its name.
 
     Raises:
-        ContractError: a method has no operation, or an operation no method.
+        ContractError: a method has no operation, an operation no method, or the contract does not
+            say all that must be known of a method.
     """
     services = list(services)
     _check_complete(services, operations)
+    methods = methods_of(services)
     for service in services:
         handlers = {
-            method.name: _handler(house, method, operations[method.name])
+            method.name: edge.around(
+                Endpoint(
+                    methods[f"/{service.full_name}/{method.name}"],
+                    read=GetMessageClass(method.input_type).FromString,
+                    run=partial(operations[method.name], house),
+                    write=_serialize,
+                )
+            )
             for method in service.methods
         }
         server.add_registered_method_handlers(service.full_name, handlers)
@@ -53,16 +64,3 @@ def _check_complete(services: Iterable[ServiceDescriptor], operations: Iterable[
         raise ContractError(f"no operation serves: {', '.join(sorted(missing))}")
     if unknown := set(operations) - set(methods):
         raise ContractError(f"the contract has no method: {', '.join(sorted(unknown))}")
-
-
-def _handler(
-    house: House, method: MethodDescriptor, operation: Operation[House]
-) -> grpc.RpcMethodHandler[Any, Any]:
-    async def serve(request: Message, _context: grpc.aio.ServicerContext[Any, Any]) -> Message:
-        return await operation(house, call_of(request), request)
-
-    return grpc.unary_unary_rpc_method_handler(
-        serve,
-        request_deserializer=GetMessageClass(method.input_type).FromString,
-        response_serializer=_serialize,
-    )

@@ -71,20 +71,20 @@ wrote_entries AS (
     SELECT * FROM unnest({0}::write_entry[])
 )"""
 # A row with a negative change cannot be inserted "on conflict": the check on the balance would
-# refuse the change itself. So existing rows are updated, and only what is left is inserted.
+# refuse the change itself. So rows that the statement sees are updated, and the others inserted;
+# both look at the table as it was when the statement began, so each change is made once.
 BALANCES = """\
 changed_balances AS (
     UPDATE balances AS b SET balance_minor = b.balance_minor + c.change_minor
     FROM unnest({0}::write_balance[]) AS c
     WHERE b.tenant_id = c.tenant_id AND b.account = c.account AND b.currency = c.currency
-    RETURNING b.tenant_id, b.account, b.currency
 ),
 wrote_balances AS (
     INSERT INTO balances (tenant_id, account, currency, balance_minor)
     SELECT c.tenant_id, c.account, c.currency, c.change_minor
     FROM unnest({0}::write_balance[]) AS c
     WHERE NOT EXISTS (
-        SELECT 1 FROM changed_balances AS b
+        SELECT 1 FROM balances AS b
         WHERE b.tenant_id = c.tenant_id AND b.account = c.account AND b.currency = c.currency
     )
     ON CONFLICT ON CONSTRAINT balances_pkey

@@ -60,12 +60,17 @@ class ServicePool(asyncpg.Pool):
         return _Acquired(self, timeout)
 
 
+# Made once: json.dumps and json.loads would make one for every value.
+_TO_JSON = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
+_FROM_JSON = json.JSONDecoder().decode
+
+
 def _encode_jsonb(value: object) -> bytes:
-    return b"\x01" + json.dumps(value, separators=(",", ":"), sort_keys=True).encode()
+    return b"\x01" + _TO_JSON(value).encode()
 
 
 def _decode_jsonb(value: bytes) -> Any:  # noqa: ANN401  JSON is any of its types
-    return json.loads(memoryview(value)[1:].tobytes())
+    return _FROM_JSON(value[1:].decode())
 
 
 async def _prepare_connection(connection: asyncpg.Connection) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -84,11 +84,12 @@ def key_of(record: Hashable) -> Callable[[Any], tuple[Any, ...]]:
 
 
 @cache
-def _state_fields(record: Hashable) -> tuple[tuple[int, type[StrEnum]], ...]:
+def _state_fields(record: Hashable) -> tuple[tuple[int, Mapping[str, StrEnum]], ...]:
+    """The places of a record's states, and the states by their names."""
     assert isinstance(record, type)
     hints = typing.get_type_hints(record)
     return tuple(
-        (index, hints[column])
+        (index, {state.value: state for state in hints[column]})
         for index, column in enumerate(columns(record))
         if isinstance(hints[column], type) and issubclass(hints[column], StrEnum)
     )
@@ -98,5 +99,5 @@ def from_row(record: type[R], row: Iterable[Any]) -> R:
     """Builds a record from the columns of ``select_list``."""
     values = list(row)
     for index, states in _state_fields(typing.cast(Hashable, record)):
-        values[index] = states(values[index])
+        values[index] = states[values[index]]
     return record(*values)

@@ -4,7 +4,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from escrow.v1 import options_pb2, party_service_pb2
 from service.rpc.contract import ContractError, access_table
-from service.rpc.interceptors import methods_of
+from service.rpc.edge import methods_of
 from service.rpc.services import SERVICES
 
 PARTIES = party_service_pb2.DESCRIPTOR.services_by_name["PartyService"]

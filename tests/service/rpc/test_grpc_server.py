@@ -39,7 +39,7 @@ def serve(
     door: Door, *, port: int = 0, drain_s: float = 10, reflection: bool = False
 ) -> AbstractAsyncContextManager[int]:
     listening = Listening("127.0.0.1", port, 30, 300, drain_s, reflection)
-    operations: Any = {"IngestStripeEvent": door.ingest}
+    operations: Any = {method.name: door.ingest for method in SERVICE.methods}
     house: Any = None  # the operation needs none
     identify = development_identify({"default"})
     return serving(house, [SERVICE], operations, identify, listening)

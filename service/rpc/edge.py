@@ -1,6 +1,7 @@
 """What happens around every call, told once: trace it, identify, allow, read, check, run, answer.
 
-One interceptor rather than a tower of them: the order is the point, and here it can be read.
+One story rather than a tower of gRPC's interceptors: the order is the point, and here it can be
+read. Nor is it one of them: gRPC runs them as a coroutine more for every call.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from google.protobuf.message import DecodeError, Message
 from grpc import StatusCode
 from structlog.contextvars import bind_contextvars
 
+from service.domain.call import Call
 from service.domain.errors import Invalid, Refusal, RoleNotAllowed
-from service.rpc.caller import Identify, Role, begin_call
+from service.rpc.caller import Identify, Role, call_of
 from service.rpc.contract import ContractError, access_table
 from service.rpc.errors import DeadlineExpired, Internal, abort, status_of
 from service.rpc.tracing import ServedCall, Tracer
@@ -60,52 +62,29 @@ def methods_of(services: Iterable[ServiceDescriptor]) -> Mapping[str, Method]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Endpoint:
+class Endpoint:
     """A method with what serves it."""
 
     method: Method
     read: Callable[[bytes], Message]
-    run: Callable[[Message, Context], Awaitable[Message]]
+    run: Callable[[Call, Message], Awaitable[Message]]
     write: Callable[[Message], bytes]
 
 
-def _endpoint(handler: Any, method: Method) -> _Endpoint:  # noqa: ANN401 - its stubs are vague
-    return _Endpoint(
-        method, handler.request_deserializer, handler.unary_unary, handler.response_serializer
-    )
-
-
-class CallInterceptor(grpc.aio.ServerInterceptor):
-    """Stands around every method of our contract; health and reflection pass by.
+class Edge:
+    """Stands around every method of our contract.
 
     A call without a deadline gets ``default_deadline_s``. Whatever is raised inside becomes a
     status: a Refusal its own, anything else INTERNAL with nothing inside but the trace id.
     """
 
-    def __init__(
-        self, methods: Mapping[str, Method], identify: Identify, *, default_deadline_s: float
-    ) -> None:
-        self._methods = methods
+    def __init__(self, identify: Identify, *, default_deadline_s: float) -> None:
         self._identify = identify
         self._default_deadline_s = default_deadline_s
         self._tracer = Tracer()
-        self._handlers: dict[str, Handler] = {}
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler | None:
-        path = handler_call_details.method
-        if path not in self._handlers:
-            handler = await continuation(handler_call_details)
-            if handler is None or path not in self._methods:
-                return handler
-            endpoint = _endpoint(handler, self._methods[path])
-            self._handlers[path] = self._around(endpoint)
-        return self._handlers[path]
-
-    def _around(self, endpoint: _Endpoint) -> Handler:
+    def around(self, endpoint: Endpoint) -> Handler:
+        """The handler of a method, for a server."""
         name = endpoint.method.name
 
         async def serve(body: bytes, context: Context) -> bytes:
@@ -133,35 +112,35 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         return grpc.unary_unary_rpc_method_handler(serve)
 
     async def _answer(
-        self, endpoint: _Endpoint, body: bytes, context: Context, traceparent: str
+        self, endpoint: Endpoint, body: bytes, context: Context, traceparent: str
     ) -> bytes:
         """The story of a call that goes well."""
-        limit = asyncio.timeout(self._limit_s(context))
+        caller = self._identify(context.invocation_metadata() or ())
+        if caller.role not in endpoint.method.roles:
+            raise RoleNotAllowed(method=endpoint.method.name)
+        request = _read(endpoint, body)
+        endpoint.method.validate(request)
+        call = call_of(caller, request, traceparent)
+        remaining_s = _remaining_s(context)
+        if remaining_s is None:
+            return endpoint.write(await self._limited(endpoint.run(call, request)))
+        if remaining_s <= 0:
+            raise DeadlineExpired
+        return endpoint.write(await endpoint.run(call, request))
+
+    async def _limited(self, running: Awaitable[Message]) -> Message:
+        """Only a call without a deadline needs a limit from us; gRPC cancels the others itself."""
+        limit = asyncio.timeout(self._default_deadline_s)
         try:
             async with limit:
-                caller = self._identify(context.invocation_metadata() or ())
-                if caller.role not in endpoint.method.roles:
-                    raise RoleNotAllowed(method=endpoint.method.name)
-                begin_call(caller, traceparent)
-                request = _read(endpoint, body)
-                endpoint.method.validate(request)
-                return endpoint.write(await endpoint.run(request, context))
+                return await running
         except TimeoutError:
             if limit.expired():
                 raise DeadlineExpired from None
             raise
 
-    def _limit_s(self, context: Context) -> float | None:
-        """Only a call without a deadline needs a limit from us; gRPC cancels the others itself."""
-        remaining_s = _remaining_s(context)
-        if remaining_s is None:
-            return self._default_deadline_s
-        if remaining_s <= 0:
-            raise DeadlineExpired
-        return None
 
-
-def _read(endpoint: _Endpoint, body: bytes) -> Message:
+def _read(endpoint: Endpoint, body: bytes) -> Message:
     try:
         return endpoint.read(body)
     except DecodeError:

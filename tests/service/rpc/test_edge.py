@@ -20,7 +20,7 @@ from escrow.v1 import (
 from service.domain.call import Call, Party
 from service.domain.errors import EscrowMissing
 from service.rpc.caller import development_identify
-from service.rpc.interceptors import CallInterceptor, methods_of
+from service.rpc.edge import Edge
 from service.rpc.servicer import add_services
 
 SERVICES = (
@@ -107,13 +107,11 @@ class Served:
 @pytest_asyncio.fixture
 async def served() -> AsyncIterator[Served]:
     house = House()
-    interceptor = CallInterceptor(
-        methods_of(SERVICES),
-        development_identify({"default", "acme"}),
-        default_deadline_s=DEFAULT_DEADLINE_S,
+    identify = development_identify({"default", "acme"})
+    server = grpc.aio.server()
+    add_services(
+        server, house, SERVICES, OPERATIONS, Edge(identify, default_deadline_s=DEFAULT_DEADLINE_S)
     )
-    server = grpc.aio.server(interceptors=[interceptor])
-    add_services(server, house, SERVICES, OPERATIONS)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
