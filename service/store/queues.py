@@ -49,6 +49,10 @@ FROM (
     WHERE state = 'SUCCEEDED' AND stripe_balance_transaction IS NULL
     ORDER BY updated_at LIMIT {MOST}
 ) AS unsettled HAVING count(*) > 0""",
+    # A row for each tenant, which is due again and again.
+    "closings": f"""\
+SELECT '', '', count(*), min(due_at), min(due_at)
+FROM (SELECT due_at FROM closings ORDER BY tenant_id LIMIT {MOST}) AS due HAVING count(*) > 0""",
 }
 
 

@@ -34,7 +34,7 @@ _PLACES: dict[str, Sequence[tuple[str, str]]] = {
     "transfers": [("", "WAITING")],
     "settlements": [("", "SUCCEEDED")],
 }
-_WORKED_ON = ("effects", "inbox", "transfers")
+_WORKED_ON = ("effects", "inbox", "transfers", "closings")
 
 
 class QueueWatch:

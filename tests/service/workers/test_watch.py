@@ -95,6 +95,7 @@ async def test_empty_queues_are_told_as_empty(watched: Watched) -> None:
         ("effects",): 0,
         ("inbox",): 0,
         ("transfers",): 0,
+        ("closings",): 0,
     }
 
 
