@@ -60,10 +60,8 @@ def open_telemetry(*, role: str) -> Telemetry:
 
 
 def _open_traces(resource: Resource) -> TracerProvider | None:
-    default = "otlp" if _has_collector("TRACES") else "none"
-    if _choices("OTEL_TRACES_EXPORTER", default, ("otlp", "none")) == {"none"}:
+    if not _chosen("TRACES", ("otlp", "none")):
         return None
-    _check_protocol("TRACES")
     # Imported only when it is used: it costs a third of a second.
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415
         OTLPSpanExporter,
@@ -76,16 +74,13 @@ def _open_traces(resource: Resource) -> TracerProvider | None:
 
 
 def _open_metrics(resource: Resource) -> MeterProvider | None:
-    default = "otlp" if _has_collector("METRICS") else "none"
-    chosen = _choices("OTEL_METRICS_EXPORTER", default, ("otlp", "prometheus", "none"))
-    if chosen == {"none"}:
+    chosen = _chosen("METRICS", ("otlp", "prometheus", "none"))
+    if not chosen:
         return None
-    readers = [_READERS[name]() for name in sorted(chosen)]
-    return MeterProvider(readers, resource)
+    return MeterProvider([_READERS[name]() for name in sorted(chosen)], resource)
 
 
 def _otlp_reader() -> MetricReader:
-    _check_protocol("METRICS")
     from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import (  # noqa: PLC0415 - slow
         OTLPMetricExporter,
     )
@@ -111,17 +106,17 @@ def _prometheus_reader() -> MetricReader:
 _READERS = {"otlp": _otlp_reader, "prometheus": _prometheus_reader}
 
 
-def _has_collector(signal: str) -> bool:
-    names = (f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-    return any(os.environ.get(name) for name in names)
-
-
-def _choices(variable: str, default: str, choices: tuple[str, ...]) -> set[str]:
-    """What a variable lists, separated by commas; "none" stands alone."""
+def _chosen(signal: str, choices: tuple[str, ...]) -> set[str]:
+    """The exporters of a signal; none when nothing says where to. "none" stands alone."""
+    variable = f"OTEL_{signal}_EXPORTER"
+    endpoints = (f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    default = "otlp" if any(os.environ.get(name) for name in endpoints) else "none"
     chosen = {name.strip() for name in (os.environ.get(variable) or default).split(",")}
     if not chosen <= set(choices) or ("none" in chosen and len(chosen) > 1):
         raise ConfigError([f"{variable}: must be {' or '.join(choices)}"])
-    return chosen
+    if "otlp" in chosen:
+        _check_protocol(signal)
+    return chosen - {"none"}
 
 
 def _check_protocol(signal: str) -> None:

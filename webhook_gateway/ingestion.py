@@ -10,7 +10,7 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from opentelemetry import trace
-from opentelemetry.trace import Link, SpanKind, Tracer
+from opentelemetry.trace import Link, SpanKind, StatusCode, Tracer
 
 from escrow.v1.stripe_event_service_pb2 import (
     STRIPE_ENDPOINT_CONNECT,
@@ -183,12 +183,18 @@ class EventIngestion:
             SpanKind.CLIENT,
             {"rpc.system": "grpc", "rpc.method": METHOD, "escrow.events": len(deliveries)},
             [Link(span.get_span_context()) for span in others],
+            record_exception=False,  # its text quotes what the service said
+            set_status_on_exception=False,
         ) as span:
-            return await self._service.BatchIngestStripeEvents(
-                request,
-                timeout=self._deadline_s,
-                metadata=(*metadata, ("traceparent", _traceparent(span))),
-            )
+            try:
+                return await self._service.BatchIngestStripeEvents(
+                    request,
+                    timeout=self._deadline_s,
+                    metadata=(*metadata, ("traceparent", _traceparent(span))),
+                )
+            except grpc.aio.AioRpcError as error:
+                span.set_status(StatusCode.ERROR, error.code().name)
+                raise
 
 
 def _metadata(tenant: str) -> tuple[tuple[str, str], ...]:

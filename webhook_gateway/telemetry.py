@@ -1,9 +1,10 @@
-"""Traces and metrics, configured by OpenTelemetry's own OTEL_* variables.
+"""Traces and metrics, configured by OpenTelemetry's own OTEL_* variables, as in the service.
 
 Spans always have ids, for the logs and for the service. They are recorded and exported when a
 collector is named (OTEL_EXPORTER_OTLP_ENDPOINT); otherwise there is no SDK at work, which costs
-more than reading an event. OTEL_METRICS_EXPORTER=prometheus opens a port for metrics. The SDK
-itself reads the sampler, the resource attributes and the exporters' own settings.
+more than reading an event. Metrics leave for the same collector; OTEL_METRICS_EXPORTER=prometheus
+opens a port for them. The SDK itself reads the sampler, the resource attributes and the exporters'
+own settings.
 """
 
 import os
@@ -14,6 +15,7 @@ from opentelemetry.context import Context
 from opentelemetry.metrics import MeterProvider as MeterSource
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -21,7 +23,6 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from webhook_gateway.config import ConfigError
 
 NAME = "escrow-gateway"
-COLLECTOR_VARIABLES = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 SAMPLED = trace.TraceFlags(trace.TraceFlags.SAMPLED)
 DURATION_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -89,8 +90,7 @@ def open_telemetry() -> Telemetry:
 
 
 def _open_traces(resource: Resource) -> TracerProvider | None:
-    exporter = _choice("OTEL_TRACES_EXPORTER", default="otlp", choices=("otlp", "none"))
-    if exporter == "none" or not any(os.environ.get(name) for name in COLLECTOR_VARIABLES):
+    if not _chosen("TRACES", ("otlp", "none")):
         return None
     # Imported only when it is used: it costs a third of a second.
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415
@@ -103,9 +103,23 @@ def _open_traces(resource: Resource) -> TracerProvider | None:
 
 
 def _open_metrics(resource: Resource) -> MeterSource:
-    exporter = _choice("OTEL_METRICS_EXPORTER", default="none", choices=("prometheus", "none"))
-    if exporter == "none":
+    chosen = _chosen("METRICS", ("otlp", "prometheus", "none"))
+    if not chosen:
         return NoOpMeterProvider()
+    return MeterProvider([READERS[name]() for name in sorted(chosen)], resource)
+
+
+def _otlp_reader() -> MetricReader:
+    # Imported only when it is used.
+    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import (  # noqa: PLC0415
+        OTLPMetricExporter,
+    )
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader  # noqa: PLC0415
+
+    return PeriodicExportingMetricReader(OTLPMetricExporter())
+
+
+def _prometheus_reader() -> MetricReader:
     # Imported only when it is used.
     from opentelemetry.exporter.prometheus import PrometheusMetricReader  # noqa: PLC0415
     from prometheus_client import start_http_server  # noqa: PLC0415
@@ -117,11 +131,26 @@ def _open_metrics(resource: Resource) -> MeterSource:
     except (ValueError, OverflowError, OSError) as error:
         where = "OTEL_EXPORTER_PROMETHEUS_HOST and _PORT"
         raise ConfigError([f"{where}: cannot listen on {host}:{port}: {error}"]) from None
-    return MeterProvider([PrometheusMetricReader()], resource)
+    return PrometheusMetricReader()
 
 
-def _choice(variable: str, *, default: str, choices: tuple[str, ...]) -> str:
-    value = os.environ.get(variable) or default
-    if value not in choices:
+READERS = {"otlp": _otlp_reader, "prometheus": _prometheus_reader}
+
+
+def _chosen(signal: str, choices: tuple[str, ...]) -> set[str]:
+    """The exporters of a signal; none when nothing says where to. "none" stands alone."""
+    variable = f"OTEL_{signal}_EXPORTER"
+    endpoints = (f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    default = "otlp" if any(os.environ.get(name) for name in endpoints) else "none"
+    chosen = {name.strip() for name in (os.environ.get(variable) or default).split(",")}
+    if not chosen <= set(choices) or ("none" in chosen and len(chosen) > 1):
         raise ConfigError([f"{variable}: must be {' or '.join(choices)}"])
-    return value
+    if "otlp" in chosen:
+        _check_protocol(signal)
+    return chosen - {"none"}
+
+
+def _check_protocol(signal: str) -> None:
+    for name in (f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
+        if os.environ.get(name, "grpc") != "grpc":
+            raise ConfigError([f"{name}: must be grpc"])

@@ -4,57 +4,31 @@ import asyncio
 import socket
 
 import aiohttp
-import grpc
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
-)
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
-    TraceServiceServicer,
-    add_TraceServiceServicer_to_server,
-)
 
+from tests.collector import collecting
 from tests.webhook_gateway.neighbours import Gateway, Peer, sign
 from tests.webhook_gateway.test_main import EVENT, SECRETS, address_of, refusal, started
 
 
-class Collector(TraceServiceServicer):
-    def __init__(self) -> None:
-        self.names: dict[str, str] = {}
+async def test_everything_reaches_the_collector_before_the_gateway_ends(peer: Peer) -> None:
+    async with collecting() as collector, aiohttp.ClientSession() as http:
+        variables = {
+            **SECRETS,
+            "ESCROW_SERVICE_TARGET": peer.target,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
+        }
+        async with started("--port", "0", **variables) as process:
+            gateway = Gateway(await address_of(process), http)
+            assert await gateway.post(EVENT, sign(EVENT)) == (200, "stored")
+            process.terminate()
+            await asyncio.wait_for(process.communicate(), timeout=30)
 
-    async def Export(  # noqa: N802 - the name in OTLP
-        self,
-        request: ExportTraceServiceRequest,
-        _context: grpc.aio.ServicerContext[ExportTraceServiceRequest, ExportTraceServiceResponse],
-    ) -> ExportTraceServiceResponse:
-        for resource in request.resource_spans:
-            service = {item.key: item.value.string_value for item in resource.resource.attributes}
-            for scope in resource.scope_spans:
-                self.names |= {span.name: service["service.name"] for span in scope.spans}
-        return ExportTraceServiceResponse()
-
-
-async def test_spans_reach_the_collector_before_the_gateway_ends(peer: Peer) -> None:
-    collector, server = Collector(), grpc.aio.server()
-    add_TraceServiceServicer_to_server(collector, server)  # type: ignore[no-untyped-call]  # has no types
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    variables = {
-        **SECRETS,
-        "ESCROW_SERVICE_TARGET": peer.target,
-        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
+    assert {(span.program, span.name) for span in collector.spans} == {
+        ("escrow-gateway", "POST /stripe/{tenant}/platform"),
+        ("escrow-gateway", "escrow.v1.StripeEventService/BatchIngestStripeEvents"),
     }
-    async with started("--port", "0", **variables) as process, aiohttp.ClientSession() as http:
-        gateway = Gateway(await address_of(process), http)
-        assert await gateway.post(EVENT, sign(EVENT)) == (200, "stored")
-        process.terminate()
-        await asyncio.wait_for(process.communicate(), timeout=30)
-    await server.stop(grace=None)
-    assert collector.names == {
-        "POST /stripe/{tenant}/platform": "escrow-gateway",
-        "escrow.v1.StripeEventService/BatchIngestStripeEvents": "escrow-gateway",
-    }
+    assert "stored" in collector.metrics["escrow-gateway"]["http.server.request.duration"]
 
 
 async def test_metrics_are_there_to_scrape(peer: Peer) -> None:
@@ -83,6 +57,14 @@ async def test_metrics_are_there_to_scrape(peer: Peer) -> None:
     ("variables", "named"),
     [
         ({"OTEL_TRACES_EXPORTER": "zipkin"}, "OTEL_TRACES_EXPORTER: must be otlp or none"),
+        (
+            {"OTEL_METRICS_EXPORTER": "otlp,none"},
+            "OTEL_METRICS_EXPORTER: must be otlp or prometheus or none",
+        ),
+        (
+            {"OTEL_METRICS_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"},
+            "OTEL_EXPORTER_OTLP_PROTOCOL: must be grpc",
+        ),
         (
             {"OTEL_METRICS_EXPORTER": "prometheus", "OTEL_EXPORTER_PROMETHEUS_PORT": "x"},
             "OTEL_EXPORTER_PROMETHEUS_HOST and _PORT",
