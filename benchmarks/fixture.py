@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import asyncpg
@@ -22,9 +23,11 @@ NAMES = {
     "milestone": "01930004",
     "payment": "01930005",
     "operation": "01930006",
-    "journal": "01930007",
 }
+FIRST_JOURNAL_AT = datetime(2025, 1, 1, tzinfo=UTC)
+_FIRST_JOURNAL_MS = int(FIRST_JOURNAL_AT.timestamp() * 1000)
 ENTRIES_PER_ESCROW = 3
+BUSY_ACCOUNT = "asset:stripe_unsettled"  # every escrow has an entry of it
 AMOUNT_MINOR, PAYER_FEE_MINOR, PAYEE_FEE_MINOR = 100_00, 5_00, 20_00
 PAID_MINOR = AMOUNT_MINOR + PAYER_FEE_MINOR
 STEP = 20_000  # escrows a transaction; the largest database has 1,700,000
@@ -39,6 +42,17 @@ def number(kind: str, n: int) -> UUID:
 def sql_id(kind: str, n: str) -> str:
     """As ``number``, as an SQL expression of the expression n."""
     return f"('{NAMES[kind]}-0000-7000-8000-' || lpad(to_hex({n}), 12, '0'))::uuid"
+
+
+def journal_moment(n: int) -> datetime:
+    """When journal n was booked: one is booked every millisecond."""
+    return FIRST_JOURNAL_AT + timedelta(milliseconds=n)
+
+
+def sql_journal(n: str) -> str:
+    """The id of journal n, as an SQL expression: a UUIDv7 of its moment."""
+    moment = f"lpad(to_hex({_FIRST_JOURNAL_MS} + {n}), 12, '0')"
+    return f"({moment} || '70008000' || lpad(to_hex({n}), 12, '0'))::uuid"
 
 
 def _hex(kind: str, n: str) -> str:
@@ -103,13 +117,13 @@ FROM {series};
 def _books(series: str) -> str:
     """What the event of the payment did to the books."""
     return f"""
-INSERT INTO journals SELECT 'default', {sql_id("journal", "n")}, 'payment_succeeded', 'payment',
+INSERT INTO journals SELECT 'default', {sql_journal("n")}, 'payment_succeeded', 'payment',
     'pay_' || n, 'USD', {sql_id("escrow", "n")}, {sql_id("operation", "n")}, now(), now()
 FROM {series};
-INSERT INTO entries SELECT 'default', {sql_id("journal", "n")}, line, 'platform', account, 'USD',
+INSERT INTO entries SELECT 'default', {sql_journal("n")}, line, 'platform', account, 'USD',
     amount_minor
 FROM {series}, LATERAL (VALUES
-    (1, 'asset:stripe_unsettled', {PAID_MINOR}),
+    (1, '{BUSY_ACCOUNT}', {PAID_MINOR}),
     (2, {sql_account("held", "n")}, -{AMOUNT_MINOR}),
     (3, {sql_account("fee_held", "n")}, -{PAYER_FEE_MINOR})
 ) AS entry (line, account, amount_minor);

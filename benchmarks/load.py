@@ -23,10 +23,12 @@ import grpc
 import uvloop
 
 from benchmarks.echo_server import SERVICE as ECHO
-from benchmarks.fixture import PAID_MINOR, PAYEES, number, sql_account
+from benchmarks.fixture import BUSY_ACCOUNT, PAID_MINOR, PAYEES, journal_moment, number, sql_account
 from benchmarks.jobs import Answer, Job, answer_jobs
 from escrow.v1 import escrow_service_pb2 as pb
 from service.domain import ids
+from service.store.balances import balances_as_of
+from service.store.pool import open_pool
 from service.stripe.gateway import API_VERSION
 
 SERVICE = "escrow.v1.EscrowService"
@@ -210,21 +212,42 @@ async def run_balances(job: Job) -> Answer:
     connection = await asyncpg.connect(job["target"], ssl=False)
     try:
         statement = await connection.prepare(READ_BALANCE)
-        step = max(job["escrows"] // job["count"], 1)
 
         async def read(n: int) -> None:
             if await statement.fetchval(n) is None:
                 raise RuntimeError(f"escrow {n} has no balance")
 
-        return await drive(read, [n * step % job["escrows"] for n in range(job["count"])], 1)
+        return await drive(read, _far_apart(job), 1)
     finally:
         await connection.close()
+
+
+async def run_balances_as_of(job: Job) -> Answer:
+    """Reads what the account that everybody pays into came to, at moments that are far apart."""
+    pool = await open_pool(job["target"], min_size=1, max_size=1)
+    try:
+
+        async def read(n: int) -> None:
+            found = await balances_as_of(pool, "default", [BUSY_ACCOUNT], journal_moment(n))
+            if [balance.balance_minor for balance in found] != [(n + 1) * PAID_MINOR]:
+                raise RuntimeError(f"{BUSY_ACCOUNT} was {found} as of journal {n}")
+
+        return await drive(read, _far_apart(job), 1)
+    finally:
+        await pool.close()
+
+
+def _far_apart(job: Job) -> list[int]:
+    """So many of the escrows as there are reads."""
+    step = max(job["escrows"] // job["count"], 1)
+    return [n * step % job["escrows"] for n in range(job["count"])]
 
 
 JOBS = dict.fromkeys(METHODS, run_rpc) | {
     "webhooks": run_webhooks,
     "postings": run_postings,
     "balances": run_balances,
+    "balances as of": run_balances_as_of,
 }
 
 

@@ -7,7 +7,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from benchmarks.fixture import PAYEES, sql_account, sql_id, sql_payable
+from benchmarks.fixture import PAYEES, sql_account, sql_id, sql_journal, sql_payable
 from benchmarks.jobs import Answer
 from benchmarks.samples import MICRO
 
@@ -52,25 +52,25 @@ INSERT INTO effects VALUES ('default', {sql_id("operation", _TRANSFER)}, 1, 'cre
     {_PAYEE}, NULL,
     jsonb_build_object('amount', 8000, 'filler', repeat('x', 376)), now(), now(), now(), 0, NULL,
     NULL, NULL, '{{}}');
-INSERT INTO journals VALUES ('default', {sql_id("journal", _RELEASED)}, 'released', 'release',
+INSERT INTO journals VALUES ('default', {sql_journal(_RELEASED)}, 'released', 'release',
     'rel-' || :n::bigint, 'USD', {_ESCROW},
     {sql_id("operation", _NEW)}, now(), now());
 INSERT INTO entries VALUES
-    ('default', {sql_id("journal", _RELEASED)}, 1, 'platform',
+    ('default', {sql_journal(_RELEASED)}, 1, 'platform',
         {_HELD}, 'USD', 10000),
-    ('default', {sql_id("journal", _RELEASED)}, 2, 'platform',
+    ('default', {sql_journal(_RELEASED)}, 2, 'platform',
         {_FEE_HELD}, 'USD', 500),
-    ('default', {sql_id("journal", _RELEASED)}, 3, 'platform',
+    ('default', {sql_journal(_RELEASED)}, 3, 'platform',
         {_PAYABLE}, 'USD', -8000),
-    ('default', {sql_id("journal", _RELEASED)}, 4, 'platform', 'rev:service_fee', 'USD', -2000),
-    ('default', {sql_id("journal", _RELEASED)}, 5, 'platform', 'rev:platform_fee', 'USD', -500);
-INSERT INTO journals VALUES ('default', {sql_id("journal", _TRANSFER)}, 'transfer_requested',
+    ('default', {sql_journal(_RELEASED)}, 4, 'platform', 'rev:service_fee', 'USD', -2000),
+    ('default', {sql_journal(_RELEASED)}, 5, 'platform', 'rev:platform_fee', 'USD', -500);
+INSERT INTO journals VALUES ('default', {sql_journal(_TRANSFER)}, 'transfer_requested',
     'effect', 'eff-' || :n::bigint, 'USD', {_ESCROW},
     {sql_id("operation", _NEW)}, now(), now());
 INSERT INTO entries VALUES
-    ('default', {sql_id("journal", _TRANSFER)}, 1, 'platform',
+    ('default', {sql_journal(_TRANSFER)}, 1, 'platform',
         {_PAYABLE}, 'USD', 8000),
-    ('default', {sql_id("journal", _TRANSFER)}, 2, 'platform', 'liab:transfers_in_flight', 'USD',
+    ('default', {sql_journal(_TRANSFER)}, 2, 'platform', 'liab:transfers_in_flight', 'USD',
         -8000);
 UPDATE balances SET balance_minor = balance_minor - 10000 WHERE tenant_id = 'default'
     AND account = {_HELD} AND currency = 'USD';

@@ -38,7 +38,7 @@ DEFAULT = Plan(
     postings_per_s=50,
     growth_releases=600,
     entries=(FEW, MANY),
-    balance_reads=1000,
+    balance_reads=2000,
 )
 QUICK = Plan(
     rounds=2,

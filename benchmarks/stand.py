@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import shutil
 import tempfile
@@ -19,7 +20,7 @@ from benchmarks.fixture import PAYEES, Stage, add_escrows, prepare_database
 from benchmarks.jobs import Answer
 from benchmarks.load import METHODS
 from benchmarks.machine import POSTGRES_DIRECTORY, POSTGRES_SETTINGS
-from benchmarks.programs import JobProgram, Measured, Program, job_program, program
+from benchmarks.programs import JobProgram, Measured, Program, ProgramFailed, job_program, program
 from benchmarks.samples import MICRO, Sample, percentile_ms
 from service.embedded_postgres import EmbeddedPostgres
 
@@ -28,6 +29,9 @@ WORK, WORKING = ("-m", "service", "work", "--json"), r'"workers": (\[)'
 NOBODY = "http://127.0.0.1:9"  # the service has a Stripe, and nothing there answers
 SECRET = "whsec_benchmarks"  # noqa: S105  signs what the load generator sends
 BYTES_PER_ESCROW = 7_500  # 2,900 of rows and indexes, 4,300 of the log that is written for them
+ROLLED_UP = "SELECT rolled_up_through = closed_through FROM closings"
+ROLL_UP_LOOK_S, MOST_LOOKS = 0.2, 10_000
+MAX_CONNECTIONS = 400  # nine pools of a run, pgbench's clients, and tests that run side by side
 
 people = Console(stderr=True)
 
@@ -100,6 +104,21 @@ class Stand:
             task = progress.add_task("", total=count)
             async for done in add_escrows(database.owner, stage, first, count, payees=payees):
                 progress.update(task, completed=done)
+
+    async def roll_up(self, database: Database) -> None:
+        """Has a worker close the books, and roll up the balances of all that was written.
+
+        Raises:
+            ProgramFailed: it did not end.
+        """
+        people.print("[dim]rolling up balances[/]")
+        env = service_environment(database.dsn)
+        async with program(WORK, says=WORKING, folder=self.folder, env=env):
+            for _ in range(MOST_LOOKS):
+                if await database.owner.fetchval(ROLLED_UP):
+                    return
+                await asyncio.sleep(ROLL_UP_LOOK_S)
+        raise ProgramFailed("the balances were not rolled up")
 
     async def _require_space(self, size: int) -> None:
         folder = await self._admin.fetchval("SHOW data_directory")
@@ -186,7 +205,9 @@ class Stand:
 @asynccontextmanager
 async def open_stand() -> AsyncIterator[Stand]:
     """A stand with PostgreSQL and the load generator, until the end of the block."""
-    with EmbeddedPostgres(POSTGRES_DIRECTORY, settings=POSTGRES_SETTINGS) as postgres:
+    with EmbeddedPostgres(
+        POSTGRES_DIRECTORY, settings=POSTGRES_SETTINGS, max_connections=MAX_CONNECTIONS
+    ) as postgres:
         async with AsyncExitStack() as ends:
             admin = await asyncpg.connect(postgres.dsn(), ssl=False)
             ends.push_async_callback(admin.close)

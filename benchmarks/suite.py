@@ -198,19 +198,23 @@ class Suite:
         database = await self.stand.database()
         escrows = entries // ENTRIES_PER_ESCROW
         await self.stand.fill(database, FUNDED, 0, escrows)
+        await self.stand.roll_up(database)
         await database.owner.execute("VACUUM ANALYZE", timeout=FILL_TIMEOUT_S)
         service = await self.stand.service(f"service, {name} entries", database)
         self.measures[f"release {name} entries {BUSY}"] = self._rpc(
             service, "release", BUSY, self._growth_releases(), database
         )
 
-        async def balances(size: Round) -> Sample:
-            reads = size.of(self.plan.balance_reads)
-            job = {"kind": "balances", "target": database.dsn, "escrows": escrows}
-            told = await self.stand.load.run({**job, "count": reads})
-            return sample_of(told, reads)
+        for kind, measured in {"balances": "balance", "balances as of": "balance as of"}.items():
+            job = {"kind": kind, "target": database.dsn, "escrows": escrows}
+            self.measures[f"{measured} {name} entries"] = self._balances(job)
 
-        self.measures[f"balance {name} entries"] = balances
+    def _balances(self, job: Mapping[str, object]) -> Measure:
+        async def measure(size: Round) -> Sample:
+            reads = size.of(self.plan.balance_reads)
+            return sample_of(await self.stand.load.run({**job, "count": reads}), reads)
+
+        return measure
 
     def _growth_releases(self) -> int:
         """Not more than the smaller database has escrows for."""
