@@ -34,6 +34,10 @@ chaos: $(INSTALLED) ## run the system through bad days; SEEDS=1000 STEPS=50, or 
 	@PYTHONPATH=.:proto $(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),25)) \
 		--steps $(or $(STEPS),50) $(ARGS)
 
+.PHONY: trace
+trace: $(INSTALLED) ## run a call and a webhook through everything, and show their traces
+	@$(BIN)/pytest --quiet --capture=no tests/scenarios/test_one_trace.py
+
 .PHONY: bench
 bench: $(INSTALLED) ## measure against floors; ARGS=--quick that it works, --full 5,000,000 entries, --memory
 	@PYTHONPATH=.:proto $(BIN)/python -m benchmarks $(ARGS)

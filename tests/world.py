@@ -8,7 +8,7 @@ clock, and ``World.let_pass`` for what our own tables wait for.
 """
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -60,6 +60,7 @@ class World:
         self.database = database
         self.pool = pool  # the owner's: a test looks at everything, and writes only LET_PASS
         self.programs: dict[str, Program] = {}
+        self.environment: dict[str, str] = {}
         self.sandbox: SandboxClient
         self.wire: Wire | None = None
         self.connection = AsyncExitStack()
@@ -143,12 +144,17 @@ class World:
 
 @asynccontextmanager
 async def open_world(
-    server: Server, template: str, folder: Path, *, wired: bool = False
+    server: Server,
+    template: str,
+    folder: Path,
+    *,
+    wired: bool = False,
+    environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[World]:
     """Starts everything, each on a free port, and stops it at the end.
 
     ``wired`` puts a wire between the service and the sandbox on which requests and answers can be
-    held back and lost.
+    held back and lost. ``environment`` is for service, worker and gateway alike.
     """
     async with AsyncExitStack() as opened:
         database = await opened.enter_async_context(migrated_database(server, template))
@@ -157,6 +163,7 @@ async def open_world(
         )
         http = await opened.enter_async_context(aiohttp.ClientSession())
         world = World(folder, database, pool)
+        world.environment |= environment or {}
         opened.push_async_callback(_end_all, world)
         sandbox_url = await _start_sandbox(world, http)
         if wired:
@@ -179,7 +186,7 @@ async def _start_sandbox(world: World, http: aiohttp.ClientSession) -> str:
 
 
 async def _start_service(world: World, stripe_url: str) -> None:
-    environment = {
+    environment = world.environment | {
         "ESCROW_AUTH": "development",
         "ESCROW_DATABASE_URL": world.database.service_dsn,
         "ESCROW_DATABASE_POOL_MAX": "10",
@@ -197,7 +204,7 @@ async def _start_service(world: World, stripe_url: str) -> None:
 
 
 async def _start_gateway(world: World) -> None:
-    environment = {
+    environment = world.environment | {
         "ESCROW_GATEWAY_PORT": "0",
         "ESCROW_SERVICE_TARGET": world.target,
         "ESCROW_TENANTS_FILE": str(world.folder / "tenants.json"),
