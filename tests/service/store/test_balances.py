@@ -19,6 +19,8 @@ from service.domain.ledger import Kind, Part, Source
 from service.migrations import Connection
 from service.store.balances import (
     AS_OF,
+    CLOSE,
+    NEXT_XID,
     Balance,
     Closing,
     balances_as_of,
@@ -261,6 +263,23 @@ async def test_an_entry_written_before_the_closing_is_waited_for(
 
     await roll_all_up(pool, closing)
     assert (STRIPE, 105, 2) in await snapshots(owner)
+
+
+async def test_an_entry_written_while_the_books_were_being_closed_is_waited_for(
+    pool: ServicePool, database: Database, owner: Connection
+) -> None:
+    """Its xid is above the closing's, and the last that has ended is the closing's."""
+    through = ids.new_uuid(later(seconds=1))
+    async with open_transaction(database) as slow:
+        async with open_transaction(database) as closer:
+            await closer.fetchval(CLOSE, TENANT, through, LEASE)
+            await book(slow, NOW, 5)  # it cannot see them closed
+        closing = Closing(TENANT, through, await pool.fetchval(NEXT_XID))
+
+        assert await roll_up(pool, closing, entries_apart=1, most_journals=99) is None
+
+    await roll_all_up(pool, closing)
+    assert (STRIPE, 5, 1) in await snapshots(owner)
 
 
 async def test_a_transaction_as_old_as_you_like_finds_the_books_closed(
