@@ -6,14 +6,15 @@ The hexadecimal digits are what psql takes as a uuid, so an id from a log pastes
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID, uuid5
 
 ESCROW, MILESTONE, PAYMENT, RELEASE = "esc", "mst", "pay", "rel"
 PAYER, PAYEE, PAYOUT, EFFECT = "pyr", "pye", "pyo", "eff"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
+_VERSION_7 = 0x7 << 76 | 0x2 << 62  # and the variant of RFC 9562
+_RANDOM = (1 << 80) - 1 & ~(0xF << 76 | 0x3 << 62)
 
 
 def new_uuid(now: datetime) -> UUID:
@@ -30,10 +31,10 @@ def last_uuid(moment: datetime) -> UUID:
 
 
 def _uuid7(moment: datetime, rest: int) -> UUID:
-    milliseconds = (moment - _EPOCH) // _MILLISECOND  # exact, as a float's are not
-    bits = milliseconds << 80 | rest
-    bits = bits & ~(0xF << 76) | 0x7 << 76
-    return UUID(int=bits & ~(0x3 << 62) | 0x2 << 62)
+    since = moment - _EPOCH
+    # Exact, as a float's are not.
+    milliseconds = (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
+    return UUID(int=milliseconds << 80 | rest & _RANDOM | _VERSION_7)
 
 
 def show(prefix: str, value: UUID) -> str:

@@ -160,8 +160,10 @@ class Journal:
     escrow_id: UUID | None = None
 
     def __post_init__(self) -> None:
-        for book in (PLATFORM, CONNECTED):
-            total = sum(entry.amount_minor for entry in self.entries if entry.book == book)
+        totals = dict.fromkeys((PLATFORM, CONNECTED), 0)
+        for book, _, amount_minor in self.entries:
+            totals[book] += amount_minor
+        for book, total in totals.items():
             if total:
                 raise ValueError(f"{self.kind} is out of balance by {total} in book {book}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -19,7 +20,9 @@ from service.store.escrows import EscrowRecords
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+@lru_cache(4096)
 def money(amount_minor: int, currency: str) -> money_pb2.Money:
+    """One message for all who tell this amount: a message that is put into another is copied."""
     return money_pb2.Money(amount_minor=amount_minor, currency=currency)
 
 

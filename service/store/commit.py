@@ -21,7 +21,7 @@ from service.domain.errors import (
     Refusal,
 )
 from service.domain.unit import UnitOfWork
-from service.store.lane import Lane
+from service.store.lane import Lane, halves
 from service.store.rows import TABLES, Table, columns, key_of, to_row
 from service.store.tracing import COMMITS, tell_commit, tell_rows, tell_split
 
@@ -212,8 +212,9 @@ def _operation_row(unit: UnitOfWork) -> tuple[Any, ...]:
 class Commits:
     """Commits the units of concurrent requests together, while they touch different things.
 
-    When a shared commit is refused, each of its units is committed by itself, so that nobody is
-    refused for a neighbour's mistake. Operations do not know.
+    When a shared commit is refused, its halves are committed by themselves, and theirs, until only
+    who is to be refused is alone: nobody is refused for a neighbour's mistake. Operations do not
+    know.
     """
 
     def __init__(self, pool: asyncpg.Pool) -> None:
@@ -251,15 +252,9 @@ class Commits:
             if len(units) == 1:
                 return [error]
             tell_split()
-            return [await self._commit_alone(unit) for unit in units]
+            first, second = halves(units)
+            return [*await self._write_batch(first), *await self._write_batch(second)]
         return [None] * len(units)
-
-    async def _commit_alone(self, unit: UnitOfWork) -> Exception | None:
-        try:
-            await write(self._pool, [unit])
-        except Exception as error:  # noqa: BLE001  it is told to whoever asked
-            return error
-        return None
 
 
 def _touched(unit: UnitOfWork) -> Iterable[Hashable]:

@@ -21,6 +21,12 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+def halves(batch: Sequence[Item]) -> tuple[Sequence[Item], Sequence[Item]]:
+    """A batch that failed, to be tried again in two."""
+    middle = len(batch) // 2
+    return batch[:middle], batch[middle:]
+
+
 class _Passenger(NamedTuple, Generic[Item, Result]):
     item: Item
     keys: frozenset[Hashable]

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import asyncpg
 
 from service.domain.errors import DatabaseUnavailable
-from service.store.lane import Lane
+from service.store.lane import Lane, halves
 from service.store.tracing import LOADS
 
 Arguments: TypeAlias = tuple[Any, ...]
@@ -68,5 +68,6 @@ class SharedLoads:
         except Exception as error:  # noqa: BLE001  it is told to whoever asked
             if len(batch) == 1:
                 return [error]
-            return [one for arguments in batch for one in await self._load(statement, [arguments])]
+            first, second = halves(batch)
+            return [*await self._load(statement, first), *await self._load(statement, second)]
         return rows

@@ -80,7 +80,7 @@ _CONFLICTS = _METER.create_counter(
 _SPLITS = _METER.create_counter(
     "escrow.commit.splits",
     unit="{commit}",
-    description="Shared commits that were refused, and repeated unit by unit.",
+    description="Shared commits that were refused, and repeated in halves.",
 )
 
 

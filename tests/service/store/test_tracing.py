@@ -117,6 +117,6 @@ async def test_conflicts_and_splits_are_counted(
     span, points = spans.named("commit"), metrics.points()
     assert (span.attributes or {})["escrow.commit.conflicts"] == 1
     assert (span.attributes or {})["escrow.commit.refused"] == 1
-    assert [event.name for event in span.events] == ["split"]
+    assert [event.name for event in span.events] == ["split"] * 2  # the three, then the pair
     assert points["escrow.commit.conflicts"][()].value == 1
-    assert points["escrow.commit.splits"][()].value == 1
+    assert points["escrow.commit.splits"][()].value == 2
