@@ -23,7 +23,7 @@ from service.domain.errors import (
 from service.domain.unit import UnitOfWork
 from service.store.lane import Lane, halves
 from service.store.rows import TABLES, Table, columns, key_of, to_row
-from service.store.tracing import COMMITS, tell_commit, tell_rows, tell_split
+from service.store.tracing import COMMITS, tell_commit, tell_split, tell_statement
 
 
 class Overtaken(Exception):
@@ -278,7 +278,7 @@ async def write(pool: asyncpg.Pool, units: Sequence[UnitOfWork]) -> None:
         for name, of_unit in _rows(unit).items():
             rows.setdefault(name, []).extend(of_unit)
     _put_in_order(rows)
-    tell_rows(rows)
+    tell_statement(len(units), rows)
     written = tuple(name for name in ORDER if name in rows)
     counts = [len(rows[name]) for name in written if name in _COUNTED]
     arguments: Sequence[Any] = [*(rows[name] for name in written), *counts]

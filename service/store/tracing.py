@@ -97,11 +97,11 @@ def tell_commit(*, units: int, conflicts: int, refused: int) -> None:
 
 def tell_split() -> None:
     _SPLITS.add(1)
-    trace.get_current_span().add_event("split")
 
 
-def tell_rows(rows: Mapping[str, Sequence[object]]) -> None:
-    """How many rows of all tables a commit writes."""
+def tell_statement(units: int, rows: Mapping[str, Sequence[object]]) -> None:
+    """What the next statement of a commit writes; after a split there are several."""
     span = trace.get_current_span()
     if span.is_recording():
-        span.set_attribute("escrow.commit.rows", sum(map(len, rows.values())))
+        count = sum(map(len, rows.values()))
+        span.add_event("statement", {"escrow.commit.units": units, "escrow.commit.rows": count})
