@@ -34,6 +34,7 @@ async def bench(*options: str) -> dict[str, Any]:
     return told
 
 
+@pytest.mark.timeout(300)  # everything is started, and all of it measured once
 async def test_a_run_tells_everything_that_it_promises() -> None:
     report = await bench("--quick", "--rounds", "1")
     _assert_header_says_on_what_it_was_measured(report["header"])
