@@ -25,6 +25,12 @@ def linked(span: ReadableSpan) -> list[int]:
     return [link.context.span_id for link in span.links]
 
 
+def statements(span: ReadableSpan) -> list[tuple[object, object]]:
+    """(units, rows) of each statement of a commit."""
+    told = [event.attributes or {} for event in span.events]
+    return [(each["escrow.commit.units"], each["escrow.commit.rows"]) for each in told]
+
+
 async def travel(lane: Lane[str, str], *items: str) -> None:
     """All at once, each below a span of its own trace."""
 
@@ -88,13 +94,13 @@ async def test_a_commit_tells_its_rows(pool: asyncpg.Pool, spans: Spans) -> None
     with continued("story", ""):
         await Commits(pool).commit(unit)
 
-    attributes = dict(spans.named("commit").attributes or {})
-    assert attributes == {
+    span = spans.named("commit")
+    assert dict(span.attributes or {}) == {
         "escrow.commit.units": 1,
-        "escrow.commit.rows": 2,
         "escrow.commit.conflicts": 0,
         "escrow.commit.refused": 0,
     }
+    assert statements(span) == [(1, 2)]
 
 
 async def test_conflicts_and_splits_are_counted(
@@ -117,6 +123,7 @@ async def test_conflicts_and_splits_are_counted(
     span, points = spans.named("commit"), metrics.points()
     assert (span.attributes or {})["escrow.commit.conflicts"] == 1
     assert (span.attributes or {})["escrow.commit.refused"] == 1
-    assert [event.name for event in span.events] == ["split"] * 2  # the three, then the pair
+    # All, the first, the rest, and each of that.
+    assert [units for units, _ in statements(span)] == [3, 1, 2, 1, 1]
     assert points["escrow.commit.conflicts"][()].value == 1
     assert points["escrow.commit.splits"][()].value == 2
