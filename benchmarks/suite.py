@@ -28,7 +28,7 @@ SAMPLING: Mapping[str, Mapping[str, str]] = {
     "all traced": {"OTEL_TRACES_SAMPLER": "always_on"},
 }
 # Sooner than usual (5 s and 60 s), so that a round pays for what it records.
-EXPORTING = {"OTEL_BSP_SCHEDULE_DELAY": "200", "OTEL_METRIC_EXPORT_INTERVAL": "1000"}
+EXPORTING = {"OTEL_BSP_SCHEDULE_DELAY": "200", "OTEL_METRIC_EXPORT_INTERVAL": "5000"}
 
 Measure = Callable[["Round"], Awaitable[Sample]]
 
