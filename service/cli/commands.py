@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import typer
 
-from service.cli import balances, demo, docs, journals, migrate, process, up, verify, version
+from service.cli import (
+    balances,
+    chaos,
+    demo,
+    docs,
+    journals,
+    migrate,
+    process,
+    up,
+    verify,
+    version,
+)
 
 app = typer.Typer(
     name="escrow",
@@ -21,5 +32,10 @@ app.add_typer(migrate.app, name="migrate")
 app.command("journals")(journals.journals)
 app.command("balances")(balances.balances)
 app.command("verify")(verify.verify)
+app.command(
+    "chaos",
+    add_help_option=False,  # every option is for the driver, and --help too
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)(chaos.chaos)
 app.command("docs")(docs.docs)
 app.command("version")(version.version)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from service.cli.chaos import NoTestEquipment
 from service.cli.children import ChildEnded
 from service.cli.docs import DocsDiffer
 from service.cli.local_setup import SetupProblem
@@ -22,6 +23,7 @@ PROBLEMS = (
     DocsDiffer,
     EmbeddedPostgresError,
     MigrationError,
+    NoTestEquipment,
     PortTaken,
     SchemaDumpError,
     SetupProblem,
