@@ -93,6 +93,7 @@ def _summarize(reports: list[Report]) -> None:
             seeds=len(reports),
             calls=sum(report.calls for report in reports),
             kills=sum(report.kills for report in reports),
+            **{"events stored together": sum(report.together for report in reports)},
         ),
         "chaos": sum((report.chaos for report in reports), Counter()),
         "ended as": sum((report.ends for report in reports), Counter()),

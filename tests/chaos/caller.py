@@ -6,6 +6,7 @@ it was answered, or answered otherwise, is a breach; so is an INTERNAL, which is
 
 import asyncio
 import random
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -40,6 +41,8 @@ INDETERMINATE = frozenset(
         grpc.StatusCode.UNKNOWN,
     }
 )
+# A request that names one of these is answered about it, whoever else is answered with it.
+NAMED = {"escrow_id": "escrow", "payment_id": "payment", "payee_id": "payee", "payout_id": "payout"}
 BUSY = "BUSY"  # others were faster every time; like UNAVAILABLE, it says nothing about the request
 # Stripe's refusal to make a party is asked again under the same request id.
 ASKED_AGAIN = frozenset({"CreatePayer", "CreatePayee"})
@@ -134,7 +137,14 @@ class Caller:
         self.calls += 1
         client = self.client.acting(party) if party else self.client
         stub = client.parties if method in OF_PARTIES else client.escrows
-        return await getattr(stub, method)(request, timeout=CALL_TIMEOUT_S)
+        answer = await getattr(stub, method)(request, timeout=CALL_TIMEOUT_S)
+        for name, thing in NAMED.items():
+            if name in _fields(request) and thing in _fields(answer):
+                asked, told = getattr(request, name), getattr(answer, thing).id
+                if asked != told:
+                    facts = {"method": method, "asked": asked, "told": told}
+                    self.breaches.append(Breach("an answer about another", facts))
+        return answer
 
     def _refused(self, intention: Intention, error: grpc.aio.AioRpcError) -> None:
         self._note_bug(intention.method, error)
@@ -152,6 +162,10 @@ class Caller:
     def _breach(self, what: str, intention: Intention, **facts: object) -> None:
         about = {"method": intention.method, "request": intention.request, **facts}
         self.breaches.append(Breach(what, {name: str(value) for name, value in about.items()}))
+
+
+def _fields(message: Message) -> Collection[str]:
+    return message.DESCRIPTOR.fields_by_name.keys()
 
 
 def _is_indeterminate(error: grpc.aio.AioRpcError) -> bool:

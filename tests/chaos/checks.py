@@ -1,12 +1,15 @@
 """What must hold after every seed: our books, Stripe's books, and what the clients were told."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import asyncpg
 
+from escrow.v1 import escrow_service_pb2 as pb
 from service.operations.verify_books import verify_books
 from tests.chaos.caller import Breach, Caller
+from tests.chaos.closings import Closings
 from tests.scenarios.books import WHAT_STRIPE_HOLDS
 from tests.scenarios.sandbox_client import Json, SandboxClient
 from tests.world import World
@@ -26,6 +29,9 @@ UNACCOUNTED = """
 SELECT event_id, type, state, reason, attempts FROM stripe_events
 WHERE state NOT IN ('PROCESSED', 'IGNORED', 'QUARANTINED', 'SUSPENSE')
     OR (state <> 'PROCESSED' AND reason = '')"""
+ESCROWS = "SELECT 'esc_' || replace(escrow_id::text, '-', '') FROM escrows"
+MILESTONES = "SELECT 'mst_' || replace(milestone_id::text, '-', ''), state FROM milestones"
+READERS = 4  # of each escrow, all at once
 # What clients were told has been done, against what there is.
 DONE = {
     "CreatePayer": "SELECT count(*) FROM payers",
@@ -36,11 +42,13 @@ DONE = {
 RELEASED_BY = ("ReleaseMilestone", "AcceptDelivery")
 
 
-async def check(world: World, caller: Caller) -> list[Breach]:
+async def check(world: World, caller: Caller, closings: Closings) -> list[Breach]:
     """Every breach there is, with its rows."""
     pool, sandbox = world.pool, world.sandbox
     return [
+        *await _read_as_stored(pool, caller),
         *caller.breaches,
+        *await closings.check(),
         *await _verified(pool),
         *await _same_books(pool, sandbox),
         *await _charged_once(pool, sandbox),
@@ -50,6 +58,22 @@ async def check(world: World, caller: Caller) -> list[Breach]:
         *await _events_accounted_for(pool, sandbox),
         *await _as_told(pool, caller),
     ]
+
+
+async def _read_as_stored(pool: asyncpg.Pool, caller: Caller) -> list[Breach]:
+    """Everybody who reads at once, and so shares loads, is told what there is."""
+    requests = [pb.GetEscrowRequest(escrow_id=row[0]) for row in await pool.fetch(ESCROWS)]
+    answers = await asyncio.gather(
+        *(caller.read("GetEscrow", request) for request in requests * READERS)
+    )
+    stored = {row[0]: row[1] for row in await pool.fetch(MILESTONES)}
+    breaches = [] if all(answers) else [Breach("an escrow is not read", {})]
+    for answer in filter(None, answers):
+        told = {m.id: pb.MilestoneState.Name(m.state) for m in answer.escrow.milestones}
+        there = {id_: f"MILESTONE_STATE_{stored[id_]}" for id_ in told}
+        if told != there:
+            breaches.append(Breach("an escrow is read otherwise", {"told": told, "is": there}))
+    return breaches
 
 
 async def _verified(pool: asyncpg.Pool) -> list[Breach]:
@@ -142,11 +166,14 @@ async def _made_once(sandbox: SandboxClient) -> list[Breach]:
 
 async def _events_accounted_for(pool: asyncpg.Pool, sandbox: SandboxClient) -> list[Breach]:
     """Every event of Stripe's is here, and ended in a state that says what became of it."""
-    here = {row["event_id"] for row in await pool.fetch(EVENTS)}
+    here = {row["event_id"]: row["type"] for row in await pool.fetch(EVENTS)}
+    told = {event["id"]: event["type"] for event in await sandbox.events()}
     breaches = [
-        Breach("an event never arrived", {"event": event["id"], "type": event["type"]})
-        for event in await sandbox.events()
-        if event["id"] not in here
+        Breach("an event never arrived", {"event": event, "type": told[event]})
+        for event in told.keys() - here.keys()
+    ] + [
+        Breach("an event of nobody", {"event": event, "type": here[event]})
+        for event in here.keys() - told.keys()
     ]
     rows = await pool.fetch(UNACCOUNTED)
     return breaches + [Breach("an event is not accounted for", dict(row)) for row in rows]

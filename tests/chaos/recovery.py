@@ -34,7 +34,7 @@ UNION ALL
 SELECT 'release', r.state, r.refusal_code FROM releases AS r
 JOIN payees AS p ON p.tenant_id = r.tenant_id AND p.payee_id = r.payee_id
 WHERE r.state = 'WAITING' AND p.state = 'ACTIVE'"""
-UNDER_WAY = "SELECT count(*) FROM effect_attempts WHERE ended_at IS NULL"
+UNDER_WAY = "SELECT max(started_at) FROM effect_attempts WHERE ended_at IS NULL"
 DISTURBED_ACCOUNTS = "SELECT stripe_account FROM payees WHERE stripe_account IS NOT NULL"
 
 
@@ -62,12 +62,11 @@ async def _end_attempts(world: World, weather: Weather) -> None:
 
     A seed takes leases from workers that are alive. In the world such a worker ends its call within
     seconds, long before its key is forgotten; here its last retry would arrive days later, and be
-    executed a second time.
+    executed a second time. An attempt that never ended may also be a dead process's.
     """
-    if await world.pool.fetchval(UNDER_WAY):
-        await asyncio.gather(*(world.stop(name) for name in ("service", "worker")))
-        await asyncio.gather(*(world.start(name) for name in ("service", "worker")))
-        await weather.clear_up()
+    began = await world.pool.fetchval(UNDER_WAY)
+    if began:
+        await weather.restart(weather.alive_since(began, "service", "worker"))
 
 
 async def _end_restrictions(world: World) -> None:

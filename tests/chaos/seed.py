@@ -13,6 +13,7 @@ from escrow.client import connect
 from escrow.v1 import party_service_pb2 as party
 from tests.chaos.caller import PAUSE_S, Breach, Caller
 from tests.chaos.checks import check
+from tests.chaos.closings import Closings
 from tests.chaos.deal import Deal
 from tests.chaos.recovery import recover
 from tests.chaos.system import start_afresh
@@ -35,6 +36,8 @@ class Report:
     ends: Counter[str] = field(default_factory=Counter)
     """How events, payments, releases and payouts ended: "events PROCESSED" and so on."""
     kills: int = 0
+    together: int = 0
+    """How many events were stored in the same statement as another."""
     calls: int = 0
     lived_s: float = 0.0
     """How long the bad day was; ``took_s`` has its recovery and the checks as well."""
@@ -50,6 +53,7 @@ SELECT 'events ' || state, count(*) FROM stripe_events GROUP BY 1
 UNION ALL SELECT 'payments ' || state, count(*) FROM payments GROUP BY 1
 UNION ALL SELECT 'releases ' || state, count(*) FROM releases GROUP BY 1
 UNION ALL SELECT 'payouts ' || state, count(*) FROM payouts GROUP BY 1"""
+TOGETHER = "SELECT coalesce(sum(events), 0)::bigint FROM chaos_arrivals WHERE events > 1"
 
 
 async def run_seed(world: World, seed: int, steps: int) -> Report:
@@ -57,19 +61,22 @@ async def run_seed(world: World, seed: int, steps: int) -> Report:
     started = time.monotonic()
     report = Report(seed, steps)
     await start_afresh(world)
-    await world.sandbox.control("POST", "chaos", seed=seed)
+    closings = Closings(world.pool)
+    weather = Weather(world, closings, seed, steps)
+    await world.sandbox.control("POST", "chaos", seed=seed, rates=weather.rates)
     # One channel through all restarts, as a client has it.
     async with connect(world.target, tenant="default", caller="chaos") as client:
-        weather, caller = Weather(world, seed, steps), Caller(client)
+        caller = Caller(client)
         try:
             await _live(world, weather, caller, report)
             report.lived_s = time.monotonic() - started
             report.chaos.update(await recover(world, weather, caller))
-            report.breaches = await check(world, caller)
+            report.breaches = await check(world, caller, closings)
         except Exception as error:
             error.add_note(f"This was seed {seed} with {steps} steps.")
             raise
     report.ends.update({row[0]: row[1] for row in await world.pool.fetch(ENDS)})
+    report.together = await world.pool.fetchval(TOGETHER)
     report.kills, report.calls = weather.kills, caller.calls
     report.took_s = time.monotonic() - started
     return report

@@ -5,11 +5,24 @@ from tests.world import CAPTURE_DELAY_MS, CONNECT_SECRET, PLATFORM_SECRET, World
 TABLES = """
 SELECT string_agg(format('%I', tablename), ', ') FROM pg_tables
 WHERE schemaname = 'public' AND tablename <> 'schema_migrations'"""
+# How many events each statement stored. The service does not say, and chaos has to know whether
+# events came together.
+COUNT_ARRIVALS = """
+CREATE TABLE IF NOT EXISTS chaos_arrivals (events bigint NOT NULL);
+CREATE OR REPLACE FUNCTION count_arrivals() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+BEGIN
+    INSERT INTO chaos_arrivals SELECT count(*) FROM arrived;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER chaos_count_arrivals AFTER INSERT ON stripe_events
+REFERENCING NEW TABLE AS arrived FOR EACH STATEMENT EXECUTE FUNCTION count_arrivals()"""
 
 
 async def start_afresh(world: World) -> None:
     """Forgets everything here and at Stripe; the processes keep running."""
     await world.sandbox.control("POST", "reset")
+    await world.pool.execute(COUNT_ARRIVALS)
     tables = await world.pool.fetchval(TABLES)
     await world.pool.execute(f"TRUNCATE {tables} CASCADE")
     await world.sandbox.control("POST", "settings", capture_delay_ms=CAPTURE_DELAY_MS)
