@@ -7,7 +7,7 @@ import pytest
 
 from service.domain.errors import DatabaseUnavailable
 from service.migrations import Connection
-from service.store.pool import INDEX_PLANS, open_pool
+from service.store.pool import INDEX_PLANS, PLANNING, open_pool
 from tests.postgres import SERVICE_ROLE, Database
 from tests.records import TENANT, new_id
 from tests.service.store.pools import service_pool
@@ -29,8 +29,8 @@ async def test_connections_work_under_the_services_role(database: Database) -> N
         await pool.close()
 
 
-async def test_every_connection_plans_by_index(pool: asyncpg.Pool) -> None:
-    for setting, value in INDEX_PLANS.items():
+async def test_every_connection_plans_once_and_by_index(pool: asyncpg.Pool) -> None:
+    for setting, value in PLANNING.items():
         assert await pool.fetchval("SELECT current_setting($1)", setting) == value
 
 
