@@ -16,6 +16,7 @@ _SECRETS = re.compile(
     | \b \w+ _secret_ [\w%-]+                         # client secrets: pi_..._secret_...
     | (?<= ://) [^\s/]* : [^\s/]* (?= @)              # user:password in a URL
     | [\w.+%-]+ @ [\w-]+ (?: \. [\w-]+ )+             # e-mail addresses
+    | (?<= \nDETAIL: ) .+                            # PostgreSQL quotes whole rows there
     """,
     re.VERBOSE,
 )

@@ -1,3 +1,4 @@
+import asyncpg
 import pytest
 
 from service.redaction import REDACTED, redact, redact_event
@@ -28,6 +29,13 @@ def test_a_password_is_taken_out_of_its_url(password: str) -> None:
     url = f"postgresql://escrow:{password}@db:5432/escrow"
 
     assert redact(f"cannot reach {url}") == f"cannot reach postgresql://{REDACTED}@db:5432/escrow"
+
+
+def test_a_row_that_postgresql_quotes_is_taken_out() -> None:
+    error = asyncpg.NotNullViolationError("null value in column country")
+    error.detail = "Failing row contains (default, Anna Oh, 221B Baker Street)."
+
+    assert redact(f"{error}\nHINT") == f"null value in column country\nDETAIL:{REDACTED}\nHINT"
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,11 @@ import structlog
 from opentelemetry.trace import Span
 
 from service.operations.house import House
+from service.telemetry import _add_trace_ids
 from service.tracing import continued
 from service.workers import loop
 from service.workers.loop import Worker
+from tests.recorded import Spans
 
 PATIENCE_S = 5.0
 NO_HOUSE: House = None  # type: ignore[assignment]  # the loop itself never enters it
@@ -150,6 +152,20 @@ async def test_an_item_that_fails_leaves_the_others_alone() -> None:
 
     failed = [log["item"] for log in logs if log["event"] == "item failed"]
     assert sorted(failed) == ["'bad 1'", "'bad 2'"]
+
+
+async def test_what_is_logged_of_an_item_names_its_span(spans: Spans) -> None:
+    worker = Queue("bad")
+    with structlog.testing.capture_logs([_add_trace_ids]) as logs:
+        await worker.run_once()
+
+    span = spans.named("do")
+    context = span.get_span_context()
+    assert context is not None
+    assert (span.attributes or {})["error.type"] == "ValueError"
+    assert [(line["trace_id"], line["span_id"]) for line in logs] == [
+        (f"{context.trace_id:032x}", f"{context.span_id:016x}")
+    ]
 
 
 async def test_one_turn_does_what_is_due_and_counts_it() -> None:
