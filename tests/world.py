@@ -9,7 +9,7 @@ clock, and ``World.let_pass`` for what our own tables wait for.
 
 import json
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -106,9 +106,13 @@ class World:
 
     async def let_pass(self, seconds: float) -> None:
         """Time passes for what our own tables wait for: leases, pauses, the life of a key."""
-        async with self.pool.acquire() as connection, connection.transaction():
-            for statement in LET_PASS:
-                await connection.execute(statement, timedelta(seconds=seconds))
+        while True:
+            # A shared commit may lock some of the same rows in another order.
+            with suppress(asyncpg.DeadlockDetectedError):
+                async with self.pool.acquire() as connection, connection.transaction():
+                    for statement in LET_PASS:
+                        await connection.execute(statement, timedelta(seconds=seconds))
+                return
 
     async def settle(self) -> None:
         """Waits until nothing is on its way any more: no event, no effect, no fee unknown."""
