@@ -1,4 +1,4 @@
-"""Two dozen bad days in CI; `make chaos` runs as many as one likes, and repeats one by its number."""
+"""Two dozen bad days in CI; `make chaos` runs as many as you like, or one again by its number."""
 
 import pytest
 
