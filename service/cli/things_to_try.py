@@ -105,6 +105,7 @@ def _show_ledger(console: Console, addresses: Addresses) -> None:
     found = f"(. {Path(addresses.logs).parent / 'env'} &&"
     console.print("\n[bold]Read the ledger[/], prove it, or look at the tables")
     _print_as_is(console, f"{found} {_program('escrow')} journals)")
+    _print_as_is(console, f"{found} {_program('escrow')} balances)")
     _print_as_is(console, f"{found} {_program('escrow')} verify)")
     _print_as_is(console, f'{found} {_psql()} "$ESCROW_DATABASE_URL")')
 
