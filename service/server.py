@@ -7,7 +7,7 @@ import gc
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +17,7 @@ import structlog
 
 from service.config import Config, Settings, Tenant
 from service.database import pooled_database
+from service.loop_lag import measure_loop_lag
 from service.operations.house import House
 from service.operations.perform_effect import finish_sending
 from service.rpc.caller import development_identify
@@ -29,7 +30,7 @@ from service.workers.effects import EffectsWorker
 from service.workers.inbox import InboxWorker
 from service.workers.loop import Worker
 from service.workers.transfers import TransfersWorker
-from service.workers.watch import watching
+from service.workers.watch import QueueWatch
 
 WORKERS: Sequence[type[Worker[Any]]] = (
     EffectsWorker,
@@ -72,8 +73,10 @@ async def running(config: Config, *, serve: bool, work: bool) -> AsyncIterator[R
         opened.push_async_callback(finish_sending)
         if work:
             await opened.enter_async_context(working(house, settings.drain_s))
-            if telemetry.readings is not None:
-                await opened.enter_async_context(watching(house))
+        if telemetry.readings is not None:
+            await opened.enter_async_context(_beside(measure_loop_lag()))
+            if work:
+                await opened.enter_async_context(_beside(QueueWatch(house).run()))
         port = None
         if serve:
             identify = development_identify(frozenset(config.tenants))
@@ -97,6 +100,17 @@ async def working(house: House, drain_s: float) -> AsyncIterator[None]:
         for task in late:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Runs what has no end beside the caller, and cancels it at the end."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def run_until_stopped(

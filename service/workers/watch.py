@@ -7,8 +7,7 @@ dashboard takes the largest.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import structlog
@@ -107,15 +106,3 @@ class QueueWatch:
         if moment is None:
             return 0.0
         return max(0.0, (self._house.clock() - moment).total_seconds())
-
-
-@asynccontextmanager
-async def watching(house: House) -> AsyncIterator[None]:
-    """Watches the queues beside the caller."""
-    task = asyncio.create_task(QueueWatch(house).run(), name=QueueWatch.__name__)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task

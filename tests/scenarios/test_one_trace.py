@@ -136,7 +136,7 @@ def test_a_webhook_is_one_trace_from_the_gateway_to_the_commit_of_what_it_means(
 def test_every_program_tells_what_it_measures(told: Told) -> None:
     metrics = told.collector.metrics
 
-    assert {"rpc.server.call.duration", "escrow.commit.batch.size"} <= metrics[SERVICE].keys()
+    assert {"rpc.server.call.duration", "escrow.event_loop.lag"} <= metrics[SERVICE].keys()
     assert {"escrow.stripe.call.duration", "escrow.queue.items"} <= metrics[WORKER].keys()
     assert "http.server.request.duration" in metrics[GATEWAY]
 
