@@ -227,13 +227,15 @@ async def test_the_checkout_page_takes_a_payment_and_its_journal_is_shown(
 
 async def test_the_ledger_can_be_read_by_what_is_printed(up: Up) -> None:
     reads = [line for line in up.said().splitlines() if line.startswith("(. ")]
-    journals, verify = reads[:2]
+    journals, balances, verify = reads[:3]
 
     listed = await run("sh", "-c", journals.replace("journals)", "journals --json)"))
+    summed = await run("sh", "-c", balances)
     proved = await run("sh", "-c", verify)
 
-    assert listed[0] == proved[0] == 0, (listed, proved)
+    assert listed[0] == summed[0] == proved[0] == 0, (listed, summed, proved)
     assert {"payment_succeeded", "payout_paid"} <= {told["kind"] for told in json.loads(listed[1])}
+    assert "asset:stripe" in summed[1]
     assert "the books are right" in proved[1]
 
 
