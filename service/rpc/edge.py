@@ -106,7 +106,10 @@ class Edge:
                     served.code = StatusCode.OK
                     return answer
                 served.code = status_of(type(refusal))
-                return await abort(context, refusal)
+                # gRPC leaves the abort, and so this frame, to the garbage collector, which comes
+                # seldom: the request, which may be large, must not wait for it.
+                del body
+                return await abort(context, refusal.with_traceback(None))
 
         # Bytes in, bytes out: reading and writing messages can fail as well, so it happens inside.
         return grpc.unary_unary_rpc_method_handler(serve)

@@ -1,5 +1,7 @@
 import asyncio
+import gc
 import random
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
@@ -193,6 +195,23 @@ async def test_whatever_goes_wrong_inside_is_internal(
 
 
 # --- bad input ----------------------------------------------------------------------------------
+
+
+async def test_a_refused_request_does_not_stay_in_memory(served: Served) -> None:
+    """The collector comes seldom, and what a hostile client sends is as large as it may be."""
+    request = escrow_service_pb2.GetEscrowRequest(escrow_id="4" * 1_000_000)
+    await error_of(served.escrows.GetEscrow(request, timeout=5))
+    gc.disable()
+    tracemalloc.start()
+    try:
+        for _ in range(20):
+            await error_of(served.escrows.GetEscrow(request, timeout=5))
+        kept_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+
+    assert kept_bytes < 5_000_000
 
 
 async def test_a_bad_request_never_reaches_the_operation(served: Served) -> None:
