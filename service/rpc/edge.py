@@ -20,7 +20,7 @@ from structlog.contextvars import bind_contextvars
 
 from service.domain.call import Call
 from service.domain.errors import Invalid, Refusal, RoleNotAllowed
-from service.rpc.caller import Identify, Role, call_of
+from service.rpc.caller import Identify, Metadata, Role, call_of
 from service.rpc.contract import ContractError, access_table
 from service.rpc.errors import DeadlineExpired, Internal, abort, status_of
 from service.rpc.tracing import ServedCall, Tracer
@@ -88,10 +88,11 @@ class Edge:
         name = endpoint.method.name
 
         async def serve(body: bytes, context: Context) -> bytes:
-            with self._tracer.serve(name, context.invocation_metadata() or ()) as served:
-                bind_contextvars(rpc=name, trace_id=served.trace_id)  # for every log line inside
+            metadata = context.invocation_metadata() or ()
+            with self._tracer.serve(name, metadata) as served:
+                bind_contextvars(rpc=name)  # for every log line inside
                 try:
-                    answer = await self._answer(endpoint, body, context, served.traceparent)
+                    answer = await self._answer(endpoint, body, metadata, context, served)
                 except Refusal as refused:
                     refusal = refused
                     log.info("call refused", reason=refusal.reason())
@@ -115,15 +116,20 @@ class Edge:
         return grpc.unary_unary_rpc_method_handler(serve)
 
     async def _answer(
-        self, endpoint: Endpoint, body: bytes, context: Context, traceparent: str
+        self,
+        endpoint: Endpoint,
+        body: bytes,
+        metadata: Metadata,
+        context: Context,
+        served: ServedCall,
     ) -> bytes:
         """The story of a call that goes well."""
-        caller = self._identify(context.invocation_metadata() or ())
+        caller = self._identify(metadata)
         if caller.role not in endpoint.method.roles:
             raise RoleNotAllowed(method=endpoint.method.name)
         request = _read(endpoint, body)
         endpoint.method.validate(request)
-        call = call_of(caller, request, traceparent)
+        call = call_of(caller, request, served.traceparent)
         remaining_s = _remaining_s(context)
         if remaining_s is None:
             return endpoint.write(await self._limited(endpoint.run(call, request)))

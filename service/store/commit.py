@@ -6,10 +6,10 @@ rows of one unit, or of many that were committed at the same time and share it.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from functools import cache
-from operator import itemgetter
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import asyncpg
 
@@ -24,6 +24,9 @@ from service.domain.unit import UnitOfWork
 from service.store.lane import Lane, halves
 from service.store.rows import TABLES, Table, columns, key_of, to_row
 from service.store.tracing import COMMITS, tell_commit, tell_split, tell_statement
+
+Rows: TypeAlias = defaultdict[str, list[tuple[Any, ...]]]
+"""What is written, by table."""
 
 
 class Overtaken(Exception):
@@ -131,7 +134,11 @@ _FRAGMENT_OF = FRAGMENTS | {table.name: _fragment(table) for table in TABLES}
 _COUNTED = frozenset({table.name for table in TABLES if table.versioned} | {"event_ends"})
 ORDER = tuple(_FRAGMENT_OF)
 _TABLES_OF_RECORDS = frozenset(table.name for table in TABLES)
-_TENANT_AND_ID = itemgetter(0, 1)  # what the rows of all of them begin with
+
+
+def _tenant_and_id(row: tuple[Any, ...]) -> tuple[str, int]:
+    """What the rows of all of them begin with."""
+    return row[0], row[1].int
 
 
 @cache
@@ -150,16 +157,16 @@ def commit_statement(written: tuple[str, ...]) -> str:
     return f"WITH {', '.join(fragments)}\nSELECT {', '.join(checks) or 'true'}"
 
 
-def _rows(unit: UnitOfWork) -> dict[str, list[tuple[Any, ...]]]:
-    """Everything that a unit writes, as rows by table."""
+def _add_rows(unit: UnitOfWork, rows: Rows) -> None:
+    """Adds everything that a unit writes."""
     tenant_id = unit.call.tenant_id
-    rows: dict[str, list[tuple[Any, ...]]] = {"operations": [_operation_row(unit)]}
+    rows["operations"].append(_operation_row(unit))
     for record in unit.records.values():
         table = _TABLE_OF[type(record)]
-        rows.setdefault(table.name, []).append(to_row(table.record)(record))
+        rows[table.name].append(to_row(table.record)(record))
     for journal in unit.journals:
         journal_id = unit.new_id()
-        rows.setdefault("journals", []).append(
+        rows["journals"].append(
             (
                 tenant_id,
                 journal_id,
@@ -173,20 +180,17 @@ def _rows(unit: UnitOfWork) -> dict[str, list[tuple[Any, ...]]]:
                 unit.now,
             )
         )
-        rows.setdefault("entries", []).extend(
+        rows["entries"].extend(
             (tenant_id, journal_id, line, book, account, journal.currency, amount_minor)
             for line, (book, account, amount_minor) in enumerate(journal.entries, start=1)
         )
-    changes = unit.balance_changes()
-    if changes:
-        rows["balances"] = [
+    if changes := unit.balance_changes():
+        rows["balances"].extend(
             (tenant_id, account, currency, change_minor)
             for (account, currency), change_minor in changes.items()
-        ]
-    if unit.event_end:
-        end = unit.event_end
-        rows["event_ends"] = [(tenant_id, end.event_id, end.state, end.reason, unit.now)]
-    return rows
+        )
+    if end := unit.event_end:
+        rows["event_ends"].append((tenant_id, end.event_id, end.state, end.reason, unit.now))
 
 
 def _operation_row(unit: UnitOfWork) -> tuple[Any, ...]:
@@ -273,10 +277,9 @@ async def write(pool: asyncpg.Pool, units: Sequence[UnitOfWork]) -> None:
     Raises:
         As ``Commits.commit``, for all of them together.
     """
-    rows: dict[str, list[tuple[Any, ...]]] = {}
+    rows: Rows = defaultdict(list)
     for unit in units:
-        for name, of_unit in _rows(unit).items():
-            rows.setdefault(name, []).extend(of_unit)
+        _add_rows(unit, rows)
     _put_in_order(rows)
     tell_statement(len(units), rows)
     written = tuple(name for name in ORDER if name in rows)
@@ -288,14 +291,14 @@ async def write(pool: asyncpg.Pool, units: Sequence[UnitOfWork]) -> None:
         raise _in_words(error) from error
 
 
-def _put_in_order(rows: dict[str, list[tuple[Any, ...]]]) -> None:
+def _put_in_order(rows: Rows) -> None:
     """Each balance changed once, and rows in the order of their ids, in which every process locks
     them, so that none waits in a circle.
     """
     if "balances" in rows:
         rows["balances"] = _summed(rows["balances"])
     for name in rows.keys() & _TABLES_OF_RECORDS:
-        rows[name].sort(key=_TENANT_AND_ID)
+        rows[name].sort(key=_tenant_and_id)
 
 
 def _summed(changes: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

@@ -69,6 +69,8 @@ _FROM_JSON = json.JSONDecoder().decode
 
 
 def _encode_jsonb(value: object) -> bytes:
+    if value == {}:  # as most are
+        return b"\x01{}"
     return b"\x01" + _TO_JSON(value).encode()
 
 
