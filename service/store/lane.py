@@ -76,12 +76,18 @@ class Lane(Generic[Item, Result]):
             self._driver = None
 
     async def _travel(self, batch: Sequence[_Passenger[Item, Result]]) -> None:
+        told: Sequence[tuple[_Passenger[Item, Result], Result | Exception]]
         try:
             run = self._run([passenger.item for passenger in batch])
             results = await self._batches.follow(batch, run)
+            told = list(zip(batch, results, strict=True))  # nobody hears of another
+        except asyncio.CancelledError:  # from within, or because the event loop ends
+            for passenger in batch:
+                passenger.arrived.cancel()
+            raise
         except Exception as error:  # noqa: BLE001  whatever it is, nobody may wait for ever
-            results = [error] * len(batch)
-        for passenger, result in zip(batch, results, strict=True):
+            told = [(passenger, error) for passenger in batch]
+        for passenger, result in told:
             if passenger.arrived.done():
                 continue
             if isinstance(result, Exception):

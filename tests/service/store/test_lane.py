@@ -87,3 +87,33 @@ async def test_who_leaves_before_boarding_does_not_travel() -> None:
     with pytest.raises(asyncio.CancelledError):
         await gone
     assert road.batches == [["a1"], ["c3"]]
+
+
+async def test_answers_that_are_not_one_for_each_are_nobodys() -> None:
+    async def lose_one(items: Sequence[str]) -> list[str | Exception]:
+        return list(items[1:])
+
+    lane = Lane(lose_one, batches=COMMITS)
+
+    async with asyncio.timeout(5):
+        told = await asyncio.gather(*map(lane.join, ["a1", "b2", "c3"]), return_exceptions=True)
+
+    assert [type(each) for each in told] == [ValueError] * 3
+
+
+async def test_a_batch_that_is_canceled_leaves_nobody_waiting() -> None:
+    batches = []
+
+    async def give_up(items: Sequence[str]) -> list[str | Exception]:
+        batches.append(list(items))
+        if len(batches) == 1:
+            raise asyncio.CancelledError
+        return list(items)
+
+    lane = Lane(give_up, batches=COMMITS)
+
+    async with asyncio.timeout(5):
+        told = await asyncio.gather(*map(lane.join, ["a1", "b2"]), return_exceptions=True)
+
+        assert [type(each) for each in told] == [asyncio.CancelledError] * 2
+        assert await lane.join("c3") == "c3"
