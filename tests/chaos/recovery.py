@@ -10,7 +10,7 @@ import asyncio
 
 from escrow.v1 import escrow_service_pb2 as pb
 from tests.chaos.caller import Breach, Caller
-from tests.chaos.weather import Weather, pass_time
+from tests.chaos.weather import LEASE_S, Weather, pass_time
 from tests.scenarios.sandbox_client import Json
 from tests.world import World
 
@@ -42,6 +42,7 @@ async def recover(world: World, weather: Weather, caller: Caller) -> dict[str, i
     """Heals the system and waits until nothing is on its way; what chaos had done, by kind."""
     done: dict[str, int] = (await world.sandbox.control("DELETE", "chaos"))["done"]
     await weather.clear_up()
+    await world.let_pass(LEASE_S)  # of those who died; until then nobody may finish their calls
     await asyncio.gather(*(caller.insist(i, ANSWER_DEADLINE_S) for i in caller.intentions))
     await _end_restrictions(world)
     await _drain(world, caller)  # before much time passes: Stripe forgets keys after a day
