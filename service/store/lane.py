@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from contextvars import Context
+from math import inf
 from time import perf_counter
 from typing import Generic, NamedTuple, TypeVar
 
@@ -39,7 +40,8 @@ class Lane(Generic[Item, Result]):
     """Runs ``run`` on batches of at most ``most`` items, one batch at a time.
 
     ``run`` answers each item of a batch in order, with a result or an exception of its own. Two
-    items that share one of ``keys_of`` never travel together. ``batches`` tells of them.
+    items that share one of ``keys_of`` never travel together. ``batches`` tells of them. A batch
+    that is under way for longer than ``patience_s`` seconds is overtaken by whoever joins then.
     """
 
     def __init__(
@@ -49,13 +51,17 @@ class Lane(Generic[Item, Result]):
         batches: Batches,
         keys_of: Callable[[Item], Iterable[Hashable]] = lambda _: (),
         most: int = 64,
+        patience_s: float = inf,
     ) -> None:
         self._run = run
         self._batches = batches
         self._keys_of = keys_of
         self._most = most
+        self._patience_s = patience_s
         self._waiting: deque[_Passenger[Item, Result]] = deque()
         self._driver: asyncio.Task[None] | None = None
+        self._left_s = 0.0
+        self._overtaken: set[asyncio.Task[None]] = set()
 
     async def join(self, item: Item) -> Result:
         """Travels with the next batch. Who is canceled while waiting does not travel; who is
@@ -63,17 +69,29 @@ class Lane(Generic[Item, Result]):
         """
         arrived: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         keys = frozenset(self._keys_of(item))
-        self._waiting.append(_Passenger(item, keys, arrived, get_current_span(), perf_counter()))
-        if self._driver is None:  # it drives for everybody: nothing of whoever came first is around
-            self._driver = asyncio.create_task(self._drive(), context=Context())
+        now_s = perf_counter()
+        self._waiting.append(_Passenger(item, keys, arrived, get_current_span(), now_s))
+        if self._driver is None or now_s - self._left_s > self._patience_s:
+            self._start_driver(now_s)
         return await arrived
 
+    def _start_driver(self, now_s: float) -> None:
+        if self._driver is not None:
+            self._overtaken.add(self._driver)
+            self._driver.add_done_callback(self._overtaken.discard)
+        self._left_s = now_s
+        # It drives for everybody: nothing of whoever came first is around.
+        self._driver = asyncio.create_task(self._drive(), context=Context())
+
     async def _drive(self) -> None:
+        me = asyncio.current_task()
         try:
-            while batch := self._board():
+            while self._driver is me and (batch := self._board()):
+                self._left_s = perf_counter()
                 await self._travel(batch)
         finally:
-            self._driver = None
+            if self._driver is me:
+                self._driver = None
 
     async def _travel(self, batch: Sequence[_Passenger[Item, Result]]) -> None:
         told: Sequence[tuple[_Passenger[Item, Result], Result | Exception]]

@@ -117,3 +117,26 @@ async def test_a_batch_that_is_canceled_leaves_nobody_waiting() -> None:
 
         assert [type(each) for each in told] == [asyncio.CancelledError] * 2
         assert await lane.join("c3") == "c3"
+
+
+async def test_a_batch_that_hangs_is_overtaken_by_whoever_joins_then() -> None:
+    hangs = asyncio.Event()
+
+    async def run(items: Sequence[str]) -> list[str | Exception]:
+        if "slow" in items:
+            await hangs.wait()
+        return list(items)
+
+    lane = Lane(run, batches=COMMITS, patience_s=0.05)
+    slow = asyncio.create_task(lane.join("slow"))
+    await asyncio.sleep(0.01)
+    behind = asyncio.create_task(lane.join("behind"))
+    await asyncio.sleep(0.1)
+
+    async with asyncio.timeout(5):
+        assert await lane.join("late") == "late"
+        assert await behind == "behind"
+    assert not slow.done()
+    hangs.set()
+    assert await slow == "slow"
+    assert await lane.join("afterwards") == "afterwards"
