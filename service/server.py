@@ -181,8 +181,8 @@ def _signals_to(stopping: asyncio.Event) -> Iterator[None]:
 def _spare_collector() -> None:
     """Lets the garbage collector work less often, and not on what is there for good.
 
-    Calls leave no cycles behind: what they make ends with them, and looking through it every 700
-    objects was 5 % of the CPU of a release.
+    Calls leave no cycles behind but five small objects of gRPC's: what they make ends with them,
+    and looking through it every 700 objects was 5 % of the CPU of a release.
     """
     gc.collect()
     gc.freeze()

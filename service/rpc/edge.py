@@ -107,10 +107,9 @@ class Edge:
                     served.code = StatusCode.OK
                     return answer
                 served.code = status_of(type(refusal))
-                # gRPC leaves the abort, and so this frame, to the garbage collector, which comes
-                # seldom: the request, which may be large, must not wait for it.
-                del body
-                return await abort(context, refusal.with_traceback(None))
+                # Its traceback leads back here, and would keep the request as well (see abort).
+                await abort(context, refusal.with_traceback(None))
+                return b""  # is not sent: the call has ended
 
         # Bytes in, bytes out: reading and writing messages can fail as well, so it happens inside.
         return grpc.unary_unary_rpc_method_handler(serve)

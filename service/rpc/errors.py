@@ -8,7 +8,7 @@ the only place where a call is aborted.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
@@ -71,7 +71,7 @@ def status_of(refusal: type[Refusal]) -> StatusCode:
     return next(STATUSES[cls] for cls in refusal.__mro__ if cls in STATUSES)
 
 
-async def abort(context: grpc.aio.ServicerContext[Any, Any], refusal: Refusal) -> NoReturn:
+async def abort(context: grpc.aio.ServicerContext[Any, Any], refusal: Refusal) -> None:
     """Ends the call with the refusal's status, message and details."""
     code = status_of(type(refusal))
     rich = status_pb2.Status(code=code.value[0], message=refusal.message)
@@ -83,7 +83,12 @@ async def abort(context: grpc.aio.ServicerContext[Any, Any], refusal: Refusal) -
     retry_after_ms = _retry_after_ms(refusal)
     if retry_after_ms is not None:
         trailers.append(("grpc-retry-pushback-ms", str(retry_after_ms)))
-    await context.abort(code, refusal.message, tuple(trailers))
+    try:
+        await context.abort(code, refusal.message, tuple(trailers))
+    except grpc.aio.AbortError as aborted:
+        # gRPC keeps it beside the context, and raises it again when the handler returns. With its
+        # traceback it would keep our frames, and the request, until the garbage collector comes.
+        aborted.__traceback__ = None
 
 
 def _retry_after_ms(refusal: Refusal) -> int | None:

@@ -72,6 +72,7 @@ async def refused_with() -> AsyncIterator[Refuse]:
 
     async def method(_request: Empty, context: grpc.aio.ServicerContext[Any, Any]) -> Empty:
         await errors.abort(context, given.pop())
+        return Empty()
 
     server = grpc.aio.server()
     handler = grpc.unary_unary_rpc_method_handler(
