@@ -15,8 +15,7 @@ INSERT INTO stripe_events (
     tenant_id, event_id, endpoint, account, type, api_version, livemode, occurred_at, payload,
     state, reason, due_at, received_at, trace_id, traceparent
 )
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13,
-    $14)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14)
 ON CONFLICT ON CONSTRAINT stripe_events_pkey DO NOTHING
 RETURNING 1"""
 INSERT_MANY = """\

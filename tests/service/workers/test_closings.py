@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
+import asyncpg
 import pytest
 import structlog
 
@@ -34,6 +35,8 @@ SELECT $1, id, line, 'platform', CASE line WHEN 1 THEN 'asset:stripe' ELSE 'rev:
     'USD', CASE line WHEN 1 THEN 5 ELSE -5 END
 FROM unnest($2::uuid[]) AS id, generate_series(1, 2) AS line"""
 CLOSED = "SELECT closed_through FROM closings"
+# As docs/operations.md tells it.
+OPEN_AGAIN = "BEGIN; DELETE FROM closings; DELETE FROM balance_snapshots; COMMIT"
 SNAPSHOTS = "SELECT balance_minor, entries FROM balance_snapshots WHERE account = 'asset:stripe'"
 
 
@@ -113,6 +116,28 @@ async def test_a_clock_behind_closes_only_what_is_past_for_itself(
         await worker(pool, ahead=-HOUR).run_once()
 
     assert await owner.fetchval(CLOSED) < ids.last_uuid(datetime.now(UTC) - HOUR - GRACE)
+
+
+async def test_books_closed_into_the_future_are_opened_again_by_their_owner(
+    pool: ServicePool, owner: Connection
+) -> None:
+    then = datetime.now(UTC) - GRACE - SECOND
+    await book(pool, then, closings.ENTRIES_APART)
+    async with asyncio.timeout(PATIENCE_S):
+        await worker(pool).run_once()
+    # Both clocks were ahead.
+    await owner.execute("UPDATE closings SET closed_through = $1", ids.last_uuid(then + HOUR))
+    with pytest.raises(asyncpg.CheckViolationError):
+        await book(pool, datetime.now(UTC), 1)
+
+    await owner.execute(OPEN_AGAIN)
+
+    await book(pool, then, 1)
+    async with asyncio.timeout(PATIENCE_S):
+        await worker(pool).run_once()
+    (snapshot,) = await owner.fetch(SNAPSHOTS)
+    entries = closings.ENTRIES_APART + 1
+    assert tuple(snapshot) == (5 * entries, entries)
 
 
 async def test_what_was_under_way_is_waited_for(
