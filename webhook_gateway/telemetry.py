@@ -90,7 +90,9 @@ def open_telemetry() -> Telemetry:
 
 
 def _open_traces(resource: Resource) -> TracerProvider | None:
-    if not _chosen("TRACES", ("otlp", "none")):
+    # A disabled SDK makes spans without ids.
+    is_off = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    if not _chosen("TRACES", ("otlp", "none")) or is_off:
         return None
     # Imported only when it is used: it costs a third of a second.
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415

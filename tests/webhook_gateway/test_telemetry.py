@@ -1,6 +1,7 @@
 """Traces and metrics as an operator gets them: from the started program, over the network."""
 
 import asyncio
+import re
 import socket
 
 import aiohttp
@@ -29,6 +30,22 @@ async def test_everything_reaches_the_collector_before_the_gateway_ends(peer: Pe
         ("escrow-gateway", "escrow.v1.StripeEventService/BatchIngestStripeEvents"),
     }
     assert "stored" in collector.metrics["escrow-gateway"]["http.server.request.duration"]
+
+
+async def test_an_sdk_that_is_switched_off_costs_no_event(peer: Peer) -> None:
+    """The service refuses a batch with an event whose traceparent names no span."""
+    variables = {
+        **SECRETS,
+        "ESCROW_SERVICE_TARGET": peer.target,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
+        "OTEL_SDK_DISABLED": "true",
+    }
+    async with started("--port", "0", **variables) as process, aiohttp.ClientSession() as http:
+        gateway = Gateway(await address_of(process), http)
+        assert await gateway.post(EVENT, sign(EVENT)) == (200, "stored")
+
+    (event,) = peer.service.received
+    assert re.fullmatch("00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-01", event.traceparent)
 
 
 async def test_metrics_are_there_to_scrape(peer: Peer) -> None:
