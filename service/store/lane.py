@@ -10,13 +10,16 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from contextvars import Context
-from math import inf
 from time import perf_counter
 from typing import Generic, NamedTuple, TypeVar
 
 from opentelemetry.trace import Span, get_current_span
 
 from service.store.tracing import Batches
+
+# A batch takes milliseconds. One connection may hang until its timeout, or wait for a row that
+# somebody has locked, and nobody else must wait in line behind that.
+PATIENCE_S = 1.0
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -41,7 +44,7 @@ class Lane(Generic[Item, Result]):
 
     ``run`` answers each item of a batch in order, with a result or an exception of its own. Two
     items that share one of ``keys_of`` never travel together. ``batches`` tells of them. A batch
-    that is under way for longer than ``patience_s`` seconds is overtaken by whoever joins then.
+    that is under way for longer than ``patience_s`` seconds is overtaken by whoever waits.
     """
 
     def __init__(
@@ -51,7 +54,7 @@ class Lane(Generic[Item, Result]):
         batches: Batches,
         keys_of: Callable[[Item], Iterable[Hashable]] = lambda _: (),
         most: int = 64,
-        patience_s: float = inf,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self._run = run
         self._batches = batches
@@ -62,6 +65,7 @@ class Lane(Generic[Item, Result]):
         self._driver: asyncio.Task[None] | None = None
         self._left_s = 0.0
         self._overtaken: set[asyncio.Task[None]] = set()
+        self._watch: asyncio.TimerHandle | None = None
 
     async def join(self, item: Item) -> Result:
         """Travels with the next batch. Who is canceled while waiting does not travel; who is
@@ -69,19 +73,35 @@ class Lane(Generic[Item, Result]):
         """
         arrived: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         keys = frozenset(self._keys_of(item))
-        now_s = perf_counter()
-        self._waiting.append(_Passenger(item, keys, arrived, get_current_span(), now_s))
-        if self._driver is None or now_s - self._left_s > self._patience_s:
-            self._start_driver(now_s)
+        self._waiting.append(_Passenger(item, keys, arrived, get_current_span(), perf_counter()))
+        if self._driver is None:
+            self._start_driver()
+        elif self._watch is None:
+            self._watch_for(self._patience_s)
         return await arrived
 
-    def _start_driver(self, now_s: float) -> None:
+    def _start_driver(self) -> None:
         if self._driver is not None:
             self._overtaken.add(self._driver)
             self._driver.add_done_callback(self._overtaken.discard)
-        self._left_s = now_s
+        self._left_s = perf_counter()
         # It drives for everybody: nothing of whoever came first is around.
         self._driver = asyncio.create_task(self._drive(), context=Context())
+
+    def _watch_for(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._watch = loop.call_later(seconds, self._look, context=Context())
+
+    def _look(self) -> None:
+        """Overtakes a batch that hangs while somebody waits."""
+        self._watch = None
+        if self._driver is None or not self._waiting:
+            return
+        patience_s = self._left_s + self._patience_s - perf_counter()
+        if patience_s <= 0:
+            self._start_driver()
+            patience_s = self._patience_s
+        self._watch_for(patience_s)
 
     async def _drive(self) -> None:
         me = asyncio.current_task()

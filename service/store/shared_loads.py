@@ -31,10 +31,6 @@ def asked(parameters: Mapping[str, str]) -> str:
 
 IN_ORDER = "ORDER BY q.place"
 
-# A load takes milliseconds. One connection may hang until its timeout, and all the other loads must
-# not wait in line behind that.
-PATIENCE_S = 0.5
-
 
 class SharedLoads:
     """Runs shared statements, each in a lane of its own."""
@@ -57,7 +53,7 @@ class SharedLoads:
             async def run(batch: Sequence[Arguments]) -> Sequence[asyncpg.Record | Exception]:
                 return await self._load(statement, batch)
 
-            lane = self._lanes[statement] = Lane(run, batches=LOADS, patience_s=PATIENCE_S)
+            lane = self._lanes[statement] = Lane(run, batches=LOADS)
         return await lane.join(arguments)
 
     async def _load(

@@ -25,6 +25,7 @@ from service.domain.unit import UnitOfWork
 from service.migrations import Connection
 from service.operations.house import House
 from service.store.commit import Overtaken, write
+from service.store.lane import PATIENCE_S
 from service.store.operations import read_timeline
 from service.store.pool import ServicePool
 from tests.postgres import Database, connected
@@ -358,3 +359,22 @@ async def settled(houses: list[House]) -> None:
             except DatabaseUnavailable:
                 continue
             break
+
+
+async def test_a_commit_that_hangs_is_overtaken(houses: list[House], database: Database) -> None:
+    """Somebody has locked a row, in psql; whoever touches others is not to wait for that."""
+    house = houses[0]
+    locked, free = new_unit(key="locked"), new_unit(key="free")
+    for unit in (locked, free):
+        unit.put((await fund_deal(house.pool)).escrow)
+    (escrow,) = locked.records.values()
+    async with connected(database.owner_dsn) as psql, psql.transaction():
+        await psql.execute("SELECT FROM escrows WHERE escrow_id = $1 FOR UPDATE", escrow.escrow_id)
+        hangs = asyncio.create_task(house.commit(locked))
+        await asyncio.sleep(1.1 * PATIENCE_S)
+
+        async with asyncio.timeout(5):
+            await house.commit(free)
+
+        assert not hangs.done()
+    await hangs

@@ -119,7 +119,7 @@ async def test_a_batch_that_is_canceled_leaves_nobody_waiting() -> None:
         assert await lane.join("c3") == "c3"
 
 
-async def test_a_batch_that_hangs_is_overtaken_by_whoever_joins_then() -> None:
+async def test_a_batch_that_hangs_is_overtaken_by_whoever_waits() -> None:
     hangs = asyncio.Event()
 
     async def run(items: Sequence[str]) -> list[str | Exception]:
@@ -130,13 +130,28 @@ async def test_a_batch_that_hangs_is_overtaken_by_whoever_joins_then() -> None:
     lane = Lane(run, batches=COMMITS, patience_s=0.05)
     slow = asyncio.create_task(lane.join("slow"))
     await asyncio.sleep(0.01)
-    behind = asyncio.create_task(lane.join("behind"))
-    await asyncio.sleep(0.1)
 
     async with asyncio.timeout(5):
-        assert await lane.join("late") == "late"
-        assert await behind == "behind"
-    assert not slow.done()
-    hangs.set()
-    assert await slow == "slow"
-    assert await lane.join("afterwards") == "afterwards"
+        assert await asyncio.gather(*map(lane.join, ["behind", "too"])) == ["behind", "too"]
+        assert not slow.done()
+        assert await lane.join("another") == "another"
+        hangs.set()
+        assert await slow == "slow"
+        assert await lane.join("afterwards") == "afterwards"
+
+
+async def test_one_that_overtakes_may_hang_as_well() -> None:
+    hangs = asyncio.Event()
+
+    async def run(items: Sequence[str]) -> list[str | Exception]:
+        if "slow" in "".join(items):
+            await hangs.wait()
+        return list(items)
+
+    lane = Lane(run, batches=COMMITS, most=1, patience_s=0.05)
+    slow = [asyncio.create_task(lane.join(f"slow {n}")) for n in range(3)]
+
+    async with asyncio.timeout(5):
+        assert await lane.join("fast") == "fast"
+        hangs.set()
+        assert await asyncio.gather(*slow) == ["slow 0", "slow 1", "slow 2"]
