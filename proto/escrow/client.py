@@ -92,11 +92,16 @@ class EscrowClient:
         self.escrows = EscrowServiceStub(view)
         self.parties = PartyServiceStub(view)
         self.events = StripeEventServiceStub(view)
+        self._acting: dict[Party, EscrowClient] = {}
 
     def acting(self, party: Party) -> "EscrowClient":
         """The same client on behalf of a party of the escrow; it shares the connection."""
-        identity = {**self._identity, "escrow-party": party}
-        return EscrowClient(self._channel, identity, self._deadline_s, self._token)
+        if party not in self._acting:
+            identity = {**self._identity, "escrow-party": party}
+            self._acting[party] = EscrowClient(
+                self._channel, identity, self._deadline_s, self._token
+            )
+        return self._acting[party]
 
     def _metadata(self) -> Iterable[tuple[str, str]]:
         yield from self._identity.items()

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -49,11 +49,11 @@ FROM (
     WHERE state = 'SUCCEEDED' AND stripe_balance_transaction IS NULL
     ORDER BY updated_at LIMIT {MOST}
 ) AS unsettled HAVING count(*) > 0""",
-    # A row for each tenant, which is due again and again.
-    "closings": f"""\
-SELECT '', '', count(*), min(due_at), min(due_at)
-FROM (SELECT due_at FROM closings ORDER BY tenant_id LIMIT {MOST}) AS due HAVING count(*) > 0""",
 }
+# A row for each tenant, which is due again and again, while the tenant is configured.
+CLOSINGS = """\
+SELECT '', '', count(*), min(due_at), min(due_at) FROM closings
+WHERE tenant_id = ANY($1::text[]) HAVING count(*) > 0"""
 
 
 class Waiting(NamedTuple):
@@ -67,9 +67,12 @@ class Waiting(NamedTuple):
     due_at: datetime | None
 
 
-async def read_queues(pool: asyncpg.Pool) -> list[Waiting]:
-    return [
+async def read_queues(pool: asyncpg.Pool, tenants: Iterable[str]) -> list[Waiting]:
+    """What waits in every queue, of whatever tenant; closings are those of ``tenants``."""
+    found = [
         Waiting(queue, *row)
         for queue, statement in WAITING.items()
         for row in await pool.fetch(statement)
     ]
+    closings = await pool.fetch(CLOSINGS, sorted(tenants))
+    return found + [Waiting("closings", *row) for row in closings]

@@ -73,7 +73,7 @@ class QueueWatch:
             await asyncio.sleep(PAUSE_S)
 
     async def run_once(self) -> None:
-        self._seen = await read_queues(self._house.pool)
+        self._seen = await read_queues(self._house.pool, self._house.stripe)
 
     def _items(self, _: CallbackOptions) -> Iterable[Observation]:
         for labels, waiting in self._by_place():

@@ -206,7 +206,6 @@ async def test_index_answers_the_whole_condition(
         ("set_aside", "stripe_events_set_aside"),
         ("transfers", "releases_waiting"),
         ("settlements", "payments_unsettled"),
-        ("closings", "closings_pkey"),
     ],
 )
 async def test_a_queue_is_read_from_an_index_that_holds_nothing_else(

@@ -1,8 +1,9 @@
 """What is told of the queues: what waits, for how long, and nothing while nobody knows."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
+from typing import Any
 
 import asyncpg
 import pytest
@@ -13,13 +14,15 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from service.domain.lifecycle import EffectState, PayeeState
 from service.domain.model import EffectKind
 from service.operations.house import House
+from service.store.balances import FIRST
 from service.store.commit import write
 from service.store.pool import ServicePool
 from service.store.stripe_events import insert_event
 from service.workers.watch import QueueWatch
-from tests.postgres import Database
+from tests.postgres import Database, connected
 from tests.records import (
     NOW,
+    TENANT,
     Deal,
     fund_deal,
     later,
@@ -37,11 +40,12 @@ Told = dict[tuple[str, ...], float]
 class Watched:
     """A watch, its clock, and what it tells by queue, state and kind."""
 
-    def __init__(self, pool: ServicePool) -> None:
+    def __init__(self, pool: ServicePool, tenants: Iterable[str] = ()) -> None:
         self.now: datetime = NOW
         self._reader = InMemoryMetricReader()
         self.readings = MeterProvider([self._reader], shutdown_on_exit=False)
-        self.house = House(pool, {}, lambda: self.now)
+        stripe: Any = dict.fromkeys(tenants)  # nobody calls it here
+        self.house = House(pool, stripe, lambda: self.now)
         self.watch = QueueWatch(self.house, self.readings)
 
     def told(self, name: str) -> Told:
@@ -97,6 +101,21 @@ async def test_empty_queues_are_told_as_empty(watched: Watched) -> None:
         ("transfers",): 0,
         ("closings",): 0,
     }
+
+
+async def test_books_are_overdue_only_while_their_tenant_is_configured(
+    pool: ServicePool, database: Database
+) -> None:
+    close = "INSERT INTO closings VALUES ($1, $2, $2, $3)"
+    async with connected(database.owner_dsn) as owner:
+        for tenant, seconds in ((TENANT, -40), ("removed", -4000)):
+            await owner.execute(close, tenant, FIRST, later(seconds=seconds))
+    watched = Watched(pool, tenants=[TENANT])
+
+    await watched.watch.run_once()
+
+    assert watched.told("escrow.queue.overdue")["closings",] == 40
+    watched.readings.shutdown()
 
 
 async def test_effects_are_told_by_kind_and_state(pool: asyncpg.Pool, watched: Watched) -> None:
