@@ -1,5 +1,9 @@
 """The system under chaos: started once for many seeds, emptied before each of them."""
 
+from contextlib import suppress
+
+import asyncpg
+
 from tests.world import CAPTURE_DELAY_MS, CONNECT_SECRET, PLATFORM_SECRET, World
 
 TABLES = """
@@ -24,7 +28,7 @@ async def start_afresh(world: World) -> None:
     await world.sandbox.control("POST", "reset")
     await world.pool.execute(COUNT_ARRIVALS)
     tables = await world.pool.fetchval(TABLES)
-    await world.pool.execute(f"TRUNCATE {tables} CASCADE")
+    await _empty(world.pool, tables)
     await world.sandbox.control("POST", "settings", capture_delay_ms=CAPTURE_DELAY_MS)
     for name, secret in (("platform", PLATFORM_SECRET), ("connect", CONNECT_SECRET)):
         endpoint = await world.sandbox.stripe(
@@ -37,3 +41,11 @@ async def start_afresh(world: World) -> None:
         await world.sandbox.control(
             "POST", f"webhook_endpoints/{endpoint['id']}/roll_secret", secret=secret
         )
+
+
+async def _empty(pool: asyncpg.Pool, tables: str) -> None:
+    """A worker may just lock some of them, in another order."""
+    while True:
+        with suppress(asyncpg.DeadlockDetectedError):
+            await pool.execute(f"TRUNCATE {tables} CASCADE")
+            return
