@@ -155,3 +155,31 @@ async def test_one_that_overtakes_may_hang_as_well() -> None:
         assert await lane.join("fast") == "fast"
         hangs.set()
         assert await asyncio.gather(*slow) == ["slow 0", "slow 1", "slow 2"]
+
+
+async def test_among_others_a_batch_waits_for_who_is_about_to_join() -> None:
+    road = Road()
+    road.free.set()
+    lane = road.lane()
+
+    async def arrive(item: str, turns: int) -> str:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        return await lane.join(item)
+
+    near = (arrive(f"b{turns}", turns) for turns in range(4, 24, 4))
+    await asyncio.gather(lane.join("a1"), lane.join("a2"), *near)
+
+    assert road.batches == [["a1", "a2"], ["b4", "b8", "b12", "b16", "b20"]]
+
+
+async def test_alone_it_waits_for_nobody() -> None:
+    road = Road()
+    road.free.set()
+    lane = road.lane()
+
+    for item in ("a1", "a2"):
+        await lane.join(item)
+        await asyncio.sleep(0)
+
+        assert lane._driver is None
