@@ -24,6 +24,8 @@ PATIENCE_S = 1.0
 # A batch leaves when so many turns of the event loop in a row have brought nobody: a request takes
 # some of them from the network to its lane. They are microseconds, and none for who is alone.
 QUIET_TURNS = 16
+# Not everybody at once: while one batch is at PostgreSQL, Python gets the next one ready.
+MOST = 24
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -57,7 +59,7 @@ class Lane(Generic[Item, Result]):
         *,
         batches: Batches,
         keys_of: Callable[[Item], Iterable[Hashable]] = lambda _: (),
-        most: int = 64,
+        most: int = MOST,
         patience_s: float = PATIENCE_S,
     ) -> None:
         self._run = run

@@ -29,7 +29,7 @@ WHERE query LIKE '%pg_sleep(30)%' AND state = 'active' AND pid <> pg_backend_pid
 async def test_loads_of_one_moment_share_a_statement_and_keep_their_order(
     pool: ServicePool,
 ) -> None:
-    names = [f"asked {n}" for n in range(50)]
+    names = [f"asked {n}" for n in range(20)]
 
     rows = await asyncio.gather(*(pool.loads.row(WHO, name) for name in names))
 
