@@ -35,7 +35,7 @@ CLIENT_PATIENCE_S = 8.0
 POLL_S = 0.05
 
 log = structlog.get_logger()
-_sending: set[asyncio.Task[Outcome]] = set()  # whose clients may have gone
+_sending: set[asyncio.Task[bool]] = set()  # whose clients may have gone
 
 
 async def finish_sending() -> None:
@@ -109,9 +109,14 @@ def _detail(outcome: Outcome) -> str:
             return reason
 
 
-async def _perform_here(house: House, effect: Effect) -> Outcome:
+async def _perform_here(house: House, tenant_id: str, effect_id: UUID) -> bool:
+    """Leases an effect and sends it; False when it is not to be had."""
+    effect = await lease_effect(house.pool, tenant_id, effect_id, house.clock(), lease=LEASE)
+    if effect is None:
+        return False
     with effect_span(effect):
-        return await perform_effect(house, effect)
+        await perform_effect(house, effect)
+    return True
 
 
 async def finish_effect(house: House, tenant_id: str, effect_id: UUID) -> Effect:
@@ -122,13 +127,11 @@ async def finish_effect(house: House, tenant_id: str, effect_id: UUID) -> Effect
     """
     deadline = asyncio.get_running_loop().time() + CLIENT_PATIENCE_S
     while asyncio.get_running_loop().time() < deadline:
-        leased = await lease_effect(house.pool, tenant_id, effect_id, house.clock(), lease=LEASE)
-        if leased:
-            # A client that goes away must not leave a call to Stripe without its answer.
-            sending = asyncio.create_task(_perform_here(house, leased))
-            _sending.add(sending)
-            sending.add_done_callback(_sending.discard)
-            await asyncio.shield(sending)
+        # A client that goes away must leave no lease without a call, no call without its answer.
+        sending = asyncio.create_task(_perform_here(house, tenant_id, effect_id))
+        _sending.add(sending)
+        sending.add_done_callback(_sending.discard)
+        leased = await asyncio.shield(sending)
         effect = await read_effect(house.pool, tenant_id, effect_id)
         assert effect is not None
         if effect.state not in OPEN:

@@ -191,13 +191,17 @@ def names_read_by(package: ModuleType) -> set[str]:
     [folder] = package.__path__
     for file in Path(folder).rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in READERS:
+            if isinstance(node, ast.Call) and (name := READERS.get(ast.unparse(node.func))):
                 values = (arg.value for arg in node.args if isinstance(arg, ast.Constant))
-                names |= {value for value in values if isinstance(value, str)}
+                names |= {name.format(value) for value in values if isinstance(value, str)}
     return names
 
 
-READERS = {"os.environ.get", "_choice"}  # the latter of both telemetry modules
+# What reads a variable, and how it is named after the argument.
+READERS = {
+    "os.environ.get": "{}",
+    "_chosen": "OTEL_{}_EXPORTER",  # in both telemetry modules
+}
 OF_OPENTELEMETRY = {
     name for name in vars(environment_variables) if name.startswith("OTEL_")
 }  # read by its SDK, not by us

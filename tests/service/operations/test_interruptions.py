@@ -14,6 +14,7 @@ from escrow.v1 import escrow_service_pb2 as pb
 from service.operations.verify_books import verify_books
 from tests.service.operations.catalogue import EVERY_REQUEST, MUTATIONS, ask, client_for
 from tests.service.operations.marketplace import Marketplace, acceptance
+from tests.service.operations.test_create_payer import payer_request
 
 PAUSES_MS = (0, 0.5, 1, 1.5, 2, 3, 4, 6, 9, 14)
 
@@ -46,6 +47,25 @@ async def test_a_client_that_leaves_in_the_middle_of_an_acceptance(market: Marke
         assert kinds.count("released") == kinds.count("transfer_requested") == released
         await market.settle()
     assert (await verify_books(house.pool)).clean
+
+
+async def test_a_client_that_leaves_leaves_no_lease_behind(market: Marketplace) -> None:
+    """Whenever it goes: an effect that is leased is sent, and not left for the lease to run out."""
+    for number in range(120):
+        call = market.service.parties.CreatePayer(payer_request(f"hasty {number}"))
+        await asyncio.sleep(number / 10_000)
+        call.cancel()
+        with suppress(asyncio.CancelledError):
+            await call
+
+    async def leased() -> int:
+        waiting = "SELECT count(*) FROM effects WHERE state = 'SENDING'"
+        return int(await market.owner.fetchval(waiting))
+
+    async with asyncio.timeout(10):
+        while await leased():  # noqa: ASYNC110  rows tell nobody
+            await asyncio.sleep(0.05)
+    assert len(await market.sandbox.objects("/v1/customers")) > 0
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
