@@ -4,6 +4,19 @@ How a request travels: `app.py` routes it, `api.py` authenticates it, claims its
 runs the handler in one transaction, commits objects, events and the stored answer together, and
 answers. `control.py` has the controls under /_sandbox/.
 
+Imports point down (`make imports` checks it), from the top:
+
+    app         __main__, app; api: the way of a request
+    objects     one module per resource (billing/, payments/, connect/, catalog/) and the controls
+    money       ledger
+    sandbox     pages; sandbox; scheduler: what is due; webhooks: sending; expand; registry
+    call        call: what a handler works in; events: what is recorded
+    state       state: objects, clock, agenda, planned deliveries, faults, chaos, idempotency keys
+    values      store, params, errors, ids, form, html and the like
+
+A lower floor never calls a higher one. A call puts the keys of tasks and deliveries on the agenda;
+the scheduler, which knows the handlers, takes them from there.
+
 How to add a resource: write a module with one registry and add it to REGISTRIES in `app.py`.
 
     registry = Registry()
@@ -38,9 +51,9 @@ How to add a resource: write a module with one registry and add it to REGISTRIES
   before an executed error is committed.
 - Expandable ids need only their prefix in `ids.KIND_BY_PREFIX`; a field that exists only when
   expanded is a `@registry.expansion(kind, field)` f(call, obj).
-- `@registry.page(method, path)` is an async f(sandbox, request) for browsers, which changes state
-  through `sandbox.execute(account, f)`; `@registry.control(method, path)` is a handler with a JSON
-  body under /_sandbox/.
+- `@registry.control(method, path)` is a handler with a JSON body under /_sandbox/.
+- `@pages.get(path)` (pages.py, also .post) is an async f(sandbox, request) for browsers, which
+  changes state through `sandbox.execute(account, f)`. Its `pages` goes into PAGES in `app.py`.
 - `@registry.reaction("charge.succeeded")` f(call, obj) runs inside `emit`, in its transaction, for
   what one module does because of another's event.
 - `api.py` checks every request against `schemas.parameters` before its handler runs, so handlers

@@ -57,9 +57,9 @@ async def serve(options: argparse.Namespace) -> None:
             await site.start()
         except OSError as error:
             raise StartError(f"port {options.port} on {options.host}: {error.strerror}") from error
-        sandbox.public_url = options.public_url or _own_url(runner, options.host)
+        sandbox.state.public_url = options.public_url or _own_url(runner, options.host)
         # Scripts wait for this line and read the port from it.
-        sys.stdout.write(f"Stripe sandbox listening on {sandbox.public_url}\n")
+        sys.stdout.write(f"Stripe sandbox listening on {sandbox.state.public_url}\n")
         sys.stdout.flush()
         await stop.wait()
     finally:

@@ -15,8 +15,9 @@ from aiohttp import web
 
 from stripe_sandbox.answers import FAULT_BODIES, UNKNOWN_ERROR, Answer, hang_up, respond
 from stripe_sandbox.authentication import authenticate, redacted
-from stripe_sandbox.call import Call, Cause
+from stripe_sandbox.call import Call
 from stripe_sandbox.errors import InvalidRequestError, StripeError
+from stripe_sandbox.events import Cause
 from stripe_sandbox.expand import render
 from stripe_sandbox.faults import Fault
 from stripe_sandbox.idempotency import Slot, hash_of, key_in_use
@@ -49,7 +50,8 @@ class Api:
     """Serves the registered operations."""
 
     def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
+        self._state = sandbox.state
+        self._registry = sandbox.registry
 
     def serve(self, operation: Operation) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """The aiohttp handler of one operation."""
@@ -69,15 +71,15 @@ class Api:
                 # A bug of the sandbox: nothing was committed, and the log has the traceback.
                 logger.exception("%s %s failed", request.method, request.path)
                 answer = Answer(500, json.dumps(UNKNOWN_ERROR))
-            self._sandbox.traffic.record(_exchange(request, request_id, received, answer))
+            self._state.traffic.record(_exchange(request, request_id, received, answer))
             return await respond(request, request_id, answer, fault)
 
         return handle
 
     def _fault_of(self, operation: Operation, request: web.Request) -> Fault | None:
         """What was armed for this request goes before what chaos draws for it."""
-        armed = self._sandbox.faults.take(request.method, request.path)
-        return armed or self._sandbox.chaos.fault_of(
+        armed = self._state.faults.take(request.method, request.path)
+        return armed or self._state.chaos.fault_of(
             request.method,
             operation.path,
             has_key=request.method != "GET" and "Idempotency-Key" in request.headers,
@@ -96,10 +98,10 @@ class Api:
 
     def _acting_account(self, headers: Mapping[str, str], api_key: str) -> str:
         account = headers.get("Stripe-Account") or headers.get("Stripe-Context")
-        platform = self._sandbox.platform
+        platform = self._state.platform
         if not account or account == platform:
             return platform
-        if self._sandbox.store.read(platform, "account", account) is None:
+        if self._state.store.read(platform, "account", account) is None:
             raise InvalidRequestError(
                 f"The provided key '{redacted(api_key)}' does not have access to account "
                 f"'{account}' (or that account does not exist). Application access may have been "
@@ -114,7 +116,7 @@ class Api:
     ) -> Answer:
         slot = _slot(request, received)
         if slot is not None:
-            stored = self._sandbox.idempotency.claim(slot)
+            stored = self._state.idempotency.claim(slot)
             if stored is not None:
                 should_retry = False if stored["status"] >= 500 else None
                 return Answer(
@@ -132,7 +134,7 @@ class Api:
             answer = self._execute(operation, request, received, slot, fault)
         finally:
             if slot is not None:
-                self._sandbox.idempotency.release(slot)
+                self._state.idempotency.release(slot)
         if fault and fault.kind == "error_after_effect":
             return Answer(500, json.dumps(UNKNOWN_ERROR))
         return answer
@@ -149,12 +151,12 @@ class Api:
         stores_error = fault is not None and fault.kind == "stored_error"
         failed = Answer(500, json.dumps(UNKNOWN_ERROR), should_retry=False)
         with_effect = fault is None or fault.effect or not stores_error
-        transaction = self._sandbox.store.begin()
+        transaction = self._state.store.begin()
         answer = self._run(operation, request, received, transaction) if with_effect else failed
         if stores_error:
             answer = failed
         if slot is not None:
-            now = self._sandbox.clock.now()
+            now = self._state.clock.now()
             record = slot.record(answer.status, answer.body, received.request_id, now)
             transaction.add(received.account, record)
         transaction.commit()
@@ -176,7 +178,8 @@ class Api:
         expand = Params(params).array("expand")
         params.pop("expand", None)
         call = Call(
-            self._sandbox,
+            self._state,
+            self._registry.reactions,
             transaction,
             received.account,
             Params(params),
@@ -184,7 +187,9 @@ class Api:
             Cause(received.request_id, received.idempotency_key),
         )
         try:
-            return Answer(200, json.dumps(render(call, operation.handler(call), expand)))
+            answer = operation.handler(call)
+            rendered = render(call, self._registry.expansions, answer, expand)
+            return Answer(200, json.dumps(rendered))
         except StripeError as error:
             if not error.executed:
                 raise

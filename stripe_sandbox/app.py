@@ -11,7 +11,7 @@ from stripe_sandbox import (
     control,
     event_log,
     ledger,
-    traffic,
+    traffic_controls,
     webhook_endpoints,
 )
 from stripe_sandbox.answers import unrecognized_url
@@ -41,7 +41,7 @@ from stripe_sandbox.connect import (
     transfers,
 )
 from stripe_sandbox.errors import StripeError
-from stripe_sandbox.expand import public
+from stripe_sandbox.pages import Page
 from stripe_sandbox.payments import (
     cash_balances,
     cash_funding,
@@ -62,8 +62,9 @@ from stripe_sandbox.payments import (
     setup_intents,
     sources,
 )
-from stripe_sandbox.registry import Operation, Page, Registry
+from stripe_sandbox.registry import Operation, Registry
 from stripe_sandbox.sandbox import Sandbox
+from stripe_sandbox.store import public
 
 SANDBOX: web.AppKey[Sandbox] = web.AppKey("sandbox", Sandbox)
 
@@ -75,7 +76,7 @@ REGISTRIES = [
     ledger.registry,
     balance_transactions.registry,
     event_log.registry,
-    traffic.registry,
+    traffic_controls.registry,
     webhook_endpoints.registry,
     products.registry,
     prices.registry,
@@ -98,7 +99,6 @@ REGISTRIES = [
     files.registry,
     checkout_sessions.registry,
     checkout_flow.registry,
-    checkout_page.registry,
     payment_pages.registry,
     cash_balances.registry,
     cash_funding.registry,
@@ -109,13 +109,14 @@ REGISTRIES = [
     capabilities.registry,
     controls.registry,
     external_accounts.registry,
-    onboarding_page.registry,
     payout_progress.registry,
     payouts.registry,
     topups.registry,
     transfer_reversals.registry,
     transfers.registry,
 ]
+
+PAGES = [control.pages, onboarding_page.pages, checkout_page.pages, files.pages]
 
 
 def full_registry() -> Registry:
@@ -136,8 +137,9 @@ def build_app(sandbox: Sandbox) -> web.Application:
         app.router.add_route(operation.method, operation.path, api.serve(operation))
     for operation in sandbox.registry.controls:
         app.router.add_route(operation.method, operation.path, _control(sandbox, operation))
-    for method, path, page in sandbox.registry.pages:
-        app.router.add_route(method, path, _page(sandbox, page))
+    for pages in PAGES:
+        for method, path, page in pages.routes:
+            app.router.add_route(method, path, _page(sandbox, page))
     return app
 
 

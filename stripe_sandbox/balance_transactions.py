@@ -1,19 +1,15 @@
 """Balance transactions: /v1/balance_transactions, the account's own statement."""
 
-from typing import TYPE_CHECKING
-
+from stripe_sandbox.call import Call
 from stripe_sandbox.errors import InvalidRequestError
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject
-
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
 
 registry = Registry()
 
 
 @registry.get("/v1/balance_transactions")
-def list_balance_transactions(call: "Call") -> StripeObject:
+def list_balance_transactions(call: Call) -> StripeObject:
     """By currency, source, type or time."""
     if call.params.is_set("payout"):
         # Payouts are manual here, so Stripe's answer to this filter is always the same.
@@ -33,6 +29,6 @@ def list_balance_transactions(call: "Call") -> StripeObject:
 
 
 @registry.get("/v1/balance_transactions/{id}")
-def retrieve_balance_transaction(call: "Call") -> StripeObject:
+def retrieve_balance_transaction(call: Call) -> StripeObject:
     """One balance transaction."""
     return call.require("balance_transaction", call.path["id"])

@@ -1,27 +1,20 @@
 """The context a handler works in: who acts, with what parameters, in which transaction."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import Any, TypeVar
 
 from stripe_sandbox import events, lists
 from stripe_sandbox.errors import resource_missing
+from stripe_sandbox.events import NO_REQUEST, Cause
+from stripe_sandbox.ids import new_id
 from stripe_sandbox.params import Params
+from stripe_sandbox.state import State
 from stripe_sandbox.store import Json, StripeObject, Transaction
 
-if TYPE_CHECKING:
-    from stripe_sandbox.sandbox import Sandbox
-
-
-@dataclass(frozen=True)
-class Cause:
-    """What set a change off, as events tell it; both are None when it was not an API request."""
-
-    request_id: str | None = None
-    idempotency_key: str | None = None
-
-
-NO_REQUEST = Cause()
+Answer = TypeVar("Answer")
+# What follows from an event, in its transaction: f(call, object of the event).
+Reaction = Callable[["Call", StripeObject], None]
 
 
 @dataclass
@@ -32,7 +25,8 @@ class Call:
     Stripe-Account names. `on` gives the same transaction on another account.
     """
 
-    sandbox: "Sandbox"
+    state: State
+    reactions: Sequence[tuple[str, Reaction]]
     transaction: Transaction
     account: str
     params: Params = field(default_factory=lambda: Params({}))
@@ -42,12 +36,12 @@ class Call:
     @property
     def now(self) -> int:
         """The virtual time in whole Unix seconds, for `created` and its like."""
-        return int(self.sandbox.clock.now())
+        return int(self.state.clock.now())
 
     @property
     def on_platform(self) -> bool:
         """Whether the platform itself acts."""
-        return self.account == self.sandbox.platform
+        return self.account == self.state.platform
 
     def on(self, account: str) -> "Call":
         """The same transaction and cause, acting on another account."""
@@ -96,8 +90,40 @@ class Call:
 
         `before` (a `private_copy` taken before the change) yields `previous_attributes`.
         """
-        return events.emit(self, event_type, obj, before)
+        event = events.new_event(event_type, obj, before, self.now, self.cause)
+        events.emit(self.state, self.transaction, self.account, event)
+        for reacts_to, reaction in self.reactions:
+            if reacts_to == event_type:
+                reaction(self, obj)
+        return event
 
     def schedule(self, delay_s: float, task: str, **arguments: Json) -> StripeObject:
         """Run a registered task on this account after `delay_s` of virtual time."""
-        return self.sandbox.scheduler.add(self, delay_s, task, arguments)
+        scheduled = self.add(
+            {
+                "id": new_id("task"),
+                "object": "_task",
+                "due": self.state.clock.now() + delay_s,
+                "name": task,
+                "arguments": arguments,
+            }
+        )
+        key = (self.account, "_task", scheduled["id"])
+        self.transaction.after_commit(lambda: self.state.agenda.add(scheduled["due"], key))
+        return scheduled
+
+
+def execute(
+    state: State,
+    reactions: Sequence[tuple[str, Reaction]],
+    account: str,
+    action: Callable[[Call], Answer],
+    *,
+    params: Mapping[str, Any] | None = None,
+    path: Mapping[str, str] | None = None,
+) -> Answer:
+    """Run an action in a transaction of its own; an exception leaves nothing behind."""
+    transaction = state.store.begin()
+    answer = action(Call(state, reactions, transaction, account, Params(params or {}), path or {}))
+    transaction.commit()
+    return answer

@@ -5,8 +5,8 @@ from a generator of its own, keyed by the seed, the kind of decision and a name 
 every run (the 3rd POST of /v1/transfers, the 2nd charge.updated). So a seed decides the same about
 the same request, however the others are timed; how many of them there are is for the client to say.
 
-`api.py` asks for the fault of a request, `events.py` for what is told instead of an event,
-`webhooks.py` for the fate of its deliveries; `chaos_controls.py` has the routes.
+`api.py` asks for the fault of a request, `chaos_events.py` for what strikes an event, and
+`deliveries.py` for the fate of its deliveries; `chaos_controls.py` has the routes.
 """
 
 import random

@@ -1,7 +1,6 @@
 """Controls under /_sandbox/chaos: begin, read, heal, and tell late what was never told."""
 
-from typing import TYPE_CHECKING
-
+from stripe_sandbox.call import Call
 from stripe_sandbox.chaos import RATES, REQUEST_RATES
 from stripe_sandbox.errors import parameter_invalid
 from stripe_sandbox.events import record
@@ -9,26 +8,23 @@ from stripe_sandbox.params import Params
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject
 
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
-
 registry = Registry()
 
 
 @registry.control("POST", "/_sandbox/chaos")
-def begin_chaos(call: "Call") -> StripeObject:
+def begin_chaos(call: Call) -> StripeObject:
     """{"seed": 7, "rates": {"drop": 0.5}}: begin anew; `chaos.py` lists all rates."""
     call.params.require("seed")
     seed = call.params.integer("seed")
     assert seed is not None
-    call.sandbox.chaos.begin(seed, _rates(call.params.hash("rates")))
+    call.state.chaos.begin(seed, _rates(call.params.hash("rates")))
     return read_chaos(call)
 
 
 @registry.control("GET", "/_sandbox/chaos")
-def read_chaos(call: "Call") -> StripeObject:
+def read_chaos(call: Call) -> StripeObject:
     """The seed (null when healed), the rates, and how often each thing was done."""
-    chaos = call.sandbox.chaos
+    chaos = call.state.chaos
     return {
         "object": "chaos",
         "seed": chaos.seed,
@@ -39,22 +35,22 @@ def read_chaos(call: "Call") -> StripeObject:
 
 
 @registry.control("DELETE", "/_sandbox/chaos")
-def heal_chaos(call: "Call") -> StripeObject:
+def heal_chaos(call: Call) -> StripeObject:
     """From now on everything works; what is late or was dropped stays so."""
-    call.sandbox.chaos.heal()
+    call.state.chaos.heal()
     return read_chaos(call)
 
 
 @registry.control("POST", "/_sandbox/chaos/generate")
-def generate_events(call: "Call") -> StripeObject:
+def generate_events(call: Call) -> StripeObject:
     """Record and deliver, late, every event that was never generated; none of them twice.
 
     Stripe never does this: it stands in for whoever compares the objects with what was told.
     """
-    chaos = call.sandbox.chaos
+    chaos = call.state.chaos
     owed, chaos.never_generated = chaos.never_generated, []
     for account, event in owed:
-        record(call.on(account), event)
+        record(call.state, call.transaction, account, event)
     return {"object": "list", "data": [event for _, event in owed]}
 
 

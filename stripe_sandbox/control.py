@@ -1,23 +1,23 @@
 """Controls under /_sandbox/: time, faults, deliveries, books, reset. Bodies are JSON."""
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 
 from stripe_sandbox import ledger
+from stripe_sandbox.call import Call
 from stripe_sandbox.errors import parameter_invalid
 from stripe_sandbox.events import record
 from stripe_sandbox.ids import new_id
+from stripe_sandbox.pages import Pages
 from stripe_sandbox.params import Params
 from stripe_sandbox.registry import Registry
+from stripe_sandbox.sandbox import Sandbox
 from stripe_sandbox.store import StripeObject, private_copy
 
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
-    from stripe_sandbox.sandbox import Sandbox
-
 registry = Registry()
+pages = Pages()
 
 
 async def read_json(request: web.Request) -> Params:
@@ -33,107 +33,110 @@ async def read_json(request: web.Request) -> Params:
 
 
 @registry.control("GET", "/_sandbox/clock")
-def read_clock(call: "Call") -> StripeObject:
+def read_clock(call: Call) -> StripeObject:
     """The virtual time, and how many seconds it is ahead of real time."""
-    clock = call.sandbox.clock
+    clock = call.state.clock
     return {"object": "clock", "now": clock.now(), "offset_s": clock.offset_s}
 
 
-@registry.page("POST", "/_sandbox/clock/advance")
-async def advance_clock(sandbox: "Sandbox", request: web.Request) -> web.StreamResponse:
+@pages.post("/_sandbox/clock/advance")
+async def advance_clock(sandbox: Sandbox, request: web.Request) -> web.StreamResponse:
     """{"seconds": n}: move the clock, run what becomes due, wait for its deliveries."""
     params = await read_json(request)
     seconds = params.integer("seconds", 0) or 0
     if seconds < 0:
         raise parameter_invalid("seconds", "The clock never runs backwards.")
     await sandbox.scheduler.advance(seconds)
-    sandbox.idempotency.forget_expired()
+    sandbox.state.idempotency.forget_expired()
     return web.json_response({"object": "clock", "now": sandbox.clock.now()})
 
 
 @registry.control("POST", "/_sandbox/settings")
-def change_settings(call: "Call") -> StripeObject:
+def change_settings(call: Call) -> StripeObject:
     """{"capture_delay_ms": n}: how long an asynchronous capture takes, in virtual time."""
     delay_ms = call.params.integer("capture_delay_ms")
     if delay_ms is not None:
-        call.sandbox.capture_delay_s = delay_ms / 1000
-    return {"object": "settings", "capture_delay_ms": int(call.sandbox.capture_delay_s * 1000)}
+        call.state.capture_delay_s = delay_ms / 1000
+    return {"object": "settings", "capture_delay_ms": int(call.state.capture_delay_s * 1000)}
 
 
 @registry.control("POST", "/_sandbox/faults")
-def arm_fault(call: "Call") -> StripeObject:
+def arm_fault(call: Call) -> StripeObject:
     """Arm a fault; see faults.py for its fields."""
-    return call.sandbox.faults.arm(call.params)
+    return call.state.faults.arm(call.params)
 
 
 @registry.control("GET", "/_sandbox/faults")
-def list_faults(call: "Call") -> StripeObject:
+def list_faults(call: Call) -> StripeObject:
     """All armed faults and how often each will still strike."""
-    return {"object": "list", "data": call.sandbox.faults.list()}
+    return {"object": "list", "data": call.state.faults.list()}
 
 
 @registry.control("DELETE", "/_sandbox/faults")
-def clear_faults(call: "Call") -> StripeObject:
+def clear_faults(call: Call) -> StripeObject:
     """Disarm everything."""
-    call.sandbox.faults.clear()
+    call.state.faults.clear()
     return {"object": "list", "data": []}
 
 
 @registry.control("GET", "/_sandbox/deliveries")
-def list_deliveries(call: "Call") -> StripeObject:
+def list_deliveries(call: Call) -> StripeObject:
     """The delivery log, newest first."""
-    return {"object": "list", "data": call.sandbox.webhooks.deliveries()}
+    return {"object": "list", "data": call.state.deliveries.log()}
 
 
 @registry.control("POST", "/_sandbox/deliveries/hold")
-def hold_deliveries(call: "Call") -> StripeObject:
+def hold_deliveries(call: Call) -> StripeObject:
     """From now on nothing is delivered until it is released."""
-    call.sandbox.webhooks.held = True
+    call.state.deliveries.held = True
     return {"object": "deliveries", "held": True}
 
 
-@registry.page("POST", "/_sandbox/deliveries/release")
-async def release_deliveries(sandbox: "Sandbox", request: web.Request) -> web.StreamResponse:
+@pages.post("/_sandbox/deliveries/release")
+async def release_deliveries(sandbox: Sandbox, request: web.Request) -> web.StreamResponse:
     """Deliver what is held, one after the other, and answer the log of what was tried.
 
     {"deliveries": [ids]} releases these in this order and keeps holding; {} releases everything,
     oldest first, and stops holding.
     """
     params = await read_json(request)
+    deliveries = sandbox.state.deliveries
     chosen = params.array("deliveries")
     if not params.is_set("deliveries"):
-        sandbox.webhooks.held = False
-        chosen = [d["id"] for d in reversed(sandbox.webhooks.deliveries()) if d["status"] == "held"]
+        deliveries.held = False
+        chosen = [d["id"] for d in reversed(deliveries.log()) if d["status"] == "held"]
     for delivery in chosen:
         await sandbox.webhooks.attempt(delivery)
-    tried = [d for d in sandbox.webhooks.deliveries() if d["id"] in chosen]
+    tried = [d for d in deliveries.log() if d["id"] in chosen]
     return web.json_response({"object": "list", "data": tried})
 
 
 @registry.control("POST", "/_sandbox/events/{id}/redeliver")
-def redeliver_event(call: "Call") -> StripeObject:
+def redeliver_event(call: Call) -> StripeObject:
     """Deliver an event again; {"twin": true} sends a second Event object of the same fact."""
     account = _account_of_event(call, call.path["id"])
     event = account.require("event", call.path["id"])
     if not call.params.boolean("twin"):
-        return {"object": "list", "data": call.sandbox.webhooks.redeliver(account, event)}
+        deliveries = call.state.deliveries
+        redelivered = deliveries.redeliver(call.transaction, account.account, event)
+        return {"object": "list", "data": redelivered}
     twin: dict[str, Any] = private_copy(event)
     twin |= {"id": new_id("evt"), "pending_webhooks": 0}
-    return record(account, twin)
+    return record(call.state, call.transaction, account.account, twin)
 
 
-def _account_of_event(call: "Call", event_id: str) -> "Call":
-    for account in call.sandbox.store.accounts_with("event"):
-        if call.sandbox.store.read(account, "event", event_id):
+def _account_of_event(call: Call, event_id: str) -> Call:
+    for account in call.state.store.accounts_with("event"):
+        if call.state.store.read(account, "event", event_id):
             return call.on(account)
     return call
 
 
 @registry.control("POST", "/_sandbox/webhook_endpoints/{id}/roll_secret")
-def roll_webhook_secret(call: "Call") -> StripeObject:
+def roll_webhook_secret(call: Call) -> StripeObject:
     """Give an endpoint a new secret; the old one signs too for {"expires_in": seconds}."""
     endpoint = call.require("webhook_endpoint", call.path["id"])
-    expires_at = call.sandbox.clock.now() + (call.params.integer("expires_in", 0) or 0)
+    expires_at = call.state.clock.now() + (call.params.integer("expires_in", 0) or 0)
     secret = call.params.text("secret") or new_id("whsec")
     for held in endpoint["_secrets"]:
         if held["expires_at"] is None:
@@ -143,13 +146,13 @@ def roll_webhook_secret(call: "Call") -> StripeObject:
 
 
 @registry.control("GET", "/_sandbox/books")
-def read_books(call: "Call") -> StripeObject:
+def read_books(call: Call) -> StripeObject:
     """Every account's balance, the sum of its balance transactions, and whether they agree."""
-    return ledger.books(call.sandbox)
+    return ledger.books(call.state)
 
 
-@registry.page("POST", "/_sandbox/reset")
-async def reset(sandbox: "Sandbox", _request: web.Request) -> web.StreamResponse:
+@pages.post("/_sandbox/reset")
+async def reset(sandbox: Sandbox, _request: web.Request) -> web.StreamResponse:
     """Forget everything except the platform's id and the endpoints given at start."""
     sandbox.reset()
     return web.json_response({"object": "reset", "platform": sandbox.platform})

@@ -1,14 +1,11 @@
 """The event log: /v1/events, thirty days of it."""
 
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
 
+from stripe_sandbox.call import Call
 from stripe_sandbox.errors import parameter_invalid, resource_missing
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject
-
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
 
 registry = Registry()
 
@@ -17,7 +14,7 @@ MOST_TYPES = 20
 
 
 @registry.get("/v1/events")
-def list_events(call: "Call") -> StripeObject:
+def list_events(call: Call) -> StripeObject:
     """By type (`charge.*` too), up to twenty types, time, and whether delivery succeeded."""
     patterns = call.params.array("types")
     if call.params.is_set("type"):
@@ -41,7 +38,7 @@ def list_events(call: "Call") -> StripeObject:
 
 
 @registry.get("/v1/events/{id}")
-def retrieve_event(call: "Call") -> StripeObject:
+def retrieve_event(call: Call) -> StripeObject:
     """One event, if it is not older than thirty days."""
     event = call.require("event", call.path["id"])
     if not _is_kept(call, event):
@@ -49,5 +46,5 @@ def retrieve_event(call: "Call") -> StripeObject:
     return event
 
 
-def _is_kept(call: "Call", event: StripeObject) -> bool:
+def _is_kept(call: Call, event: StripeObject) -> bool:
     return bool(event["created"] > call.now - KEPT_S)

@@ -1,53 +1,61 @@
 """Events: a snapshot of an object at the moment something happened to it."""
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
-from stripe_sandbox.chaos_events import told_instead
-from stripe_sandbox.expand import public
+from stripe_sandbox.chaos_events import events_to_record
 from stripe_sandbox.ids import new_id
-from stripe_sandbox.store import StripeObject
-
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
+from stripe_sandbox.state import State
+from stripe_sandbox.store import StripeObject, Transaction, public
 
 API_VERSION = "2026-10-28.endive"
 
 
-def emit(
-    call: "Call", event_type: str, obj: StripeObject, before: StripeObject | None = None
+@dataclass(frozen=True)
+class Cause:
+    """The `request` of an event; both fields are None when no API request caused it."""
+
+    request_id: str | None = None
+    idempotency_key: str | None = None
+
+
+NO_REQUEST = Cause()
+
+
+def new_event(
+    event_type: str, obj: StripeObject, before: StripeObject | None, created: int, cause: Cause
 ) -> StripeObject:
-    """Store an event on the call's account and hand it to the endpoints that want it."""
+    """An event about an object as it is now; `before` yields `previous_attributes`."""
     data: dict[str, Any] = {"object": public(obj)}
     if before is not None:
         data["previous_attributes"] = previous_attributes(public(before), data["object"])
-    event: StripeObject = {
+    return {
         "id": new_id("evt"),
         "object": "event",
         "api_version": API_VERSION,
-        "created": call.now,
+        "created": created,
         "data": data,
         "livemode": False,
         "pending_webhooks": 0,
-        "request": {
-            "id": call.cause.request_id,
-            "idempotency_key": call.cause.idempotency_key,
-        },
+        "request": {"id": cause.request_id, "idempotency_key": cause.idempotency_key},
         "type": event_type,
     }
-    if not call.on_platform:
-        event["account"] = call.account
-    for told in told_instead(call, event):
-        record(call, told)
-    for reacts_to, reaction in call.sandbox.registry.reactions:
-        if reacts_to == event_type:
-            reaction(call, obj)
-    return event
 
 
-def record(call: "Call", event: StripeObject) -> StripeObject:
+def emit(state: State, transaction: Transaction, account: str, event: StripeObject) -> None:
+    """Record an account's new event, unless chaos records others instead."""
+    if account != state.platform:
+        event["account"] = account
+    for recorded in events_to_record(state, transaction, account, event):
+        record(state, transaction, account, recorded)
+
+
+def record(
+    state: State, transaction: Transaction, account: str, event: StripeObject
+) -> StripeObject:
     """Store a finished event and plan one delivery for each endpoint that wants it."""
-    call.add(event)
-    call.sandbox.webhooks.plan(call, event)
+    transaction.add(account, event)
+    state.deliveries.plan(transaction, account, event)
     return event
 
 

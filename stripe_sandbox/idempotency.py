@@ -7,13 +7,11 @@ errors included; requests that never executed leave it free. It is forgotten aft
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from stripe_sandbox.clock import VirtualClock
 from stripe_sandbox.errors import IdempotencyError, InvalidRequestError
-
-if TYPE_CHECKING:
-    from stripe_sandbox.sandbox import Sandbox
-    from stripe_sandbox.store import StripeObject
+from stripe_sandbox.store import Store, StripeObject
 
 LIFETIME_S = 24 * 3600
 LONGEST_KEY = 255
@@ -35,7 +33,7 @@ class Slot:
         """The id of the stored record: neither API keys nor idempotency keys are kept in it."""
         return hashlib.sha256(f"{self.api_key}\n{self.key}".encode()).hexdigest()
 
-    def record(self, status: int, body: str, request_id: str, created: float) -> "StripeObject":
+    def record(self, status: int, body: str, request_id: str, created: float) -> StripeObject:
         """What is stored: the answer, and what it answered."""
         return {
             "object": "_idempotency",
@@ -68,11 +66,12 @@ def hash_of(params: dict[str, Any]) -> str:
 class IdempotencyKeys:
     """The keys in use, and those whose answers are stored."""
 
-    def __init__(self, sandbox: "Sandbox") -> None:
-        self._sandbox = sandbox
+    def __init__(self, store: Store, clock: VirtualClock) -> None:
+        self._store = store
+        self._clock = clock
         self._in_flight: set[tuple[str, str]] = set()
 
-    def claim(self, slot: Slot) -> "StripeObject | None":
+    def claim(self, slot: Slot) -> StripeObject | None:
         """Hold the key for this request, or return the record to replay.
 
         Raises:
@@ -85,8 +84,8 @@ class IdempotencyKeys:
             )
         if (slot.account, slot.record_id) in self._in_flight:
             raise key_in_use(slot)
-        stored = self._sandbox.store.read(slot.account, "_idempotency", slot.record_id)
-        if stored is not None and stored["created"] + LIFETIME_S > self._sandbox.clock.now():
+        stored = self._store.read(slot.account, "_idempotency", slot.record_id)
+        if stored is not None and stored["created"] + LIFETIME_S > self._clock.now():
             self._must_match(slot, stored)
             return stored
         self._in_flight.add((slot.account, slot.record_id))
@@ -98,19 +97,18 @@ class IdempotencyKeys:
 
     def forget_expired(self) -> None:
         """Drop the records whose 24 hours are over."""
-        horizon = self._sandbox.clock.now() - LIFETIME_S
-        store = self._sandbox.store
-        store.write(
+        horizon = self._clock.now() - LIFETIME_S
+        self._store.write(
             {
                 (account, "_idempotency", record["id"]): None
-                for account in store.accounts_with("_idempotency")
-                for record in store.newest_first(account, "_idempotency")
+                for account in self._store.accounts_with("_idempotency")
+                for record in self._store.newest_first(account, "_idempotency")
                 if record["created"] <= horizon
             }
         )
 
     @staticmethod
-    def _must_match(slot: Slot, stored: "StripeObject") -> None:
+    def _must_match(slot: Slot, stored: StripeObject) -> None:
         if (slot.method, slot.path) != (stored["method"], stored["path"]):
             raise IdempotencyError(
                 "Keys for idempotent requests can only be used for the same endpoint they were "

@@ -5,15 +5,13 @@ available. The balance is kept beside the transactions, not derived from them, s
 prove that the two agree.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from stripe_sandbox.call import Call
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.registry import Registry
+from stripe_sandbox.state import State
 from stripe_sandbox.store import StripeObject
-
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
-    from stripe_sandbox.sandbox import Sandbox
 
 registry = Registry()
 
@@ -66,7 +64,7 @@ def stripe_fee_details(fee: int, currency: str, description: str) -> list[Stripe
 
 
 def post(  # noqa: PLR0913 - a balance transaction has that many independent facts
-    call: "Call",
+    call: Call,
     kind: str,
     source: str | None,
     amount: int,
@@ -115,13 +113,13 @@ def post(  # noqa: PLR0913 - a balance transaction has that many independent fac
     )
     _change(call, transaction["status"], currency, transaction["net"])
     if settles_later and available_on is not None:
-        delay_s = available_on - call.sandbox.clock.now()
+        delay_s = available_on - call.state.clock.now()
         call.schedule(delay_s, "balance_available", transaction=transaction["id"])
     return transaction
 
 
 @registry.task("balance_available")
-def make_available(call: "Call", transaction: str) -> None:
+def make_available(call: Call, transaction: str) -> None:
     """A balance transaction's net moves from pending to available."""
     posted = call.require("balance_transaction", transaction)
     posted["status"] = "available"
@@ -129,7 +127,7 @@ def make_available(call: "Call", transaction: str) -> None:
     _change(call, "available", posted["currency"], posted["net"])
 
 
-def balance(call: "Call") -> dict[str, dict[str, int]]:
+def balance(call: Call) -> dict[str, dict[str, int]]:
     """The account's balance: {"available": {currency: amount}, "pending": {...}}."""
     held = call.find("_balance", "balance")
     if held is None:
@@ -137,22 +135,22 @@ def balance(call: "Call") -> dict[str, dict[str, int]]:
     return {"available": held["available"], "pending": held["pending"]}
 
 
-def available(call: "Call", currency: str) -> int:
+def available(call: Call, currency: str) -> int:
     """What the account can send right now, in minor units; negative when it owes Stripe."""
     return balance(call)["available"].get(currency, 0)
 
 
-def _change(call: "Call", status: str, currency: str, amount: int) -> None:
+def _change(call: Call, status: str, currency: str, amount: int) -> None:
     amounts = balance(call)[status]
     amounts[currency] = amounts.get(currency, 0) + amount
 
 
-def books(sandbox: "Sandbox") -> dict[str, Any]:
+def books(state: State) -> dict[str, Any]:
     """Every account's balance beside the sum of its transactions, and whether they agree."""
     accounts = {}
-    for account in sandbox.store.accounts_with("_balance"):
-        held = sandbox.store.read(account, "_balance", "balance") or {}
-        transactions = list(sandbox.store.newest_first(account, "balance_transaction"))
+    for account in state.store.accounts_with("_balance"):
+        held = state.store.read(account, "_balance", "balance") or {}
+        transactions = list(state.store.newest_first(account, "balance_transaction"))
         sums: dict[str, dict[str, int]] = {"available": {}, "pending": {}}
         for posted in transactions:
             by_currency = sums[posted["status"]]
@@ -166,7 +164,7 @@ def books(sandbox: "Sandbox") -> dict[str, Any]:
         }
     return {
         "object": "books",
-        "platform": sandbox.platform,
+        "platform": state.platform,
         "balanced": all(account["balanced"] for account in accounts.values()),
         "accounts": accounts,
     }

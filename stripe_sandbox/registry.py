@@ -1,25 +1,19 @@
-"""What a module brings: API operations, tasks, reactions, expandable fields, pages, controls.
+"""What a module brings: API operations, controls, tasks, reactions, expandable fields.
 
 Each resource module has one `registry` and decorates its functions with it; `app.py` holds the
 flat list of all registries. Handlers are plain synchronous functions of a `Call`: they run to the
 end in one transaction, so nothing ever sees half of a request.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from aiohttp import web
+from stripe_sandbox.call import Call, Reaction
 
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
-    from stripe_sandbox.sandbox import Sandbox
-
-Handler = Callable[["Call"], dict[str, Any]]
+Handler = Callable[[Call], dict[str, Any]]
 Task = Callable[..., None]
-Expansion = Callable[["Call", dict[str, Any]], Any]
-Reaction = Callable[["Call", dict[str, Any]], None]
-Page = Callable[["Sandbox", web.Request], Awaitable[web.StreamResponse]]
+Expansion = Callable[[Call, dict[str, Any]], Any]
 
 
 @dataclass(frozen=True)
@@ -39,7 +33,6 @@ class Registry:
     tasks: dict[str, Task] = field(default_factory=dict)
     expansions: dict[tuple[str, str], Expansion] = field(default_factory=dict)
     reactions: list[tuple[str, Reaction]] = field(default_factory=list)
-    pages: list[tuple[str, str, Page]] = field(default_factory=list)
     controls: list[Operation] = field(default_factory=list)
 
     def get(self, path: str) -> Callable[[Handler], Handler]:
@@ -85,22 +78,12 @@ class Registry:
 
         return register
 
-    def page(self, method: str, path: str) -> Callable[[Page], Page]:
-        """Declare a hosted page for a browser: an async f(sandbox, request) -> response."""
-
-        def register(page: Page) -> Page:
-            self.pages.append((method, path, page))
-            return page
-
-        return register
-
     def merge(self, other: "Registry") -> None:
         """Take over everything another registry declares."""
         self.operations += other.operations
         self.tasks |= other.tasks
         self.expansions |= other.expansions
         self.reactions += other.reactions
-        self.pages += other.pages
         self.controls += other.controls
 
     @staticmethod

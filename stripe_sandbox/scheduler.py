@@ -1,98 +1,66 @@
-"""What happens later: tasks and deliveries, run when the virtual clock reaches them.
+"""Time acts on the sandbox: what is on the agenda is carried out when the virtual clock reaches it.
 
 Tasks are objects (`_task`), so they survive a restart with everything else. The loop sleeps in
 real time until the next one is due; advancing the clock runs everything up to the new instant in
-order and waits for the deliveries it caused, so that afterwards the world has caught up.
+order and waits for the deliveries it caused.
 """
 
 import asyncio
-import heapq
-import itertools
 import logging
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
-from stripe_sandbox.ids import new_id
-from stripe_sandbox.store import StripeObject
-
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
-    from stripe_sandbox.sandbox import Sandbox
+from stripe_sandbox.call import Call, execute
+from stripe_sandbox.registry import Registry
+from stripe_sandbox.state import State
+from stripe_sandbox.store import Key
+from stripe_sandbox.webhooks import Webhooks
 
 logger = logging.getLogger(__name__)
 
-# An action runs when it is due; what it returns is work that goes on, a delivery's HTTP call.
-Action = Callable[[], asyncio.Task[None] | None]
-
 
 class Scheduler:
-    """A queue of actions by virtual time."""
+    """Runs the tasks and attempts the deliveries of one sandbox as they become due."""
 
-    def __init__(self, sandbox: "Sandbox") -> None:
-        self._sandbox = sandbox
-        self._queue: list[tuple[float, int, Action]] = []
-        self._sequence = itertools.count()
-        self._changed = asyncio.Event()
+    def __init__(self, state: State, registry: Registry, webhooks: Webhooks) -> None:
+        self._state = state
+        self._registry = registry
+        self._webhooks = webhooks
+        self._agenda = state.agenda
         self._in_flight: set[asyncio.Task[None]] = set()
 
-    def add(
-        self, call: "Call", delay_s: float, name: str, arguments: dict[str, Any]
-    ) -> StripeObject:
-        """Schedule a registered task within the call's transaction."""
-        task = {
-            "id": new_id("task"),
-            "object": "_task",
-            "due": self._sandbox.clock.now() + delay_s,
-            "name": name,
-            "arguments": arguments,
-        }
-        call.add(task)
-        call.transaction.after_commit(lambda: self._queue_task(call.account, task))
-        return task
-
-    def at(self, due: float, action: Action) -> None:
-        """Run an action at a virtual instant; it is lost if the sandbox stops before."""
-        heapq.heappush(self._queue, (due, next(self._sequence), action))
-        self._changed.set()
-
     def load(self) -> None:
-        """Queue the tasks that the store remembers."""
-        for account in self._sandbox.store.accounts_with("_task"):
-            for task in self._sandbox.store.newest_first(account, "_task"):
-                self._queue_task(account, task)
-
-    def clear(self) -> None:
-        """Forget everything that is queued."""
-        self._queue.clear()
+        """Put the tasks that the store remembers on the agenda."""
+        for account in self._state.store.accounts_with("_task"):
+            for task in self._state.store.newest_first(account, "_task"):
+                self._agenda.add(task["due"], (account, "_task", task["id"]))
 
     async def run(self) -> None:
-        """Run actions as real time passes, for ever."""
+        """Carry out what is due as real time passes, for ever."""
         while True:
-            self._run_due(self._sandbox.clock.now())
-            self._changed.clear()
-            wait_s = self._queue[0][0] - self._sandbox.clock.now() if self._queue else None
+            self._run_due(self._state.clock.now())
+            self._agenda.changed.clear()
+            due = self._agenda.next_due()
+            wait_s = due - self._state.clock.now() if due is not None else None
             try:
                 # A coarse upper bound keeps an enormous wait away from the event loop's clock.
                 await asyncio.wait_for(
-                    self._changed.wait(), min(wait_s, 3600) if wait_s else wait_s
+                    self._agenda.changed.wait(), min(wait_s, 3600) if wait_s else wait_s
                 )
             except TimeoutError:
                 continue
 
     async def advance(self, seconds: float) -> None:
         """Move the clock forward, stopping at everything that becomes due on the way."""
-        clock = self._sandbox.clock
+        clock = self._state.clock
         target = clock.now() + seconds
         await self._landed()
-        while self._queue and self._queue[0][0] <= max(target, clock.now()):
-            due = self._queue[0][0]
+        while (due := self._agenda.next_due()) is not None and due <= max(target, clock.now()):
             clock.move_to(due)
             self._run_due(due)
             # What a delivery leads to, its retry above all, may be due before the target too.
             await self._landed()
         clock.move_to(target)
-        self._sandbox.remember_clock()
-        self._changed.set()
+        self._state.remember_clock()
+        self._agenda.changed.set()
 
     async def stop(self) -> None:
         """Abandon the work that is in flight."""
@@ -105,27 +73,30 @@ class Scheduler:
             await asyncio.wait(self._in_flight)
 
     def _run_due(self, instant: float) -> None:
-        while self._queue and self._queue[0][0] <= instant:
-            _, _, action = heapq.heappop(self._queue)
-            work = action()
-            if work is not None:
-                self._in_flight.add(work)
-                work.add_done_callback(self._in_flight.discard)
+        while (key := self._agenda.take_due(instant)) is not None:
+            self._carry_out(key)
 
-    def _queue_task(self, account: str, task: StripeObject) -> None:
-        self.at(task["due"], lambda: self._run_task(account, task["id"]))
+    def _carry_out(self, key: Key) -> None:
+        account, kind, object_id = key
+        if kind == "_task":
+            self._run_task(account, object_id)
+            return
+        attempt = asyncio.create_task(self._webhooks.attempt(object_id))
+        self._in_flight.add(attempt)
+        attempt.add_done_callback(self._in_flight.discard)
 
     def _run_task(self, account: str, task_id: str) -> None:
-        def execute(call: "Call") -> None:
+        def run(call: Call) -> None:
             task = call.find("_task", task_id)
             if task is None:
                 return  # canceled, or forgotten by a reset
             call.remove("_task", task_id)
-            self._sandbox.registry.tasks[task["name"]](call, **task["arguments"])
+            self._registry.tasks[task["name"]](call, **task["arguments"])
 
+        reactions = self._registry.reactions
         try:
-            self._sandbox.execute(account, execute)
+            execute(self._state, reactions, account, run)
         except Exception:
             # A task that fails is a bug of the sandbox; it must not stop the others.
             logger.exception("task %s failed", task_id)
-            self._sandbox.execute(account, lambda call: call.remove("_task", task_id))
+            execute(self._state, reactions, account, lambda call: call.remove("_task", task_id))

@@ -42,6 +42,15 @@ def private_copy(value: Json) -> Json:
     return marshal.loads(marshal.dumps(value))  # noqa: S302 - it reads only what it just wrote
 
 
+def public(value: Json) -> Json:
+    """A copy without the sandbox's own fields, which start with an underscore."""
+    if isinstance(value, dict):
+        return {name: public(child) for name, child in value.items() if not name.startswith("_")}
+    if isinstance(value, list):
+        return [public(child) for child in value]
+    return value
+
+
 class StoreUnusableError(Exception):
     """The data file is in use, is no sandbox's file, or cannot be written."""
 

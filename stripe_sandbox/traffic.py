@@ -1,22 +1,13 @@
-"""What crossed the wire, for tests that hold all of it against the API's schemas.
+"""The latest API requests with their answers, for tests that check them against Stripe's schemas.
 
-`GET /_sandbox/requests` has the latest API requests with their answers, `GET /_sandbox/events`
-every event of every account. Requests are kept in memory only, and only so many of them.
+They are kept in memory only, and only REQUESTS_KEPT of them; `traffic_controls.py` shows them.
 """
 
 import json
 from collections import deque
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
 
-from stripe_sandbox.expand import public
-from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import Json, StripeObject
-
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
-
-registry = Registry()
 
 REQUESTS_KEPT = 5000
 
@@ -62,17 +53,3 @@ class Traffic:
     def clear(self) -> None:
         """Forget everything."""
         self._exchanges.clear()
-
-
-@registry.control("GET", "/_sandbox/requests")
-def list_requests(call: "Call") -> StripeObject:
-    """The latest API requests with their answers, newest first."""
-    return {"object": "list", "data": call.sandbox.traffic.exchanges()}
-
-
-@registry.control("GET", "/_sandbox/events")
-def list_events(call: "Call") -> StripeObject:
-    """Every event of every account, as it was or would have been delivered."""
-    accounts = call.sandbox.store.accounts_with("event")
-    events = [event for account in accounts for event in call.on(account).select("event")]
-    return {"object": "list", "data": [public(event) for event in events]}

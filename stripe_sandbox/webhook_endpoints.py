@@ -2,22 +2,20 @@
 
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from stripe_sandbox.call import Call
 from stripe_sandbox.errors import parameter_invalid
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.registry import Registry
+from stripe_sandbox.sandbox import Sandbox
 from stripe_sandbox.store import StripeObject
-
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
-    from stripe_sandbox.sandbox import Sandbox
 
 registry = Registry()
 
 
 @registry.post("/v1/webhook_endpoints")
-def create_webhook_endpoint(call: "Call") -> StripeObject:
+def create_webhook_endpoint(call: Call) -> StripeObject:
     """The answer carries the signing secret, this once."""
     url = call.params.required_text("url")
     call.params.require("enabled_events")
@@ -37,7 +35,7 @@ def create_webhook_endpoint(call: "Call") -> StripeObject:
 
 
 def _new_endpoint(
-    call: "Call", *, url: str, secret: str, connect: bool, enabled_events: list[str]
+    call: Call, *, url: str, secret: str, connect: bool, enabled_events: list[str]
 ) -> StripeObject:
     return call.add(
         {
@@ -59,19 +57,19 @@ def _new_endpoint(
 
 
 @registry.get("/v1/webhook_endpoints")
-def list_webhook_endpoints(call: "Call") -> StripeObject:
+def list_webhook_endpoints(call: Call) -> StripeObject:
     """All endpoints of the account."""
     return call.page("webhook_endpoint")
 
 
 @registry.get("/v1/webhook_endpoints/{id}")
-def retrieve_webhook_endpoint(call: "Call") -> StripeObject:
+def retrieve_webhook_endpoint(call: Call) -> StripeObject:
     """One endpoint, without its secret."""
     return call.require("webhook_endpoint", call.path["id"], "webhook_endpoint")
 
 
 @registry.post("/v1/webhook_endpoints/{id}")
-def update_webhook_endpoint(call: "Call") -> StripeObject:
+def update_webhook_endpoint(call: Call) -> StripeObject:
     """Change the URL, the events, the description, or disable it."""
     endpoint = retrieve_webhook_endpoint(call)
     endpoint["url"] = call.params.text("url", endpoint["url"])
@@ -84,14 +82,14 @@ def update_webhook_endpoint(call: "Call") -> StripeObject:
 
 
 @registry.delete("/v1/webhook_endpoints/{id}")
-def delete_webhook_endpoint(call: "Call") -> StripeObject:
+def delete_webhook_endpoint(call: Call) -> StripeObject:
     """Deliveries that still wait for it fail."""
     endpoint = retrieve_webhook_endpoint(call)
     call.remove("webhook_endpoint", endpoint["id"])
     return {"id": endpoint["id"], "object": "webhook_endpoint", "deleted": True}
 
 
-def configure_endpoints(sandbox: "Sandbox", wanted: Iterable[Mapping[str, Any]]) -> None:
+def configure_endpoints(sandbox: Sandbox, wanted: Iterable[Mapping[str, Any]]) -> None:
     """Make sure the platform has these endpoints: now, and after every reset.
 
     Each is {url, secret, connect?, enabled_events?}. One with the same URL and direction is
@@ -107,7 +105,7 @@ def configure_endpoints(sandbox: "Sandbox", wanted: Iterable[Mapping[str, Any]])
     sandbox.on_reset.append(configure)
 
 
-def _configure(call: "Call", wanted: Mapping[str, Any]) -> None:
+def _configure(call: Call, wanted: Mapping[str, Any]) -> None:
     connect = bool(wanted.get("connect"))
     enabled_events = list(wanted.get("enabled_events", ["*"]))
     for known in call.select("webhook_endpoint"):

@@ -1,20 +1,16 @@
 """Coupons: /v1/coupons, a share or an amount off what is billed."""
 
-from typing import TYPE_CHECKING
-
+from stripe_sandbox.call import Call
 from stripe_sandbox.errors import InvalidRequestError, parameter_invalid
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import Json, StripeObject, private_copy
 
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
-
 registry = Registry()
 
 
 @registry.post("/v1/coupons")
-def create_coupon(call: "Call") -> StripeObject:
+def create_coupon(call: Call) -> StripeObject:
     """Either `percent_off`, or `amount_off` in a currency."""
     params = call.params
     percent, amount = _percent(params.get("percent_off")), params.amount("amount_off")
@@ -56,19 +52,19 @@ def _percent(sent: Json) -> float | None:
 
 
 @registry.get("/v1/coupons")
-def list_coupons(call: "Call") -> StripeObject:
+def list_coupons(call: Call) -> StripeObject:
     """All of them."""
     return call.page("coupon")
 
 
 @registry.get("/v1/coupons/{id}")
-def retrieve_coupon(call: "Call") -> StripeObject:
+def retrieve_coupon(call: Call) -> StripeObject:
     """One coupon."""
     return call.require("coupon", call.path["id"], "coupon")
 
 
 @registry.post("/v1/coupons/{id}")
-def update_coupon(call: "Call") -> StripeObject:
+def update_coupon(call: Call) -> StripeObject:
     """Its name and metadata; what it is worth cannot change."""
     coupon = retrieve_coupon(call)
     before = private_copy(coupon)
@@ -80,7 +76,7 @@ def update_coupon(call: "Call") -> StripeObject:
 
 
 @registry.delete("/v1/coupons/{id}")
-def delete_coupon(call: "Call") -> StripeObject:
+def delete_coupon(call: Call) -> StripeObject:
     """Nobody can redeem it any more; discounts that were given stay."""
     coupon = retrieve_coupon(call)
     call.emit("coupon.deleted", coupon)

@@ -1,19 +1,15 @@
 """The discount of a customer, which older API versions give with a `coupon` on the customer."""
 
-from typing import TYPE_CHECKING
-
+from stripe_sandbox.call import Call
 from stripe_sandbox.errors import InvalidRequestError
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject
 
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
-
 registry = Registry()
 
 
-def take_coupon(call: "Call", customer: StripeObject) -> None:
+def take_coupon(call: Call, customer: StripeObject) -> None:
     """Give the customer the discount of the parameter `coupon`; an empty one takes it away."""
     if "coupon" not in call.params:
         return
@@ -41,7 +37,7 @@ def take_coupon(call: "Call", customer: StripeObject) -> None:
     call.emit(f"customer.discount.{happened}", customer["discount"], before=previous)
 
 
-def _end(call: "Call", customer: StripeObject) -> StripeObject | None:
+def _end(call: Call, customer: StripeObject) -> StripeObject | None:
     ended: StripeObject | None = customer.get("discount")
     if ended is not None:
         customer["discount"] = None
@@ -51,7 +47,7 @@ def _end(call: "Call", customer: StripeObject) -> StripeObject | None:
 
 
 @registry.delete("/v1/customers/{id}/discount")
-def delete_customer_discount(call: "Call") -> StripeObject:
+def delete_customer_discount(call: Call) -> StripeObject:
     """Take the discount away."""
     ended = _end(call, call.require("customer", call.path["id"], "customer"))
     if ended is None:

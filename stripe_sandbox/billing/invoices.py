@@ -5,29 +5,26 @@ goes the way of every other payment. Nothing is retried: what is not paid stays 
 """
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from stripe_sandbox import lists
+from stripe_sandbox.call import Call
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.params import Params
 from stripe_sandbox.payments import attempts, payment_intents
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject
 
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
-
 registry = Registry()
 
 
-def default_payment_method(call: "Call", customer: StripeObject) -> StripeObject | None:
+def default_payment_method(call: Call, customer: StripeObject) -> StripeObject | None:
     """What the customer's invoices are paid with."""
     chosen = customer["invoice_settings"]["default_payment_method"] or customer["default_source"]
     return call.find("payment_method", chosen) if chosen else None
 
 
 def bill(
-    call: "Call", subscription: StripeObject, items: list[StripeObject], reason: str
+    call: Call, subscription: StripeObject, items: list[StripeObject], reason: str
 ) -> StripeObject:
     """Invoice a period of a subscription and collect it; the invoice says whether that worked.
 
@@ -56,7 +53,7 @@ def bill(
     return invoice
 
 
-def _collect(call: "Call", invoice: StripeObject, customer: StripeObject) -> bool:
+def _collect(call: Call, invoice: StripeObject, customer: StripeObject) -> bool:
     """Try the customer's payment method, with nobody there to authenticate."""
     invoice |= {"attempted": True, "attempt_count": 1}
     method = default_payment_method(call, customer)
@@ -80,7 +77,7 @@ def _collect(call: "Call", invoice: StripeObject, customer: StripeObject) -> boo
 
 
 def _new_invoice(
-    call: "Call",
+    call: Call,
     subscription: StripeObject,
     customer: StripeObject,
     items: list[StripeObject],
@@ -156,7 +153,7 @@ def _next_number(customer: StripeObject) -> str:
     return number
 
 
-def _discount(call: "Call", customer: StripeObject, subtotal: int) -> int:
+def _discount(call: Call, customer: StripeObject, subtotal: int) -> int:
     """How much the customer's coupon takes off, in minor units; a deleted coupon nothing."""
     discount = customer.get("discount")
     coupon = call.find("coupon", discount["source"]["coupon"]) if discount else None
@@ -189,7 +186,7 @@ def _line(subscription: StripeObject, item: StripeObject) -> StripeObject:
 
 
 @registry.get("/v1/invoices")
-def list_invoices(call: "Call") -> StripeObject:
+def list_invoices(call: Call) -> StripeObject:
     """By customer, status or subscription."""
     params = call.params
     customer, status = params.text("customer"), params.text("status")
@@ -205,6 +202,6 @@ def list_invoices(call: "Call") -> StripeObject:
 
 
 @registry.get("/v1/invoices/{id}")
-def retrieve_invoice(call: "Call") -> StripeObject:
+def retrieve_invoice(call: Call) -> StripeObject:
     """One invoice."""
     return call.require("invoice", call.path["id"])

@@ -1,16 +1,12 @@
 """Prices: /v1/prices, fixed amounts for a unit, once or every so often."""
 
-from typing import TYPE_CHECKING
-
 from stripe_sandbox.billing.products import new_product
+from stripe_sandbox.call import Call
 from stripe_sandbox.errors import parameter_invalid, parameter_missing
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.params import Params
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject, private_copy
-
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
 
 registry = Registry()
 
@@ -19,7 +15,7 @@ UNSUPPORTED = ("currency_options", "custom_unit_amount", "tiers", "transform_qua
 
 
 @registry.post("/v1/prices")
-def create_price(call: "Call") -> StripeObject:
+def create_price(call: Call) -> StripeObject:
     """A price of a product that exists, or of one made for it."""
     params = call.params
     for name in UNSUPPORTED:
@@ -42,7 +38,7 @@ def create_price(call: "Call") -> StripeObject:
 
 
 def new_price(
-    call: "Call", *, currency: str, unit_amount: int, product: str, recurring: StripeObject | None
+    call: Call, *, currency: str, unit_amount: int, product: str, recurring: StripeObject | None
 ) -> StripeObject:
     """A price that is in use, not announced yet; `unit_amount` in minor units."""
     return call.add(
@@ -70,7 +66,7 @@ def new_price(
     )
 
 
-def _product(call: "Call", params: Params) -> StripeObject:
+def _product(call: Call, params: Params) -> StripeObject:
     if params.is_set("product"):
         return call.require("product", params.required_text("product"), "product")
     if not params.is_set("product_data"):
@@ -100,7 +96,7 @@ def _apply(params: Params, price: StripeObject) -> None:
 
 
 @registry.get("/v1/prices")
-def list_prices(call: "Call") -> StripeObject:
+def list_prices(call: Call) -> StripeObject:
     """By product, currency or type; those that are active or not."""
     wanted: dict[str, str | bool | None] = {
         name: call.params.text(name)
@@ -115,13 +111,13 @@ def list_prices(call: "Call") -> StripeObject:
 
 
 @registry.get("/v1/prices/{id}")
-def retrieve_price(call: "Call") -> StripeObject:
+def retrieve_price(call: Call) -> StripeObject:
     """One price."""
     return call.require("price", call.path["id"], "price")
 
 
 @registry.post("/v1/prices/{id}")
-def update_price(call: "Call") -> StripeObject:
+def update_price(call: Call) -> StripeObject:
     """Its amount stays for ever; what describes it can change."""
     price = retrieve_price(call)
     before = private_copy(price)

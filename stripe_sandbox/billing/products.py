@@ -1,21 +1,17 @@
 """Products: /v1/products, what prices are for."""
 
-from typing import TYPE_CHECKING
-
+from stripe_sandbox.call import Call
 from stripe_sandbox.errors import InvalidRequestError
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject, private_copy
-
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
 
 registry = Registry()
 
 TEXTS = ("description", "statement_descriptor", "unit_label", "url")
 
 
-def new_product(call: "Call", name: str, metadata: dict[str, str] | None = None) -> StripeObject:
+def new_product(call: Call, name: str, metadata: dict[str, str] | None = None) -> StripeObject:
     """A product that can be sold, not announced yet."""
     return call.add(
         {
@@ -43,7 +39,7 @@ def new_product(call: "Call", name: str, metadata: dict[str, str] | None = None)
 
 
 @registry.post("/v1/products")
-def create_product(call: "Call") -> StripeObject:
+def create_product(call: Call) -> StripeObject:
     """A product by its name."""
     product = new_product(call, call.params.required_text("name"))
     _apply(call, product)
@@ -51,7 +47,7 @@ def create_product(call: "Call") -> StripeObject:
     return product
 
 
-def _apply(call: "Call", product: StripeObject) -> None:
+def _apply(call: Call, product: StripeObject) -> None:
     for name in TEXTS:
         if name in call.params:
             product[name] = call.params.text(name)
@@ -63,20 +59,20 @@ def _apply(call: "Call", product: StripeObject) -> None:
 
 
 @registry.get("/v1/products")
-def list_products(call: "Call") -> StripeObject:
+def list_products(call: Call) -> StripeObject:
     """All of them, or those that are active or not."""
     wanted = call.params.boolean("active") if call.params.is_set("active") else None
     return call.page("product", lambda product: wanted in (None, product["active"]))
 
 
 @registry.get("/v1/products/{id}")
-def retrieve_product(call: "Call") -> StripeObject:
+def retrieve_product(call: Call) -> StripeObject:
     """One product."""
     return call.require("product", call.path["id"])
 
 
 @registry.post("/v1/products/{id}")
-def update_product(call: "Call") -> StripeObject:
+def update_product(call: Call) -> StripeObject:
     """Change what is given."""
     product = retrieve_product(call)
     before = private_copy(product)
@@ -88,7 +84,7 @@ def update_product(call: "Call") -> StripeObject:
 
 
 @registry.delete("/v1/products/{id}")
-def delete_product(call: "Call") -> StripeObject:
+def delete_product(call: Call) -> StripeObject:
     """Only a product without prices can be deleted; others can be made inactive."""
     product = retrieve_product(call)
     if call.select("price", lambda price: price["product"] == product["id"]):

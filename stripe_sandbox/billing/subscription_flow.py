@@ -10,14 +10,11 @@ A period is billed in advance, when it starts; everything happens on the clock.
 
 import calendar
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 from stripe_sandbox.billing import invoices
+from stripe_sandbox.call import Call
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject, private_copy
-
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
 
 registry = Registry()
 
@@ -25,7 +22,7 @@ DAY_S = 24 * 3600
 TRIAL_WARNING_S = 3 * DAY_S
 
 
-def begin(call: "Call", subscription: StripeObject) -> None:
+def begin(call: Call, subscription: StripeObject) -> None:
     """The first period: a free one while a trial lasts, else one that is paid for now."""
     if subscription["trial_end"] is None:
         _bill_period(call, subscription, "subscription_create", unpaid="incomplete")
@@ -48,7 +45,7 @@ def begin(call: "Call", subscription: StripeObject) -> None:
 
 
 @registry.task("trial_will_end")
-def trial_will_end(call: "Call", subscription: str) -> None:
+def trial_will_end(call: Call, subscription: str) -> None:
     """Three days before the end of a trial, or at once where it is shorter."""
     warned = call.require("subscription", subscription)
     if warned["status"] == "trialing":
@@ -56,14 +53,14 @@ def trial_will_end(call: "Call", subscription: str) -> None:
 
 
 @registry.task("trial_ends")
-def trial_ends(call: "Call", subscription: str, trial_end: int) -> None:
+def trial_ends(call: Call, subscription: str, trial_end: int) -> None:
     """The trial is over, unless it was moved."""
     ending = call.require("subscription", subscription)
     if ending["status"] == "trialing" and ending["trial_end"] == trial_end:
         end_trial(call, ending)
 
 
-def end_trial(call: "Call", subscription: StripeObject) -> None:
+def end_trial(call: Call, subscription: StripeObject) -> None:
     """From now on the customer pays, or what `missing_payment_method` says happens."""
     before = private_copy(subscription)
     subscription["trial_end"] = call.now
@@ -81,7 +78,7 @@ def end_trial(call: "Call", subscription: StripeObject) -> None:
 
 
 @registry.task("period_ends")
-def period_ends(call: "Call", subscription: str) -> None:
+def period_ends(call: Call, subscription: str) -> None:
     """The next period begins, and is billed."""
     renewed = call.require("subscription", subscription)
     if renewed["status"] not in ("active", "past_due"):
@@ -91,13 +88,13 @@ def period_ends(call: "Call", subscription: str) -> None:
     call.emit("customer.subscription.updated", renewed, before=before)
 
 
-def cancel(call: "Call", subscription: StripeObject) -> None:
+def cancel(call: Call, subscription: StripeObject) -> None:
     """It ends at once, and nothing is paid back."""
     subscription |= {"status": "canceled", "canceled_at": call.now, "ended_at": call.now}
     call.emit("customer.subscription.deleted", subscription)
 
 
-def _bill_period(call: "Call", subscription: StripeObject, reason: str, *, unpaid: str) -> None:
+def _bill_period(call: Call, subscription: StripeObject, reason: str, *, unpaid: str) -> None:
     items = subscription["items"]["data"]
     recurring = items[0]["price"]["recurring"]
     end = _later(call.now, recurring["interval"], recurring["interval_count"])

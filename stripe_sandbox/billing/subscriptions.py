@@ -1,18 +1,14 @@
 """Subscriptions: /v1/subscriptions, recurring prices that a customer pays by default method."""
 
-from typing import TYPE_CHECKING
-
 from stripe_sandbox import lists
 from stripe_sandbox.billing import invoices, subscription_flow
+from stripe_sandbox.call import Call
 from stripe_sandbox.errors import InvalidRequestError, RefusedError, parameter_invalid
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.params import Params
 from stripe_sandbox.payments.customers import require_customer
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject, private_copy
-
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
 
 registry = Registry()
 
@@ -25,7 +21,7 @@ UPDATE_SUPPORTS = {"description", "metadata", "trial_end"}
 
 
 @registry.post("/v1/subscriptions")
-def create_subscription(call: "Call") -> StripeObject:
+def create_subscription(call: Call) -> StripeObject:
     """Subscribe a customer to recurring prices."""
     _refuse_others(call.params, CREATION_SUPPORTS)
     customer = require_customer(call, call.params.required_text("customer"))
@@ -50,14 +46,14 @@ def _refuse_others(params: Params, supported: set[str]) -> None:
             raise parameter_invalid(name, f"The sandbox does not support {name}.")
 
 
-def _trial_end(call: "Call") -> int | None:
+def _trial_end(call: Call) -> int | None:
     if call.params.is_set("trial_end"):
         return call.params.integer("trial_end")
     days = call.params.integer("trial_period_days")
     return call.now + days * subscription_flow.DAY_S if days else None
 
 
-def _item(call: "Call", subscription_id: str, params: Params) -> StripeObject:
+def _item(call: Call, subscription_id: str, params: Params) -> StripeObject:
     price = call.require("price", params.required_text("price"), params.name_of("price"))
     if price["recurring"] is None:
         raise parameter_invalid(
@@ -104,7 +100,7 @@ def _plan(price: StripeObject) -> StripeObject:
 
 
 def _new_subscription(
-    call: "Call",
+    call: Call,
     subscription_id: str,
     customer: str,
     items: list[StripeObject],
@@ -148,7 +144,7 @@ def _new_subscription(
 
 
 @registry.get("/v1/subscriptions")
-def list_subscriptions(call: "Call") -> StripeObject:
+def list_subscriptions(call: Call) -> StripeObject:
     """By customer and status; canceled ones only when asked for."""
     customer, status = call.params.text("customer"), call.params.text("status")
     hidden = () if status in ("all", "canceled") else ("canceled",)
@@ -163,13 +159,13 @@ def list_subscriptions(call: "Call") -> StripeObject:
 
 
 @registry.get("/v1/subscriptions/{id}")
-def retrieve_subscription(call: "Call") -> StripeObject:
+def retrieve_subscription(call: Call) -> StripeObject:
     """One subscription."""
     return call.require("subscription", call.path["id"])
 
 
 @registry.post("/v1/subscriptions/{id}")
-def update_subscription(call: "Call") -> StripeObject:
+def update_subscription(call: Call) -> StripeObject:
     """Change what describes it, or end its trial with `trial_end=now`."""
     _refuse_others(call.params, UPDATE_SUPPORTS)
     subscription = retrieve_subscription(call)
@@ -186,7 +182,7 @@ def update_subscription(call: "Call") -> StripeObject:
 
 
 @registry.delete("/v1/subscriptions/{id}")
-def cancel_subscription(call: "Call") -> StripeObject:
+def cancel_subscription(call: Call) -> StripeObject:
     """End it at once."""
     subscription = retrieve_subscription(call)
     if subscription["status"] == "canceled":

@@ -4,8 +4,8 @@ v1 and v2 answer differently but make the same link; the page behind it is `onbo
 """
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
+from stripe_sandbox.call import Call
 from stripe_sandbox.connect.account_state import require_account
 from stripe_sandbox.errors import InvalidRequestError, parameter_missing
 from stripe_sandbox.ids import token
@@ -13,16 +13,13 @@ from stripe_sandbox.params import Params
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject
 
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
-
 registry = Registry()
 
 LINK_LIFETIME_S = 300
 
 
 @registry.post("/v1/account_links")
-def create_account_link(call: "Call") -> StripeObject:
+def create_account_link(call: Call) -> StripeObject:
     """A link to Stripe-hosted onboarding."""
     for name in ("refresh_url", "return_url"):
         if not call.params.is_set(name):
@@ -37,7 +34,7 @@ def create_account_link(call: "Call") -> StripeObject:
 
 
 @registry.post("/v2/core/account_links")
-def create_account_link_v2(call: "Call") -> StripeObject:
+def create_account_link_v2(call: Call) -> StripeObject:
     """The same through v2, which repeats the use case in its answer."""
     use_case = call.params.hash("use_case")
     kind = use_case.required_text("type")
@@ -63,7 +60,7 @@ def create_account_link_v2(call: "Call") -> StripeObject:
 
 
 @registry.post("/v1/accounts/{account}/login_links")
-def create_login_link(call: "Call") -> StripeObject:
+def create_login_link(call: Call) -> StripeObject:
     """A link to the Express dashboard, for an account that has one and was onboarded."""
     account = require_account(call, call.path["account"])
     if account["controller"]["stripe_dashboard"]["type"] != "express":
@@ -78,7 +75,7 @@ def create_login_link(call: "Call") -> StripeObject:
     return {
         "object": "login_link",
         "created": call.now,
-        "url": f"{call.sandbox.public_url}/express/{account['id']}/{token(16)}",
+        "url": f"{call.state.public_url}/express/{account['id']}/{token(16)}",
     }
 
 
@@ -88,12 +85,12 @@ def timestamp(seconds: float) -> str:
     return instant.strftime("%Y-%m-%dT%H:%M:%S.") + f"{instant.microsecond // 1000:03d}Z"
 
 
-def _new_link(call: "Call", account_id: str, urls: Params) -> StripeObject:
+def _new_link(call: Call, account_id: str, urls: Params) -> StripeObject:
     account = require_account(call, account_id)
     if account["_closed"]:
         raise InvalidRequestError("You cannot create an account link for a closed account.")
     secret = token(24)
-    return call.on(call.sandbox.platform).add(
+    return call.on(call.state.platform).add(
         {
             "object": "_account_link",
             "id": secret,
@@ -102,7 +99,7 @@ def _new_link(call: "Call", account_id: str, urls: Params) -> StripeObject:
             "expires_at": call.now + LINK_LIFETIME_S,
             "refresh_url": urls.required_text("refresh_url"),
             "return_url": urls.text("return_url"),
-            "url": f"{call.sandbox.public_url}/connect/onboard/{secret}",
+            "url": f"{call.state.public_url}/connect/onboard/{secret}",
             "used": False,
         }
     )

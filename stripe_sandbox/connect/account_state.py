@@ -15,15 +15,11 @@ it comes back, and tells the platform with `account.updated` and `capability.upd
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
+from stripe_sandbox.call import Call
 from stripe_sandbox.errors import InvalidRequestError
-from stripe_sandbox.expand import public
 from stripe_sandbox.lists import envelope
-from stripe_sandbox.store import StripeObject, private_copy
-
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
+from stripe_sandbox.store import StripeObject, private_copy, public
 
 NO_REQUIREMENTS: StripeObject = {
     "alternatives": [],
@@ -37,14 +33,14 @@ NO_REQUIREMENTS: StripeObject = {
 }
 
 
-def require_account(call: "Call", account_id: str) -> StripeObject:
+def require_account(call: Call, account_id: str) -> StripeObject:
     """The working copy of a connected account.
 
     Raises:
         InvalidRequestError: 403 account_invalid, as Stripe answers for any account that is not
             (or no longer) connected to the platform.
     """
-    account = call.on(call.sandbox.platform).find("account", account_id)
+    account = call.on(call.state.platform).find("account", account_id)
     if account is None:
         raise InvalidRequestError(
             f"The provided key does not have access to account '{account_id}' (or that account "
@@ -57,7 +53,7 @@ def require_account(call: "Call", account_id: str) -> StripeObject:
 
 @contextmanager
 def change_account(
-    call: "Call", account_id: str, *, silently: bool = False
+    call: Call, account_id: str, *, silently: bool = False
 ) -> Iterator[StripeObject]:
     """Change an account or its external accounts inside the block; the events follow.
 
@@ -79,26 +75,26 @@ def change_account(
             owner.emit("capability.updated", capability(account, name), old)
 
 
-def disconnect(call: "Call", account: StripeObject) -> StripeObject:
+def disconnect(call: Call, account: StripeObject) -> StripeObject:
     """End the platform's access to an account and tell it so; answers the application's object."""
     application: StripeObject = {"id": "ca_sandbox", "object": "application", "name": "Sandbox"}
     call.on(account["id"]).emit("account.application.deauthorized", application)
-    call.on(call.sandbox.platform).remove("account", account["id"])
+    call.on(call.state.platform).remove("account", account["id"])
     return application
 
 
-def shown(call: "Call", account: StripeObject) -> StripeObject:
+def shown(call: Call, account: StripeObject) -> StripeObject:
     """The account as v1 shows it, with its external accounts."""
     url = f"/v1/accounts/{account['id']}/external_accounts"
     return {**account, "external_accounts": envelope(url, bank_accounts(call, account["id"]))}
 
 
-def bank_accounts(call: "Call", account_id: str) -> list[StripeObject]:
+def bank_accounts(call: Call, account_id: str) -> list[StripeObject]:
     """The bank accounts of an account, newest first."""
     return call.on(account_id).select("bank_account")
 
 
-def derive(call: "Call", account: StripeObject) -> None:
+def derive(call: Call, account: StripeObject) -> None:
     """Set everything that follows from the facts: capabilities, requirements, what is enabled."""
     due = fields_due(account, has_usable_bank_account(call, account["id"]))
     restriction = account["_restriction"]
@@ -124,7 +120,7 @@ def _verified_capabilities(account: StripeObject) -> set[str]:
     return set(account["_requested"]) - {"legacy_payments"}
 
 
-def has_usable_bank_account(call: "Call", account_id: str) -> bool:
+def has_usable_bank_account(call: Call, account_id: str) -> bool:
     """Whether a payout can go anywhere: a failed payout disables the account it went to."""
     return any(bank["status"] != "errored" for bank in bank_accounts(call, account_id))
 

@@ -1,7 +1,6 @@
 """Connected accounts through v1: `controller` style, and the older `type` style."""
 
-from typing import TYPE_CHECKING
-
+from stripe_sandbox.call import Call
 from stripe_sandbox.connect.account_state import (
     change_account,
     derive,
@@ -21,9 +20,6 @@ from stripe_sandbox.params import Params
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject
 
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
-
 registry = Registry()
 
 CONTROLLER_BY_TYPE = {
@@ -36,27 +32,27 @@ SETTINGS_TEXTS = ("branding", "card_payments", "dashboard", "payments")
 
 
 @registry.post("/v1/accounts")
-def create_account(call: "Call") -> StripeObject:
+def create_account(call: Call) -> StripeObject:
     """Connect a new account to the platform."""
     kind, control = _controller(call.params)
     country = call.params.text("country") or "US"
     account = new_account(call, country=country, kind=kind, control=control)
-    call.on(call.sandbox.platform).add(account)
+    call.on(call.state.platform).add(account)
     _apply(call.on(account["id"]), account, call.params)
     derive(call, account)
     return shown(call, account)
 
 
 @registry.get("/v1/accounts")
-def list_accounts(call: "Call") -> StripeObject:
+def list_accounts(call: Call) -> StripeObject:
     """The connected accounts, newest first."""
-    platform = call.on(call.sandbox.platform)
+    platform = call.on(call.state.platform)
     page = platform.page("account", lambda account: account["id"] != platform.account)
     return {**page, "data": [shown(call, account) for account in page["data"]]}
 
 
 @registry.get("/v1/account")
-def retrieve_own_account(call: "Call") -> StripeObject:
+def retrieve_own_account(call: Call) -> StripeObject:
     """The acting account: the platform, or the one that Stripe-Account names."""
     if call.on_platform:
         return shown(call, platform_account(call))
@@ -64,15 +60,15 @@ def retrieve_own_account(call: "Call") -> StripeObject:
 
 
 @registry.get("/v1/accounts/{account}")
-def retrieve_account(call: "Call") -> StripeObject:
+def retrieve_account(call: Call) -> StripeObject:
     """One connected account."""
-    if call.path["account"] == call.sandbox.platform:
+    if call.path["account"] == call.state.platform:
         return shown(call, platform_account(call))
     return shown(call, require_account(call, call.path["account"]))
 
 
 @registry.post("/v1/accounts/{account}")
-def update_account(call: "Call") -> StripeObject:
+def update_account(call: Call) -> StripeObject:
     """Change what is known about an account; events tell what follows from it."""
     with change_account(call, call.path["account"]) as account:
         _apply(call.on(account["id"]), account, call.params)
@@ -80,7 +76,7 @@ def update_account(call: "Call") -> StripeObject:
 
 
 @registry.delete("/v1/accounts/{account}")
-def delete_account(call: "Call") -> StripeObject:
+def delete_account(call: Call) -> StripeObject:
     """Forget an account. Its books stay, so that the sandbox's invariant still covers them."""
     account = require_account(call, call.path["account"])
     disconnect(call, account)
@@ -88,7 +84,7 @@ def delete_account(call: "Call") -> StripeObject:
 
 
 @registry.post("/v1/accounts/{account}/reject")
-def reject_account(call: "Call") -> StripeObject:
+def reject_account(call: Call) -> StripeObject:
     """Close an account for fraud or for breaking the terms; nothing can be sent to it any more."""
     reason = call.params.required_text("reason")
     kind = {"fraud": "fraud", "terms": "terms_of_service"}.get(reason.partition("_")[0], "other")
@@ -97,9 +93,9 @@ def reject_account(call: "Call") -> StripeObject:
     return shown(call, account)
 
 
-def platform_account(call: "Call") -> StripeObject:
+def platform_account(call: Call) -> StripeObject:
     """The platform's own account, with a bank account for its payouts; made when first needed."""
-    platform = call.on(call.sandbox.platform)
+    platform = call.on(call.state.platform)
     found = platform.find("account", platform.account)
     if found is not None:
         return found
@@ -141,7 +137,7 @@ def _controller(params: Params) -> tuple[str, StripeObject]:
     return "none", controller(fees, losses, collection, dashboard)
 
 
-def _apply(owner: "Call", account: StripeObject, params: Params) -> None:
+def _apply(owner: Call, account: StripeObject, params: Params) -> None:
     """Take over the parameters that create and update share."""
     for name in TEXTS:
         account[name] = params.text(name, account[name])

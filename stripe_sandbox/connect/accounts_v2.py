@@ -6,8 +6,8 @@ calls the `transfers` capability.
 """
 
 from datetime import datetime
-from typing import TYPE_CHECKING
 
+from stripe_sandbox.call import Call
 from stripe_sandbox.connect.account_state import change_account, derive, require_account
 from stripe_sandbox.connect.account_view_v2 import applied_configurations, view
 from stripe_sandbox.connect.accounts import remember_identity
@@ -18,9 +18,6 @@ from stripe_sandbox.params import Params
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject
 
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
-
 registry = Registry()
 
 PAGE_SIZE = 10
@@ -28,7 +25,7 @@ BASE = "/v2/core/accounts"
 
 
 @registry.post(BASE)
-def create_account(call: "Call") -> StripeObject:
+def create_account(call: Call) -> StripeObject:
     """Connect a new account, with the configurations it shall have."""
     params = call.params
     responsibilities = params.hash("defaults").hash("responsibilities")
@@ -45,16 +42,16 @@ def create_account(call: "Call") -> StripeObject:
         kind="none",
         control=controller("account" if fees == "stripe" else fees, losses, collection, dashboard),
     )
-    call.on(call.sandbox.platform).add(account)
+    call.on(call.state.platform).add(account)
     _apply(call, account)
     derive(call, account)
     return _answer(call, account)
 
 
 @registry.get(BASE)
-def list_accounts(call: "Call") -> StripeObject:
+def list_accounts(call: Call) -> StripeObject:
     """The open accounts (or with `closed` the closed ones), newest first, in pages."""
-    platform = call.on(call.sandbox.platform)
+    platform = call.on(call.state.platform)
     closed = call.params.boolean("closed")
     wanted = set(call.params.array("applied_configurations"))
     accounts = platform.select(
@@ -77,13 +74,13 @@ def list_accounts(call: "Call") -> StripeObject:
 
 
 @registry.get(BASE + "/{account}")
-def retrieve_account(call: "Call") -> StripeObject:
+def retrieve_account(call: Call) -> StripeObject:
     """One account, with the parts that `include` names."""
     return _answer(call, require_account(call, call.path["account"]))
 
 
 @registry.post(BASE + "/{account}")
-def update_account(call: "Call") -> StripeObject:
+def update_account(call: Call) -> StripeObject:
     """Change what is known about an account, or its configurations."""
     with change_account(call, call.path["account"]) as account:
         if account["_closed"]:
@@ -93,7 +90,7 @@ def update_account(call: "Call") -> StripeObject:
 
 
 @registry.post(BASE + "/{account}/close")
-def close_account(call: "Call") -> StripeObject:
+def close_account(call: Call) -> StripeObject:
     """Take all its configurations away; it can still be read."""
     with change_account(call, call.path["account"]) as account:
         account["_closed"] = True
@@ -102,11 +99,11 @@ def close_account(call: "Call") -> StripeObject:
     return view(account, ())
 
 
-def _answer(call: "Call", account: StripeObject) -> StripeObject:
+def _answer(call: Call, account: StripeObject) -> StripeObject:
     return view(account, set(call.params.array("include")))
 
 
-def _apply(call: "Call", account: StripeObject) -> None:
+def _apply(call: Call, account: StripeObject) -> None:
     """Take over the parameters that create and update share."""
     params = call.params
     account["email"] = params.text("contact_email", account["email"])
@@ -164,7 +161,7 @@ def _echoed(details: Params) -> StripeObject:
     return told
 
 
-def _configure(call: "Call", account: StripeObject, name: str) -> None:
+def _configure(call: Call, account: StripeObject, name: str) -> None:
     """Apply a configuration and request its capabilities, or take it away."""
     configuration = call.params.hash("configuration").hash(name)
     configurations = account["_v2"]["configurations"]

@@ -3,22 +3,18 @@
 The payout schedule is the same one that /v1/accounts shows under `settings.payouts.schedule`.
 """
 
-from typing import TYPE_CHECKING
-
 from stripe_sandbox import ledger
+from stripe_sandbox.call import Call
 from stripe_sandbox.connect.account_state import change_account, require_account
 from stripe_sandbox.connect.accounts import platform_account
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject
 
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
-
 registry = Registry()
 
 
 @registry.get("/v1/balance")
-def retrieve_balance(call: "Call") -> StripeObject:
+def retrieve_balance(call: Call) -> StripeObject:
     """The acting account's balance by currency, available and pending."""
     held = ledger.balance(call)
     account = _own_account(call)
@@ -37,13 +33,13 @@ def retrieve_balance(call: "Call") -> StripeObject:
 
 
 @registry.get("/v1/balance_settings")
-def retrieve_balance_settings(call: "Call") -> StripeObject:
+def retrieve_balance_settings(call: Call) -> StripeObject:
     """The acting account's payout schedule and settlement timing."""
     return _settings(_own_account(call))
 
 
 @registry.post("/v1/balance_settings")
-def update_balance_settings(call: "Call") -> StripeObject:
+def update_balance_settings(call: Call) -> StripeObject:
     """Change the schedule: `manual` keeps the money until a payout is created."""
     _own_account(call)
     payments = call.params.hash("payments")
@@ -69,7 +65,7 @@ def update_balance_settings(call: "Call") -> StripeObject:
     return settings
 
 
-def _own_account(call: "Call") -> StripeObject:
+def _own_account(call: Call) -> StripeObject:
     return platform_account(call) if call.on_platform else require_account(call, call.account)
 
 

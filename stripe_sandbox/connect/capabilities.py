@@ -1,8 +1,8 @@
 """Capabilities of an account through v1: requested by the platform, active by what is known."""
 
 from functools import cache
-from typing import TYPE_CHECKING
 
+from stripe_sandbox.call import Call
 from stripe_sandbox.connect.account_state import capability, change_account, require_account
 from stripe_sandbox.errors import resource_missing
 from stripe_sandbox.lists import envelope
@@ -10,16 +10,13 @@ from stripe_sandbox.registry import Registry
 from stripe_sandbox.schemas import find_operation, request_schema
 from stripe_sandbox.store import StripeObject
 
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
-
 registry = Registry()
 
 BASE = "/v1/accounts/{account}/capabilities"
 
 
 @registry.get(BASE)
-def list_capabilities(call: "Call") -> StripeObject:
+def list_capabilities(call: Call) -> StripeObject:
     """The capabilities that were ever requested."""
     account = require_account(call, call.path["account"])
     return envelope(
@@ -28,7 +25,7 @@ def list_capabilities(call: "Call") -> StripeObject:
 
 
 @registry.get(BASE + "/{capability}")
-def retrieve_capability(call: "Call") -> StripeObject:
+def retrieve_capability(call: Call) -> StripeObject:
     """One capability; 404 for one that was never requested."""
     account = require_account(call, call.path["account"])
     if call.path["capability"] not in account["capabilities"]:
@@ -37,7 +34,7 @@ def retrieve_capability(call: "Call") -> StripeObject:
 
 
 @registry.post(BASE + "/{capability}")
-def update_capability(call: "Call") -> StripeObject:
+def update_capability(call: Call) -> StripeObject:
     """Request a capability, or withdraw the request."""
     name = call.path["capability"]
     if name not in known_capabilities():

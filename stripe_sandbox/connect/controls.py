@@ -1,7 +1,6 @@
 """Controls under /_sandbox/ for what the owner of an account, Stripe or a bank would do."""
 
-from typing import TYPE_CHECKING
-
+from stripe_sandbox.call import Call
 from stripe_sandbox.connect.account_state import change_account, disconnect, require_account, shown
 from stripe_sandbox.connect.external_accounts import GOOD_ACCOUNT_NUMBER
 from stripe_sandbox.connect.onboarding_page import complete_onboarding
@@ -10,14 +9,11 @@ from stripe_sandbox.errors import resource_missing
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject
 
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
-
 registry = Registry()
 
 
 @registry.control("POST", "/_sandbox/accounts/{account}/onboard")
-def onboard_account(call: "Call") -> StripeObject:
+def onboard_account(call: Call) -> StripeObject:
     """The owner completes onboarding: {"legal_name": ..., "account_number": ...}, both optional."""
     account = complete_onboarding(
         call,
@@ -29,7 +25,7 @@ def onboard_account(call: "Call") -> StripeObject:
 
 
 @registry.control("POST", "/_sandbox/accounts/{account}/restrict")
-def restrict_account(call: "Call") -> StripeObject:
+def restrict_account(call: Call) -> StripeObject:
     """Stripe restricts an account until something is provided; {"lifted": true} ends that.
 
     {"disabled_reason": "requirements.past_due", "requirements": ["individual.id_number"]} are the
@@ -47,13 +43,13 @@ def restrict_account(call: "Call") -> StripeObject:
 
 
 @registry.control("POST", "/_sandbox/accounts/{account}/deauthorize")
-def deauthorize_account(call: "Call") -> StripeObject:
+def deauthorize_account(call: Call) -> StripeObject:
     """The owner disconnects the account from the platform, which loses access to it."""
     return disconnect(call, require_account(call, call.path["account"]))
 
 
 @registry.control("POST", "/_sandbox/payouts/{payout}/fail")
-def fail_payout(call: "Call") -> StripeObject:
+def fail_payout(call: Call) -> StripeObject:
     """The bank returns a payout, also one that is paid: {"failure_code", "failure_message"}."""
     owner = _owner_of_payout(call)
     payout = owner.require("payout", call.path["payout"])
@@ -68,7 +64,7 @@ def fail_payout(call: "Call") -> StripeObject:
 
 
 @registry.control("POST", "/_sandbox/payouts/{payout}/pay")
-def pay_payout(call: "Call") -> StripeObject:
+def pay_payout(call: Call) -> StripeObject:
     """The money arrives at the bank now."""
     owner = _owner_of_payout(call)
     payout = owner.require("payout", call.path["payout"])
@@ -76,8 +72,8 @@ def pay_payout(call: "Call") -> StripeObject:
     return payout
 
 
-def _owner_of_payout(call: "Call") -> "Call":
-    for account in call.sandbox.store.accounts_with("payout"):
+def _owner_of_payout(call: Call) -> Call:
+    for account in call.state.store.accounts_with("payout"):
         if call.on(account).find("payout", call.path["payout"]) is not None:
             return call.on(account)
     raise resource_missing("payout", call.path["payout"])

@@ -3,17 +3,13 @@
 Stripe's test numbers decide how a payout ends; see `PAYOUT_FAILURES`.
 """
 
-from typing import TYPE_CHECKING
-
+from stripe_sandbox.call import Call
 from stripe_sandbox.connect.account_state import change_account, require_account
 from stripe_sandbox.errors import InvalidRequestError, parameter_invalid
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.params import Params
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject, private_copy
-
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
 
 registry = Registry()
 
@@ -43,7 +39,7 @@ BASE = "/v1/accounts/{account}/external_accounts"
 
 
 @registry.post(BASE)
-def create_external_account(call: "Call") -> StripeObject:
+def create_external_account(call: Call) -> StripeObject:
     """Attach a bank account; the first of its currency becomes the default."""
     with change_account(call, call.path["account"]):
         bank = attach_bank_account(call.on(call.path["account"]), call.params)
@@ -54,7 +50,7 @@ def create_external_account(call: "Call") -> StripeObject:
 
 
 @registry.get(BASE)
-def list_external_accounts(call: "Call") -> StripeObject:
+def list_external_accounts(call: Call) -> StripeObject:
     """The external accounts, newest first."""
     require_account(call, call.path["account"])
     wanted = call.params.text("object", "bank_account")
@@ -62,14 +58,14 @@ def list_external_accounts(call: "Call") -> StripeObject:
 
 
 @registry.get(BASE + "/{id}")
-def retrieve_external_account(call: "Call") -> StripeObject:
+def retrieve_external_account(call: Call) -> StripeObject:
     """One external account."""
     require_account(call, call.path["account"])
     return call.on(call.path["account"]).require("bank_account", call.path["id"])
 
 
 @registry.post(BASE + "/{id}")
-def update_external_account(call: "Call") -> StripeObject:
+def update_external_account(call: Call) -> StripeObject:
     """Change the holder's name, the metadata, or make it the default."""
     with change_account(call, call.path["account"]):
         bank = retrieve_external_account(call)
@@ -85,7 +81,7 @@ def update_external_account(call: "Call") -> StripeObject:
 
 
 @registry.delete(BASE + "/{id}")
-def delete_external_account(call: "Call") -> StripeObject:
+def delete_external_account(call: Call) -> StripeObject:
     """Detach it; the default one has to be replaced first."""
     with change_account(call, call.path["account"]) as account:
         bank = retrieve_external_account(call)
@@ -106,7 +102,7 @@ def delete_external_account(call: "Call") -> StripeObject:
     }
 
 
-def attach_bank_account(owner: "Call", params: Params) -> StripeObject:
+def attach_bank_account(owner: Call, params: Params) -> StripeObject:
     """Create the bank account that `external_account` describes, on the owner's account.
 
     Args:
@@ -139,7 +135,7 @@ def attach_bank_account(owner: "Call", params: Params) -> StripeObject:
 
 
 def add_bank_account(
-    owner: "Call",
+    owner: Call,
     *,
     country: str,
     currency: str,
@@ -177,7 +173,7 @@ def add_bank_account(
     return bank
 
 
-def default_bank_account(owner: "Call", currency: str) -> StripeObject | None:
+def default_bank_account(owner: Call, currency: str) -> StripeObject | None:
     """Where a payout in this currency goes when it does not say; a working copy."""
     for bank in owner.select("bank_account"):
         if bank["currency"] == currency and bank["default_for_currency"]:
@@ -185,7 +181,7 @@ def default_bank_account(owner: "Call", currency: str) -> StripeObject | None:
     return None
 
 
-def make_default(owner: "Call", bank: StripeObject) -> None:
+def make_default(owner: Call, bank: StripeObject) -> None:
     """Let payouts in the bank account's currency go there from now on."""
     previous = default_bank_account(owner, bank["currency"])
     if previous is not None:

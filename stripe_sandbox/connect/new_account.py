@@ -1,13 +1,9 @@
 """A fresh account in v1's shape, before anything is known about its owner."""
 
-from typing import TYPE_CHECKING
-
+from stripe_sandbox.call import Call
 from stripe_sandbox.connect.account_state import NO_REQUIREMENTS
 from stripe_sandbox.ids import token
 from stripe_sandbox.store import StripeObject
-
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
 
 PAYOUT_DELAY_DAYS = 2
 
@@ -32,7 +28,7 @@ def controller(fees: str, losses: str, collection: str, dashboard: str) -> Strip
     }
 
 
-def new_account(call: "Call", *, country: str, kind: str, control: StripeObject) -> StripeObject:
+def new_account(call: Call, *, country: str, kind: str, control: StripeObject) -> StripeObject:
     """An account object that is not stored yet; `kind` is its `type`."""
     currency = CURRENCY_BY_COUNTRY.get(country, "eur")
     return {

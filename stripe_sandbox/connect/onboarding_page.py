@@ -3,11 +3,10 @@
 Plain HTML forms, so that they work in any browser and can be driven by any HTTP client.
 """
 
-from typing import TYPE_CHECKING
-
 from aiohttp import web
 
 from stripe_sandbox import ledger
+from stripe_sandbox.call import Call
 from stripe_sandbox.connect.account_state import change_account
 from stripe_sandbox.connect.external_accounts import (
     GOOD_ACCOUNT_NUMBER,
@@ -17,14 +16,11 @@ from stripe_sandbox.connect.external_accounts import (
 )
 from stripe_sandbox.errors import StripeError
 from stripe_sandbox.html import error_box, escape, page
-from stripe_sandbox.registry import Registry
+from stripe_sandbox.pages import Pages
+from stripe_sandbox.sandbox import Sandbox
 from stripe_sandbox.store import StripeObject
 
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
-    from stripe_sandbox.sandbox import Sandbox
-
-registry = Registry()
+pages = Pages()
 
 FORM = """<form method="post">
 <label>Legal name <input name="legal_name" value="{name}" required autocomplete="name"></label>
@@ -34,15 +30,15 @@ FORM = """<form method="post">
 <button type="submit">Submit</button></form>"""
 
 
-@registry.page("GET", "/connect/onboard/{secret}")
-async def show_onboarding(sandbox: "Sandbox", request: web.Request) -> web.StreamResponse:
+@pages.get("/connect/onboard/{secret}")
+async def show_onboarding(sandbox: Sandbox, request: web.Request) -> web.StreamResponse:
     """The form, or a redirect to `refresh_url` for a link that was used or has expired."""
     link = _link(sandbox, request)
     return _refresh(link) if _is_stale(sandbox, link) else _form()
 
 
-@registry.page("POST", "/connect/onboard/{secret}")
-async def submit_onboarding(sandbox: "Sandbox", request: web.Request) -> web.StreamResponse:
+@pages.post("/connect/onboard/{secret}")
+async def submit_onboarding(sandbox: Sandbox, request: web.Request) -> web.StreamResponse:
     """Take the answers, make the account ready, and send the owner to `return_url`."""
     link = _link(sandbox, request)
     if _is_stale(sandbox, link):
@@ -54,17 +50,17 @@ async def submit_onboarding(sandbox: "Sandbox", request: web.Request) -> web.Str
         sandbox.execute(sandbox.platform, lambda call: _complete(call, link, form))
     except StripeError as error:
         return _form(form["legal_name"], error.message)
-    raise web.HTTPSeeOther(link["return_url"] or f"{sandbox.public_url}/connect/onboarded")
+    raise web.HTTPSeeOther(link["return_url"] or f"{sandbox.state.public_url}/connect/onboarded")
 
 
-@registry.page("GET", "/connect/onboarded")
-async def show_onboarded(_sandbox: "Sandbox", _request: web.Request) -> web.StreamResponse:
+@pages.get("/connect/onboarded")
+async def show_onboarded(_sandbox: Sandbox, _request: web.Request) -> web.StreamResponse:
     """Where onboarding ends when the link has no `return_url`."""
     return page("Done", "<p>Your details were received.</p>")
 
 
-@registry.page("GET", "/express/{account}/{token}")
-async def show_dashboard(sandbox: "Sandbox", request: web.Request) -> web.StreamResponse:
+@pages.get("/express/{account}/{token}")
+async def show_dashboard(sandbox: Sandbox, request: web.Request) -> web.StreamResponse:
     """The Express dashboard: the balance, and the latest payouts."""
     account = request.match_info["account"]
     if sandbox.store.read(sandbox.platform, "account", account) is None:
@@ -74,7 +70,7 @@ async def show_dashboard(sandbox: "Sandbox", request: web.Request) -> web.Stream
 
 
 def complete_onboarding(
-    call: "Call",
+    call: Call,
     account_id: str,
     *,
     legal_name: str,
@@ -106,7 +102,7 @@ def complete_onboarding(
     return account
 
 
-def _complete(call: "Call", link: StripeObject, form: dict[str, str]) -> None:
+def _complete(call: Call, link: StripeObject, form: dict[str, str]) -> None:
     used = call.require("_account_link", link["id"])
     used["used"] = True
     complete_onboarding(
@@ -118,7 +114,7 @@ def _complete(call: "Call", link: StripeObject, form: dict[str, str]) -> None:
     )
 
 
-def _dashboard(call: "Call") -> str:
+def _dashboard(call: Call) -> str:
     amounts = ledger.balance(call)
     rows = [
         f"<li>{status}: {amount / 100:.2f} {escape(currency.upper())}</li>"
@@ -133,14 +129,14 @@ def _dashboard(call: "Call") -> str:
     return f"<h2>Balance</h2><ul>{''.join(rows)}</ul><h2>Payouts</h2><ul>{''.join(payouts)}</ul>"
 
 
-def _link(sandbox: "Sandbox", request: web.Request) -> StripeObject:
+def _link(sandbox: Sandbox, request: web.Request) -> StripeObject:
     link = sandbox.store.read(sandbox.platform, "_account_link", request.match_info["secret"])
     if link is None:
         raise web.HTTPNotFound
     return link
 
 
-def _is_stale(sandbox: "Sandbox", link: StripeObject) -> bool:
+def _is_stale(sandbox: Sandbox, link: StripeObject) -> bool:
     return bool(link["used"] or link["expires_at"] <= sandbox.clock.now())
 
 

@@ -1,15 +1,11 @@
 """A transfer as the account that receives it sees it: a payment (`py_...`), and its refunds."""
 
-from typing import TYPE_CHECKING
-
+from stripe_sandbox.call import Call
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.store import StripeObject
 
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
 
-
-def new_payment(owner: "Call", transfer: StripeObject) -> StripeObject:
+def new_payment(owner: Call, transfer: StripeObject) -> StripeObject:
     """The charge object that a transfer makes on its destination; `owner` acts there."""
     return owner.add(
         {
@@ -47,7 +43,7 @@ def new_payment(owner: "Call", transfer: StripeObject) -> StripeObject:
     )
 
 
-def new_payment_refund(owner: "Call", payment: StripeObject, amount: int) -> StripeObject:
+def new_payment_refund(owner: Call, payment: StripeObject, amount: int) -> StripeObject:
     """The refund object that a transfer reversal makes on the destination; `owner` acts there."""
     payment["amount_refunded"] += amount
     payment["refunded"] = payment["amount_refunded"] == payment["amount"]

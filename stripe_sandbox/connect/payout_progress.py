@@ -3,18 +3,14 @@
 `paid` is not final: a bank can return a payout days later, so `fail` works on a paid one, too.
 """
 
-from typing import TYPE_CHECKING
-
 from stripe_sandbox import ledger
+from stripe_sandbox.call import Call
 from stripe_sandbox.connect.account_state import change_account
 from stripe_sandbox.connect.external_accounts import PAYOUT_FAILURES
 from stripe_sandbox.errors import RefusedError
 from stripe_sandbox.ids import token
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject, private_copy
-
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
 
 registry = Registry()
 
@@ -24,7 +20,7 @@ FAILURE = ("could_not_process", "The bank could not process this payout.")
 
 
 @registry.task("payout_submitted")
-def submit(call: "Call", payout: str) -> None:
+def submit(call: Call, payout: str) -> None:
     """Hand a payout to the bank; from now on it cannot be canceled."""
     submitted = call.require("payout", payout)
     if submitted["status"] == "pending":
@@ -34,7 +30,7 @@ def submit(call: "Call", payout: str) -> None:
 
 
 @registry.task("payout_arrived")
-def arrive(call: "Call", payout: str) -> None:
+def arrive(call: Call, payout: str) -> None:
     """The bank takes the money, or sends it back because of the account number."""
     arrived = call.require("payout", payout)
     if arrived["status"] not in {"pending", "in_transit"}:
@@ -47,7 +43,7 @@ def arrive(call: "Call", payout: str) -> None:
         pay(call, arrived)
 
 
-def pay(call: "Call", payout: StripeObject) -> None:
+def pay(call: Call, payout: StripeObject) -> None:
     """The money is at the bank."""
     if payout["status"] not in {"pending", "in_transit"}:
         raise RefusedError(f"A payout that is {payout['status']} cannot become paid.")
@@ -58,7 +54,7 @@ def pay(call: "Call", payout: StripeObject) -> None:
     call.emit("payout.paid", payout, before)
 
 
-def fail(call: "Call", payout: StripeObject, code: str, message: str) -> None:
+def fail(call: Call, payout: StripeObject, code: str, message: str) -> None:
     """The bank returns the money, and Stripe stops paying out to that bank account."""
     if payout["status"] not in {"pending", "in_transit", "paid"}:
         raise RefusedError(f"A payout that is {payout['status']} cannot fail.")
@@ -74,7 +70,7 @@ def fail(call: "Call", payout: StripeObject, code: str, message: str) -> None:
             call.emit("account.external_account.updated", bank, bank_before)
 
 
-def give_back(call: "Call", payout: StripeObject, kind: str) -> None:
+def give_back(call: Call, payout: StripeObject, kind: str) -> None:
     """Credit a payout that failed or was canceled to the balance it came from."""
     posted = ledger.post(call, kind, payout["id"], payout["amount"], payout["currency"])
     payout["failure_balance_transaction"] = posted["id"]

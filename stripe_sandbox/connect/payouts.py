@@ -4,9 +4,8 @@ The balance is debited at once. What happens then, on the clock or at the bank, 
 `payout_progress.py`. The sandbox creates no payouts by itself, whatever an account's schedule says.
 """
 
-from typing import TYPE_CHECKING
-
 from stripe_sandbox import ledger
+from stripe_sandbox.call import Call
 from stripe_sandbox.connect.account_state import require_account
 from stripe_sandbox.connect.accounts import platform_account
 from stripe_sandbox.connect.external_accounts import default_bank_account
@@ -16,14 +15,11 @@ from stripe_sandbox.ids import new_id
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject, private_copy
 
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
-
 registry = Registry()
 
 
 @registry.post("/v1/payouts")
-def create_payout(call: "Call") -> StripeObject:
+def create_payout(call: Call) -> StripeObject:
     """Send part of the available balance to the bank."""
     amount = call.params.required_amount()
     currency = call.params.currency()
@@ -54,7 +50,7 @@ def create_payout(call: "Call") -> StripeObject:
 
 
 @registry.get("/v1/payouts")
-def list_payouts(call: "Call") -> StripeObject:
+def list_payouts(call: Call) -> StripeObject:
     """Payouts newest first, by status or destination."""
     wanted = {
         name: call.params[name] for name in ("status", "destination") if call.params.is_set(name)
@@ -63,13 +59,13 @@ def list_payouts(call: "Call") -> StripeObject:
 
 
 @registry.get("/v1/payouts/{payout}")
-def retrieve_payout(call: "Call") -> StripeObject:
+def retrieve_payout(call: Call) -> StripeObject:
     """One payout of the acting account."""
     return call.require("payout", call.path["payout"])
 
 
 @registry.post("/v1/payouts/{payout}")
-def update_payout(call: "Call") -> StripeObject:
+def update_payout(call: Call) -> StripeObject:
     """Change its metadata."""
     payout = retrieve_payout(call)
     before = private_copy(payout)
@@ -80,7 +76,7 @@ def update_payout(call: "Call") -> StripeObject:
 
 
 @registry.post("/v1/payouts/{payout}/cancel")
-def cancel_payout(call: "Call") -> StripeObject:
+def cancel_payout(call: Call) -> StripeObject:
     """Take it back before it was submitted to the bank."""
     payout = retrieve_payout(call)
     if payout["status"] != "pending":
@@ -95,7 +91,7 @@ def cancel_payout(call: "Call") -> StripeObject:
 
 
 @registry.post("/v1/payouts/{payout}/reverse")
-def reverse_payout(call: "Call") -> StripeObject:
+def reverse_payout(call: Call) -> StripeObject:
     """Ask the bank for the money of a paid payout back; the answer is a payout of its own."""
     original = retrieve_payout(call)
     if original["status"] != "paid" or original["reversed_by"] or original["original_payout"]:
@@ -117,7 +113,7 @@ def reverse_payout(call: "Call") -> StripeObject:
     return payout
 
 
-def _destination(call: "Call", currency: str) -> StripeObject:
+def _destination(call: Call, currency: str) -> StripeObject:
     bank_id = call.params.text("destination")
     if bank_id is None:
         bank = default_bank_account(call, currency)
@@ -139,7 +135,7 @@ def _destination(call: "Call", currency: str) -> StripeObject:
     return bank
 
 
-def _new_payout(call: "Call", amount: int, currency: str, bank_id: str) -> StripeObject:
+def _new_payout(call: Call, amount: int, currency: str, bank_id: str) -> StripeObject:
     return call.add(
         {
             "id": new_id("po"),

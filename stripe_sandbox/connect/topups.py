@@ -3,16 +3,12 @@
 The bank is debited when a top-up is created; the money arrives, and is available, two days later.
 """
 
-from typing import TYPE_CHECKING
-
 from stripe_sandbox import ledger
+from stripe_sandbox.call import Call
 from stripe_sandbox.errors import RefusedError
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject, private_copy
-
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
 
 registry = Registry()
 
@@ -20,7 +16,7 @@ ARRIVES_AFTER_S = 2 * 24 * 3600
 
 
 @registry.post("/v1/topups")
-def create_topup(call: "Call") -> StripeObject:
+def create_topup(call: Call) -> StripeObject:
     """Ask the platform's bank for money."""
     topup = call.add(
         {
@@ -49,7 +45,7 @@ def create_topup(call: "Call") -> StripeObject:
 
 
 @registry.task("topup_arrives")
-def topup_arrives(call: "Call", topup: str) -> None:
+def topup_arrives(call: Call, topup: str) -> None:
     """The bank has paid, unless the top-up was canceled before."""
     arrived = call.require("topup", topup)
     if arrived["status"] != "pending":
@@ -68,20 +64,20 @@ def topup_arrives(call: "Call", topup: str) -> None:
 
 
 @registry.get("/v1/topups")
-def list_topups(call: "Call") -> StripeObject:
+def list_topups(call: Call) -> StripeObject:
     """By status or time."""
     status = call.params.text("status")
     return call.page("topup", lambda topup: status in (None, topup["status"]))
 
 
 @registry.get("/v1/topups/{id}")
-def retrieve_topup(call: "Call") -> StripeObject:
+def retrieve_topup(call: Call) -> StripeObject:
     """One top-up."""
     return call.require("topup", call.path["id"])
 
 
 @registry.post("/v1/topups/{id}")
-def update_topup(call: "Call") -> StripeObject:
+def update_topup(call: Call) -> StripeObject:
     """Change its description or metadata."""
     topup = retrieve_topup(call)
     topup["description"] = call.params.text("description", topup["description"])
@@ -90,7 +86,7 @@ def update_topup(call: "Call") -> StripeObject:
 
 
 @registry.post("/v1/topups/{id}/cancel")
-def cancel_topup(call: "Call") -> StripeObject:
+def cancel_topup(call: Call) -> StripeObject:
     """Call it off while the bank has not paid."""
     topup = retrieve_topup(call)
     if topup["status"] != "pending":

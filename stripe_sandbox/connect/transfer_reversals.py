@@ -1,8 +1,7 @@
 """Transfer reversals: money back from a connected account, as far as its balance covers it."""
 
-from typing import TYPE_CHECKING
-
 from stripe_sandbox import ledger
+from stripe_sandbox.call import Call
 from stripe_sandbox.connect.payments import new_payment_refund
 from stripe_sandbox.connect.transfers import balance_insufficient, settlement_of
 from stripe_sandbox.errors import InvalidRequestError, RefusedError, resource_missing
@@ -10,16 +9,13 @@ from stripe_sandbox.ids import new_id
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject, private_copy
 
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
-
 registry = Registry()
 
 BASE = "/v1/transfers/{transfer}/reversals"
 
 
 @registry.post(BASE)
-def create_reversal(call: "Call") -> StripeObject:
+def create_reversal(call: Call) -> StripeObject:
     """Take a transfer back, in whole or in part."""
     transfer = call.require("transfer", call.path["transfer"])
     amount = _amount(call, transfer)
@@ -48,14 +44,14 @@ def create_reversal(call: "Call") -> StripeObject:
 
 
 @registry.get(BASE)
-def list_reversals(call: "Call") -> StripeObject:
+def list_reversals(call: Call) -> StripeObject:
     """The reversals of a transfer, newest first."""
     transfer = call.require("transfer", call.path["transfer"])
     return call.page("transfer_reversal", lambda r: r["transfer"] == transfer["id"])
 
 
 @registry.get(BASE + "/{id}")
-def retrieve_reversal(call: "Call") -> StripeObject:
+def retrieve_reversal(call: Call) -> StripeObject:
     """One reversal of a transfer."""
     reversal = call.find("transfer_reversal", call.path["id"])
     if reversal is None or reversal["transfer"] != call.path["transfer"]:
@@ -64,7 +60,7 @@ def retrieve_reversal(call: "Call") -> StripeObject:
 
 
 @registry.post(BASE + "/{id}")
-def update_reversal(call: "Call") -> StripeObject:
+def update_reversal(call: Call) -> StripeObject:
     """Change its metadata, also where the transfer shows it."""
     reversal = retrieve_reversal(call)
     reversal["metadata"] = call.params.merge_metadata(reversal["metadata"])
@@ -78,14 +74,14 @@ def update_reversal(call: "Call") -> StripeObject:
 
 
 @registry.expansion("transfer_reversal", "destination_payment_refund")
-def expand_destination_payment_refund(call: "Call", reversal: StripeObject) -> StripeObject | None:
+def expand_destination_payment_refund(call: Call, reversal: StripeObject) -> StripeObject | None:
     """The refund belongs to the transfer's destination."""
     transfer = call.require("transfer", reversal["transfer"])
     refund = reversal["destination_payment_refund"]
     return call.on(transfer["destination"]).find("refund", refund)
 
 
-def _amount(call: "Call", transfer: StripeObject) -> int:
+def _amount(call: Call, transfer: StripeObject) -> int:
     left = int(transfer["amount"] - transfer["amount_reversed"])
     if left == 0:
         raise RefusedError(f"Transfer {transfer['id']} has already been fully reversed.")
@@ -99,7 +95,7 @@ def _amount(call: "Call", transfer: StripeObject) -> int:
     return amount or left
 
 
-def _available_on(call: "Call", transfer: StripeObject, amount: int) -> int:
+def _available_on(call: Call, transfer: StripeObject, amount: int) -> int:
     """When both sides of the reversal settle.
 
     What is still pending at the destination can be taken back before it becomes available, and
@@ -117,7 +113,7 @@ def _available_on(call: "Call", transfer: StripeObject, amount: int) -> int:
     return settles
 
 
-def _new_reversal(call: "Call", transfer: StripeObject, amount: int) -> StripeObject:
+def _new_reversal(call: Call, transfer: StripeObject, amount: int) -> StripeObject:
     return call.add(
         {
             "id": new_id("trr"),

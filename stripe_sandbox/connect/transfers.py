@@ -6,18 +6,14 @@ was captured asynchronously has no balance transaction yet; a transfer on it get
 charge does, which `charge.updated` tells. Currencies are never converted.
 """
 
-from typing import TYPE_CHECKING
-
 from stripe_sandbox import ledger
+from stripe_sandbox.call import Call
 from stripe_sandbox.connect.payments import new_payment
 from stripe_sandbox.errors import InvalidRequestError, RefusedError, resource_missing
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.lists import envelope
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject, private_copy
-
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
 
 registry = Registry()
 
@@ -26,7 +22,7 @@ RECEIVING_CAPABILITIES = ("transfers", "legacy_payments", "crypto_transfers")
 
 
 @registry.post("/v1/transfers")
-def create_transfer(call: "Call") -> StripeObject:
+def create_transfer(call: Call) -> StripeObject:
     """Move money to a connected account, from a charge or from the available balance."""
     amount = call.params.required_amount()
     currency = call.params.currency()
@@ -47,7 +43,7 @@ def create_transfer(call: "Call") -> StripeObject:
 
 
 @registry.get("/v1/transfers")
-def list_transfers(call: "Call") -> StripeObject:
+def list_transfers(call: Call) -> StripeObject:
     """Transfers newest first, by destination or transfer group."""
     wanted = {
         name: call.params[name]
@@ -58,13 +54,13 @@ def list_transfers(call: "Call") -> StripeObject:
 
 
 @registry.get("/v1/transfers/{transfer}")
-def retrieve_transfer(call: "Call") -> StripeObject:
+def retrieve_transfer(call: Call) -> StripeObject:
     """One transfer with its reversals."""
     return call.require("transfer", call.path["transfer"])
 
 
 @registry.post("/v1/transfers/{transfer}")
-def update_transfer(call: "Call") -> StripeObject:
+def update_transfer(call: Call) -> StripeObject:
     """Change the description or the metadata, and nothing else."""
     transfer = retrieve_transfer(call)
     before = private_copy(transfer)
@@ -76,13 +72,13 @@ def update_transfer(call: "Call") -> StripeObject:
 
 
 @registry.expansion("transfer", "destination_payment")
-def expand_destination_payment(call: "Call", transfer: StripeObject) -> StripeObject | None:
+def expand_destination_payment(call: Call, transfer: StripeObject) -> StripeObject | None:
     """The payment belongs to the destination, and the platform may look at it all the same."""
     return call.on(transfer["destination"]).find("charge", transfer["destination_payment"])
 
 
 @registry.reaction("charge.updated")
-def settle_waiting_transfers(call: "Call", charge: StripeObject) -> None:
+def settle_waiting_transfers(call: Call, charge: StripeObject) -> None:
     """Book the transfers that were made while their source charge had no funds yet."""
     if charge["balance_transaction"] is None:
         return
@@ -100,7 +96,7 @@ def settle_waiting_transfers(call: "Call", charge: StripeObject) -> None:
         owner.emit("charge.updated", payment, payment_before)
 
 
-def settlement_of(call: "Call", transfer: StripeObject) -> int:
+def settlement_of(call: Call, transfer: StripeObject) -> int:
     """When the funds of a booked transfer are available, Unix seconds."""
     posted = call.require("balance_transaction", transfer["balance_transaction"])
     return int(posted["available_on"])
@@ -116,7 +112,7 @@ def balance_insufficient() -> RefusedError:
     )
 
 
-def _source_charge(call: "Call", currency: str) -> StripeObject | None:
+def _source_charge(call: Call, currency: str) -> StripeObject | None:
     charge_id = call.params.text("source_transaction")
     if charge_id is None:
         return None
@@ -137,7 +133,7 @@ def _source_charge(call: "Call", currency: str) -> StripeObject | None:
     return charge
 
 
-def _destination(call: "Call") -> StripeObject:
+def _destination(call: Call) -> StripeObject:
     account_id = call.params.required_text("destination")
     account = call.find("account", account_id)
     if account is None or account_id == call.account:
@@ -153,7 +149,7 @@ def _destination(call: "Call") -> StripeObject:
     return account
 
 
-def _refuse_above_source(call: "Call", charge: StripeObject, amount: int) -> None:
+def _refuse_above_source(call: Call, charge: StripeObject, amount: int) -> None:
     used = sum(
         transfer["amount"] - transfer["amount_reversed"]
         for transfer in call.select("transfer", lambda t: t["source_transaction"] == charge["id"])
@@ -168,7 +164,7 @@ def _refuse_above_source(call: "Call", charge: StripeObject, amount: int) -> Non
 
 
 def _new_transfer(
-    call: "Call", amount: int, currency: str, destination: str, source: StripeObject | None
+    call: Call, amount: int, currency: str, destination: str, source: StripeObject | None
 ) -> StripeObject:
     transfer_id = new_id("tr")
     inherited = source["transfer_group"] if source else None
@@ -195,7 +191,7 @@ def _new_transfer(
     )
 
 
-def _settle(call: "Call", transfer: StripeObject, payment: StripeObject) -> None:
+def _settle(call: Call, transfer: StripeObject, payment: StripeObject) -> None:
     """Book both sides; on a charge whose funds are pending, both become available with it."""
     available_on = call.now
     if transfer["source_transaction"] is not None:

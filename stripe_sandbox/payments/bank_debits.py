@@ -8,15 +8,12 @@ the books when it succeeds, so that a payment in processing is no money yet.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from stripe_sandbox.call import Call
 from stripe_sandbox.errors import StripeError, parameter_invalid
 from stripe_sandbox.ids import token
 from stripe_sandbox.params import Params
 from stripe_sandbox.store import StripeObject
-
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
 
 SLOW_S = 180
 
@@ -75,9 +72,9 @@ def shown_on_charge(method: StripeObject) -> StripeObject:
     return {**bank, "expected_debit_date": None, "mandate": f"mandate_{token()}"}
 
 
-def answer_delay_s(call: "Call", method: StripeObject) -> float:
+def answer_delay_s(call: Call, method: StripeObject) -> float:
     """How long the customer's bank takes to answer."""
-    return SLOW_S if TEST_IBANS[method["_iban"]].slow else call.sandbox.capture_delay_s
+    return SLOW_S if TEST_IBANS[method["_iban"]].slow else call.state.capture_delay_s
 
 
 def refusal(method: StripeObject, charge: str) -> StripeError | None:

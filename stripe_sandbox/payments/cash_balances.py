@@ -4,15 +4,11 @@ It is the customer's until a payment takes it, so it is in nobody's books: a bal
 posted when a payment is complete. Every change is a customer_cash_balance_transaction.
 """
 
-from typing import TYPE_CHECKING
-
+from stripe_sandbox.call import Call
 from stripe_sandbox.errors import parameter_missing
 from stripe_sandbox.ids import new_id, token
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject
-
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
 
 registry = Registry()
 
@@ -27,14 +23,14 @@ TRANSFER_TYPES = {
 }
 
 
-def held(call: "Call", customer: str, currency: str) -> int:
+def held(call: Call, customer: str, currency: str) -> int:
     """What a customer has transferred and not spent, in minor units."""
     latest = call.select(KIND, lambda t: (t["customer"], t["currency"]) == (customer, currency))
     return int(latest[0]["ending_balance"]) if latest else 0
 
 
 def move(
-    call: "Call", customer: str, currency: str, net_amount: int, kind: str, details: StripeObject
+    call: Call, customer: str, currency: str, net_amount: int, kind: str, details: StripeObject
 ) -> StripeObject:
     """Change a cash balance by `net_amount` minor units and say so; `kind` names the reason."""
     moved = call.add(
@@ -55,7 +51,7 @@ def move(
     return moved
 
 
-def apply_to_payment(call: "Call", intent: StripeObject) -> int:
+def apply_to_payment(call: Call, intent: StripeObject) -> int:
     """Put what the customer holds towards an intent; how much that was.
 
     Raises:
@@ -73,10 +69,10 @@ def apply_to_payment(call: "Call", intent: StripeObject) -> int:
     return taken
 
 
-def transfer_instructions(call: "Call", intent: StripeObject) -> StripeObject:
+def transfer_instructions(call: Call, intent: StripeObject) -> StripeObject:
     """The `next_action` that tells the customer what still has to be transferred."""
     reference = intent.setdefault("_transfer_reference", token(12).upper())
-    page = f"{call.sandbox.public_url}/bank_transfer/{intent['id']}"
+    page = f"{call.state.public_url}/bank_transfer/{intent['id']}"
     return {
         "type": "display_bank_transfer_instructions",
         "display_bank_transfer_instructions": {
@@ -89,7 +85,7 @@ def transfer_instructions(call: "Call", intent: StripeObject) -> StripeObject:
     }
 
 
-def shown(call: "Call", customer: str) -> StripeObject:
+def shown(call: Call, customer: str) -> StripeObject:
     """The cash balance object of a customer."""
     currencies = {t["currency"] for t in call.select(KIND, lambda t: t["customer"] == customer)}
     available = {currency: held(call, customer, currency) for currency in sorted(currencies)}
@@ -103,13 +99,13 @@ def shown(call: "Call", customer: str) -> StripeObject:
 
 
 @registry.get("/v1/customers/{id}/cash_balance")
-def retrieve_cash_balance(call: "Call") -> StripeObject:
+def retrieve_cash_balance(call: Call) -> StripeObject:
     """What the customer has transferred and not spent, by currency."""
     return shown(call, call.require("customer", call.path["id"], "customer")["id"])
 
 
 @registry.get("/v1/customers/{id}/cash_balance_transactions")
-def list_cash_balance_transactions(call: "Call") -> StripeObject:
+def list_cash_balance_transactions(call: Call) -> StripeObject:
     """How the cash balance came about, newest first."""
     customer = call.require("customer", call.path["id"], "customer")
     return call.page(KIND, lambda moved: moved["customer"] == customer["id"])

@@ -1,21 +1,17 @@
 """A customer's bank transfer arrives: test_helpers/customers/{id}/fund_cash_balance."""
 
-from typing import TYPE_CHECKING
-
+from stripe_sandbox.call import Call
 from stripe_sandbox.ids import token
 from stripe_sandbox.payments import cash_balances, payment_flow
 from stripe_sandbox.payments.customers import require_customer
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject
 
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
-
 registry = Registry()
 
 
 @registry.post("/v1/test_helpers/customers/{id}/fund_cash_balance")
-def fund_cash_balance(call: "Call") -> StripeObject:
+def fund_cash_balance(call: Call) -> StripeObject:
     """The oldest payments that wait for a transfer get it first; what is left stays available."""
     customer = require_customer(call, call.path["id"])["id"]
     amount, currency = call.params.required_amount(), call.params.currency()
@@ -36,7 +32,7 @@ def fund_cash_balance(call: "Call") -> StripeObject:
 
 
 @registry.reaction("payment_intent.canceled")
-def give_back_cash(call: "Call", intent: StripeObject) -> None:
+def give_back_cash(call: Call, intent: StripeObject) -> None:
     """What a payment had taken and did not need is the customer's again."""
     applied = intent.pop("_cash_applied", 0)
     if applied:
@@ -45,7 +41,7 @@ def give_back_cash(call: "Call", intent: StripeObject) -> None:
         cash_balances.move(call, customer, currency, applied, "unapplied_from_payment", details)
 
 
-def _waiting_for_transfers(call: "Call", customer: str, currency: str) -> list[StripeObject]:
+def _waiting_for_transfers(call: Call, customer: str, currency: str) -> list[StripeObject]:
     """Newest first; each of them still needs something."""
     return call.select(
         "payment_intent",

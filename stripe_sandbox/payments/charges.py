@@ -1,8 +1,7 @@
 """Charges: one attempt to take money from a card, and its settlement in the books."""
 
-from typing import TYPE_CHECKING
-
 from stripe_sandbox import ledger
+from stripe_sandbox.call import Call
 from stripe_sandbox.ids import new_id, token
 from stripe_sandbox.payments import bank_debits
 from stripe_sandbox.payments.cards import Decline
@@ -10,16 +9,13 @@ from stripe_sandbox.payments.payment_methods import card_of
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject, private_copy
 
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
-
 registry = Registry()
 
 AUTHORIZATION_S = 7 * 24 * 3600
 
 
 def create(
-    call: "Call",
+    call: Call,
     intent: StripeObject,
     method: StripeObject,
     *,
@@ -107,7 +103,7 @@ def _outcome(decline: Decline | None) -> StripeObject:
 
 
 def _details(
-    call: "Call", intent: StripeObject, method: StripeObject, *, authenticated: bool
+    call: Call, intent: StripeObject, method: StripeObject, *, authenticated: bool
 ) -> StripeObject:
     kind = method["type"]
     match kind:
@@ -121,7 +117,7 @@ def _details(
 
 
 def _card_details(
-    call: "Call", intent: StripeObject, method: StripeObject, *, authenticated: bool
+    call: Call, intent: StripeObject, method: StripeObject, *, authenticated: bool
 ) -> StripeObject:
     card = method["card"]
     shown = ("brand", "checks", "country", "exp_month", "exp_year", "fingerprint", "funding")
@@ -158,7 +154,7 @@ def _three_d_secure() -> StripeObject:
     }
 
 
-def settle(call: "Call", charge: StripeObject) -> StripeObject:
+def settle(call: Call, charge: StripeObject) -> StripeObject:
     """Post a captured charge: what was captured less Stripe's fee, pending for two days."""
     at_once = card_of(charge).available_at_once
     kind = charge["payment_method_details"]["type"]
@@ -176,13 +172,13 @@ def settle(call: "Call", charge: StripeObject) -> StripeObject:
     return posted
 
 
-def settle_later(call: "Call", charge: StripeObject) -> None:
+def settle_later(call: Call, charge: StripeObject) -> None:
     """The asynchronous capture: the balance transaction comes a moment after the success."""
-    call.schedule(call.sandbox.capture_delay_s, "settle_charge", charge=charge["id"])
+    call.schedule(call.state.capture_delay_s, "settle_charge", charge=charge["id"])
 
 
 @registry.task("settle_charge")
-def settle_charge(call: "Call", charge: str) -> None:
+def settle_charge(call: Call, charge: str) -> None:
     """The end of an asynchronous capture; `charge.updated` tells the balance transaction."""
     captured = call.require("charge", charge)
     before = private_copy(captured)
@@ -191,7 +187,7 @@ def settle_charge(call: "Call", charge: str) -> None:
 
 
 @registry.get("/v1/charges")
-def list_charges(call: "Call") -> StripeObject:
+def list_charges(call: Call) -> StripeObject:
     """Charges by customer, payment intent, transfer group or time."""
     wanted = {
         name: call.params.text(name)
@@ -204,13 +200,13 @@ def list_charges(call: "Call") -> StripeObject:
 
 
 @registry.get("/v1/charges/{id}")
-def retrieve_charge(call: "Call") -> StripeObject:
+def retrieve_charge(call: Call) -> StripeObject:
     """One charge."""
     return call.require("charge", call.path["id"])
 
 
 @registry.post("/v1/charges/{id}")
-def update_charge(call: "Call") -> StripeObject:
+def update_charge(call: Call) -> StripeObject:
     """Change what describes a charge; its money cannot be changed."""
     charge = retrieve_charge(call)
     before = private_copy(charge)

@@ -4,27 +4,23 @@ The session makes its PaymentIntent when the customer first tries to pay, keeps 
 and completes when the intent succeeds, whichever way it does.
 """
 
-from typing import TYPE_CHECKING
-
+from stripe_sandbox.call import Call
 from stripe_sandbox.errors import CardError, RefusedError
 from stripe_sandbox.params import Params
 from stripe_sandbox.payments import attempts, payment_flow, payment_intents, payment_methods
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject
 
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
-
 registry = Registry()
 
 
-def require_session(call: "Call") -> StripeObject:
+def require_session(call: Call) -> StripeObject:
     """The session that the path names."""
     return call.require("checkout.session", call.path["id"], "session")
 
 
 @registry.post("/v1/checkout/sessions/{id}/expire")
-def expire_checkout_session(call: "Call") -> StripeObject:
+def expire_checkout_session(call: Call) -> StripeObject:
     """Close an open session."""
     session = require_session(call)
     if session["status"] != "open":
@@ -37,14 +33,14 @@ def expire_checkout_session(call: "Call") -> StripeObject:
 
 
 @registry.task("session_expires")
-def session_expires(call: "Call", session: str) -> None:
+def session_expires(call: Call, session: str) -> None:
     """The session's time is over, unless it was used."""
     expiring = call.require("checkout.session", session)
     if expiring["status"] == "open":
         _expire(call, expiring)
 
 
-def _expire(call: "Call", session: StripeObject) -> None:
+def _expire(call: Call, session: StripeObject) -> None:
     session["status"] = "expired"
     session["url"] = None
     if session["payment_intent"]:
@@ -54,7 +50,7 @@ def _expire(call: "Call", session: StripeObject) -> None:
 
 
 def pay(
-    call: "Call", session: StripeObject, method: StripeObject, email: str | None = None
+    call: Call, session: StripeObject, method: StripeObject, email: str | None = None
 ) -> tuple[StripeObject, CardError | None]:
     """A customer tries to pay an open session; the intent, and the decline if there was one."""
     if session["status"] != "open":
@@ -71,11 +67,11 @@ def pay(
         "tax_ids": [],
     }
     intent = _intent_of(call, session)
-    page = f"{call.sandbox.public_url}/checkout/{session['id']}"
+    page = f"{call.state.public_url}/checkout/{session['id']}"
     return intent, attempts.pay_as_customer(call, intent, method, page)
 
 
-def _intent_of(call: "Call", session: StripeObject) -> StripeObject:
+def _intent_of(call: Call, session: StripeObject) -> StripeObject:
     if session["payment_intent"]:
         return call.require("payment_intent", session["payment_intent"])
     chosen: StripeObject = {
@@ -98,7 +94,7 @@ def _intent_of(call: "Call", session: StripeObject) -> StripeObject:
     "payment_intent.amount_capturable_updated",
     "payment_intent.processing",
 )
-def complete(call: "Call", intent: StripeObject) -> None:
+def complete(call: Call, intent: StripeObject) -> None:
     """The intent of a session was paid or is being paid: the session is complete."""
     session = _session_of(call, intent)
     if session is None:
@@ -117,20 +113,20 @@ def complete(call: "Call", intent: StripeObject) -> None:
 
 
 @registry.reaction("payment_intent.payment_failed")
-def fail(call: "Call", intent: StripeObject) -> None:
+def fail(call: Call, intent: StripeObject) -> None:
     """The bank refused the payment of a session that was complete already."""
     session = _session_of(call, intent)
     if session is not None and session.pop("_awaits_bank", False):
         call.emit("checkout.session.async_payment_failed", session)
 
 
-def _session_of(call: "Call", intent: StripeObject) -> StripeObject | None:
+def _session_of(call: Call, intent: StripeObject) -> StripeObject | None:
     session_id = intent.get("_checkout_session")
     return call.require("checkout.session", session_id) if session_id else None
 
 
 @registry.control("POST", "/_sandbox/checkout/sessions/{id}/pay")
-def pay_checkout_session(call: "Call") -> StripeObject:
+def pay_checkout_session(call: Call) -> StripeObject:
     """A customer pays on the hosted page: {"payment_method": "pm_card_visa", "email": "..."}.
 
     Answers the session; its payment intent says what became of the attempt.

@@ -1,18 +1,14 @@
 """What a Checkout Session is for: prices that exist, or amounts given on the spot."""
 
-from typing import TYPE_CHECKING
-
 from stripe_sandbox.billing import prices, products
+from stripe_sandbox.call import Call
 from stripe_sandbox.errors import InvalidRequestError, parameter_invalid
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.params import Params
 from stripe_sandbox.store import StripeObject, private_copy
 
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
 
-
-def read_line_items(call: "Call") -> list[StripeObject]:
+def read_line_items(call: Call) -> list[StripeObject]:
     """The line items that the call's parameters describe, all in one currency."""
     call.params.require("line_items")
     items = [_line_item(call, item) for item in call.params.hashes("line_items")]
@@ -21,7 +17,7 @@ def read_line_items(call: "Call") -> list[StripeObject]:
     return items
 
 
-def _line_item(call: "Call", item: Params) -> StripeObject:
+def _line_item(call: Call, item: Params) -> StripeObject:
     price = _price(call, item)
     quantity = item.integer("quantity", 1) or 1
     total = price["unit_amount"] * quantity
@@ -40,7 +36,7 @@ def _line_item(call: "Call", item: Params) -> StripeObject:
     }
 
 
-def _price(call: "Call", item: Params) -> StripeObject:
+def _price(call: Call, item: Params) -> StripeObject:
     """The price a line item names, or one that is made for it and cannot be used again."""
     if item.is_set("price"):
         return _sellable(call, item)
@@ -63,7 +59,7 @@ def _price(call: "Call", item: Params) -> StripeObject:
     return price
 
 
-def _sellable(call: "Call", item: Params) -> StripeObject:
+def _sellable(call: Call, item: Params) -> StripeObject:
     price = call.require("price", item.required_text("price"), item.name_of("price"))
     if not price["active"]:
         raise parameter_invalid(

@@ -1,21 +1,17 @@
 """The hosted pages of a payment: Checkout with its card form, and the 3D Secure step."""
 
-from typing import TYPE_CHECKING
-
 from aiohttp import web
 
 from stripe_sandbox import html
+from stripe_sandbox.call import Call
 from stripe_sandbox.errors import CardError, StripeError
+from stripe_sandbox.pages import Pages
 from stripe_sandbox.params import Params
 from stripe_sandbox.payments import attempts, checkout_flow, payment_methods
-from stripe_sandbox.registry import Registry
+from stripe_sandbox.sandbox import Sandbox
 from stripe_sandbox.store import StripeObject
 
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
-    from stripe_sandbox.sandbox import Sandbox
-
-registry = Registry()
+pages = Pages()
 
 CARD_FORM = """
 <form method="post">
@@ -44,15 +40,15 @@ AUTHENTICATION_FORM = """
 """
 
 
-@registry.page("GET", "/checkout/{session}")
-async def show_checkout(sandbox: "Sandbox", request: web.Request) -> web.StreamResponse:
+@pages.get("/checkout/{session}")
+async def show_checkout(sandbox: Sandbox, request: web.Request) -> web.StreamResponse:
     """The page `session.url` points to."""
     session = _session(sandbox, request)
     return _checkout_page(sandbox, session) if session else _not_found()
 
 
-@registry.page("POST", "/checkout/{session}")
-async def submit_checkout(sandbox: "Sandbox", request: web.Request) -> web.StreamResponse:
+@pages.post("/checkout/{session}")
+async def submit_checkout(sandbox: Sandbox, request: web.Request) -> web.StreamResponse:
     """The customer pays: on to success_url, to 3D Secure, or the same page saying why not."""
     session = _session(sandbox, request)
     if session is None:
@@ -75,7 +71,7 @@ async def submit_checkout(sandbox: "Sandbox", request: web.Request) -> web.Strea
 
 
 def _pay(
-    call: "Call", session_id: str, card: Params, email: str | None
+    call: Call, session_id: str, card: Params, email: str | None
 ) -> tuple[StripeObject, CardError | None]:
     session = call.require("checkout.session", session_id)
     return checkout_flow.pay(call, session, payment_methods.create(call, card), email)
@@ -93,7 +89,7 @@ def _card_params(form: dict[str, str]) -> Params:
     return Params({"type": "card", "card": card, "billing_details": details})
 
 
-def _session(sandbox: "Sandbox", request: web.Request) -> StripeObject | None:
+def _session(sandbox: Sandbox, request: web.Request) -> StripeObject | None:
     session_id = request.match_info["session"]
     return sandbox.store.read(sandbox.platform, "checkout.session", session_id)
 
@@ -103,7 +99,7 @@ def _not_found() -> web.Response:
 
 
 def _checkout_page(
-    sandbox: "Sandbox", session: StripeObject, message: str | None = None
+    sandbox: Sandbox, session: StripeObject, message: str | None = None
 ) -> web.Response:
     if session["status"] != "open":
         body = f"<p>This payment is {html.escape(session['status'])}.</p>"
@@ -138,8 +134,8 @@ def _success_url(session: StripeObject) -> str:
     return url.replace("{CHECKOUT_SESSION_ID}", session["id"])
 
 
-@registry.page("GET", "/three_d_secure/{intent}")
-async def show_authentication(sandbox: "Sandbox", request: web.Request) -> web.StreamResponse:
+@pages.get("/three_d_secure/{intent}")
+async def show_authentication(sandbox: Sandbox, request: web.Request) -> web.StreamResponse:
     """The page a payment intent's next_action points to."""
     intent = _intent(sandbox, request)
     if intent is None or intent["status"] != "requires_action":
@@ -148,8 +144,8 @@ async def show_authentication(sandbox: "Sandbox", request: web.Request) -> web.S
     return html.page("3D Secure", AUTHENTICATION_FORM.format(amount=amount))
 
 
-@registry.page("POST", "/three_d_secure/{intent}")
-async def submit_authentication(sandbox: "Sandbox", request: web.Request) -> web.StreamResponse:
+@pages.post("/three_d_secure/{intent}")
+async def submit_authentication(sandbox: Sandbox, request: web.Request) -> web.StreamResponse:
     """The customer's answer; then back to where the payment came from."""
     intent = _intent(sandbox, request)
     if intent is None or intent["status"] != "requires_action":
@@ -165,11 +161,11 @@ async def submit_authentication(sandbox: "Sandbox", request: web.Request) -> web
     return _back(sandbox, _intent(sandbox, request) or intent, return_url)
 
 
-def _intent(sandbox: "Sandbox", request: web.Request) -> StripeObject | None:
+def _intent(sandbox: Sandbox, request: web.Request) -> StripeObject | None:
     return sandbox.store.read(sandbox.platform, "payment_intent", request.match_info["intent"])
 
 
-def _back(sandbox: "Sandbox", intent: StripeObject, return_url: str | None) -> web.Response:
+def _back(sandbox: Sandbox, intent: StripeObject, return_url: str | None) -> web.Response:
     """Checkout goes on by itself; another return URL gets Stripe's three parameters."""
     failed = intent["status"] == "requires_payment_method"
     if session_id := intent.get("_checkout_session"):

@@ -1,8 +1,7 @@
 """Checkout Sessions: /v1/checkout/sessions, in payment mode with a hosted page."""
 
-from typing import TYPE_CHECKING
-
 from stripe_sandbox import lists
+from stripe_sandbox.call import Call
 from stripe_sandbox.errors import (
     parameter_invalid,
     parameter_missing,
@@ -16,9 +15,6 @@ from stripe_sandbox.payments.customers import require_customer
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject
 
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
-
 registry = Registry()
 
 SHORTEST_S = 30 * 60
@@ -26,7 +22,7 @@ LONGEST_S = 24 * 3600
 
 
 @registry.post("/v1/checkout/sessions")
-def create_checkout_session(call: "Call") -> StripeObject:
+def create_checkout_session(call: Call) -> StripeObject:
     """A page where a customer pays for line items."""
     params = call.params
     if params.text("mode", "payment") != "payment":
@@ -109,13 +105,13 @@ def create_checkout_session(call: "Call") -> StripeObject:
             "success_url": _success_url(params),
             "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
             "ui_mode": "hosted_page",
-            "url": f"{call.sandbox.public_url}/checkout/{session_id}",
+            "url": f"{call.state.public_url}/checkout/{session_id}",
             "wallet_options": None,
             "_line_items": items,
             "_payment_intent_data": dict(params.hash("payment_intent_data")),
         }
     )
-    call.schedule(expires_at - call.sandbox.clock.now(), "session_expires", session=session_id)
+    call.schedule(expires_at - call.state.clock.now(), "session_expires", session=session_id)
     return session
 
 
@@ -135,7 +131,7 @@ def _url(params: Params, name: str) -> str | None:
     return url
 
 
-def _expires_at(call: "Call") -> int:
+def _expires_at(call: Call) -> int:
     expires_at = call.params.integer("expires_at")
     if expires_at is None:
         return call.now + LONGEST_S
@@ -149,7 +145,7 @@ def _expires_at(call: "Call") -> int:
 
 
 @registry.get("/v1/checkout/sessions")
-def list_checkout_sessions(call: "Call") -> StripeObject:
+def list_checkout_sessions(call: Call) -> StripeObject:
     """By customer, payment intent, status or time."""
     wanted = {
         name: call.params.text(name)
@@ -163,27 +159,27 @@ def list_checkout_sessions(call: "Call") -> StripeObject:
 
 
 @registry.get("/v1/checkout/sessions/{id}")
-def retrieve_checkout_session(call: "Call") -> StripeObject:
+def retrieve_checkout_session(call: Call) -> StripeObject:
     """One session."""
     return require_session(call)
 
 
 @registry.get("/v1/checkout/sessions/{id}/line_items")
-def list_checkout_line_items(call: "Call") -> StripeObject:
+def list_checkout_line_items(call: Call) -> StripeObject:
     """What the session is for."""
     session = require_session(call)
     return lists.page(call.params, call.request_path, session["_line_items"])
 
 
 @registry.expansion("checkout.session", "line_items")
-def expanded_line_items(_call: "Call", session: StripeObject) -> StripeObject:
+def expanded_line_items(_call: Call, session: StripeObject) -> StripeObject:
     """A session's `line_items`, which exists only when expanded."""
     url = f"/v1/checkout/sessions/{session['id']}/line_items"
     return lists.envelope(url, session["_line_items"])
 
 
 @registry.post("/v1/checkout/sessions/{id}")
-def update_checkout_session(call: "Call") -> StripeObject:
+def update_checkout_session(call: Call) -> StripeObject:
     """Only the metadata of a session can change."""
     session = require_session(call)
     session["metadata"] = call.params.merge_metadata(session["metadata"])

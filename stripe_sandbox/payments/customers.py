@@ -1,16 +1,12 @@
 """Customers: /v1/customers."""
 
-from typing import TYPE_CHECKING
-
 from stripe_sandbox.billing.customer_discounts import take_coupon
+from stripe_sandbox.call import Call
 from stripe_sandbox.errors import resource_missing
 from stripe_sandbox.ids import new_id, token
 from stripe_sandbox.payments import payment_methods, sources
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject, private_copy
-
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
 
 registry = Registry()
 
@@ -18,7 +14,7 @@ TEXTS = ("description", "email", "name", "phone", "tax_exempt")
 
 
 @registry.post("/v1/customers")
-def create_customer(call: "Call") -> StripeObject:
+def create_customer(call: Call) -> StripeObject:
     """A customer, with a payment method attached if one is given."""
     customer: StripeObject = {
         "id": new_id("cus"),
@@ -62,14 +58,14 @@ def create_customer(call: "Call") -> StripeObject:
     return customer
 
 
-def _default_to_new_method(call: "Call", customer: StripeObject, method: StripeObject) -> None:
+def _default_to_new_method(call: Call, customer: StripeObject, method: StripeObject) -> None:
     """A test name such as pm_card_visa, given twice in one request, means one payment method."""
     settings = customer["invoice_settings"]
     if settings["default_payment_method"] == call.params.text("payment_method"):
         settings["default_payment_method"] = method["id"]
 
 
-def _apply(call: "Call", customer: StripeObject) -> None:
+def _apply(call: Call, customer: StripeObject) -> None:
     for name in TEXTS:
         if name in call.params:
             customer[name] = call.params.text(name)
@@ -82,7 +78,7 @@ def _apply(call: "Call", customer: StripeObject) -> None:
     customer["metadata"] = call.params.merge_metadata(customer["metadata"])
 
 
-def require_customer(call: "Call", customer_id: str) -> StripeObject:
+def require_customer(call: Call, customer_id: str) -> StripeObject:
     """A customer that can still be used."""
     customer = call.require("customer", customer_id, "customer")
     if customer.get("deleted"):
@@ -91,7 +87,7 @@ def require_customer(call: "Call", customer_id: str) -> StripeObject:
 
 
 @registry.get("/v1/customers")
-def list_customers(call: "Call") -> StripeObject:
+def list_customers(call: Call) -> StripeObject:
     """Customers, by email if given."""
     email = call.params.text("email")
     return call.page(
@@ -101,13 +97,13 @@ def list_customers(call: "Call") -> StripeObject:
 
 
 @registry.get("/v1/customers/{id}")
-def retrieve_customer(call: "Call") -> StripeObject:
+def retrieve_customer(call: Call) -> StripeObject:
     """One customer; a deleted one answers that it is."""
     return call.require("customer", call.path["id"])
 
 
 @registry.post("/v1/customers/{id}")
-def update_customer(call: "Call") -> StripeObject:
+def update_customer(call: Call) -> StripeObject:
     """Change what is given."""
     customer = require_customer(call, call.path["id"])
     before = private_copy(customer)
@@ -119,7 +115,7 @@ def update_customer(call: "Call") -> StripeObject:
 
 
 @registry.delete("/v1/customers/{id}")
-def delete_customer(call: "Call") -> StripeObject:
+def delete_customer(call: Call) -> StripeObject:
     """Its payment methods are detached; its id stays known as deleted."""
     customer = require_customer(call, call.path["id"])
     call.emit("customer.deleted", customer)
@@ -129,7 +125,7 @@ def delete_customer(call: "Call") -> StripeObject:
 
 
 @registry.get("/v1/customers/{id}/payment_methods")
-def list_customer_payment_methods(call: "Call") -> StripeObject:
+def list_customer_payment_methods(call: Call) -> StripeObject:
     """The payment methods attached to a customer."""
     customer = require_customer(call, call.path["id"])
     kind = call.params.text("type")

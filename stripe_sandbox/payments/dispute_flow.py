@@ -9,17 +9,13 @@ A chargeback takes the disputed amount and a fee from the balance the moment it 
 gives the amount back and Stripe keeps the fee. An inquiry moves no money.
 """
 
-from typing import TYPE_CHECKING
-
 from stripe_sandbox import ledger
+from stripe_sandbox.call import Call
 from stripe_sandbox.errors import RefusedError
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.payments.payment_methods import card_of
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject, private_copy
-
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
 
 registry = Registry()
 
@@ -50,7 +46,7 @@ EVIDENCE_FILES = (
 
 
 def open_dispute(
-    call: "Call", charge: StripeObject, *, reason: str, amount: int, inquiry: bool
+    call: Call, charge: StripeObject, *, reason: str, amount: int, inquiry: bool
 ) -> StripeObject:
     """A cardholder disputes a charge; a chargeback takes the money at once.
 
@@ -75,7 +71,7 @@ def open_dispute(
     return dispute
 
 
-def _new_dispute(call: "Call", charge: StripeObject, reason: str, amount: int) -> StripeObject:
+def _new_dispute(call: Call, charge: StripeObject, reason: str, amount: int) -> StripeObject:
     network = charge["payment_method_details"]["card"]["network"]
     reason_code = NETWORK_REASON_CODES.get(reason, "13.7")
     return {
@@ -126,7 +122,7 @@ def is_inquiry(dispute: StripeObject) -> bool:
     return str(dispute["status"]).startswith("warning_")
 
 
-def _withdraw(call: "Call", dispute: StripeObject, charge: StripeObject) -> None:
+def _withdraw(call: Call, dispute: StripeObject, charge: StripeObject) -> None:
     """Take the disputed amount and the fee; what is still pending nets with the charge's funds."""
     currency = dispute["currency"]
     charged = call.require("balance_transaction", charge["balance_transaction"])
@@ -146,7 +142,7 @@ def _withdraw(call: "Call", dispute: StripeObject, charge: StripeObject) -> None
     charge["_charged_back"] = True
 
 
-def submit(call: "Call", dispute: StripeObject) -> None:
+def submit(call: Call, dispute: StripeObject) -> None:
     """Hand the staged evidence to the bank, which works once."""
     details = dispute["evidence_details"]
     details["submission_count"] += 1
@@ -156,7 +152,7 @@ def submit(call: "Call", dispute: StripeObject) -> None:
 
 
 @registry.task("evidence_decides")
-def evidence_decides(call: "Call", dispute: str) -> None:
+def evidence_decides(call: Call, dispute: str) -> None:
     """Stripe's magic words decide a test dispute; other evidence waits for a control."""
     decided = call.require("dispute", dispute)
     if decided["status"] not in ("under_review", "warning_under_review"):
@@ -171,7 +167,7 @@ def evidence_decides(call: "Call", dispute: str) -> None:
 
 
 @registry.task("dispute_response_due")
-def dispute_response_due(call: "Call", dispute: str) -> None:
+def dispute_response_due(call: Call, dispute: str) -> None:
     """Nobody answered a chargeback in time: it is lost."""
     due = call.require("dispute", dispute)
     if due["status"] == "needs_response":
@@ -180,14 +176,14 @@ def dispute_response_due(call: "Call", dispute: str) -> None:
 
 
 @registry.task("inquiry_ends")
-def inquiry_ends(call: "Call", dispute: str) -> None:
+def inquiry_ends(call: Call, dispute: str) -> None:
     """A bank that has not escalated its inquiry by now cannot any more."""
     inquiry = call.require("dispute", dispute)
     if is_inquiry(inquiry) and inquiry["status"] in UNDECIDED:
         lose(call, inquiry)
 
 
-def escalate(call: "Call", dispute: StripeObject) -> None:
+def escalate(call: Call, dispute: StripeObject) -> None:
     """An inquiry becomes a chargeback: now the money goes, and evidence can be given anew."""
     if not is_inquiry(dispute) or dispute["status"] not in UNDECIDED:
         raise RefusedError(f"A dispute that is {dispute['status']} cannot be escalated.")
@@ -206,7 +202,7 @@ def escalate(call: "Call", dispute: StripeObject) -> None:
     call.emit("charge.dispute.funds_withdrawn", dispute, before=before)
 
 
-def win(call: "Call", dispute: StripeObject) -> None:
+def win(call: Call, dispute: StripeObject) -> None:
     """The bank decides for the account, sometimes after it had decided against it."""
     if dispute["status"] not in (*UNDECIDED, "lost"):
         raise RefusedError(f"A dispute that is {dispute['status']} cannot be won.")
@@ -236,13 +232,13 @@ def win(call: "Call", dispute: StripeObject) -> None:
     call.emit("charge.dispute.funds_reinstated", dispute, before=reinstated_before)
 
 
-def _withdrawn_until(call: "Call", dispute: StripeObject) -> int:
+def _withdrawn_until(call: Call, dispute: StripeObject) -> int:
     """When the withdrawal settles: what is given back cannot be available before."""
     withdrawal = call.require("balance_transaction", dispute["balance_transactions"][0]["id"])
     return max(call.now, int(withdrawal["available_on"]))
 
 
-def lose(call: "Call", dispute: StripeObject) -> None:
+def lose(call: Call, dispute: StripeObject) -> None:
     """The bank decides for the cardholder, or the account gives up. The money is gone already."""
     if dispute["status"] not in UNDECIDED:
         raise RefusedError(f"This dispute is already closed: it is {dispute['status']}.")
@@ -250,25 +246,25 @@ def lose(call: "Call", dispute: StripeObject) -> None:
     _close(call, dispute, outcome, private_copy(dispute))
 
 
-def _close(call: "Call", dispute: StripeObject, status: str, before: StripeObject) -> None:
+def _close(call: Call, dispute: StripeObject, status: str, before: StripeObject) -> None:
     dispute["status"] = status
     call.emit("charge.dispute.closed", dispute, before=before)
 
 
 @registry.reaction("payment_intent.succeeded")
-def dispute_paid_intent(call: "Call", intent: StripeObject) -> None:
+def dispute_paid_intent(call: Call, intent: StripeObject) -> None:
     """Test cards that are always disputed: as soon as their funds are in the books."""
     _follow_script(call, call.require("charge", intent["latest_charge"]))
 
 
 @registry.reaction("charge.updated")
-def dispute_settled_charge(call: "Call", charge: StripeObject) -> None:
+def dispute_settled_charge(call: Call, charge: StripeObject) -> None:
     """The same, where the capture was asynchronous."""
     if "_number" in charge:  # what a transfer pays into a connected account has no card
         _follow_script(call, charge)
 
 
-def _follow_script(call: "Call", charge: StripeObject) -> None:
+def _follow_script(call: Call, charge: StripeObject) -> None:
     scripts = card_of(charge).disputes
     if charge["balance_transaction"] is None or charge["disputed"]:
         return
@@ -283,7 +279,7 @@ def _follow_script(call: "Call", charge: StripeObject) -> None:
 
 
 @registry.reaction("charge.refunded")
-def refund_ends_inquiries(call: "Call", charge: StripeObject) -> None:
+def refund_ends_inquiries(call: Call, charge: StripeObject) -> None:
     """Who has got all the money back asks no more."""
     if not charge["refunded"]:
         return

@@ -4,8 +4,7 @@ Evidence is staged with `submit=false` and handed in with `submit=true`, which i
 works once. The words winning_evidence and losing_evidence as `uncategorized_text` decide a dispute.
 """
 
-from typing import TYPE_CHECKING
-
+from stripe_sandbox.call import Call
 from stripe_sandbox.errors import RefusedError
 from stripe_sandbox.params import Params
 from stripe_sandbox.payments import dispute_flow
@@ -13,14 +12,11 @@ from stripe_sandbox.payments.files import require_evidence
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject, private_copy
 
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
-
 registry = Registry()
 
 
 @registry.get("/v1/disputes")
-def list_disputes(call: "Call") -> StripeObject:
+def list_disputes(call: Call) -> StripeObject:
     """By charge, payment intent or time."""
     wanted = {
         name: call.params.text(name)
@@ -33,13 +29,13 @@ def list_disputes(call: "Call") -> StripeObject:
 
 
 @registry.get("/v1/disputes/{id}")
-def retrieve_dispute(call: "Call") -> StripeObject:
+def retrieve_dispute(call: Call) -> StripeObject:
     """One dispute."""
     return call.require("dispute", call.path["id"], "dispute")
 
 
 @registry.post("/v1/disputes/{id}")
-def update_dispute(call: "Call") -> StripeObject:
+def update_dispute(call: Call) -> StripeObject:
     """Stage evidence, submit it, or change the metadata."""
     dispute = retrieve_dispute(call)
     before = private_copy(dispute)
@@ -69,7 +65,7 @@ def _must_take_evidence(dispute: StripeObject) -> None:
         )
 
 
-def _stage(call: "Call", dispute: StripeObject, evidence: Params) -> None:
+def _stage(call: Call, dispute: StripeObject, evidence: Params) -> None:
     for name in (*dispute_flow.EVIDENCE_TEXTS, *dispute_flow.EVIDENCE_FILES):
         if name in evidence:
             dispute["evidence"][name] = evidence.text(name)
@@ -81,7 +77,7 @@ def _stage(call: "Call", dispute: StripeObject, evidence: Params) -> None:
 
 
 @registry.post("/v1/disputes/{id}/close")
-def close_dispute(call: "Call") -> StripeObject:
+def close_dispute(call: Call) -> StripeObject:
     """Give up, for good: the cardholder keeps the money."""
     dispute = retrieve_dispute(call)
     dispute_flow.lose(call, dispute)
@@ -89,7 +85,7 @@ def close_dispute(call: "Call") -> StripeObject:
 
 
 @registry.control("POST", "/_sandbox/charges/{id}/dispute")
-def dispute_charge(call: "Call") -> StripeObject:
+def dispute_charge(call: Call) -> StripeObject:
     """A cardholder disputes a charge: {"reason": "fraudulent", "amount": n, "inquiry": false}.
 
     The amount is what was captured and not refunded unless it is given; it may exceed the charge.
@@ -109,7 +105,7 @@ def dispute_charge(call: "Call") -> StripeObject:
 
 
 @registry.control("POST", "/_sandbox/disputes/{id}/win")
-def win_dispute(call: "Call") -> StripeObject:
+def win_dispute(call: Call) -> StripeObject:
     """The bank decides for the account, also after it had decided against it."""
     dispute = retrieve_dispute(call)
     dispute_flow.win(call, dispute)
@@ -117,7 +113,7 @@ def win_dispute(call: "Call") -> StripeObject:
 
 
 @registry.control("POST", "/_sandbox/disputes/{id}/lose")
-def lose_dispute(call: "Call") -> StripeObject:
+def lose_dispute(call: Call) -> StripeObject:
     """The bank decides for the cardholder; an inquiry just ends."""
     dispute = retrieve_dispute(call)
     dispute_flow.lose(call, dispute)
@@ -125,7 +121,7 @@ def lose_dispute(call: "Call") -> StripeObject:
 
 
 @registry.control("POST", "/_sandbox/disputes/{id}/escalate")
-def escalate_dispute(call: "Call") -> StripeObject:
+def escalate_dispute(call: Call) -> StripeObject:
     """The bank makes a chargeback of its inquiry."""
     dispute = retrieve_dispute(call)
     dispute_flow.escalate(call, dispute)

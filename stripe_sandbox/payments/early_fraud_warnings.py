@@ -1,14 +1,10 @@
 """Early fraud warnings: /v1/radar/early_fraud_warnings, a bank's word before any dispute."""
 
-from typing import TYPE_CHECKING
-
+from stripe_sandbox.call import Call
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.payments.payment_methods import card_of
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject, private_copy
-
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
 
 registry = Registry()
 
@@ -16,7 +12,7 @@ KIND = "radar.early_fraud_warning"
 
 
 @registry.reaction("charge.succeeded")
-def warn(call: "Call", charge: StripeObject) -> None:
+def warn(call: Call, charge: StripeObject) -> None:
     """The bank of a card that it believes stolen warns about its payment."""
     if not card_of(charge).fraud_warning:
         return
@@ -36,7 +32,7 @@ def warn(call: "Call", charge: StripeObject) -> None:
 
 
 @registry.reaction("charge.refunded", "charge.dispute.created")
-def settle_warnings(call: "Call", obj: StripeObject) -> None:
+def settle_warnings(call: Call, obj: StripeObject) -> None:
     """Nothing is left to do about a payment that was refunded or is disputed already."""
     charge = obj["charge"] if obj["object"] == "dispute" else obj["id"]
     for found in call.select(KIND, lambda warning: warning["charge"] == charge):
@@ -48,7 +44,7 @@ def settle_warnings(call: "Call", obj: StripeObject) -> None:
 
 
 @registry.get("/v1/radar/early_fraud_warnings")
-def list_early_fraud_warnings(call: "Call") -> StripeObject:
+def list_early_fraud_warnings(call: Call) -> StripeObject:
     """By charge, payment intent or time."""
     wanted = {
         name: call.params.text(name)
@@ -59,6 +55,6 @@ def list_early_fraud_warnings(call: "Call") -> StripeObject:
 
 
 @registry.get("/v1/radar/early_fraud_warnings/{id}")
-def retrieve_early_fraud_warning(call: "Call") -> StripeObject:
+def retrieve_early_fraud_warning(call: Call) -> StripeObject:
     """One warning."""
     return call.require(KIND, call.path["id"])

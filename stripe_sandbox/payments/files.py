@@ -2,29 +2,28 @@
 
 import base64
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from stripe_sandbox.authentication import authenticate
+from stripe_sandbox.call import Call
 from stripe_sandbox.errors import parameter_invalid, parameter_missing, resource_missing
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.lists import envelope
+from stripe_sandbox.pages import Pages
 from stripe_sandbox.registry import Registry
+from stripe_sandbox.sandbox import Sandbox
 from stripe_sandbox.store import StripeObject
 
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
-    from stripe_sandbox.sandbox import Sandbox
-
 registry = Registry()
+pages = Pages()
 
 LARGEST_BYTES = 5 * 1024 * 1024
 EVIDENCE_TYPES = ("pdf", "jpg", "jpeg", "png")
 
 
 @registry.post("/v1/files")
-def create_file(call: "Call") -> StripeObject:
+def create_file(call: Call) -> StripeObject:
     """Keep an upload; evidence is a PDF or a picture of at most 5 MB."""
     upload = call.params.hash("file")
     if "content" not in upload:
@@ -50,7 +49,7 @@ def create_file(call: "Call") -> StripeObject:
             "size": upload["size"],
             "title": None,
             "type": suffix or None,
-            "url": f"{call.sandbox.public_url}/v1/files/{file_id}/contents",
+            "url": f"{call.state.public_url}/v1/files/{file_id}/contents",
             "_content": upload["content"],
             "_content_type": upload["type"],
         }
@@ -58,20 +57,20 @@ def create_file(call: "Call") -> StripeObject:
 
 
 @registry.get("/v1/files")
-def list_files(call: "Call") -> StripeObject:
+def list_files(call: Call) -> StripeObject:
     """By purpose or time."""
     purpose = call.params.text("purpose")
     return call.page("file", lambda file: purpose in (None, file["purpose"]))
 
 
 @registry.get("/v1/files/{id}")
-def retrieve_file(call: "Call") -> StripeObject:
+def retrieve_file(call: Call) -> StripeObject:
     """What is known of a file; its `url` has its contents."""
     return call.require("file", call.path["id"], "file")
 
 
-@registry.page("GET", "/v1/files/{id}/contents")
-async def read_file(sandbox: "Sandbox", request: web.Request) -> web.StreamResponse:
+@pages.get("/v1/files/{id}/contents")
+async def read_file(sandbox: Sandbox, request: web.Request) -> web.StreamResponse:
     """The bytes that were uploaded, for whoever has a key."""
     authenticate(request.headers.get("Authorization"))
     file_id = request.match_info["id"]
@@ -83,7 +82,7 @@ async def read_file(sandbox: "Sandbox", request: web.Request) -> web.StreamRespo
     )
 
 
-def require_evidence(call: "Call", file_id: str, param: str) -> str:
+def require_evidence(call: Call, file_id: str, param: str) -> str:
     """The id of a file that was uploaded as evidence."""
     file = call.find("file", file_id)
     if file is None:

@@ -8,18 +8,13 @@ There is no state "failed": a decline goes back to requires_payment_method and m
 A bank debit is `processing` between confirmation and its end; a bank transfer `requires_action`.
 """
 
-from typing import TYPE_CHECKING
-
+from stripe_sandbox.call import Call
 from stripe_sandbox.errors import RefusedError, StripeError
-from stripe_sandbox.expand import public
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.payments import bank_debits, cash_balances, charges, payment_methods
 from stripe_sandbox.payments.cards import AUTHENTICATION_REQUIRED, Decline
 from stripe_sandbox.registry import Registry
-from stripe_sandbox.store import StripeObject, private_copy
-
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
+from stripe_sandbox.store import StripeObject, private_copy, public
 
 registry = Registry()
 
@@ -50,7 +45,7 @@ def must_be_confirmable(intent: StripeObject) -> None:
 
 
 def confirm(
-    call: "Call",
+    call: Call,
     intent: StripeObject,
     *,
     return_url: str | None = None,
@@ -86,8 +81,8 @@ def confirm(
         _require_authentication(call, intent, return_url)
 
 
-def _require_authentication(call: "Call", intent: StripeObject, return_url: str | None) -> None:
-    page = f"{call.sandbox.public_url}/three_d_secure/{intent['id']}"
+def _require_authentication(call: Call, intent: StripeObject, return_url: str | None) -> None:
+    page = f"{call.state.public_url}/three_d_secure/{intent['id']}"
     intent["status"] = "requires_action"
     if return_url:
         intent["next_action"] = {
@@ -106,7 +101,7 @@ def _require_authentication(call: "Call", intent: StripeObject, return_url: str 
     call.emit("payment_intent.requires_action", intent)
 
 
-def authenticate(call: "Call", intent: StripeObject, *, succeeds: bool) -> None:
+def authenticate(call: Call, intent: StripeObject, *, succeeds: bool) -> None:
     """The customer passes or fails 3D Secure; a pass goes on to the charge."""
     if intent["status"] != "requires_action":
         raise unexpected_state(
@@ -123,7 +118,7 @@ def authenticate(call: "Call", intent: StripeObject, *, succeeds: bool) -> None:
 
 
 def _charge(
-    call: "Call",
+    call: Call,
     intent: StripeObject,
     method: StripeObject,
     decline: Decline | None,
@@ -152,7 +147,7 @@ def _charge(
     _succeed(call, intent, charge)
 
 
-def _debit(call: "Call", intent: StripeObject, method: StripeObject) -> None:
+def _debit(call: Call, intent: StripeObject, method: StripeObject) -> None:
     """Ask the customer's bank for the money; its answer comes later."""
     charge = charges.create(call, intent, method)
     charge |= {"status": "pending", "paid": False}
@@ -164,7 +159,7 @@ def _debit(call: "Call", intent: StripeObject, method: StripeObject) -> None:
 
 
 @registry.task("bank_answers_debit")
-def bank_answers_debit(call: "Call", intent: str) -> None:
+def bank_answers_debit(call: Call, intent: str) -> None:
     """The customer's bank pays, or refuses and the intent needs another payment method."""
     debited = call.require("payment_intent", intent)
     if debited["status"] != "processing":
@@ -185,7 +180,7 @@ def bank_answers_debit(call: "Call", intent: str) -> None:
     _fail(call, debited, method, error)
 
 
-def collect_cash(call: "Call", intent: StripeObject) -> None:
+def collect_cash(call: Call, intent: StripeObject) -> None:
     """Take what the customer's cash balance holds; whatever lacks has to be transferred first."""
     before = private_copy(intent)
     taken = cash_balances.apply_to_payment(call, intent)
@@ -202,7 +197,7 @@ def collect_cash(call: "Call", intent: StripeObject) -> None:
         call.emit("payment_intent.partially_funded", intent, before=before)
 
 
-def _fail(call: "Call", intent: StripeObject, method: StripeObject, error: StripeError) -> None:
+def _fail(call: Call, intent: StripeObject, method: StripeObject, error: StripeError) -> None:
     """Back to requires_payment_method, with the reason kept on the intent."""
     intent["status"] = "requires_payment_method"
     intent["payment_method"] = None
@@ -210,7 +205,7 @@ def _fail(call: "Call", intent: StripeObject, method: StripeObject, error: Strip
     call.emit("payment_intent.payment_failed", intent)
 
 
-def _authorize(call: "Call", intent: StripeObject, charge: StripeObject) -> None:
+def _authorize(call: Call, intent: StripeObject, charge: StripeObject) -> None:
     intent["status"] = "requires_capture"
     intent["amount_capturable"] = intent["amount"]
     call.schedule(charges.AUTHORIZATION_S, "authorization_expires", intent=intent["id"])
@@ -218,14 +213,14 @@ def _authorize(call: "Call", intent: StripeObject, charge: StripeObject) -> None
     call.emit("payment_intent.amount_capturable_updated", intent)
 
 
-def _succeed(call: "Call", intent: StripeObject, charge: StripeObject) -> None:
+def _succeed(call: Call, intent: StripeObject, charge: StripeObject) -> None:
     intent["status"] = "succeeded"
     intent["amount_capturable"] = 0
     intent["amount_received"] = charge["amount_captured"]
     call.emit("payment_intent.succeeded", intent)
 
 
-def capture(call: "Call", intent: StripeObject, amount: int | None) -> None:
+def capture(call: Call, intent: StripeObject, amount: int | None) -> None:
     """Take an authorized amount, or a part of it; what is left is let go."""
     if intent["status"] != "requires_capture":
         raise unexpected_state(
@@ -249,7 +244,7 @@ def capture(call: "Call", intent: StripeObject, amount: int | None) -> None:
     _succeed(call, intent, charge)
 
 
-def cancel(call: "Call", intent: StripeObject, reason: str | None) -> None:
+def cancel(call: Call, intent: StripeObject, reason: str | None) -> None:
     """Give up; an authorization is let go."""
     if intent["status"] not in CANCELABLE:
         raise unexpected_state(
@@ -270,7 +265,7 @@ def cancel(call: "Call", intent: StripeObject, reason: str | None) -> None:
     call.emit("payment_intent.canceled", intent)
 
 
-def _release_authorization(call: "Call", intent: StripeObject, event_type: str) -> None:
+def _release_authorization(call: Call, intent: StripeObject, event_type: str) -> None:
     charge = call.require("charge", intent["latest_charge"])
     before = private_copy(charge)
     charge["amount_refunded"] = charge["amount"]
@@ -279,7 +274,7 @@ def _release_authorization(call: "Call", intent: StripeObject, event_type: str) 
 
 
 @registry.task("authorization_expires")
-def authorization_expires(call: "Call", intent: str) -> None:
+def authorization_expires(call: Call, intent: str) -> None:
     """Seven days after the authorization it is gone, unless it was captured or canceled."""
     expiring = call.require("payment_intent", intent)
     if expiring["status"] == "requires_capture":

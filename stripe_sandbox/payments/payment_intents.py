@@ -1,7 +1,6 @@
 """PaymentIntents: /v1/payment_intents, and what a customer does to them in a test."""
 
-from typing import TYPE_CHECKING
-
+from stripe_sandbox.call import Call
 from stripe_sandbox.errors import InvalidRequestError, parameter_invalid
 from stripe_sandbox.ids import new_id, token
 from stripe_sandbox.params import Params
@@ -9,9 +8,6 @@ from stripe_sandbox.payments import attempts, payment_flow, payment_methods
 from stripe_sandbox.payments.customers import require_customer
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject
-
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
 
 registry = Registry()
 
@@ -33,7 +29,7 @@ NEVER_REDIRECT = {"card", "customer_balance", "sepa_debit"}
 
 
 @registry.post("/v1/payment_intents")
-def create_payment_intent(call: "Call") -> StripeObject:
+def create_payment_intent(call: Call) -> StripeObject:
     """An intent to collect an amount; confirmed at once if asked."""
     intent = create(call, call.params)
     call.emit("payment_intent.created", intent)
@@ -42,7 +38,7 @@ def create_payment_intent(call: "Call") -> StripeObject:
     return intent
 
 
-def create(call: "Call", params: Params) -> StripeObject:
+def create(call: Call, params: Params) -> StripeObject:
     """A new intent from parameters, not announced yet."""
     amount, currency = params.required_amount(), params.currency()
     for name in UNSUPPORTED:
@@ -118,7 +114,7 @@ def _must_be_enough(amount: int, currency: str) -> None:
         )
 
 
-def _apply(call: "Call", intent: StripeObject, params: Params, method: StripeObject | None) -> None:
+def _apply(call: Call, intent: StripeObject, params: Params, method: StripeObject | None) -> None:
     """The parameters that creation, update and confirmation have in common."""
     for name in CHANGEABLE_TEXTS:
         if name in params:
@@ -135,7 +131,7 @@ def _apply(call: "Call", intent: StripeObject, params: Params, method: StripeObj
             intent["status"] = "requires_confirmation"
 
 
-def given_payment_method(call: "Call", params: Params) -> StripeObject | None:
+def given_payment_method(call: Call, params: Params) -> StripeObject | None:
     """The payment method that a request names or describes, if it does."""
     if params.is_set("payment_method_data"):
         return payment_methods.create(call, params.hash("payment_method_data"))
@@ -167,7 +163,7 @@ def _must_be_usable(intent: StripeObject, method: StripeObject) -> None:
 
 
 @registry.post("/v1/payment_intents/{id}/confirm")
-def confirm_payment_intent(call: "Call") -> StripeObject:
+def confirm_payment_intent(call: Call) -> StripeObject:
     """Try to pay."""
     intent = retrieve_payment_intent(call)
     payment_flow.must_be_confirmable(intent)  # a refusal must not have changed anything
@@ -196,7 +192,7 @@ def require_return_url(params: Params, intent: StripeObject) -> None:
         )
 
 
-def _confirm(call: "Call", intent: StripeObject) -> None:
+def _confirm(call: Call, intent: StripeObject) -> None:
     params = call.params
     require_return_url(params, intent)
     payment_flow.confirm(
@@ -210,20 +206,20 @@ def _confirm(call: "Call", intent: StripeObject) -> None:
 
 
 @registry.get("/v1/payment_intents")
-def list_payment_intents(call: "Call") -> StripeObject:
+def list_payment_intents(call: Call) -> StripeObject:
     """By customer or time."""
     customer = call.params.text("customer")
     return call.page("payment_intent", lambda intent: customer in (None, intent["customer"]))
 
 
 @registry.get("/v1/payment_intents/{id}")
-def retrieve_payment_intent(call: "Call") -> StripeObject:
+def retrieve_payment_intent(call: Call) -> StripeObject:
     """One intent."""
     return call.require("payment_intent", call.path["id"], "intent")
 
 
 @registry.post("/v1/payment_intents/{id}")
-def update_payment_intent(call: "Call") -> StripeObject:
+def update_payment_intent(call: Call) -> StripeObject:
     """Change what is given; the money only as long as nothing was tried with it."""
     intent = retrieve_payment_intent(call)
     money = [name for name in ("amount", "currency", "payment_method") if name in call.params]
@@ -243,7 +239,7 @@ def update_payment_intent(call: "Call") -> StripeObject:
 
 
 @registry.post("/v1/payment_intents/{id}/capture")
-def capture_payment_intent(call: "Call") -> StripeObject:
+def capture_payment_intent(call: Call) -> StripeObject:
     """Take what was authorized."""
     intent = retrieve_payment_intent(call)
     intent["metadata"] = call.params.merge_metadata(intent["metadata"])
@@ -252,7 +248,7 @@ def capture_payment_intent(call: "Call") -> StripeObject:
 
 
 @registry.post("/v1/payment_intents/{id}/cancel")
-def cancel_payment_intent(call: "Call") -> StripeObject:
+def cancel_payment_intent(call: Call) -> StripeObject:
     """Give up."""
     intent = retrieve_payment_intent(call)
     session_id = intent.get("_checkout_session")
@@ -267,7 +263,7 @@ def cancel_payment_intent(call: "Call") -> StripeObject:
 
 
 @registry.control("POST", "/_sandbox/payment_intents/{id}/pay")
-def pay_payment_intent(call: "Call") -> StripeObject:
+def pay_payment_intent(call: Call) -> StripeObject:
     """A customer pays in the browser: {"payment_method": "pm_card_visa", "return_url": "..."}.
 
     Answers the intent; after a decline its last_payment_error says why.
@@ -279,7 +275,7 @@ def pay_payment_intent(call: "Call") -> StripeObject:
 
 
 @registry.control("POST", "/_sandbox/payment_intents/{id}/fail")
-def fail_payment_intent(call: "Call") -> StripeObject:
+def fail_payment_intent(call: Call) -> StripeObject:
     """A customer tries with a card that is declined; {"payment_method": ...} chooses which."""
     intent = retrieve_payment_intent(call)
     chosen = call.params.text("payment_method") or "pm_card_visa_chargeDeclined"
@@ -288,7 +284,7 @@ def fail_payment_intent(call: "Call") -> StripeObject:
 
 
 @registry.control("POST", "/_sandbox/payment_intents/{id}/authenticate")
-def authenticate_payment_intent(call: "Call") -> StripeObject:
+def authenticate_payment_intent(call: Call) -> StripeObject:
     """A customer passes 3D Secure, or fails it: {"succeeds": false}."""
     intent = retrieve_payment_intent(call)
     succeeds = call.params.boolean("succeeds", default=True)

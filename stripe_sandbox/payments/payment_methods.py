@@ -3,8 +3,8 @@ from test IBANs; and the customer's cash balance.
 """
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
+from stripe_sandbox.call import Call
 from stripe_sandbox.errors import CardError, InvalidRequestError, resource_missing
 from stripe_sandbox.ids import new_id, token
 from stripe_sandbox.params import Params
@@ -24,9 +24,6 @@ from stripe_sandbox.payments.cards import (
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject, private_copy
 
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
-
 registry = Registry()
 
 EMPTY_ADDRESS = {
@@ -40,12 +37,12 @@ EMPTY_ADDRESS = {
 
 
 @registry.post("/v1/payment_methods")
-def create_payment_method(call: "Call") -> StripeObject:
+def create_payment_method(call: Call) -> StripeObject:
     """A card from its number or a token."""
     return create(call, call.params)
 
 
-def create(call: "Call", data: Params) -> StripeObject:
+def create(call: Call, data: Params) -> StripeObject:
     """A payment method from `payment_method_data` or the like: type, card, billing_details."""
     method = _create_by_type(call, data)
     details = data.hash("billing_details")
@@ -56,7 +53,7 @@ def create(call: "Call", data: Params) -> StripeObject:
     return method
 
 
-def _create_by_type(call: "Call", data: Params) -> StripeObject:
+def _create_by_type(call: Call, data: Params) -> StripeObject:
     kind = data.required_text("type")
     match kind:
         case "card":
@@ -73,7 +70,7 @@ def _create_by_type(call: "Call", data: Params) -> StripeObject:
     )
 
 
-def _new_method(call: "Call", kind: str, shown: StripeObject) -> StripeObject:
+def _new_method(call: Call, kind: str, shown: StripeObject) -> StripeObject:
     """A payment method of any type; `shown` is the hash that bears the type's name."""
     return {
         "id": new_id("pm"),
@@ -95,7 +92,7 @@ def _new_method(call: "Call", kind: str, shown: StripeObject) -> StripeObject:
     }
 
 
-def _read_card(call: "Call", card: Params) -> tuple[Card, int, int]:
+def _read_card(call: Call, card: Params) -> tuple[Card, int, int]:
     """The test card behind a token or a number, with its expiry (month, year)."""
     year_now = datetime.fromtimestamp(call.now, UTC).year
     if card.is_set("token"):
@@ -111,7 +108,7 @@ def _read_card(call: "Call", card: Params) -> tuple[Card, int, int]:
     return BY_NUMBER[number], month, year
 
 
-def _must_be_valid(call: "Call", number: str, month: int, year: int, card: Params) -> None:
+def _must_be_valid(call: Call, number: str, month: int, year: int, card: Params) -> None:
     now = datetime.fromtimestamp(call.now, UTC)
     if not number.isdecimal() or not number.isascii() or not passes_luhn(number):
         raise declined(INCORRECT_NUMBER, param=card.name_of("number"))
@@ -139,7 +136,7 @@ def declined(decline: Decline, *, param: str | None = None, charge: str | None =
     )
 
 
-def _from_card(call: "Call", card: Card, exp_month: int, exp_year: int) -> StripeObject:
+def _from_card(call: Call, card: Card, exp_month: int, exp_year: int) -> StripeObject:
     shown = {
         "brand": card.brand,
         "checks": {
@@ -163,7 +160,7 @@ def _from_card(call: "Call", card: Card, exp_month: int, exp_year: int) -> Strip
     return call.add(_new_method(call, "card", shown) | {"_number": card.number})
 
 
-def resolve(call: "Call", method_id: str, param: str = "payment_method") -> StripeObject:
+def resolve(call: Call, method_id: str, param: str = "payment_method") -> StripeObject:
     """The payment method a request names; a `pm_card_...` name makes a new one each time."""
     card = BY_ALIAS.get(method_id)
     if card is not None:
@@ -179,7 +176,7 @@ def card_of(method: StripeObject) -> Card:
     return BY_NUMBER.get(method.get("_number", ""), PLAIN_CARD)
 
 
-def attach(call: "Call", method: StripeObject, customer: str) -> None:
+def attach(call: Call, method: StripeObject, customer: str) -> None:
     """Give a payment method to a customer; once given it stays with that customer."""
     if method["customer"] == customer:
         return
@@ -193,7 +190,7 @@ def attach(call: "Call", method: StripeObject, customer: str) -> None:
 
 
 @registry.get("/v1/payment_methods")
-def list_payment_methods(call: "Call") -> StripeObject:
+def list_payment_methods(call: Call) -> StripeObject:
     """The payment methods attached to a customer."""
     customer, kind = call.params.text("customer"), call.params.text("type")
     return call.page(
@@ -207,13 +204,13 @@ def list_payment_methods(call: "Call") -> StripeObject:
 
 
 @registry.get("/v1/payment_methods/{id}")
-def retrieve_payment_method(call: "Call") -> StripeObject:
+def retrieve_payment_method(call: Call) -> StripeObject:
     """One payment method, or a new one for a `pm_card_...` name."""
     return resolve(call, call.path["id"])
 
 
 @registry.post("/v1/payment_methods/{id}")
-def update_payment_method(call: "Call") -> StripeObject:
+def update_payment_method(call: Call) -> StripeObject:
     """Change the billing details or the metadata of an attached payment method."""
     method = resolve(call, call.path["id"])
     before = private_copy(method)
@@ -228,7 +225,7 @@ def update_payment_method(call: "Call") -> StripeObject:
 
 
 @registry.post("/v1/payment_methods/{id}/attach")
-def attach_payment_method(call: "Call") -> StripeObject:
+def attach_payment_method(call: Call) -> StripeObject:
     """Attach to a customer."""
     customer = call.require("customer", call.params.required_text("customer"), "customer")
     method = resolve(call, call.path["id"])
@@ -240,7 +237,7 @@ def attach_payment_method(call: "Call") -> StripeObject:
 
 
 @registry.post("/v1/payment_methods/{id}/detach")
-def detach_payment_method(call: "Call") -> StripeObject:
+def detach_payment_method(call: Call) -> StripeObject:
     """Detach from its customer, for good."""
     method = resolve(call, call.path["id"])
     if method["customer"] is None:

@@ -4,27 +4,23 @@ These operations are Stripe's private ones, which no SDK has; this is what the r
 CLI use of them. The page itself, for people, is in `checkout_page.py`.
 """
 
-from typing import TYPE_CHECKING
-
+from stripe_sandbox.call import Call
 from stripe_sandbox.errors import RefusedError
 from stripe_sandbox.payments import checkout_flow, payment_methods
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject
 
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
-
 registry = Registry()
 
 
 @registry.get("/v1/payment_pages/{id}")
-def retrieve_payment_page(call: "Call") -> StripeObject:
+def retrieve_payment_page(call: Call) -> StripeObject:
     """What the page of a session shows."""
     return _page(checkout_flow.require_session(call))
 
 
 @registry.post("/v1/payment_pages/{id}/confirm")
-def confirm_payment_page(call: "Call") -> StripeObject:
+def confirm_payment_page(call: Call) -> StripeObject:
     """The customer presses "Pay".
 
     Raises:

@@ -5,17 +5,13 @@ charge's funds have become available, a refund that the available balance does n
 pending and is tried again every day.
 """
 
-from typing import TYPE_CHECKING
-
 from stripe_sandbox import ledger, lists
+from stripe_sandbox.call import Call
 from stripe_sandbox.errors import RefusedError, parameter_missing
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.payments.payment_methods import card_of
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject, private_copy
-
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
 
 registry = Registry()
 
@@ -24,7 +20,7 @@ NEXT_TRY_S = 24 * 3600
 
 
 @registry.post("/v1/refunds")
-def create_refund(call: "Call") -> StripeObject:
+def create_refund(call: Call) -> StripeObject:
     """Refund a charge, or the charge of a payment intent, whole or in part."""
     charge = _charge_to_refund(call)
     refundable = charge["amount_captured"] - charge["amount_refunded"]
@@ -66,7 +62,7 @@ def create_refund(call: "Call") -> StripeObject:
     return refund
 
 
-def _charge_to_refund(call: "Call") -> StripeObject:
+def _charge_to_refund(call: Call) -> StripeObject:
     if call.params.is_set("charge"):
         return call.require("charge", call.params.required_text("charge"), "charge")
     if not call.params.is_set("payment_intent"):
@@ -101,13 +97,13 @@ def _must_be_refundable(charge: StripeObject, amount: int, refundable: int) -> N
         )
 
 
-def _try(call: "Call", refund: StripeObject, charge: StripeObject) -> None:
+def _try(call: Call, refund: StripeObject, charge: StripeObject) -> None:
     """Take the money if it is there; else say why not, and try again later."""
     waiting_for = _obstacle(call, refund, charge)
     if waiting_for is not None:
         refund["pending_reason"] = waiting_for
         soon = waiting_for == "charge_pending"
-        delay_s = call.sandbox.capture_delay_s if soon else NEXT_TRY_S
+        delay_s = call.state.capture_delay_s if soon else NEXT_TRY_S
         call.schedule(delay_s, "try_refund", refund=refund["id"])
         return
     charged = call.require("balance_transaction", charge["balance_transaction"])
@@ -130,7 +126,7 @@ def _try(call: "Call", refund: StripeObject, charge: StripeObject) -> None:
         call.schedule(LATER_S, "fail_refund", refund=refund["id"])
 
 
-def _obstacle(call: "Call", refund: StripeObject, charge: StripeObject) -> str | None:
+def _obstacle(call: Call, refund: StripeObject, charge: StripeObject) -> str | None:
     if charge["balance_transaction"] is None:
         return "charge_pending"
     charged = call.require("balance_transaction", charge["balance_transaction"])
@@ -141,7 +137,7 @@ def _obstacle(call: "Call", refund: StripeObject, charge: StripeObject) -> str |
 
 
 @registry.task("try_refund")
-def try_refund(call: "Call", refund: str) -> None:
+def try_refund(call: Call, refund: str) -> None:
     """A pending refund is tried again."""
     pending = call.require("refund", refund)
     if pending["status"] != "pending":
@@ -153,7 +149,7 @@ def try_refund(call: "Call", refund: str) -> None:
 
 
 @registry.task("fail_refund")
-def fail_refund(call: "Call", refund: str) -> None:
+def fail_refund(call: Call, refund: str) -> None:
     """The customer's bank sends a refund back: the money returns to the balance."""
     failed = call.require("refund", refund)
     charge = call.require("charge", failed["charge"])
@@ -168,13 +164,13 @@ def fail_refund(call: "Call", refund: str) -> None:
     _announce(call, failed, before)
 
 
-def _announce(call: "Call", refund: StripeObject, before: StripeObject) -> None:
+def _announce(call: Call, refund: StripeObject, before: StripeObject) -> None:
     call.emit("refund.updated", refund, before=before)
     call.emit("charge.refund.updated", refund, before=before)
 
 
 @registry.get("/v1/refunds")
-def list_refunds(call: "Call") -> StripeObject:
+def list_refunds(call: Call) -> StripeObject:
     """By charge, payment intent or time."""
     wanted = {
         name: call.params.text(name)
@@ -187,13 +183,13 @@ def list_refunds(call: "Call") -> StripeObject:
 
 
 @registry.get("/v1/refunds/{id}")
-def retrieve_refund(call: "Call") -> StripeObject:
+def retrieve_refund(call: Call) -> StripeObject:
     """One refund."""
     return call.require("refund", call.path["id"])
 
 
 @registry.post("/v1/refunds/{id}")
-def update_refund(call: "Call") -> StripeObject:
+def update_refund(call: Call) -> StripeObject:
     """Only the metadata of a refund can change."""
     refund = retrieve_refund(call)
     before = private_copy(refund)
@@ -204,7 +200,7 @@ def update_refund(call: "Call") -> StripeObject:
 
 
 @registry.post("/v1/refunds/{id}/cancel")
-def cancel_refund(call: "Call") -> StripeObject:
+def cancel_refund(call: Call) -> StripeObject:
     """Only refunds that wait for the customer's bank details can be canceled; a card's never do."""
     refund = retrieve_refund(call)
     raise RefusedError(
@@ -214,7 +210,7 @@ def cancel_refund(call: "Call") -> StripeObject:
 
 
 @registry.expansion("charge", "refunds")
-def refunds_of_charge(call: "Call", charge: StripeObject) -> StripeObject:
+def refunds_of_charge(call: Call, charge: StripeObject) -> StripeObject:
     """A charge's `refunds`, which exists only when expanded."""
     refunds = call.select("refund", lambda refund: refund["charge"] == charge["id"])
     url = f"/v1/charges/{charge['id']}/refunds"

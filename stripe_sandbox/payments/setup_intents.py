@@ -5,18 +5,13 @@ requires_payment_method -> requires_confirmation -> requires_action -> succeeded
 +------------------------+-----------------------+   declined, or not authenticated
 """
 
-from typing import TYPE_CHECKING
-
+from stripe_sandbox.call import Call
 from stripe_sandbox.errors import CardError, RefusedError, StripeError
-from stripe_sandbox.expand import public
 from stripe_sandbox.ids import new_id, token
 from stripe_sandbox.payments import payment_intents, payment_methods
 from stripe_sandbox.payments.customers import require_customer
 from stripe_sandbox.registry import Registry
-from stripe_sandbox.store import StripeObject
-
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
+from stripe_sandbox.store import StripeObject, public
 
 registry = Registry()
 
@@ -28,7 +23,7 @@ NOT_AUTHENTICATED = (
 
 
 @registry.post("/v1/setup_intents")
-def create_setup_intent(call: "Call") -> StripeObject:
+def create_setup_intent(call: Call) -> StripeObject:
     """An intent to save a payment method; confirmed at once if asked."""
     intent_id = new_id("seti")
     types = call.params.array("allowed_payment_method_types")
@@ -66,7 +61,7 @@ def create_setup_intent(call: "Call") -> StripeObject:
     return intent
 
 
-def _apply(call: "Call", intent: StripeObject) -> None:
+def _apply(call: Call, intent: StripeObject) -> None:
     """The parameters that creation, update and confirmation have in common."""
     params = call.params
     if "description" in params:
@@ -81,7 +76,7 @@ def _apply(call: "Call", intent: StripeObject) -> None:
 
 
 @registry.get("/v1/setup_intents")
-def list_setup_intents(call: "Call") -> StripeObject:
+def list_setup_intents(call: Call) -> StripeObject:
     """By customer, payment method or time."""
     wanted = {
         name: call.params.text(name)
@@ -94,13 +89,13 @@ def list_setup_intents(call: "Call") -> StripeObject:
 
 
 @registry.get("/v1/setup_intents/{id}")
-def retrieve_setup_intent(call: "Call") -> StripeObject:
+def retrieve_setup_intent(call: Call) -> StripeObject:
     """One intent."""
     return call.require("setup_intent", call.path["id"], "intent")
 
 
 @registry.post("/v1/setup_intents/{id}")
-def update_setup_intent(call: "Call") -> StripeObject:
+def update_setup_intent(call: Call) -> StripeObject:
     """Change what is given while it is open."""
     intent = retrieve_setup_intent(call)
     _must_be_open(intent, "updated")
@@ -109,7 +104,7 @@ def update_setup_intent(call: "Call") -> StripeObject:
 
 
 @registry.post("/v1/setup_intents/{id}/confirm")
-def confirm_setup_intent(call: "Call") -> StripeObject:
+def confirm_setup_intent(call: Call) -> StripeObject:
     """Make the payment method ready."""
     intent = retrieve_setup_intent(call)
     _must_be_open(intent, "confirmed")
@@ -119,7 +114,7 @@ def confirm_setup_intent(call: "Call") -> StripeObject:
 
 
 @registry.post("/v1/setup_intents/{id}/cancel")
-def cancel_setup_intent(call: "Call") -> StripeObject:
+def cancel_setup_intent(call: Call) -> StripeObject:
     """Give up."""
     intent = retrieve_setup_intent(call)
     _must_be_open(intent, "canceled")
@@ -141,7 +136,7 @@ def _must_be_open(intent: StripeObject, action: str) -> None:
         )
 
 
-def _confirm(call: "Call", intent: StripeObject) -> None:
+def _confirm(call: Call, intent: StripeObject) -> None:
     if intent["payment_method"] is None:
         raise RefusedError(
             "You cannot confirm this SetupIntent because it's missing a payment method. Update the "
@@ -168,14 +163,14 @@ def _confirm(call: "Call", intent: StripeObject) -> None:
         _succeed(call, intent, method)
 
 
-def _succeed(call: "Call", intent: StripeObject, method: StripeObject) -> None:
+def _succeed(call: Call, intent: StripeObject, method: StripeObject) -> None:
     if intent["customer"]:
         payment_methods.attach(call, method, intent["customer"])
     intent |= {"status": "succeeded", "next_action": None, "last_setup_error": None}
     call.emit("setup_intent.succeeded", intent)
 
 
-def _fail(call: "Call", intent: StripeObject, method: StripeObject, error: StripeError) -> None:
+def _fail(call: Call, intent: StripeObject, method: StripeObject, error: StripeError) -> None:
     """Back to requires_payment_method, with the reason kept on the intent."""
     intent |= {"status": "requires_payment_method", "payment_method": None, "next_action": None}
     intent["last_setup_error"] = error.body()["error"] | {"payment_method": public(method)}
@@ -183,7 +178,7 @@ def _fail(call: "Call", intent: StripeObject, method: StripeObject, error: Strip
 
 
 @registry.control("POST", "/_sandbox/setup_intents/{id}/authenticate")
-def authenticate_setup_intent(call: "Call") -> StripeObject:
+def authenticate_setup_intent(call: Call) -> StripeObject:
     """A customer passes 3D Secure, or fails it: {"succeeds": false}."""
     intent = retrieve_setup_intent(call)
     if intent["status"] != "requires_action":

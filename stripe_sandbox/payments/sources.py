@@ -3,17 +3,13 @@
 Each is a payment method too, of the same id, so that a payment can be made with it.
 """
 
-from typing import TYPE_CHECKING
-
+from stripe_sandbox.call import Call
 from stripe_sandbox.errors import resource_missing
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.params import Params
 from stripe_sandbox.payments import payment_methods
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject, private_copy
-
-if TYPE_CHECKING:
-    from stripe_sandbox.call import Call
 
 registry = Registry()
 
@@ -24,7 +20,7 @@ TEXTS = (
 )  # fmt: skip
 
 
-def add_source(call: "Call", customer: StripeObject, token: str) -> StripeObject:
+def add_source(call: Call, customer: StripeObject, token: str) -> StripeObject:
     """Give a customer the card behind a token; the first one becomes the default."""
     method = payment_methods.create(
         call, Params({"type": "card", "card": {"token": token}}, "source")
@@ -56,20 +52,20 @@ def add_source(call: "Call", customer: StripeObject, token: str) -> StripeObject
 
 
 @registry.post(BASE)
-def create_source(call: "Call") -> StripeObject:
+def create_source(call: Call) -> StripeObject:
     """Attach a test token such as tok_visa."""
     customer = call.require("customer", call.path["customer"], "customer")
     return add_source(call, customer, call.params.required_text("source"))
 
 
 @registry.get(BASE)
-def list_sources(call: "Call") -> StripeObject:
+def list_sources(call: Call) -> StripeObject:
     """The cards of a customer."""
     return call.page("card", lambda card: card["customer"] == call.path["customer"])
 
 
 @registry.get(BASE + "/{id}")
-def retrieve_source(call: "Call") -> StripeObject:
+def retrieve_source(call: Call) -> StripeObject:
     """One card of a customer."""
     card = call.find("card", call.path["id"])
     if card is None or card["customer"] != call.path["customer"]:
@@ -78,7 +74,7 @@ def retrieve_source(call: "Call") -> StripeObject:
 
 
 @registry.post(BASE + "/{id}")
-def update_source(call: "Call") -> StripeObject:
+def update_source(call: Call) -> StripeObject:
     """Its holder's name and address, its expiry, its metadata."""
     card = retrieve_source(call)
     before = private_copy(card)
@@ -94,7 +90,7 @@ def update_source(call: "Call") -> StripeObject:
 
 
 @registry.delete(BASE + "/{id}")
-def delete_source(call: "Call") -> StripeObject:
+def delete_source(call: Call) -> StripeObject:
     """Detach it; another card becomes the default."""
     card = retrieve_source(call)
     call.remove("card", card["id"])

@@ -196,9 +196,9 @@ async def start(receiver: Receiver) -> AsyncIterator[Start]:
         runner = web.AppRunner(build_app(sandbox), shutdown_timeout=1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        sandbox.public_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        url = sandbox.state.public_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         http_client = CheckedHTTPClient()
-        client = connect_client(sandbox.public_url, http_client)
+        client = connect_client(url, http_client)
         http = aiohttp.ClientSession()
 
         async def stop() -> None:
@@ -206,7 +206,7 @@ async def start(receiver: Receiver) -> AsyncIterator[Start]:
             await http.close()
             await runner.cleanup()
 
-        started.append(Running(sandbox.public_url, sandbox, client, http, receiver, stop))
+        started.append(Running(url, sandbox, client, http, receiver, stop))
         return started[-1]
 
     yield start_one

@@ -28,7 +28,7 @@ def test_post_moves_pending_money_when_its_time_has_come() -> None:
         sandbox.platform, lambda call: ledger.make_available(call, transaction=posted["id"])
     )
     assert sandbox.execute(sandbox.platform, lambda call: ledger.available(call, "usd")) == 941
-    assert ledger.books(sandbox)["balanced"]
+    assert ledger.books(sandbox.state)["balanced"]
 
 
 def test_the_books_notice_a_balance_that_is_wrong() -> None:
@@ -39,4 +39,4 @@ def test_the_books_notice_a_balance_that_is_wrong() -> None:
     sandbox.execute(
         sandbox.platform, lambda call: ledger.balance(call)["available"].update(usd=1_001)
     )
-    assert not ledger.books(sandbox)["balanced"]
+    assert not ledger.books(sandbox.state)["balanced"]
