@@ -16,15 +16,8 @@ from stripe_sandbox import (
 )
 from stripe_sandbox.answers import unrecognized_url
 from stripe_sandbox.api import Api
-from stripe_sandbox.billing import (
-    coupons,
-    customer_discounts,
-    invoices,
-    prices,
-    products,
-    subscription_flow,
-    subscriptions,
-)
+from stripe_sandbox.billing import invoices, subscription_flow, subscriptions
+from stripe_sandbox.catalog import coupons, customer_discounts, prices, products
 from stripe_sandbox.connect import (
     account_links,
     accounts,

@@ -1,1 +1,1 @@
-"""What is sold and how it is billed, as far as Checkout and Stripe's CLI need it."""
+"""Invoices and subscriptions, as far as Stripe's CLI needs them."""

@@ -1,7 +1,7 @@
 """What a Checkout Session is for: prices that exist, or amounts given on the spot."""
 
-from stripe_sandbox.billing import prices, products
 from stripe_sandbox.call import Call
+from stripe_sandbox.catalog import prices, products
 from stripe_sandbox.errors import InvalidRequestError, parameter_invalid
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.params import Params

@@ -1,7 +1,7 @@
 """Customers: /v1/customers."""
 
-from stripe_sandbox.billing.customer_discounts import take_coupon
 from stripe_sandbox.call import Call
+from stripe_sandbox.catalog.customer_discounts import take_coupon
 from stripe_sandbox.errors import resource_missing
 from stripe_sandbox.ids import new_id, token
 from stripe_sandbox.payments import payment_methods, sources

@@ -1,7 +1,7 @@
 """Prices: /v1/prices, fixed amounts for a unit, once or every so often."""
 
-from stripe_sandbox.billing.products import new_product
 from stripe_sandbox.call import Call
+from stripe_sandbox.catalog.products import new_product
 from stripe_sandbox.errors import parameter_invalid, parameter_missing
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.params import Params

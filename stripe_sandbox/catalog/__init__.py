@@ -1,0 +1,1 @@
+"""What is sold, and what is taken off its price: products, prices, coupons."""
