@@ -14,7 +14,7 @@ Imports point down (`make imports` checks it), from the top:
     state       state: objects, clock, agenda, planned deliveries, faults, chaos, idempotency keys
     values      store, params, errors, ids, form, html and the like
 
-A lower floor never calls a higher one. A call puts the keys of tasks and deliveries on the agenda;
+No floor imports a higher one. A call puts the keys of tasks and deliveries on the agenda;
 the scheduler, which knows the handlers, takes them from there.
 
 How to add a resource: write a module with one registry and add it to REGISTRIES in `app.py`.
@@ -40,7 +40,7 @@ How to add a resource: write a module with one registry and add it to REGISTRIES
   `select`, `page`, `emit`, `schedule`, and `on(account)` for the same transaction elsewhere.
 - Objects are plain dictionaries in Stripe's shape, kept under (account, object["object"], id).
   `find` and `require` give a working copy: change it in place, the commit notices. What `select`
-  returns is to look at. Fields that start with "_" are ours and never leave the sandbox. A
+  returns must not be changed. Fields that start with "_" are ours and never leave the sandbox. A
   connected account is an object of kind "account" on the platform; Stripe-Account looks there.
 - `call.emit("x.updated", obj, before=private_copy_taken_before)` fills previous_attributes.
 - `call.schedule(seconds, "name", **arguments)` runs `@registry.task("name")` f(call, **arguments)

@@ -1,7 +1,7 @@
 """What is due when: the keys of the tasks and deliveries that wait for the virtual clock.
 
-The agenda is only a queue. `scheduler.py` takes out what is due and carries it out; that is why a
-call may put work on the agenda without knowing how it will be done.
+The agenda is only a queue. `scheduler.py` takes out the keys that are due and runs the tasks and
+deliveries behind them, so that a call can schedule a task without importing its handler.
 """
 
 import asyncio

@@ -40,7 +40,7 @@ FAULT_BODIES: dict[int, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Answer:
-    """A status and a body, with the headers that depend on how it came about."""
+    """A status and a body, with what the answer headers need."""
 
     status: int
     body: str

@@ -1,4 +1,4 @@
-"""The way of an API request: authenticate, claim its key, execute, commit, answer.
+"""Serves API requests: authenticate, claim the idempotency key, execute, commit, answer.
 
 Everything between reading the body and writing the answer happens without an await, except where
 an armed fault says otherwise; that is what makes every request atomic.
@@ -77,7 +77,7 @@ class Api:
         return handle
 
     def _fault_of(self, operation: Operation, request: web.Request) -> Fault | None:
-        """What was armed for this request goes before what chaos draws for it."""
+        """The armed fault for this request, otherwise the one chaos draws for it."""
         armed = self._state.faults.take(request.method, request.path)
         return armed or self._state.chaos.fault_of(
             request.method,
@@ -169,7 +169,7 @@ class Api:
         received: Received,
         transaction: Transaction,
     ) -> Answer:
-        """The handler's answer, or its executed refusal; any other refusal is raised."""
+        """The handler's answer, or its executed refusal; other refusals are raised."""
         params, kept = to_current(
             request.method, request.path, received.api_version, received.params
         )

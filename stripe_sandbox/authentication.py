@@ -31,5 +31,5 @@ def _basic_user(credentials: str) -> str:
 
 
 def redacted(api_key: str) -> str:
-    """What may be shown of a key."""
+    """The key as error messages show it: at most its first eight and last four characters."""
     return f"{api_key[:8]}{'*' * 8}{api_key[-4:]}" if len(api_key) > 16 else "*" * len(api_key)

@@ -1,4 +1,4 @@
-"""The context a handler works in: who acts, with what parameters, in which transaction."""
+"""The context a handler works in: the acting account, parameters and transaction."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -69,7 +69,7 @@ class Call:
     def select(
         self, kind: str, where: Callable[[StripeObject], bool] = lambda _: True
     ) -> list[StripeObject]:
-        """This account's objects of a kind, newest first: look, or `find` one to change it."""
+        """This account's objects of a kind, newest first; `find` one to change it."""
         return [obj for obj in self.transaction.newest_first(self.account, kind) if where(obj)]
 
     def page(
@@ -122,7 +122,7 @@ def execute(
     params: Mapping[str, Any] | None = None,
     path: Mapping[str, str] | None = None,
 ) -> Answer:
-    """Run an action in a transaction of its own; an exception leaves nothing behind."""
+    """Run an action in a transaction of its own; an exception discards its changes."""
     transaction = state.store.begin()
     answer = action(Call(state, reactions, transaction, account, Params(params or {}), path or {}))
     transaction.commit()

@@ -1,12 +1,12 @@
-"""Seeded chaos: what a bad day does to requests and to deliveries, drawn from one seed.
+"""Seeded chaos: faults in requests, events and deliveries, all drawn from one seed.
 
-Armed faults (`faults.py`) are chosen by a test, one by one. Chaos is drawn: every decision comes
-from a generator of its own, keyed by the seed, the kind of decision and a name that is the same in
-every run (the 3rd POST of /v1/transfers, the 2nd charge.updated). So a seed decides the same about
-the same request, however the others are timed; how many of them there are is for the client to say.
+A test arms faults (`faults.py`) one by one. Chaos draws them: every decision comes from a generator
+of its own, keyed by the seed, the kind of decision and a name that is the same in every run (the
+3rd POST of /v1/transfers, the 2nd charge.updated). So the same seed gives the same request the same
+fault, whatever the timing of other requests.
 
-`api.py` asks for the fault of a request, `chaos_events.py` for what strikes an event, and
-`deliveries.py` for the fate of its deliveries; `chaos_controls.py` has the routes.
+`api.py` asks for the fault of a request, `chaos_events.py` for the faults of an event, and
+`deliveries.py` for those of its deliveries; `chaos_controls.py` has the routes.
 """
 
 import random
@@ -17,26 +17,26 @@ from dataclasses import dataclass
 from stripe_sandbox.faults import Fault
 from stripe_sandbox.store import StripeObject
 
-# How often a request goes wrong, each time in one way: together at most 1.
+# Probability that a request fails in this way. Only one applies to a request: the sum is at most 1.
 REQUEST_RATES: Mapping[str, float] = {
     "latency": 0.08,  # answers up to LONGEST_LATENCY_MS late, holding the key meanwhile
     "cut_before_effect": 0.02,  # the connection ends, and nothing was executed
     "cut_after_effect": 0.02,  # executed; the connection ends inside the body
-    "key_in_use": 0.01,  # 409 idempotency_key_in_use, as if a twin were still going on
+    "key_in_use": 0.01,  # 409 idempotency_key_in_use, as if the same request were in progress
     "rate_limited": 0.02,  # 429, and nothing was executed
     "error_before_effect": 0.01,  # 500, and nothing was executed
     "error_after_effect": 0.01,  # executed, but answers 500; the key holds the true answer
     "stored_error": 0.01,  # 500 stored under its key, executed or not
 }
-# How often an event is not told as it should be, each on its own.
+# Probability that an event is recorded wrongly in this way; they are independent.
 EVENT_RATES: Mapping[str, float] = {
     "never_generated": 0.03,  # there is no Event object at all
-    "twin": 0.05,  # a second Event object tells the same fact
+    "twin": 0.05,  # a second Event object reports the same change
     "stale_snapshot": 0.05,  # one more event, created now, shows the object as it was before
     "wrong_livemode": 0.02,  # one more event claims to be of live mode
     "wrong_api_version": 0.02,  # one more event is rendered by another API version
 }
-# How often the deliveries of an event go wrong, each on its own.
+# Probability that the deliveries of an event fail in this way; they are independent.
 DELIVERY_RATES: Mapping[str, float] = {
     "drop": 0.05,  # never delivered, though it stays on the events list
     "duplicate": 0.10,  # the same event is delivered twice
@@ -52,26 +52,26 @@ LONGEST_DELAY_S = 3600  # of the virtual clock, as all delays of deliveries
 
 
 @dataclass(frozen=True)
-class Fate:
-    """What becomes of an event's deliveries: how many, how late, or none at all."""
+class DeliveryPlan:
+    """How an event is delivered: how many times, how late, or not at all."""
 
     copies: int = 1
     delay_s: float = 0.0
     dropped: bool = False
 
 
-UNHARMED = Fate()
+NORMAL_DELIVERY = DeliveryPlan()
 
 
 class Chaos:
-    """The decisions of one seed, and a count of what was done. Without a seed nothing is done."""
+    """Draws faults from a seed and counts them. Without a seed there are none."""
 
     def __init__(self) -> None:
         self.seed: int | None = None
         self.rates: dict[str, float] = {}
         self.done: Counter[str] = Counter()
         self.never_generated: list[tuple[str, StripeObject]] = []
-        """(account, event) of all events that were kept from existing, oldest first."""
+        """(account, event) of all events that were not generated, oldest first."""
         self._met: Counter[str] = Counter()
 
     def begin(self, seed: int, rates: Mapping[str, float]) -> None:
@@ -80,18 +80,18 @@ class Chaos:
         self.seed, self.rates = seed, {**RATES, **rates}
 
     def heal(self) -> None:
-        """From now on nothing goes wrong; what was done stays readable."""
+        """Stop drawing faults; the counts stay."""
         self.seed = None
 
     def clear(self) -> None:
-        """Heal, and forget what was done."""
+        """Stop drawing faults and reset the counts."""
         self.heal()
         self.done.clear()
         self.never_generated.clear()
         self._met.clear()
 
     def fault_of(self, method: str, route: str, *, has_key: bool) -> Fault | None:
-        """What goes wrong with this request of a route (`/v1/transfers/{id}`), if anything does."""
+        """The fault for this request of a route such as `/v1/transfers/{id}`, or None."""
         if self.seed is None:
             return None
         draw = self._draw("request", f"{method} {route}")
@@ -107,25 +107,25 @@ class Chaos:
         self.done[kind] += 1
         return _fault(kind, draw)
 
-    def strikes_of(self, event: StripeObject) -> list[str]:
-        """Which of EVENT_RATES strike a new event."""
-        return self._struck("event", event, EVENT_RATES)[0]
+    def event_faults(self, event: StripeObject) -> list[str]:
+        """Which of EVENT_RATES apply to a new event."""
+        return self._faults_among("event", event, EVENT_RATES)[0]
 
-    def fate_of(self, event: StripeObject) -> Fate:
-        """What becomes of the deliveries of an event that exists."""
-        struck, draw = self._struck("delivery", event, DELIVERY_RATES)
+    def delivery_of(self, event: StripeObject) -> DeliveryPlan:
+        """How the event is delivered."""
+        drawn, draw = self._faults_among("delivery", event, DELIVERY_RATES)
         if draw is None:
-            return UNHARMED
-        self.done.update(struck)
-        late_s = LONGEST_DELAY_S if "delay" in struck else LONGEST_REORDER_S
-        is_late = "delay" in struck or "reorder" in struck
-        return Fate(
-            copies=2 if "duplicate" in struck else 1,
+            return NORMAL_DELIVERY
+        self.done.update(drawn)
+        late_s = LONGEST_DELAY_S if "delay" in drawn else LONGEST_REORDER_S
+        is_late = "delay" in drawn or "reorder" in drawn
+        return DeliveryPlan(
+            copies=2 if "duplicate" in drawn else 1,
             delay_s=draw.random() * late_s if is_late else 0.0,
-            dropped="drop" in struck,
+            dropped="drop" in drawn,
         )
 
-    def _struck(
+    def _faults_among(
         self, decision: str, event: StripeObject, rates: Mapping[str, float]
     ) -> tuple[list[str], random.Random | None]:
         if self.seed is None:

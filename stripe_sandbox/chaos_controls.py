@@ -1,4 +1,4 @@
-"""Controls under /_sandbox/chaos: begin, read, heal, and tell late what was never told."""
+"""Controls under /_sandbox/chaos: begin, read, stop, and generate missing events late."""
 
 from stripe_sandbox.call import Call
 from stripe_sandbox.chaos import RATES, REQUEST_RATES
@@ -23,7 +23,7 @@ def begin_chaos(call: Call) -> StripeObject:
 
 @registry.control("GET", "/_sandbox/chaos")
 def read_chaos(call: Call) -> StripeObject:
-    """The seed (null when healed), the rates, and how often each thing was done."""
+    """The seed (null when stopped), the rates, and how often each fault happened."""
     chaos = call.state.chaos
     return {
         "object": "chaos",
@@ -36,22 +36,23 @@ def read_chaos(call: Call) -> StripeObject:
 
 @registry.control("DELETE", "/_sandbox/chaos")
 def heal_chaos(call: Call) -> StripeObject:
-    """From now on everything works; what is late or was dropped stays so."""
+    """Stop drawing faults; deliveries already delayed or dropped stay so."""
     call.state.chaos.heal()
     return read_chaos(call)
 
 
 @registry.control("POST", "/_sandbox/chaos/generate")
 def generate_events(call: Call) -> StripeObject:
-    """Record and deliver, late, every event that was never generated; none of them twice.
+    """Record and deliver every event that was never generated, each of them once.
 
-    Stripe never does this: it stands in for whoever compares the objects with what was told.
+    Stripe never does this. It replaces the repair that an operator makes after comparing objects
+    with events.
     """
     chaos = call.state.chaos
-    owed, chaos.never_generated = chaos.never_generated, []
-    for account, event in owed:
+    missing, chaos.never_generated = chaos.never_generated, []
+    for account, event in missing:
         record(call.state, call.transaction, account, event)
-    return {"object": "list", "data": [event for _, event in owed]}
+    return {"object": "list", "data": [event for _, event in missing]}
 
 
 def _rates(params: Params) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Which events are recorded when chaos strikes: none, or strange ones beside the right one."""
+"""Chaos in events: some are not recorded at all, some are recorded with wrong copies."""
 
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.state import State
@@ -10,23 +10,23 @@ OLDER_API_VERSION = "2024-06-20"
 def events_to_record(
     state: State, transaction: Transaction, account: str, event: StripeObject
 ) -> list[StripeObject]:
-    """The events to record for an account's new event; only itself when nothing strikes."""
+    """The events to record for an account's new event: without chaos only the event itself."""
     chaos = state.chaos
-    struck = chaos.strikes_of(event)
-    if "never_generated" in struck:
+    faults = chaos.event_faults(event)
+    if "never_generated" in faults:
         chaos.done["never_generated"] += 1
         transaction.after_commit(lambda: chaos.never_generated.append((account, event)))
         return []
     recorded = [event]
-    for kind in struck:
-        strange = _strange(transaction, account, kind, event)
-        if strange is not None:
+    for kind in faults:
+        wrong = _wrong_copy(transaction, account, kind, event)
+        if wrong is not None:
             chaos.done[kind] += 1
-            recorded.append(strange)
+            recorded.append(wrong)
     return recorded
 
 
-def _strange(
+def _wrong_copy(
     transaction: Transaction, account: str, kind: str, event: StripeObject
 ) -> StripeObject | None:
     changes: StripeObject = {}
@@ -40,14 +40,14 @@ def _strange(
             changes = {"livemode": True}
         case "wrong_api_version":
             changes = {"api_version": OLDER_API_VERSION}
-    strange: StripeObject = private_copy({**event, **changes})
-    return strange | {"id": new_id("evt"), "pending_webhooks": 0}
+    wrong: StripeObject = private_copy({**event, **changes})
+    return wrong | {"id": new_id("evt"), "pending_webhooks": 0}
 
 
 def _snapshot_before(
     transaction: Transaction, account: str, event: StripeObject
 ) -> StripeObject | None:
-    """The object as the last event about it showed it."""
+    """The object in the last event about it that shows it differently."""
     shown = event["data"]["object"]
     name = (shown.get("object"), shown.get("id"))
     for earlier in transaction.newest_first(account, "event"):

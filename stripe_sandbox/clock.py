@@ -4,13 +4,13 @@ import time
 
 
 class VirtualClock:
-    """Unix seconds. Time passes by itself; `move_to` makes it pass faster, never backwards."""
+    """Unix seconds. Follows real time; `move_to` jumps forward, never backwards."""
 
     def __init__(self, offset_s: float = 0.0) -> None:
         self.offset_s = offset_s
 
     def now(self) -> float:
-        """The sandbox's present, in Unix seconds with a fraction."""
+        """The virtual time in Unix seconds, with a fraction."""
         return time.time() + self.offset_s
 
     def move_to(self, instant: float) -> None:

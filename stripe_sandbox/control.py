@@ -68,7 +68,7 @@ def arm_fault(call: Call) -> StripeObject:
 
 @registry.control("GET", "/_sandbox/faults")
 def list_faults(call: Call) -> StripeObject:
-    """All armed faults and how often each will still strike."""
+    """All armed faults and how many more requests each will hit."""
     return {"object": "list", "data": call.state.faults.list()}
 
 
@@ -87,7 +87,7 @@ def list_deliveries(call: Call) -> StripeObject:
 
 @registry.control("POST", "/_sandbox/deliveries/hold")
 def hold_deliveries(call: Call) -> StripeObject:
-    """From now on nothing is delivered until it is released."""
+    """Hold new deliveries until they are released."""
     call.state.deliveries.held = True
     return {"object": "deliveries", "held": True}
 
@@ -113,7 +113,7 @@ async def release_deliveries(sandbox: Sandbox, request: web.Request) -> web.Stre
 
 @registry.control("POST", "/_sandbox/events/{id}/redeliver")
 def redeliver_event(call: Call) -> StripeObject:
-    """Deliver an event again; {"twin": true} sends a second Event object of the same fact."""
+    """Deliver an event again; {"twin": true} sends a second Event with the same content."""
     account = _account_of_event(call, call.path["id"])
     event = account.require("event", call.path["id"])
     if not call.params.boolean("twin"):
@@ -134,7 +134,7 @@ def _account_of_event(call: Call, event_id: str) -> Call:
 
 @registry.control("POST", "/_sandbox/webhook_endpoints/{id}/roll_secret")
 def roll_webhook_secret(call: Call) -> StripeObject:
-    """Give an endpoint a new secret; the old one signs too for {"expires_in": seconds}."""
+    """Give an endpoint a new secret; the old one also signs for {"expires_in": seconds}."""
     endpoint = call.require("webhook_endpoint", call.path["id"])
     expires_at = call.state.clock.now() + (call.params.integer("expires_in", 0) or 0)
     secret = call.params.text("secret") or new_id("whsec")

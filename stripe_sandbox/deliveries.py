@@ -6,7 +6,7 @@ until a control releases them, in any order it chooses.
 """
 
 from stripe_sandbox.agenda import Agenda
-from stripe_sandbox.chaos import UNHARMED, Chaos, Fate
+from stripe_sandbox.chaos import NORMAL_DELIVERY, Chaos, DeliveryPlan
 from stripe_sandbox.clock import VirtualClock
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.store import Store, StripeObject, Transaction
@@ -31,23 +31,23 @@ class Deliveries:
 
     def plan(self, transaction: Transaction, account: str, event: StripeObject) -> None:
         """Create the deliveries of an account's event within the transaction that records it."""
-        fate = self._chaos.fate_of(event)
+        plan = self._chaos.delivery_of(event)
         for owner, endpoint in self._endpoints_for(transaction, account, event):
             event["pending_webhooks"] += 1
-            for _ in range(fate.copies):
-                self._create(transaction, account, event, owner, endpoint, fate)
+            for _ in range(plan.copies):
+                self._create(transaction, account, event, owner, endpoint, plan)
 
     def redeliver(
         self, transaction: Transaction, account: str, event: StripeObject
     ) -> list[StripeObject]:
         """Send an event once more to every endpoint that wants it."""
         return [
-            self._create(transaction, account, event, owner, endpoint, UNHARMED)
+            self._create(transaction, account, event, owner, endpoint, NORMAL_DELIVERY)
             for owner, endpoint in self._endpoints_for(transaction, account, event)
         ]
 
     def queue(self, delivery: StripeObject) -> None:
-        """Put a delivery on the agenda if it is to be attempted."""
+        """Put a pending delivery on the agenda."""
         if delivery["status"] == "pending":
             key = (self._platform, "_delivery", delivery["id"])
             self._agenda.add(delivery["next_attempt_at"], key)
@@ -59,7 +59,7 @@ class Deliveries:
         event: StripeObject,
         owner: str,
         endpoint: StripeObject,
-        fate: Fate,
+        plan: DeliveryPlan,
     ) -> StripeObject:
         status = "held" if self.held else "pending"
         delivery = transaction.add(
@@ -73,10 +73,10 @@ class Deliveries:
                 "endpoint": endpoint["id"],
                 "endpoint_account": owner,
                 "url": endpoint["url"],
-                "status": "dropped" if fate.dropped else status,
+                "status": "dropped" if plan.dropped else status,
                 "attempts": [],
                 "created": self._clock.now(),
-                "next_attempt_at": self._clock.now() + fate.delay_s,
+                "next_attempt_at": self._clock.now() + plan.delay_s,
             },
         )
         transaction.after_commit(lambda: self.queue(delivery))

@@ -3,11 +3,11 @@
 StripeError                     anything that becomes {"error": {...}} with a status
   InvalidRequestError           400, 401, 403, 404: the request never started to execute
   RefusedError                  400: executed, refused by an object's state or by the balance
-  CardError                     402: executed, the card said no; what it changed is kept
+  CardError                     402: executed, the card was declined; changes are kept
   IdempotencyError              400, 409: the key belongs to another request
 
-`executed` decides what happens next: an executed refusal is stored under its idempotency key and
-its changes are committed, a request that never executed leaves nothing behind.
+An executed refusal is stored under its idempotency key and its changes are committed; a request
+that was not executed changes nothing.
 """
 
 from typing import Any

@@ -1,12 +1,12 @@
-"""Faults armed by a test: the next matching requests go wrong in a chosen way.
+"""Faults armed by a test: the next matching requests fail in a chosen way.
 
 latency                  answers late, holding the idempotency key meanwhile
 cut_before_effect        the connection ends before anything is executed
 cut_after_effect         executed and committed, then the connection ends inside the body
 status                   answers `status` (409, 429 or 500) and executes nothing
 error_after_effect       executed and committed, but answers 500; the key holds the true answer
-key_in_use               answers 409 as while a twin is going on, and executes nothing; for requests
-                         with an idempotency key
+key_in_use               answers 409 as if the same request were in progress, and executes nothing;
+                         for requests with an idempotency key
 stored_error             answers 500 and stores that 500 under the key; `effect` says whether the
                          request was executed as well
 """
@@ -32,7 +32,7 @@ STATUSES = (409, 429, 500)
 
 @dataclass
 class Fault:
-    """One armed fault; it strikes `remaining` more times."""
+    """One armed fault, for `remaining` more requests."""
 
     kind: str
     method: str = "POST"
@@ -44,7 +44,7 @@ class Fault:
     id: str = field(default_factory=lambda: new_id("fault"))
 
     def matches(self, method: str, path: str) -> bool:
-        """Whether it would strike this request."""
+        """Whether it applies to this request."""
         return (
             self.remaining > 0
             and self.method in ("*", method)
@@ -79,7 +79,7 @@ class Faults:
         return asdict(fault)
 
     def take(self, method: str, path: str) -> Fault | None:
-        """The first armed fault that matches, with one of its strikes used up."""
+        """The first armed fault that matches, which counts as one use."""
         for fault in self._armed:
             if fault.matches(method, path):
                 fault.remaining -= 1
@@ -87,7 +87,7 @@ class Faults:
         return None
 
     def list(self) -> list[dict[str, Any]]:
-        """All armed faults, spent ones too."""
+        """All armed faults, used-up ones too."""
         return [asdict(fault) for fault in self._armed]
 
     def clear(self) -> None:

@@ -1,4 +1,4 @@
-"""The look of the hosted pages: one layout, everything from outside escaped."""
+"""The layout of the hosted pages; all values are escaped."""
 
 import html
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ def page(title: str, body: str, status: int = 200) -> web.Response:
 
 
 def error_box(message: str | None) -> str:
-    """A message that something was refused, or nothing."""
+    """The error message as HTML; empty without a message."""
     return f'<p class="error" role="alert">{escape(message)}</p>' if message else ""
 
 
@@ -57,7 +57,7 @@ def link_back(url: str | None) -> str:
 
 
 def is_web_address(url: str) -> bool:
-    """Whether a browser may be sent there: http or https, never javascript: and its like."""
+    """Whether it is an http or https URL; javascript: and others are not safe to link to."""
     return url.startswith(("http://", "https://"))
 
 

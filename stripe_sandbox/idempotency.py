@@ -1,4 +1,4 @@
-"""Idempotency keys as Stripe keeps them: a key answers what it answered first.
+"""Idempotency keys as Stripe handles them: a repeated request gets the first answer.
 
 A key belongs to an API key and an account. It stores the answer of everything that was executed,
 errors included; requests that never executed leave it free. It is forgotten after 24 hours.
@@ -19,7 +19,7 @@ LONGEST_KEY = 255
 
 @dataclass(frozen=True)
 class Slot:
-    """One idempotency key in its scope, and what the request under it asks for."""
+    """One idempotency key in its scope, with the hash of its request."""
 
     account: str
     api_key: str
@@ -34,7 +34,7 @@ class Slot:
         return hashlib.sha256(f"{self.api_key}\n{self.key}".encode()).hexdigest()
 
     def record(self, status: int, body: str, request_id: str, created: float) -> StripeObject:
-        """What is stored: the answer, and what it answered."""
+        """The record to store: the answer with its request."""
         return {
             "object": "_idempotency",
             "id": self.record_id,
@@ -49,7 +49,7 @@ class Slot:
 
 
 def key_in_use(slot: Slot) -> IdempotencyError:
-    """409: another request with this key is still going on."""
+    """409: another request with this key is in progress."""
     return IdempotencyError(
         "There is currently another in-progress request using this Idempotent Key (that probably "
         f"means you submitted twice, and the other request is still going through): {slot.key}. "
@@ -59,7 +59,7 @@ def key_in_use(slot: Slot) -> IdempotencyError:
 
 
 def hash_of(params: dict[str, Any]) -> str:
-    """The same for the same parameters, in whatever order they were sent."""
+    """A hash of the parameters that does not depend on their order."""
     return hashlib.sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()
 
 
@@ -76,7 +76,7 @@ class IdempotencyKeys:
 
         Raises:
             IdempotencyError: 400 for a key that was used with something else, 409 for one whose
-                request is still going on.
+                request is in progress.
         """
         if len(slot.key) > LONGEST_KEY:
             raise InvalidRequestError(
@@ -92,7 +92,7 @@ class IdempotencyKeys:
         return None
 
     def release(self, slot: Slot) -> None:
-        """The request is over, however it ended."""
+        """Free the key: the request has ended."""
         self._in_flight.discard((slot.account, slot.record_id))
 
     def forget_expired(self) -> None:

@@ -5,7 +5,7 @@ import string
 
 ALPHABET = string.ascii_letters + string.digits
 
-# An id alone tells what it names, which is how `expand[]` finds the object behind a field.
+# `expand[]` finds the object of a field by the prefix of its id.
 KIND_BY_PREFIX = {
     "acct": "account",
     "ba": "bank_account",

@@ -136,7 +136,7 @@ def balance(call: Call) -> dict[str, dict[str, int]]:
 
 
 def available(call: Call, currency: str) -> int:
-    """What the account can send right now, in minor units; negative when it owes Stripe."""
+    """The available balance in minor units; negative for a debt to Stripe."""
     return balance(call)["available"].get(currency, 0)
 
 

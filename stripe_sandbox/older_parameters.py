@@ -1,9 +1,9 @@
-"""What a request of an older API version means in the version the sandbox speaks.
+"""Translates requests of older API versions to the version the sandbox implements.
 
 A request names its version in the header Stripe-Version. Without one it speaks its account's
 default version, and the platform's is the oldest this table knows: the recipes of Stripe's own CLI,
-which send no version, are written for such accounts. Stripe's SDKs always name theirs, so nothing
-here ever touches their requests.
+which send no version, are written for such accounts. Stripe's SDKs always name theirs, so their
+requests are not changed.
 
 An older request is translated before it is checked, change by change, and then held against the
 types of the `stripe` package like any other. What is not in the table stays refused. Only requests
@@ -25,7 +25,7 @@ ACCOUNT_DEFAULT_VERSION = "2019-12-03"
 # Since 2024 a version has a name after its date; previews append more to it.
 A_VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(\.[a-z_]+.*)?")
 
-# Parameters that no newer one stands for: they pass the check as they are.
+# Parameters without a newer equivalent: they pass the check unchanged.
 Kept = dict[str, Any]
 Translate = Callable[[dict[str, Any]], Kept]
 
@@ -68,7 +68,7 @@ def _rename_jp_bank_account(params: dict[str, Any]) -> Kept:
 
 
 def _cards_unless_said_otherwise(params: dict[str, Any]) -> Kept:
-    """Who chose no payment methods took cards; now they are the Dashboard's choice."""
+    """Cards were the default; now the Dashboard chooses the payment methods."""
     chosen = {"automatic_payment_methods", "payment_method_types", "allowed_payment_method_types"}
     if not chosen & set(params):
         params["allowed_payment_method_types"] = ["card"]
@@ -99,7 +99,7 @@ CUSTOMERS = re.compile("/v1/customers(/[^/]+)?")
 ACCOUNTS = re.compile("/v1/accounts")
 
 # The newest change first. Which versions dropped the names of the first four is not known here,
-# only that the current one does not know them any more.
+# only that the current one no longer accepts them.
 CHANGES = [
     Change(API_VERSION, "POST", PAYMENT_INTENTS, _rename_payment_method_types),
     Change(API_VERSION, "POST", SETUP_INTENTS, _rename_payment_method_types),
@@ -128,7 +128,7 @@ def version_of(header: str | None) -> str:
 def to_current(
     method: str, path: str, version: str, params: dict[str, Any]
 ) -> tuple[dict[str, Any], Kept]:
-    """The parameters in the current version's words, and those it has no word for.
+    """The parameters in the current version, and those without an equivalent in it.
 
     Args:
         method: the HTTP method.

@@ -1,8 +1,8 @@
-"""What a module brings: API operations, controls, tasks, reactions, expandable fields.
+"""What a module registers: API operations, controls, tasks, reactions, expandable fields.
 
 Each resource module has one `registry` and decorates its functions with it; `app.py` holds the
-flat list of all registries. Handlers are plain synchronous functions of a `Call`: they run to the
-end in one transaction, so nothing ever sees half of a request.
+flat list of all registries. Handlers are plain synchronous functions of a `Call`: each runs to
+its end in one transaction, so no other request sees half of its changes.
 """
 
 from collections.abc import Callable

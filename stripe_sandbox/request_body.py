@@ -1,4 +1,4 @@
-"""Reads the parameters of a request, from whatever its body is.
+"""Reads the parameters of a request, from its query and its body.
 
 v1 bodies are forms, with a file in them multipart forms; v2 bodies are JSON. The query of a request
 belongs to its parameters, too. An uploaded file is a hash of its own:
@@ -20,7 +20,7 @@ async def read_params(request: web.Request) -> dict[str, Any]:
     """Query and body together.
 
     Raises:
-        InvalidRequestError: 400, the body is not what it says it is.
+        InvalidRequestError: 400, the body does not match its content type.
     """
     params = decode_form(request.query_string)
     try:

@@ -1,4 +1,4 @@
-"""The sandbox: its state, the handlers that change it, and the clock and senders that run on it."""
+"""The sandbox: its state, the handlers, the scheduler and the sender of webhooks."""
 
 import asyncio
 import contextlib
@@ -30,14 +30,14 @@ class Sandbox:
         self._loop: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Take up scheduled tasks and deliveries, and let time pass."""
+        """Load scheduled tasks and deliveries, and start the scheduler."""
         self.scheduler.load()
         self.state.idempotency.forget_expired()
         await self.webhooks.start()
         self._loop = asyncio.create_task(self.scheduler.run())
 
     async def stop(self) -> None:
-        """Stop the clock's work, abandon attempts in progress, close the file."""
+        """Stop the scheduler, abandon attempts in progress, close the file."""
         if self._loop:
             self._loop.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -55,7 +55,7 @@ class Sandbox:
         params: Mapping[str, Any] | None = None,
         path: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Run an action in a transaction of its own; an exception leaves nothing behind."""
+        """Run an action in a transaction of its own; an exception discards its changes."""
         reactions = self.registry.reactions
         return execute(self.state, reactions, account, action, params=params, path=path)
 

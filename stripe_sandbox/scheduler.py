@@ -1,8 +1,8 @@
-"""Time acts on the sandbox: what is on the agenda is carried out when the virtual clock reaches it.
+"""Runs tasks and attempts deliveries when the virtual clock reaches them.
 
 Tasks are objects (`_task`), so they survive a restart with everything else. The loop sleeps in
-real time until the next one is due; advancing the clock runs everything up to the new instant in
-order and waits for the deliveries it caused.
+real time until the next task or delivery is due. Advancing the clock runs everything up to the new
+instant in order and waits for the deliveries it caused.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ class Scheduler:
         while (due := self._agenda.next_due()) is not None and due <= max(target, clock.now()):
             clock.move_to(due)
             self._run_due(due)
-            # What a delivery leads to, its retry above all, may be due before the target too.
+            # A delivery may schedule work, such as its retry, that is due before the target.
             await self._landed()
         clock.move_to(target)
         self._state.remember_clock()

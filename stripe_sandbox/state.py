@@ -1,7 +1,7 @@
-"""Everything a sandbox remembers: objects, time, what is due, what tests have armed.
+"""The state of a sandbox: objects, time, the agenda, planned deliveries, faults.
 
-State runs nothing by itself. Calls change it, `scheduler.py` lets time act on it, and `sandbox.py`
-puts it together with the handlers.
+State starts nothing by itself. Calls change it, `scheduler.py` runs what is due, and `sandbox.py`
+connects it with the handlers.
 """
 
 from typing import Any

@@ -69,11 +69,11 @@ class Store:
         return self._shelves.setdefault((account, kind), {})
 
     def read(self, account: str, kind: str, object_id: str) -> StripeObject | None:
-        """The committed object itself: look, do not change."""
+        """The committed object itself; it must not be changed."""
         return self._shelves.get((account, kind), {}).get(object_id)
 
     def newest_first(self, account: str, kind: str) -> Iterator[StripeObject]:
-        """The committed objects of a kind: look, do not change."""
+        """The committed objects of a kind, newest first; they must not be changed."""
         return reversed(self._shelves.get((account, kind), {}).values())
 
     def accounts_with(self, kind: str) -> list[str]:
@@ -142,7 +142,7 @@ class Transaction:
         self._working[account, kind, object_id] = None
 
     def newest_first(self, account: str, kind: str) -> Iterator[StripeObject]:
-        """Objects of a kind as this transaction sees them: look, or `get` a copy to change."""
+        """Objects of a kind as this transaction sees them; `get` a copy to change one."""
         for (owner, held, object_id), obj in reversed(list(self._working.items())):
             new = self._store.read(owner, held, object_id) is None
             if (owner, held) == (account, kind) and obj is not None and new:

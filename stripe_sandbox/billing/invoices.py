@@ -1,7 +1,7 @@
-"""Invoices: /v1/invoices, as subscriptions make them: final at once, and paid if they can be.
+"""Invoices: /v1/invoices, as subscriptions make them: final at once, with one attempt to pay.
 
-An invoice is paid by a PaymentIntent of the customer's default payment method, so that its money
-goes the way of every other payment. Nothing is retried: what is not paid stays open.
+An invoice is paid by a PaymentIntent of the customer's default payment method, so that its
+money is booked like any other payment. There are no retries: an unpaid invoice stays open.
 """
 
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ def default_payment_method(call: Call, customer: StripeObject) -> StripeObject |
 def bill(
     call: Call, subscription: StripeObject, items: list[StripeObject], reason: str
 ) -> StripeObject:
-    """Invoice a period of a subscription and collect it; the invoice says whether that worked.
+    """Invoice a period of a subscription and try to collect it; `status` shows the result.
 
     Args:
         call: acts on the account that bills.
@@ -54,7 +54,7 @@ def bill(
 
 
 def _collect(call: Call, invoice: StripeObject, customer: StripeObject) -> bool:
-    """Try the customer's payment method, with nobody there to authenticate."""
+    """Charge the customer's payment method off-session: the customer cannot authenticate."""
     invoice |= {"attempted": True, "attempt_count": 1}
     method = default_payment_method(call, customer)
     if method is None:
@@ -154,7 +154,7 @@ def _next_number(customer: StripeObject) -> str:
 
 
 def _discount(call: Call, customer: StripeObject, subtotal: int) -> int:
-    """How much the customer's coupon takes off, in minor units; a deleted coupon nothing."""
+    """The customer's discount in minor units; 0 for a deleted coupon."""
     discount = customer.get("discount")
     coupon = call.find("coupon", discount["source"]["coupon"]) if discount else None
     if coupon is None:

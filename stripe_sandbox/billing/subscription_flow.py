@@ -54,14 +54,14 @@ def trial_will_end(call: Call, subscription: str) -> None:
 
 @registry.task("trial_ends")
 def trial_ends(call: Call, subscription: str, trial_end: int) -> None:
-    """The trial is over, unless it was moved."""
+    """End the trial, unless its end was moved."""
     ending = call.require("subscription", subscription)
     if ending["status"] == "trialing" and ending["trial_end"] == trial_end:
         end_trial(call, ending)
 
 
 def end_trial(call: Call, subscription: StripeObject) -> None:
-    """From now on the customer pays, or what `missing_payment_method` says happens."""
+    """Bill the customer, or without a payment method do what `missing_payment_method` says."""
     before = private_copy(subscription)
     subscription["trial_end"] = call.now
     customer = call.require("customer", subscription["customer"])
@@ -89,7 +89,7 @@ def period_ends(call: Call, subscription: str) -> None:
 
 
 def cancel(call: Call, subscription: StripeObject) -> None:
-    """It ends at once, and nothing is paid back."""
+    """Cancel at once, without a refund."""
     subscription |= {"status": "canceled", "canceled_at": call.now, "ended_at": call.now}
     call.emit("customer.subscription.deleted", subscription)
 

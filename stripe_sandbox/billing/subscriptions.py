@@ -12,7 +12,7 @@ from stripe_sandbox.store import StripeObject, private_copy
 
 registry = Registry()
 
-# What the sandbox does not do it refuses, rather than do something else.
+# All other parameters are refused: the sandbox does not implement them.
 CREATION_SUPPORTS = {
     "customer", "description", "items", "metadata", "trial_end", "trial_period_days",
     "trial_settings",
@@ -166,7 +166,7 @@ def retrieve_subscription(call: Call) -> StripeObject:
 
 @registry.post("/v1/subscriptions/{id}")
 def update_subscription(call: Call) -> StripeObject:
-    """Change what describes it, or end its trial with `trial_end=now`."""
+    """Change its description or metadata, or end its trial with `trial_end=now`."""
     _refuse_others(call.params, UPDATE_SUPPORTS)
     subscription = retrieve_subscription(call)
     before = private_copy(subscription)

@@ -77,7 +77,7 @@ def update_coupon(call: Call) -> StripeObject:
 
 @registry.delete("/v1/coupons/{id}")
 def delete_coupon(call: Call) -> StripeObject:
-    """Nobody can redeem it any more; discounts that were given stay."""
+    """It can no longer be redeemed; existing discounts stay."""
     coupon = retrieve_coupon(call)
     call.emit("coupon.deleted", coupon)
     call.remove("coupon", coupon["id"])

@@ -10,7 +10,7 @@ from stripe_sandbox.store import StripeObject, private_copy
 
 registry = Registry()
 
-# Amounts that customers choose or that depend on the quantity are not needed by anything here.
+# Refused: no test or recipe needs amounts chosen by customers or by quantity.
 UNSUPPORTED = ("currency_options", "custom_unit_amount", "tiers", "transform_quantity")
 
 
@@ -40,7 +40,7 @@ def create_price(call: Call) -> StripeObject:
 def new_price(
     call: Call, *, currency: str, unit_amount: int, product: str, recurring: StripeObject | None
 ) -> StripeObject:
-    """A price that is in use, not announced yet; `unit_amount` in minor units."""
+    """A price, stored but without an event yet; `unit_amount` in minor units."""
     return call.add(
         {
             "id": new_id("price"),
@@ -118,7 +118,7 @@ def retrieve_price(call: Call) -> StripeObject:
 
 @registry.post("/v1/prices/{id}")
 def update_price(call: Call) -> StripeObject:
-    """Its amount stays for ever; what describes it can change."""
+    """Change the given parameters; the amount cannot change."""
     price = retrieve_price(call)
     before = private_copy(price)
     price["active"] = call.params.boolean("active", default=price["active"])

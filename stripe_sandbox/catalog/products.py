@@ -12,7 +12,7 @@ TEXTS = ("description", "statement_descriptor", "unit_label", "url")
 
 
 def new_product(call: Call, name: str, metadata: dict[str, str] | None = None) -> StripeObject:
-    """A product that can be sold, not announced yet."""
+    """An active product, stored but without an event yet."""
     return call.add(
         {
             "id": new_id("prod"),

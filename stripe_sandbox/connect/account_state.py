@@ -4,13 +4,13 @@ A stored account has Stripe's v1 shape. Facts that v1 does not show, or shows on
 in private fields:
 
     _requested       {capability: when it was requested, Unix seconds}
-    _identity        {"first_name", "last_name", "company_name"}, what onboarding or the API told
-    _restriction     None, or {"disabled_reason", "requirements"} laid upon it by Stripe
-    _closed          closed through v2: still there, but good for nothing
+    _identity        {"first_name", "last_name", "company_name"}, from onboarding or the API
+    _restriction     None, or {"disabled_reason", "requirements"} set by Stripe
+    _closed          closed through v2: readable, but unusable
     _v2              what only the v2 view shows: configurations, the owner's details, locales
 
-Everything else follows from the facts: `change_account` hands an account out, derives the rest when
-it comes back, and tells the platform with `account.updated` and `capability.updated`.
+Everything else is derived from these facts: inside `change_account` an account may be changed; at
+its end the rest is derived, and `account.updated` and `capability.updated` are emitted.
 """
 
 from collections.abc import Iterator
@@ -76,7 +76,7 @@ def change_account(
 
 
 def disconnect(call: Call, account: StripeObject) -> StripeObject:
-    """End the platform's access to an account and tell it so; answers the application's object."""
+    """End the platform's access to an account and emit the event; returns the application."""
     application: StripeObject = {"id": "ca_sandbox", "object": "application", "name": "Sandbox"}
     call.on(account["id"]).emit("account.application.deauthorized", application)
     call.on(call.state.platform).remove("account", account["id"])
@@ -98,7 +98,7 @@ def derive(call: Call, account: StripeObject) -> None:
     """Set everything that follows from the facts: capabilities, requirements, what is enabled."""
     due = fields_due(account, has_usable_bank_account(call, account["id"]))
     restriction = account["_restriction"]
-    # Without a bank an account can still receive money, it only cannot pay it out.
+    # Without a bank account it can receive money, but not pay it out.
     is_identified = not set(due) - {"external_account"}
     can_act = bool(_verified_capabilities(account)) and is_identified and not restriction
     if can_act:
@@ -115,13 +115,13 @@ def derive(call: Call, account: StripeObject) -> None:
 def _verified_capabilities(account: StripeObject) -> set[str]:
     """The requested capabilities that depend on what is known about the owner.
 
-    `legacy_payments` does not: it stands for the time when any account could receive money.
+    `legacy_payments` does not: it dates from when any account could receive money.
     """
     return set(account["_requested"]) - {"legacy_payments"}
 
 
 def has_usable_bank_account(call: Call, account_id: str) -> bool:
-    """Whether a payout can go anywhere: a failed payout disables the account it went to."""
+    """Whether a payout is possible: a failed payout disables its bank account."""
     return any(bank["status"] != "errored" for bank in bank_accounts(call, account_id))
 
 
@@ -154,7 +154,7 @@ def capability(account: StripeObject, name: str) -> StripeObject:
         "requested_at": account["_requested"].get(name),
         "requirements": {
             **due,
-            # A capability names its reasons otherwise than the account does.
+            # Capabilities and accounts have different names for the same reasons.
             "disabled_reason": "requirements.fields_needed" if due["disabled_reason"] else None,
         },
         "status": account["capabilities"].get(name, "unrequested"),

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from stripe_sandbox.connect.account_links import timestamp
 from stripe_sandbox.store import StripeObject
 
-# What v1 misses under the left name, v2 misses under the right one.
+# Names of required fields: v1 -> v2.
 V2_REQUIREMENTS = {
     "business_type": "identity.entity_type",
     "company.name": "identity.business_details.registered_name",
@@ -55,7 +55,7 @@ def view(account: StripeObject, include: Collection[str]) -> StripeObject:
 
 
 def applied_configurations(account: StripeObject) -> list[str]:
-    """The configurations v2 applied, and those that capabilities requested through v1 amount to."""
+    """The configurations applied through v2, and those implied by capabilities requested in v1."""
     applied = set(account["_v2"]["configurations"])
     for capability in account["_requested"]:
         applied.add("recipient" if capability == "transfers" else "merchant")

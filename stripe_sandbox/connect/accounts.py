@@ -69,7 +69,7 @@ def retrieve_account(call: Call) -> StripeObject:
 
 @registry.post("/v1/accounts/{account}")
 def update_account(call: Call) -> StripeObject:
-    """Change what is known about an account; events tell what follows from it."""
+    """Change an account; its status may change, with events."""
     with change_account(call, call.path["account"]) as account:
         _apply(call.on(account["id"]), account, call.params)
     return shown(call, account)
@@ -77,7 +77,7 @@ def update_account(call: Call) -> StripeObject:
 
 @registry.delete("/v1/accounts/{account}")
 def delete_account(call: Call) -> StripeObject:
-    """Forget an account. Its books stay, so that the sandbox's invariant still covers them."""
+    """Delete an account. Its books stay, so that the sandbox's invariant still covers them."""
     account = require_account(call, call.path["account"])
     disconnect(call, account)
     return {"id": account["id"], "object": "account", "deleted": True}
@@ -85,7 +85,7 @@ def delete_account(call: Call) -> StripeObject:
 
 @registry.post("/v1/accounts/{account}/reject")
 def reject_account(call: Call) -> StripeObject:
-    """Close an account for fraud or for breaking the terms; nothing can be sent to it any more."""
+    """Close an account for fraud or for breaking the terms; it can no longer receive transfers."""
     reason = call.params.required_text("reason")
     kind = {"fraud": "fraud", "terms": "terms_of_service"}.get(reason.partition("_")[0], "other")
     with change_account(call, call.path["account"]) as account:
@@ -99,7 +99,10 @@ def platform_account(call: Call) -> StripeObject:
     found = platform.find("account", platform.account)
     if found is not None:
         return found
-    control = {**CONTROLLER_BY_TYPE["standard"], "type": "account"}  # it controls itself
+    control = {
+        **CONTROLLER_BY_TYPE["standard"],
+        "type": "account",
+    }  # the platform controls itself
     account = new_account(call, country="US", kind="standard", control=control)
     account |= {"id": platform.account, "business_type": "company"}
     account["_identity"] = {"company_name": "Sandbox Platform"}
@@ -160,7 +163,7 @@ def _apply(owner: Call, account: StripeObject, params: Params) -> None:
 
 
 def remember_identity(account: StripeObject, name: str, value: str | None) -> None:
-    """Note a part of the owner's name, when it was told."""
+    """Keep a part of the owner's name if it is given."""
     if value:
         account["_identity"][name] = value
 

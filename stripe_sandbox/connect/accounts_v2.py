@@ -1,8 +1,8 @@
 """The same accounts through /v2/core/accounts.
 
-v2 speaks JSON, answers only the parts that `include` asks for (the others are null), and tells
-readiness by configuration: `recipient.capabilities.stripe_balance.stripe_transfers` is what v1
-calls the `transfers` capability.
+v2 speaks JSON, answers only the parts that `include` asks for (the others are null), and shows
+capabilities by configuration: `recipient.capabilities.stripe_balance.stripe_transfers` is the
+`transfers` capability of v1.
 """
 
 from datetime import datetime
@@ -26,7 +26,7 @@ BASE = "/v2/core/accounts"
 
 @registry.post(BASE)
 def create_account(call: Call) -> StripeObject:
-    """Connect a new account, with the configurations it shall have."""
+    """Connect a new account with its configurations."""
     params = call.params
     responsibilities = params.hash("defaults").hash("responsibilities")
     fees = responsibilities.text("fees_collector") or "stripe"
@@ -34,7 +34,7 @@ def create_account(call: Call) -> StripeObject:
     dashboard = params.text("dashboard") or "none"
     if dashboard != "none" and not params.is_set("contact_email"):
         raise parameter_invalid("contact_email", "contact_email is required with a dashboard.")
-    # Who gives the account no dashboard of Stripe's has to collect its requirements, too.
+    # A platform that gives the account no Stripe dashboard must also collect its requirements.
     collection = "application" if dashboard == "none" and losses == "application" else "stripe"
     account = new_account(
         call,
@@ -81,7 +81,7 @@ def retrieve_account(call: Call) -> StripeObject:
 
 @registry.post(BASE + "/{account}")
 def update_account(call: Call) -> StripeObject:
-    """Change what is known about an account, or its configurations."""
+    """Change the details of an account or its configurations."""
     with change_account(call, call.path["account"]) as account:
         if account["_closed"]:
             raise InvalidRequestError("A closed account cannot be changed.")
@@ -154,11 +154,11 @@ def _instant(params: Params, name: str) -> int:
 
 
 def _echoed(details: Params) -> StripeObject:
-    """What Stripe repeats of a person or a company: never the identification numbers themselves."""
-    told = {name: value for name, value in details.items() if name != "documents"}
+    """The details of a person or a company as answered, without identification numbers."""
+    shown = {name: value for name, value in details.items() if name != "documents"}
     if details.is_set("id_numbers"):
-        told["id_numbers"] = [{"type": n["type"]} for n in details.hashes("id_numbers")]
-    return told
+        shown["id_numbers"] = [{"type": n["type"]} for n in details.hashes("id_numbers")]
+    return shown
 
 
 def _configure(call: Call, account: StripeObject, name: str) -> None:

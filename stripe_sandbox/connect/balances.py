@@ -1,4 +1,4 @@
-"""What an account holds, and when it is paid out: /v1/balance and /v1/balance_settings.
+"""Balances and payout schedules: /v1/balance and /v1/balance_settings.
 
 The payout schedule is the same one that /v1/accounts shows under `settings.payouts.schedule`.
 """

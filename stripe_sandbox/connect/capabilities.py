@@ -1,4 +1,4 @@
-"""Capabilities of an account through v1: requested by the platform, active by what is known."""
+"""Capabilities of an account through v1: active once their requirements are met."""
 
 from functools import cache
 
@@ -53,7 +53,7 @@ def known_capabilities() -> frozenset[str]:
 
 
 def request_capability(account: StripeObject, name: str, requested: bool, now: int) -> None:
-    """Note that a capability is wanted, or no longer; `derive` decides whether it is active."""
+    """Keep whether a capability is requested; `derive` decides whether it is active."""
     if requested:
         account["_requested"].setdefault(name, now)
     else:

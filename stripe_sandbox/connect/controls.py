@@ -29,7 +29,7 @@ def restrict_account(call: Call) -> StripeObject:
     """Stripe restricts an account until something is provided; {"lifted": true} ends that.
 
     {"disabled_reason": "requirements.past_due", "requirements": ["individual.id_number"]} are the
-    defaults; {"silently": true} suppresses the events, so that only re-reading the account tells.
+    defaults; {"silently": true} suppresses the events.
     """
     silently = call.params.boolean("silently")
     with change_account(call, call.path["account"], silently=silently) as account:
@@ -44,7 +44,7 @@ def restrict_account(call: Call) -> StripeObject:
 
 @registry.control("POST", "/_sandbox/accounts/{account}/deauthorize")
 def deauthorize_account(call: Call) -> StripeObject:
-    """The owner disconnects the account from the platform, which loses access to it."""
+    """The owner disconnects the account from the platform."""
     return disconnect(call, require_account(call, call.path["account"]))
 
 

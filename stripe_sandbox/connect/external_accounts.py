@@ -1,4 +1,4 @@
-"""External accounts: the banks payouts go to. Only bank accounts, no debit cards.
+"""External accounts: bank accounts that receive payouts; no debit cards.
 
 Stripe's test numbers decide how a payout ends; see `PAYOUT_FAILURES`.
 """
@@ -144,7 +144,7 @@ def add_bank_account(
     holder_name: str | None = None,
     holder_type: str | None = None,
 ) -> StripeObject:
-    """Store a bank account and say so with `account.external_account.created`."""
+    """Store a bank account and emit `account.external_account.created`."""
     name = "external_account[account_number]"
     if not account_number.replace(" ", "").isalnum() or len(account_number) < 4:
         raise parameter_invalid(name, "You must use a test bank account number.")
@@ -174,7 +174,7 @@ def add_bank_account(
 
 
 def default_bank_account(owner: Call, currency: str) -> StripeObject | None:
-    """Where a payout in this currency goes when it does not say; a working copy."""
+    """The default bank account for payouts in this currency, as a working copy."""
     for bank in owner.select("bank_account"):
         if bank["currency"] == currency and bank["default_for_currency"]:
             return owner.find("bank_account", bank["id"])
@@ -182,7 +182,7 @@ def default_bank_account(owner: Call, currency: str) -> StripeObject | None:
 
 
 def make_default(owner: Call, bank: StripeObject) -> None:
-    """Let payouts in the bank account's currency go there from now on."""
+    """Make it the default bank account for payouts in its currency."""
     previous = default_bank_account(owner, bank["currency"])
     if previous is not None:
         previous["default_for_currency"] = False

@@ -7,7 +7,7 @@ from stripe_sandbox.store import StripeObject
 
 PAYOUT_DELAY_DAYS = 2
 
-# Where an account's default currency is not the euro.
+# Default currency of an account by country; the euro elsewhere.
 CURRENCY_BY_COUNTRY = {
     "AU": "aud", "BR": "brl", "CA": "cad", "CH": "chf", "CZ": "czk", "DK": "dkk", "GB": "gbp",
     "GI": "gbp", "HK": "hkd", "HU": "huf", "IN": "inr", "JP": "jpy", "LI": "chf", "MX": "mxn",
@@ -84,7 +84,7 @@ def _settings(control: StripeObject) -> StripeObject:
             "statement_descriptor", "statement_descriptor_kana", "statement_descriptor_kanji"
         ),
         "payouts": {
-            # Who bears the losses also wants negative balances collected from the bank.
+            # Where Stripe bears the losses, it debits negative balances from the bank.
             "debit_negative_balances": control["losses"]["payments"] == "stripe",
             "schedule": {"delay_days": PAYOUT_DELAY_DAYS, "interval": "daily"},
             "statement_descriptor": None,

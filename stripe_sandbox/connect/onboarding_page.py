@@ -77,7 +77,7 @@ def complete_onboarding(
     account_number: str = GOOD_ACCOUNT_NUMBER,
     routing_number: str = TEST_ROUTING_NUMBER,
 ) -> StripeObject:
-    """Tell everything Stripe asks an owner for; the requested capabilities become active."""
+    """Fill in all that Stripe requires; the requested capabilities become active."""
     with change_account(call, account_id) as account:
         account["business_type"] = account["business_type"] or "individual"
         first_name, _, last_name = legal_name.partition(" ")

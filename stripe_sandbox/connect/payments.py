@@ -1,4 +1,4 @@
-"""A transfer as the account that receives it sees it: a payment (`py_...`), and its refunds."""
+"""The destination's side of a transfer: a payment (`py_...`) and its refunds."""
 
 from stripe_sandbox.call import Call
 from stripe_sandbox.ids import new_id

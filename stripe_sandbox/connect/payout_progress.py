@@ -1,4 +1,4 @@
-"""What becomes of a payout: submitted, arrived or returned by the bank, all on the clock.
+"""The progress of a payout: submitted, arrived or returned by the bank, all on the clock.
 
 `paid` is not final: a bank can return a payout days later, so `fail` works on a paid one, too.
 """
@@ -31,7 +31,7 @@ def submit(call: Call, payout: str) -> None:
 
 @registry.task("payout_arrived")
 def arrive(call: Call, payout: str) -> None:
-    """The bank takes the money, or sends it back because of the account number."""
+    """The bank takes or returns the money, depending on the account number."""
     arrived = call.require("payout", payout)
     if arrived["status"] not in {"pending", "in_transit"}:
         return

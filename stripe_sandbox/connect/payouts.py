@@ -1,7 +1,7 @@
 """Payouts: money from an account's balance to its bank; usually on a connected account.
 
-The balance is debited at once. What happens then, on the clock or at the bank, is in
-`payout_progress.py`. The sandbox creates no payouts by itself, whatever an account's schedule says.
+The balance is debited at once. The later steps are in `payout_progress.py`. The
+sandbox creates no automatic payouts, even for accounts with an automatic schedule.
 """
 
 from stripe_sandbox import ledger
@@ -77,7 +77,7 @@ def update_payout(call: Call) -> StripeObject:
 
 @registry.post("/v1/payouts/{payout}/cancel")
 def cancel_payout(call: Call) -> StripeObject:
-    """Take it back before it was submitted to the bank."""
+    """Cancel it before it is submitted to the bank."""
     payout = retrieve_payout(call)
     if payout["status"] != "pending":
         raise RefusedError(
@@ -92,7 +92,7 @@ def cancel_payout(call: Call) -> StripeObject:
 
 @registry.post("/v1/payouts/{payout}/reverse")
 def reverse_payout(call: Call) -> StripeObject:
-    """Ask the bank for the money of a paid payout back; the answer is a payout of its own."""
+    """Return the money of a paid payout; the reversal is a payout of its own."""
     original = retrieve_payout(call)
     if original["status"] != "paid" or original["reversed_by"] or original["original_payout"]:
         raise RefusedError("Only a paid payout that was not reversed yet can be reversed.")

@@ -46,7 +46,7 @@ def create_topup(call: Call) -> StripeObject:
 
 @registry.task("topup_arrives")
 def topup_arrives(call: Call, topup: str) -> None:
-    """The bank has paid, unless the top-up was canceled before."""
+    """The money arrives, unless the top-up was canceled."""
     arrived = call.require("topup", topup)
     if arrived["status"] != "pending":
         return
@@ -87,7 +87,7 @@ def update_topup(call: Call) -> StripeObject:
 
 @registry.post("/v1/topups/{id}/cancel")
 def cancel_topup(call: Call) -> StripeObject:
-    """Call it off while the bank has not paid."""
+    """Cancel it before the bank has paid."""
     topup = retrieve_topup(call)
     if topup["status"] != "pending":
         raise RefusedError(f"Only a pending top-up can be canceled; this one is {topup['status']}.")

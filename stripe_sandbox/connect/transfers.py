@@ -3,7 +3,7 @@
 A transfer is final when it is answered; there is no status. With `source_transaction` it draws on
 one charge, even one whose funds are still pending, and settles when that charge does. A charge that
 was captured asynchronously has no balance transaction yet; a transfer on it gets its own when the
-charge does, which `charge.updated` tells. Currencies are never converted.
+charge does, with `charge.updated`. Currencies are never converted.
 """
 
 from stripe_sandbox import ledger
@@ -17,7 +17,7 @@ from stripe_sandbox.store import StripeObject, private_copy
 
 registry = Registry()
 
-# Any one of these lets an account receive transfers.
+# Any of these capabilities allows an account to receive transfers.
 RECEIVING_CAPABILITIES = ("transfers", "legacy_payments", "crypto_transfers")
 
 
@@ -61,7 +61,7 @@ def retrieve_transfer(call: Call) -> StripeObject:
 
 @registry.post("/v1/transfers/{transfer}")
 def update_transfer(call: Call) -> StripeObject:
-    """Change the description or the metadata, and nothing else."""
+    """Change the description or the metadata."""
     transfer = retrieve_transfer(call)
     before = private_copy(transfer)
     transfer["description"] = call.params.text("description", transfer["description"])
@@ -73,7 +73,7 @@ def update_transfer(call: Call) -> StripeObject:
 
 @registry.expansion("transfer", "destination_payment")
 def expand_destination_payment(call: Call, transfer: StripeObject) -> StripeObject | None:
-    """The payment belongs to the destination, and the platform may look at it all the same."""
+    """The destination's payment, which the platform may read."""
     return call.on(transfer["destination"]).find("charge", transfer["destination_payment"])
 
 
@@ -103,7 +103,7 @@ def settlement_of(call: Call, transfer: StripeObject) -> int:
 
 
 def balance_insufficient() -> RefusedError:
-    """The account that pays has not enough in its available balance."""
+    """The refusal when the available balance is too low."""
     return RefusedError(
         "You have insufficient available funds in your Stripe account. Try adding funds directly "
         "to your available balance by creating Charges using the 4000000000000077 test card. See: "

@@ -1,4 +1,4 @@
-"""Attempts to pay that are no API request: a decline is their answer, not their failure."""
+"""Attempts to pay outside of API requests: they return a decline instead of raising it."""
 
 from stripe_sandbox.call import Call
 from stripe_sandbox.errors import CardError
@@ -9,7 +9,7 @@ from stripe_sandbox.store import StripeObject
 def pay_as_customer(
     call: Call, intent: StripeObject, method: StripeObject, return_url: str | None
 ) -> CardError | None:
-    """A customer confirms in the browser: a decline is an answer to show, not a failed request."""
+    """A customer confirms in the browser; a decline is returned, to be shown."""
     intent["payment_method"] = method["id"]
     try:
         payment_flow.confirm(call, intent, return_url=return_url)
@@ -19,7 +19,7 @@ def pay_as_customer(
 
 
 def pay_off_session(call: Call, intent: StripeObject) -> CardError | None:
-    """Pay without the customer, for what is billed: a decline is recorded, and answered here."""
+    """Pay an invoice without the customer; a decline is recorded and returned."""
     try:
         payment_flow.confirm(call, intent, off_session=True)
     except CardError as error:
@@ -30,7 +30,7 @@ def pay_off_session(call: Call, intent: StripeObject) -> CardError | None:
 def authenticate_as_customer(
     call: Call, intent: StripeObject, *, succeeds: bool
 ) -> CardError | None:
-    """A customer acts on the 3D Secure page; a decline after it is an answer to show."""
+    """A customer acts on the 3D Secure page; a decline after it is returned, to be shown."""
     try:
         payment_flow.authenticate(call, intent, succeeds=succeeds)
     except CardError as error:

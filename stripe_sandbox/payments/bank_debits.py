@@ -4,7 +4,7 @@
                                                ->  failed      the bank refused, or has no account
 
 Stripe's test IBANs say how a debit ends and whether that takes three minutes. A debit settles in
-the books when it succeeds, so that a payment in processing is no money yet.
+the books when it succeeds, so a processing payment changes no balance.
 """
 
 from dataclasses import dataclass

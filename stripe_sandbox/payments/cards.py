@@ -1,4 +1,4 @@
-"""Stripe's test cards: one row says how a card behaves, whatever name it is used by.
+"""Stripe's test cards: one row describes how a card behaves.
 
 A card is known by its number on the hosted pages, by `pm_card_...` where a payment method is
 expected and by `tok_...` where a token is.
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Decline:
-    """Why the bank says no: Stripe's error code, decline code and message."""
+    """Why the bank declines: Stripe's error code, decline code and message."""
 
     code: str
     decline_code: str | None
@@ -32,7 +32,7 @@ class Card:
     alias: str
     brand: str = "visa"
     decline: Decline | None = None
-    declined_when_attached: bool = True  # a card that declines does so then, too
+    declined_when_attached: bool = True  # for a card that declines: attaching it is declined, too
     requires_authentication: bool = False
     available_at_once: bool = False
     refund: str = "succeeds"  # or "pends" first, or "fails" later

@@ -1,7 +1,8 @@
 """Cash balances: money that customers have transferred and that no payment has used yet.
 
-It is the customer's until a payment takes it, so it is in nobody's books: a balance transaction is
-posted when a payment is complete. Every change is a customer_cash_balance_transaction.
+It belongs to the customer until a payment uses it, so it is not in the books: a balance
+transaction is posted when a payment is complete. Every change is stored as a
+customer_cash_balance_transaction.
 """
 
 from stripe_sandbox.call import Call
@@ -32,7 +33,7 @@ def held(call: Call, customer: str, currency: str) -> int:
 def move(
     call: Call, customer: str, currency: str, net_amount: int, kind: str, details: StripeObject
 ) -> StripeObject:
-    """Change a cash balance by `net_amount` minor units and say so; `kind` names the reason."""
+    """Change a cash balance by `net_amount` minor units and record why (`kind`)."""
     moved = call.add(
         {
             "id": new_id("ccsbtxn"),
@@ -52,7 +53,7 @@ def move(
 
 
 def apply_to_payment(call: Call, intent: StripeObject) -> int:
-    """Put what the customer holds towards an intent; how much that was.
+    """Use the customer's cash balance for an intent; returns the amount used.
 
     Raises:
         InvalidRequestError: the intent has no customer, and so no cash balance.
@@ -70,7 +71,7 @@ def apply_to_payment(call: Call, intent: StripeObject) -> int:
 
 
 def transfer_instructions(call: Call, intent: StripeObject) -> StripeObject:
-    """The `next_action` that tells the customer what still has to be transferred."""
+    """The `next_action` with the amount that the customer must still transfer."""
     reference = intent.setdefault("_transfer_reference", token(12).upper())
     page = f"{call.state.public_url}/bank_transfer/{intent['id']}"
     return {
@@ -106,6 +107,6 @@ def retrieve_cash_balance(call: Call) -> StripeObject:
 
 @registry.get("/v1/customers/{id}/cash_balance_transactions")
 def list_cash_balance_transactions(call: Call) -> StripeObject:
-    """How the cash balance came about, newest first."""
+    """The changes of the cash balance, newest first."""
     customer = call.require("customer", call.path["id"], "customer")
     return call.page(KIND, lambda moved: moved["customer"] == customer["id"])

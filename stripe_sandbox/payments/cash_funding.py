@@ -12,7 +12,7 @@ registry = Registry()
 
 @registry.post("/v1/test_helpers/customers/{id}/fund_cash_balance")
 def fund_cash_balance(call: Call) -> StripeObject:
-    """The oldest payments that wait for a transfer get it first; what is left stays available."""
+    """Fund the oldest waiting payments first; the rest stays in the cash balance."""
     customer = require_customer(call, call.path["id"])["id"]
     amount, currency = call.params.required_amount(), call.params.currency()
     transfer_type = cash_balances.TRANSFER_TYPES.get(currency, "eu_bank_transfer")
@@ -33,7 +33,7 @@ def fund_cash_balance(call: Call) -> StripeObject:
 
 @registry.reaction("payment_intent.canceled")
 def give_back_cash(call: Call, intent: StripeObject) -> None:
-    """What a payment had taken and did not need is the customer's again."""
+    """Return the unused part of a payment to the customer's cash balance."""
     applied = intent.pop("_cash_applied", 0)
     if applied:
         details = {"payment_intent": intent["id"]}
@@ -42,7 +42,7 @@ def give_back_cash(call: Call, intent: StripeObject) -> None:
 
 
 def _waiting_for_transfers(call: Call, customer: str, currency: str) -> list[StripeObject]:
-    """Newest first; each of them still needs something."""
+    """Payments that still need money from a transfer, newest first."""
     return call.select(
         "payment_intent",
         lambda intent: (

@@ -173,13 +173,13 @@ def settle(call: Call, charge: StripeObject) -> StripeObject:
 
 
 def settle_later(call: Call, charge: StripeObject) -> None:
-    """The asynchronous capture: the balance transaction comes a moment after the success."""
+    """The asynchronous capture: the balance transaction is created shortly after the success."""
     call.schedule(call.state.capture_delay_s, "settle_charge", charge=charge["id"])
 
 
 @registry.task("settle_charge")
 def settle_charge(call: Call, charge: str) -> None:
-    """The end of an asynchronous capture; `charge.updated` tells the balance transaction."""
+    """The end of an asynchronous capture; `charge.updated` has the balance transaction."""
     captured = call.require("charge", charge)
     before = private_copy(captured)
     settle(call, captured)
@@ -207,7 +207,7 @@ def retrieve_charge(call: Call) -> StripeObject:
 
 @registry.post("/v1/charges/{id}")
 def update_charge(call: Call) -> StripeObject:
-    """Change what describes a charge; its money cannot be changed."""
+    """Change the descriptive fields of a charge; its amounts cannot be changed."""
     charge = retrieve_charge(call)
     before = private_copy(charge)
     for name in ("description", "receipt_email", "transfer_group", "customer"):

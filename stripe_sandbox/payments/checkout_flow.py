@@ -1,7 +1,7 @@
 """What happens to a Checkout Session: paid, completed, expired.
 
-The session makes its PaymentIntent when the customer first tries to pay, keeps it over declines
-and completes when the intent succeeds, whichever way it does.
+The session makes its PaymentIntent when the customer first tries to pay, keeps it after
+declines and completes when the intent succeeds.
 """
 
 from stripe_sandbox.call import Call
@@ -34,7 +34,7 @@ def expire_checkout_session(call: Call) -> StripeObject:
 
 @registry.task("session_expires")
 def session_expires(call: Call, session: str) -> None:
-    """The session's time is over, unless it was used."""
+    """Expire the session, unless it was used."""
     expiring = call.require("checkout.session", session)
     if expiring["status"] == "open":
         _expire(call, expiring)
@@ -95,7 +95,7 @@ def _intent_of(call: Call, session: StripeObject) -> StripeObject:
     "payment_intent.processing",
 )
 def complete(call: Call, intent: StripeObject) -> None:
-    """The intent of a session was paid or is being paid: the session is complete."""
+    """Complete a session whose intent is paid or processing."""
     session = _session_of(call, intent)
     if session is None:
         return
@@ -114,7 +114,7 @@ def complete(call: Call, intent: StripeObject) -> None:
 
 @registry.reaction("payment_intent.payment_failed")
 def fail(call: Call, intent: StripeObject) -> None:
-    """The bank refused the payment of a session that was complete already."""
+    """Record that the bank refused the payment of a complete session."""
     session = _session_of(call, intent)
     if session is not None and session.pop("_awaits_bank", False):
         call.emit("checkout.session.async_payment_failed", session)
@@ -129,7 +129,7 @@ def _session_of(call: Call, intent: StripeObject) -> StripeObject | None:
 def pay_checkout_session(call: Call) -> StripeObject:
     """A customer pays on the hosted page: {"payment_method": "pm_card_visa", "email": "..."}.
 
-    Answers the session; its payment intent says what became of the attempt.
+    Answers the session; its payment intent has the result of the attempt.
     """
     session = require_session(call)
     method = payment_methods.resolve(call, call.params.text("payment_method") or "pm_card_visa")

@@ -49,7 +49,7 @@ async def show_checkout(sandbox: Sandbox, request: web.Request) -> web.StreamRes
 
 @pages.post("/checkout/{session}")
 async def submit_checkout(sandbox: Sandbox, request: web.Request) -> web.StreamResponse:
-    """The customer pays: on to success_url, to 3D Secure, or the same page saying why not."""
+    """The customer pays: redirect to success_url or 3D Secure, or show the page with the error."""
     session = _session(sandbox, request)
     if session is None:
         return _not_found()
@@ -105,7 +105,7 @@ def _checkout_page(
         body = f"<p>This payment is {html.escape(session['status'])}.</p>"
         return html.page("Checkout", body + html.link_back(_success_url(session)), 410)
     if message is None and session["payment_intent"]:
-        # Back from a failed 3D Secure step: the intent knows why.
+        # After a failed 3D Secure step the intent has the error.
         intent = sandbox.store.read(sandbox.platform, "payment_intent", session["payment_intent"])
         message = ((intent or {}).get("last_payment_error") or {}).get("message")
     total = html.amount(session["amount_total"], session["currency"])
@@ -146,7 +146,7 @@ async def show_authentication(sandbox: Sandbox, request: web.Request) -> web.Str
 
 @pages.post("/three_d_secure/{intent}")
 async def submit_authentication(sandbox: Sandbox, request: web.Request) -> web.StreamResponse:
-    """The customer's answer; then back to where the payment came from."""
+    """Take the customer's answer and redirect back."""
     intent = _intent(sandbox, request)
     if intent is None or intent["status"] != "requires_action":
         return html.page("3D Secure", "<p>There is nothing to authenticate.</p>", 404)
@@ -166,7 +166,7 @@ def _intent(sandbox: Sandbox, request: web.Request) -> StripeObject | None:
 
 
 def _back(sandbox: Sandbox, intent: StripeObject, return_url: str | None) -> web.Response:
-    """Checkout goes on by itself; another return URL gets Stripe's three parameters."""
+    """Redirect to Checkout, or to the return URL with Stripe's three parameters."""
     failed = intent["status"] == "requires_payment_method"
     if session_id := intent.get("_checkout_session"):
         session = sandbox.store.read(sandbox.platform, "checkout.session", session_id) or {}

@@ -98,7 +98,7 @@ def list_customers(call: Call) -> StripeObject:
 
 @registry.get("/v1/customers/{id}")
 def retrieve_customer(call: Call) -> StripeObject:
-    """One customer; a deleted one answers that it is."""
+    """One customer; a deleted one has `deleted`."""
     return call.require("customer", call.path["id"])
 
 
@@ -116,7 +116,7 @@ def update_customer(call: Call) -> StripeObject:
 
 @registry.delete("/v1/customers/{id}")
 def delete_customer(call: Call) -> StripeObject:
-    """Its payment methods are detached; its id stays known as deleted."""
+    """Detach its payment methods; its id still answers, as deleted."""
     customer = require_customer(call, call.path["id"])
     call.emit("customer.deleted", customer)
     for method in call.select("payment_method", lambda pm: pm["customer"] == customer["id"]):

@@ -22,7 +22,7 @@ registry = Registry()
 DAY_S = 24 * 3600
 RESPONSE_S = 9 * DAY_S
 INQUIRY_ENDS_S = 120 * DAY_S
-# Stripe's test mode decides as soon as it has read the magic words.
+# Stripe's test mode decides at once when the evidence has one of these texts.
 DECISION_S = 2
 
 DISPUTE_FEE = {"usd": 1500, "eur": 2000, "gbp": 2000, "cad": 1500, "aud": 2500, "jpy": 1300}
@@ -118,12 +118,12 @@ def _mark_as_inquiry(dispute: StripeObject) -> None:
 
 
 def is_inquiry(dispute: StripeObject) -> bool:
-    """Whether the bank only asked so far."""
+    """Whether the dispute is still an inquiry."""
     return str(dispute["status"]).startswith("warning_")
 
 
 def _withdraw(call: Call, dispute: StripeObject, charge: StripeObject) -> None:
-    """Take the disputed amount and the fee; what is still pending nets with the charge's funds."""
+    """Debit the disputed amount and the fee; pending funds settle with the charge's."""
     currency = dispute["currency"]
     charged = call.require("balance_transaction", charge["balance_transaction"])
     posted = ledger.post(
@@ -153,7 +153,7 @@ def submit(call: Call, dispute: StripeObject) -> None:
 
 @registry.task("evidence_decides")
 def evidence_decides(call: Call, dispute: str) -> None:
-    """Stripe's magic words decide a test dispute; other evidence waits for a control."""
+    """Stripe's test texts decide a dispute; other evidence waits for a control."""
     decided = call.require("dispute", dispute)
     if decided["status"] not in ("under_review", "warning_under_review"):
         return
@@ -168,7 +168,7 @@ def evidence_decides(call: Call, dispute: str) -> None:
 
 @registry.task("dispute_response_due")
 def dispute_response_due(call: Call, dispute: str) -> None:
-    """Nobody answered a chargeback in time: it is lost."""
+    """A chargeback that was not answered in time is lost."""
     due = call.require("dispute", dispute)
     if due["status"] == "needs_response":
         due["evidence_details"]["past_due"] = True
@@ -177,14 +177,14 @@ def dispute_response_due(call: Call, dispute: str) -> None:
 
 @registry.task("inquiry_ends")
 def inquiry_ends(call: Call, dispute: str) -> None:
-    """A bank that has not escalated its inquiry by now cannot any more."""
+    """Close an inquiry that the bank did not escalate in time."""
     inquiry = call.require("dispute", dispute)
     if is_inquiry(inquiry) and inquiry["status"] in UNDECIDED:
         lose(call, inquiry)
 
 
 def escalate(call: Call, dispute: StripeObject) -> None:
-    """An inquiry becomes a chargeback: now the money goes, and evidence can be given anew."""
+    """Make an inquiry a chargeback: debit the money, and accept evidence again."""
     if not is_inquiry(dispute) or dispute["status"] not in UNDECIDED:
         raise RefusedError(f"A dispute that is {dispute['status']} cannot be escalated.")
     before = private_copy(dispute)
@@ -203,7 +203,7 @@ def escalate(call: Call, dispute: StripeObject) -> None:
 
 
 def win(call: Call, dispute: StripeObject) -> None:
-    """The bank decides for the account, sometimes after it had decided against it."""
+    """The bank decides for the account, even after it decided against it."""
     if dispute["status"] not in (*UNDECIDED, "lost"):
         raise RefusedError(f"A dispute that is {dispute['status']} cannot be won.")
     before = private_copy(dispute)
@@ -233,13 +233,13 @@ def win(call: Call, dispute: StripeObject) -> None:
 
 
 def _withdrawn_until(call: Call, dispute: StripeObject) -> int:
-    """When the withdrawal settles: what is given back cannot be available before."""
+    """When the withdrawal settles; a reinstatement is not available before that."""
     withdrawal = call.require("balance_transaction", dispute["balance_transactions"][0]["id"])
     return max(call.now, int(withdrawal["available_on"]))
 
 
 def lose(call: Call, dispute: StripeObject) -> None:
-    """The bank decides for the cardholder, or the account gives up. The money is gone already."""
+    """The bank decides for the cardholder or the account accepts; no money moves any more."""
     if dispute["status"] not in UNDECIDED:
         raise RefusedError(f"This dispute is already closed: it is {dispute['status']}.")
     outcome = "warning_closed" if is_inquiry(dispute) else "lost"
@@ -253,7 +253,7 @@ def _close(call: Call, dispute: StripeObject, status: str, before: StripeObject)
 
 @registry.reaction("payment_intent.succeeded")
 def dispute_paid_intent(call: Call, intent: StripeObject) -> None:
-    """Test cards that are always disputed: as soon as their funds are in the books."""
+    """Dispute a payment by a test card that asks for it, once its funds are booked."""
     _follow_script(call, call.require("charge", intent["latest_charge"]))
 
 
@@ -280,7 +280,7 @@ def _follow_script(call: Call, charge: StripeObject) -> None:
 
 @registry.reaction("charge.refunded")
 def refund_ends_inquiries(call: Call, charge: StripeObject) -> None:
-    """Who has got all the money back asks no more."""
+    """Close the inquiries of a charge that is fully refunded."""
     if not charge["refunded"]:
         return
     for found in call.select("dispute", lambda dispute: dispute["charge"] == charge["id"]):

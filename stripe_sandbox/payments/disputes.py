@@ -78,7 +78,7 @@ def _stage(call: Call, dispute: StripeObject, evidence: Params) -> None:
 
 @registry.post("/v1/disputes/{id}/close")
 def close_dispute(call: Call) -> StripeObject:
-    """Give up, for good: the cardholder keeps the money."""
+    """Accept the dispute as lost; this is final."""
     dispute = retrieve_dispute(call)
     dispute_flow.lose(call, dispute)
     return dispute

@@ -1,4 +1,4 @@
-"""Early fraud warnings: /v1/radar/early_fraud_warnings, a bank's word before any dispute."""
+"""Early fraud warnings: /v1/radar/early_fraud_warnings, a bank's warning before any dispute."""
 
 from stripe_sandbox.call import Call
 from stripe_sandbox.ids import new_id
@@ -13,7 +13,7 @@ KIND = "radar.early_fraud_warning"
 
 @registry.reaction("charge.succeeded")
 def warn(call: Call, charge: StripeObject) -> None:
-    """The bank of a card that it believes stolen warns about its payment."""
+    """Warn about a payment by a card that its bank believes stolen."""
     if not card_of(charge).fraud_warning:
         return
     warning = call.add(
@@ -33,7 +33,7 @@ def warn(call: Call, charge: StripeObject) -> None:
 
 @registry.reaction("charge.refunded", "charge.dispute.created")
 def settle_warnings(call: Call, obj: StripeObject) -> None:
-    """Nothing is left to do about a payment that was refunded or is disputed already."""
+    """Warnings about a refunded or disputed payment are no longer actionable."""
     charge = obj["charge"] if obj["object"] == "dispute" else obj["id"]
     for found in call.select(KIND, lambda warning: warning["charge"] == charge):
         warning = call.require(KIND, found["id"])

@@ -65,13 +65,13 @@ def list_files(call: Call) -> StripeObject:
 
 @registry.get("/v1/files/{id}")
 def retrieve_file(call: Call) -> StripeObject:
-    """What is known of a file; its `url` has its contents."""
+    """The metadata of a file; its `url` has the contents."""
     return call.require("file", call.path["id"], "file")
 
 
 @pages.get("/v1/files/{id}/contents")
 async def read_file(sandbox: Sandbox, request: web.Request) -> web.StreamResponse:
-    """The bytes that were uploaded, for whoever has a key."""
+    """The uploaded bytes; any API key may read them."""
     authenticate(request.headers.get("Authorization"))
     file_id = request.match_info["id"]
     file = sandbox.store.read(sandbox.platform, "file", file_id)

@@ -27,14 +27,14 @@ AUTHENTICATION_FAILED = (
 
 
 def unexpected_state(intent: StripeObject, message: str) -> RefusedError:
-    """The refusal of what an intent's status does not allow; it carries the intent."""
+    """The refusal when an intent's status does not allow a request; it contains the intent."""
     return RefusedError(
         message, code="payment_intent_unexpected_state", payment_intent=public(intent)
     )
 
 
 def must_be_confirmable(intent: StripeObject) -> None:
-    """Refuse to confirm an intent that is paid, canceled or on its way."""
+    """Refuse to confirm an intent that is paid, canceled or processing."""
     if intent["status"] not in CONFIRMABLE:
         raise unexpected_state(
             intent,
@@ -56,7 +56,7 @@ def confirm(
 
     Raises:
         RefusedError: 400, the intent is in no state to be confirmed.
-        CardError: 402, declined, or authentication is required and nobody is there to give it.
+        CardError: 402, declined, or it requires authentication and is off-session.
     """
     must_be_confirmable(intent)
     if intent["payment_method"] is None:
@@ -148,7 +148,7 @@ def _charge(
 
 
 def _debit(call: Call, intent: StripeObject, method: StripeObject) -> None:
-    """Ask the customer's bank for the money; its answer comes later."""
+    """Start a bank debit; the bank answers later."""
     charge = charges.create(call, intent, method)
     charge |= {"status": "pending", "paid": False}
     intent |= {"status": "processing", "latest_charge": charge["id"], "last_payment_error": None}
@@ -181,7 +181,7 @@ def bank_answers_debit(call: Call, intent: str) -> None:
 
 
 def collect_cash(call: Call, intent: StripeObject) -> None:
-    """Take what the customer's cash balance holds; whatever lacks has to be transferred first."""
+    """Take what the customer's cash balance holds; the customer must transfer the rest."""
     before = private_copy(intent)
     taken = cash_balances.apply_to_payment(call, intent)
     if intent["_cash_applied"] == intent["amount"]:
@@ -221,7 +221,7 @@ def _succeed(call: Call, intent: StripeObject, charge: StripeObject) -> None:
 
 
 def capture(call: Call, intent: StripeObject, amount: int | None) -> None:
-    """Take an authorized amount, or a part of it; what is left is let go."""
+    """Take an authorized amount or a part of it; the rest is released."""
     if intent["status"] != "requires_capture":
         raise unexpected_state(
             intent,
@@ -245,7 +245,7 @@ def capture(call: Call, intent: StripeObject, amount: int | None) -> None:
 
 
 def cancel(call: Call, intent: StripeObject, reason: str | None) -> None:
-    """Give up; an authorization is let go."""
+    """Cancel; an authorization is released."""
     if intent["status"] not in CANCELABLE:
         raise unexpected_state(
             intent,
@@ -275,7 +275,7 @@ def _release_authorization(call: Call, intent: StripeObject, event_type: str) ->
 
 @registry.task("authorization_expires")
 def authorization_expires(call: Call, intent: str) -> None:
-    """Seven days after the authorization it is gone, unless it was captured or canceled."""
+    """Cancel an authorization that was not captured within seven days."""
     expiring = call.require("payment_intent", intent)
     if expiring["status"] == "requires_capture":
         cancel(call, expiring, "automatic")

@@ -39,7 +39,7 @@ def create_payment_intent(call: Call) -> StripeObject:
 
 
 def create(call: Call, params: Params) -> StripeObject:
-    """A new intent from parameters, not announced yet."""
+    """A new intent from parameters, without an event yet."""
     amount, currency = params.required_amount(), params.currency()
     for name in UNSUPPORTED:
         if params.is_set(name):
@@ -175,9 +175,9 @@ def confirm_payment_intent(call: Call) -> StripeObject:
 
 
 def require_return_url(params: Params, intent: StripeObject) -> None:
-    """Refuse to confirm an intent whose payment method might redirect to nowhere."""
+    """Refuse to confirm without a return URL if the payment method may redirect."""
     redirects = intent["automatic_payment_methods"]["allow_redirects"]
-    # Cards never leave the page, except to 3D Secure, which copes without a return URL.
+    # Cards never leave the page, except to 3D Secure, which works without a return URL.
     types = intent["allowed_payment_method_types"]
     may_redirect = redirects != "never" and not (types and set(types) <= NEVER_REDIRECT)
     if may_redirect and not params.is_set("return_url") and not params.boolean("use_stripe_sdk"):
@@ -199,7 +199,7 @@ def _confirm(call: Call, intent: StripeObject) -> None:
         call,
         intent,
         return_url=params.text("return_url"),
-        # Besides true and false it may say what kind of off-session payment it is.
+        # It is a boolean, or the kind of off-session payment.
         off_session=params.text("off_session", "false") != "false",
         error_on_requires_action=params.boolean("error_on_requires_action"),
     )
@@ -220,7 +220,7 @@ def retrieve_payment_intent(call: Call) -> StripeObject:
 
 @registry.post("/v1/payment_intents/{id}")
 def update_payment_intent(call: Call) -> StripeObject:
-    """Change what is given; the money only as long as nothing was tried with it."""
+    """Change the given parameters; the amount only while the intent can be confirmed."""
     intent = retrieve_payment_intent(call)
     money = [name for name in ("amount", "currency", "payment_method") if name in call.params]
     if money and intent["status"] not in payment_flow.CONFIRMABLE:
@@ -249,7 +249,7 @@ def capture_payment_intent(call: Call) -> StripeObject:
 
 @registry.post("/v1/payment_intents/{id}/cancel")
 def cancel_payment_intent(call: Call) -> StripeObject:
-    """Give up."""
+    """Cancel it."""
     intent = retrieve_payment_intent(call)
     session_id = intent.get("_checkout_session")
     if session_id and call.require("checkout.session", session_id)["status"] == "open":
@@ -266,7 +266,7 @@ def cancel_payment_intent(call: Call) -> StripeObject:
 def pay_payment_intent(call: Call) -> StripeObject:
     """A customer pays in the browser: {"payment_method": "pm_card_visa", "return_url": "..."}.
 
-    Answers the intent; after a decline its last_payment_error says why.
+    Answers the intent; after a decline it has last_payment_error.
     """
     intent = retrieve_payment_intent(call)
     method = payment_methods.resolve(call, call.params.text("payment_method") or "pm_card_visa")

@@ -1,4 +1,4 @@
-"""Refunds: /v1/refunds, and what becomes of them later.
+"""Refunds: /v1/refunds, and their later states.
 
 A refund takes from the balance what the charge put there; Stripe's fee is not given back. Once the
 charge's funds have become available, a refund that the available balance does not cover stays
@@ -98,7 +98,7 @@ def _must_be_refundable(charge: StripeObject, amount: int, refundable: int) -> N
 
 
 def _try(call: Call, refund: StripeObject, charge: StripeObject) -> None:
-    """Take the money if it is there; else say why not, and try again later."""
+    """Debit the balance if it covers the refund; otherwise keep it pending and retry later."""
     waiting_for = _obstacle(call, refund, charge)
     if waiting_for is not None:
         refund["pending_reason"] = waiting_for
@@ -113,7 +113,7 @@ def _try(call: Call, refund: StripeObject, charge: StripeObject) -> None:
         refund["id"],
         -refund["amount"],
         refund["currency"],
-        # What comes from pending funds nets with them and settles on the same day.
+        # A refund from pending funds settles on the same day as they do.
         available_on=charged["available_on"] if charged["status"] == "pending" else None,
         description=charge["description"],
     )
@@ -138,7 +138,7 @@ def _obstacle(call: Call, refund: StripeObject, charge: StripeObject) -> str | N
 
 @registry.task("try_refund")
 def try_refund(call: Call, refund: str) -> None:
-    """A pending refund is tried again."""
+    """Try a pending refund again."""
     pending = call.require("refund", refund)
     if pending["status"] != "pending":
         return

@@ -115,7 +115,7 @@ def confirm_setup_intent(call: Call) -> StripeObject:
 
 @registry.post("/v1/setup_intents/{id}/cancel")
 def cancel_setup_intent(call: Call) -> StripeObject:
-    """Give up."""
+    """Cancel it."""
     intent = retrieve_setup_intent(call)
     _must_be_open(intent, "canceled")
     intent |= {

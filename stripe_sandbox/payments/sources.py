@@ -1,4 +1,4 @@
-"""A customer's sources: /v1/customers/{id}/sources, the cards of the time before payment methods.
+"""A customer's sources: /v1/customers/{id}/sources, the cards of older API versions.
 
 Each is a payment method too, of the same id, so that a payment can be made with it.
 """

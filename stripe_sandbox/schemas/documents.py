@@ -32,7 +32,7 @@ def request_schema(operation: Operation) -> Schema:
     # that is an empty object, so that only the parameters themselves remain.
     schema = next((s for s in schema.get("anyOf", []) if s.get("type") == "object"), schema)
     if operation.path.startswith("/v2/") and operation.returns.startswith("ListObject"):
-        # Nobody passes the cursor of v2 by hand: it is in the `next_page_url` that Stripe answers.
+        # The cursor of v2 is not in the types: clients take it from `next_page_url` in the answer.
         schema["properties"] |= {"page": {"type": "string", "minLength": 1}}
     return schema
 

@@ -6,7 +6,7 @@ HTTP method, the path template and the types of its parameters and of its answer
     def create(self, params: "TransferCreateParams", options=None) -> "Transfer":
         return cast("Transfer", self._request("post", "/v1/transfers", params=params, ...))
 
-They are read as source, so that finding an operation imports nothing and takes milliseconds.
+They are read as source, so that finding an operation needs no import and takes milliseconds.
 """
 
 import ast

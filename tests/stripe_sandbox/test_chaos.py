@@ -36,8 +36,8 @@ def decisions(seed: int) -> list[object]:
     return [
         (
             fault and (fault.kind, fault.status, fault.latency_ms, fault.effect),
-            chaos.strikes_of(event),
-            chaos.fate_of(event),
+            chaos.event_faults(event),
+            chaos.delivery_of(event),
         )
         for fault in (chaos.fault_of("POST", "/v1/transfers", has_key=True) for _ in range(100))
     ]
@@ -54,7 +54,7 @@ def test_what_happens_to_one_route_does_not_depend_on_the_others() -> None:
         chaos.begin(7, {})
     for _ in range(50):
         among_others.fault_of("GET", "/v1/events", has_key=False)
-        among_others.fate_of({"type": "charge.updated"})
+        among_others.delivery_of({"type": "charge.updated"})
         faults = [
             chaos.fault_of("POST", "/v1/payouts", has_key=True) for chaos in (alone, among_others)
         ]
@@ -67,8 +67,8 @@ def test_everything_that_has_a_rate_is_done_sooner_or_later() -> None:
     struck: set[str] = set()
     for _ in range(1000):
         chaos.fault_of("POST", "/v1/transfers", has_key=True)
-        chaos.fate_of({"type": "charge.updated"})
-        struck.update(chaos.strikes_of({"type": "charge.updated"}))
+        chaos.delivery_of({"type": "charge.updated"})
+        struck.update(chaos.event_faults({"type": "charge.updated"}))
     assert set(chaos.done) == REQUEST_RATES.keys() | DELIVERY_RATES.keys()
     assert struck == EVENT_RATES.keys()
 
