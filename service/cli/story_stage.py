@@ -19,12 +19,12 @@ from rich.padding import Padding
 
 from escrow.client import EscrowClient, connect, reason_of
 from service.cli.hosted_pages import HostedPages, PageProblem
-from service.cli.journals import journals_table
 from service.cli.local_database import local_settings
 from service.cli.local_setup import Addresses
 from service.database import pooled_database
 from service.domain import ids
 from service.domain.ledger import Kind
+from service.ledger_tables import journals_table
 from service.store.journals import JournalRecord, journals_after
 
 T = TypeVar("T")
