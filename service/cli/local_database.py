@@ -12,7 +12,7 @@ import asyncpg
 from service import migrations
 from service.config import Settings, load_settings
 from service.database import direct_connection
-from service.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
+from service.local.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
 
 DATABASE = "escrow"
 CREATE_DATABASE = f"CREATE DATABASE {DATABASE}"

@@ -13,9 +13,9 @@ from service import migrations
 from service.cli.printing import AsJson, people, print_json
 from service.config import load_settings
 from service.database import direct_connection
+from service.local.postgres.programs import find_binaries
+from service.local.schema_dump import dump_schema
 from service.migrations import Migration, MigrationStatus
-from service.postgres_programs import find_binaries
-from service.schema_dump import dump_schema
 
 app = typer.Typer(
     help="The database schema: plain SQL files, each applied once.", no_args_is_help=True

@@ -9,11 +9,11 @@ from service.cli.local_setup import SetupProblem
 from service.cli.story_stage import StoryStuck
 from service.config import ConfigError
 from service.database import DatabaseProblem
-from service.embedded_postgres import EmbeddedPostgresError
+from service.local.postgres.embedded import EmbeddedPostgresError
+from service.local.schema_dump import SchemaDumpError
 from service.migrations import MigrationError
 from service.rpc.contract import ContractError
 from service.rpc.grpc_server import PortTaken
-from service.schema_dump import SchemaDumpError
 
 PROBLEMS = (
     ChildEnded,

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from service.cli.hosted_pages import CARD_3DS
 from service.cli.local_setup import Addresses
-from service.postgres_programs import EmbeddedPostgresError, find_binaries
+from service.local.postgres.programs import EmbeddedPostgresError, find_binaries
 
 SERVICE = "escrow.v1.EscrowService"
 

@@ -33,7 +33,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
-from service.postgres_programs import (
+from service.local.postgres.programs import (
     EmbeddedPostgresError,
     can_reach,
     find_binaries,
@@ -263,7 +263,7 @@ class EmbeddedPostgres:
         """Start `watch` in a process of its own session, which outlives whoever is killed."""
         subprocess.run(
             [sys.executable, "-S", "-m", __name__, self.directory, self.binaries],
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

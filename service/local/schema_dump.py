@@ -1,6 +1,6 @@
 """Writes the schema that the migrations add up to, as one readable file: `migrations/schema.sql`.
 
-    python -m service.schema_dump .escrow/test-postgres [--check]
+    python -m service.local.schema_dump .escrow/test-postgres [--check]
 
 pg_dump says what there is. Here its banners go, so that the text depends on the schema alone, and
 what belongs to a table (keys, indexes, comments, grants) moves up to stand behind it.
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import asyncpg
 
-from service.embedded_postgres import EmbeddedPostgres
+from service.local.postgres.embedded import EmbeddedPostgres
 from service.migrations import MIGRATIONS, load_migrations, up
 
 PREAMBLE = """\
