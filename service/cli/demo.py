@@ -10,12 +10,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from service.cli.local_setup import Addresses, read_addresses
 from service.cli.printing import AsJson, people, print_json
-from service.cli.story import Played
-from service.cli.story_by_hand import tell
-from service.cli.story_stage import open_stage
-from service.cli.things_to_try import ToTry, show_things_to_try
+from service.local.setup import Addresses, read_addresses
+from service.local.story.by_hand import tell
+from service.local.story.play import Played
+from service.local.story.stage import open_stage
+from service.local.story.things_to_try import ToTry, show_things_to_try
 
 
 def demo(

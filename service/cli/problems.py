@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from service.cli.chaos import NoTestEquipment
-from service.cli.children import ChildEnded
 from service.cli.docs import DocsDiffer
-from service.cli.local_setup import SetupProblem
-from service.cli.story_stage import StoryStuck
 from service.config import ConfigError
 from service.database import DatabaseProblem
+from service.local.children import ChildEnded
 from service.local.postgres.embedded import EmbeddedPostgresError
 from service.local.schema_dump import SchemaDumpError
+from service.local.setup import SetupProblem
+from service.local.story.stage import StoryStuck
 from service.migrations import MigrationError
 from service.rpc.contract import ContractError
 from service.rpc.grpc_server import PortTaken

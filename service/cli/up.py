@@ -14,13 +14,13 @@ import asyncpg
 import typer
 from rich.console import Console
 
-from service.cli.local_setup import Setup, hold_folder, published, read_setup
-from service.cli.local_system import LocalSystem
 from service.cli.printing import AsJson, people, print_json
-from service.cli.story_by_hand import tell
-from service.cli.story_stage import Ledger, Stage, open_stage
-from service.cli.things_to_try import ToTry, show_things_to_try
 from service.ledger_tables import journals_table
+from service.local.setup import Setup, hold_folder, published, read_setup
+from service.local.story.by_hand import tell
+from service.local.story.stage import Ledger, Stage, open_stage
+from service.local.story.things_to_try import ToTry, show_things_to_try
+from service.local.system import LocalSystem
 from service.redaction import redact
 
 FOLDER = Path(".escrow")

@@ -7,9 +7,9 @@ import secrets
 from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as escrows
 from escrow.v1 import party_service_pb2 as parties
-from service.cli.story import Played, play
-from service.cli.story_stage import Stage, told_in_one_line, until
-from service.cli.things_to_try import Call, ToTry
+from service.local.story.play import Played, play
+from service.local.story.stage import Stage, told_in_one_line, until
+from service.local.story.things_to_try import Call, ToTry
 
 ELSEWHERE = "https://example.com/"  # where Stripe's pages lead to when they are done
 

@@ -10,10 +10,10 @@ from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as escrows
 from escrow.v1 import party_service_pb2 as parties
 from escrow.v1.money_pb2 import Money
-from service.cli.hosted_pages import HostedPages
-from service.cli.story_stage import Stage, until
 from service.domain.ledger import Kind
 from service.domain.money import format_minor
+from service.local.story.hosted_pages import HostedPages
+from service.local.story.stage import Stage, until
 from service.store.journals import JournalRecord
 
 CURRENCY = "USD"

@@ -18,13 +18,13 @@ from rich.markup import escape
 from rich.padding import Padding
 
 from escrow.client import EscrowClient, connect, reason_of
-from service.cli.hosted_pages import HostedPages, PageProblem
-from service.cli.local_database import local_settings
-from service.cli.local_setup import Addresses
 from service.database import pooled_database
 from service.domain import ids
 from service.domain.ledger import Kind
 from service.ledger_tables import journals_table
+from service.local.database import local_settings
+from service.local.setup import Addresses
+from service.local.story.hosted_pages import HostedPages, PageProblem
 from service.store.journals import JournalRecord, journals_after
 
 T = TypeVar("T")

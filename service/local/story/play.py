@@ -12,11 +12,11 @@ from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as escrows
 from escrow.v1 import party_service_pb2 as parties
 from escrow.v1.money_pb2 import Money
-from service.cli.story_stage import Stage, StoryStuck, told_in_one_line, until
-from service.cli.story_steps import Steps, shown
-from service.cli.things_to_try import Call, ToTry
 from service.domain.ledger import Kind
 from service.ledger_tables import trial_balance_table
+from service.local.story.stage import Stage, StoryStuck, told_in_one_line, until
+from service.local.story.steps import Steps, shown
+from service.local.story.things_to_try import Call, ToTry
 from service.operations.verify_books import verify_books
 from service.store.journals import trial_balance
 

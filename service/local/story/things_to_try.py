@@ -13,9 +13,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from service.cli.hosted_pages import CARD_3DS
-from service.cli.local_setup import Addresses
 from service.local.postgres.programs import EmbeddedPostgresError, find_binaries
+from service.local.setup import Addresses
+from service.local.story.hosted_pages import CARD_3DS
 
 SERVICE = "escrow.v1.EscrowService"
 

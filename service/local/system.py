@@ -19,9 +19,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from rich.console import Console
 from rich.markup import escape
 
-from service.cli.children import Child, Children
-from service.cli.local_database import embedded_database, migrate
-from service.cli.local_setup import (
+from service.local.children import Child, Children
+from service.local.database import embedded_database, migrate
+from service.local.setup import (
     ENDPOINTS,
     SANDBOX_KEY,
     TENANT,
