@@ -18,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from service.local.problem import LocalProblem
+
 T = TypeVar("T")
 
 READY_WITHIN_S = 60.0
@@ -27,8 +29,8 @@ TAIL_LINES = 12
 TAIL_LINE_MAX = 300
 
 
-class ChildEnded(Exception):
-    """A process ended that should be running, or did not get ready. The end of its log follows."""
+class ChildEnded(LocalProblem):
+    """A process ended too early or did not get ready. The message ends with the end of its log."""
 
 
 @dataclass(frozen=True, slots=True)

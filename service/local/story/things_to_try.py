@@ -13,8 +13,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from service.local.folder import Addresses
 from service.local.postgres.programs import EmbeddedPostgresError, find_binaries
-from service.local.setup import Addresses
 from service.local.story.hosted_pages import CARD_3DS
 
 SERVICE = "escrow.v1.EscrowService"
@@ -32,7 +32,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class ToTry:
-    """What somebody may do next. There is no ``checkout_url`` when nothing waits to be paid."""
+    """What a person may do next. There is no ``checkout_url`` when nothing waits to be paid."""
 
     calls: Sequence[Call]
     checkout_url: str = ""
@@ -41,7 +41,7 @@ class ToTry:
 def show_things_to_try(
     console: Console, addresses: Addresses, to_try: ToTry, *, serving: bool = True
 ) -> None:
-    """Tells a person where everything is and what to do next."""
+    """Prints where everything is and what to do next."""
     console.print()
     console.rule("[bold]Everything runs[/]", style="dim")
     console.print(_addresses_table(addresses))
