@@ -180,8 +180,8 @@ async def test_server_that_crashed_comes_back_with_all_that_was_committed(direct
 async def test_pid_file_that_names_another_program_is_removed(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.local.postgres.embedded.STALE_PID_S", 0.2)
-    embedded(directory)._prepare()
+    monkeypatch.setattr("service.local.postgres.server.STALE_PID_S", 0.2)
+    embedded(directory).server.prepare()
     data = directory / "server" / "data"
     lines = [os.getpid(), data, 0, 5432, data.parent / "run", "", 0, "ready"]
     (data / "postmaster.pid").write_text("\n".join(map(str, lines)))
@@ -214,7 +214,7 @@ async def test_long_path_moves_the_socket_to_a_short_folder(directory: Path) -> 
         assert await query(postgres.dsn(), "SELECT 1") == 1
         with embedded(deep) as second:
             assert second.dsn() == postgres.dsn()
-        socket_folder = postgres._address()[0]
+        socket_folder = postgres.server.address()[0]
         assert not socket_folder.is_relative_to(deep)
         assert socket_folder.stat().st_mode & 0o777 == 0o700
     assert not socket_folder.exists()
