@@ -2,8 +2,8 @@
 
     python -m service.local.schema_dump .escrow/test-postgres [--check]
 
-pg_dump says what there is. Here its banners go, so that the text depends on the schema alone, and
-what belongs to a table (keys, indexes, comments, grants) moves up to stand behind it.
+pg_dump writes the schema. This removes its banners, so that the text depends on the schema alone,
+and moves what belongs to a table (keys, indexes, comments, grants) up behind the table.
 """
 
 import argparse
@@ -50,7 +50,7 @@ GRANTED_TO = re.compile(r"^GRANT .* TO (\w+)", re.MULTILINE)
 
 
 class SchemaDumpError(LocalProblem):
-    """pg_dump failed. The message is what it said."""
+    """pg_dump failed. The message is its own."""
 
 
 async def dump_schema(dsn: str, pg_dump: Path) -> str:

@@ -29,7 +29,7 @@ class RealStripe:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What was asked for. ``stripe`` is None for the sandbox, ``database_url`` for our own."""
+    """``stripe`` is None to use the sandbox, ``database_url`` to use the embedded PostgreSQL."""
 
     folder: Path
     grpc_port: int
@@ -56,10 +56,10 @@ class Setup:
 
 
 def read_setup(folder: Path, grpc_port: int, gateway_port: int, sandbox_port: int) -> Setup:
-    """The options and the environment together. A port of 0 becomes a free one.
+    """Joins the options with the environment. A port of 0 becomes a free one.
 
     Raises:
-        SetupProblem: a port is taken, or the environment names an account that will not do.
+        SetupProblem: a port is taken, or the Stripe account of the environment cannot be used.
     """
     stripe = _real_stripe()
     chosen = {

@@ -103,7 +103,7 @@ class LocalSystem:
         await _forget_other_endpoints(setup)
 
     async def _start_service(self, database_url: str, webhook_secrets: Mapping[str, str]) -> None:
-        """All three at once, because most of a start is Python's imports."""
+        """Starts all three at once, because most of a start is Python's imports."""
         setup, children = self.setup, self.children
         environment = service_environment(setup, database_url)
         with self._starting("worker") as say:

@@ -19,7 +19,7 @@ PAUSE_S = 0.4  # for a person who watches
 
 @dataclass(slots=True)
 class Step:
-    """One thing that happens: the title is what happens, ``says`` what came of it."""
+    """The result of a step: a short text, and the journals it posted."""
 
     says: str = ""
     journals: list[JournalRecord] = field(default_factory=list)
@@ -50,7 +50,7 @@ class Narrator:
         self.console.print(Padding.indent(what, 2))
 
     def ask(self, what: str, url: str) -> None:
-        """Something that only a person can do, on a page."""
+        """Asks the person at the terminal to do something on a page."""
         self.console.print(f"  [yellow]→[/] {escape(what)}")
         self.console.print(f"    {url}", markup=False, soft_wrap=True)
 

@@ -53,7 +53,7 @@ class NewJournals:
         return taken
 
     def take_all(self) -> list[JournalRecord]:
-        """Whatever waits."""
+        """All journals that were read and not taken yet."""
         taken, self._waiting = self._waiting, []
         return taken
 
@@ -62,7 +62,7 @@ class NewJournals:
 
 
 def journal_floor(moment: datetime) -> UUID:
-    """Below every UUIDv7 of this moment."""
+    """An id that is smaller than every UUIDv7 of this moment."""
     return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 

@@ -26,7 +26,7 @@ class StoryStuck(LocalProblem):
 
 @contextmanager
 def failing_as_stuck() -> Iterator[None]:
-    """Turns what the service, a page or the network may refuse into StoryStuck."""
+    """Turns a refusal of the service, and an error of a page or the network, into StoryStuck."""
     try:
         yield
     except grpc.aio.AioRpcError as error:
@@ -37,7 +37,7 @@ def failing_as_stuck() -> Iterator[None]:
 
 
 async def until(condition: Callable[[], Awaitable[T | None]], what: str) -> T:
-    """Asks again and again until the answer is true, and returns it. Raises StoryStuck."""
+    """Polls until the answer is true, and returns it. Raises StoryStuck after DEADLINE_S."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + DEADLINE_S
     while not (answer := await condition()):

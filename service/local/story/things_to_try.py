@@ -22,7 +22,7 @@ SERVICE = "escrow.v1.EscrowService"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call of EscrowService that is worth trying; ``party`` is on whose behalf."""
+    """A call of EscrowService to try; ``party`` is payer, payee or empty: who it is made for."""
 
     title: str
     method: str
@@ -59,7 +59,7 @@ def show_things_to_try(
 
 
 def buf_curl(target: str, call: Call) -> str:
-    """The call by reflection, as a shell takes it."""
+    """The call as a shell command; buf finds the contract by reflection."""
     lines = [f"{_program('buf')} curl --protocol grpc --http2-prior-knowledge"]
     if call.party:
         lines.append(f"  -H 'escrow-party: {call.party}'")
@@ -111,12 +111,12 @@ def _show_ledger(console: Console, addresses: Addresses) -> None:
 
 
 def _print_as_is(console: Console, text: str) -> None:
-    """Without any wrapping, markup or colour: it is there to be copied."""
+    """Prints without wrapping, markup or colour, so that it can be copied."""
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _program(name: str) -> str:
-    """A program of our own environment, as a shell in this folder finds it."""
+    """The path of a program of our own environment, from the current folder."""
     beside = Path(sys.executable).parent / name
     return _shown(beside) if beside.exists() else name
 
