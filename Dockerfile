@@ -19,6 +19,7 @@ RUN sed -n '/^setuptools==/,/[^\\]$/p' requirements-dev.lock > setuptools.lock \
 COPY pyproject.toml README.md LICENSE ./
 COPY proto proto
 COPY migrations migrations
+# Without service/local (.dockerignore): what only one machine needs, make run and the like.
 COPY service service
 COPY webhook_gateway webhook_gateway
 RUN pip install --no-deps --no-build-isolation --editable . --editable proto \

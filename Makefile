@@ -80,7 +80,7 @@ proto-check: $(INSTALLED) ## whether the generated code is what `make proto` wou
 
 .PHONY: schema-check
 schema-check: $(INSTALLED) ## whether migrations/schema.sql is the sum of the migrations
-	@$(BIN)/python -m service.schema_dump $(TEST_POSTGRES) --check
+	@$(BIN)/python -m service.local.schema_dump $(TEST_POSTGRES) --check
 
 .PHONY: docs-check
 docs-check: $(INSTALLED) ## whether docs/generated is what `make docs` would write
@@ -106,7 +106,7 @@ proto: $(INSTALLED) ## generate the Python code of the contract, and check its s
 
 .PHONY: schema
 schema: $(INSTALLED) ## write migrations/schema.sql from the migrations
-	@$(BIN)/python -m service.schema_dump $(TEST_POSTGRES)
+	@$(BIN)/python -m service.local.schema_dump $(TEST_POSTGRES)
 
 .PHONY: docs
 docs: $(INSTALLED) ## write the tables of states, postings and refusals into docs/generated/

@@ -22,7 +22,7 @@ from benchmarks.load import METHODS
 from benchmarks.machine import POSTGRES_DIRECTORY, POSTGRES_SETTINGS
 from benchmarks.programs import JobProgram, Measured, Program, ProgramFailed, job_program, program
 from benchmarks.samples import MICRO, Sample, percentile_ms
-from service.embedded_postgres import EmbeddedPostgres
+from service.local.postgres.embedded import EmbeddedPostgres
 
 SERVE, SERVING = ("-m", "service", "serve", "--json"), r'"listening": "([^"]+)"'
 WORK, WORKING = ("-m", "service", "work", "--json"), r'"workers": (\[)'

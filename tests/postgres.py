@@ -16,9 +16,9 @@ from uuid import uuid4
 
 import asyncpg
 
-from service.embedded_postgres import EmbeddedPostgres
+from service.local.postgres.embedded import EmbeddedPostgres
+from service.local.postgres.programs import find_binaries
 from service.migrations import MIGRATIONS, Connection, load_migrations, up
-from service.postgres_programs import find_binaries
 
 DIRECTORY = Path(__file__).parent.parent / ".escrow" / "test-postgres"
 # what a test wrote need not survive the machine

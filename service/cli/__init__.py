@@ -13,17 +13,17 @@ import sys
 
 
 def main() -> None:
-    """Runs the command line; what an operator can mend is one line, and not a traceback."""
+    """Runs the command line; a problem that an operator can mend is one line, not a traceback."""
     # gRPC would log whenever a process that has a channel starts a program; read at its import.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
     # The imports take a second: Ctrl-C meanwhile ends the process, and not in the middle of one.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     from service.cli.commands import app  # noqa: PLC0415 - see above
-    from service.cli.problems import PROBLEMS  # noqa: PLC0415 - likewise
+    from service.cli.problems import problems  # noqa: PLC0415 - likewise
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         app()
-    except PROBLEMS as problem:
+    except problems() as problem:
         print(f"escrow: {problem}", file=sys.stderr)  # noqa: T201 - this is the program's voice
         sys.exit(2)

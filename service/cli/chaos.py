@@ -12,19 +12,17 @@ from pathlib import Path
 
 import typer
 
+from service.cli.checkout import CheckoutOnly
+
 CHECKOUT = Path(__file__).parents[2]
 DRIVER = Path("tests", "chaos", "__main__.py")
 DEVELOPMENT_PACKAGE = "jsonschema_rs"  # with it the driver checks what the sandbox says
 
 
-class NoTestEquipment(Exception):
-    """Chaos cannot be run from here. The message is one line."""
-
-
 def chaos(context: typer.Context) -> None:
     """Runs the whole system through seeds of chaos: --seed, --seeds, --first, --steps, --json."""
     if not (CHECKOUT / DRIVER).is_file() or find_spec(DEVELOPMENT_PACKAGE) is None:
-        raise NoTestEquipment(
+        raise CheckoutOnly(
             "chaos needs a checkout of the repository with the development packages:"
             " run `make chaos` there"
         )

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from service.cli.local_setup import Addresses, read_addresses
+from service.cli.checkout import require_local
 from service.cli.printing import AsJson, people, print_json
-from service.cli.story import Played
-from service.cli.story_by_hand import tell
-from service.cli.story_stage import open_stage
-from service.cli.things_to_try import ToTry, show_things_to_try
 
 
 def demo(
@@ -27,16 +23,10 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Plays the story against a running `escrow up`, with new people and new escrows."""
-    addresses = read_addresses(data_dir)
-    if target:
-        addresses = replace(addresses, grpc=target)
+    require_local("demo", instead="make run")
+    from service.local.demo import play_again  # noqa: PLC0415 - the image has no service.local
+
     console = Console(quiet=True) if as_json else people
-    played, to_try = asyncio.run(_play(addresses, console))
+    played = asyncio.run(play_again(data_dir, target, console))
     if as_json:
         print_json(asdict(played) if played else None)
-    show_things_to_try(console, addresses, to_try, serving=False)
-
-
-async def _play(addresses: Addresses, console: Console) -> tuple[Played | None, ToTry]:
-    async with open_stage(addresses, console) as stage:
-        return await tell(stage)

@@ -1,25 +1,20 @@
-"""``escrow journals``: what was booked, as an accountant reads it; and how a ledger is shown."""
+"""``escrow journals``: what was booked, as an accountant reads it."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable
-from itertools import groupby, zip_longest
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from service.cli.printing import AsJson, people, print_json
 from service.config import load_settings
 from service.database import pooled_database
 from service.domain import ids
-from service.domain.ledger import POSTINGS, Kind
-from service.domain.money import format_minor
-from service.store.journals import AccountBalance, JournalRecord, latest_journals
+from service.ledger_tables import journals_table, posting_number
+from service.store.journals import JournalRecord, latest_journals
 
-_ID = re.compile(r"(?:mst|pye|pay|acct)_(\w+)")
 _ESCROW_ID = re.compile(r"esc_[0-9a-f]{32}")
 
 
@@ -55,7 +50,7 @@ def as_document(journal: JournalRecord) -> dict[str, Any]:
     return {
         "journal_id": journal.journal_id.hex,
         "kind": journal.kind,
-        "posting": _posting_number(journal.kind),
+        "posting": posting_number(journal.kind),
         "source": {"type": journal.source_type, "id": journal.source_id},
         "escrow_id": ids.show(ids.ESCROW, journal.escrow_id) if journal.escrow_id else None,
         "currency": journal.currency,
@@ -71,71 +66,3 @@ def as_document(journal: JournalRecord) -> dict[str, Any]:
             for entry in journal.entries
         ],
     }
-
-
-def journals_table(found: Iterable[JournalRecord], *, with_header: bool = False) -> Table:
-    """The journals one below the other, credits indented; the number is the posting's."""
-    table = Table(
-        box=None, pad_edge=False, padding=(0, 1), collapse_padding=True, show_header=with_header
-    )
-    # Tables that follow one another have their columns below each other, and fit 80 characters.
-    table.add_column("", style="dim", justify="right", no_wrap=True, min_width=5)
-    table.add_column("journal", style="cyan", overflow="fold", min_width=18)
-    table.add_column("account", overflow="fold", min_width=30)
-    table.add_column("debit", justify="right", no_wrap=True, min_width=10)
-    table.add_column("credit", justify="right", no_wrap=True, min_width=10)
-    for journal in found:
-        _add_journal(table, journal)
-    return table
-
-
-def _add_journal(table: Table, journal: JournalRecord) -> None:
-    leads = [(_posting_number(journal.kind), journal.kind), ("", f"[dim]{journal.currency}[/]")]
-    for entry, lead in zip_longest(journal.entries, leads[: len(journal.entries)]):
-        account = short_account(entry.account)
-        amount = _amount(abs(entry.amount_minor), journal.currency)
-        is_debit = entry.amount_minor > 0
-        cells = (account, amount, "") if is_debit else (f"  {account}", "", amount)
-        table.add_row(*(lead or ("", "")), *cells)
-
-
-def trial_balance_table(balances: Iterable[AccountBalance]) -> Table:
-    """Every kind of account on the side where its balance is; the two sides add up to the same."""
-    table = Table(box=None, pad_edge=False, padding=(0, 1))
-    table.add_column("book", style="dim", min_width=9)
-    table.add_column("accounts", min_width=30)
-    table.add_column("debit", justify="right", min_width=12)
-    table.add_column("credit", justify="right", min_width=12)
-    table.add_column("", style="dim")
-    for (book, currency), group in groupby(balances, key=lambda b: (b.book, b.currency)):
-        _add_book(table, book, currency, list(group))
-    return table
-
-
-def _add_book(table: Table, book: str, currency: str, balances: list[AccountBalance]) -> None:
-    sums = [0, 0]
-    for balance in balances:
-        if not balance.balance_minor:
-            continue
-        side = 0 if balance.balance_minor > 0 else 1
-        sums[side] += abs(balance.balance_minor)
-        cells = ["", ""]
-        cells[side] = _amount(abs(balance.balance_minor), currency)
-        table.add_row(book, balance.accounts, *cells, currency)
-    verdict = "[green]balanced[/]" if sums[0] == sums[1] else "[red]out of balance[/]"
-    shown = [_amount(total, currency) for total in sums]
-    table.add_row(book, verdict, *shown, currency, style="bold")
-    table.add_section()
-
-
-def short_account(account: str) -> str:
-    """The account with the last digits of the ids in it: "liab:escrow:..3f9a2c:held"."""
-    return _ID.sub(lambda found: f"..{found[1][-6:]}", account)
-
-
-def _posting_number(kind: str) -> str:
-    return POSTINGS[Kind(kind)].number if kind in Kind.__members__.values() else ""
-
-
-def _amount(amount_minor: int, currency: str) -> str:
-    return format_minor(amount_minor, currency).removesuffix(f" {currency}")

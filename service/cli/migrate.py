@@ -10,12 +10,11 @@ import typer
 from rich.table import Table
 
 from service import migrations
+from service.cli.checkout import require_local
 from service.cli.printing import AsJson, people, print_json
 from service.config import load_settings
 from service.database import direct_connection
 from service.migrations import Migration, MigrationStatus
-from service.postgres_programs import find_binaries
-from service.schema_dump import dump_schema
 
 app = typer.Typer(
     help="The database schema: plain SQL files, each applied once.", no_args_is_help=True
@@ -79,6 +78,11 @@ def status(*, as_json: AsJson = False) -> None:
 @app.command()
 def dump() -> None:
     """Prints the schema of the database as readable SQL."""
+    require_local("migrate dump", instead=".venv/bin/escrow migrate dump")
+    # The image has neither service.local nor pg_dump.
+    from service.local.postgres.programs import find_binaries  # noqa: PLC0415 - see above
+    from service.local.schema_dump import dump_schema  # noqa: PLC0415 - likewise
+
     settings = load_settings()
     typer.echo(asyncio.run(dump_schema(settings.direct_dsn, find_binaries() / "pg_dump")), nl=False)
 

@@ -1,31 +1,32 @@
-"""What an operator can mend, and so is told in one line."""
+"""What an operator can mend: `main` prints one line about it, and no traceback."""
 
 from __future__ import annotations
 
-from service.cli.chaos import NoTestEquipment
-from service.cli.children import ChildEnded
+from importlib.util import find_spec
+
+from service.cli.checkout import CheckoutOnly
 from service.cli.docs import DocsDiffer
-from service.cli.local_setup import SetupProblem
-from service.cli.story_stage import StoryStuck
 from service.config import ConfigError
 from service.database import DatabaseProblem
-from service.embedded_postgres import EmbeddedPostgresError
 from service.migrations import MigrationError
 from service.rpc.contract import ContractError
 from service.rpc.grpc_server import PortTaken
-from service.schema_dump import SchemaDumpError
 
 PROBLEMS = (
-    ChildEnded,
+    CheckoutOnly,
     ConfigError,
     ContractError,
     DatabaseProblem,
     DocsDiffer,
-    EmbeddedPostgresError,
     MigrationError,
-    NoTestEquipment,
     PortTaken,
-    SchemaDumpError,
-    SetupProblem,
-    StoryStuck,
 )
+
+
+def problems() -> tuple[type[Exception], ...]:
+    """All of them, with those of service.local where it is installed."""
+    if find_spec("service.local") is None:
+        return PROBLEMS
+    from service.local.problem import LocalProblem  # noqa: PLC0415 - the image has no service.local
+
+    return (*PROBLEMS, LocalProblem)

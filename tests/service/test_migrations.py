@@ -5,6 +5,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from service.local.schema_dump import dump_schema
 from service.migrations import (
     MIGRATIONS,
     Connection,
@@ -15,7 +16,6 @@ from service.migrations import (
     status,
     up,
 )
-from service.schema_dump import dump_schema
 from tests.postgres import SERVICE_ROLE, Database, Server, connected, empty_database
 
 ACCOUNTS = """

@@ -13,13 +13,13 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from service import postgres_programs
-from service.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
-from service.postgres_programs import find_binaries
+from service.local.postgres import programs
+from service.local.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from service.local.postgres.programs import find_binaries
 
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 SYSTEM_BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 
 # pytest's tmp_path lies in a folder that only its owner can enter
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as another")
@@ -61,7 +61,7 @@ def wait_until(condition: Callable[[], bool], timeout_s: float = 15) -> None:
 USER_PROGRAM = """
 import sys
 from pathlib import Path
-from service.embedded_postgres import EmbeddedPostgres
+from service.local.postgres.embedded import EmbeddedPostgres
 with EmbeddedPostgres(Path(sys.argv[1]), settings={"fsync": "off"}, max_connections=20) as postgres:
     print(postgres.dsn(), flush=True)
     sys.stdin.read()
@@ -180,8 +180,8 @@ async def test_server_that_crashed_comes_back_with_all_that_was_committed(direct
 async def test_pid_file_that_names_another_program_is_removed(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.embedded_postgres.STALE_PID_S", 0.2)
-    embedded(directory)._prepare()
+    monkeypatch.setattr("service.local.postgres.server.STALE_PID_S", 0.2)
+    embedded(directory).server.prepare()
     data = directory / "server" / "data"
     lines = [os.getpid(), data, 0, 5432, data.parent / "run", "", 0, "ready"]
     (data / "postmaster.pid").write_text("\n".join(map(str, lines)))
@@ -214,7 +214,7 @@ async def test_long_path_moves_the_socket_to_a_short_folder(directory: Path) -> 
         assert await query(postgres.dsn(), "SELECT 1") == 1
         with embedded(deep) as second:
             assert second.dsn() == postgres.dsn()
-        socket_folder = postgres._address()[0]
+        socket_folder = postgres.server.address()[0]
         assert not socket_folder.is_relative_to(deep)
         assert socket_folder.stat().st_mode & 0o777 == 0o700
     assert not socket_folder.exists()
@@ -261,7 +261,7 @@ def test_configured_folder_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 def test_newest_postgres_of_the_wheel_comes_first() -> None:
     folders = [Path("pg/pginstall/bin"), Path("pg/pginstall9/bin"), Path("pg/pginstall18/bin")]
-    newest = postgres_programs._newest_first(iter(folders))
+    newest = programs._newest_first(iter(folders))
     assert [folder.parent.name for folder in newest] == ["pginstall18", "pginstall9", "pginstall"]
 
 
@@ -275,7 +275,7 @@ async def test_system_postgres_works_too(directory: Path) -> None:
 async def test_folder_out_of_reach_is_relocated(
     directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_programs, "RELOCATED", directory / "relocated")
+    monkeypatch.setattr(programs, "RELOCATED", directory / "relocated")
     with embedded(tmp_path) as postgres:
         assert (tmp_path / "server").readlink().parent == directory / "relocated"
         await query(postgres.dsn(), "CREATE TABLE kept AS SELECT 42 AS answer")
@@ -294,7 +294,7 @@ async def test_programs_out_of_reach_are_copied_with_their_libraries(
     if libraries.exists():
         shutil.copytree(libraries, tmp_path / libraries.name)
     monkeypatch.setenv("ESCROW_PG_BIN", str(tmp_path / package.name / install.name / "bin"))
-    monkeypatch.setattr(postgres_programs, "RELOCATED", directory / "relocated")
+    monkeypatch.setattr(programs, "RELOCATED", directory / "relocated")
     with embedded(directory) as postgres:
         assert postgres.binaries.is_relative_to(directory / "relocated")
         assert await query(postgres.dsn(), "SELECT 1") == 1

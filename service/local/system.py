@@ -1,7 +1,7 @@
 """Everything on one machine, each part its own process; started in order, ended in reverse.
 
-PostgreSQL, the sandbox, then worker, service and gateway: so at the end no event comes in first,
-then no call, then what is under way at Stripe is finished.
+PostgreSQL, the sandbox, then worker, service and gateway: so at the end events stop coming in, then
+calls, and last the worker finishes what is under way at Stripe.
 """
 
 from __future__ import annotations
@@ -9,36 +9,29 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import Any
 
 import aiohttp
-import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 from rich.console import Console
 from rich.markup import escape
 
-from service.cli.children import Child, Children
-from service.cli.local_database import embedded_database, migrate
-from service.cli.local_setup import (
-    ENDPOINTS,
+from service.local.children import Children
+from service.local.database import embedded_database, migrate
+from service.local.environments import (
     SANDBOX_KEY,
-    TENANT,
-    Addresses,
-    Setup,
     gateway_environment,
     new_webhook_secrets,
     sandbox_environment,
     service_environment,
-    write_private,
 )
-
-PROBE_TIMEOUT_S = 2.0
+from service.local.folder import Addresses, write_private
+from service.local.probes import grpc_serves, http_answers, log_contains
+from service.local.setup import ENDPOINTS, TENANT, Setup
 
 
 class LocalSystem:
-    """All the parts, and what is told about them."""
+    """Starts and ends the parts, and prints a line about each."""
 
     def __init__(self, setup: Setup, console: Console) -> None:
         self.setup = setup
@@ -106,11 +99,11 @@ class LocalSystem:
             env=sandbox_environment(),
         )
         assert setup.sandbox_url is not None
-        await self.children.ready(child, _http_ok(f"{setup.sandbox_url}/_sandbox/clock"))
+        await self.children.ready(child, http_answers(f"{setup.sandbox_url}/_sandbox/clock"))
         await _forget_other_endpoints(setup)
 
     async def _start_service(self, database_url: str, webhook_secrets: Mapping[str, str]) -> None:
-        """All three at once, because most of a start is Python's imports."""
+        """Starts all three at once, because most of a start is Python's imports."""
         setup, children = self.setup, self.children
         environment = service_environment(setup, database_url)
         with self._starting("worker") as say:
@@ -119,26 +112,26 @@ class LocalSystem:
             gateway = await children.start(
                 "gateway", "webhook_gateway", env=gateway_environment(setup, webhook_secrets)
             )
-            await children.ready(worker, _has_said(worker, '"workers": ["'))
+            await children.ready(worker, log_contains(worker, '"workers": ["'))
             say("calls Stripe, applies its events")
         with self._starting("service") as say:
-            await children.ready(service, _grpc_serves(setup.target))
+            await children.ready(service, grpc_serves(setup.target))
             say(f"gRPC on {setup.target}")
         with self._starting("gateway") as say:
-            await children.ready(gateway, _http_ok(f"{setup.gateway_url}/readyz"))
+            await children.ready(gateway, http_answers(f"{setup.gateway_url}/readyz"))
             say(f"webhooks on {setup.gateway_url}/stripe/{TENANT}/...")
 
-    # --- what is told
+    # --- what is printed
 
     @contextmanager
     def _starting(self, name: str) -> Iterator[Callable[[str], None]]:
         started = time.monotonic()
-        told: list[str] = []
+        says: list[str] = []
         with self.console.status(f"[dim]{name}[/]"):
-            yield told.append
+            yield says.append
         took_s = time.monotonic() - started
         self.console.print(
-            f"  [green]✓[/] {name:<15} {escape(''.join(told))} [dim]({took_s:.1f} s)[/]"
+            f"  [green]✓[/] {name:<15} {escape(''.join(says))} [dim]({took_s:.1f} s)[/]"
         )
 
     def _ended(self, name: str) -> None:
@@ -148,49 +141,8 @@ class LocalSystem:
         self.console.print(f"  [green]✓[/] {name}")
 
 
-# --- is it ready? -------------------------------------------------------------------------------
-
-Probe = Callable[[], Awaitable[bool]]
-
-
-def _http_ok(url: str) -> Probe:
-    async def probe() -> bool:
-        timeout = aiohttp.ClientTimeout(total=PROBE_TIMEOUT_S)
-        try:
-            async with aiohttp.ClientSession(timeout=timeout) as http, http.get(url) as answer:
-                return answer.status == 200
-        except (aiohttp.ClientError, TimeoutError):
-            return False
-
-    return probe
-
-
-def _grpc_serves(target: str) -> Probe:
-    async def probe() -> bool:
-        async with grpc.aio.insecure_channel(target) as channel:
-            health: Any = health_pb2_grpc.HealthStub(channel)
-            try:
-                answer = await health.Check(
-                    health_pb2.HealthCheckRequest(), timeout=PROBE_TIMEOUT_S
-                )
-            except grpc.aio.AioRpcError:
-                return False
-        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
-
-    return probe
-
-
-def _has_said(child: Child, words: str) -> Probe:
-    """For what listens nowhere."""
-
-    async def probe() -> bool:
-        return words in child.log.read_text(errors="replace")
-
-    return probe
-
-
 async def _forget_other_endpoints(setup: Setup) -> None:
-    """Gateways of earlier starts on other ports: the sandbox would go on delivering to them."""
+    """Deletes the gateways of earlier starts on other ports: the sandbox would deliver to them."""
     url = f"{setup.sandbox_url}/v1/webhook_endpoints"
     headers = {"Authorization": f"Bearer {SANDBOX_KEY}"}
     ours = {setup.webhook_url(endpoint) for endpoint in ENDPOINTS}

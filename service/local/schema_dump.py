@@ -1,9 +1,9 @@
 """Writes the schema that the migrations add up to, as one readable file: `migrations/schema.sql`.
 
-    python -m service.schema_dump .escrow/test-postgres [--check]
+    python -m service.local.schema_dump .escrow/test-postgres [--check]
 
-pg_dump says what there is. Here its banners go, so that the text depends on the schema alone, and
-what belongs to a table (keys, indexes, comments, grants) moves up to stand behind it.
+pg_dump writes the schema. This removes its banners, so that the text depends on the schema alone,
+and moves what belongs to a table (keys, indexes, comments, grants) up behind the table.
 """
 
 import argparse
@@ -16,7 +16,8 @@ from pathlib import Path
 
 import asyncpg
 
-from service.embedded_postgres import EmbeddedPostgres
+from service.local.postgres.embedded import EmbeddedPostgres
+from service.local.problem import LocalProblem
 from service.migrations import MIGRATIONS, load_migrations, up
 
 PREAMBLE = """\
@@ -29,7 +30,7 @@ PG_DUMP_OPTIONS = (
     "--no-owner",
     "--no-tablespaces",
     "--no-table-access-method",
-    "--exclude-table=public.schema_migrations",  # belongs to whoever applies migrations
+    "--exclude-table=public.schema_migrations",  # belongs to the runner of migrations
 )
 
 HEADER = re.compile(r"^--\n-- Name: .*; Type: (?P<kind>[A-Z ]+); Schema: .*\n--\n", re.MULTILINE)
@@ -48,8 +49,8 @@ STANDS_BEHIND_ITS_TABLE = {"ACL", "COMMENT", "CONSTRAINT", "DEFAULT", "INDEX", "
 GRANTED_TO = re.compile(r"^GRANT .* TO (\w+)", re.MULTILINE)
 
 
-class SchemaDumpError(RuntimeError):
-    """pg_dump failed. The message is what it said."""
+class SchemaDumpError(LocalProblem):
+    """pg_dump failed. The message is its own."""
 
 
 async def dump_schema(dsn: str, pg_dump: Path) -> str:

@@ -1,4 +1,4 @@
-"""The story that ``make run`` plays: two escrows from a card to a bank, with their ledger.
+"""The story that ``make run`` plays: two escrows from a card to a bank, with their journals.
 
 It is played over gRPC with the client package, as a marketplace's own service would call, and on
 the sandbox's pages over HTTP, as a payer and a payee would. Every play has people of its own.
@@ -12,11 +12,12 @@ from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as escrows
 from escrow.v1 import party_service_pb2 as parties
 from escrow.v1.money_pb2 import Money
-from service.cli.journals import trial_balance_table
-from service.cli.story_stage import Stage, StoryStuck, told_in_one_line, until
-from service.cli.story_steps import Steps, shown
-from service.cli.things_to_try import Call, ToTry
 from service.domain.ledger import Kind
+from service.ledger_tables import trial_balance_table
+from service.local.story.stage import Stage
+from service.local.story.steps import Steps, shown
+from service.local.story.stuck import StoryStuck, failing_as_stuck, until
+from service.local.story.things_to_try import Call, ToTry
 from service.operations.verify_books import verify_books
 from service.store.journals import trial_balance
 
@@ -35,7 +36,7 @@ class Played:
     unpaid_id: str
 
     def to_try(self) -> ToTry:
-        """What somebody may do with it."""
+        """Calls and a page for the person at the terminal."""
         completed = {"escrow_id": self.completed_id}
         accept = {
             "request_id": new_request_id(),
@@ -57,8 +58,8 @@ class Played:
 
 async def play(stage: Stage) -> Played:
     """Plays all of it. Raises StoryStuck."""
-    assert stage.pages is not None  # without a sandbox, `prepare_by_hand` is all we can do
-    with told_in_one_line():
+    assert stage.pages is not None  # without a sandbox, `prepare_by_hand` is called instead
+    with failing_as_stuck():
         return await _Story(stage, stage.pages).play()
 
 
@@ -76,8 +77,8 @@ class _Story(Steps):
     # --- the people
 
     async def meet(self) -> None:
-        self.tell.act("A payer and a payee")
-        with self.tell.step("Ada will pay") as step:
+        self.narrator.act("A payer and a payee")
+        with self.narrator.step("Ada will pay") as step:
             created = await self.parties.CreatePayer(
                 parties.CreatePayerRequest(
                     request_id=new_request_id(),
@@ -89,8 +90,8 @@ class _Story(Steps):
             self.payer = created.payer
             await until(self._payer_is_known, "a customer at Stripe")
             step.says = f"{self.payer.stripe_customer} at Stripe"
-        await self.tell.pause()
-        with self.tell.step("Ben will be paid") as step:
+        await self.narrator.pause()
+        with self.narrator.step("Ben will be paid") as step:
             answer = await self.parties.CreatePayee(
                 parties.CreatePayeeRequest(
                     request_id=new_request_id(),
@@ -103,8 +104,8 @@ class _Story(Steps):
             self.payee = answer.payee
             await until(self._payee_has_an_account, "an account at Stripe")
             step.says = f"{self.payee.stripe_account}, a connected account"
-        await self.tell.pause()
-        with self.tell.step("Ben fills in Stripe's onboarding page") as step:
+        await self.narrator.pause()
+        with self.narrator.step("Ben fills in Stripe's onboarding page") as step:
             link = await self.payee_parties.CreateOnboardingLink(
                 parties.CreateOnboardingLinkRequest(
                     request_id=new_request_id(),
@@ -116,7 +117,7 @@ class _Story(Steps):
             await self.pages.onboard(link.url, self.payee.name)
             await until(self._payee_is_active, "a payee who can be paid")
             step.says = "he can be paid now"
-        await self.tell.pause()
+        await self.narrator.pause()
 
     async def _payer_is_known(self) -> bool:
         request = parties.GetPayerRequest(payer_id=self.payer.id)
@@ -135,9 +136,9 @@ class _Story(Steps):
     # --- one escrow, paid by card, down to the bank
 
     async def one_payment(self) -> str:
-        self.tell.act("One escrow, whole: a logo for 250.00 USD, paid by card")
+        self.narrator.act("One escrow, whole: a logo for 250.00 USD, paid by card")
         escrow = await self.agree("logo", ("Logo", 25_000))
-        with self.tell.step("Ada pays with 4242 4242 4242 4242") as step:
+        with self.narrator.step("Ada pays with 4242 4242 4242 4242") as step:
             payment = await self.fund(escrow, method=escrows.PAYMENT_METHOD_PAYMENT_INTENT)
             await self.pages.pay(payment.stripe_payment_intent)
             step.says = f"{shown(payment.amount)} are held, fee included"
@@ -155,11 +156,11 @@ class _Story(Steps):
             m.amount.amount_minor - m.payee_fee.amount_minor for m in escrow.milestones
         )
         amount = Money(amount_minor=amount_minor, currency=escrow.currency)
-        with self.tell.step(f"{DAYS_UNTIL_AVAILABLE} days pass at Stripe") as step:
+        with self.narrator.step(f"{DAYS_UNTIL_AVAILABLE} days pass at Stripe") as step:
             await self.pages.advance_clock(DAYS_UNTIL_AVAILABLE)
             step.says = "what the card paid can be paid out"
-        await self.tell.pause()
-        with self.tell.step(f"Ben asks for {shown(amount)} in his bank") as step:
+        await self.narrator.pause()
+        with self.narrator.step(f"Ben asks for {shown(amount)} in his bank") as step:
             await self.payee_parties.RequestPayout(
                 parties.RequestPayoutRequest(
                     request_id=new_request_id(), payee_id=self.payee.id, amount=amount
@@ -167,19 +168,19 @@ class _Story(Steps):
             )
             step.says = "from his account's own book"
             step.journals = await self.booked(escrow, Kind.PAYOUT_CREATED)
-        await self.tell.pause()
-        with self.tell.step(f"{DAYS_UNTIL_PAID} more days pass: the bank has it") as step:
+        await self.narrator.pause()
+        with self.narrator.step(f"{DAYS_UNTIL_PAID} more days pass: the bank has it") as step:
             await self.pages.advance_clock(DAYS_UNTIL_PAID)
             step.says = "from a card to a bank"
             step.journals = await self.booked(escrow, Kind.PAYOUT_PAID)
-        await self.tell.pause()
+        await self.narrator.pause()
 
     # --- one escrow by milestones, paid at Checkout with 3D Secure
 
     async def two_milestones(self) -> tuple[str, str]:
-        self.tell.act("Another by milestones: a website for 1,000.00 USD, paid on Checkout")
+        self.narrator.act("Another by milestones: a website for 1,000.00 USD, paid on Checkout")
         escrow = await self.agree("website", ("Design", 40_000), ("Build", 60_000))
-        with self.tell.step("Ada opens Checkout, and her bank asks for 3D Secure") as step:
+        with self.narrator.step("Ada opens Checkout, and her bank asks for 3D Secure") as step:
             payment = await self.fund(escrow, method=escrows.PAYMENT_METHOD_CHECKOUT)
             await self.pages.check_out(
                 payment.checkout_url, name=self.payer.name, email=self.payer.email
@@ -188,7 +189,7 @@ class _Story(Steps):
             step.journals = await self.booked(escrow, Kind.PAYMENT_SUCCEEDED)
         await self.settle(escrow, payment)
         await self.deliver(escrow, 0, "https://example.com/design-1")
-        with self.tell.step("Ada asks for changes") as step:
+        with self.narrator.step("Ada asks for changes") as step:
             await self.as_payer.RequestChanges(
                 escrows.RequestChangesRequest(
                     request_id=new_request_id(),
@@ -198,18 +199,18 @@ class _Story(Steps):
                 )
             )
             step.says = "the milestone is funded again, and not delivered"
-        await self.tell.pause()
+        await self.narrator.pause()
         await self.deliver(escrow, 0, "https://example.com/design-2")
         await self.accept(escrow, 0)
         await self.deliver(escrow, 1, "https://example.com/build", "left for you to accept")
         return escrow.id, escrow.milestones[1].id
 
-    # --- one that is left for whoever watches
+    # --- one that is left unpaid, for the person at the terminal
 
     async def left_to_pay(self) -> escrows.Payment:
-        self.tell.act("One more, left for you to pay")
+        self.narrator.act("One more, left for you to pay")
         escrow = await self.agree("translation", ("Translation", 8_000))
-        with self.tell.step("A Checkout page waits") as step:
+        with self.narrator.step("A Checkout page waits") as step:
             payment = await self.fund(escrow, method=escrows.PAYMENT_METHOD_CHECKOUT)
             step.says = f"{shown(payment.amount)}; its address is below"
         return payment
@@ -217,11 +218,13 @@ class _Story(Steps):
     # --- the end
 
     async def prove_the_books(self) -> None:
-        self.tell.act("The books, of everything so far")
-        balances = await trial_balance(self.ledger.pool, self.ledger.tenant)
-        self.tell.show(trial_balance_table(balances))
-        with self.tell.step("All journals replayed, all balances and invariants checked") as step:
-            report = await verify_books(self.ledger.pool)
+        self.narrator.act("The books, of everything so far")
+        balances = await trial_balance(self.journals.pool, self.journals.tenant)
+        self.narrator.show(trial_balance_table(balances))
+        with self.narrator.step(
+            "All journals replayed, all balances and invariants checked"
+        ) as step:
+            report = await verify_books(self.journals.pool)
             if not report.clean:
                 broken = ", ".join(check.name for check in report.checks if check.breaches)
                 raise StoryStuck(f"the books are wrong ({broken}): run `escrow verify`")

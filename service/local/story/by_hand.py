@@ -1,4 +1,4 @@
-"""With a real Stripe account only a person can act as the customer: says what to do, in order."""
+"""With a real Stripe account only a person can act as the customer: prints what to do, in order."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import secrets
 from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as escrows
 from escrow.v1 import party_service_pb2 as parties
-from service.cli.story import Played, play
-from service.cli.story_stage import Stage, told_in_one_line, until
-from service.cli.things_to_try import Call, ToTry
+from service.local.story.play import Played, play
+from service.local.story.stage import Stage
+from service.local.story.stuck import failing_as_stuck, until
+from service.local.story.things_to_try import Call, ToTry
 
 ELSEWHERE = "https://example.com/"  # where Stripe's pages lead to when they are done
 
 
-async def tell(stage: Stage) -> tuple[Played | None, ToTry]:
+async def play_or_prepare(stage: Stage) -> tuple[Played | None, ToTry]:
     """Plays the story where it can be played, and prepares it for a person where it cannot."""
     if stage.pages is None:
         return None, await prepare_by_hand(stage)
@@ -28,15 +29,15 @@ async def prepare_by_hand(stage: Stage) -> ToTry:
     Raises:
         StoryStuck.
     """
-    with told_in_one_line():
+    with failing_as_stuck():
         return await _prepare(stage)
 
 
 async def _prepare(stage: Stage) -> ToTry:
-    client, tell = stage.client, stage.narrator
+    client, narrator = stage.client, stage.narrator
     name = secrets.token_hex(4)
-    tell.act("In your Stripe test account")
-    with tell.step("A payer, a payee and an escrow of 50.00 USD") as step:
+    narrator.act("In your Stripe test account")
+    with narrator.step("A payer, a payee and an escrow of 50.00 USD") as step:
         payer = await client.parties.CreatePayer(
             parties.CreatePayerRequest(
                 request_id=new_request_id(),
@@ -73,8 +74,8 @@ async def _prepare(stage: Stage) -> ToTry:
             refresh_url=ELSEWHERE,
         )
     )
-    tell.ask("Onboard the payee, with Stripe's test data", link.url)
-    tell.ask("Pay with 4242 4242 4242 4242", await _checkout_url(stage, escrow.escrow.id))
+    narrator.ask("Onboard the payee, with Stripe's test data", link.url)
+    narrator.ask("Pay with 4242 4242 4242 4242", await _checkout_url(stage, escrow.escrow.id))
     return _calls_after_payment(escrow.escrow)
 
 

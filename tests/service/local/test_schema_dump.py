@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from service.schema_dump import SchemaDumpError, dump_schema
+from service.local.schema_dump import SchemaDumpError, dump_schema
 from tests.postgres import Server, connected, empty_database
 
 SCHEMA = """

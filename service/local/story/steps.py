@@ -10,21 +10,22 @@ from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as escrows
 from escrow.v1 import party_service_pb2 as parties
 from escrow.v1.money_pb2 import Money
-from service.cli.hosted_pages import HostedPages
-from service.cli.story_stage import Stage, until
 from service.domain.ledger import Kind
 from service.domain.money import format_minor
+from service.local.story.hosted_pages import HostedPages
+from service.local.story.stage import Stage
+from service.local.story.stuck import until
 from service.store.journals import JournalRecord
 
 CURRENCY = "USD"
 
 
 class Steps:
-    """One payer and one payee, and what they do with an escrow; each step is told when done."""
+    """One payer and one payee, and what they do with an escrow; each step is printed when done."""
 
     def __init__(self, stage: Stage, pages: HostedPages) -> None:
-        self.tell = stage.narrator
-        self.ledger = stage.ledger
+        self.narrator = stage.narrator
+        self.journals = stage.journals
         self.pages = pages
         self.escrows = stage.client.escrows
         self.parties = stage.client.parties
@@ -37,7 +38,7 @@ class Steps:
 
     async def agree(self, what: str, *milestones: tuple[str, int]) -> escrows.Escrow:
         titles = ", ".join(f"{title} {plain(amount_minor)}" for title, amount_minor in milestones)
-        with self.tell.step(f"Agreed: {titles}") as step:
+        with self.narrator.step(f"Agreed: {titles}") as step:
             answer = await self.escrows.CreateEscrow(
                 escrows.CreateEscrowRequest(
                     request_id=new_request_id(),
@@ -57,7 +58,7 @@ class Steps:
                 quote.payee_total.amount_minor,
             )
             step.says = f"Ada pays {plain(payer_minor)}, Ben gets {plain(payee_minor)}"
-        await self.tell.pause()
+        await self.narrator.pause()
         return answer.escrow
 
     async def fund(
@@ -83,16 +84,16 @@ class Steps:
         return read
 
     async def settle(self, escrow: escrows.Escrow, payment: escrows.Payment) -> None:
-        with self.tell.step("Stripe says what it keeps") as step:
+        with self.narrator.step("Stripe says what it keeps") as step:
             step.journals = await self.booked(escrow, Kind.CHARGE_SETTLED)
             request = escrows.GetPaymentRequest(payment_id=payment.id)
             known = (await self.escrows.GetPayment(request)).payment
             step.says = f"{shown(known.processing_fee)} of {shown(payment.amount)}"
-        await self.tell.pause()
+        await self.narrator.pause()
 
     async def deliver(self, escrow: escrows.Escrow, number: int, note: str, says: str = "") -> None:
         milestone = escrow.milestones[number]
-        with self.tell.step(f"Ben delivers: {milestone.title}") as step:
+        with self.narrator.step(f"Ben delivers: {milestone.title}") as step:
             await self.as_payee.SubmitDelivery(
                 escrows.SubmitDeliveryRequest(
                     request_id=new_request_id(),
@@ -102,11 +103,11 @@ class Steps:
                 )
             )
             step.says = says or note
-        await self.tell.pause()
+        await self.narrator.pause()
 
     async def accept(self, escrow: escrows.Escrow, number: int) -> None:
         milestone = escrow.milestones[number]
-        with self.tell.step(f"Ada accepts: {milestone.title}") as step:
+        with self.narrator.step(f"Ada accepts: {milestone.title}") as step:
             await self.as_payer.AcceptDelivery(
                 escrows.AcceptDeliveryRequest(
                     request_id=new_request_id(), escrow_id=escrow.id, milestone_id=milestone.id
@@ -114,14 +115,14 @@ class Steps:
             )
             step.says = "Ben's now, less the service fee"
             step.journals = await self.booked(escrow, Kind.RELEASED, Kind.TRANSFER_REQUESTED)
-        await self.tell.pause()
-        with self.tell.step("Stripe has transferred it to Ben's account") as step:
+        await self.narrator.pause()
+        with self.narrator.step("Stripe has transferred it to Ben's account") as step:
             step.journals = await self.booked(escrow, Kind.TRANSFER_CONFIRMED)
-        await self.tell.pause()
+        await self.narrator.pause()
 
     async def booked(self, escrow: escrows.Escrow, *kinds: Kind) -> list[JournalRecord]:
         """The journals of these kinds about the escrow, or about its payee's account at Stripe."""
-        return await self.ledger.take(*kinds, about={escrow.id, self.payee.stripe_account})
+        return await self.journals.take(*kinds, about={escrow.id, self.payee.stripe_account})
 
     async def is_completed(self, escrow: escrows.Escrow) -> bool:
         request = escrows.GetEscrowRequest(escrow_id=escrow.id)

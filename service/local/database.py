@@ -12,7 +12,7 @@ import asyncpg
 from service import migrations
 from service.config import Settings, load_settings
 from service.database import direct_connection
-from service.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
+from service.local.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
 
 DATABASE = "escrow"
 CREATE_DATABASE = f"CREATE DATABASE {DATABASE}"
@@ -32,7 +32,7 @@ async def embedded_database(folder: Path, on_stopped: Callable[[], None]) -> Asy
         await _require_database(postgres)
         yield postgres.dsn(DATABASE)
     finally:
-        # Told to stop while it starts, it has to be there before it can be stopped.
+        # When this is cancelled while the server starts, the start has to end before the stop.
         with suppress(EmbeddedPostgresError):
             await starting
             await asyncio.to_thread(postgres.stop)
@@ -49,11 +49,11 @@ async def _require_database(postgres: EmbeddedPostgres) -> None:
 
 
 async def migrate(database_url: str) -> int:
-    """Applies what is pending; how many migrations that were."""
+    """Applies the pending migrations, and returns their number."""
     async with direct_connection(local_settings(database_url)) as connection:
         return len(await migrations.up(connection, migrations.load_migrations()))
 
 
 def local_settings(database_url: str) -> Settings:
-    """The settings of a reader on this machine."""
+    """Settings for a process on this machine that reads or migrates the database."""
     return load_settings(auth="development", database_url=database_url, database_pool_min=0)

@@ -52,11 +52,11 @@ class HostedPages:
         await self._submit(bank, {"outcome": "complete"})
 
     async def pay(self, payment_intent: str) -> None:
-        """A payer pays with Stripe.js in the marketplace's own page: there is none to open here."""
+        """A payer pays with Stripe.js, in the marketplace's own page: no page is opened here."""
         await self._control(f"payment_intents/{payment_intent}/pay", payment_method="pm_card_visa")
 
     async def advance_clock(self, days: int) -> None:
-        """Stripe's clock jumps, and everything due on the way happens."""
+        """Moves the sandbox's clock; what is due until then happens."""
         await self._control("clock/advance", seconds=days * 86_400)
 
     async def _open(self, url: str) -> None:
@@ -65,7 +65,7 @@ class HostedPages:
                 raise PageProblem(f"{url} answers {answer.status}")
 
     async def _submit(self, url: str, form: dict[str, str]) -> str:
-        """Where the page leads."""
+        """Sends the form, and returns the address that the page redirects to."""
         async with self._http.post(url, data=form, allow_redirects=False) as answer:
             if answer.status == 303:
                 return urljoin(url, answer.headers["Location"])

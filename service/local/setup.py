@@ -1,0 +1,114 @@
+"""What ``escrow up`` was asked to run, and where: read from its options and the environment."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from service.local.problem import LocalProblem
+
+HOST = "127.0.0.1"
+TENANT = "default"
+ENDPOINTS = ("platform", "connect")
+
+
+class SetupProblem(LocalProblem):
+    """The system cannot be started as asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class RealStripe:
+    """A test account at Stripe itself, as the environment names it."""
+
+    secret_key: str = field(repr=False)
+    webhook_secrets: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """``stripe`` is None to use the sandbox, ``database_url`` to use the embedded PostgreSQL."""
+
+    folder: Path
+    grpc_port: int
+    gateway_port: int
+    sandbox_port: int
+    stripe: RealStripe | None
+    database_url: str | None
+
+    @property
+    def target(self) -> str:
+        return f"{HOST}:{self.grpc_port}"
+
+    @property
+    def gateway_url(self) -> str:
+        return f"http://{HOST}:{self.gateway_port}"
+
+    @property
+    def sandbox_url(self) -> str | None:
+        return None if self.stripe else f"http://{HOST}:{self.sandbox_port}"
+
+    def webhook_url(self, endpoint: str) -> str:
+        """Where Stripe posts its events; ``endpoint`` is platform or connect."""
+        return f"{self.gateway_url}/stripe/{TENANT}/{endpoint}"
+
+
+def read_setup(folder: Path, grpc_port: int, gateway_port: int, sandbox_port: int) -> Setup:
+    """Joins the options with the environment. A port of 0 becomes a free one.
+
+    Raises:
+        SetupProblem: a port is taken, or the Stripe account of the environment cannot be used.
+    """
+    stripe = _real_stripe()
+    chosen = {
+        "grpc": _port("--grpc-port", grpc_port),
+        "gateway": _port("--gateway-port", gateway_port),
+        "sandbox": sandbox_port if stripe else _port("--sandbox-port", sandbox_port),
+    }
+    return Setup(
+        folder,
+        chosen["grpc"],
+        chosen["gateway"],
+        chosen["sandbox"],
+        stripe,
+        os.environ.get("ESCROW_DATABASE_URL") or None,
+    )
+
+
+def _port(option: str, port: int) -> int:
+    try:
+        with socket.create_server((HOST, port)) as probe:
+            found: int = probe.getsockname()[1]
+            return found
+    except OSError as error:
+        raise SetupProblem(
+            f"port {port} on {HOST} cannot be used ({_reason(error)}): "
+            f"stop what listens there, or choose another with {option}"
+        ) from None
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno).lower() if error.errno else str(error)
+
+
+def _real_stripe() -> RealStripe | None:
+    key = os.environ.get("STRIPE_SECRET_KEY", "").strip()
+    if not key:
+        return None
+    if not key.startswith(("sk_test_", "rk_test_")):
+        raise SetupProblem(
+            "STRIPE_SECRET_KEY is not a test key (sk_test_...): this believes every caller, so it "
+            "never gets a live one; unset it to use the sandbox"
+        )
+    given = {
+        name: os.environ.get(f"STRIPE_WEBHOOK_SECRET_{name.upper()}", "") for name in ENDPOINTS
+    }
+    if not all(given.values()):
+        raise SetupProblem(
+            "with STRIPE_SECRET_KEY set, also set STRIPE_WEBHOOK_SECRET_PLATFORM and "
+            "STRIPE_WEBHOOK_SECRET_CONNECT to what `stripe listen --print-secret` says; "
+            "or unset it to use the sandbox"
+        )
+    return RealStripe(key, given)
