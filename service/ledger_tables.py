@@ -8,8 +8,8 @@ from itertools import groupby, zip_longest
 
 from rich.table import Table
 
-from service.domain.ledger import POSTINGS, Kind
 from service.domain.money import format_minor
+from service.domain.postings import POSTINGS, JournalKind
 from service.store.journals import AccountBalance, JournalRecord
 
 _ID = re.compile(r"(?:mst|pye|pay|acct)_(\w+)")
@@ -77,7 +77,7 @@ def short_account(account: str) -> str:
 
 def posting_number(kind: str) -> str:
     """The number that docs/generated/postings.md gives the posting."""
-    return POSTINGS[Kind(kind)].number if kind in Kind.__members__.values() else ""
+    return POSTINGS[JournalKind(kind)].number if kind in JournalKind.__members__.values() else ""
 
 
 def _amount(amount_minor: int, currency: str) -> str:

@@ -17,12 +17,12 @@ import structlog
 
 from service.config import Config, Settings, Tenant
 from service.database import pooled_database
+from service.effects.perform import finish_sending
 from service.loop_lag import measure_loop_lag
-from service.operations.house import House
-from service.operations.perform_effect import finish_sending
 from service.rpc.caller import development_identify
 from service.rpc.grpc_server import Listening, serving
 from service.rpc.services import OPERATIONS, SERVICES
+from service.runtime import Runtime
 from service.stripe.gateway import StripeGateway
 from service.telemetry import open_telemetry
 from service.workers.closings import ClosingsWorker
@@ -49,7 +49,7 @@ log = structlog.get_logger()
 class Running:
     """What runs in this process. ``port`` is None when it only works."""
 
-    house: House
+    runtime: Runtime
     port: int | None
 
 
@@ -69,27 +69,27 @@ async def running(config: Config, *, serve: bool, work: bool) -> AsyncIterator[R
             name: await opened.enter_async_context(_stripe_gateway(tenant, settings))
             for name, tenant in config.tenants.items()
         }
-        house = House(pool=pool, stripe=stripe, clock=_now)
+        runtime = Runtime(pool=pool, stripe=stripe, clock=_now)
         opened.push_async_callback(finish_sending)
         if work:
-            await opened.enter_async_context(working(house, settings.drain_s))
+            await opened.enter_async_context(working(runtime, settings.drain_s))
         if telemetry.readings is not None:
             await opened.enter_async_context(_beside(measure_loop_lag()))
             if work:
-                await opened.enter_async_context(_beside(QueueWatch(house).run()))
+                await opened.enter_async_context(_beside(QueueWatch(runtime).run()))
         port = None
         if serve:
             identify = development_identify(frozenset(config.tenants))
             port = await opened.enter_async_context(
-                serving(house, SERVICES, OPERATIONS, identify, _listening(settings))
+                serving(runtime, SERVICES, OPERATIONS, identify, _listening(settings))
             )
-        yield Running(house, port)
+        yield Running(runtime, port)
 
 
 @asynccontextmanager
-async def working(house: House, drain_s: float) -> AsyncIterator[None]:
+async def working(runtime: Runtime, drain_s: float) -> AsyncIterator[None]:
     """Runs the workers beside the caller; at the end each may finish what it began."""
-    workers = [worker(house) for worker in WORKERS]
+    workers = [worker(runtime) for worker in WORKERS]
     tasks = [asyncio.create_task(worker.run(), name=worker.name) for worker in workers]
     try:
         yield

@@ -12,31 +12,21 @@ import asyncpg
 
 from service.domain import ids
 from service.domain.call import Call, Party
-from service.domain.ledger import Kind, Part, Source
-from service.domain.lifecycle import (
-    EffectState,
-    EscrowState,
-    MilestoneState,
-    PayeeState,
-    PaymentState,
-    PayoutState,
-    ReleaseState,
-)
-from service.domain.model import (
-    AccountApi,
-    CaptureStrategy,
-    Effect,
-    EffectKind,
-    Escrow,
-    LineItem,
-    Milestone,
-    Payee,
-    Payer,
-    Payment,
-    PaymentMethod,
-    Payout,
-    Release,
-)
+from service.domain.journal import Part, Source
+from service.domain.postings import JournalKind
+from service.domain.records.effect import Effect, EffectKind
+from service.domain.records.escrow import Escrow, LineItem, Milestone
+from service.domain.records.parties import AccountApi, Payee, Payer
+from service.domain.records.payment import CaptureStrategy, Payment, PaymentMethod
+from service.domain.records.payout import Payout
+from service.domain.records.release import Release
+from service.domain.states.effect import EffectState
+from service.domain.states.escrow import EscrowState
+from service.domain.states.milestone import MilestoneState
+from service.domain.states.payee import PayeeState
+from service.domain.states.payment import PaymentState
+from service.domain.states.payout import PayoutState
+from service.domain.states.release import ReleaseState
 from service.domain.unit import UnitOfWork
 from service.store.commit import write
 
@@ -283,7 +273,7 @@ async def fund_deal(
         unit.put(record)
     amounts = {"amount": amount_minor, "payer_fee": fees["payer_fee_minor"]}
     source = Source("payment", ids.show(ids.PAYMENT, payment.payment_id))
-    unit.post(Kind.PAYMENT_SUCCEEDED, source, escrow.currency, [Part(deal.names(), amounts)])
+    unit.post(JournalKind.PAYMENT_SUCCEEDED, source, escrow.currency, [Part(deal.names(), amounts)])
     await write(pool, [unit])
     return deal
 

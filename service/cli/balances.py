@@ -12,15 +12,18 @@ from rich.table import Table
 from service.cli.printing import AsJson, people, print_json
 from service.config import load_settings
 from service.database import pooled_database
-from service.domain.ledger import PLATFORM_WIDE, normal_side
+from service.domain.accounts import STRIPE, normal_side
 from service.domain.money import CURRENCIES, format_minor
+from service.domain.postings import PLATFORM_WIDE
 from service.store.balances import Balance, balances_as_of, is_final
 
 
 def balances(
     accounts: Annotated[
         list[str] | None,
-        typer.Argument(help='As journals name them; else "asset:stripe" and all of its kind.'),
+        typer.Argument(
+            help=f'As journals name them; else "{STRIPE.template}" and all of its kind.'
+        ),
     ] = None,
     as_of: Annotated[
         str | None,

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from service.domain import lifecycle
+from service.domain.accounts import CHART, DEBIT
 from service.domain.errors import Refusal
-from service.domain.ledger import POSTINGS, Kind, Leg, book_of, is_tracked, normal_side
-from service.domain.lifecycle import Edge
 from service.domain.money import CURRENCIES, format_minor
 from service.domain.policy import CURRENT_VERSION, POLICIES, FeeRule, Policy
+from service.domain.postings import POSTINGS, Leg
+from service.domain.states.escrow import escrow_state
+from service.domain.states.machine import Edge, Machine
+from service.domain.states.machines import MACHINES
+from service.domain.states.milestone import MilestoneState
 from service.rpc.errors import RETRY_AFTER_MS, status_of
 
 WRITTEN_BY = "<!-- Written by `make docs` from {source}. Do not edit. -->"
@@ -30,36 +33,26 @@ def _markdown_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 # --- states -------------------------------------------------------------------------------------
 
-STATES = "service/domain/lifecycle.py"
-
 
 def states() -> str:
     """What may follow what, by which event, and who may cause it."""
     return _document(
         "States",
-        STATES,
+        "service/domain/states/",
         "What may follow what, by which event, and which party may cause it. Everything else is"
-        " refused with WRONG_STATE, and the wrong party with PARTY_NOT_ALLOWED.",
-        *_machine("Milestone", lifecycle.MILESTONE),
-        *_machine("Effect: a call to Stripe that must happen exactly once", lifecycle.EFFECT),
-        *_machine("Release: the payee's money on its way to their account", lifecycle.RELEASE),
-        "## Payment: what can be asked of it",
-        _edges(lifecycle.PAYMENT),
-        "What becomes of a payment, Stripe says. Within one second of its clock the higher rank"
-        " came later, and an ended payment only moves up:",
-        _ranks(lifecycle.PAYMENT_RANK),
-        "## Payout",
-        "Stripe says where it is, and a stale event never moves it back. PAID is not final.",
-        _ranks(lifecycle.PAYOUT_RANK),
-        "## Escrow, derived from its milestones",
+        " refused with WRONG_STATE, and the wrong party with PARTY_NOT_ALLOWED. An event that"
+        " begins with `see` is what Stripe shows.",
+        *(part for machine in MACHINES for part in _machine(machine)),
         _escrow_states(),
     )
 
 
-def _machine(title: str, table: Table) -> Iterator[str]:
-    yield f"## {title}"
-    yield _diagram(table)
-    yield _edges(table)
+def _machine(machine: Machine[Any, Any]) -> Iterator[str]:
+    yield f"## {machine.title}"
+    if machine.note:
+        yield machine.note
+    yield _diagram(machine.edges)
+    yield _edges(machine.edges)
 
 
 def _edges(table: Table) -> str:
@@ -86,18 +79,14 @@ def _diagram(table: Table) -> str:
     return "\n".join([*lines, "```"])
 
 
-def _ranks(ranks: Mapping[Any, int]) -> str:
-    return " < ".join(f"`{state}`" for state in sorted(ranks, key=lambda state: ranks[state]))
-
-
 def _escrow_states() -> str:
-    """Told by the function itself, for every mix of two states."""
+    """By the function itself, for every mix of two states."""
     rows: dict[str, list[str]] = {}
-    for one in lifecycle.MilestoneState:
-        for other in lifecycle.MilestoneState:
+    for one in MilestoneState:
+        for other in MilestoneState:
             if one <= other:
                 mix = one if one is other else f"{one} + {other}"
-                rows.setdefault(lifecycle.escrow_state({one, other}), []).append(mix)
+                rows.setdefault(escrow_state({one, other}), []).append(mix)
     return _markdown_table(
         ("escrow", "milestones are all, or some each"),
         ((f"`{state}`", "; ".join(mixes)) for state, mixes in rows.items()),
@@ -111,7 +100,7 @@ def postings() -> str:
     """Which event debits and credits which accounts."""
     return _document(
         "Postings",
-        "service/domain/ledger.py",
+        "service/domain/postings.py and service/domain/accounts.py",
         "One journal for each fact; debits and credits are equal per book and currency. The words"
         " in parentheses name the amounts.",
         _markdown_table(
@@ -131,21 +120,23 @@ def postings() -> str:
 def _legs(legs: Iterable[Leg]) -> str:
     by_account: dict[str, list[str]] = {}
     for leg in legs:
-        by_account.setdefault(leg.account, []).append(leg.amount)
+        by_account.setdefault(leg.account.template, []).append(leg.amount)
     return "<br>".join(f"`{name}` ({' + '.join(of)})" for name, of in by_account.items())
 
 
 def _accounts() -> Iterator[tuple[str, ...]]:
-    legs = [leg for kind in Kind for side in POSTINGS[kind][1:] for leg in side]
-    for account in sorted({leg.account for leg in legs}):
-        grows = "debit" if normal_side(account) > 0 else "credit"
-        yield f"`{account}`", book_of(account), grows, "yes" if is_tracked(account) else ""
+    posted = {leg.account for posting in POSTINGS.values() for side in posting[1:] for leg in side}
+    for account in sorted(CHART, key=lambda account: account.template):
+        if account in posted:
+            grows = "debit" if account.normal == DEBIT else "credit"
+            tracked = "yes" if account.tracked else ""
+            yield f"`{account.template}`", account.book, grows, tracked
 
 
 # --- refusals -----------------------------------------------------------------------------------
 
 
-TOLD = ("service.domain.errors", "service.rpc.errors")  # others are caught where they are raised
+SHOWN = ("service.domain.errors", "service.rpc.errors")  # others are caught where they are raised
 
 
 def refusals() -> str:
@@ -160,7 +151,7 @@ def refusals() -> str:
             (
                 (f"`{kind.reason()}`", status_of(kind).name, _wait(kind), _says(kind))
                 for kind in _every(Refusal)
-                if kind.__module__ in TOLD and kind is not Refusal
+                if kind.__module__ in SHOWN and kind is not Refusal
             ),
         ),
     )

@@ -40,7 +40,7 @@ def journals(
 
 
 async def _read(tenant: str, escrow: str | None, limit: int) -> list[JournalRecord]:
-    escrow_id = ids.read(escrow) if escrow else None
+    escrow_id = ids.parse(escrow) if escrow else None
     async with pooled_database(load_settings()) as pool:
         return await latest_journals(pool, tenant, escrow_id=escrow_id, limit=limit)
 

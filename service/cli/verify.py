@@ -11,7 +11,7 @@ from rich.table import Table
 from service.cli.printing import AsJson, people, print_json
 from service.config import load_settings
 from service.database import pooled_database
-from service.operations.verify_books import CheckResult, Report, verify_books
+from service.operations.operators.verify_books import CheckResult, Report, verify_books
 
 STATEMENT_TIMEOUT_S = 600.0  # it reads every entry there is
 

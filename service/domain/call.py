@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Party(StrEnum):
-    """Who acts. What each may do stands in the transition table (lifecycle.py)."""
+    """Who acts. What each may do stands in the transition table (states/)."""
 
     PAYER = "payer"
     PAYEE = "payee"

@@ -41,7 +41,7 @@ def show(prefix: str, value: UUID) -> str:
     return f"{prefix}_{value.hex}"
 
 
-def read(text: str) -> UUID:
+def parse(text: str) -> UUID:
     """The UUID of an id whose shape was checked at the edge."""
     return UUID(hex=text[-32:])
 

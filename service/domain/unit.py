@@ -8,12 +8,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from service.domain import ledger
 from service.domain.call import Call
 from service.domain.ids import new_uuid
-from service.domain.ledger import Journal, Kind, Part, Source, is_tracked, normal_side
-from service.domain.lifecycle import EffectState
-from service.domain.model import Effect, EffectKind, Escrow
+from service.domain.journal import Journal, Part, Source, journal
+from service.domain.postings import JournalKind
+from service.domain.records.effect import Effect, EffectKind
+from service.domain.records.escrow import Escrow
+from service.domain.states.effect import EffectState
+from service.domain.states.machine import S, Stateful, V
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +75,29 @@ class UnitOfWork:
         if isinstance(record, Escrow):
             self.escrow = record
 
-    def moved(self, subject: str, before: str, after: str) -> None:
-        """Notes a change of a state for the timeline."""
+    def create(self, record: Stateful[S, V]) -> None:
+        """Writes a new record with the unit, and its first state into the timeline."""
+        self.put(record)
+        self._note(record.public_id, "", record.state)
+
+    def advance(self, record: Stateful[S, V], event: V) -> None:
+        """Moves a record along an edge of its machine: the one way in which a state changes.
+
+        Raises:
+            WrongState, PartyNotAllowed: see ``Machine.follow``; the record is as it was.
+        """
+        before = record.state
+        record.state = record.machine.follow(before, event, self.call.party)
+        self.put(record)
+        self._note(record.public_id, before, record.state)
+
+    def _note(self, subject: str, before: str, after: str) -> None:
         if before != after:
             self.transitions.append(Transition(subject, str(before), str(after)))
 
     def post(
         self,
-        kind: Kind,
+        kind: JournalKind,
         source: Source,
         currency: str,
         parts: Iterable[Part],
@@ -91,7 +108,7 @@ class UnitOfWork:
         escrow_id = self.escrow.escrow_id if self.escrow else None
         happened = event_at or self.now
         self.journals.append(
-            ledger.journal(kind, source, currency, parts, event_at=happened, escrow_id=escrow_id)
+            journal(kind, source, currency, parts, event_at=happened, escrow_id=escrow_id)
         )
 
     def plan(
@@ -129,10 +146,9 @@ class UnitOfWork:
     def balance_changes(self) -> dict[tuple[str, str], int]:
         """The change of each tracked account, on its normal side: {(account, currency): minor}."""
         changes: dict[tuple[str, str], int] = {}
-        for journal in self.journals:
-            for entry in journal.entries:
-                if is_tracked(entry.account):
-                    key = entry.account, journal.currency
-                    change = entry.amount_minor * normal_side(entry.account)
-                    changes[key] = changes.get(key, 0) + change
+        for posted in self.journals:
+            for entry in posted.entries:
+                if entry.change_minor is not None:
+                    key = entry.account, posted.currency
+                    changes[key] = changes.get(key, 0) + entry.change_minor
         return changes

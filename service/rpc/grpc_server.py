@@ -13,10 +13,10 @@ from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
-from service.operations.house import House
 from service.rpc.caller import Identify
 from service.rpc.edge import Edge
 from service.rpc.servicer import Operation, add_services
+from service.runtime import Runtime
 
 REQUEST_MAX_BYTES = 1 << 20
 _REFLECTION = "grpc.reflection.v1.ServerReflection"
@@ -40,9 +40,9 @@ class Listening:
 
 @asynccontextmanager
 async def serving(
-    house: House,
+    runtime: Runtime,
     services: Iterable[ServiceDescriptor],
-    operations: Mapping[str, Operation[House]],
+    operations: Mapping[str, Operation[Runtime]],
     identify: Identify,
     listening: Listening,
 ) -> AsyncIterator[int]:
@@ -59,7 +59,7 @@ async def serving(
     names = [service.full_name for service in services]
     server = grpc.aio.server(options=server_options(listening))
     edge = Edge(identify, default_deadline_s=listening.default_deadline_s)
-    add_services(server, house, services, operations, edge)
+    add_services(server, runtime, services, operations, edge)
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     if listening.reflection:

@@ -15,16 +15,16 @@ from service.domain.call import Call
 from service.rpc.contract import ContractError
 from service.rpc.edge import Edge, Endpoint, methods_of
 
-House = TypeVar("House")
-Operation = Callable[[House, Call, Any], Awaitable[Message]]
-"""What serves a method: the house, the cause, the request -> the response, or a Refusal."""
+Runtime = TypeVar("Runtime")
+Operation = Callable[[Runtime, Call, Any], Awaitable[Message]]
+"""What serves a method: the runtime, the cause, the request -> the response, or a Refusal."""
 
 
 def add_services(
     server: grpc.aio.Server,
-    house: House,
+    runtime: Runtime,
     services: Iterable[ServiceDescriptor],
-    operations: Mapping[str, Operation[House]],
+    operations: Mapping[str, Operation[Runtime]],
     edge: Edge,
 ) -> None:
     """Serves every method by the operation of its name.
@@ -42,7 +42,7 @@ def add_services(
                 Endpoint(
                     methods[f"/{service.full_name}/{method.name}"],
                     read=GetMessageClass(method.input_type).FromString,
-                    run=partial(operations[method.name], house),
+                    run=partial(operations[method.name], runtime),
                     write=_serialize,
                 )
             )

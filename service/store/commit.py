@@ -22,7 +22,8 @@ from service.domain.errors import (
 )
 from service.domain.unit import UnitOfWork
 from service.store.lane import Lane, halves
-from service.store.rows import TABLES, Table, columns, key_of, to_row
+from service.store.rows import key_of, to_row
+from service.store.tables import TABLES, Table, columns
 from service.store.tracing import COMMITS, tell_commit, tell_split, tell_statement
 
 Rows: TypeAlias = defaultdict[str, list[tuple[Any, ...]]]
@@ -181,8 +182,16 @@ def _add_rows(unit: UnitOfWork, rows: Rows) -> None:
             )
         )
         rows["entries"].extend(
-            (tenant_id, journal_id, line, book, account, journal.currency, amount_minor)
-            for line, (book, account, amount_minor) in enumerate(journal.entries, start=1)
+            (
+                tenant_id,
+                journal_id,
+                line,
+                entry.book,
+                entry.account,
+                journal.currency,
+                entry.amount_minor,
+            )
+            for line, entry in enumerate(journal.entries, start=1)
         )
     if changes := unit.balance_changes():
         rows["balances"].extend(

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
-from service.domain.model import Effect
+from service.domain.records.effect import Effect
 from service.store.rows import from_row, select_list
 
 # The attempt is in the database before the call: whatever dies after this, we know it may have
@@ -40,7 +40,7 @@ LEASE_ONE = _LEASE.format(
 END_ATTEMPT = """\
 UPDATE effect_attempts SET ended_at = $4, outcome = $5, detail = $6
 WHERE tenant_id = $1 AND effect_id = $2 AND attempt = $3"""
-READ = (
+FIND = (
     f"SELECT {select_list(Effect, 'f')} FROM effects AS f WHERE tenant_id = $1 AND effect_id = $2"
 )
 
@@ -69,6 +69,6 @@ async def end_attempt(
     await pool.execute(END_ATTEMPT, *key, now, outcome, detail)
 
 
-async def read_effect(pool: asyncpg.Pool, tenant_id: str, effect_id: UUID) -> Effect | None:
-    row = await pool.fetchrow(READ, tenant_id, effect_id)
+async def find_effect(pool: asyncpg.Pool, tenant_id: str, effect_id: UUID) -> Effect | None:
+    row = await pool.fetchrow(FIND, tenant_id, effect_id)
     return from_row(Effect, row) if row else None

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
-from service.domain.model import (
-    Effect,
-    Escrow,
-    LineItem,
-    Milestone,
-    Payee,
-    Payer,
-    Payment,
-    Release,
-)
+from service.domain.records.effect import Effect
+from service.domain.records.escrow import Escrow
+from service.domain.records.parties import Payee, Payer
 from service.domain.unit import UnitOfWork
-from service.store.operations import ANSWERED, KEY, key_arguments, refuse_twins
+from service.store.operations import ANSWERED, KEY, answer_replay, key_arguments
 from service.store.pool import ServicePool
 from service.store.rows import NO_ID_YET, from_row, select_list
 from service.store.shared_loads import IN_ORDER, asked
+from service.store.tables import CHILDREN, EscrowRecords, Table
 
 # How an escrow is named: its id, or what finds it, in the column ``name`` of who asks.
 BY_ESCROW = "q.name"
@@ -37,20 +30,19 @@ BY_PAYMENT_INTENT = (
 )
 NAME_TYPE = {BY_ESCROW: "uuid", BY_PAYMENT: "uuid", BY_PAYMENT_INTENT: "text"}
 
+
+def _child(table: Table) -> str:
+    order = ", ".join(f"c.{column}" for column in table.order.split(", "))
+    return f"""\
+    ARRAY(SELECT ROW({select_list(table.record, "c")}) FROM {table.name} AS c
+        WHERE c.tenant_id = e.tenant_id AND c.escrow_id = e.escrow_id
+        ORDER BY {order}) AS {table.name},"""
+
+
+_CHILDREN = "\n".join(map(_child, CHILDREN))
 AGGREGATE = f"""\
     ROW({select_list(Escrow, "e")}) AS escrow,
-    ARRAY(SELECT ROW({select_list(Milestone, "m")}) FROM milestones AS m
-        WHERE m.tenant_id = e.tenant_id AND m.escrow_id = e.escrow_id
-        ORDER BY m.position) AS milestones,
-    ARRAY(SELECT ROW({select_list(LineItem, "i")}) FROM line_items AS i
-        WHERE i.tenant_id = e.tenant_id AND i.escrow_id = e.escrow_id
-        ORDER BY i.milestone_id, i.position) AS line_items,
-    ARRAY(SELECT ROW({select_list(Payment, "p")}) FROM payments AS p
-        WHERE p.tenant_id = e.tenant_id AND p.escrow_id = e.escrow_id
-        ORDER BY p.payment_id) AS payments,
-    ARRAY(SELECT ROW({select_list(Release, "r")}) FROM releases AS r
-        WHERE r.tenant_id = e.tenant_id AND r.escrow_id = e.escrow_id
-        ORDER BY r.release_id) AS releases,
+{_CHILDREN}
     (SELECT ROW({select_list(Payer, "y")}) FROM payers AS y
         WHERE y.tenant_id = e.tenant_id AND y.payer_id = e.payer_id) AS payer,
     (SELECT ROW({select_list(Payee, "z")}) FROM payees AS z
@@ -78,7 +70,7 @@ FROM {asked(KEY | {"name": kind, "effect_id": "uuid"})}
 {_found(by)}"""
     for by, kind in NAME_TYPE.items()
 }
-READ = {
+FIND = {
     by: f"""\
 SELECT found.*
 FROM {asked({"tenant_id": "text", "name": NAME_TYPE[by]})}
@@ -102,29 +94,16 @@ FILTERABLE: Mapping[str, str] = {
 }
 
 
-@dataclass(slots=True)
-class EscrowRecords:
-    """An escrow and everything below it, as stored."""
-
-    escrow: Escrow
-    milestones: list[Milestone]
-    line_items: list[LineItem]
-    payments: list[Payment]
-    releases: list[Release]
-    payer: Payer
-    payee: Payee
-    effect: Effect | None = None
-
-
 def _records(row: asyncpg.Record) -> EscrowRecords:
+    children: dict[str, Any] = {
+        table.name: [from_row(table.record, child) for child in row[table.name]]
+        for table in CHILDREN
+    }
     return EscrowRecords(
         escrow=from_row(Escrow, row["escrow"]),
-        milestones=[from_row(Milestone, m) for m in row["milestones"]],
-        line_items=[from_row(LineItem, i) for i in row["line_items"]],
-        payments=[from_row(Payment, p) for p in row["payments"]],
-        releases=[from_row(Release, r) for r in row["releases"]],
         payer=from_row(Payer, row["payer"]),
         payee=from_row(Payee, row["payee"]),
+        **children,
     )
 
 
@@ -142,10 +121,10 @@ async def load_escrow(
     of a payment's intent. None when there is no such escrow.
 
     Raises:
-        Answered, RequestIdReused: see ``refuse_twins``.
+        Answered, RequestIdReused: see ``answer_replay``.
     """
     row = await pool.loads.row(LOAD[by], *key_arguments(unit), name, effect_id)
-    refuse_twins(unit, row["answered"])
+    answer_replay(unit, row["answered"])
     if row["found_id"] is None:
         return None
     records = _records(row)
@@ -153,10 +132,10 @@ async def load_escrow(
     return records
 
 
-async def read_escrow(
+async def find_escrow(
     pool: ServicePool, tenant_id: str, name: UUID, *, by: str = BY_ESCROW
 ) -> EscrowRecords | None:
-    row = await pool.loads.row(READ[by], tenant_id, name)
+    row = await pool.loads.row(FIND[by], tenant_id, name)
     return _records(row) if row["found_id"] else None
 
 

@@ -9,6 +9,8 @@ from uuid import UUID
 
 import asyncpg
 
+from service.domain.accounts import ID_PATTERN
+
 _JOURNALS = """\
 SELECT j.journal_id, j.kind, j.source_type, j.source_id, j.currency, j.escrow_id, j.event_at,
     j.created_at,
@@ -27,9 +29,9 @@ LATEST_JOURNALS_OF_ESCROW = f"""\
 {_JOURNALS}WHERE j.tenant_id = $1 AND j.escrow_id = $2
 ORDER BY j.journal_id DESC LIMIT $3"""
 
-# The accounts of one kind together: liab:escrow:mst_0193...:held is liab:escrow:*:held.
-TRIAL_BALANCE = """\
-SELECT book, regexp_replace(account, '(mst|pye|pay|acct)_[A-Za-z0-9]+', '*') AS accounts, currency,
+# The accounts of one row of the chart together: those of all milestones, of all payees ...
+TRIAL_BALANCE = f"""\
+SELECT book, regexp_replace(account, '{ID_PATTERN}', '*') AS accounts, currency,
     sum(amount_minor)::bigint AS balance_minor
 FROM entries WHERE tenant_id = $1
 GROUP BY book, accounts, currency

@@ -56,7 +56,7 @@ def key_arguments(unit: UnitOfWork) -> tuple[str, str, str, str]:
     return unit.call.tenant_id, unit.call.caller, unit.operation, unit.call.key
 
 
-def refuse_twins(unit: UnitOfWork, answered: Sequence[Any] | None) -> None:
+def answer_replay(unit: UnitOfWork, answered: Sequence[Any] | None) -> None:
     """Ends an operation that was done before.
 
     Raises:
@@ -71,7 +71,7 @@ def refuse_twins(unit: UnitOfWork, answered: Sequence[Any] | None) -> None:
     raise Answered(response or b"")
 
 
-async def read_timeline(
+async def find_timeline(
     pool: asyncpg.Pool, tenant_id: str, escrow_id: UUID, *, after_version: int, limit: int
 ) -> list[TimelineRow]:
     rows = await pool.fetch(TIMELINE, tenant_id, escrow_id, after_version, limit)

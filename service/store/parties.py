@@ -8,9 +8,12 @@ from uuid import UUID
 
 import asyncpg
 
-from service.domain.model import Effect, Payee, Payer, Payout
+from service.domain.accounts import CONN_BALANCE
+from service.domain.records.effect import Effect
+from service.domain.records.parties import Payee, Payer
+from service.domain.records.payout import Payout
 from service.domain.unit import UnitOfWork
-from service.store.operations import ANSWERED, KEY, key_arguments, refuse_twins
+from service.store.operations import ANSWERED, KEY, answer_replay, key_arguments
 from service.store.pool import ServicePool
 from service.store.rows import NO_ID_YET, from_row, select_list
 from service.store.shared_loads import IN_ORDER, asked
@@ -40,20 +43,20 @@ SELECT {ANSWERED},
         AND (o.state = 'REQUESTED' OR o.payout_id = q.payout_id)) AS payouts,
     ARRAY(SELECT ROW(b.account, b.currency, b.balance_minor) FROM balances AS b
         WHERE b.tenant_id = q.tenant_id AND b.account = (
-            SELECT 'conn:' || z.stripe_account || ':balance' FROM payees AS z
+            SELECT {CONN_BALANCE.sql(account="z.stripe_account")} FROM payees AS z
             WHERE z.tenant_id = q.tenant_id AND z.payee_id = q.payee_id
         )) AS balances,
     {EFFECT_ROW}
 FROM {asked(KEY | {"payee_id": "uuid", "payout_id": "uuid", "effect_id": "uuid"})}
 {IN_ORDER}"""
-READ_PAYER = (
+FIND_PAYER = (
     f"SELECT {select_list(Payer, 'y')} FROM payers AS y WHERE tenant_id = $1 AND payer_id = $2"
 )
-READ_PAYEE = (
+FIND_PAYEE = (
     f"SELECT {select_list(Payee, 'z')} FROM payees AS z WHERE tenant_id = $1 AND payee_id = $2"
 )
 PAYEE_OF_ACCOUNT = "SELECT payee_id FROM payees WHERE tenant_id = $1 AND stripe_account = $2"
-READ_PAYOUT = (
+FIND_PAYOUT = (
     f"SELECT {select_list(Payout, 'o')} FROM payouts AS o WHERE tenant_id = $1 AND payout_id = $2"
 )
 LIST_PAYOUTS = f"""\
@@ -108,11 +111,11 @@ async def load_parties(
     """Loads either party, and whether the operation was done before: one shared round trip.
 
     Raises:
-        Answered, RequestIdReused: see ``refuse_twins``.
+        Answered, RequestIdReused: see ``answer_replay``.
     """
     arguments = *key_arguments(unit), payer_id, payee_id, effect_id
     row = await pool.loads.row(LOAD_PARTIES, *arguments)
-    refuse_twins(unit, row["answered"])
+    answer_replay(unit, row["answered"])
     return PartyRecords(
         payer=from_row(Payer, row["payer"]) if row["payer"] else None,
         payee=from_row(Payee, row["payee"]) if row["payee"] else None,
@@ -131,11 +134,11 @@ async def load_payee(
     """Loads a payee for a change of it or its payouts: one shared round trip.
 
     Raises:
-        Answered, RequestIdReused: see ``refuse_twins``.
+        Answered, RequestIdReused: see ``answer_replay``.
     """
     arguments = *key_arguments(unit), payee_id, payout_id, effect_id
     row = await pool.loads.row(LOAD_PAYEE, *arguments)
-    refuse_twins(unit, row["answered"])
+    answer_replay(unit, row["answered"])
     if row["payee"] is None:
         return None
     return PayeeRecords(
@@ -146,13 +149,13 @@ async def load_payee(
     )
 
 
-async def read_payer(pool: asyncpg.Pool, tenant_id: str, payer_id: UUID) -> Payer | None:
-    row = await pool.fetchrow(READ_PAYER, tenant_id, payer_id)
+async def find_payer(pool: asyncpg.Pool, tenant_id: str, payer_id: UUID) -> Payer | None:
+    row = await pool.fetchrow(FIND_PAYER, tenant_id, payer_id)
     return from_row(Payer, row) if row else None
 
 
-async def read_payee(pool: asyncpg.Pool, tenant_id: str, payee_id: UUID) -> Payee | None:
-    row = await pool.fetchrow(READ_PAYEE, tenant_id, payee_id)
+async def find_payee(pool: asyncpg.Pool, tenant_id: str, payee_id: UUID) -> Payee | None:
+    row = await pool.fetchrow(FIND_PAYEE, tenant_id, payee_id)
     return from_row(Payee, row) if row else None
 
 
@@ -163,8 +166,8 @@ async def find_payee_of_account(
     return payee_id
 
 
-async def read_payout(pool: asyncpg.Pool, tenant_id: str, payout_id: UUID) -> Payout | None:
-    row = await pool.fetchrow(READ_PAYOUT, tenant_id, payout_id)
+async def find_payout(pool: asyncpg.Pool, tenant_id: str, payout_id: UUID) -> Payout | None:
+    row = await pool.fetchrow(FIND_PAYOUT, tenant_id, payout_id)
     return from_row(Payout, row) if row else None
 
 
@@ -175,7 +178,7 @@ async def list_payouts(
     return [from_row(Payout, row) for row in rows]
 
 
-async def read_payee_balances(
+async def find_payee_balances(
     pool: asyncpg.Pool, tenant_id: str, payee_id: UUID, accounts: list[str]
 ) -> list[tuple[str, str, int]]:
     """(account, currency, minor) of these accounts, and of "in_flight" for transfers under way."""

@@ -67,7 +67,7 @@ class Waiting(NamedTuple):
     due_at: datetime | None
 
 
-async def read_queues(pool: asyncpg.Pool, tenants: Iterable[str]) -> list[Waiting]:
+async def find_waiting(pool: asyncpg.Pool, tenants: Iterable[str]) -> list[Waiting]:
     """What waits in every queue, of whatever tenant; closings are those of ``tenants``."""
     found = [
         Waiting(queue, *row)

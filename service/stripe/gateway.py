@@ -1,19 +1,19 @@
-"""One tenant's Stripe: sends effects, finds lost ones, reads objects."""
+"""One tenant's Stripe: sends effects, finds lost ones, fetches objects."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import aiohttp
 import stripe
 
 from service.domain.errors import StripeRefused, StripeUnavailable
-from service.domain.model import AccountApi, Effect
-from service.stripe import requests
-from service.stripe.calls import FIND, SEND, Object, Options
+from service.domain.records.effect import Effect
+from service.domain.records.parties import AccountApi
+from service.stripe.objects.account import ACCOUNT_V2_FIELDS
 from service.stripe.outcomes import (
     RATE_LIMIT_RETRY_S,
     Lost,
@@ -24,6 +24,21 @@ from service.stripe.outcomes import (
     outcome_of,
 )
 from service.stripe.tracing import calling, record_answer
+
+# The SDK types its parameters as TypedDicts, which the stored parameters no longer are: they were
+# written by effects/, and the sandbox checks every one of them against those types.
+Client = Any
+Options = dict[str, Any]
+Object = dict[str, Any]
+Send = Callable[[Client, Effect, Options], Awaitable["SdkObject"]]
+Find = Callable[[Client, Effect, Options], Awaitable[Object | None]]
+
+
+class SdkObject(Protocol):
+    """What the SDK answers."""
+
+    def to_dict(self) -> dict[str, Any]: ...
+
 
 API_VERSION = "2026-10-28.endive"
 CALL_TIMEOUT_S = 25.0  # of a call with its retries; after it nobody knows
@@ -114,8 +129,8 @@ class StripeGateway:
     def _key_of(self, effect: Effect) -> str:
         return f"{self.environment}:{effect.kind}:{effect.effect_id.hex}:{effect.generation}"
 
-    async def send(self, effect: Effect) -> Outcome:
-        """Makes the call of an effect. Whatever happens, the answer says what is known."""
+    async def send(self, effect: Effect, send: Send) -> Outcome:
+        """Makes the call of an effect by its kind's ``send``; the answer says what is known."""
         options: Options = {"idempotency_key": self._key_of(effect)}
         if effect.stripe_account:
             options["stripe_account"] = effect.stripe_account
@@ -124,12 +139,12 @@ class StripeGateway:
         try:
             with calling(effect.kind, effect):
                 async with asyncio.timeout(CALL_TIMEOUT_S):
-                    answer = await SEND[effect.kind](self._client, effect, options)
+                    answer = await send(self._client, effect, options)
             return Succeeded(answer.to_dict())
         except (stripe.StripeError, TimeoutError, OSError, ValueError) as error:
             return outcome_of(error)
 
-    async def find(self, effect: Effect) -> Outcome | None:
+    async def find(self, effect: Effect, find: Find) -> Outcome | None:
         """Looks for what an effect has made: Succeeded, None when there is nothing, else Lost."""
         options: Options = {}
         if effect.stripe_account:
@@ -139,30 +154,30 @@ class StripeGateway:
         try:
             with calling(f"find {effect.kind}", effect):
                 async with asyncio.timeout(CALL_TIMEOUT_S):
-                    found = await FIND[effect.kind](self._client, effect, options)
+                    found = await find(self._client, effect, options)
             return Succeeded(found) if found is not None else None
         except (stripe.StripeError, TimeoutError, OSError, ValueError) as error:
             return Lost(f"look-up: {type(error).__name__}")
 
-    async def read_payment_intent(self, intent_id: str) -> Object:
+    async def fetch_payment_intent(self, intent_id: str) -> Object:
         """A PaymentIntent with its latest charge and that charge's balance transaction."""
         expand = {"expand": ["latest_charge.balance_transaction"]}
         intents = self._client.v1.payment_intents
-        return await self._read("payment_intent", intents, intent_id, expand)
+        return await self._fetch("payment_intent", intents, intent_id, expand)
 
-    async def read_checkout_session(self, session_id: str) -> Object:
+    async def fetch_checkout_session(self, session_id: str) -> Object:
         sessions = self._client.v1.checkout.sessions
-        return await self._read("checkout_session", sessions, session_id, {})
+        return await self._fetch("checkout_session", sessions, session_id, {})
 
-    async def read_payout(self, payout_id: str, account: str) -> Object:
+    async def fetch_payout(self, payout_id: str, account: str) -> Object:
         options = {"stripe_account": account}
-        return await self._read("payout", self._client.v1.payouts, payout_id, {}, options)
+        return await self._fetch("payout", self._client.v1.payouts, payout_id, {}, options)
 
-    async def read_account(self, api: AccountApi, account_id: str) -> Object:
+    async def fetch_account(self, api: AccountApi, account_id: str) -> Object:
         if api is AccountApi.V1:
-            return await self._read("account", self._client.v1.accounts, account_id, {})
-        include = {"include": list(requests.ACCOUNT_V2_FIELDS)}
-        return await self._read("account", self._client.v2.core.accounts, account_id, include)
+            return await self._fetch("account", self._client.v1.accounts, account_id, {})
+        include = {"include": list(ACCOUNT_V2_FIELDS)}
+        return await self._fetch("account", self._client.v2.core.accounts, account_id, include)
 
     async def create_onboarding_link(
         self, api: AccountApi, request: dict[str, Any], key: str
@@ -182,7 +197,7 @@ class StripeGateway:
             "create onboarding_link", lambda: links.create_async(request, options)
         )
 
-    async def _read(
+    async def _fetch(
         self,
         name: str,
         resource: Any,  # noqa: ANN401  any service of the SDK

@@ -14,7 +14,7 @@ from opentelemetry import metrics, trace
 from opentelemetry.trace import SpanKind
 
 from service.domain import ids
-from service.domain.model import Effect
+from service.domain.records.effect import Effect
 from service.stripe.outcomes import outcome_of
 from service.tracing import around
 

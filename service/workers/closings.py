@@ -26,13 +26,13 @@ class ClosingsWorker(Worker[Due]):
     """Tenants whose books were not closed for a minute: one runner for each, whoever is first."""
 
     async def take(self, limit: int) -> list[Due]:
-        house = self.house
-        return await find_due_closings(house.pool, house.stripe, limit=limit)
+        runtime = self.runtime
+        return await find_due_closings(runtime.pool, runtime.stripe, limit=limit)
 
     async def do(self, item: Due) -> None:
         # By the clock that is behind: one alone that goes wrong must not close the books to all.
-        through = min(self.house.clock(), item.database_now) - GRACE
-        closing = await close_books(self.house.pool, item.tenant_id, through, lease=LEASE)
+        through = min(self.runtime.clock(), item.database_now) - GRACE
+        closing = await close_books(self.runtime.pool, item.tenant_id, through, lease=LEASE)
         if closing:
             await self._roll_up(closing)
 
@@ -42,7 +42,7 @@ class ClosingsWorker(Worker[Due]):
         end = clock.time() + LEASE.total_seconds()
         while not self._stopping.is_set():
             through = await roll_up(
-                self.house.pool,
+                self.runtime.pool,
                 closing,
                 entries_apart=ENTRIES_APART,
                 most_journals=MOST_JOURNALS,

@@ -8,11 +8,12 @@ from datetime import timedelta
 import structlog
 from opentelemetry.trace import Span
 
+from service.aggregates.contradiction import Contradiction
 from service.domain.errors import Unavailable
-from service.operations.apply_stripe_event import Unknown, apply_stripe_event
-from service.operations.observe_payment import Contradiction
+from service.events.apply import apply_stripe_event
+from service.events.event import Unmatched
 from service.store.stripe_events import StoredEvent, lease_due_events, set_event_aside
-from service.stripe.reading import Unreadable
+from service.stripe.objects.values import Unreadable
 from service.tracing import Attributes, continued
 from service.workers.loop import Worker
 
@@ -28,8 +29,8 @@ class InboxWorker(Worker[StoredEvent]):
     """RECEIVED and PARKED events that are due."""
 
     async def take(self, limit: int) -> list[StoredEvent]:
-        house = self.house
-        return await lease_due_events(house.pool, house.clock(), lease=LEASE, limit=limit)
+        runtime = self.runtime
+        return await lease_due_events(runtime.pool, runtime.clock(), lease=LEASE, limit=limit)
 
     def span(self, item: StoredEvent) -> AbstractContextManager[Span]:
         attributes: Attributes = {
@@ -43,8 +44,8 @@ class InboxWorker(Worker[StoredEvent]):
     async def do(self, item: StoredEvent) -> None:
         event = item
         try:
-            await apply_stripe_event(self.house, event)
-        except Unknown as problem:
+            await apply_stripe_event(self.runtime, event)
+        except Unmatched as problem:
             await self._park(event, str(problem))
         except Unavailable as problem:
             await self._park(event, problem.reason())
@@ -61,15 +62,15 @@ class InboxWorker(Worker[StoredEvent]):
             return
         pause = min(timedelta(seconds=2 ** min(event.attempts - 1, 20)), LONGEST_PAUSE)
         await set_event_aside(
-            self.house.pool,
+            self.runtime.pool,
             event,
             state="PARKED",
             reason=reason,
-            due_at=self.house.clock() + pause,
+            due_at=self.runtime.clock() + pause,
         )
 
     async def _set_aside(self, event: StoredEvent, reason: str) -> None:
         """Shown to operators, not tried again."""
         await set_event_aside(
-            self.house.pool, event, state="SUSPENSE", reason=reason, due_at=self.house.clock()
+            self.runtime.pool, event, state="SUSPENSE", reason=reason, due_at=self.runtime.clock()
         )

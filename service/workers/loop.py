@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 import structlog
 from opentelemetry.trace import Span
 
-from service.operations.house import House
+from service.runtime import Runtime
 from service.tracing import continued, mark_failed
 
 log = structlog.get_logger()
@@ -28,8 +28,8 @@ class Worker(ABC, Generic[Item]):
     other.
     """
 
-    def __init__(self, house: House, *, slots: int = 16) -> None:
-        self.house = house
+    def __init__(self, runtime: Runtime, *, slots: int = 16) -> None:
+        self.runtime = runtime
         self.slots = slots
         self._stopping = asyncio.Event()
 

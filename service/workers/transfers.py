@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from opentelemetry.trace import Span
 
 from service.domain import ids
-from service.operations.request_transfer import request_transfer
+from service.operations.escrows.request_transfer import request_transfer
 from service.store.releases import WaitingRelease, find_waiting_releases
 from service.tracing import continued
 from service.workers.loop import Worker
@@ -17,8 +17,8 @@ class TransfersWorker(Worker[WaitingRelease]):
     """Released parts in payable whose payee can be paid. No lease: to ask twice changes nothing."""
 
     async def take(self, limit: int) -> list[WaitingRelease]:
-        house = self.house
-        return await find_waiting_releases(house.pool, house.clock(), limit=limit)
+        runtime = self.runtime
+        return await find_waiting_releases(runtime.pool, runtime.clock(), limit=limit)
 
     def span(self, item: WaitingRelease) -> AbstractContextManager[Span]:
         """A trace of its own: nobody knows which call it was that made the payee ready."""
@@ -27,4 +27,4 @@ class TransfersWorker(Worker[WaitingRelease]):
         return continued("request_transfer", "", attributes)
 
     async def do(self, item: WaitingRelease) -> None:
-        await request_transfer(self.house, item)
+        await request_transfer(self.runtime, item)

@@ -14,11 +14,10 @@ import structlog
 from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 
-from service.domain.lifecycle import EffectState
-from service.domain.model import EffectKind
-from service.operations.house import House
-from service.operations.settle_effect import OPEN
-from service.store.queues import Waiting, read_queues
+from service.domain.records.effect import EffectKind
+from service.domain.states.effect import OPEN, EffectState
+from service.runtime import Runtime
+from service.store.queues import Waiting, find_waiting
 from service.tracing import Attributes
 
 log = structlog.get_logger()
@@ -39,8 +38,8 @@ _WORKED_ON = ("effects", "inbox", "transfers", "closings")
 class QueueWatch:
     """Gauges of what waits. While it cannot be read, nothing is told."""
 
-    def __init__(self, house: House, readings: metrics.MeterProvider | None = None) -> None:
-        self._house = house
+    def __init__(self, runtime: Runtime, readings: metrics.MeterProvider | None = None) -> None:
+        self._house = runtime
         self._seen: Sequence[Waiting] | None = None
         meter = metrics.get_meter("service.workers", meter_provider=readings)
         meter.create_observable_gauge(
@@ -73,7 +72,7 @@ class QueueWatch:
             await asyncio.sleep(PAUSE_S)
 
     async def run_once(self) -> None:
-        self._seen = await read_queues(self._house.pool, self._house.stripe)
+        self._seen = await find_waiting(self._house.pool, self._house.stripe)
 
     def _items(self, _: CallbackOptions) -> Iterable[Observation]:
         for labels, waiting in self._by_place():

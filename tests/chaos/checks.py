@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import asyncpg
 
 from escrow.v1 import escrow_service_pb2 as pb
-from service.operations.verify_books import verify_books
+from service.operations.operators.verify_books import verify_books
 from tests.chaos.caller import Breach, Caller
 from tests.chaos.closings import Closings
 from tests.scenarios.books import WHAT_STRIPE_HOLDS

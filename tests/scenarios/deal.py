@@ -160,7 +160,7 @@ class Deal:
         self.escrow = (await self.as_service.escrows.GetEscrow(request)).escrow
         return self.escrow
 
-    async def read_payee(self) -> party.Payee:
+    async def find_payee(self) -> party.Payee:
         request = party.GetPayeeRequest(payee_id=self.payee.id)
         self.payee = (await self.as_service.parties.GetPayee(request)).payee
         return self.payee
@@ -190,7 +190,7 @@ class Deal:
 
     async def until_payee(self, state: party.PayeeState.ValueType) -> None:
         async def reached() -> bool:
-            return (await self.read_payee()).state == state
+            return (await self.find_payee()).state == state
 
         await until(reached, f"payee in {party.PayeeState.Name(state)}")
 

@@ -20,13 +20,13 @@ from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import party_service_pb2 as party
 from escrow.v1.stripe_event_service_pb2 import STRIPE_ENDPOINT_PLATFORM, IngestStripeEventRequest
 from service.domain.call import Call, Party
-from service.operations.create_escrow import create_escrow
-from service.operations.create_payee import create_payee
-from service.operations.create_payer import create_payer
-from service.operations.fund_escrow import fund_escrow
-from service.operations.house import House
-from service.operations.ingest_stripe_event import ingest_stripe_event
-from service.operations.verify_books import verify_books
+from service.operations.escrows.create_escrow import create_escrow
+from service.operations.inbox.ingest_stripe_event import ingest_stripe_event
+from service.operations.operators.verify_books import verify_books
+from service.operations.parties.create_payee import create_payee
+from service.operations.parties.create_payer import create_payer
+from service.operations.payments.fund_escrow import fund_escrow
+from service.runtime import Runtime
 from service.store.pool import open_pool
 from service.stripe.gateway import StripeGateway
 from service.workers.inbox import InboxWorker
@@ -58,12 +58,12 @@ class Funding:
 class InboxBench:
     """Makes payments in bulk, and tells their events."""
 
-    def __init__(self, house: House, pool: asyncpg.Pool, sandbox: SandboxClient) -> None:
-        self.house = house
+    def __init__(self, runtime: Runtime, pool: asyncpg.Pool, sandbox: SandboxClient) -> None:
+        self.runtime = runtime
         self.pool = pool
         self.sandbox = sandbox
         self.turns = asyncio.Semaphore(16)  # so many payments are made side by side
-        self._inbox = InboxWorker(house)
+        self._inbox = InboxWorker(runtime)
         self._payer = party.Payer()
         self._payee = party.Payee()
 
@@ -82,8 +82,8 @@ class InboxBench:
             email="bob@example.com",
             country="US",
         )
-        self._payer = (await create_payer(self.house, self._call(payer), payer)).payer
-        self._payee = (await create_payee(self.house, self._call(payee), payee)).payee
+        self._payer = (await create_payer(self.runtime, self._call(payer), payer)).payer
+        self._payee = (await create_payee(self.runtime, self._call(payee), payee)).payee
 
     async def fund(self, method: pb.PaymentMethod.ValueType, *, by_hand: bool = False) -> Funding:
         """A new escrow of 100.00 USD, and its payment."""
@@ -95,7 +95,7 @@ class InboxBench:
             currency="USD",
             milestones=[pb.MilestoneInput(title="All of it", amount_minor=10_000)],
         )
-        escrow = (await create_escrow(self.house, self._call(wanted), wanted)).escrow
+        escrow = (await create_escrow(self.runtime, self._call(wanted), wanted)).escrow
         request = pb.FundEscrowRequest(
             request_id=new_request_id(),
             escrow_id=escrow.id,
@@ -104,7 +104,7 @@ class InboxBench:
             return_url="https://shop.example/thanks",
         )
         call = self._call(request, Party.PAYER)
-        return Funding(escrow, (await fund_escrow(self.house, call, request)).payment)
+        return Funding(escrow, (await fund_escrow(self.runtime, call, request)).payment)
 
     async def events_of(self, fundings: Sequence[Funding]) -> list[list[Json]]:
         """What Stripe has to tell about each payment, oldest first."""
@@ -138,7 +138,7 @@ class InboxBench:
         request = IngestStripeEventRequest(
             endpoint=STRIPE_ENDPOINT_PLATFORM, payload=json.dumps(event).encode()
         )
-        await ingest_stripe_event(self.house, self._call(request), request)
+        await ingest_stripe_event(self.runtime, self._call(request), request)
 
     async def journals(self, funding: Funding) -> list[Journal]:
         return await read_journals(
@@ -171,8 +171,8 @@ async def open_bench(server: Server, template: str, folder: Path) -> AsyncIterat
             StripeGateway(API_KEY, environment="bench", api_base=url, rate_per_s=100_000) as stripe,
         ):
             pool = await open_pool(database.service_dsn, role="escrow_service")
-            house = House(pool, {"default": stripe}, lambda: datetime.now(UTC))
-            bench = InboxBench(house, pool, SandboxClient(url, http))
+            runtime = Runtime(pool, {"default": stripe}, lambda: datetime.now(UTC))
+            bench = InboxBench(runtime, pool, SandboxClient(url, http))
             try:
                 await bench.sandbox.control("POST", "settings", capture_delay_ms=0)
                 await bench.open_parties()

@@ -114,13 +114,13 @@ async def test_money_waits_for_a_payee_who_is_not_onboarded_yet(world: World) ->
     assert deal.escrow.milestones[0].state == pb.MILESTONE_STATE_RELEASING
     assert deal.escrow.milestones[0].waiting_for
     assert await deal.journals() == books(FUNDED, SETTLED, RELEASED)
-    balance = (await deal.read_payee()).balances[0]
+    balance = (await deal.find_payee()).balances[0]
     assert (balance.payable.amount_minor, balance.connected.amount_minor) == (8_000, 0)
 
     await deal.onboard()
     await deal.until_milestone(pb.MILESTONE_STATE_RELEASED)
     assert await deal.journals() == books(*TRANSFERRED)
-    balance = (await deal.read_payee()).balances[0]
+    balance = (await deal.find_payee()).balances[0]
     assert (balance.payable.amount_minor, balance.connected.amount_minor) == (0, 8_000)
 
 
@@ -166,7 +166,7 @@ async def test_a_bank_returns_a_payout_days_after_it_was_paid(deal: Deal) -> Non
     assert await deal.journals() == books(
         *TRANSFERRED, PAYOUT_CREATED, PAYOUT_PAID, PAYOUT_RETURNED_AFTER_PAID
     )
-    balance = (await deal.read_payee()).balances[0]
+    balance = (await deal.find_payee()).balances[0]
     assert (balance.connected.amount_minor, balance.in_transit.amount_minor) == (8_000, 0)
 
 

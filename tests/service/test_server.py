@@ -39,8 +39,8 @@ async def test_a_server_serves_the_contract_and_its_health(database: Database) -
 
         assert said.status == health_pb2.HealthCheckResponse.SERVING
         assert quoted.total.payer_total.amount_minor > 5000
-        assert not everything.house.pool.is_closing()
-    assert everything.house.pool.is_closing()
+        assert not everything.runtime.pool.is_closing()
+    assert everything.runtime.pool.is_closing()
 
 
 async def test_a_process_of_workers_has_no_port(database: Database) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from service.domain import ids
-from service.domain.ledger import Kind
+from service.domain.postings import JournalKind
 from service.local.story.stuck import until
 from service.store.journals import JournalRecord, journals_after
 
@@ -38,7 +38,7 @@ class NewJournals:
         self._waiting += [journal for journal in found if journal.journal_id not in self._seen]
         self._seen = {journal.journal_id for journal in found}
 
-    async def take(self, *kinds: Kind, about: Collection[str]) -> list[JournalRecord]:
+    async def take(self, *kinds: JournalKind, about: Collection[str]) -> list[JournalRecord]:
         """Waits until each of the kinds was booked about one of these, and takes those."""
         taken: list[JournalRecord] = []
 
@@ -57,7 +57,7 @@ class NewJournals:
         taken, self._waiting = self._waiting, []
         return taken
 
-    def _first(self, kind: Kind, about: Collection[str]) -> JournalRecord | None:
+    def _first(self, kind: JournalKind, about: Collection[str]) -> JournalRecord | None:
         return next((j for j in self._waiting if j.kind == kind and _is_about(j, about)), None)
 
 

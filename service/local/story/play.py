@@ -12,13 +12,13 @@ from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as escrows
 from escrow.v1 import party_service_pb2 as parties
 from escrow.v1.money_pb2 import Money
-from service.domain.ledger import Kind
+from service.domain.postings import JournalKind
 from service.ledger_tables import trial_balance_table
 from service.local.story.stage import Stage
 from service.local.story.steps import Steps, shown
 from service.local.story.stuck import StoryStuck, failing_as_stuck, until
 from service.local.story.things_to_try import Call, ToTry
-from service.operations.verify_books import verify_books
+from service.operations.operators.verify_books import verify_books
 from service.store.journals import trial_balance
 
 DAYS_UNTIL_AVAILABLE = 2
@@ -142,7 +142,7 @@ class _Story(Steps):
             payment = await self.fund(escrow, method=escrows.PAYMENT_METHOD_PAYMENT_INTENT)
             await self.pages.pay(payment.stripe_payment_intent)
             step.says = f"{shown(payment.amount)} are held, fee included"
-            step.journals = await self.booked(escrow, Kind.PAYMENT_SUCCEEDED)
+            step.journals = await self.booked(escrow, JournalKind.PAYMENT_SUCCEEDED)
         await self.settle(escrow, payment)
         await self.deliver(escrow, 0, "https://example.com/logo.svg")
         await self.accept(escrow, 0)
@@ -167,12 +167,12 @@ class _Story(Steps):
                 )
             )
             step.says = "from his account's own book"
-            step.journals = await self.booked(escrow, Kind.PAYOUT_CREATED)
+            step.journals = await self.booked(escrow, JournalKind.PAYOUT_CREATED)
         await self.narrator.pause()
         with self.narrator.step(f"{DAYS_UNTIL_PAID} more days pass: the bank has it") as step:
             await self.pages.advance_clock(DAYS_UNTIL_PAID)
             step.says = "from a card to a bank"
-            step.journals = await self.booked(escrow, Kind.PAYOUT_PAID)
+            step.journals = await self.booked(escrow, JournalKind.PAYOUT_PAID)
         await self.narrator.pause()
 
     # --- one escrow by milestones, paid at Checkout with 3D Secure
@@ -186,7 +186,7 @@ class _Story(Steps):
                 payment.checkout_url, name=self.payer.name, email=self.payer.email
             )
             step.says = f"{shown(payment.amount)}"
-            step.journals = await self.booked(escrow, Kind.PAYMENT_SUCCEEDED)
+            step.journals = await self.booked(escrow, JournalKind.PAYMENT_SUCCEEDED)
         await self.settle(escrow, payment)
         await self.deliver(escrow, 0, "https://example.com/design-1")
         with self.narrator.step("Ada asks for changes") as step:

@@ -10,8 +10,8 @@ from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as escrows
 from escrow.v1 import party_service_pb2 as parties
 from escrow.v1.money_pb2 import Money
-from service.domain.ledger import Kind
 from service.domain.money import format_minor
+from service.domain.postings import JournalKind
 from service.local.story.hosted_pages import HostedPages
 from service.local.story.stage import Stage
 from service.local.story.stuck import until
@@ -85,7 +85,7 @@ class Steps:
 
     async def settle(self, escrow: escrows.Escrow, payment: escrows.Payment) -> None:
         with self.narrator.step("Stripe says what it keeps") as step:
-            step.journals = await self.booked(escrow, Kind.CHARGE_SETTLED)
+            step.journals = await self.booked(escrow, JournalKind.CHARGE_SETTLED)
             request = escrows.GetPaymentRequest(payment_id=payment.id)
             known = (await self.escrows.GetPayment(request)).payment
             step.says = f"{shown(known.processing_fee)} of {shown(payment.amount)}"
@@ -114,13 +114,15 @@ class Steps:
                 )
             )
             step.says = "Ben's now, less the service fee"
-            step.journals = await self.booked(escrow, Kind.RELEASED, Kind.TRANSFER_REQUESTED)
+            step.journals = await self.booked(
+                escrow, JournalKind.RELEASED, JournalKind.TRANSFER_REQUESTED
+            )
         await self.narrator.pause()
         with self.narrator.step("Stripe has transferred it to Ben's account") as step:
-            step.journals = await self.booked(escrow, Kind.TRANSFER_CONFIRMED)
+            step.journals = await self.booked(escrow, JournalKind.TRANSFER_CONFIRMED)
         await self.narrator.pause()
 
-    async def booked(self, escrow: escrows.Escrow, *kinds: Kind) -> list[JournalRecord]:
+    async def booked(self, escrow: escrows.Escrow, *kinds: JournalKind) -> list[JournalRecord]:
         """The journals of these kinds about the escrow, or about its payee's account at Stripe."""
         return await self.journals.take(*kinds, about={escrow.id, self.payee.stripe_account})
 

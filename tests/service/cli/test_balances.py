@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service.domain.ledger import Kind, Part, Source
+from service.domain.journal import Part, Source
+from service.domain.postings import JournalKind
 from service.store.commit import write
 from tests.postgres import Database
 from tests.records import Deal, fund_deal, later, new_unit
@@ -45,7 +46,7 @@ async def deal(database: Database) -> Deal:
         deal = await fund_deal(pool)
         unit = new_unit(now=later(seconds=60))
         part = Part(deal.names(), {"net": 101_65, "fee": 3_35})
-        unit.post(Kind.CHARGE_SETTLED, Source("txn", "txn_1"), "USD", [part])
+        unit.post(JournalKind.CHARGE_SETTLED, Source("txn", "txn_1"), "USD", [part])
         await write(pool, [unit])
         await roll_all_up(pool, await close(pool, later(seconds=30)))
         return deal

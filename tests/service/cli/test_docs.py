@@ -4,14 +4,14 @@ import pytest
 
 from service.cli import docs
 from service.cli.docs_tables import DOCUMENTS
-from service.domain.ledger import POSTINGS
-from service.domain.lifecycle import MILESTONE
+from service.domain.postings import POSTINGS
+from service.domain.states.milestone import MILESTONE
 
 
 def test_every_line_of_the_tables_is_in_the_documents() -> None:
     states, postings = DOCUMENTS["states.md"](), DOCUMENTS["postings.md"]()
 
-    for (state, event), edge in MILESTONE.items():
+    for (state, event), edge in MILESTONE.edges.items():
         assert f"| {state} | {event} | {edge.to} |" in states
     for kind in POSTINGS:
         assert f"| `{kind}` |" in postings

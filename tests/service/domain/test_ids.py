@@ -57,7 +57,7 @@ def test_a_shown_id_reads_back(value: UUID, prefix: str) -> None:
     shown = ids.show(prefix, value)
 
     assert shown == f"{prefix}_{str(value).replace('-', '')}"
-    assert ids.read(shown) == value
+    assert ids.parse(shown) == value
 
 
 def test_prefixes_tell_the_kinds_apart() -> None:

@@ -10,19 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.ledger import (
-    PLATFORM_WIDE,
-    POSTINGS,
-    Entry,
-    Journal,
-    Kind,
-    Part,
-    Source,
-    is_tracked,
-    journal,
-    normal_side,
-)
+from service.domain.accounts import account_named
+from service.domain.journal import Entry, Journal, Part, Source, journal
 from service.domain.policy import POLICIES, fee_part, quote
+from service.domain.postings import PLATFORM_WIDE, POSTINGS, JournalKind
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SOURCE = Source("release", "rel_1")
@@ -35,27 +26,27 @@ IN_TRANSIT = "conn:acct_1:in_transit"
 
 Line = tuple[str, int]  # account, amount in cents: a debit is positive, a credit negative
 # kind, amounts -> the platform's book, the connected book
-EXPECTED: Mapping[str, tuple[Kind, Mapping[str, int], list[Line], list[Line]]] = {
+EXPECTED: Mapping[str, tuple[JournalKind, Mapping[str, int], list[Line], list[Line]]] = {
     "1": (
-        Kind.PAYMENT_SUCCEEDED,
+        JournalKind.PAYMENT_SUCCEEDED,
         {"amount": 100_00, "payer_fee": 5_00},
         [("asset:stripe_unsettled", 105_00), (HELD, -100_00), (FEE_HELD, -5_00)],
         [],
     ),
     "1s": (
-        Kind.PAYMENT_UNEXPECTED,
+        JournalKind.PAYMENT_UNEXPECTED,
         {"amount": 105_00},
         [("asset:stripe_unsettled", 105_00), (SUSPENSE, -105_00)],
         [],
     ),
     "2": (
-        Kind.CHARGE_SETTLED,
+        JournalKind.CHARGE_SETTLED,
         {"net": 101_65, "fee": 3_35},
         [("asset:stripe", 101_65), ("exp:processing", 3_35), ("asset:stripe_unsettled", -105_00)],
         [],
     ),
     "5": (
-        Kind.RELEASED,
+        JournalKind.RELEASED,
         {"payee_share": 80_00, "payee_fee": 20_00, "payer_fee": 5_00},
         [
             (HELD, 100_00),
@@ -67,43 +58,43 @@ EXPECTED: Mapping[str, tuple[Kind, Mapping[str, int], list[Line], list[Line]]] =
         [],
     ),
     "7a": (
-        Kind.TRANSFER_REQUESTED,
+        JournalKind.TRANSFER_REQUESTED,
         {"amount": 80_00},
         [(PAYABLE, 80_00), ("liab:transfers_in_flight", -80_00)],
         [],
     ),
     "7b 7c": (
-        Kind.TRANSFER_CONFIRMED,
+        JournalKind.TRANSFER_CONFIRMED,
         {"amount": 80_00},
         [("liab:transfers_in_flight", 80_00), ("asset:stripe", -80_00)],
         [(BALANCE, 80_00), (OWNER, -80_00)],
     ),
     "7d": (
-        Kind.TRANSFER_REFUSED,
+        JournalKind.TRANSFER_REFUSED,
         {"amount": 80_00},
         [("liab:transfers_in_flight", 80_00), (PAYABLE, -80_00)],
         [],
     ),
     "8 created": (
-        Kind.PAYOUT_CREATED,
+        JournalKind.PAYOUT_CREATED,
         {"amount": 80_00},
         [],
         [(IN_TRANSIT, 80_00), (BALANCE, -80_00)],
     ),
     "8 paid": (
-        Kind.PAYOUT_PAID,
+        JournalKind.PAYOUT_PAID,
         {"amount": 80_00},
         [],
         [(OWNER, 80_00), (IN_TRANSIT, -80_00)],
     ),
     "8c": (
-        Kind.PAYOUT_RETURNED,
+        JournalKind.PAYOUT_RETURNED,
         {"amount": 80_00},
         [],
         [(BALANCE, 80_00), (IN_TRANSIT, -80_00)],
     ),
     "8c after paid": (
-        Kind.PAYOUT_RETURNED_AFTER_PAID,
+        JournalKind.PAYOUT_RETURNED_AFTER_PAID,
         {"amount": 80_00},
         [],
         [(IN_TRANSIT, 80_00), (OWNER, -80_00), (BALANCE, 80_00), (IN_TRANSIT, -80_00)],
@@ -111,7 +102,7 @@ EXPECTED: Mapping[str, tuple[Kind, Mapping[str, int], list[Line], list[Line]]] =
 }
 
 
-def posted(kind: Kind, *amounts: Mapping[str, int]) -> Journal:
+def posted(kind: JournalKind, *amounts: Mapping[str, int]) -> Journal:
     return journal(kind, SOURCE, "USD", [Part(NAMES, each) for each in amounts], event_at=NOW)
 
 
@@ -132,13 +123,13 @@ def test_posting_is_the_accountants(number: str) -> None:
 
 
 def test_every_kind_is_one_line_of_the_accountants_table() -> None:
-    assert set(POSTINGS) == set(Kind) == {kind for kind, *_ in EXPECTED.values()}
+    assert set(POSTINGS) == set(JournalKind) == {kind for kind, *_ in EXPECTED.values()}
     for number, (kind, *_) in EXPECTED.items():
         assert number.startswith(POSTINGS[kind].number)
 
 
-@given(st.sampled_from(Kind), st.data())
-def test_any_amounts_balance_in_every_book(kind: Kind, data: st.DataObject) -> None:
+@given(st.sampled_from(JournalKind), st.data())
+def test_any_amounts_balance_in_every_book(kind: JournalKind, data: st.DataObject) -> None:
     names = {leg.amount for leg in (*POSTINGS[kind].debit, *POSTINGS[kind].credit)}
     amounts = st.fixed_dictionaries({name: st.integers(0, 10**12) for name in sorted(names)})
 
@@ -155,7 +146,7 @@ def test_a_payment_for_several_milestones_debits_stripe_once() -> None:
         Part({"milestone": "mst_2"}, {"amount": 40_00, "payer_fee": 2_00}),
     ]
 
-    entries = journal(Kind.PAYMENT_SUCCEEDED, SOURCE, "USD", parts, event_at=NOW).entries
+    entries = journal(JournalKind.PAYMENT_SUCCEEDED, SOURCE, "USD", parts, event_at=NOW).entries
 
     assert book(entries, "platform") == [
         ("asset:stripe_unsettled", 105_00),
@@ -167,14 +158,16 @@ def test_a_payment_for_several_milestones_debits_stripe_once() -> None:
 
 
 def test_a_leg_of_nothing_is_no_entry() -> None:
-    entries = posted(Kind.RELEASED, {"payee_share": 0, "payee_fee": 1, "payer_fee": 0}).entries
+    entries = posted(
+        JournalKind.RELEASED, {"payee_share": 0, "payee_fee": 1, "payer_fee": 0}
+    ).entries
 
     assert book(entries, "platform") == [(HELD, 1), ("rev:service_fee", -1)]
 
 
 def test_a_negative_amount_is_refused() -> None:
     with pytest.raises(ValueError, match="released: payee_share is negative: -1"):
-        posted(Kind.RELEASED, {"payee_share": -1, "payee_fee": 1, "payer_fee": 0})
+        posted(JournalKind.RELEASED, {"payee_share": -1, "payee_fee": 1, "payer_fee": 0})
 
 
 @pytest.mark.parametrize(
@@ -187,7 +180,7 @@ def test_a_negative_amount_is_refused() -> None:
 )
 def test_a_journal_out_of_balance_in_any_book_is_refused(entries: list[Entry]) -> None:
     with pytest.raises(ValueError, match="out of balance by"):
-        Journal(Kind.RELEASED, SOURCE, "USD", tuple(entries), NOW)
+        Journal(JournalKind.RELEASED, SOURCE, "USD", tuple(entries), NOW)
 
 
 @pytest.mark.parametrize(
@@ -209,13 +202,15 @@ def test_a_journal_out_of_balance_in_any_book_is_refused(entries: list[Entry]) -
     ],
 )
 def test_the_chart_of_accounts(account: str, side: int, tracked: bool) -> None:
-    assert normal_side(account) == side
-    assert is_tracked(account) is tracked
+    row = account_named(account)
+    assert row.normal == side
+    assert row.tracked is tracked
+    assert row.book == ("connected" if account.startswith("conn:") else "platform")
 
 
 def test_the_platforms_own_accounts_are_in_nobodys_name_and_never_locked() -> None:
     assert {"asset:stripe", "exp:processing", "rev:platform_fee"} < set(PLATFORM_WIDE)
-    assert not any("{" in account or is_tracked(account) for account in PLATFORM_WIDE)
+    assert not any("{" in account or account_named(account).tracked for account in PLATFORM_WIDE)
 
 
 # 5p: whatever the parts are, their legs add up to those of one release.
@@ -243,7 +238,7 @@ def test_partial_releases_add_up_to_the_whole(parts: list[int]) -> None:
         share = part - payee_fee
         assert min(payee_fee, payer_fee, share) >= 0
         amounts = {"payee_share": share, "payee_fee": payee_fee, "payer_fee": payer_fee}
-        for entry in posted(Kind.RELEASED, amounts).entries:
+        for entry in posted(JournalKind.RELEASED, amounts).entries:
             total[entry.account] = total.get(entry.account, 0) + entry.amount_minor
         gone += part
 

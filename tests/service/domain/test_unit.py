@@ -1,8 +1,14 @@
 from datetime import timedelta
 
-from service.domain.ledger import Kind, Part, Source
-from service.domain.lifecycle import EffectState, MilestoneState
-from service.domain.model import EffectKind
+import pytest
+
+from service.domain.call import Party
+from service.domain.errors import PartyNotAllowed, WrongState
+from service.domain.journal import Part, Source
+from service.domain.postings import JournalKind
+from service.domain.records.effect import EffectKind
+from service.domain.states.effect import EffectState
+from service.domain.states.milestone import MilestoneEvent, MilestoneState
 from service.domain.unit import Transition
 from tests.records import (
     NOW,
@@ -49,7 +55,7 @@ def test_the_escrow_that_is_put_names_the_unit_and_its_journals() -> None:
     escrow = new_escrow(new_payer(), new_payee())
     unit.put(escrow)
     unit.put(new_milestone(new_escrow(new_payer(), new_payee())))
-    unit.post(Kind.RELEASED, Source("release", "rel_1"), "USD", [Part(NAMES, RELEASE)])
+    unit.post(JournalKind.RELEASED, Source("release", "rel_1"), "USD", [Part(NAMES, RELEASE)])
 
     assert unit.escrow is escrow
     assert [journal.escrow_id for journal in unit.journals] == [escrow.escrow_id]
@@ -59,18 +65,43 @@ def test_a_journal_happened_now_unless_the_world_says_when() -> None:
     unit = new_unit()
     for number, event_at in enumerate([None, later(hours=-1)]):
         source = Source("release", str(number))
-        unit.post(Kind.RELEASED, source, "USD", [Part(NAMES, RELEASE)], event_at=event_at)
+        unit.post(JournalKind.RELEASED, source, "USD", [Part(NAMES, RELEASE)], event_at=event_at)
 
     assert [journal.event_at for journal in unit.journals] == [NOW, later(hours=-1)]
 
 
 def test_only_changes_of_state_reach_the_timeline() -> None:
+    unit = new_unit(party=Party.PAYER)
+    milestone = new_milestone(new_escrow(new_payer(), new_payee()), state=MilestoneState.FUNDED)
+
+    unit.advance(milestone, MilestoneEvent.RELEASE_PART)
+    unit.advance(milestone, MilestoneEvent.RELEASE)
+
+    assert unit.transitions == [Transition(milestone.public_id, "FUNDED", "RELEASING")]
+    assert list(unit.records.values()) == [milestone]
+
+
+def test_a_refused_event_leaves_the_record_as_it_was() -> None:
+    unit = new_unit(party=Party.PAYEE)
+    milestone = new_milestone(new_escrow(new_payer(), new_payee()), state=MilestoneState.FUNDED)
+
+    with pytest.raises(PartyNotAllowed):
+        unit.advance(milestone, MilestoneEvent.RELEASE)
+    with pytest.raises(WrongState):
+        unit.advance(milestone, MilestoneEvent.ACCEPT)
+
+    assert milestone.state is MilestoneState.FUNDED
+    assert (unit.transitions, unit.records) == ([], {})
+
+
+def test_a_new_record_begins_its_timeline() -> None:
     unit = new_unit()
+    milestone = new_milestone(new_escrow(new_payer(), new_payee()))
 
-    unit.moved("mst_1", MilestoneState.FUNDED, MilestoneState.FUNDED)
-    unit.moved("mst_1", MilestoneState.FUNDED, MilestoneState.RELEASING)
+    unit.create(milestone)
 
-    assert unit.transitions == [Transition("mst_1", "FUNDED", "RELEASING")]
+    assert unit.transitions == [Transition(milestone.public_id, "", milestone.state)]
+    assert list(unit.records.values()) == [milestone]
 
 
 def test_a_planned_effect_is_due_at_once_and_written_with_the_unit() -> None:
@@ -89,10 +120,10 @@ def test_a_planned_effect_is_due_at_once_and_written_with_the_unit() -> None:
 def test_balance_changes_are_on_the_normal_side_of_tracked_accounts_only() -> None:
     unit = new_unit()
     part = [Part(NAMES, RELEASE | {"amount": 30_00})]
-    unit.post(Kind.RELEASED, Source("release", "rel_1"), "USD", part)
-    unit.post(Kind.TRANSFER_REQUESTED, Source("effect", "eff_1"), "USD", part)
-    unit.post(Kind.TRANSFER_CONFIRMED, Source("effect", "eff_1"), "USD", part)
-    unit.post(Kind.PAYOUT_CREATED, Source("payout", "pyo_1"), "EUR", part)
+    unit.post(JournalKind.RELEASED, Source("release", "rel_1"), "USD", part)
+    unit.post(JournalKind.TRANSFER_REQUESTED, Source("effect", "eff_1"), "USD", part)
+    unit.post(JournalKind.TRANSFER_CONFIRMED, Source("effect", "eff_1"), "USD", part)
+    unit.post(JournalKind.PAYOUT_CREATED, Source("payout", "pyo_1"), "EUR", part)
 
     assert unit.balance_changes() == {
         ("liab:escrow:mst_1:held", "USD"): -100_00,

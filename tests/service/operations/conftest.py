@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from service.operations.verify_books import verify_books
+from service.operations.operators.verify_books import verify_books
 from tests.postgres import Database, Server, migrated_database
 from tests.service.operations.marketplace import Marketplace, open_marketplace
 
@@ -30,7 +30,7 @@ async def market(database: Database, sandbox_url: str) -> AsyncIterator[Marketpl
     """Whatever the test does, the books are right at its end."""
     async with open_marketplace(database, sandbox_url) as market:
         yield market
-        report = await verify_books(market.running.house.pool)
+        report = await verify_books(market.running.runtime.pool)
         assert report.clean, report
 
 
@@ -44,5 +44,5 @@ async def shared_market(
         open_marketplace(database, sandbox_url) as market,
     ):
         yield market
-        report = await verify_books(market.running.house.pool)
+        report = await verify_books(market.running.runtime.pool)
         assert report.clean, report

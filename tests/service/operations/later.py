@@ -3,9 +3,9 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from service.domain.model import Effect
-from service.operations.house import House
-from service.operations.perform_effect import LEASE
+from service.domain.records.effect import Effect
+from service.effects.perform import LEASE
+from service.runtime import Runtime
 from service.store.effects import lease_due_effects
 from service.workers.effects import EffectsWorker
 from service.workers.inbox import InboxWorker
@@ -22,11 +22,11 @@ class Later:
     def __init__(self, market: Marketplace) -> None:
         self.market = market
         self.ahead = timedelta()
-        now = market.running.house.clock
-        self.house: House = replace(market.running.house, clock=lambda: now() + self.ahead)
-        self.effects = EffectsWorker(self.house)
-        self.transfers = TransfersWorker(self.house)
-        self.inbox = InboxWorker(self.house)
+        now = market.running.runtime.clock
+        self.runtime: Runtime = replace(market.running.runtime, clock=lambda: now() + self.ahead)
+        self.effects = EffectsWorker(self.runtime)
+        self.transfers = TransfersWorker(self.runtime)
+        self.inbox = InboxWorker(self.runtime)
 
     async def pass_by(self, passed: timedelta) -> None:
         self.ahead += passed
@@ -34,8 +34,8 @@ class Later:
 
     async def lease(self) -> Effect:
         """Takes the one effect that is due, as a worker does before it calls Stripe."""
-        now = self.house.clock()
-        (leased,) = await lease_due_effects(self.house.pool, now, lease=LEASE, limit=16)
+        now = self.runtime.clock()
+        (leased,) = await lease_due_effects(self.runtime.pool, now, lease=LEASE, limit=16)
         return leased
 
     async def ask_again(self) -> None:

@@ -104,10 +104,10 @@ class Marketplace:
     statement: str = ""
 
     def __post_init__(self) -> None:
-        house = self.running.house
-        self.effects = EffectsWorker(house)
-        self.inbox = InboxWorker(house)
-        self.transfers = TransfersWorker(house)
+        runtime = self.running.runtime
+        self.effects = EffectsWorker(runtime)
+        self.inbox = InboxWorker(runtime)
+        self.transfers = TransfersWorker(runtime)
         self.service = self.client()
         self.payer = self.client("payer")
         self.payee = self.client("payee")
@@ -256,9 +256,9 @@ class Marketplace:
         """The payee fills in Stripe's page, and Stripe tells."""
         await self.sandbox.control(f"accounts/{payee.stripe_account}/onboard")
         await self.settle()
-        return await self.read_payee(payee)
+        return await self.find_payee(payee)
 
-    async def read_payee(self, payee: party_pb.Payee) -> party_pb.Payee:
+    async def find_payee(self, payee: party_pb.Payee) -> party_pb.Payee:
         request = party_pb.GetPayeeRequest(payee_id=payee.id)
         return (await self.service.parties.GetPayee(request)).payee
 
@@ -347,7 +347,7 @@ class Marketplace:
         escrow = await self.delivered_escrow(amount_minor, payee=payee)
         await self.accept(escrow)
         await self.settle()
-        return await self.read_payee(payee)
+        return await self.find_payee(payee)
 
 
 def changes(before: Contents, after: Contents) -> list[str]:

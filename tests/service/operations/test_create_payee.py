@@ -95,18 +95,18 @@ async def test_a_restriction_that_stripe_tells_is_known(market: Marketplace) -> 
 
     await market.sandbox.control(path)
     await market.settle()
-    restricted = await market.read_payee(payee)
+    restricted = await market.find_payee(payee)
     assert restricted.state != party_pb.PAYEE_STATE_ACTIVE
     assert restricted.requirements_due
 
     await market.sandbox.control(path, lifted=True)
     await market.settle()
-    assert (await market.read_payee(payee)).state == party_pb.PAYEE_STATE_ACTIVE
+    assert (await market.find_payee(payee)).state == party_pb.PAYEE_STATE_ACTIVE
 
 
 async def test_there_is_no_such_payee(market: Marketplace) -> None:
     async with market.refuses("PAYEE_MISSING"):
-        await market.read_payee(party_pb.Payee(id=f"pye_{AN_ID}"))
+        await market.find_payee(party_pb.Payee(id=f"pye_{AN_ID}"))
 
 
 @pytest.mark.parametrize("account_api", APIS)

@@ -14,7 +14,7 @@ RELEASES = "SELECT state, stripe_transfer FROM releases"
 async def deauthorize(market: Marketplace, payee: party_pb.Payee) -> party_pb.Payee:
     await market.sandbox.control(f"accounts/{payee.stripe_account}/deauthorize")
     await market.settle()
-    return await market.read_payee(payee)
+    return await market.find_payee(payee)
 
 
 @pytest.mark.parametrize("account_api", APIS)
@@ -30,7 +30,7 @@ async def test_the_payee_is_known_as_deauthorized_for_good(
     for event in before:  # told late, they make nobody active again
         await market.tell(event)
     await market.settle()
-    assert (await market.read_payee(payee)).state == party_pb.PAYEE_STATE_DEAUTHORIZED
+    assert (await market.find_payee(payee)).state == party_pb.PAYEE_STATE_DEAUTHORIZED
 
 
 async def test_what_is_released_to_them_waits(market: Marketplace) -> None:

@@ -2,15 +2,20 @@
 
 from datetime import timedelta
 
-from service.domain.call import Party
-from service.domain.lifecycle import MilestoneState, PayeeState, PaymentState, ReleaseState
-from service.domain.model import EffectKind, Release
-from service.operations.escrow_case import (
+from service.aggregates.escrow import EscrowCase
+from service.aggregates.release import (
     FIRST_TRANSFER_RETRY,
     LONGEST_TRANSFER_RETRY,
-    EscrowCase,
+    transfer_rejected,
 )
-from service.store.escrows import EscrowRecords
+from service.domain.call import Party
+from service.domain.records.effect import EffectKind
+from service.domain.records.release import Release
+from service.domain.states.milestone import MilestoneState
+from service.domain.states.payee import PayeeState
+from service.domain.states.payment import PaymentState
+from service.domain.states.release import ReleaseState
+from service.store.tables import EscrowRecords
 from tests.records import (
     NOW,
     new_effect,
@@ -39,7 +44,14 @@ def releasing(refusals: int = 0) -> tuple[EscrowCase, Release]:
     release = new_release(
         milestone, escrow, payment, state=ReleaseState.IN_FLIGHT, refusals=refusals
     )
-    records = EscrowRecords(escrow, [milestone], [], [payment], [release], payer, payee)
+    records = EscrowRecords(
+        escrow=escrow,
+        payer=payer,
+        payee=payee,
+        milestones=[milestone],
+        payments=[payment],
+        releases=[release],
+    )
     return EscrowCase(new_unit(party=Party.STRIPE), records), release
 
 
@@ -48,7 +60,7 @@ def pause_after(refusals: int) -> timedelta:
     case, release = releasing(refusals)
     effect = new_effect(kind=EffectKind.CREATE_TRANSFER, subject_id=release.release_id)
 
-    case.transfer_rejected(release, effect, "insufficient_capabilities_for_transfer")
+    transfer_rejected(case, release, effect, "insufficient_capabilities_for_transfer")
 
     assert (release.state, release.refusals) == (ReleaseState.WAITING, refusals + 1)
     assert release.refusal_code == "insufficient_capabilities_for_transfer"

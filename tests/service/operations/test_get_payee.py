@@ -6,7 +6,7 @@ from tests.service.operations.marketplace import Marketplace, acceptance, usd
 
 async def balance_of(market: Marketplace, payee: party_pb.Payee) -> dict[str, int]:
     """The parts of the one balance that are not zero."""
-    (balance,) = (await market.read_payee(payee)).balances
+    (balance,) = (await market.find_payee(payee)).balances
     parts = ((field.name, money.amount_minor) for field, money in balance.ListFields())
     return {name: amount_minor for name, amount_minor in parts if amount_minor}
 
@@ -14,7 +14,7 @@ async def balance_of(market: Marketplace, payee: party_pb.Payee) -> dict[str, in
 async def test_where_the_money_is(market: Marketplace) -> None:
     payee = await market.new_payee(active=False)
     escrow = await market.delivered_escrow(payee=payee)
-    assert list((await market.read_payee(payee)).balances) == []
+    assert list((await market.find_payee(payee)).balances) == []
 
     await market.accept(escrow)
     assert await balance_of(market, payee) == {"payable": 8_000}
@@ -39,7 +39,7 @@ async def test_one_entry_for_each_currency(market: Marketplace) -> None:
         await market.deliver(escrow)
         await market.payer.escrows.AcceptDelivery(acceptance(escrow))
 
-    balances = (await market.read_payee(payee)).balances
+    balances = (await market.find_payee(payee)).balances
 
     assert [balance.payable.currency for balance in balances] == ["EUR", "USD"]
     assert {balance.payable.amount_minor for balance in balances} == {8_000}

@@ -11,7 +11,7 @@ import pytest
 
 from escrow.client import EscrowClient
 from escrow.v1 import escrow_service_pb2 as pb
-from service.operations.verify_books import verify_books
+from service.operations.operators.verify_books import verify_books
 from tests.service.operations.catalogue import EVERY_REQUEST, MUTATIONS, ask, client_for
 from tests.service.operations.marketplace import Marketplace, acceptance
 from tests.service.operations.test_create_payer import payer_request
@@ -31,14 +31,14 @@ async def leave_after(
 
 async def test_a_client_that_leaves_in_the_middle_of_an_acceptance(market: Marketplace) -> None:
     payee = await market.new_payee()
-    house = market.running.house
+    runtime = market.running.runtime
 
     for released, pause_ms in enumerate(PAUSES_MS, start=1):
         escrow = await market.delivered_escrow(payee=payee)
         request = acceptance(escrow)
         await leave_after(market.payer, request, pause_ms)
 
-        report = await verify_books(house.pool)  # at one moment, whatever still goes on
+        report = await verify_books(runtime.pool)  # at one moment, whatever still goes on
         assert report.clean, report
         answer = await market.payer.escrows.AcceptDelivery(request)
 
@@ -46,7 +46,7 @@ async def test_a_client_that_leaves_in_the_middle_of_an_acceptance(market: Marke
         kinds = [kind for kind, _ in await market.books()]
         assert kinds.count("released") == kinds.count("transfer_requested") == released
         await market.settle()
-    assert (await verify_books(house.pool)).clean
+    assert (await verify_books(runtime.pool)).clean
 
 
 async def test_a_client_that_leaves_leaves_no_lease_behind(market: Marketplace) -> None:
@@ -94,4 +94,4 @@ async def test_whoever_was_too_late_gets_the_result_by_asking_again(
     done = "SELECT count(*) FROM operations WHERE key = $1 AND caller = 'orders'"
     assert await market.owner.fetchval(done, asked.request.request_id) == 1
     await market.settle()
-    assert (await verify_books(market.running.house.pool)).clean
+    assert (await verify_books(market.running.runtime.pool)).clean

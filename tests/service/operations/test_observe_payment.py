@@ -5,12 +5,13 @@ from itertools import permutations
 
 import pytest
 
-from service.domain.lifecycle import Failure, PaymentState
-from service.domain.model import Payment
-from service.operations.escrow_case import EscrowCase
-from service.operations.observe_payment import observe_payment
-from service.store.escrows import EscrowRecords
-from service.stripe.reading import PaymentObservation
+from service.aggregates.escrow import EscrowCase
+from service.aggregates.payment import observe_payment
+from service.domain.call import Party
+from service.domain.records.payment import Payment
+from service.domain.states.payment import Failure, PaymentState
+from service.store.tables import EscrowRecords
+from service.stripe.objects.payment_intent import PaymentObservation
 from tests.records import (
     NOW,
     new_escrow,
@@ -27,13 +28,13 @@ NO_FUNDS: Failure = ("card_declined", "insufficient_funds", "Your card has insuf
 EXPIRED: Failure = ("expired_card", "", "Your card has expired.")
 
 
-def told(
+def seen(
     state: PaymentState, seconds: int | None, failure: Failure = ("", "", "")
 ) -> PaymentObservation:
     """News of this age, or what is read just now (None)."""
     return PaymentObservation(
         state=state,
-        told_at=None if seconds is None else NOW + timedelta(seconds=seconds),
+        seen_at=None if seconds is None else NOW + timedelta(seconds=seconds),
         payment_intent=INTENT,
         failure_code=failure[0] or None,
         failure_decline_code=failure[1] or None,
@@ -42,7 +43,7 @@ def told(
 
 
 def failed(seconds: int, failure: Failure) -> PaymentObservation:
-    return told(PaymentState.REQUIRES_PAYMENT_METHOD, seconds, failure)
+    return seen(PaymentState.REQUIRES_PAYMENT_METHOD, seconds, failure)
 
 
 def hear(*news: PaymentObservation, now: datetime = NOW) -> tuple[PaymentState, Failure]:
@@ -51,9 +52,13 @@ def hear(*news: PaymentObservation, now: datetime = NOW) -> tuple[PaymentState, 
     escrow = new_escrow(payer, payee)
     payment = new_payment(escrow)
     milestone = new_milestone(escrow, payment_id=payment.payment_id)
-    for observation in news:  # each told by an operation of its own
-        records = EscrowRecords(escrow, [milestone], [], [payment], [], payer, payee)
-        observe_payment(EscrowCase(new_unit(now=now), records), payment, observation)
+    for observation in news:  # each seen by an operation of its own
+        records = EscrowRecords(
+            escrow=escrow, payer=payer, payee=payee, milestones=[milestone], payments=[payment]
+        )
+        observe_payment(
+            EscrowCase(new_unit(now=now, party=Party.STRIPE), records), payment, observation
+        )
     return known(payment)
 
 
@@ -62,7 +67,7 @@ def known(payment: Payment) -> tuple[PaymentState, Failure]:
     return payment.state, (failure[0] or "", failure[1] or "", failure[2] or "")
 
 
-AUTHENTICATING = told(PaymentState.REQUIRES_ACTION, 5)
+AUTHENTICATING = seen(PaymentState.REQUIRES_ACTION, 5)
 STORIES = {
     "declined, authenticated in vain, declined": (
         [failed(1, DECLINED), AUTHENTICATING, failed(10, DECLINED)],
@@ -73,11 +78,11 @@ STORIES = {
         (PaymentState.REQUIRES_PAYMENT_METHOD, EXPIRED),
     ),
     "declined, then authorized": (
-        [failed(1, NO_FUNDS), AUTHENTICATING, told(PaymentState.REQUIRES_CAPTURE, 7)],
+        [failed(1, NO_FUNDS), AUTHENTICATING, seen(PaymentState.REQUIRES_CAPTURE, 7)],
         (PaymentState.REQUIRES_CAPTURE, ("", "", "")),
     ),
     "given up while it was authenticated": (
-        [AUTHENTICATING, failed(6, DECLINED), told(PaymentState.CANCELED, 6)],
+        [AUTHENTICATING, failed(6, DECLINED), seen(PaymentState.CANCELED, 6)],
         (PaymentState.CANCELED, ("", "", "")),
     ),
 }
@@ -97,10 +102,10 @@ def test_in_every_order_and_with_every_repetition(name: str) -> None:
     "news",
     [
         [failed(1, DECLINED), failed(1, NO_FUNDS), failed(1, EXPIRED)],
-        [failed(1, DECLINED), told(PaymentState.REQUIRES_ACTION, 1)],
-        [failed(1, DECLINED), told(PaymentState.REQUIRES_PAYMENT_METHOD, 1)],
+        [failed(1, DECLINED), seen(PaymentState.REQUIRES_ACTION, 1)],
+        [failed(1, DECLINED), seen(PaymentState.REQUIRES_PAYMENT_METHOD, 1)],
         [failed(1, ("a", "", "")), failed(1, ("a", "b", "")), failed(1, ("a", "b", "c"))],
-        [told(PaymentState.PROCESSING, 1), failed(1, NO_FUNDS), AUTHENTICATING],
+        [seen(PaymentState.PROCESSING, 1), failed(1, NO_FUNDS), AUTHENTICATING],
     ],
 )
 def test_what_happened_in_one_second_ends_the_same_in_every_order(
@@ -115,7 +120,7 @@ def test_what_happened_in_one_second_ends_the_same_in_every_order(
 
 
 def test_what_is_read_now_is_newer_than_any_event() -> None:
-    read = told(PaymentState.REQUIRES_CAPTURE, None)
+    read = seen(PaymentState.REQUIRES_CAPTURE, None)
     later = NOW + timedelta(seconds=60)
 
     assert hear(read, AUTHENTICATING, now=later)[0] is PaymentState.REQUIRES_CAPTURE
@@ -123,6 +128,6 @@ def test_what_is_read_now_is_newer_than_any_event() -> None:
 
 
 def test_what_is_read_now_counts_also_when_stripes_clock_is_ahead() -> None:
-    read = told(PaymentState.REQUIRES_CAPTURE, None)
+    read = seen(PaymentState.REQUIRES_CAPTURE, None)
 
     assert hear(AUTHENTICATING, read, now=NOW)[0] is PaymentState.REQUIRES_CAPTURE

@@ -1,4 +1,4 @@
-"""Who may do what, for every method: the roles of the contract, the parties of the lifecycle."""
+"""Who may do what, for every method: the roles of the contract, the parties of the state machines."""
 
 import pytest
 

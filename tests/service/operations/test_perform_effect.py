@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from escrow.v1 import party_service_pb2 as party_pb
-from service.operations.perform_effect import LEASE, perform_effect
+from service.effects.perform import LEASE, perform_effect
 from tests.service.operations.later import KEY_LIFETIME, PAUSE, Later
 from tests.service.operations.marketplace import Marketplace
 from tests.service.operations.transfers import (
@@ -140,7 +140,7 @@ async def test_a_refusal_that_was_slept_over_does_not_settle_a_later_generation(
 
     # Its own clock stood still as well: nothing tells it that the lease is over.
     await restrict(market, payee)
-    await perform_effect(market.running.house, slept)
+    await perform_effect(market.running.runtime, slept)
 
     assert await effect_of(market) == before
     await later.ask_again()
@@ -158,7 +158,7 @@ async def test_a_success_counts_whoever_brings_it(market: Marketplace) -> None:
     await later.pass_by(LEASE)
     await later.lease()  # somebody else has it now, and has not sent it yet
 
-    await perform_effect(market.running.house, slept)
+    await perform_effect(market.running.runtime, slept)
 
     (made,) = await market.sandbox.objects(TRANSFERS)
     effect = await effect_of(market)
@@ -178,7 +178,7 @@ async def test_what_a_sleeper_sends_after_it_was_given_up_is_found_by_the_next_g
     await later.pass_by(PAUSE)
     await later.transfers.run_once()
 
-    await perform_effect(market.running.house, slept)
+    await perform_effect(market.running.runtime, slept)
     await later.effects.run_once()
 
     (made,) = await market.sandbox.objects(TRANSFERS)
@@ -194,7 +194,7 @@ async def test_nothing_is_sent_when_the_lease_is_nearly_over(market: Marketplace
     leased = await later.lease()
     await later.pass_by(LEASE * 0.9)
 
-    await perform_effect(later.house, leased)
+    await perform_effect(later.runtime, leased)
 
     assert await sendings(market) == []
     effect = await effect_of(market)

@@ -2,7 +2,7 @@
 
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import party_service_pb2 as party_pb
-from service.domain.lifecycle import ReleaseState
+from service.domain.states.release import ReleaseState
 from tests.service.operations.marketplace import Marketplace
 
 LET_PASS = "UPDATE releases SET transfer_at = now() WHERE state = 'WAITING'"
@@ -13,7 +13,7 @@ async def test_get_payee_finds_out_that_a_payee_is_ready(market: Marketplace) ->
     payee = await market.new_payee(active=False)
     await market.sandbox.control(f"accounts/{payee.stripe_account}/onboard")
 
-    ready = await market.read_payee(payee)
+    ready = await market.find_payee(payee)
 
     assert ready.state == party_pb.PAYEE_STATE_ACTIVE
 
@@ -22,7 +22,7 @@ async def test_a_payee_stays_readable_while_stripe_is_away(market: Marketplace) 
     payee = await market.new_payee(active=False)
     await market.sandbox.fail_next("/v2/core/accounts", status=500, times=5)
 
-    known = await market.read_payee(payee)
+    known = await market.find_payee(payee)
 
     assert known.state == party_pb.PAYEE_STATE_ONBOARDING
 
@@ -45,7 +45,7 @@ async def test_a_refused_transfer_waits_for_the_account_and_then_goes(market: Ma
     assert await market.effects.run_once() == 0, "Stripe is not asked for what it would refuse"
 
     await market.sandbox.control(f"{account}/restrict", lifted=True, silently=True)
-    await market.read_payee(payee)
+    await market.find_payee(payee)
     await market.work()
     released = await market.read(escrow)
     assert released.milestones[0].state == pb.MILESTONE_STATE_RELEASED

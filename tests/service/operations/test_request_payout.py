@@ -57,7 +57,7 @@ async def test_money_goes_to_the_bank(market: Marketplace) -> None:
     assert sent.stripe_payout.startswith("po_")
     assert sent.arrival_time.ToSeconds() > 0
     assert (await market.books(payee))[len(books) :] == [CREATED]
-    (balance,) = (await market.read_payee(payee)).balances
+    (balance,) = (await market.find_payee(payee)).balances
     assert (balance.connected, balance.in_transit) == (usd(5_000), usd(3_000))
 
     await market.sandbox.control(f"payouts/{sent.stripe_payout}/pay")
@@ -65,7 +65,7 @@ async def test_money_goes_to_the_bank(market: Marketplace) -> None:
 
     assert (await read(market, sent)).state == party_pb.PAYOUT_STATE_PAID
     assert (await market.books(payee))[len(books) :] == [CREATED, PAID]
-    (balance,) = (await market.read_payee(payee)).balances
+    (balance,) = (await market.find_payee(payee)).balances
     assert (balance.connected, balance.in_transit) == (usd(5_000), usd(0))
 
 
@@ -87,7 +87,7 @@ async def test_a_bank_sends_it_back_also_after_it_was_paid(
     assert failed.failure_message
     expected = [CREATED, PAID, RETURNED_AFTER_PAID] if paid_before else [CREATED, RETURNED]
     assert (await market.books(payee))[-len(expected) :] == expected
-    (balance,) = (await market.read_payee(payee)).balances
+    (balance,) = (await market.find_payee(payee)).balances
     assert (balance.connected, balance.in_transit) == (usd(8_000), usd(0))
 
 
@@ -119,7 +119,7 @@ async def test_payouts_at_once_share_what_there_is(market: Marketplace) -> None:
     assert {error.code() for error in refused} == {grpc.StatusCode.FAILED_PRECONDITION}
     await market.work()
     assert len(await market.sandbox.objects("/v1/payouts", payee.stripe_account)) == 2
-    (balance,) = (await market.read_payee(payee)).balances
+    (balance,) = (await market.find_payee(payee)).balances
     assert (balance.connected, balance.in_transit) == (usd(2_000), usd(6_000))
 
 

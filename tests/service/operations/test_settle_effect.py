@@ -8,12 +8,12 @@ import pytest
 
 from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
-from service.stripe import reading
+from service.stripe.objects import payment_intent
 from tests.service.operations.later import PAUSE, Later
 from tests.service.operations.marketplace import API_KEY, Marketplace
 
 SCHEDULE = "/v1/balance_settings"
-STATUSES = cast(MutableMapping[str, Any], reading.INTENT_STATES)
+STATUSES = cast(MutableMapping[str, Any], payment_intent.INTENT_STATES)
 EFFECT = "SELECT state, generation, due_at, error->>'code' AS code FROM effects WHERE kind = $1"
 
 
@@ -45,7 +45,7 @@ async def test_manual_payouts_that_were_refused_are_asked_for_until_they_are_so(
 
     effect = await effect_of(market, "set_manual_payouts")
     assert (effect["state"], effect["generation"]) == ("PLANNED", 2)
-    assert effect["due_at"] - later.house.clock() > timedelta(seconds=50)
+    assert effect["due_at"] - later.runtime.clock() > timedelta(seconds=50)
     assert await interval_of(market, payee.stripe_account) != "manual"
     await later.pass_by(PAUSE)
     await later.effects.run_once()
@@ -68,7 +68,7 @@ async def test_an_answer_with_a_status_that_nobody_knows_ends_nothing(
     effect = await effect_of(market, "create_payment_intent")
     assert effect["state"] == "UNKNOWN"
     assert effect["code"].startswith("Unreadable: ")
-    assert effect["due_at"] > market.running.house.clock()  # it is not asked again and again
+    assert effect["due_at"] > market.running.runtime.clock()  # it is not asked again and again
     later = Later(market)
     await later.pass_by(PAUSE)
     await later.effects.run_once()

@@ -17,7 +17,7 @@ import pytest
 
 from escrow.client import new_request_id
 from escrow.v1 import party_service_pb2 as party_pb
-from service.operations.verify_books import Report, verify_books
+from service.operations.operators.verify_books import Report, verify_books
 from service.store.books import CHECKS
 from service.store.pool import open_pool
 from tests.postgres import Database, Server, connected, migrated_database
@@ -60,8 +60,8 @@ async def tell_it_all(market: Marketplace) -> None:
 
 async def take_snapshots(market: Marketplace) -> None:
     """Closes the books and rolls up every account with more than a few entries."""
-    house = market.running.house
-    await roll_all_up(house.pool, await close(house.pool, house.clock()), entries_apart=2)
+    runtime = market.running.runtime
+    await roll_all_up(runtime.pool, await close(runtime.pool, runtime.clock()), entries_apart=2)
 
 
 @pytest.fixture

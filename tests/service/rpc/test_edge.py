@@ -35,10 +35,10 @@ MILESTONE_ID = "mst_" + "1" * 32
 GET = escrow_service_pb2.GetEscrowRequest(escrow_id=ESCROW_ID)
 DEFAULT_DEADLINE_S = 0.2
 
-Operation = Callable[["House", Call, Any], Awaitable[Message]]
+Operation = Callable[["Runtime", Call, Any], Awaitable[Message]]
 
 
-class House:
+class Runtime:
     """Where the operations of these tests note what happened to them."""
 
     def __init__(self) -> None:
@@ -47,41 +47,41 @@ class House:
         self.was_canceled = asyncio.Event()
 
 
-async def answer(house: House, call: Call, request: Any) -> Message:  # noqa: ANN401 - any request
-    house.calls.append(call)
+async def answer(runtime: Runtime, call: Call, request: Any) -> Message:  # noqa: ANN401 - any request
+    runtime.calls.append(call)
     escrow = escrow_service_pb2.Escrow(id=getattr(request, "escrow_id", ""))
     return escrow_service_pb2.GetEscrowResponse(escrow=escrow)
 
 
-async def refuse(_house: House, _call: Call, request: Any) -> Message:  # noqa: ANN401 - any request
+async def refuse(_house: Runtime, _call: Call, request: Any) -> Message:  # noqa: ANN401 - any request
     raise EscrowMissing(escrow_id=request.escrow_id)
 
 
-async def fail(_house: House, _call: Call, _request: object) -> Message:
+async def fail(_house: Runtime, _call: Call, _request: object) -> Message:
     raise RuntimeError("the password is hunter2")
 
 
-async def cancel_itself(_house: House, _call: Call, _request: object) -> Message:
+async def cancel_itself(_house: Runtime, _call: Call, _request: object) -> Message:
     inner = asyncio.create_task(asyncio.sleep(60))
     inner.cancel()
     await inner
     raise AssertionError
 
 
-async def time_out_itself(_house: House, _call: Call, _request: object) -> Message:
+async def time_out_itself(_house: Runtime, _call: Call, _request: object) -> Message:
     raise TimeoutError
 
 
-async def answer_nothing(_house: House, _call: Call, _request: object) -> Any:  # noqa: ANN401 - a bug
+async def answer_nothing(_house: Runtime, _call: Call, _request: object) -> Any:  # noqa: ANN401 - a bug
     return None
 
 
-async def hang(house: House, _call: Call, _request: object) -> Message:
-    house.began.set()
+async def hang(runtime: Runtime, _call: Call, _request: object) -> Message:
+    runtime.began.set()
     try:
         await asyncio.sleep(60)
     except asyncio.CancelledError:
-        house.was_canceled.set()
+        runtime.was_canceled.set()
         raise
     raise AssertionError
 
@@ -99,8 +99,8 @@ OPERATIONS: Mapping[str, Operation] = {
 
 
 class Served:
-    def __init__(self, house: House, channel: grpc.aio.Channel) -> None:
-        self.house = house
+    def __init__(self, runtime: Runtime, channel: grpc.aio.Channel) -> None:
+        self.runtime = runtime
         self.channel = channel
         self.escrows: Any = escrow_service_pb2_grpc.EscrowServiceStub(channel)
         self.events: Any = stripe_event_service_pb2_grpc.StripeEventServiceStub(channel)
@@ -108,16 +108,16 @@ class Served:
 
 @pytest_asyncio.fixture
 async def served() -> AsyncIterator[Served]:
-    house = House()
+    runtime = Runtime()
     identify = development_identify({"default", "acme"})
     server = grpc.aio.server()
     add_services(
-        server, house, SERVICES, OPERATIONS, Edge(identify, default_deadline_s=DEFAULT_DEADLINE_S)
+        server, runtime, SERVICES, OPERATIONS, Edge(identify, default_deadline_s=DEFAULT_DEADLINE_S)
     )
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        yield Served(house, channel)
+        yield Served(runtime, channel)
     await server.stop(None)
 
 
@@ -221,7 +221,7 @@ async def test_a_bad_request_never_reaches_the_operation(served: Served) -> None
 
     assert error.code() == StatusCode.INVALID_ARGUMENT
     assert error_info(error).reason == "INVALID_FIELD"
-    assert served.house.calls == []
+    assert served.runtime.calls == []
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -259,22 +259,22 @@ async def test_a_call_without_a_deadline_gets_one(served: Served) -> None:
 
     assert error.code() == StatusCode.DEADLINE_EXCEEDED
     assert error_info(error).reason == "DEADLINE_EXPIRED"
-    assert served.house.was_canceled.is_set()
+    assert served.runtime.was_canceled.is_set()
 
 
 async def test_a_deadline_stops_the_operation(served: Served) -> None:
     error = await error_of(served.escrows.ListTimeline(TIMELINE, timeout=0.1))
 
     assert error.code() == StatusCode.DEADLINE_EXCEEDED
-    await asyncio.wait_for(served.house.was_canceled.wait(), 5)
+    await asyncio.wait_for(served.runtime.was_canceled.wait(), 5)
 
 
 async def test_a_client_that_leaves_stops_the_operation(served: Served) -> None:
     with structlog.testing.capture_logs() as logs:
         call = served.escrows.ListTimeline(TIMELINE, timeout=30)
-        await asyncio.wait_for(served.house.began.wait(), 5)
+        await asyncio.wait_for(served.runtime.began.wait(), 5)
         call.cancel()
-        await asyncio.wait_for(served.house.was_canceled.wait(), 5)
+        await asyncio.wait_for(served.runtime.was_canceled.wait(), 5)
 
     assert logs == []  # nothing failed
 
@@ -284,7 +284,7 @@ async def test_a_client_that_leaves_stops_the_operation(served: Served) -> None:
 
 async def call_seen(served: Served, *metadata: tuple[str, str]) -> Call:
     await served.escrows.GetEscrow(GET, timeout=5, metadata=metadata)
-    return served.house.calls.pop()
+    return served.runtime.calls.pop()
 
 
 async def test_the_development_default(served: Served) -> None:
@@ -319,7 +319,7 @@ async def test_the_request_id_is_the_key(served: Served) -> None:
     )
     await served.escrows.AcceptDelivery(request, timeout=5)
 
-    assert served.house.calls.pop().key == REQUEST_ID
+    assert served.runtime.calls.pop().key == REQUEST_ID
 
 
 async def test_an_operator_needs_to_say_it_only_once(served: Served) -> None:
@@ -358,7 +358,7 @@ async def test_whom_the_service_does_not_serve(
     error = await error_of(served.escrows.GetEscrow(GET, timeout=5, metadata=metadata))
 
     assert (error.code(), error_info(error).reason) == (status, reason)
-    assert served.house.calls == []
+    assert served.runtime.calls == []
 
 
 async def test_only_the_gateway_tells_stripes_events(served: Served) -> None:
@@ -370,4 +370,4 @@ async def test_only_the_gateway_tells_stripes_events(served: Served) -> None:
     assert error.code() == StatusCode.PERMISSION_DENIED
 
     await served.events.IngestStripeEvent(event, timeout=5, metadata=[("escrow-role", "gateway")])
-    assert len(served.house.calls) == 1
+    assert len(served.runtime.calls) == 1

@@ -40,9 +40,9 @@ def serve(
 ) -> AbstractAsyncContextManager[int]:
     listening = Listening("127.0.0.1", port, 30, 300, drain_s, reflection)
     operations: Any = {method.name: door.ingest for method in SERVICE.methods}
-    house: Any = None  # the operation needs none
+    runtime: Any = None  # the operation needs none
     identify = development_identify({"default"})
-    return serving(house, [SERVICE], operations, identify, listening)
+    return serving(runtime, [SERVICE], operations, identify, listening)
 
 
 async def test_draining_finishes_what_was_begun_and_takes_nothing_new() -> None:

@@ -6,13 +6,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
+from service.aggregates.escrow import EscrowCase, open_case
 from service.domain.call import Call, Party
-from service.domain.lifecycle import MilestoneEvent, PayeeState, ReleaseState
+from service.domain.states.milestone import MilestoneEvent
+from service.domain.states.payee import PayeeState
+from service.domain.states.release import ReleaseState
 from service.domain.unit import UnitOfWork
+from service.effects import create_transfer
 from service.migrations import Connection
-from service.operations.escrow_case import EscrowCase, open_case
-from service.operations.house import House, rerun
-from service.operations.verify_books import verify_books
+from service.operations.escrows.release_part import release_part
+from service.operations.operators.verify_books import verify_books
+from service.runtime import Runtime, rerun
 from service.store.commit import write
 from service.store.operations import Answered
 from service.store.pool import ServicePool
@@ -25,22 +29,22 @@ OF_THE_SERVICE = "datname = current_database() AND application_name = 'escrow'"
 STOPPED = f"SELECT pid FROM pg_stat_activity WHERE {OF_THE_SERVICE} AND wait_event_type = 'Lock'"
 CUT = "SELECT pg_terminate_backend(pid) FROM unnest($1::integer[]) AS pid"
 
-Committing = Callable[[House, UnitOfWork], Awaitable[None]]
+Committing = Callable[[Runtime, UnitOfWork], Awaitable[None]]
 Stopped = Callable[[int], Awaitable[list[int]]]
 
 
-def open_house(pool: ServicePool) -> House:
-    return House(pool, {}, lambda: NOW)
+def open_house(pool: ServicePool) -> Runtime:
+    return Runtime(pool, {}, lambda: NOW)
 
 
-async def alone(house: House, unit: UnitOfWork) -> None:
+async def alone(runtime: Runtime, unit: UnitOfWork) -> None:
     """Commits with a statement of its own, whoever else commits."""
-    await write(house.pool, [unit])
+    await write(runtime.pool, [unit])
 
 
-async def shared(house: House, unit: UnitOfWork) -> None:
+async def shared(runtime: Runtime, unit: UnitOfWork) -> None:
     """Commits as operations do: with whoever commits at the same time."""
-    await house.commit(unit)
+    await runtime.commit(unit)
 
 
 async def fund_for_waiting_payee(pool: ServicePool, amount_minor: int = 100_00) -> Deal:
@@ -60,7 +64,7 @@ async def deals_of_one_payee(pool: ServicePool, count: int) -> list[Deal]:
 
 
 async def change(
-    house: House,
+    runtime: Runtime,
     deal: Deal,
     key: str,
     verb: Callable[[EscrowCase], object],
@@ -71,42 +75,43 @@ async def change(
     """One operation on the deal's escrow, told by one key; its stored answer."""
 
     async def story(unit: UnitOfWork) -> bytes:
-        case = await open_case(house, unit, deal.escrow.escrow_id)
+        case = await open_case(runtime, unit, deal.escrow.escrow_id)
         verb(case)
         unit.response = uuid4().bytes  # no two runs would answer the same
-        await commit(house, unit)
+        await commit(runtime, unit)
         return unit.response
 
     try:
-        return await rerun(house, Call(TENANT, "tests", party, key), verb.__name__, story)
+        return await rerun(runtime, Call(TENANT, "tests", party, key), verb.__name__, story)
     except Answered as answered:
         return answered.response
 
 
 async def release(
-    house: House, deal: Deal, key: str, amount_minor: int | None, *, commit: Committing = shared
+    runtime: Runtime, deal: Deal, key: str, amount_minor: int | None, *, commit: Committing = shared
 ) -> bytes:
     """Releases a part of the deal's milestone, or all of it."""
 
     def release_milestone(case: EscrowCase) -> None:
-        case.release(
+        release_part(
+            case,
             case.milestone(deal.milestone.milestone_id),
             amount_minor,
             whole=MilestoneEvent.RELEASE,
             part=MilestoneEvent.RELEASE_PART,
         )
 
-    return await change(house, deal, key, release_milestone, party=Party.PAYER, commit=commit)
+    return await change(runtime, deal, key, release_milestone, party=Party.PAYER, commit=commit)
 
 
-async def transfer(house: House, deal: Deal, key: str) -> bytes:
+async def transfer(runtime: Runtime, deal: Deal, key: str) -> bytes:
     """Requests the transfer of a part that was released and waits."""
 
     def request_transfer(case: EscrowCase) -> None:
         waiting = (r for r in case.records.releases if r.state is ReleaseState.WAITING)
-        case.request_transfer(next(waiting))
+        create_transfer.plan(case, next(waiting))
 
-    return await change(house, deal, key, request_transfer, party=Party.TIMER)
+    return await change(runtime, deal, key, request_transfer, party=Party.TIMER)
 
 
 async def outcomes(calls: Sequence[Awaitable[bytes]]) -> list[bytes | type[BaseException]]:

@@ -15,7 +15,8 @@ import pytest
 
 from service.domain import ids
 from service.domain.errors import BooksClosed
-from service.domain.ledger import Kind, Part, Source
+from service.domain.journal import Part, Source
+from service.domain.postings import JournalKind
 from service.migrations import Connection
 from service.store.balances import (
     AS_OF,
@@ -175,7 +176,7 @@ async def test_nothing_is_booked_in_closed_books(pool: ServicePool, owner: Conne
     part = Part({"milestone": "m", "payment": "p"}, {"amount": 5})
     for unit in (late, neighbour, fresh):
         source = Source("test", unit.operation_id.hex)
-        unit.post(Kind.PAYMENT_UNEXPECTED, source, "USD", [part])
+        unit.post(JournalKind.PAYMENT_UNEXPECTED, source, "USD", [part])
 
     with pytest.raises(BooksClosed, match="clock"):
         await write(pool, [late])

@@ -9,16 +9,17 @@ import pytest
 
 from service.domain.call import Party
 from service.domain.errors import DatabaseUnavailable, RequestIdReused
-from service.domain.ledger import Kind, Part, Source
-from service.domain.unit import EventEnd, UnitOfWork
+from service.domain.journal import Part, Source
+from service.domain.postings import JournalKind
+from service.domain.unit import EventEnd, Transition, UnitOfWork
 from service.migrations import Connection
 from service.store.balances import close_books
 from service.store.commit import CONFLICTS, REFUSALS, Overtaken, write
-from service.store.operations import Answered, read_timeline
+from service.store.operations import Answered, find_timeline
 from service.store.parties import load_parties
 from service.store.pool import ServicePool
-from service.store.rows import TABLES, Table
 from service.store.stripe_events import StoredEvent, insert_event
+from service.store.tables import TABLES, Table
 from tests.records import (
     NOW,
     TENANT,
@@ -69,7 +70,7 @@ def everything(deal: Deal) -> UnitOfWork:
 def post_release(unit: UnitOfWork, deal: Deal, amount_minor: int, *, source: str) -> None:
     amounts = {"payee_share": amount_minor, "payee_fee": 0, "payer_fee": 0}
     part = Part(deal.names(), amounts)
-    unit.post(Kind.RELEASED, Source("release", source), "USD", [part])
+    unit.post(JournalKind.RELEASED, Source("release", source), "USD", [part])
 
 
 async def balances(owner: Connection) -> dict[str, int]:
@@ -81,7 +82,7 @@ async def test_a_unit_is_written_whole(pool: ServicePool, owner: Connection) -> 
     deal = await fund_deal(pool)
     unit = everything(deal)
     unit.response, unit.note = b"\x00\xffanswer", "why"
-    unit.moved("esc_1", "", "AWAITING_FUNDS")
+    unit.transitions.append(Transition("esc_1", "", "AWAITING_FUNDS"))
 
     await write(pool, [unit])
 
@@ -371,12 +372,12 @@ async def test_the_timeline_tells_each_version_once_and_goes_on_where_it_stopped
     for number in range(2, 6):
         unit = new_unit(f"step {number}", now=later(seconds=number))
         unit.put(deal.escrow)
-        unit.moved("esc_1", str(number - 1), str(number))
+        unit.transitions.append(Transition("esc_1", str(number - 1), str(number)))
         await write(pool, [unit])
 
     escrow_id = deal.escrow.escrow_id
-    first = await read_timeline(pool, TENANT, escrow_id, after_version=0, limit=3)
-    rest = await read_timeline(pool, TENANT, escrow_id, after_version=3, limit=3)
+    first = await find_timeline(pool, TENANT, escrow_id, after_version=0, limit=3)
+    rest = await find_timeline(pool, TENANT, escrow_id, after_version=3, limit=3)
 
     assert [row.version for row in first + rest] == [1, 2, 3, 4, 5]
     assert [row.operation for row in rest] == ["step 4", "step 5"]

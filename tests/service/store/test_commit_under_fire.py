@@ -20,13 +20,14 @@ from service.domain.errors import (
     DatabaseUnavailable,
     WrongState,
 )
-from service.domain.ledger import Kind, Part, Source
+from service.domain.journal import Part, Source
+from service.domain.postings import JournalKind
 from service.domain.unit import UnitOfWork
 from service.migrations import Connection
-from service.operations.house import House
+from service.runtime import Runtime
 from service.store.commit import Overtaken, write
 from service.store.lane import PATIENCE_S
-from service.store.operations import read_timeline
+from service.store.operations import find_timeline
 from service.store.pool import ServicePool
 from tests.postgres import Database, connected
 from tests.records import TENANT, Deal, fund_deal, new_unit
@@ -56,13 +57,13 @@ SELECT count(pg_terminate_backend(pid)) FROM (
 
 
 @pytest.fixture
-def houses(pools: list[ServicePool]) -> list[House]:
+def houses(pools: list[ServicePool]) -> list[Runtime]:
     return [open_house(pool) for pool in pools]
 
 
 @pytest.mark.parametrize("commit", [alone, shared])
 async def test_200_twins_act_once_and_hear_the_same_bytes(
-    houses: list[House], owner: Connection, commit: Committing
+    houses: list[Runtime], owner: Connection, commit: Committing
 ) -> None:
     deal = await fund_for_waiting_payee(houses[0].pool)
     twins = [release(houses[n % 2], deal, "the same", 30_00, commit=commit) for n in range(200)]
@@ -77,7 +78,7 @@ async def test_200_twins_act_once_and_hear_the_same_bytes(
 
 
 async def test_double_clicks_with_ids_of_their_own_release_once(
-    houses: list[House], owner: Connection
+    houses: list[Runtime], owner: Connection
 ) -> None:
     deal = await fund_for_waiting_payee(houses[0].pool)
     clicks = [release(houses[n % 2], deal, f"click {n}", None) for n in range(20)]
@@ -92,7 +93,7 @@ async def test_double_clicks_with_ids_of_their_own_release_once(
 
 
 async def test_100_rivals_on_one_escrow_each_release_once_or_not_at_all(
-    houses: list[House], owner: Connection
+    houses: list[Runtime], owner: Connection
 ) -> None:
     deal = await fund_for_waiting_payee(houses[0].pool, amount_minor=30_07)
     rivals = [release(houses[n % 2], deal, f"rival {n}", 1_00) for n in range(100)]
@@ -105,7 +106,7 @@ async def test_100_rivals_on_one_escrow_each_release_once_or_not_at_all(
     assert 0 < len(done) <= 30
     assert Busy in heard or len(done) == 30  # nobody was refused while there was money
     assert await owner.fetchval(BALANCE, deal.held) == 30_07 - len(done) * 1_00
-    timeline = await read_timeline(
+    timeline = await find_timeline(
         houses[0].pool, TENANT, deal.escrow.escrow_id, after_version=0, limit=200
     )
     assert [row.version for row in timeline] == list(range(1, len(done) + 2))
@@ -114,7 +115,7 @@ async def test_100_rivals_on_one_escrow_each_release_once_or_not_at_all(
 
 
 async def test_many_escrows_credit_and_debit_one_payees_balance(
-    houses: list[House], owner: Connection
+    houses: list[Runtime], owner: Connection
 ) -> None:
     """Releases of many payers meet in one row, while worker after worker takes from it."""
     first = await fund_for_waiting_payee(houses[0].pool)
@@ -129,13 +130,13 @@ async def test_many_escrows_credit_and_debit_one_payees_balance(
             if part:  # the first part of each stays
                 await transfer(houses[part % 2], deal, f"{number}.{part}")
 
-    async def rob(house: House) -> None:
+    async def rob(runtime: Runtime) -> None:
         nonlocal robberies
         unit = new_unit("rob")
         part = Part(first.names(), {"amount": 20 * 80_00 + 1})  # more than ever is there
-        unit.post(Kind.TRANSFER_REQUESTED, Source("test", uuid4().hex), "USD", [part])
+        unit.post(JournalKind.TRANSFER_REQUESTED, Source("test", uuid4().hex), "USD", [part])
         with pytest.raises(BooksRefused):
-            await house.commit(unit)
+            await runtime.commit(unit)
         robberies += 1
 
     await asyncio.gather(*(release_and_transfer(deal, n) for n, deal in enumerate(deals)))
@@ -201,7 +202,7 @@ def keys_of(heard: Sequence[object], name: str) -> list[str]:
 
 
 async def test_a_commit_whose_connection_is_cut_in_the_middle_wrote_nothing(
-    database: Database, houses: list[House], owner: Connection
+    database: Database, houses: list[Runtime], owner: Connection
 ) -> None:
     deals = await deals_of_one_payee(houses[0].pool, 20)
     payable = deals[0].payable
@@ -236,7 +237,7 @@ async def test_a_commit_whose_connection_is_cut_in_the_middle_wrote_nothing(
 
 
 async def test_a_shared_commit_that_is_cut_in_the_middle_wrote_none_of_its_units(
-    database: Database, houses: list[House], owner: Connection
+    database: Database, houses: list[Runtime], owner: Connection
 ) -> None:
     deals = await deals_of_one_payee(houses[0].pool, 10)
     units = [pay(deal, new_unit("pay", key=f"unit {n}")) for n, deal in enumerate(deals)]
@@ -257,12 +258,12 @@ def pay(deal: Deal, unit: UnitOfWork) -> UnitOfWork:
     """Adds the smallest release there is."""
     amounts = {"payee_share": 1, "payee_fee": 0, "payer_fee": 0}
     source = Source("test", f"{unit.call.key} {deal.escrow.escrow_id}")
-    unit.post(Kind.RELEASED, source, "USD", [Part(deal.names(), amounts)])
+    unit.post(JournalKind.RELEASED, source, "USD", [Part(deal.names(), amounts)])
     return unit
 
 
 async def test_a_client_that_leaves_in_the_middle_of_its_commit_leaves_nothing(
-    database: Database, houses: list[House], owner: Connection
+    database: Database, houses: list[Runtime], owner: Connection
 ) -> None:
     deals = await deals_of_one_payee(houses[0].pool, 6)
 
@@ -285,7 +286,7 @@ async def test_a_client_that_leaves_in_the_middle_of_its_commit_leaves_nothing(
 
 
 async def test_a_client_that_leaves_a_shared_commit_is_in_it_whole_or_not_at_all(
-    database: Database, houses: list[House], owner: Connection
+    database: Database, houses: list[Runtime], owner: Connection
 ) -> None:
     deals = await deals_of_one_payee(houses[0].pool, 4)
 
@@ -310,7 +311,7 @@ async def test_a_client_that_leaves_a_shared_commit_is_in_it_whole_or_not_at_all
 
 
 async def test_a_storm_of_cut_connections_loses_and_doubles_nothing(
-    database: Database, houses: list[House], owner: Connection
+    database: Database, houses: list[Runtime], owner: Connection
 ) -> None:
     """Connections are cut at random, also between a commit and its answer; clients ask again."""
     deals = await deals_of_one_payee(houses[0].pool, 40)
@@ -321,9 +322,9 @@ async def test_a_storm_of_cut_connections_loses_and_doubles_nothing(
         nonlocal outages
         for part in range(3):
             key = f"storm {number}.{part}"
-            for house in cycle(houses):
+            for runtime in cycle(houses):
                 try:
-                    answers[key] = await release(house, deal, key, 25_00)
+                    answers[key] = await release(runtime, deal, key, 25_00)
                     break
                 except DatabaseUnavailable:
                     outages += 1
@@ -350,31 +351,31 @@ async def test_a_storm_of_cut_connections_loses_and_doubles_nothing(
     await assert_books_hold(houses[0].pool)
 
 
-async def settled(houses: list[House]) -> None:
+async def settled(houses: list[Runtime]) -> None:
     """Waits until no pool hands out a connection that the storm has cut."""
-    for house in houses:
+    for runtime in houses:
         for _ in range(20):
             try:
-                await asyncio.gather(*(house.pool.fetchval("SELECT 1") for _ in range(10)))
+                await asyncio.gather(*(runtime.pool.fetchval("SELECT 1") for _ in range(10)))
             except DatabaseUnavailable:
                 continue
             break
 
 
-async def test_a_commit_that_hangs_is_overtaken(houses: list[House], database: Database) -> None:
+async def test_a_commit_that_hangs_is_overtaken(houses: list[Runtime], database: Database) -> None:
     """Somebody has locked a row, in psql; whoever touches others is not to wait for that."""
-    house = houses[0]
+    runtime = houses[0]
     locked, free = new_unit(key="locked"), new_unit(key="free")
     for unit in (locked, free):
-        unit.put((await fund_deal(house.pool)).escrow)
+        unit.put((await fund_deal(runtime.pool)).escrow)
     (escrow,) = locked.records.values()
     async with connected(database.owner_dsn) as psql, psql.transaction():
         await psql.execute("SELECT FROM escrows WHERE escrow_id = $1 FOR UPDATE", escrow.escrow_id)
-        hangs = asyncio.create_task(house.commit(locked))
+        hangs = asyncio.create_task(runtime.commit(locked))
         await asyncio.sleep(1.1 * PATIENCE_S)
 
         async with asyncio.timeout(5):
-            await house.commit(free)
+            await runtime.commit(free)
 
         assert not hangs.done()
     await hangs

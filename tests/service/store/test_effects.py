@@ -10,16 +10,11 @@ from typing import Any
 import asyncpg
 import pytest
 
-from service.domain.lifecycle import EffectState
-from service.domain.model import Effect
+from service.domain.records.effect import Effect
+from service.domain.states.effect import EffectState
 from service.migrations import Connection
 from service.store.commit import Overtaken, write
-from service.store.effects import (
-    end_attempt,
-    lease_due_effects,
-    lease_effect,
-    read_effect,
-)
+from service.store.effects import end_attempt, find_effect, lease_due_effects, lease_effect
 from tests.records import NOW, TENANT, later, new_effect, new_unit
 
 LEASE = timedelta(seconds=90)
@@ -70,7 +65,7 @@ async def test_a_lease_records_the_attempt_before_anybody_can_send(
         lease_expires_at=later(seconds=91),
         due_at=later(seconds=91),
     )
-    assert leased == expected == await read_effect(pool, TENANT, planned.effect_id)
+    assert leased == expected == await find_effect(pool, TENANT, planned.effect_id)
     assert [tuple(row) for row in await owner.fetch(ATTEMPTS)] == [
         (planned.effect_id, 1, 1, later(seconds=1), None, None, None)
     ]
@@ -157,7 +152,7 @@ async def test_an_effect_is_its_tenants(pool: asyncpg.Pool) -> None:
     (effect,) = await store(pool)
 
     assert await lease_effect(pool, "other", effect.effect_id, NOW, lease=LEASE) is None
-    assert await read_effect(pool, "other", effect.effect_id) is None
+    assert await find_effect(pool, "other", effect.effect_id) is None
 
 
 async def test_an_unknown_outcome_keeps_the_key(pool: asyncpg.Pool) -> None:

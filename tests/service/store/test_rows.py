@@ -8,23 +8,23 @@ from uuid import UUID
 
 import pytest
 
-from service.domain.lifecycle import (
-    EffectState,
-    EscrowState,
-    MilestoneState,
-    PayeeState,
-    PaymentState,
-    PayoutState,
-    ReleaseState,
-)
-from service.domain.model import AccountApi, CaptureStrategy, EffectKind, PaymentMethod
+from service.domain.records.effect import EffectKind
+from service.domain.records.parties import AccountApi
+from service.domain.records.payment import CaptureStrategy, PaymentMethod
+from service.domain.states.effect import EffectState
+from service.domain.states.escrow import EscrowState
+from service.domain.states.milestone import MilestoneState
+from service.domain.states.payee import PayeeState
+from service.domain.states.payment import PaymentState
+from service.domain.states.payout import PayoutState
+from service.domain.states.release import ReleaseState
 from service.migrations import Connection
 from service.store.commit import FRAGMENTS, ORDER, write
-from service.store.effects import read_effect
-from service.store.escrows import EscrowRecords, read_escrow
-from service.store.parties import read_payee, read_payer, read_payout
+from service.store.effects import find_effect
+from service.store.escrows import find_escrow
+from service.store.parties import find_payee, find_payer, find_payout
 from service.store.pool import ServicePool
-from service.store.rows import TABLES, Table, columns
+from service.store.tables import TABLES, EscrowRecords, Table, columns
 from tests.records import (
     NOW,
     TENANT,
@@ -212,10 +212,10 @@ def bare_records() -> dict[str, Any]:
 
 async def read_all(pool: ServicePool, records: dict[str, Any]) -> dict[str, Any]:
     """The same records, as the database tells them."""
-    found = await read_escrow(pool, TENANT, records["escrow"].escrow_id)
+    found = await find_escrow(pool, TENANT, records["escrow"].escrow_id)
     assert isinstance(found, EscrowRecords)
-    assert found.payer == await read_payer(pool, TENANT, records["payer"].payer_id)
-    assert found.payee == await read_payee(pool, TENANT, records["payee"].payee_id)
+    assert found.payer == await find_payer(pool, TENANT, records["payer"].payer_id)
+    assert found.payee == await find_payee(pool, TENANT, records["payee"].payee_id)
     (milestone,), (line_item,) = found.milestones, found.line_items
     (payment,), (release,) = found.payments, found.releases
     return {
@@ -226,8 +226,8 @@ async def read_all(pool: ServicePool, records: dict[str, Any]) -> dict[str, Any]
         "milestone": milestone,
         "line_item": line_item,
         "release": release,
-        "payout": await read_payout(pool, TENANT, records["payout"].payout_id),
-        "effect": await read_effect(pool, TENANT, records["effect"].effect_id),
+        "payout": await find_payout(pool, TENANT, records["payout"].payout_id),
+        "effect": await find_effect(pool, TENANT, records["effect"].effect_id),
     }
 
 

@@ -5,7 +5,8 @@ import asyncio
 import asyncpg
 
 from service.domain.errors import BooksRefused
-from service.domain.ledger import Kind, Part, Source
+from service.domain.journal import Part, Source
+from service.domain.postings import JournalKind
 from service.domain.unit import UnitOfWork
 from service.store.commit import Commits, Overtaken, write
 from tests.records import fund_deal, new_unit
@@ -28,7 +29,7 @@ async def new_units(pool: asyncpg.Pool, count: int) -> list[UnitOfWork]:
 def overdraw(unit: UnitOfWork) -> None:
     """A transfer of what the payee does not have."""
     part = Part({"payee": "pye_of_nobody"}, {"amount": 1})
-    unit.post(Kind.TRANSFER_REQUESTED, Source("effect", f"{unit.call.key}:1"), "USD", [part])
+    unit.post(JournalKind.TRANSFER_REQUESTED, Source("effect", f"{unit.call.key}:1"), "USD", [part])
 
 
 async def all_told(pool: asyncpg.Pool, units: list[UnitOfWork]) -> list[type | None]:
@@ -85,7 +86,7 @@ async def test_changes_of_one_balance_are_summed(pool: asyncpg.Pool) -> None:
         names = {"milestone": "mst_of_all"}
         part = Part(names, {"amount": 100, "payer_fee": 5})
         source = Source("payment", f"pay_{number}")
-        unit.post(Kind.PAYMENT_SUCCEEDED, source, deal.escrow.currency, [part])
+        unit.post(JournalKind.PAYMENT_SUCCEEDED, source, deal.escrow.currency, [part])
         units.append(unit)
 
     assert await all_told(pool, units) == [None] * 5

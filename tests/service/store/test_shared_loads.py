@@ -8,7 +8,7 @@ import pytest
 
 from service.domain.errors import DatabaseUnavailable
 from service.store.commit import write
-from service.store.escrows import load_escrow, read_escrow
+from service.store.escrows import find_escrow, load_escrow
 from service.store.operations import Answered
 from service.store.pool import ServicePool
 from service.store.shared_loads import IN_ORDER, asked
@@ -120,4 +120,4 @@ async def test_found_and_missing_escrows_and_twins_load_side_by_side(pool: Servi
         assert told is not None
         assert told.escrow == deal.escrow
         assert told.milestones == [deal.milestone]
-    assert await read_escrow(pool, TENANT, uuid4()) is None
+    assert await find_escrow(pool, TENANT, uuid4()) is None

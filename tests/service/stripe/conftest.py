@@ -9,7 +9,10 @@ from dataclasses import dataclass
 import aiohttp
 import pytest
 
+from service.domain.records.effect import Effect
+from service.effects.table import KINDS
 from service.stripe.gateway import StripeGateway
+from service.stripe.outcomes import Outcome
 
 API_KEY = "sk_test_gateway"
 SANDBOX = [sys.executable, "-m", "stripe_sandbox", "--port", "0"]
@@ -28,6 +31,12 @@ class Stripe:
         fault = {"path_prefix": path_prefix, "kind": kind, **more}
         async with self.http.post(f"{self.url}/_sandbox/faults", json=fault) as answer:
             assert answer.status == 200, await answer.text()
+
+    async def send(self, effect: Effect) -> Outcome:
+        return await self.gateway.send(effect, KINDS[effect.kind].send)
+
+    async def find(self, effect: Effect) -> Outcome | None:
+        return await self.gateway.find(effect, KINDS[effect.kind].find)
 
     async def disarm(self) -> None:
         async with self.http.delete(f"{self.url}/_sandbox/faults") as answer:

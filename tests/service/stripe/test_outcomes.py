@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import stripe
 
-from service.domain.model import Effect, EffectKind
+from service.domain.records.effect import Effect, EffectKind
+from service.effects.create_customer import CREATE_CUSTOMER
 from service.stripe.gateway import StripeGateway
 from service.stripe.outcomes import (
     CREDENTIALS_RETRY_S,
@@ -33,12 +34,12 @@ def creating_customer() -> Effect:
 async def test_what_stripe_did_is_told_as_plain_data(at_stripe: Stripe) -> None:
     effect = creating_customer()
 
-    outcome = await at_stripe.gateway.send(effect)
+    outcome = await at_stripe.send(effect)
 
     assert isinstance(outcome, Succeeded)
     assert type(outcome.object) is dict
     assert outcome.object["name"] == "Ada"
-    assert await at_stripe.gateway.send(effect) == outcome  # the same key makes no second one
+    assert await at_stripe.send(effect) == outcome  # the same key makes no second one
 
 
 NOBODY_KNOWS: dict[str, tuple[dict[str, Any], str]] = {
@@ -55,7 +56,7 @@ async def test_what_nobody_knows_is_lost(at_stripe: Stripe, name: str) -> None:
     fault, reason = NOBODY_KNOWS[name]
     await at_stripe.arm(CUSTOMERS, **fault)
 
-    outcome = await at_stripe.gateway.send(creating_customer())
+    outcome = await at_stripe.send(creating_customer())
 
     assert isinstance(outcome, Lost)
     assert outcome.reason.startswith(reason)
@@ -66,23 +67,23 @@ async def test_a_failure_that_stripe_has_stored_is_told_as_a_replay(at_stripe: S
     effect = creating_customer()
     await at_stripe.arm(CUSTOMERS, "stored_error", effect=False)
 
-    first = await at_stripe.gateway.send(effect)
-    again = await at_stripe.gateway.send(effect)
+    first = await at_stripe.send(effect)
+    again = await at_stripe.send(effect)
 
     assert isinstance(first, Lost)
     assert isinstance(again, Lost)
     assert again.replayed
     assert again.reason.startswith("500 ")
-    renewed = await at_stripe.gateway.send(replace(effect, generation=2))
+    renewed = await at_stripe.send(replace(effect, generation=2))
     assert isinstance(renewed, Succeeded)
 
 
 async def test_a_key_with_other_parameters_is_never_taken_for_a_refusal(at_stripe: Stripe) -> None:
     """Under this key something has been made; to call it refused would make it twice."""
     effect = creating_customer()
-    await at_stripe.gateway.send(effect)
+    await at_stripe.send(effect)
 
-    outcome = await at_stripe.gateway.send(replace(effect, request={"name": "Grace"}))
+    outcome = await at_stripe.send(replace(effect, request={"name": "Grace"}))
 
     assert outcome == Lost("400 the key was used with other parameters")
 
@@ -91,15 +92,15 @@ async def test_a_rate_limit_is_waited_out(at_stripe: Stripe) -> None:
     effect = creating_customer()
     await at_stripe.arm(CUSTOMERS, "status", status=429, times=TRIES)
 
-    assert await at_stripe.gateway.send(effect) == Postponed("rate limit", RATE_LIMIT_RETRY_S)
+    assert await at_stripe.send(effect) == Postponed("rate limit", RATE_LIMIT_RETRY_S)
     await at_stripe.disarm()
-    assert isinstance(await at_stripe.gateway.send(effect), Succeeded)
+    assert isinstance(await at_stripe.send(effect), Succeeded)
 
 
 async def test_a_key_that_stripe_does_not_know_is_a_matter_for_people(at_stripe: Stripe) -> None:
     gateway = StripeGateway("sk_nonsense", environment="test", api_base=at_stripe.url)
     async with gateway:
-        outcome = await gateway.send(creating_customer())
+        outcome = await gateway.send(creating_customer(), CREATE_CUSTOMER.send)
 
     assert outcome == Postponed("401: Stripe refuses our key", CREDENTIALS_RETRY_S)
 
@@ -146,7 +147,7 @@ async def test_what_stripe_decided_against_is_told_with_its_code(
 ) -> None:
     fields, expected = REFUSED[name]
 
-    outcome = await at_stripe.gateway.send(new_effect(**fields))
+    outcome = await at_stripe.send(new_effect(**fields))
 
     assert isinstance(outcome, Rejected)
     assert outcome.message
@@ -182,8 +183,8 @@ async def test_a_look_up_that_fails_has_found_neither_something_nor_nothing(
     at_stripe: Stripe, fault: dict[str, Any]
 ) -> None:
     effect = new_effect(request={"email": "ada@example.com", "metadata": {"effect": "eff_1"}})
-    assert await at_stripe.gateway.find(effect) is None
+    assert await at_stripe.find(effect) is None
     # The HTTP client, too, repeats a GET whose connection was cut.
     await at_stripe.arm(CUSTOMERS, method="GET", times=2 * TRIES, **fault)
 
-    assert isinstance(await at_stripe.gateway.find(effect), Lost)
+    assert isinstance(await at_stripe.find(effect), Lost)

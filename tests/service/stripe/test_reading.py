@@ -6,9 +6,14 @@ from typing import Any
 import pytest
 
 from service.domain import ids
-from service.domain.lifecycle import PayeeState, PaymentState, PayoutState
-from service.stripe import reading
-from service.stripe.reading import Unreadable
+from service.domain.states.payee import PayeeState
+from service.domain.states.payment import PaymentState
+from service.domain.states.payout import PayoutState
+from service.stripe.objects.account import parse_account_v1, parse_account_v2
+from service.stripe.objects.balance_transaction import BalanceTransaction, parse_balance_transaction
+from service.stripe.objects.payment_intent import parse_payment_intent
+from service.stripe.objects.payout import parse_payout
+from service.stripe.objects.values import Unreadable, moment_of, our_id
 from tests.records import NOW, new_id
 
 INTENT: dict[str, Any] = {
@@ -44,9 +49,9 @@ NO_TIME: tuple[Any, ...] = (None, 1.5, True, [], 10**40, -(10**40))
 
 
 def test_a_payment_intent() -> None:
-    told = reading.read_payment_intent(INTENT, NOW)
+    told = parse_payment_intent(INTENT, NOW)
 
-    assert (told.state, told.told_at) == (PaymentState.SUCCEEDED, NOW)
+    assert (told.state, told.seen_at) == (PaymentState.SUCCEEDED, NOW)
     assert (told.payment_intent, told.charge) == ("pi_1", "ch_1")
     assert (told.received_minor, told.currency) == (10_500, "KWD")
     assert (told.failure_code, told.failure_decline_code, told.failure_message) == (None,) * 3
@@ -55,10 +60,10 @@ def test_a_payment_intent() -> None:
 def test_a_payment_intent_with_its_charge_and_what_that_cost() -> None:
     charge = {"object": "charge", "id": "ch_2", "balance_transaction": BALANCE}
 
-    told = reading.read_payment_intent({**INTENT, "latest_charge": charge}, None)
+    told = parse_payment_intent({**INTENT, "latest_charge": charge}, None)
 
     assert told.charge == "ch_2"
-    assert told.balance == reading.BalanceTransaction(
+    assert told.balance == BalanceTransaction(
         "txn_1", 10_165, 335, "JPY", datetime.fromtimestamp(1_790_000_000, UTC)
     )
 
@@ -67,7 +72,7 @@ def test_a_decline_is_told_with_its_reasons() -> None:
     error = {"code": "card_declined", "decline_code": "fraudulent", "message": "No."}
     declined = {**INTENT, "status": "requires_payment_method", "last_payment_error": error}
 
-    told = reading.read_payment_intent(declined, None)
+    told = parse_payment_intent(declined, None)
 
     assert told.state is PaymentState.REQUIRES_PAYMENT_METHOD
     assert (told.failure_code, told.failure_decline_code) == ("card_declined", "fraudulent")
@@ -88,7 +93,7 @@ UNREADABLE_INTENT = [
 @pytest.mark.parametrize(("name", "value"), UNREADABLE_INTENT, ids=repr)
 def test_an_unreadable_payment_intent(name: str, value: object) -> None:
     with pytest.raises(Unreadable):
-        reading.read_payment_intent({**INTENT, name: value}, NOW)
+        parse_payment_intent({**INTENT, name: value}, NOW)
 
 
 UNREADABLE_BALANCE = [
@@ -103,16 +108,16 @@ UNREADABLE_BALANCE = [
 @pytest.mark.parametrize(("name", "value"), UNREADABLE_BALANCE, ids=repr)
 def test_an_unreadable_balance_transaction(name: str, value: object) -> None:
     with pytest.raises(Unreadable):
-        reading.read_balance_transaction({**BALANCE, name: value})
+        parse_balance_transaction({**BALANCE, name: value})
 
 
 def test_a_payout() -> None:
-    told = reading.read_payout(PAYOUT)
+    told = parse_payout(PAYOUT)
 
     assert (told.id, told.state) == ("po_1", PayoutState.IN_TRANSIT)
     assert (told.amount_minor, told.currency) == (8_000, "USD")
     assert told.arrival_at == datetime.fromtimestamp(1_790_000_000, UTC)
-    assert reading.read_payout({**PAYOUT, "arrival_date": None}).arrival_at is None
+    assert parse_payout({**PAYOUT, "arrival_date": None}).arrival_at is None
 
 
 UNREADABLE_PAYOUT = [
@@ -129,7 +134,7 @@ UNREADABLE_PAYOUT = [
 @pytest.mark.parametrize(("name", "value"), UNREADABLE_PAYOUT, ids=repr)
 def test_an_unreadable_payout(name: str, value: object) -> None:
     with pytest.raises(Unreadable):
-        reading.read_payout({**PAYOUT, name: value})
+        parse_payout({**PAYOUT, name: value})
 
 
 @pytest.mark.parametrize(
@@ -142,19 +147,19 @@ def test_an_unreadable_payout(name: str, value: object) -> None:
     ],
 )
 def test_a_time_of_either_api(value: object, expected: datetime) -> None:
-    assert reading.moment_of(value) == expected
+    assert moment_of(value) == expected
 
 
 @pytest.mark.parametrize("value", [*NO_TIME, "", "yesterday", "0001-01-01T00:00:00+14:00"])
 def test_what_is_no_time(value: object) -> None:
     with pytest.raises(Unreadable):
-        reading.moment_of(value)
+        moment_of(value)
 
 
 def test_our_id_in_the_metadata() -> None:
     ours = new_id()
 
-    assert reading.our_id({"metadata": {"effect": ids.show(ids.EFFECT, ours)}}, "effect") == ours
+    assert our_id({"metadata": {"effect": ids.show(ids.EFFECT, ours)}}, "effect") == ours
 
 
 @pytest.mark.parametrize(
@@ -163,8 +168,8 @@ def test_our_id_in_the_metadata() -> None:
     ids=repr,
 )
 def test_an_object_that_is_not_ours(metadata: object) -> None:
-    assert reading.our_id({"metadata": metadata}, "effect") is None
-    assert reading.our_id({}, "effect") is None
+    assert our_id({"metadata": metadata}, "effect") is None
+    assert our_id({}, "effect") is None
 
 
 def account_v1(**changes: object) -> dict[str, Any]:
@@ -190,7 +195,7 @@ def account_v1(**changes: object) -> dict[str, Any]:
 def test_an_account_of_v1_is_active_only_when_money_gets_in_and_out(
     changes: dict[str, Any], state: PayeeState
 ) -> None:
-    assert reading.read_account_v1(account_v1(**changes)).state is state
+    assert parse_account_v1(account_v1(**changes)).state is state
 
 
 def account_v2(transfers: dict[str, Any], **changes: object) -> dict[str, Any]:
@@ -223,12 +228,12 @@ DUE = {"entries": [{"description": "identity.individual.id_number"}]}
 def test_an_account_of_v2_follows_the_capability_that_lets_money_in(
     account: dict[str, Any], state: PayeeState
 ) -> None:
-    assert reading.read_account_v2(account).state is state
+    assert parse_account_v2(account).state is state
 
 
 @pytest.mark.parametrize("value", [None, "", *NO_TEXT], ids=repr)
 def test_an_account_without_a_name(value: object) -> None:
     with pytest.raises(Unreadable):
-        reading.read_account_v1(account_v1(id=value))
+        parse_account_v1(account_v1(id=value))
     with pytest.raises(Unreadable):
-        reading.read_account_v2({**account_v2({}), "id": value})
+        parse_account_v2({**account_v2({}), "id": value})

@@ -5,8 +5,16 @@ from dataclasses import replace
 import pytest
 
 from service.domain import ids
-from service.domain.model import AccountApi, CaptureStrategy, Escrow, Payment
-from service.stripe import requests
+from service.domain.records.escrow import Escrow
+from service.domain.records.parties import AccountApi
+from service.domain.records.payment import CaptureStrategy, Payment
+from service.effects import (
+    create_account,
+    create_checkout_session,
+    create_payment_intent,
+    create_payout,
+    create_transfer,
+)
 from tests.records import (
     TENANT,
     new_escrow,
@@ -34,7 +42,7 @@ def test_a_payment_is_asked_for_in_minor_units(currency: str) -> None:
     escrow, payment = paid_in(currency)
     payer = new_payer(stripe_customer="cus_1")
 
-    asked = requests.payment_intent(payment, payer, "job-1", EFFECT)
+    asked = create_payment_intent.parameters(payment, payer, "job-1", EFFECT)
 
     assert (asked["amount"], asked["currency"]) == (AMOUNT, currency.lower())
     assert asked["customer"] == "cus_1"
@@ -47,7 +55,10 @@ def test_a_payment_is_asked_for_in_minor_units(currency: str) -> None:
         "effect": EFFECT,
     }
     by_hand = replace(payment, capture=CaptureStrategy.MANUAL)
-    assert requests.payment_intent(by_hand, payer, "job-1", EFFECT)["capture_method"] == "manual"
+    assert (
+        create_payment_intent.parameters(by_hand, payer, "job-1", EFFECT)["capture_method"]
+        == "manual"
+    )
 
 
 @pytest.mark.parametrize("currency", IN_EVERY_CURRENCY)
@@ -58,7 +69,7 @@ def test_the_lines_of_a_page_add_up_to_the_payment(currency: str) -> None:
         new_milestone(escrow, title="Work", amount_minor=2_000, payer_fee_minor=500),
     ]
 
-    asked = requests.checkout_session(
+    asked = create_checkout_session.parameters(
         payment, new_payer(), escrow, milestones, "https://shop.example/", EFFECT
     )
 
@@ -75,7 +86,7 @@ def test_a_page_without_fees_shows_none() -> None:
     escrow, payment = paid_in("JPY")
     milestone = new_milestone(escrow, amount_minor=AMOUNT, payer_fee_minor=0)
 
-    asked = requests.checkout_session(
+    asked = create_checkout_session.parameters(
         payment, new_payer(), escrow, [milestone], "https://shop.example/", EFFECT
     )
 
@@ -94,7 +105,7 @@ def test_a_transfer_is_of_the_payees_share_out_of_the_payments_charge(currency: 
         payee_share_minor=AMOUNT - 10,
     )
 
-    asked = requests.transfer(release, payee, "ch_1", EFFECT, 3)
+    asked = create_transfer.parameters(release, payee, "ch_1", EFFECT, 3)
 
     assert (asked["amount"], asked["currency"]) == (AMOUNT - 10, currency.lower())
     assert (asked["destination"], asked["source_transaction"]) == ("acct_1", "ch_1")
@@ -106,7 +117,7 @@ def test_a_transfer_is_of_the_payees_share_out_of_the_payments_charge(currency: 
 def test_a_payout_says_its_amount_as_a_person_reads_it(currency: str) -> None:
     payout = new_payout(new_payee(), amount_minor=AMOUNT, currency=currency)
 
-    asked = requests.payout(payout, EFFECT)
+    asked = create_payout.parameters(payout, EFFECT)
 
     assert (asked["amount"], asked["currency"]) == (AMOUNT, currency.lower())
     assert asked["description"] == f"Payout of {IN_EVERY_CURRENCY[currency]}"
@@ -116,7 +127,7 @@ def test_a_payout_says_its_amount_as_a_person_reads_it(currency: str) -> None:
 def test_an_account_is_an_express_one_whose_losses_are_the_platforms(api: AccountApi) -> None:
     payee = new_payee(account_api=api, country="JP")
 
-    asked = requests.account(payee, EFFECT)
+    asked = create_account.parameters(payee, EFFECT)
 
     assert asked["metadata"] == {
         "tenant": TENANT,

@@ -5,7 +5,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from service.domain.errors import StripeRefused
 from service.domain.ids import EFFECT, show
-from service.domain.model import Effect
+from service.domain.records.effect import Effect
 from tests.recorded import Metrics, Spans
 from tests.records import new_effect
 from tests.service.stripe.conftest import API_KEY, Stripe
@@ -22,7 +22,7 @@ def new_customer() -> Effect:
 
 async def test_a_call_tells_whose_it_was_and_how_it_ended(at_stripe: Stripe, spans: Spans) -> None:
     effect = new_customer()
-    await at_stripe.gateway.send(effect)
+    await at_stripe.send(effect)
 
     span = spans.named("stripe create_customer")
     attributes = dict(span.attributes or {})
@@ -39,7 +39,7 @@ async def test_a_call_tells_whose_it_was_and_how_it_ended(at_stripe: Stripe, spa
 
 async def test_a_call_that_nobody_knows_the_end_of_is_lost(at_stripe: Stripe, spans: Spans) -> None:
     await at_stripe.arm("/v1/customers", "status", status=500, times=3)
-    await at_stripe.gateway.send(new_customer())
+    await at_stripe.send(new_customer())
 
     span = spans.named("stripe create_customer")
     assert (span.attributes or {})["escrow.stripe.outcome"] == "lost"
@@ -50,9 +50,9 @@ async def test_a_call_that_nobody_knows_the_end_of_is_lost(at_stripe: Stripe, sp
 async def test_what_was_asked_for_is_not_told(at_stripe: Stripe, spans: Spans) -> None:
     """Stripe's lists are asked by e-mail address, and refusals quote what was sent."""
     effect = new_customer()
-    await at_stripe.gateway.find(effect)
+    await at_stripe.find(effect)
     with pytest.raises(StripeRefused):
-        await at_stripe.gateway.read_payment_intent("pi_of_nobody_secret_1")
+        await at_stripe.gateway.fetch_payment_intent("pi_of_nobody_secret_1")
 
     told = " ".join(span.to_json() for span in spans.ended)
     assert [span.name for span in spans.ended] == [
@@ -66,10 +66,10 @@ async def test_what_was_asked_for_is_not_told(at_stripe: Stripe, spans: Spans) -
 async def test_durations_are_counted_by_operation_and_outcome(
     at_stripe: Stripe, metrics: Metrics
 ) -> None:
-    await at_stripe.gateway.send(new_customer())
-    await at_stripe.gateway.send(new_customer())
+    await at_stripe.send(new_customer())
+    await at_stripe.send(new_customer())
     with pytest.raises(StripeRefused):
-        await at_stripe.gateway.read_payment_intent("pi_1")
+        await at_stripe.gateway.fetch_payment_intent("pi_1")
 
     points = metrics.points()["escrow.stripe.call.duration"]
     assert {labels: point.count for labels, point in points.items()} == {

@@ -10,7 +10,7 @@ import structlog
 
 from service.domain import ids
 from service.migrations import Connection
-from service.operations.house import House
+from service.runtime import Runtime
 from service.store.balances import balances_as_of, is_final
 from service.store.pool import ServicePool
 from service.stripe.gateway import StripeGateway
@@ -57,7 +57,7 @@ def worker(pool: ServicePool, *, ahead: timedelta = timedelta(0)) -> ClosingsWor
     gateway = StripeGateway(
         "sk_test_1", environment="test", api_base="http://127.0.0.1:9", livemode=False, rate_per_s=1
     )  # nothing listens there: never called
-    return ClosingsWorker(House(pool, {TENANT: gateway}, lambda: datetime.now(UTC) + ahead))
+    return ClosingsWorker(Runtime(pool, {TENANT: gateway}, lambda: datetime.now(UTC) + ahead))
 
 
 async def book(connection: "Connection | ServicePool", at: datetime, journals: int) -> None:

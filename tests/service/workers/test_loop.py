@@ -8,7 +8,7 @@ import pytest
 import structlog
 from opentelemetry.trace import Span
 
-from service.operations.house import House
+from service.runtime import Runtime
 from service.telemetry import _add_trace_ids
 from service.tracing import continued
 from service.workers import loop
@@ -16,7 +16,7 @@ from service.workers.loop import Worker
 from tests.recorded import Spans
 
 PATIENCE_S = 5.0
-NO_HOUSE: House = None  # type: ignore[assignment]  # the loop itself never enters it
+NO_HOUSE: Runtime = None  # type: ignore[assignment]  # the loop itself never enters it
 
 
 class Queue(Worker[str]):

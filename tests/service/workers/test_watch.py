@@ -11,9 +11,10 @@ import structlog
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from service.domain.lifecycle import EffectState, PayeeState
-from service.domain.model import EffectKind
-from service.operations.house import House
+from service.domain.records.effect import EffectKind
+from service.domain.states.effect import EffectState
+from service.domain.states.payee import PayeeState
+from service.runtime import Runtime
 from service.store.balances import FIRST
 from service.store.commit import write
 from service.store.pool import ServicePool
@@ -45,8 +46,8 @@ class Watched:
         self._reader = InMemoryMetricReader()
         self.readings = MeterProvider([self._reader], shutdown_on_exit=False)
         stripe: Any = dict.fromkeys(tenants)  # nobody calls it here
-        self.house = House(pool, stripe, lambda: self.now)
-        self.watch = QueueWatch(self.house, self.readings)
+        self.runtime = Runtime(pool, stripe, lambda: self.now)
+        self.watch = QueueWatch(self.runtime, self.readings)
 
     def told(self, name: str) -> Told:
         data = self._reader.get_metrics_data()

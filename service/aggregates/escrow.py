@@ -1,0 +1,109 @@
+"""An escrow under decision: its records, the unit of work, and the verbs that change them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from uuid import UUID
+
+from service.domain import ids
+from service.domain.errors import EscrowMissing, MilestoneMissing, PaymentMissing, StaleEtag
+from service.domain.journal import Part, Source
+from service.domain.postings import JournalKind
+from service.domain.records.effect import Effect
+from service.domain.records.escrow import Milestone
+from service.domain.records.payment import Payment
+from service.domain.records.release import Release
+from service.domain.states.escrow import escrow_event
+from service.domain.states.milestone import MilestoneEvent
+from service.domain.states.payment import PAYMENT_ENDED
+from service.domain.unit import UnitOfWork
+from service.runtime import Runtime
+from service.store.escrows import BY_ESCROW, load_escrow
+from service.store.tables import EscrowRecords
+
+
+class EscrowCase:
+    """The records of one escrow, and what an operation collects to change of them."""
+
+    def __init__(self, unit: UnitOfWork, records: EscrowRecords) -> None:
+        self.unit = unit
+        self.records = records
+        self.escrow = records.escrow
+        self.payee = records.payee
+
+    def milestone(self, milestone_id: UUID) -> Milestone:
+        for milestone in self.records.milestones:
+            if milestone.milestone_id == milestone_id:
+                return milestone
+        raise MilestoneMissing
+
+    def payment(self, payment_id: UUID | None) -> Payment:
+        for payment in self.records.payments:
+            if payment.payment_id == payment_id:
+                return payment
+        raise PaymentMissing
+
+    def release_of(self, release_id: UUID) -> Release:
+        return next(r for r in self.records.releases if r.release_id == release_id)
+
+    def open_payment(self, milestone: Milestone) -> Payment | None:
+        """The payment that may still fund the milestone, if there is one."""
+        if milestone.payment_id is None:
+            return None
+        payment = self.payment(milestone.payment_id)
+        return None if payment.state in PAYMENT_ENDED else payment
+
+    def touch(self) -> None:
+        """Makes this operation a change of the escrow: everything below it is guarded by it."""
+        self.unit.put(self.escrow)
+
+    def advance(self, milestone: Milestone, event: MilestoneEvent) -> None:
+        """Moves a milestone, and the escrow to where its milestones now are."""
+        self.unit.advance(milestone, event)
+        self.unit.advance(self.escrow, escrow_event(m.state for m in self.records.milestones))
+
+    def post(
+        self, kind: JournalKind, source: Source, milestone_id: UUID, amounts: Mapping[str, int]
+    ) -> None:
+        """Adds a journal in the names of the milestone, the payee and the payee's account."""
+        names = {
+            "milestone": ids.show(ids.MILESTONE, milestone_id),
+            "payee": ids.show(ids.PAYEE, self.escrow.payee_id),
+            "account": self.payee.stripe_account or "",
+        }
+        self.unit.post(kind, source, self.escrow.currency, [Part(names, amounts)])
+
+
+async def open_case(
+    runtime: Runtime,
+    unit: UnitOfWork,
+    name: UUID | str,
+    *,
+    by: str = BY_ESCROW,
+    effect_id: UUID | None = None,
+    etag: str = "",
+    missing: Callable[[], Exception] = EscrowMissing,
+) -> EscrowCase:
+    """Loads an escrow for a change, in one round trip.
+
+    Raises:
+        EscrowMissing (or what ``missing`` makes), StaleEtag.
+        Answered, RequestIdReused: the operation was done before.
+    """
+    records = await load_escrow(runtime.pool, unit, name, by=by, effect_id=effect_id)
+    if records is None:
+        raise missing()
+    if etag and etag != str(records.escrow.version):
+        raise StaleEtag(etag=records.escrow.version)
+    return EscrowCase(unit, records)
+
+
+async def load_case_of_effect(
+    runtime: Runtime, unit: UnitOfWork, effect: Effect
+) -> tuple[EscrowCase, Effect]:
+    """The escrow that an effect belongs to, and the effect as it is now."""
+    assert effect.escrow_id is not None
+    case = await open_case(runtime, unit, effect.escrow_id, effect_id=effect.effect_id)
+    if case.records.effect is None:
+        raise EscrowMissing
+    return case, case.records.effect

@@ -1,0 +1,184 @@
+"""What Stripe shows of a payment, by an event, an answer or a look-up, becomes what the books know.
+Seen twice, or in another order, it ends the same.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from service.aggregates.contradiction import Contradiction
+from service.aggregates.escrow import EscrowCase
+from service.domain.errors import PaymentMissing
+from service.domain.journal import Part, Source
+from service.domain.postings import JournalKind
+from service.domain.records.escrow import Milestone
+from service.domain.records.payment import Payment
+from service.domain.states.milestone import MilestoneEvent, MilestoneState
+from service.domain.states.payment import (
+    PAYMENT,
+    PAYMENT_SEEN,
+    Failure,
+    PaymentEvent,
+    PaymentState,
+    payment_moves,
+)
+from service.stripe.objects.balance_transaction import BalanceTransaction
+from service.stripe.objects.payment_intent import PaymentObservation
+from service.stripe.outcomes import Rejected
+
+
+def observe_payment(case: EscrowCase, payment: Payment, seen: PaymentObservation) -> bool:
+    """Postings 1 and 2. False when nothing of it is new.
+
+    Raises:
+        Contradiction: it names another payment intent, amount or currency than ours.
+    """
+    _check(payment, seen)
+    news = [
+        _name_objects(payment, seen),
+        _follow_state(case, payment, seen),
+        _settle_charge(case, payment, seen.balance),
+    ]
+    if not any(news):
+        return False
+    case.touch()
+    case.unit.put(payment)
+    return True
+
+
+def _check(payment: Payment, seen: PaymentObservation) -> None:
+    for name in ("payment_intent", "checkout_session"):
+        ours, theirs = getattr(payment, f"stripe_{name}"), getattr(seen, name)
+        if ours and theirs and ours != theirs:
+            raise Contradiction(f"the payment's {name} is {ours}, not {theirs}")
+    if seen.state is not PaymentState.SUCCEEDED:
+        return
+    if (seen.received_minor, seen.currency) != (payment.amount_minor, payment.currency):
+        raise Contradiction(
+            f"paid {seen.received_minor} {seen.currency},"
+            f" expected {payment.amount_minor} {payment.currency}"
+        )
+    if not (seen.charge or payment.stripe_charge):
+        raise Contradiction("it succeeded without a charge")
+
+
+def _name_objects(payment: Payment, seen: PaymentObservation) -> bool:
+    before = (payment.stripe_payment_intent, payment.stripe_checkout_session, payment.stripe_charge)
+    payment.stripe_payment_intent = payment.stripe_payment_intent or seen.payment_intent
+    payment.stripe_checkout_session = payment.stripe_checkout_session or seen.checkout_session
+    if seen.charge and payment.state is not PaymentState.SUCCEEDED:
+        payment.stripe_charge = seen.charge  # a declined charge is followed by another
+    return before != (
+        payment.stripe_payment_intent,
+        payment.stripe_checkout_session,
+        payment.stripe_charge,
+    )
+
+
+def _follow_state(case: EscrowCase, payment: Payment, seen: PaymentObservation) -> bool:
+    # What was read just now is the newest there is, also when Stripe's clock is ahead of ours.
+    after_events = (payment.observed_at or case.unit.now) + timedelta(microseconds=1)
+    seen_at = seen.seen_at or max(case.unit.now, after_events)
+    known, failure = _failure_of(payment), _failure_of(seen)
+    if not payment_moves(
+        payment.state,
+        payment.observed_at,
+        seen.state,
+        seen_at,
+        known_failure=known,
+        seen_failure=failure,
+    ):
+        return False
+    same = seen.state is payment.state and failure == known
+    if same and seen.seen_at is None:
+        return False  # an answer that brings nothing new is not worth a write
+    payment.observed_at = seen_at
+    if same:
+        return True
+    case.unit.advance(payment, PAYMENT_SEEN[seen.state])
+    payment.failure_code, payment.failure_decline_code = (
+        seen.failure_code,
+        seen.failure_decline_code,
+    )
+    payment.failure_message = seen.failure_message
+    case.touch()
+    if payment.state is PaymentState.SUCCEEDED:
+        _fund_milestones(case, payment, seen)
+    return True
+
+
+def _failure_of(source: Payment | PaymentObservation) -> Failure:
+    texts = (source.failure_code, source.failure_decline_code, source.failure_message)
+    return texts[0] or "", texts[1] or "", texts[2] or ""
+
+
+def _fund_milestones(case: EscrowCase, payment: Payment, seen: PaymentObservation) -> None:
+    """Posting 1; what has nothing to fund any more goes to suspense, where it is shown."""
+    source = Source("payment", payment.public_id)
+    waiting = [
+        m
+        for m in case.records.milestones
+        if m.payment_id == payment.payment_id and m.state is MilestoneState.AWAITING_FUNDS
+    ]
+    for milestone in waiting:
+        case.advance(milestone, MilestoneEvent.PAYMENT_SUCCEEDED)
+        milestone.funded_minor = milestone.amount_minor
+    unit, currency = case.unit, payment.currency
+    if waiting:
+        parts = [_funded_part(milestone) for milestone in waiting]
+        unit.post(JournalKind.PAYMENT_SUCCEEDED, source, currency, parts, event_at=seen.seen_at)
+    rest = payment.amount_minor - sum(m.amount_minor + m.payer_fee_minor for m in waiting)
+    if rest:
+        part = Part({"payment": payment.public_id}, {"amount": rest})
+        unit.post(JournalKind.PAYMENT_UNEXPECTED, source, currency, [part], event_at=seen.seen_at)
+
+
+def _funded_part(milestone: Milestone) -> Part:
+    return Part(
+        {"milestone": milestone.public_id},
+        {"amount": milestone.amount_minor, "payer_fee": milestone.payer_fee_minor},
+    )
+
+
+def _settle_charge(case: EscrowCase, payment: Payment, balance: BalanceTransaction | None) -> bool:
+    """Posting 2: the charge's fee is known some time after the payment."""
+    if balance is None or payment.stripe_balance_transaction == balance.id:
+        return False
+    if payment.stripe_balance_transaction:
+        raise Contradiction(f"the charge was settled by {payment.stripe_balance_transaction}")
+    gross_minor = balance.net_minor + balance.fee_minor
+    if (gross_minor, balance.currency) != (payment.amount_minor, payment.currency):
+        raise Contradiction(
+            f"{balance.id} settles {gross_minor} {balance.currency}; a settlement in another"
+            " currency is not booked without a person"
+        )
+    payment.stripe_balance_transaction = balance.id
+    payment.processing_fee_minor = balance.fee_minor
+    case.touch()
+    case.unit.post(
+        JournalKind.CHARGE_SETTLED,
+        Source("balance_transaction", balance.id),
+        payment.currency,
+        [Part({}, {"net": balance.net_minor, "fee": balance.fee_minor})],
+        event_at=balance.created_at,
+    )
+    return True
+
+
+def payment_rejected(case: EscrowCase, payment: Payment, refusal: Rejected) -> None:
+    """Stripe refused to make the payment, unless an event has shown that it exists."""
+    if not PAYMENT.allows(payment.state, PaymentEvent.REJECT):
+        return
+    case.touch()
+    case.unit.advance(payment, PaymentEvent.REJECT)
+    payment.failure_code = refusal.code
+    payment.failure_decline_code = refusal.decline_code or None
+    payment.failure_message = refusal.message
+
+
+def payment_named(case: EscrowCase, seen: PaymentObservation) -> Payment:
+    """The payment that an observation is about, by Stripe's id."""
+    for payment in case.records.payments:
+        if payment.stripe_payment_intent == seen.payment_intent:
+            return payment
+    raise PaymentMissing

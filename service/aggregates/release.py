@@ -1,0 +1,132 @@
+"""A payee's money after a release: split off a milestone, then on its way to their account."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from service.aggregates.escrow import EscrowCase
+from service.domain.errors import AmountAboveHeld, FieldViolation, InvalidField
+from service.domain.journal import Source
+from service.domain.money import charge_step_minor
+from service.domain.policy import fee_part
+from service.domain.postings import JournalKind
+from service.domain.records.effect import Effect
+from service.domain.records.escrow import Milestone
+from service.domain.records.release import Release
+from service.domain.states.milestone import MilestoneEvent, MilestoneState
+from service.domain.states.release import ReleaseEvent, ReleaseState
+
+FIRST_TRANSFER_RETRY = timedelta(minutes=1)
+LONGEST_TRANSFER_RETRY = timedelta(hours=6)
+
+
+def split_off(
+    case: EscrowCase,
+    milestone: Milestone,
+    amount_minor: int | None,
+    *,
+    whole: MilestoneEvent,
+    part: MilestoneEvent,
+) -> Release:
+    """Gives the payee a part of what is held (all that is not frozen when None): postings 5, 5p.
+
+    The milestone moves by the event ``whole`` when nothing stays held, else by ``part``.
+
+    Raises:
+        WrongState, PartyNotAllowed.
+        InvalidField: the amount is not a multiple of the currency's step.
+        AmountAboveHeld: it is more than what is held and not frozen.
+    """
+    amount = milestone.releasable_minor if amount_minor is None else amount_minor
+    everything = amount == milestone.held_minor
+    case.advance(milestone, whole if everything else part)
+    step_minor = charge_step_minor(case.escrow.currency)
+    if amount % step_minor:
+        problem = f"must be a multiple of {step_minor} in {case.escrow.currency}"
+        raise InvalidField(FieldViolation("amount_minor", problem))
+    if not 0 < amount <= milestone.releasable_minor:
+        raise AmountAboveHeld(held_minor=milestone.held_minor, frozen_minor=milestone.frozen_minor)
+    release = _new_release(case, milestone, amount, step_minor)
+    if release.payee_share_minor == 0:
+        case.unit.advance(release, ReleaseEvent.NOTHING_TO_TRANSFER)
+        _end_when_transferred(case, milestone)
+    return release
+
+
+def _new_release(
+    case: EscrowCase, milestone: Milestone, amount_minor: int, step_minor: int
+) -> Release:
+    unit, escrow = case.unit, case.escrow
+    gone = milestone.funded_minor - milestone.held_minor
+    share = (milestone.amount_minor, gone, amount_minor)
+    payer_fee_minor = fee_part(milestone.payer_fee_minor, *share, step_minor=step_minor)
+    payee_fee_minor = fee_part(milestone.payee_fee_minor, *share, step_minor=step_minor)
+    milestone.released_minor += amount_minor
+    assert milestone.payment_id is not None  # held money came by a payment
+    release = Release(
+        tenant_id=escrow.tenant_id,
+        release_id=unit.new_id(),
+        escrow_id=escrow.escrow_id,
+        milestone_id=milestone.milestone_id,
+        payee_id=escrow.payee_id,
+        payment_id=milestone.payment_id,
+        amount_minor=amount_minor,
+        payee_share_minor=amount_minor - payee_fee_minor,
+        currency=escrow.currency,
+        state=ReleaseState.WAITING,
+        effect_id=None,
+        transfer_at=unit.now,
+        created_at=unit.now,
+        updated_at=unit.now,
+    )
+    case.records.releases.append(release)
+    unit.create(release)
+    amounts = {
+        "payee_share": release.payee_share_minor,
+        "payee_fee": payee_fee_minor,
+        "payer_fee": payer_fee_minor,
+    }
+    source = Source("release", release.public_id)
+    case.post(JournalKind.RELEASED, source, milestone.milestone_id, amounts)
+    return release
+
+
+def transfer_requested(case: EscrowCase, release: Release, effect: Effect) -> None:
+    """Posting 7a: the payee's money is in flight with this effect."""
+    case.touch()
+    case.unit.advance(release, ReleaseEvent.REQUEST_TRANSFER)
+    release.effect_id = effect.effect_id
+    _post_transfer(case, JournalKind.TRANSFER_REQUESTED, release, effect)
+
+
+def transfer_succeeded(case: EscrowCase, release: Release, effect: Effect, transfer: str) -> None:
+    """Postings 7b and 7c. ``transfer`` is Stripe's id of it."""
+    case.touch()
+    case.unit.advance(release, ReleaseEvent.TRANSFER_SUCCEEDED)
+    release.stripe_transfer, release.refusal_code = transfer, None
+    _post_transfer(case, JournalKind.TRANSFER_CONFIRMED, release, effect)
+    _end_when_transferred(case, case.milestone(release.milestone_id))
+
+
+def transfer_rejected(case: EscrowCase, release: Release, effect: Effect, code: str) -> None:
+    """Posting 7d: the money goes back to payable, and is sent again later."""
+    case.touch()
+    case.unit.advance(release, ReleaseEvent.TRANSFER_REJECTED)
+    pause = min(FIRST_TRANSFER_RETRY * 2 ** min(release.refusals, 10), LONGEST_TRANSFER_RETRY)
+    release.refusals += 1
+    release.refusal_code = code
+    release.transfer_at = case.unit.now + pause
+    _post_transfer(case, JournalKind.TRANSFER_REFUSED, release, effect)
+
+
+def _end_when_transferred(case: EscrowCase, milestone: Milestone) -> None:
+    ours = [r for r in case.records.releases if r.milestone_id == milestone.milestone_id]
+    if milestone.state is MilestoneState.RELEASING and all(
+        release.state is ReleaseState.TRANSFERRED for release in ours
+    ):
+        case.advance(milestone, MilestoneEvent.TRANSFERRED)
+
+
+def _post_transfer(case: EscrowCase, kind: JournalKind, release: Release, effect: Effect) -> None:
+    source = Source("effect", f"{effect.public_id}:{effect.generation}")
+    case.post(kind, source, release.milestone_id, {"amount": release.payee_share_minor})

@@ -1,0 +1,142 @@
+"""THE chart of accounts: one row an account, with its book, its normal side and its balance row.
+
+No account's name is spelled anywhere else. A template is filled with the public ids of what an
+account belongs to; ``sql`` writes the same name from columns, ``like`` finds all of a kind.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from service.domain import ids
+
+PLATFORM, CONNECTED = "platform", "connected"
+DEBIT, CREDIT = 1, -1
+
+# What each placeholder of a template stands for: the prefix of our ids, or None for Stripe's own.
+_PLACEHOLDERS: Mapping[str, str | None] = {
+    "milestone": ids.MILESTONE,
+    "payee": ids.PAYEE,
+    "payment": ids.PAYMENT,
+    "account": None,
+}
+_STRIPE_PREFIXES = ("acct",)
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+class UnknownAccount(ValueError):
+    """The chart has no such account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A row of the chart: an account, or one for each milestone, payee ... that it names.
+
+    ``normal`` is the side on which it grows. A tracked account has a locked balance row that may
+    not fall below zero (invariant I3): those are what belongs to a person or a milestone. The
+    platform's own are append-only, so that no two releases ever wait for each other on one row.
+    """
+
+    template: str
+    book: str
+    normal: int
+    tracked: bool = False
+
+    def name(self, names: Mapping[str, str]) -> str:
+        """The account of what ``names`` says: {"milestone": "mst_0193..."}."""
+        return self.template.format_map(names)
+
+    @property
+    def of_platform(self) -> bool:
+        """Whether it is one account, in nobody's name: any two postings may share it."""
+        return "{" not in self.template
+
+    @property
+    def like(self) -> str:
+        """An SQL pattern (LIKE) of all accounts of this row."""
+        return _PLACEHOLDER.sub("%", self.template).replace("_", r"\_")
+
+    def sql(self, **columns: str) -> str:
+        """An SQL expression of the name, from columns: ``HELD.sql(milestone="m.milestone_id")``."""
+        parts = []
+        for index, part in enumerate(_PLACEHOLDER.split(self.template)):
+            if index % 2:
+                parts.append(_sql_id(part, columns[part]))
+            elif part:
+                parts.append(f"'{part}'")
+        return " || ".join(parts)
+
+
+def _sql_id(placeholder: str, column: str) -> str:
+    prefix = _PLACEHOLDERS[placeholder]
+    return column if prefix is None else f"'{prefix}_' || replace({column}::text, '-', '')"
+
+
+STRIPE = Account("asset:stripe", PLATFORM, DEBIT)
+UNSETTLED = Account("asset:stripe_unsettled", PLATFORM, DEBIT)
+RECEIVABLE = Account("asset:receivable:payee:{payee}", PLATFORM, DEBIT)
+HELD = Account("liab:escrow:{milestone}:held", PLATFORM, CREDIT, tracked=True)
+FEE_HELD = Account("liab:escrow:{milestone}:fee_held", PLATFORM, CREDIT, tracked=True)
+PAYABLE = Account("liab:payee:{payee}:payable", PLATFORM, CREDIT, tracked=True)
+PENDING = Account("liab:payee:{payee}:pending", PLATFORM, CREDIT, tracked=True)
+RESERVE = Account("liab:payee:{payee}:reserve", PLATFORM, CREDIT, tracked=True)
+SUSPENSE = Account("liab:suspense:{payment}", PLATFORM, CREDIT, tracked=True)
+TRANSFERS_IN_FLIGHT = Account("liab:transfers_in_flight", PLATFORM, CREDIT)
+PLATFORM_FEE = Account("rev:platform_fee", PLATFORM, CREDIT)
+SERVICE_FEE = Account("rev:service_fee", PLATFORM, CREDIT)
+PROCESSING = Account("exp:processing", PLATFORM, DEBIT)
+CONN_BALANCE = Account("conn:{account}:balance", CONNECTED, DEBIT, tracked=True)
+CONN_IN_TRANSIT = Account("conn:{account}:in_transit", CONNECTED, DEBIT, tracked=True)
+CONN_OWNER = Account("conn:{account}:owner", CONNECTED, CREDIT)
+
+CHART: tuple[Account, ...] = (
+    STRIPE,
+    UNSETTLED,
+    RECEIVABLE,
+    HELD,
+    FEE_HELD,
+    PAYABLE,
+    PENDING,
+    RESERVE,
+    SUSPENSE,
+    TRANSFERS_IN_FLIGHT,
+    PLATFORM_FEE,
+    SERVICE_FEE,
+    PROCESSING,
+    CONN_BALANCE,
+    CONN_IN_TRANSIT,
+    CONN_OWNER,
+)
+
+# All assets, and all that is owed, as patterns (LIKE).
+ANY_ASSET, ANY_LIABILITY = "asset:%", "liab:%"
+
+ID_PATTERN = "({})_[A-Za-z0-9]+".format(
+    "|".join([*filter(None, _PLACEHOLDERS.values()), *_STRIPE_PREFIXES])
+)
+"""A regular expression (Python's and PostgreSQL's) of the ids within accounts' names."""
+
+_ID = re.compile(ID_PATTERN)
+_BY_SHAPE = {_PLACEHOLDER.sub("*", account.template): account for account in CHART}
+
+
+def account_named(name: str) -> Account:
+    """The row of the chart that an account's name belongs to.
+
+    Raises:
+        UnknownAccount.
+    """
+    account = _BY_SHAPE.get(name) or _BY_SHAPE.get(_ID.sub("*", name))
+    if account is None:
+        raise UnknownAccount(f"the chart of accounts has no {name!r}")
+    return account
+
+
+def normal_side(name: str) -> int:
+    """The side on which the account grows; DEBIT for a name that the chart does not have."""
+    try:
+        return account_named(name).normal
+    except UnknownAccount:
+        return DEBIT

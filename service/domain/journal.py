@@ -1,0 +1,102 @@
+"""A journal: one balanced bookkeeping transaction, written from a line of the table of postings.
+
+Amounts are integers in the currency's minor unit. A journal is balanced per currency in every book
+(invariant I1): the table cannot say otherwise without ``Journal`` refusing it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from service.domain.accounts import CONNECTED, PLATFORM, Account
+from service.domain.postings import POSTINGS, JournalKind
+
+
+class Source(NamedTuple):
+    """The fact a journal records. One journal per (type, id, kind): invariant I7."""
+
+    type: str
+    id: str
+
+
+class Entry(NamedTuple):
+    """One line of a journal: debits are positive, credits negative.
+
+    ``change_minor`` is what it adds to the account's balance row, on the account's normal side;
+    None where the account has no such row.
+    """
+
+    book: str
+    account: str
+    amount_minor: int
+    change_minor: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """One balanced bookkeeping transaction in one currency.
+
+    ``event_at`` is when it happened in the world; the store adds when the books learned of it.
+    """
+
+    kind: JournalKind
+    source: Source
+    currency: str
+    entries: tuple[Entry, ...]
+    event_at: datetime
+    escrow_id: UUID | None = None
+
+    def __post_init__(self) -> None:
+        totals = dict.fromkeys((PLATFORM, CONNECTED), 0)
+        for entry in self.entries:
+            totals[entry.book] += entry.amount_minor
+        for book, total in totals.items():
+            if total:
+                raise ValueError(f"{self.kind} is out of balance by {total} in book {book}")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What fills one row of the table: the names in its accounts' templates, and its amounts."""
+
+    names: Mapping[str, str]
+    amounts: Mapping[str, int]
+
+
+def journal(
+    kind: JournalKind,
+    source: Source,
+    currency: str,
+    parts: Iterable[Part],
+    *,
+    event_at: datetime,
+    escrow_id: UUID | None = None,
+) -> Journal:
+    """Writes the posting ``kind`` for every part and merges the lines of one account and side."""
+    posting = POSTINGS[kind]
+    lines: dict[tuple[str, int], int] = {}
+    accounts: dict[str, Account] = {}
+    for part in parts:
+        for side, legs in ((1, posting.debit), (-1, posting.credit)):
+            for leg in legs:
+                amount_minor = part.amounts[leg.amount]
+                if amount_minor < 0:
+                    raise ValueError(f"{kind}: {leg.amount} is negative: {amount_minor}")
+                name = leg.account.template.format_map(part.names)
+                accounts[name] = leg.account
+                lines[name, side] = lines.get((name, side), 0) + side * amount_minor
+    entries = tuple(
+        _entry(accounts[name], name, amount_minor)
+        for (name, _), amount_minor in lines.items()
+        if amount_minor
+    )
+    return Journal(kind, source, currency, entries, event_at, escrow_id)
+
+
+def _entry(account: Account, name: str, amount_minor: int) -> Entry:
+    change_minor = amount_minor * account.normal if account.tracked else None
+    return Entry(account.book, name, amount_minor, change_minor)

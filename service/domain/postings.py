@@ -1,0 +1,124 @@
+"""THE table of postings: which event debits and credits which accounts, by which amounts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from service.domain.accounts import (
+    CONN_BALANCE,
+    CONN_IN_TRANSIT,
+    CONN_OWNER,
+    FEE_HELD,
+    HELD,
+    PAYABLE,
+    PLATFORM_FEE,
+    PROCESSING,
+    SERVICE_FEE,
+    STRIPE,
+    SUSPENSE,
+    TRANSFERS_IN_FLIGHT,
+    UNSETTLED,
+    Account,
+)
+
+
+class JournalKind(StrEnum):
+    """What happened, in the words of the books."""
+
+    PAYMENT_SUCCEEDED = "payment_succeeded"
+    PAYMENT_UNEXPECTED = "payment_unexpected"
+    CHARGE_SETTLED = "charge_settled"
+    RELEASED = "released"
+    TRANSFER_REQUESTED = "transfer_requested"
+    TRANSFER_CONFIRMED = "transfer_confirmed"
+    TRANSFER_REFUSED = "transfer_refused"
+    PAYOUT_CREATED = "payout_created"
+    PAYOUT_PAID = "payout_paid"
+    PAYOUT_RETURNED = "payout_returned"
+    PAYOUT_RETURNED_AFTER_PAID = "payout_returned_after_paid"
+
+
+class Leg(NamedTuple):
+    """One side of a posting: a row of the chart of accounts, and the name of its amount."""
+
+    account: Account
+    amount: str
+
+
+class Posting(NamedTuple):
+    """One line of the table; ``number`` is its number in the accountant's table."""
+
+    number: str
+    debit: tuple[Leg, ...]
+    credit: tuple[Leg, ...]
+
+
+POSTINGS: Mapping[JournalKind, Posting] = {
+    JournalKind.PAYMENT_SUCCEEDED: Posting(
+        "1",
+        debit=(Leg(UNSETTLED, "amount"), Leg(UNSETTLED, "payer_fee")),
+        credit=(Leg(HELD, "amount"), Leg(FEE_HELD, "payer_fee")),
+    ),
+    # Money for something that no longer waits for it: the payer's still, and shown until resolved.
+    JournalKind.PAYMENT_UNEXPECTED: Posting(
+        "1s", debit=(Leg(UNSETTLED, "amount"),), credit=(Leg(SUSPENSE, "amount"),)
+    ),
+    JournalKind.CHARGE_SETTLED: Posting(
+        "2",
+        debit=(Leg(STRIPE, "net"), Leg(PROCESSING, "fee")),
+        credit=(Leg(UNSETTLED, "net"), Leg(UNSETTLED, "fee")),
+    ),
+    JournalKind.RELEASED: Posting(
+        "5",
+        debit=(
+            Leg(HELD, "payee_share"),
+            Leg(HELD, "payee_fee"),
+            Leg(FEE_HELD, "payer_fee"),
+        ),
+        credit=(
+            Leg(PAYABLE, "payee_share"),
+            Leg(SERVICE_FEE, "payee_fee"),
+            Leg(PLATFORM_FEE, "payer_fee"),
+        ),
+    ),
+    JournalKind.TRANSFER_REQUESTED: Posting(
+        "7a", debit=(Leg(PAYABLE, "amount"),), credit=(Leg(TRANSFERS_IN_FLIGHT, "amount"),)
+    ),
+    JournalKind.TRANSFER_CONFIRMED: Posting(
+        "7b 7c",
+        debit=(Leg(TRANSFERS_IN_FLIGHT, "amount"), Leg(CONN_BALANCE, "amount")),
+        credit=(Leg(STRIPE, "amount"), Leg(CONN_OWNER, "amount")),
+    ),
+    JournalKind.TRANSFER_REFUSED: Posting(
+        "7d", debit=(Leg(TRANSFERS_IN_FLIGHT, "amount"),), credit=(Leg(PAYABLE, "amount"),)
+    ),
+    JournalKind.PAYOUT_CREATED: Posting(
+        "8", debit=(Leg(CONN_IN_TRANSIT, "amount"),), credit=(Leg(CONN_BALANCE, "amount"),)
+    ),
+    JournalKind.PAYOUT_PAID: Posting(
+        "8", debit=(Leg(CONN_OWNER, "amount"),), credit=(Leg(CONN_IN_TRANSIT, "amount"),)
+    ),
+    JournalKind.PAYOUT_RETURNED: Posting(
+        "8c", debit=(Leg(CONN_BALANCE, "amount"),), credit=(Leg(CONN_IN_TRANSIT, "amount"),)
+    ),
+    # Through in_transit, so that the account tells the payout's whole way.
+    JournalKind.PAYOUT_RETURNED_AFTER_PAID: Posting(
+        "8c",
+        debit=(Leg(CONN_IN_TRANSIT, "amount"), Leg(CONN_BALANCE, "amount")),
+        credit=(Leg(CONN_OWNER, "amount"), Leg(CONN_IN_TRANSIT, "amount")),
+    ),
+}
+
+PLATFORM_WIDE = tuple(
+    sorted(
+        {
+            leg.account.template
+            for posting in POSTINGS.values()
+            for leg in (*posting.debit, *posting.credit)
+            if leg.account.of_platform
+        }
+    )
+)
+"""The names of the platform's own accounts that something is posted to."""

@@ -1,0 +1,92 @@
+"""An escrow, its milestones and what was bought."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from service.domain import ids
+from service.domain.states.escrow import ESCROW, EscrowEvent, EscrowState
+from service.domain.states.machine import Machine
+from service.domain.states.milestone import MILESTONE, MilestoneEvent, MilestoneState
+
+
+@dataclass(slots=True)
+class Escrow:
+    """The agreement. ``version`` guards it and everything below it."""
+
+    tenant_id: str
+    escrow_id: UUID
+    version: int
+    reference: str
+    payer_id: UUID
+    payee_id: UUID
+    currency: str
+    state: EscrowState
+    policy_version: int
+    metadata: dict[str, str]
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def machine(self) -> Machine[EscrowState, EscrowEvent]:
+        return ESCROW
+
+    @property
+    def public_id(self) -> str:
+        return ids.show(ids.ESCROW, self.escrow_id)
+
+
+@dataclass(slots=True)
+class Milestone:
+    """The smallest thing that is funded or released. Fees are those of the whole amount."""
+
+    tenant_id: str
+    escrow_id: UUID
+    milestone_id: UUID
+    position: int
+    title: str
+    state: MilestoneState
+    amount_minor: int
+    payer_fee_minor: int
+    payee_fee_minor: int
+    funded_minor: int = 0
+    released_minor: int = 0
+    refunded_minor: int = 0
+    lost_minor: int = 0
+    frozen_minor: int = 0
+    payment_id: UUID | None = None
+    due_at: datetime | None = None
+    delivered_at: datetime | None = None
+
+    @property
+    def held_minor(self) -> int:
+        gone = self.released_minor + self.refunded_minor + self.lost_minor
+        return self.funded_minor - gone
+
+    @property
+    def releasable_minor(self) -> int:
+        return self.held_minor - self.frozen_minor
+
+    @property
+    def machine(self) -> Machine[MilestoneState, MilestoneEvent]:
+        return MILESTONE
+
+    @property
+    def public_id(self) -> str:
+        return ids.show(ids.MILESTONE, self.milestone_id)
+
+
+@dataclass(slots=True)
+class LineItem:
+    """One thing that was bought, as it was when the escrow was created."""
+
+    tenant_id: str
+    escrow_id: UUID
+    milestone_id: UUID
+    position: int
+    name: str
+    quantity: int
+    unit_amount_minor: int
+    sku: str

@@ -1,0 +1,63 @@
+"""A payment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from service.domain import ids
+from service.domain.states.machine import Machine
+from service.domain.states.payment import PAYMENT, PaymentEvent, PaymentState
+
+
+class PaymentMethod(StrEnum):
+    """How a payer pays."""
+
+    PAYMENT_INTENT = "PAYMENT_INTENT"
+    CHECKOUT = "CHECKOUT"
+
+
+class CaptureStrategy(StrEnum):
+    """When a card payment takes the money."""
+
+    AUTOMATIC = "AUTOMATIC"
+    MANUAL = "MANUAL"
+
+
+@dataclass(slots=True)
+class Payment:
+    """A payer's payment for the milestones that name it. ``amount_minor`` includes the fee.
+
+    ``observed_at`` is Stripe's time of the newest thing that was told about it.
+    """
+
+    tenant_id: str
+    payment_id: UUID
+    escrow_id: UUID
+    payer_id: UUID
+    method: PaymentMethod
+    capture: CaptureStrategy
+    amount_minor: int
+    currency: str
+    state: PaymentState
+    created_at: datetime
+    updated_at: datetime
+    stripe_payment_intent: str | None = None
+    stripe_checkout_session: str | None = None
+    stripe_charge: str | None = None
+    stripe_balance_transaction: str | None = None
+    processing_fee_minor: int | None = None
+    failure_code: str | None = None
+    failure_decline_code: str | None = None
+    failure_message: str | None = None
+    observed_at: datetime | None = None
+
+    @property
+    def machine(self) -> Machine[PaymentState, PaymentEvent]:
+        return PAYMENT
+
+    @property
+    def public_id(self) -> str:
+        return ids.show(ids.PAYMENT, self.payment_id)

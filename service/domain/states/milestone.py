@@ -1,0 +1,58 @@
+"""The states of a milestone."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from service.domain.call import Party
+from service.domain.states.machine import Machine, edge
+
+
+class MilestoneState(StrEnum):
+    """The smallest thing that is funded, delivered, accepted, released or refunded."""
+
+    AWAITING_FUNDS = "AWAITING_FUNDS"
+    FUNDED = "FUNDED"
+    DELIVERED = "DELIVERED"
+    RELEASING = "RELEASING"
+    RELEASED = "RELEASED"
+    CANCELED = "CANCELED"
+
+
+class MilestoneEvent(StrEnum):
+    """What can happen to a milestone."""
+
+    START_PAYMENT = "start_payment"
+    PAYMENT_SUCCEEDED = "payment_succeeded"
+    DELIVER = "deliver"
+    REQUEST_CHANGES = "request_changes"
+    ACCEPT = "accept"
+    ACCEPT_PART = "accept_part"  # a frozen part stays held
+    RELEASE = "release"
+    RELEASE_PART = "release_part"
+    TRANSFERRED = "transferred"
+    CANCEL = "cancel"
+
+
+M, ME = MilestoneState, MilestoneEvent
+PAYER, PAYEE, OPERATOR = Party.PAYER, Party.PAYEE, Party.OPERATOR
+STRIPE, SERVICE = Party.STRIPE, Party.SERVICE
+
+MILESTONE = Machine(
+    "Milestone",
+    {
+        (M.AWAITING_FUNDS, ME.START_PAYMENT): edge(M.AWAITING_FUNDS, PAYER, OPERATOR, SERVICE),
+        (M.AWAITING_FUNDS, ME.PAYMENT_SUCCEEDED): edge(M.FUNDED, STRIPE),
+        (M.AWAITING_FUNDS, ME.CANCEL): edge(M.CANCELED, PAYER, PAYEE, OPERATOR),
+        (M.FUNDED, ME.DELIVER): edge(M.DELIVERED, PAYEE),
+        (M.FUNDED, ME.RELEASE): edge(M.RELEASING, PAYER, OPERATOR),
+        (M.FUNDED, ME.RELEASE_PART): edge(M.FUNDED, PAYER, OPERATOR),
+        (M.DELIVERED, ME.REQUEST_CHANGES): edge(M.FUNDED, PAYER),
+        (M.DELIVERED, ME.ACCEPT): edge(M.RELEASING, PAYER),
+        (M.DELIVERED, ME.ACCEPT_PART): edge(M.DELIVERED, PAYER),
+        (M.DELIVERED, ME.RELEASE): edge(M.RELEASING, PAYER, OPERATOR),
+        (M.DELIVERED, ME.RELEASE_PART): edge(M.DELIVERED, PAYER, OPERATOR),
+        # By the party that releases, when the fee took all of the last part: nothing is transferred.
+        (M.RELEASING, ME.TRANSFERRED): edge(M.RELEASED, STRIPE, PAYER, OPERATOR),
+    },
+)

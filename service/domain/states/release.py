@@ -1,0 +1,40 @@
+"""The states of a release."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from service.domain.call import Party
+from service.domain.states.machine import Machine, edge
+
+
+class ReleaseState(StrEnum):
+    """A payee's money after a release, on its way to the payee's Stripe account."""
+
+    WAITING = "WAITING"  # in payable: the payee is not ready, or Stripe refused the transfer
+    IN_FLIGHT = "IN_FLIGHT"
+    TRANSFERRED = "TRANSFERRED"
+
+
+class ReleaseEvent(StrEnum):
+    """What can happen to a release."""
+
+    REQUEST_TRANSFER = "request_transfer"
+    TRANSFER_SUCCEEDED = "transfer_succeeded"
+    TRANSFER_REJECTED = "transfer_rejected"
+    NOTHING_TO_TRANSFER = "nothing_to_transfer"  # the fee took all of a very small part
+
+
+R, RE = ReleaseState, ReleaseEvent
+PAYER, OPERATOR = Party.PAYER, Party.OPERATOR
+STRIPE, TIMER = Party.STRIPE, Party.TIMER
+
+RELEASE = Machine(
+    "Release: the payee's money on its way to their account",
+    {
+        (R.WAITING, RE.REQUEST_TRANSFER): edge(R.IN_FLIGHT, PAYER, OPERATOR, TIMER),
+        (R.WAITING, RE.NOTHING_TO_TRANSFER): edge(R.TRANSFERRED, PAYER, OPERATOR),
+        (R.IN_FLIGHT, RE.TRANSFER_SUCCEEDED): edge(R.TRANSFERRED, STRIPE),
+        (R.IN_FLIGHT, RE.TRANSFER_REJECTED): edge(R.WAITING, STRIPE),
+    },
+)

@@ -1,0 +1,94 @@
+"""Transfers a released part to the payee's Stripe account."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from service.aggregates.contradiction import Contradiction
+from service.aggregates.escrow import EscrowCase, load_case_of_effect
+from service.aggregates.release import transfer_rejected, transfer_requested, transfer_succeeded
+from service.domain import ids
+from service.domain.records.effect import Effect, EffectKind
+from service.domain.records.parties import Payee
+from service.domain.records.release import Release
+from service.domain.unit import UnitOfWork
+from service.effects.kind import Answer, Kind
+from service.effects.lookup import first_of_ours
+from service.effects.parameters import amount
+from service.effects.renew import renew
+from service.stripe.gateway import Client, Object, Options, SdkObject
+from service.stripe.outcomes import Rejected
+
+
+def plan(case: EscrowCase, release: Release, renewed: Effect | None = None) -> Effect:
+    """Posting 7a, and the transfer as an effect. ``renewed`` is the effect that Stripe rejected
+    before, which goes on under its next generation's key.
+    """
+    effect_id = renewed.effect_id if renewed else case.unit.new_id()
+    generation = renewed.generation + 1 if renewed else 1
+    charge = case.payment(release.payment_id).stripe_charge
+    assert charge is not None  # a payment succeeds with its charge
+    shown = ids.show(ids.EFFECT, effect_id)
+    request = parameters(release, case.payee, charge, shown, generation)
+    if renewed:
+        renew(case.unit, renewed)
+        renewed.request = request
+        effect = renewed
+    else:
+        effect = case.unit.plan(
+            EffectKind.CREATE_TRANSFER,
+            effect_id,
+            subject_id=release.release_id,
+            request=request,
+            escrow_id=release.escrow_id,
+            payee_id=release.payee_id,
+        )
+    transfer_requested(case, release, effect)
+    return effect
+
+
+def parameters(
+    release: Release, payee: Payee, charge: str, effect: str, generation: int
+) -> dict[str, Any]:
+    """``source_transaction`` frees the transfer from the available balance, and Stripe caps the
+    sum of the transfers at the charge.
+    """
+    return {
+        **amount(release.payee_share_minor, release.currency),
+        "destination": payee.stripe_account,
+        "source_transaction": charge,
+        "transfer_group": ids.show(ids.ESCROW, release.escrow_id),
+        "metadata": {
+            "tenant": release.tenant_id,
+            "escrow": ids.show(ids.ESCROW, release.escrow_id),
+            "milestone": ids.show(ids.MILESTONE, release.milestone_id),
+            "release": release.public_id,
+            "effect": effect,
+            "generation": str(generation),
+        },
+    }
+
+
+async def _send(client: Client, effect: Effect, options: Options) -> SdkObject:
+    return await client.v1.transfers.create_async(effect.request, options)
+
+
+async def _find(client: Client, effect: Effect, options: Options) -> Object | None:
+    page = await client.v1.transfers.list_async(
+        {"transfer_group": effect.request["transfer_group"], "limit": 100}, options
+    )
+    return await first_of_ours(effect, page.auto_paging_iter())
+
+
+def _succeed(_: UnitOfWork, case: EscrowCase, effect: Effect, answer: Answer) -> None:
+    asked = [effect.request[name] for name in ("amount", "currency", "destination")]
+    if asked != [answer.get(name) for name in ("amount", "currency", "destination")]:
+        raise Contradiction(f"transfer {answer.get('id')} is not the one that was asked for")
+    transfer_succeeded(case, case.release_of(effect.subject_id), effect, answer["id"])
+
+
+def _reject(_: UnitOfWork, case: EscrowCase, effect: Effect, refusal: Rejected) -> None:
+    transfer_rejected(case, case.release_of(effect.subject_id), effect, refusal.code)
+
+
+CREATE_TRANSFER = Kind(_send, _find, load_case_of_effect, _succeed, _reject)

@@ -1,0 +1,64 @@
+"""Events of payees' accounts, of either of Stripe's account APIs."""
+
+from __future__ import annotations
+
+from service.aggregates.payee import observe_account
+from service.domain.states.payee import PayeeState
+from service.domain.unit import UnitOfWork
+from service.events.event import Event, Unmatched, change
+from service.runtime import Runtime
+from service.store.parties import find_payee, find_payee_of_account, load_payee
+from service.stripe.objects.account import AccountObservation, parse_account
+from service.stripe.objects.values import our_id
+
+
+async def account_changed(runtime: Runtime, event: Event) -> None:
+    """An account is fetched afresh: its events are hints, thin, late or out of order."""
+    account_id = event.stored.account or str(event.object.get("id") or "")
+    tenant_id = event.stored.tenant_id
+    payee_id = our_id(event.object, "payee") or await find_payee_of_account(
+        runtime.pool, tenant_id, account_id
+    )
+    payee = await find_payee(runtime.pool, tenant_id, payee_id) if payee_id else None
+    if payee is None or payee.stripe_account is None:
+        raise Unmatched(f"no payee of ours has account {account_id or 'without id'}")
+    gateway = runtime.stripe[tenant_id]
+    account = await gateway.fetch_account(payee.account_api, payee.stripe_account)
+
+    async def story(unit: UnitOfWork) -> None:
+        found = await load_payee(runtime.pool, unit, payee.payee_id)
+        if found is None or found.payee.version != payee.version:
+            # Another writer may have fetched the account after us and written before us.
+            raise Unmatched("the payee changed while its account was read")
+        observe_account(unit, found.payee, parse_account(found.payee.account_api, account))
+
+    await change(runtime, event.stored, story)
+
+
+async def access_removed(runtime: Runtime, event: Event) -> None:
+    """The payee took the platform's access away: the account cannot be fetched any more."""
+    account_id = event.stored.account or ""
+    payee_id = await find_payee_of_account(runtime.pool, event.stored.tenant_id, account_id)
+    if payee_id is None:
+        raise Unmatched(f"no payee of ours has account {account_id}")
+    seen = AccountObservation(account_id, PayeeState.DEAUTHORIZED, [])
+
+    async def story(unit: UnitOfWork) -> None:
+        found = await load_payee(runtime.pool, unit, payee_id)
+        assert found is not None  # a payee is never deleted
+        observe_account(unit, found.payee, seen)
+
+    await change(runtime, event.stored, story)
+
+
+PLATFORM = {
+    "v2.core.account.updated": account_changed,
+    "v2.core.account[requirements].updated": account_changed,
+    "v2.core.account[configuration.recipient].updated": account_changed,
+    "v2.core.account[configuration.recipient].capability_status_updated": account_changed,
+}
+CONNECTED = {
+    "account.updated": account_changed,
+    "account.application.deauthorized": access_removed,
+    "capability.updated": account_changed,
+}

@@ -1,0 +1,44 @@
+"""Events of payees' payouts."""
+
+from __future__ import annotations
+
+from service.aggregates.contradiction import Contradiction
+from service.aggregates.payout import observe_payout
+from service.domain.unit import UnitOfWork
+from service.events.event import Event, Unmatched, change
+from service.runtime import Runtime
+from service.store.parties import load_payee
+from service.stripe.objects.payout import parse_payout
+from service.stripe.objects.values import our_id
+
+
+async def payout_changed(runtime: Runtime, event: Event) -> None:
+    payout_id, payee_id = (our_id(event.object, name) for name in ("payout", "payee"))
+    if payout_id is None or payee_id is None:
+        raise Unmatched("the payout is not one of ours")
+    seen = parse_payout(event.object)
+
+    async def story(unit: UnitOfWork) -> None:
+        # The effect that makes a payout has the payout's own id.
+        found = await load_payee(
+            runtime.pool, unit, payee_id, payout_id=payout_id, effect_id=payout_id
+        )
+        payout = (
+            next((p for p in found.payouts if p.payout_id == payout_id), None) if found else None
+        )
+        if found is None or payout is None:
+            raise Unmatched("no payout of ours")
+        if event.stored.account != found.payee.stripe_account:
+            raise Contradiction(f"the payout is of account {event.stored.account}")
+        observe_payout(unit, found.payee, payout, seen)
+
+    await change(runtime, event.stored, story)
+
+
+CONNECTED = {
+    "payout.created": payout_changed,
+    "payout.updated": payout_changed,
+    "payout.paid": payout_changed,
+    "payout.failed": payout_changed,
+    "payout.canceled": payout_changed,
+}

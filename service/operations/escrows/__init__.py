@@ -1,0 +1,1 @@
+"""Escrows: created, delivered, accepted, released, canceled."""

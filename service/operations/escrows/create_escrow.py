@@ -1,0 +1,133 @@
+"""Creates an escrow with its milestones, fees quoted and policy pinned. No money moves."""
+
+from __future__ import annotations
+
+from datetime import UTC
+
+from escrow.v1.escrow_service_pb2 import (
+    CreateEscrowRequest,
+    CreateEscrowResponse,
+    MilestoneInput,
+)
+from service.domain import ids
+from service.domain.errors import FieldViolation, InvalidField, PayeeMissing, PayerMissing
+from service.domain.money import charge_step_minor
+from service.domain.policy import CURRENT_VERSION, POLICIES, Fees, quote
+from service.domain.records.escrow import Escrow, LineItem, Milestone
+from service.domain.records.parties import Payee, Payer
+from service.domain.states.escrow import EscrowState
+from service.domain.states.milestone import MilestoneState
+from service.domain.unit import UnitOfWork
+from service.operations.escrows.messages import escrow_message
+from service.operations.mutation import mutation
+from service.runtime import Runtime
+from service.store.parties import load_parties
+from service.store.tables import EscrowRecords
+
+
+@mutation(CreateEscrowResponse)
+async def create_escrow(
+    runtime: Runtime, unit: UnitOfWork, request: CreateEscrowRequest
+) -> CreateEscrowResponse:
+    """Raises PayerMissing, PayeeMissing, AmountBeyondLimits, InvalidField."""
+    _check_milestones(unit, request)
+    parties = await load_parties(
+        runtime.pool,
+        unit,
+        payer_id=ids.parse(request.payer_id),
+        payee_id=ids.parse(request.payee_id),
+    )
+    if parties.payer is None:
+        raise PayerMissing
+    if parties.payee is None:
+        raise PayeeMissing
+    policy = POLICIES[CURRENT_VERSION]
+    step_minor = charge_step_minor(request.currency)
+    fees = quote(policy, [m.amount_minor for m in request.milestones], step_minor=step_minor)
+    for fee in fees:
+        policy.check_limits(fee.amount_minor + fee.payer_fee_minor, request.currency)
+    records = _records(unit, request, fees, parties.payer, parties.payee)
+    unit.create(records.escrow)
+    for milestone in records.milestones:
+        unit.create(milestone)
+    for line_item in records.line_items:
+        unit.put(line_item)
+    return await runtime.save(unit, CreateEscrowResponse(escrow=escrow_message(records)))
+
+
+def _check_milestones(unit: UnitOfWork, request: CreateEscrowRequest) -> None:
+    violations = []
+    for index, milestone in enumerate(request.milestones):
+        path = f"milestones[{index}]"
+        if milestone.HasField("due_time"):
+            due_at = milestone.due_time.ToDatetime(UTC)
+            if due_at <= unit.now:
+                violations.append(FieldViolation(f"{path}.due_time", "must be in the future"))
+        step_minor = charge_step_minor(request.currency)
+        if milestone.amount_minor % step_minor:
+            problem = f"must be a multiple of {step_minor} in {request.currency}"
+            violations.append(FieldViolation(f"{path}.amount_minor", problem))
+        items = milestone.line_items
+        total = sum(item.quantity * item.unit_amount_minor for item in items)
+        if items and total != milestone.amount_minor:
+            violations.append(
+                FieldViolation(f"{path}.line_items", f"sum to {total}, not to amount_minor")
+            )
+    if violations:
+        raise InvalidField(*violations)
+
+
+def _records(
+    unit: UnitOfWork, request: CreateEscrowRequest, fees: list[Fees], payer: Payer, payee: Payee
+) -> EscrowRecords:
+    escrow = Escrow(
+        tenant_id=unit.call.tenant_id,
+        escrow_id=unit.new_id(),
+        version=0,
+        reference=request.reference,
+        payer_id=payer.payer_id,
+        payee_id=payee.payee_id,
+        currency=request.currency,
+        state=EscrowState.AWAITING_FUNDS,
+        policy_version=CURRENT_VERSION,
+        metadata=dict(request.metadata),
+        created_at=unit.now,
+        updated_at=unit.now,
+    )
+    milestones, line_items = [], []
+    for position, (wanted, fee) in enumerate(zip(request.milestones, fees, strict=True)):
+        milestone = _milestone(unit, escrow, position, wanted, fee)
+        milestones.append(milestone)
+        line_items += [
+            LineItem(
+                tenant_id=escrow.tenant_id,
+                escrow_id=escrow.escrow_id,
+                milestone_id=milestone.milestone_id,
+                position=place,
+                name=item.name,
+                quantity=item.quantity,
+                unit_amount_minor=item.unit_amount_minor,
+                sku=item.sku,
+            )
+            for place, item in enumerate(wanted.line_items)
+        ]
+    return EscrowRecords(
+        escrow=escrow, payer=payer, payee=payee, milestones=milestones, line_items=line_items
+    )
+
+
+def _milestone(
+    unit: UnitOfWork, escrow: Escrow, position: int, wanted: MilestoneInput, fees: Fees
+) -> Milestone:
+    return Milestone(
+        tenant_id=escrow.tenant_id,
+        escrow_id=escrow.escrow_id,
+        milestone_id=unit.new_id(),
+        position=position,
+        title=wanted.title,
+        state=MilestoneState.AWAITING_FUNDS,
+        amount_minor=fees.amount_minor,
+        payer_fee_minor=fees.payer_fee_minor,
+        payee_fee_minor=fees.payee_fee_minor,
+        due_at=wanted.due_time.ToDatetime(UTC) if wanted.HasField("due_time") else None,
+    )

@@ -1,0 +1,66 @@
+"""Lists every transition of an escrow, oldest first, with its time, actor and cause."""
+
+from __future__ import annotations
+
+import re
+
+from escrow.v1.escrow_service_pb2 import (
+    ListTimelineRequest,
+    ListTimelineResponse,
+    TimelineEntry,
+    Transition,
+)
+from service.domain import ids
+from service.domain.call import Call
+from service.domain.errors import EscrowMissing
+from service.operations.messages import timestamp
+from service.operations.paging import cursor_of, next_page_token, page_limit
+from service.runtime import Runtime
+from service.store.operations import TimelineRow, find_timeline
+
+
+async def list_timeline(
+    runtime: Runtime, call: Call, request: ListTimelineRequest
+) -> ListTimelineResponse:
+    """Raises EscrowMissing, InvalidField."""
+    limit = page_limit(request.page_size, usual=100, most=500)
+    cursor = cursor_of(request.page_token, request.escrow_id, _version) or 0
+    rows = await find_timeline(
+        runtime.pool,
+        call.tenant_id,
+        ids.parse(request.escrow_id),
+        after_version=cursor,
+        limit=limit + 1,
+    )
+    if not rows and not cursor:
+        raise EscrowMissing
+    page = rows[:limit]
+    token = ""
+    if len(rows) > limit:
+        token = next_page_token(str(page[-1].version), request.escrow_id)
+    return ListTimelineResponse(entries=[_entry(row) for row in page], next_page_token=token)
+
+
+def _version(text: str) -> int:
+    if not re.fullmatch(r"[1-9][0-9]{0,17}", text):  # int() takes more, and bigint less
+        raise ValueError(text)
+    return int(text)
+
+
+def _entry(row: TimelineRow) -> TimelineEntry:
+    transitions = []
+    for subject, before, after in row.transitions:
+        transition = Transition(subject=subject, to=after)
+        setattr(transition, "from", before)  # a keyword in Python, not in the contract
+        transitions.append(transition)
+    return TimelineEntry(
+        version=row.version,
+        operation=row.operation,
+        actor=row.party,
+        caller=row.caller,
+        cause=row.key,
+        transitions=transitions,
+        note=row.note,
+        time=timestamp(row.occurred_at),
+        trace_id=row.trace_id,
+    )

@@ -1,0 +1,107 @@
+"""Escrows, milestones and quotes as the messages of the API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from escrow.v1 import escrow_service_pb2 as pb
+from service.domain import ids
+from service.domain.policy import Fees
+from service.domain.records.escrow import LineItem, Milestone
+from service.domain.states.milestone import MilestoneState
+from service.domain.states.payee import PayeeState
+from service.domain.states.release import ReleaseState
+from service.operations.messages import money, timestamp
+from service.store.tables import EscrowRecords
+
+
+def quote_message(fees: Iterable[Fees], currency: str, policy_version: int) -> pb.FeeQuote:
+    """The fees of some milestones together."""
+    listed = list(fees)
+    amount = sum(f.amount_minor for f in listed)
+    payer_fee = sum(f.payer_fee_minor for f in listed)
+    payee_fee = sum(f.payee_fee_minor for f in listed)
+    return pb.FeeQuote(
+        amount=money(amount, currency),
+        payer_fee=money(payer_fee, currency),
+        payee_fee=money(payee_fee, currency),
+        payer_total=money(amount + payer_fee, currency),
+        payee_total=money(amount - payee_fee, currency),
+        policy_version=policy_version,
+    )
+
+
+def escrow_message(records: EscrowRecords) -> pb.Escrow:
+    escrow = records.escrow
+    fees = [Fees(m.amount_minor, m.payer_fee_minor, m.payee_fee_minor) for m in records.milestones]
+    return pb.Escrow(
+        id=escrow.public_id,
+        reference=escrow.reference,
+        payer_id=ids.show(ids.PAYER, escrow.payer_id),
+        payee_id=ids.show(ids.PAYEE, escrow.payee_id),
+        currency=escrow.currency,
+        state=pb.EscrowState.Value(f"ESCROW_STATE_{escrow.state}"),
+        milestones=[_milestone_message(m, records) for m in records.milestones],
+        quote=quote_message(fees, escrow.currency, escrow.policy_version),
+        policy_version=escrow.policy_version,
+        metadata=escrow.metadata,
+        etag=str(escrow.version),
+        create_time=timestamp(escrow.created_at),
+        update_time=timestamp(escrow.updated_at),
+    )
+
+
+def _milestone_message(milestone: Milestone, records: EscrowRecords) -> pb.Milestone:
+    currency = records.escrow.currency
+    items = [i for i in records.line_items if i.milestone_id == milestone.milestone_id]
+    payment_id = milestone.payment_id
+    return pb.Milestone(
+        id=milestone.public_id,
+        title=milestone.title,
+        state=pb.MilestoneState.Value(f"MILESTONE_STATE_{milestone.state}"),
+        amount=money(milestone.amount_minor, currency),
+        payer_fee=money(milestone.payer_fee_minor, currency),
+        payee_fee=money(milestone.payee_fee_minor, currency),
+        funded=money(milestone.funded_minor, currency),
+        held=money(milestone.held_minor, currency),
+        released=money(milestone.released_minor, currency),
+        refunded=money(milestone.refunded_minor, currency),
+        frozen=money(milestone.frozen_minor, currency),
+        due_time=timestamp(milestone.due_at),
+        deliver_time=timestamp(milestone.delivered_at),
+        line_items=[_line_item_message(item) for item in items],
+        payment_id=ids.show(ids.PAYMENT, payment_id) if payment_id else "",
+        waiting_for=_waiting_for(milestone, records),
+    )
+
+
+def _line_item_message(item: LineItem) -> pb.LineItem:
+    return pb.LineItem(
+        name=item.name,
+        quantity=item.quantity,
+        unit_amount_minor=item.unit_amount_minor,
+        sku=item.sku,
+    )
+
+
+WAITING_FOR = {
+    MilestoneState.AWAITING_FUNDS: "the payer to pay",
+    MilestoneState.FUNDED: "the payee to deliver",
+    MilestoneState.DELIVERED: "the payer to accept",
+}
+
+
+def _waiting_for(milestone: Milestone, records: EscrowRecords) -> str:
+    if milestone.state is not MilestoneState.RELEASING:
+        return WAITING_FOR.get(milestone.state, "")
+    waiting = [
+        release
+        for release in records.releases
+        if release.milestone_id == milestone.milestone_id and release.state is ReleaseState.WAITING
+    ]
+    if not waiting:
+        return "Stripe to confirm the transfer"
+    if records.payee.state is not PayeeState.ACTIVE:
+        return "the payee to finish onboarding"
+    code = waiting[0].refusal_code
+    return f"the next try of a transfer that Stripe refused ({code})" if code else "the transfer"

@@ -1,0 +1,32 @@
+"""Says what an escrow would cost each party, without creating anything."""
+
+from __future__ import annotations
+
+from escrow.v1.escrow_service_pb2 import QuoteFeesRequest, QuoteFeesResponse
+from service.domain.call import Call
+from service.domain.errors import FieldViolation, InvalidField
+from service.domain.money import charge_step_minor
+from service.domain.policy import CURRENT_VERSION, POLICIES, quote
+from service.operations.escrows.messages import quote_message
+from service.runtime import Runtime
+
+
+async def quote_fees(runtime: Runtime, call: Call, request: QuoteFeesRequest) -> QuoteFeesResponse:
+    """Raises AmountBeyondLimits, InvalidField: CreateEscrow would refuse these amounts too."""
+    del runtime, call  # the same for everybody, and nothing is read
+    policy = POLICIES[CURRENT_VERSION]
+    step_minor = charge_step_minor(request.currency)
+    violations = [
+        FieldViolation(f"amounts_minor[{index}]", f"must be a multiple of {step_minor}")
+        for index, amount_minor in enumerate(request.amounts_minor)
+        if amount_minor % step_minor
+    ]
+    if violations:
+        raise InvalidField(*violations)
+    fees = quote(policy, list(request.amounts_minor), step_minor=step_minor)
+    for fee in fees:
+        policy.check_limits(fee.amount_minor + fee.payer_fee_minor, request.currency)
+    return QuoteFeesResponse(
+        total=quote_message(fees, request.currency, policy.version),
+        milestones=[quote_message([fee], request.currency, policy.version) for fee in fees],
+    )

@@ -1,0 +1,25 @@
+"""The payer asks for changes: a delivered milestone is funded again, and not delivered."""
+
+from __future__ import annotations
+
+from escrow.v1.escrow_service_pb2 import RequestChangesRequest, RequestChangesResponse
+from service.aggregates.escrow import open_case
+from service.domain import ids
+from service.domain.states.milestone import MilestoneEvent
+from service.domain.unit import UnitOfWork
+from service.operations.escrows.messages import escrow_message
+from service.operations.mutation import mutation
+from service.runtime import Runtime
+
+
+@mutation(RequestChangesResponse)
+async def request_changes(
+    runtime: Runtime, unit: UnitOfWork, request: RequestChangesRequest
+) -> RequestChangesResponse:
+    """Raises EscrowMissing, MilestoneMissing, StaleEtag, WrongState, PartyNotAllowed."""
+    case = await open_case(runtime, unit, ids.parse(request.escrow_id), etag=request.etag)
+    milestone = case.milestone(ids.parse(request.milestone_id))
+    case.advance(milestone, MilestoneEvent.REQUEST_CHANGES)
+    milestone.delivered_at = None
+    unit.note = request.note
+    return await runtime.save(unit, RequestChangesResponse(escrow=escrow_message(case.records)))

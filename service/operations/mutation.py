@@ -1,0 +1,52 @@
+"""Makes an operation of an RPC from its story."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from google.protobuf.message import Message
+
+from service.domain.call import Call
+from service.domain.unit import UnitOfWork
+from service.runtime import Answer, Runtime, rerun
+from service.store.operations import Answered
+
+Request = TypeVar("Request", bound=Message)
+
+
+def mutation(
+    answer_type: type[Answer], *, of: str = ""
+) -> Callable[
+    [Callable[[Runtime, UnitOfWork, Request], Awaitable[Answer]]],
+    Callable[[Runtime, Call, Request], Awaitable[Answer]],
+]:
+    """Makes an operation of an RPC from its story.
+
+    The story gets a fresh unit of work each time it runs, and is run again while other writers are
+    first. A request that was answered before is answered with the same bytes. ``of`` names the
+    operation when the story is only a part of it.
+    """
+
+    def decorate(
+        story: Callable[[Runtime, UnitOfWork, Request], Awaitable[Answer]],
+    ) -> Callable[[Runtime, Call, Request], Awaitable[Answer]]:
+        @functools.wraps(story)
+        async def run(runtime: Runtime, call: Call, request: Request) -> Answer:
+            digest = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
+            try:
+                return await rerun(
+                    runtime,
+                    call,
+                    of or story.__name__,
+                    lambda unit: story(runtime, unit, request),
+                    request_hash=digest,
+                )
+            except Answered as answered:
+                return answer_type.FromString(answered.response)
+
+        return run
+
+    return decorate

@@ -1,0 +1,149 @@
+"""Proves the books: replays every journal against the table of postings, compares every balance
+with its entries and every record with the books, and checks every invariant.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from service.domain.accounts import PLATFORM, Account, UnknownAccount, account_named
+from service.domain.postings import POSTINGS, JournalKind, Posting
+from service.store.books import BALANCES, CHECKS, JOURNALS, WAITING, one_moment
+
+MOST_ROWS = 50  # of one check's breaches, in a report
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One check: how many rows it looked at, and those for which it does not hold."""
+
+    name: str
+    says: str
+    examined: int
+    breaches: list[dict[str, Any]]
+
+
+@dataclass(slots=True)
+class Report:
+    """What was checked at one moment. ``waiting`` is no breach: {what: (how many, since when)}."""
+
+    checks: list[CheckResult] = field(default_factory=list)
+    waiting: dict[str, tuple[int, datetime | None]] = field(default_factory=dict)
+
+    @property
+    def clean(self) -> bool:
+        return not any(check.breaches for check in self.checks)
+
+
+async def verify_books(pool: asyncpg.Pool) -> Report:
+    """Checks the books of all tenants as they are at one moment; changes nothing."""
+    report = Report()
+    async with one_moment(pool) as connection:
+        report.checks += await _replay(connection)
+        for check in CHECKS:
+            examined = await connection.fetchval(check.examined)
+            rows = await connection.fetch(f"{check.breaches}\nLIMIT {MOST_ROWS}")
+            breaches = [dict(row) for row in rows]
+            report.checks.append(CheckResult(check.name, check.says, examined, breaches))
+        for what, statement in WAITING.items():
+            row = await connection.fetchrow(statement)
+            assert row is not None  # an aggregate always answers
+            report.waiting[what] = (row[0], row[1])
+    return report
+
+
+async def _replay(connection: PoolConnectionProxy) -> list[CheckResult]:
+    """Every journal follows its line of the table, and the balances are what they add up to."""
+    sums: dict[tuple[str, str, str], int] = {}
+    strange: list[dict[str, Any]] = []
+    journals = 0
+    async for row in connection.cursor(JOURNALS, prefetch=500):
+        journals += 1
+        problem = _problem(row["kind"], row["currency"], row["entries"])
+        if problem and len(strange) < MOST_ROWS:
+            strange.append(
+                {
+                    "tenant_id": row["tenant_id"],
+                    "journal_id": row["journal_id"],
+                    "kind": row["kind"],
+                    "source": f"{row['source_type']} {row['source_id']}",
+                    "problem": problem,
+                }
+            )
+        for _, account, currency, amount_minor in row["entries"]:
+            if (row_of_chart := _tracked(account)) is not None:
+                key = (row["tenant_id"], account, currency)
+                sums[key] = sums.get(key, 0) + amount_minor * row_of_chart.normal
+    postings = CheckResult(
+        "postings", "every journal is a line of the table of postings", journals, strange
+    )
+    return [postings, await _compare_balances(connection, sums)]
+
+
+async def _compare_balances(
+    connection: PoolConnectionProxy, sums: Mapping[tuple[str, str, str], int]
+) -> CheckResult:
+    stored = {(r[0], r[1], r[2]): r[3] for r in await connection.fetch(BALANCES)}
+    breaches = [
+        {
+            "tenant_id": key[0],
+            "account": key[1],
+            "currency": key[2],
+            "balance_minor": stored.get(key),
+            "entries_minor": sums.get(key),
+        }
+        for key in sorted(sums.keys() | stored.keys())
+        if stored.get(key) != sums.get(key)
+    ]
+    says = "every balance is the sum of its account's entries"
+    return CheckResult("balances", says, len(stored), breaches[:MOST_ROWS])
+
+
+def _problem(kind: str, currency: str, entries: list[tuple[str, str, str, int]]) -> str:
+    """What is wrong with a journal; empty when it follows its line of the table."""
+    if kind not in JournalKind.__members__.values():
+        return "there is no such posting"
+    if not entries:
+        return "it has no entries"
+    posting = POSTINGS[JournalKind(kind)]
+    for book, account, of_currency, amount_minor in entries:
+        if of_currency != currency:
+            return f"{account} is in {of_currency}"
+        if book != _book_of(account):
+            return f"{account} stands in book {book}"
+        if not _is_a_leg(posting, account, amount_minor):
+            side = "debit" if amount_minor > 0 else "credit"
+            return f"posting {posting.number} does not {side} {account}"
+    return ""
+
+
+def _tracked(name: str) -> Account | None:
+    """The account's row of the chart, if it has balance rows."""
+    try:
+        account = account_named(name)
+    except UnknownAccount:
+        return None  # no posting has such a leg: it is reported with its journal
+    return account if account.tracked else None
+
+
+def _book_of(name: str) -> str:
+    try:
+        return account_named(name).book
+    except UnknownAccount:
+        return PLATFORM
+
+
+def _is_a_leg(posting: Posting, account: str, amount_minor: int) -> bool:
+    legs = posting.debit if amount_minor > 0 else posting.credit
+    return any(re.fullmatch(_pattern(leg.account.template), account) for leg in legs)
+
+
+def _pattern(template: str) -> str:
+    return re.sub(r"\\\{\w+\\\}", "[^:]+", re.escape(template))

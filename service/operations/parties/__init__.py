@@ -1,0 +1,1 @@
+"""Payers and payees."""

@@ -1,0 +1,1 @@
+"""Payments: how an escrow is funded."""

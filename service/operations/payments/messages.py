@@ -1,0 +1,37 @@
+"""Payments as the messages of the API."""
+
+from __future__ import annotations
+
+from escrow.v1 import escrow_service_pb2 as pb
+from service.domain import ids
+from service.domain.records.payment import Payment
+from service.operations.messages import money, timestamp
+from service.store.tables import EscrowRecords
+
+
+def payment_message(records: EscrowRecords, payment: Payment) -> pb.Payment:
+    """Everything that is known here; what only Stripe may say is filled in by GetPayment."""
+    fee_minor = payment.processing_fee_minor
+    message = pb.Payment(
+        id=payment.public_id,
+        escrow_id=ids.show(ids.ESCROW, payment.escrow_id),
+        milestone_ids=[
+            milestone.public_id
+            for milestone in records.milestones
+            if milestone.payment_id == payment.payment_id
+        ],
+        amount=money(payment.amount_minor, payment.currency),
+        state=pb.PaymentState.Value(f"PAYMENT_STATE_{payment.state}"),
+        method=pb.PaymentMethod.Value(f"PAYMENT_METHOD_{payment.method}"),
+        capture=pb.CaptureStrategy.Value(f"CAPTURE_STRATEGY_{payment.capture}"),
+        stripe_payment_intent=payment.stripe_payment_intent or "",
+        stripe_charge=payment.stripe_charge or "",
+        processing_fee=money(fee_minor, payment.currency) if fee_minor is not None else None,
+        create_time=timestamp(payment.created_at),
+        update_time=timestamp(payment.updated_at),
+    )
+    if payment.failure_code or payment.failure_message:
+        message.failure.code = payment.failure_code or ""
+        message.failure.decline_code = payment.failure_decline_code or ""
+        message.failure.message = payment.failure_message or ""
+    return message

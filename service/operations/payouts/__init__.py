@@ -1,0 +1,1 @@
+"""Payouts from a payee's Stripe account to their bank."""

@@ -1,0 +1,48 @@
+"""Sends a planned effect to Stripe while the client waits, and refuses what Stripe rejects.
+
+Should Stripe not answer in time, a worker goes on, and the same request_id gets the result later.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from service.domain import ids
+from service.domain.call import Call
+from service.domain.errors import Refusal, StripeRefused
+from service.domain.records.effect import Effect
+from service.domain.states.effect import EffectState
+from service.effects.perform import finish_effect
+from service.effects.renew import renew_rejected
+from service.runtime import Runtime
+
+
+def effect_id_of(call: Call, subject_id: UUID, verb: str) -> UUID:
+    """The id of the effect that this request plans; its replay finds the same effect."""
+    return ids.derive(subject_id, f"{call.caller}:{call.key}:{verb}")
+
+
+async def send_now(
+    runtime: Runtime,
+    call: Call,
+    effect_id: UUID,
+    *,
+    renew: bool = False,
+    refusal: type[Refusal] = StripeRefused,
+    **facts: str,
+) -> Effect:
+    """Waits until the effect has succeeded. With ``renew``, one that Stripe rejected before is sent
+    again, as a replay of its request asks.
+
+    Raises:
+        Refusal: of the type given, with Stripe's sentence and code, and the ``facts``.
+        StripeUnavailable.
+    """
+    if renew:
+        await renew_rejected(runtime, call, effect_id)
+    effect = await finish_effect(runtime, call.tenant_id, effect_id)
+    if effect.state is EffectState.REJECTED:
+        raise refusal(
+            effect.error.get("message") or None, code=effect.error.get("code", ""), **facts
+        )
+    return effect

@@ -1,0 +1,77 @@
+"""What every operation works with, and the way each of them goes: load, decide, commit."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+from google.protobuf.message import Message
+
+from service.domain.call import Call
+from service.domain.errors import AlreadyExists, Busy
+from service.domain.unit import UnitOfWork
+from service.store.commit import Commits, Overtaken
+from service.store.pool import ServicePool
+from service.stripe.gateway import StripeGateway
+
+Answer = TypeVar("Answer", bound=Message)
+Result = TypeVar("Result")
+
+MOST_RUNS = 60
+LONGEST_PAUSE_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The outside of an operation. ``stripe`` holds one gateway per tenant."""
+
+    pool: ServicePool
+    stripe: Mapping[str, StripeGateway]
+    clock: Callable[[], datetime]
+    commits: Commits = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "commits", Commits(self.pool))
+
+    async def commit(self, unit: UnitOfWork) -> None:
+        """Writes the unit, all or nothing; see ``Commits.commit`` for what it raises."""
+        await self.commits.commit(unit)
+
+    async def save(self, unit: UnitOfWork, answer: Answer) -> Answer:
+        """Commits the unit, with its answer stored for every replay of the same request."""
+        unit.response = answer.SerializeToString(deterministic=True)
+        await self.commit(unit)
+        return answer
+
+
+async def rerun(
+    runtime: Runtime,
+    call: Call,
+    operation: str,
+    story: Callable[[UnitOfWork], Awaitable[Result]],
+    *,
+    request_hash: bytes = b"",
+) -> Result:
+    """Runs a story, and again for as long as other writers are first.
+
+    Raises:
+        Answered: the operation was done before.
+        Busy: others were faster every time.
+    """
+    exists = False
+    for run in range(MOST_RUNS):
+        unit = UnitOfWork(call, operation, request_hash, runtime.clock())
+        try:
+            return await story(unit)
+        except AlreadyExists:
+            # A twin of this very request may have made it after we looked: then it has answered.
+            if exists:
+                raise
+            exists = True
+        except Overtaken:
+            await asyncio.sleep(random.uniform(0, min(0.002 * 2**run, LONGEST_PAUSE_S)))  # noqa: S311  jitter
+    raise Busy

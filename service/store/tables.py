@@ -1,0 +1,101 @@
+"""THE list of the tables whose rows are written whole, and of the children of an escrow.
+
+A child of an escrow is one field of ``EscrowRecords``: its columns, its part of the load, its
+parsing and its fragment of a commit are derived from that row and from the record.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Annotated, NamedTuple
+
+from service.domain.records.effect import Effect
+from service.domain.records.escrow import Escrow, LineItem, Milestone
+from service.domain.records.parties import Payee, Payer
+from service.domain.records.payment import Payment
+from service.domain.records.payout import Payout
+from service.domain.records.release import Release
+
+
+@cache
+def columns(record: type) -> tuple[str, ...]:
+    """The columns of a record's table: the record's fields, in their order."""
+    return tuple(each.name for each in dataclasses.fields(record))
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table whose rows are written whole.
+
+    ``row_type`` is the type of one written row. ``key`` is the primary key; a table without one is
+    append-only. ``order`` is that of an escrow's children when they are loaded.
+    """
+
+    record: type
+    name: str
+    row_type: str
+    key: tuple[str, ...] = ()
+    order: str = ""
+
+    @property
+    def versioned(self) -> bool:
+        return "version" in columns(self.record)
+
+
+class Child(NamedTuple):
+    """What is to be known of a child table of an escrow, beside its record and its name."""
+
+    row_type: str
+    order: str
+    key: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class EscrowRecords:
+    """An escrow and everything below it, as stored. A child's field has the name of its table."""
+
+    escrow: Escrow
+    payer: Payer
+    payee: Payee
+    milestones: Annotated[
+        list[Milestone],
+        Child("write_milestone", "position", ("tenant_id", "escrow_id", "milestone_id")),
+    ] = field(default_factory=list)
+    line_items: Annotated[
+        list[LineItem],
+        Child("write_line_item", "milestone_id, position"),
+    ] = field(default_factory=list)
+    payments: Annotated[
+        list[Payment],
+        Child("write_payment", "payment_id", ("tenant_id", "payment_id")),
+    ] = field(default_factory=list)
+    releases: Annotated[
+        list[Release],
+        Child("write_release", "release_id", ("tenant_id", "escrow_id", "release_id")),
+    ] = field(default_factory=list)
+    effect: Effect | None = None
+
+
+def _children() -> Iterator[Table]:
+    hints = typing.get_type_hints(EscrowRecords, include_extras=True)
+    for name, hint in hints.items():
+        for child in getattr(hint, "__metadata__", ()):
+            (record,) = typing.get_args(hint.__origin__)
+            yield Table(record, name, child.row_type, child.key, child.order)
+
+
+CHILDREN = tuple(_children())
+
+# Parents before children.
+TABLES: tuple[Table, ...] = (
+    Table(Payer, "payers", "write_payer", ("tenant_id", "payer_id")),
+    Table(Payee, "payees", "write_payee", ("tenant_id", "payee_id")),
+    Table(Escrow, "escrows", "write_escrow", ("tenant_id", "escrow_id")),
+    *CHILDREN,
+    Table(Payout, "payouts", "write_payout", ("tenant_id", "payout_id")),
+    Table(Effect, "effects", "write_effect_v2", ("tenant_id", "effect_id")),
+)

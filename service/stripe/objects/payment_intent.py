@@ -1,0 +1,73 @@
+"""A payment intent, and what it shows of a payment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.domain.states.payment import PaymentState
+from service.stripe.objects.balance_transaction import (
+    BalanceTransaction,
+    parse_balance_transaction,
+)
+from service.stripe.objects.values import (
+    Object,
+    Unreadable,
+    id_of,
+    minor,
+    optional_text,
+    part,
+    text,
+)
+
+INTENT_STATES: Mapping[str, PaymentState] = {
+    "requires_payment_method": PaymentState.REQUIRES_PAYMENT_METHOD,
+    "requires_confirmation": PaymentState.REQUIRES_PAYMENT_METHOD,
+    "requires_action": PaymentState.REQUIRES_ACTION,
+    "processing": PaymentState.PROCESSING,
+    "requires_capture": PaymentState.REQUIRES_CAPTURE,
+    "succeeded": PaymentState.SUCCEEDED,
+    "canceled": PaymentState.CANCELED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentObservation:
+    """What Stripe shows of a payment.
+
+    ``seen_at`` is Stripe's time of the news; None when it was fetched just now, which is newest.
+    """
+
+    state: PaymentState
+    seen_at: datetime | None
+    payment_intent: str | None = None
+    checkout_session: str | None = None
+    charge: str | None = None
+    received_minor: int = 0
+    currency: str = ""
+    balance: BalanceTransaction | None = None
+    failure_code: str | None = None
+    failure_decline_code: str | None = None
+    failure_message: str | None = None
+
+
+def parse_payment_intent(intent: Object, seen_at: datetime | None) -> PaymentObservation:
+    status = text(intent, "status")
+    if status not in INTENT_STATES:
+        raise Unreadable(f"payment intent status {status!r} is not known")
+    charge = intent.get("latest_charge")
+    failure = part(intent, "last_payment_error")
+    balance = charge.get("balance_transaction") if isinstance(charge, Mapping) else None
+    return PaymentObservation(
+        state=INTENT_STATES[status],
+        seen_at=seen_at,
+        payment_intent=text(intent, "id"),
+        charge=id_of(intent, "latest_charge"),
+        received_minor=minor(intent, "amount_received"),
+        currency=text(intent, "currency").upper(),
+        balance=parse_balance_transaction(balance) if isinstance(balance, Mapping) else None,
+        failure_code=optional_text(failure, "code"),
+        failure_decline_code=optional_text(failure, "decline_code"),
+        failure_message=optional_text(failure, "message"),
+    )
