@@ -1,4 +1,4 @@
-"""Who may do what, for every method: the roles of the contract, the parties of the state machines."""
+"""Who may do what, for every method: the roles of the contract, the parties of the states."""
 
 import pytest
 
