@@ -52,7 +52,7 @@ MILESTONE = Machine(
         (M.DELIVERED, ME.ACCEPT_PART): edge(M.DELIVERED, PAYER),
         (M.DELIVERED, ME.RELEASE): edge(M.RELEASING, PAYER, OPERATOR),
         (M.DELIVERED, ME.RELEASE_PART): edge(M.DELIVERED, PAYER, OPERATOR),
-        # By the party that releases, when the fee took all of the last part, which transfers nothing.
+        # The fee took all of the last part, so nothing is transferred: the release ends it.
         (M.RELEASING, ME.TRANSFERRED): edge(M.RELEASED, STRIPE, PAYER, OPERATOR),
     },
 )
