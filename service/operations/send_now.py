@@ -28,11 +28,12 @@ async def send_now(
     effect_id: UUID,
     *,
     renew: bool = False,
-    refusal: type[Refusal] = StripeRefused,
+    refusal: type[Refusal] | None = StripeRefused,
     **facts: str,
 ) -> Effect:
-    """Waits until the effect has succeeded. With ``renew``, one that Stripe rejected before is sent
-    again, as a replay of its request asks.
+    """Waits until the effect has ended. With ``renew``, one that Stripe rejected before is sent
+    again, as a replay of its request asks. Where a rejection does not refuse the request,
+    ``refusal`` is None.
 
     Raises:
         Refusal: of the type given, with Stripe's sentence and code, and the ``facts``.
@@ -41,7 +42,7 @@ async def send_now(
     if renew:
         await renew_rejected(runtime, call, effect_id)
     effect = await finish_effect(runtime, call.tenant_id, effect_id)
-    if effect.state is EffectState.REJECTED:
+    if refusal is not None and effect.state is EffectState.REJECTED:
         raise refusal(
             effect.error.get("message") or None, code=effect.error.get("code", ""), **facts
         )

@@ -18,11 +18,10 @@ from service.domain.errors import PaymentMissing, StripeRefused, WrongState
 from service.domain.states.payment import PAYMENT, PaymentEvent, PaymentState
 from service.domain.unit import UnitOfWork
 from service.effects import cancel_payment as cancel_payment_at_stripe
-from service.effects.perform import finish_effect
 from service.operations.mutation import mutation
 from service.operations.payments.get_payment import present_payment
 from service.operations.payments.messages import payment_message
-from service.operations.send_now import effect_id_of
+from service.operations.send_now import effect_id_of, send_now
 from service.runtime import Runtime
 from service.store.escrows import BY_PAYMENT, find_escrow
 
@@ -53,7 +52,7 @@ async def end_payment(
     await present_payment(runtime, call, payment_id)  # what to cancel depends on how far it is
     await _plan(runtime, call, request)
     effect_id = effect_id_of(call, payment_id, PaymentEvent.CANCEL)
-    effect = await finish_effect(runtime, call.tenant_id, effect_id)
+    effect = await send_now(runtime, call, effect_id, refusal=None)  # it may have ended otherwise
     payment = await present_payment(runtime, call, payment_id)
     if payment.state not in (PAYMENT_STATE_CANCELED, PAYMENT_STATE_SUCCEEDED):
         code = effect.error.get("code", "")
@@ -72,7 +71,7 @@ async def _finish_creation(runtime: Runtime, call: Call, payment_id: UUID) -> No
         raise PaymentMissing
     payment = next(p for p in records.payments if p.payment_id == payment_id)
     if payment.state is PaymentState.CREATING:
-        await finish_effect(runtime, call.tenant_id, payment_id)
+        await send_now(runtime, call, payment_id, refusal=None)
 
 
 @mutation(CancelPaymentResponse, of="cancel_payment")
