@@ -16,7 +16,8 @@ from google.protobuf.message import Message
 
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import options_pb2
-from tests.service.operations.catalogue import EVERY_REQUEST, METHODS, Asked, ask, client_for
+from tests.service.operations.asked import Asked
+from tests.service.operations.catalogue import EVERY_REQUEST, METHODS, ask, client_for
 from tests.service.operations.marketplace import AN_ID, Marketplace
 from tests.service.operations.refusals import Refusal, check_refusal, read_refusal
 

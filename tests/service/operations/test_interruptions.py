@@ -14,7 +14,7 @@ from escrow.v1 import escrow_service_pb2 as pb
 from service.operations.operators.verify_books import verify_books
 from tests.service.operations.catalogue import EVERY_REQUEST, MUTATIONS, ask, client_for
 from tests.service.operations.marketplace import Marketplace, acceptance
-from tests.service.operations.test_create_payer import payer_request
+from tests.service.operations.parties.test_create_payer import payer_request
 
 PAUSES_MS = (0, 0.5, 1, 1.5, 2, 3, 4, 6, 9, 14)
 

@@ -1,9 +1,6 @@
-"""Stripe, as a program of its own, and the gateway to it."""
+"""The gateway to a running sandbox."""
 
-import re
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import aiohttp
@@ -15,7 +12,6 @@ from service.stripe.gateway import StripeGateway
 from service.stripe.outcomes import Outcome
 
 API_KEY = "sk_test_gateway"
-SANDBOX = [sys.executable, "-m", "stripe_sandbox", "--port", "0"]
 
 
 @dataclass(frozen=True)
@@ -43,21 +39,11 @@ class Stripe:
             assert answer.status == 200
 
 
-@pytest.fixture(scope="module")
-def sandbox_url() -> Iterator[str]:
-    with subprocess.Popen(SANDBOX, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        listening = re.search(r"http://\S+", process.stdout.readline())
-        assert listening is not None
-        yield listening[0]
-        process.terminate()
-
-
 @pytest.fixture
 async def at_stripe(sandbox_url: str) -> AsyncIterator[Stripe]:
     """Nothing goes wrong there unless the test says so."""
     gateway = StripeGateway(API_KEY, environment="test", api_base=sandbox_url, rate_per_s=1_000)
     async with gateway, aiohttp.ClientSession() as http:
         stripe = Stripe(sandbox_url, http, gateway)
+        await stripe.disarm()  # what others have left; they share the sandbox
         yield stripe
-        await stripe.disarm()

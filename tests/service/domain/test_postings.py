@@ -3,28 +3,28 @@
 Its example: price 100.00, payer fee 5.00, payee fee 20.00, Stripe fee 3.35.
 """
 
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.accounts import account_named
-from service.domain.journal import Entry, Journal, Part, Source, journal
 from service.domain.policy import POLICIES, fee_part, quote
 from service.domain.postings import PLATFORM_WIDE, POSTINGS, JournalKind
+from tests.service.domain.entries import (
+    BALANCE,
+    FEE_HELD,
+    HELD,
+    IN_TRANSIT,
+    OWNER,
+    PAYABLE,
+    SUSPENSE,
+    Line,
+    book,
+    posted,
+)
 
-NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
-SOURCE = Source("release", "rel_1")
-NAMES = {"milestone": "mst_1", "payee": "pye_1", "payment": "pay_1", "account": "acct_1"}
-
-HELD, FEE_HELD = "liab:escrow:mst_1:held", "liab:escrow:mst_1:fee_held"
-PAYABLE, SUSPENSE = "liab:payee:pye_1:payable", "liab:suspense:pay_1"
-BALANCE, OWNER = "conn:acct_1:balance", "conn:acct_1:owner"
-IN_TRANSIT = "conn:acct_1:in_transit"
-
-Line = tuple[str, int]  # account, amount in cents: a debit is positive, a credit negative
 # kind, amounts -> the platform's book, the connected book
 EXPECTED: Mapping[str, tuple[JournalKind, Mapping[str, int], list[Line], list[Line]]] = {
     "1": (
@@ -102,14 +102,6 @@ EXPECTED: Mapping[str, tuple[JournalKind, Mapping[str, int], list[Line], list[Li
 }
 
 
-def posted(kind: JournalKind, *amounts: Mapping[str, int]) -> Journal:
-    return journal(kind, SOURCE, "USD", [Part(NAMES, each) for each in amounts], event_at=NOW)
-
-
-def book(entries: Iterable[Entry], name: str) -> list[Line]:
-    return sorted((entry.account, entry.amount_minor) for entry in entries if entry.book == name)
-
-
 @pytest.mark.parametrize("number", EXPECTED)
 def test_posting_is_the_accountants(number: str) -> None:
     kind, amounts, platform, connected = EXPECTED[number]
@@ -138,74 +130,6 @@ def test_any_amounts_balance_in_every_book(kind: JournalKind, data: st.DataObjec
     for name in ("platform", "connected"):
         assert sum(amount for _, amount in book(entries, name)) == 0
     assert all(entry.amount_minor for entry in entries)
-
-
-def test_a_payment_for_several_milestones_debits_stripe_once() -> None:
-    parts = [
-        Part({"milestone": "mst_1"}, {"amount": 60_00, "payer_fee": 3_00}),
-        Part({"milestone": "mst_2"}, {"amount": 40_00, "payer_fee": 2_00}),
-    ]
-
-    entries = journal(JournalKind.PAYMENT_SUCCEEDED, SOURCE, "USD", parts, event_at=NOW).entries
-
-    assert book(entries, "platform") == [
-        ("asset:stripe_unsettled", 105_00),
-        ("liab:escrow:mst_1:fee_held", -3_00),
-        ("liab:escrow:mst_1:held", -60_00),
-        ("liab:escrow:mst_2:fee_held", -2_00),
-        ("liab:escrow:mst_2:held", -40_00),
-    ]
-
-
-def test_a_leg_of_nothing_is_no_entry() -> None:
-    entries = posted(
-        JournalKind.RELEASED, {"payee_share": 0, "payee_fee": 1, "payer_fee": 0}
-    ).entries
-
-    assert book(entries, "platform") == [(HELD, 1), ("rev:service_fee", -1)]
-
-
-def test_a_negative_amount_is_refused() -> None:
-    with pytest.raises(ValueError, match="released: payee_share is negative: -1"):
-        posted(JournalKind.RELEASED, {"payee_share": -1, "payee_fee": 1, "payer_fee": 0})
-
-
-@pytest.mark.parametrize(
-    "entries",
-    [
-        [Entry("platform", "asset:stripe", 1)],
-        [Entry("connected", BALANCE, 1)],
-        [Entry("platform", "asset:stripe", 1), Entry("connected", OWNER, -1)],
-    ],
-)
-def test_a_journal_out_of_balance_in_any_book_is_refused(entries: list[Entry]) -> None:
-    with pytest.raises(ValueError, match="out of balance by"):
-        Journal(JournalKind.RELEASED, SOURCE, "USD", tuple(entries), NOW)
-
-
-@pytest.mark.parametrize(
-    ("account", "side", "tracked"),
-    [
-        ("asset:stripe", 1, False),
-        ("asset:stripe_unsettled", 1, False),
-        ("exp:processing", 1, False),
-        ("rev:platform_fee", -1, False),
-        ("rev:service_fee", -1, False),
-        ("liab:transfers_in_flight", -1, False),
-        (HELD, -1, True),
-        (FEE_HELD, -1, True),
-        (PAYABLE, -1, True),
-        (SUSPENSE, -1, True),
-        (BALANCE, 1, True),
-        (IN_TRANSIT, 1, True),
-        (OWNER, -1, False),
-    ],
-)
-def test_the_chart_of_accounts(account: str, side: int, tracked: bool) -> None:
-    row = account_named(account)
-    assert row.normal == side
-    assert row.tracked is tracked
-    assert row.book == ("connected" if account.startswith("conn:") else "platform")
 
 
 def test_the_platforms_own_accounts_are_in_nobodys_name_and_never_locked() -> None:

@@ -9,8 +9,7 @@ import grpc
 import pytest
 
 from escrow.v1 import stripe_event_service_pb2 as event_pb
-from tests.service.operations.marketplace import Marketplace
-from tests.service.operations.test_ingest_stripe_event import (
+from tests.service.operations.inbox.test_ingest_stripe_event import (
     DUPLICATE,
     NO_EVENTS,
     QUARANTINED,
@@ -19,6 +18,7 @@ from tests.service.operations.test_ingest_stripe_event import (
     event,
     row_of,
 )
+from tests.service.operations.marketplace import Marketplace
 
 PAYLOAD_MOST_BYTES = 512 * 1024
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"

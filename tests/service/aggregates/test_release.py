@@ -1,4 +1,4 @@
-"""The verbs of an escrow on their own: what is refused for years is still asked for every day."""
+"""The verbs of a release: what is refused for years is still asked for every day."""
 
 from datetime import timedelta
 

@@ -29,7 +29,7 @@ NONSENSE: tuple[Any, ...] = (
     {"id": 7},
 )
 KEPT = frozenset({"id", "type", "created", "livemode", "api_version", "account"})
-"""What the event itself says is refused at the door; see test_ingest_stripe_event.py."""
+"""What the event itself says is refused at the door; see inbox/test_ingest_stripe_event.py."""
 
 Path = tuple[str | int, ...]
 

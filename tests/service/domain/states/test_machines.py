@@ -1,0 +1,26 @@
+"""Every machine is held against a table."""
+
+from service.domain.states.machines import MACHINES
+from tests.service.domain.states import (
+    test_effect,
+    test_escrow,
+    test_milestone,
+    test_payee,
+    test_payment,
+    test_payout,
+    test_release,
+)
+
+TABLES = [
+    test_milestone.EXPECTED,
+    test_effect.EXPECTED,
+    test_release.EXPECTED,
+    test_payment.EXPECTED,
+    test_payout.EXPECTED,
+    test_payee.EXPECTED,
+    test_escrow.EXPECTED,
+]
+
+
+def test_every_machine_is_held_to_account() -> None:
+    assert {id(machine) for machine in MACHINES} == {id(table.machine) for table in TABLES}

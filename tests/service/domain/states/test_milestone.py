@@ -1,0 +1,44 @@
+"""The states of a milestone."""
+
+import pytest
+
+from service.domain.states.milestone import MILESTONE, MilestoneEvent, MilestoneState
+from tests.service.domain.states.expected import Expected
+
+EXPECTED = Expected(
+    MILESTONE,
+    MilestoneState,
+    MilestoneEvent,
+    """
+    AWAITING_FUNDS  start_payment      AWAITING_FUNDS  payer operator service
+    AWAITING_FUNDS  payment_succeeded  FUNDED          stripe
+    AWAITING_FUNDS  cancel             CANCELED        payer payee operator
+    FUNDED          deliver            DELIVERED       payee
+    FUNDED          release            RELEASING       payer operator
+    FUNDED          release_part       FUNDED          payer operator
+    DELIVERED       request_changes    FUNDED          payer
+    DELIVERED       accept             RELEASING       payer
+    DELIVERED       accept_part        DELIVERED       payer
+    DELIVERED       release            RELEASING       payer operator
+    DELIVERED       release_part       DELIVERED       payer operator
+    RELEASING       transferred        RELEASED        stripe payer operator
+    """,
+)
+
+
+def test_every_expected_edge_is_of_known_states_events_and_parties() -> None:
+    EXPECTED.check_names()
+
+
+@pytest.mark.parametrize(("state", "event"), EXPECTED.pairs())
+def test_each_party_may_cause_what_the_table_says_and_nothing_else(
+    state: MilestoneState, event: MilestoneEvent
+) -> None:
+    EXPECTED.check_pair(state, event)
+
+
+def test_nobody_decides_for_both_sides() -> None:
+    delivered = EXPECTED.edges
+
+    assert delivered["FUNDED", "deliver"][1] == {"payee"}
+    assert delivered["DELIVERED", "accept"][1] == {"payer"}

@@ -1,0 +1,57 @@
+"""What is sure to be answered about payers and payees."""
+
+from escrow.client import new_request_id
+from escrow.v1 import party_service_pb2 as party_pb
+from tests.service.operations.asked import Asked, Requests
+from tests.service.operations.marketplace import Marketplace
+
+
+async def _create_payer(market: Marketplace) -> Asked:
+    request = party_pb.CreatePayerRequest(
+        request_id=new_request_id(),
+        reference=new_request_id(),
+        name="Ann Payer",
+        email="ann@example.com",
+    )
+    return Asked("", request)
+
+
+async def _get_payer(market: Marketplace) -> Asked:
+    return Asked("", party_pb.GetPayerRequest(payer_id=(await market.new_payer()).id))
+
+
+async def _create_payee(market: Marketplace) -> Asked:
+    request = party_pb.CreatePayeeRequest(
+        request_id=new_request_id(),
+        reference=new_request_id(),
+        name="Bob Payee",
+        email="bob@example.com",
+        country="US",
+        account_api=party_pb.ACCOUNT_API_V2,
+    )
+    return Asked("", request)
+
+
+async def _get_payee(market: Marketplace) -> Asked:
+    payee = await market.new_payee(active=False)
+    return Asked("", party_pb.GetPayeeRequest(payee_id=payee.id))
+
+
+async def _create_onboarding_link(market: Marketplace) -> Asked:
+    payee = await market.new_payee(active=False)
+    request = party_pb.CreateOnboardingLinkRequest(
+        request_id=new_request_id(),
+        payee_id=payee.id,
+        return_url="https://shop.example/payee",
+        refresh_url="https://shop.example/payee/again?of=1",
+    )
+    return Asked("payee", request)
+
+
+REQUESTS: Requests = {
+    "CreatePayer": _create_payer,
+    "GetPayer": _get_payer,
+    "CreatePayee": _create_payee,
+    "GetPayee": _get_payee,
+    "CreateOnboardingLink": _create_onboarding_link,
+}
