@@ -80,20 +80,27 @@ FROM generate_series(0, {PAYEES - 1}) AS n;
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """How far an escrow of one milestone has come. ``charge`` is an SQL expression."""
+    """How far an escrow of one milestone has come. ``charge``, and the ``settlement`` (a balance
+    transaction and its fee), are SQL expressions.
+    """
 
     escrow: str
     milestone: str
     funded_minor: int
     payment: str
     charge: str
+    settlement: str
     booked: bool
 
 
 AWAITING_PAYMENT = Stage(
-    *("AWAITING_FUNDS", "AWAITING_FUNDS", 0, "REQUIRES_PAYMENT_METHOD", "NULL"), booked=False
+    *("AWAITING_FUNDS", "AWAITING_FUNDS", 0, "REQUIRES_PAYMENT_METHOD", "NULL", "NULL, NULL"),
+    booked=False,
 )
-FUNDED = Stage("ACTIVE", "FUNDED", AMOUNT_MINOR, "SUCCEEDED", "'ch_' || n", booked=True)
+# Confirmed by Stripe's API, as money is before it leaves.
+FUNDED = Stage(
+    *("ACTIVE", "FUNDED", AMOUNT_MINOR, "SUCCEEDED", "'ch_' || n", "'txn_' || n, 335"), booked=True
+)
 
 
 def _escrows(stage: Stage, series: str, payees: int) -> str:
@@ -107,7 +114,8 @@ INSERT INTO milestones SELECT 'default', {sql_id("escrow", "n")}, {sql_id("miles
     {stage.funded_minor}, 0, 0, 0, 0, {sql_id("payment", "n")} FROM {series};
 INSERT INTO payments SELECT 'default', {sql_id("payment", "n")}, {sql_id("escrow", "n")},
     {sql_id("payer", f"n % {PAYEES}")}, 'PAYMENT_INTENT', 'AUTOMATIC', {PAID_MINOR}, 'USD',
-    '{stage.payment}', now(), now(), 'pi_' || n, NULL, {stage.charge} FROM {series};
+    '{stage.payment}', now(), now(), 'pi_' || n, NULL, {stage.charge}, {stage.settlement}
+FROM {series};
 INSERT INTO operations SELECT 'default', {sql_id("operation", "n")}, 'apply_stripe_event',
     'stripe', 'stripe', 'evt_' || n, '', NULL, {sql_id("escrow", "n")}, 1, '[]', '', '', now()
 FROM {series};

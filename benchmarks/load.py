@@ -84,10 +84,15 @@ def payment_event(n: int) -> bytes:
         "id": f"pi_{n}",
         "object": "payment_intent",
         "status": "succeeded",
+        "amount": PAID_MINOR,
         "amount_received": PAID_MINOR,
+        "customer": f"cus_{n % PAYEES}",
         "currency": "usd",
         "latest_charge": f"ch_{n}",
-        "metadata": {"payment": ids.show(ids.PAYMENT, number("payment", n))},
+        "metadata": {
+            "payment": ids.show(ids.PAYMENT, number("payment", n)),
+            "effect": ids.show(ids.EFFECT, number("payment", n)),
+        },
         **filler,
     }
     event = {

@@ -22,6 +22,14 @@ async def _create_transfer(request: web.Request) -> web.Response:
             "amount": int(str(asked["amount"])),
             "currency": asked["currency"],
             "destination": asked["destination"],
+            "source_transaction": asked["source_transaction"],
+            "transfer_group": asked["transfer_group"],
+            "metadata": {
+                name.removeprefix("metadata[").removesuffix("]"): value
+                for name, value in asked.items()
+                if name.startswith("metadata[")
+            },
+            "amount_reversed": 0,
             "created": int(time.time()),
             "livemode": False,
             "reversed": False,

@@ -573,6 +573,8 @@ CREATE TABLE public.payments (
 ALTER TABLE ONLY public.payments
     ADD CONSTRAINT payments_pkey PRIMARY KEY (tenant_id, payment_id);
 ALTER TABLE ONLY public.payments
+    ADD CONSTRAINT payments_stripe_charge UNIQUE (tenant_id, stripe_charge);
+ALTER TABLE ONLY public.payments
     ADD CONSTRAINT payments_stripe_payment_intent UNIQUE (tenant_id, stripe_payment_intent);
 CREATE INDEX payments_by_escrow ON public.payments USING btree (tenant_id, escrow_id);
 CREATE INDEX payments_unsettled ON public.payments USING btree (updated_at) WHERE ((state = 'SUCCEEDED'::text) AND (stripe_balance_transaction IS NULL));

@@ -33,6 +33,8 @@ from stripe_sandbox.traffic import Exchange
 
 logger = logging.getLogger(__name__)
 
+PROXY_PAGE = "<html><body>Please try again later.</body></html>"
+
 
 @dataclass(frozen=True)
 class Received:
@@ -137,6 +139,10 @@ class Api:
                 self._state.idempotency.release(slot)
         if fault and fault.kind == "error_after_effect":
             return Answer(500, json.dumps(UNKNOWN_ERROR))
+        if fault and fault.kind == "page_after_effect":
+            return Answer(200, PROXY_PAGE)
+        if fault and fault.kind == "altered":
+            return Answer(200, json.dumps(json.loads(answer.body) | fault.answer))
         return answer
 
     def _execute(

@@ -7,6 +7,9 @@ status                   answers `status` (409, 429 or 500) and executes nothing
 error_after_effect       executed and committed, but answers 500; the key holds the true answer
 key_in_use               answers 409 as if the same request were in progress, and executes nothing;
                          for requests with an idempotency key
+page_after_effect        executed and committed, then a proxy answers 200 with a page of its own
+altered                  executed and committed, but the answer has the fields of `answer` instead;
+                         what no Stripe does, and what a broken proxy or a forger may
 stored_error             answers 500 and stores that 500 under the key; `effect` says whether the
                          request was executed as well
 """
@@ -24,6 +27,8 @@ KINDS = (
     "cut_after_effect",
     "status",
     "error_after_effect",
+    "page_after_effect",
+    "altered",
     "key_in_use",
     "stored_error",
 )
@@ -41,6 +46,7 @@ class Fault:
     latency_ms: int = 0
     status: int = 500
     effect: bool = True
+    answer: dict[str, Any] = field(default_factory=dict)
     id: str = field(default_factory=lambda: new_id("fault"))
 
     def matches(self, method: str, path: str) -> bool:
@@ -59,7 +65,9 @@ class Faults:
         self._armed: list[Fault] = []
 
     def arm(self, params: Params) -> dict[str, Any]:
-        """Arm one: kind, method ("*" for any), path_prefix, times, latency_ms, status, effect."""
+        """Arm one: kind, method ("*" for any), path_prefix, times, latency_ms, status, effect,
+        answer.
+        """
         kind = params.choice("kind", KINDS)
         status = params.integer("status", 500)
         if kind is None:
@@ -74,6 +82,7 @@ class Faults:
             latency_ms=params.integer("latency_ms", 0) or 0,
             status=status,
             effect=params.boolean("effect", default=True),
+            answer=dict(params.hash("answer")),
         )
         self._armed.append(fault)
         return asdict(fault)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from service.aggregates.contradiction import Contradiction
 from service.domain.records.effect import Effect
 from service.domain.records.parties import Payee
 from service.domain.states.payee import PAYEE_SEEN, PayeeEvent
@@ -13,7 +14,13 @@ from service.stripe.outcomes import Rejected
 
 
 def observe_account(unit: UnitOfWork, payee: Payee, seen: AccountObservation) -> bool:
-    """Notes what is new of an account that was fetched just now; False when nothing is."""
+    """Notes what is new of an account that was fetched just now; False when nothing is.
+
+    Raises:
+        Contradiction: it is another account than the payee's.
+    """
+    if payee.stripe_account not in (None, seen.id):
+        raise Contradiction(f"the payee's account is {payee.stripe_account}, not {seen.id}")
     event = PAYEE_SEEN[seen.state]
     after = payee.machine.follow(payee.state, event, unit.call.party)
     known = (payee.stripe_account, payee.state, payee.requirements_due)

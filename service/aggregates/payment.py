@@ -33,7 +33,7 @@ def observe_payment(case: EscrowCase, payment: Payment, seen: PaymentObservation
     Raises:
         Contradiction: it names another payment intent, amount or currency than ours.
     """
-    _check(payment, seen)
+    _check(case, payment, seen)
     news = [
         _name_objects(payment, seen),
         _follow_state(case, payment, seen),
@@ -46,11 +46,12 @@ def observe_payment(case: EscrowCase, payment: Payment, seen: PaymentObservation
     return True
 
 
-def _check(payment: Payment, seen: PaymentObservation) -> None:
+def _check(case: EscrowCase, payment: Payment, seen: PaymentObservation) -> None:
     for name in ("payment_intent", "checkout_session"):
         ours, theirs = getattr(payment, f"stripe_{name}"), getattr(seen, name)
         if ours and theirs and ours != theirs:
             raise Contradiction(f"the payment's {name} is {ours}, not {theirs}")
+    _check_asked(case, payment, seen)
     if seen.state is not PaymentState.SUCCEEDED:
         return
     if (seen.received_minor, seen.currency) != (payment.amount_minor, payment.currency):
@@ -60,6 +61,19 @@ def _check(payment: Payment, seen: PaymentObservation) -> None:
         )
     if not (seen.charge or payment.stripe_charge):
         raise Contradiction("it succeeded without a charge")
+
+
+def _check_asked(case: EscrowCase, payment: Payment, seen: PaymentObservation) -> None:
+    """Holds what Stripe shows against what was asked for, whatever the state."""
+    asked = {
+        "amount": (payment.amount_minor, seen.amount_minor),
+        "currency": (payment.currency, seen.currency),
+        "customer": (case.records.payer.stripe_customer, seen.customer),
+        "effect": (payment.payment_id, seen.effect),  # that made it has the payment's own id
+    }
+    for name, (ours, theirs) in asked.items():
+        if ours != theirs:
+            raise Contradiction(f"the payment's {name} is {ours}, not {theirs}")
 
 
 def _name_objects(payment: Payment, seen: PaymentObservation) -> bool:

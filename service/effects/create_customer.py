@@ -13,6 +13,7 @@ from service.effects.lookup import first_of_ours
 from service.runtime import Runtime
 from service.store.parties import load_parties
 from service.stripe.gateway import Client, Object, Options, SdkObject
+from service.stripe.objects.values import text
 
 
 def plan(unit: UnitOfWork, payer: Payer) -> Effect:
@@ -54,7 +55,7 @@ async def _load(runtime: Runtime, unit: UnitOfWork, effect: Effect) -> tuple[Pay
 
 
 def _succeed(unit: UnitOfWork, payer: Payer, _: Effect, answer: Answer) -> None:
-    payer.stripe_customer = answer["id"]
+    payer.stripe_customer = text(answer, "id")
     unit.put(payer)
 
 

@@ -16,7 +16,8 @@ from service.effects.kind import Answer, Kind
 from service.effects.lookup import first_of_ours
 from service.effects.parameters import amount
 from service.effects.renew import renew
-from service.stripe.gateway import Client, Object, Options, SdkObject
+from service.stripe.gateway import Client, Options, SdkObject
+from service.stripe.objects.values import Object, id_of, minor, our_id, text
 from service.stripe.outcomes import Rejected
 
 
@@ -73,18 +74,35 @@ async def _send(client: Client, effect: Effect, options: Options) -> SdkObject:
     return await client.v1.transfers.create_async(effect.request, options)
 
 
-async def _find(client: Client, effect: Effect, options: Options) -> Object | None:
+async def _find(client: Client, effect: Effect, options: Options) -> Answer | None:
     page = await client.v1.transfers.list_async(
         {"transfer_group": effect.request["transfer_group"], "limit": 100}, options
     )
     return await first_of_ours(effect, page.auto_paging_iter())
 
 
+def hold_against(effect: Effect, transfer: Object) -> None:
+    """Compares a transfer with what the effect asked for.
+
+    Raises:
+        Contradiction: it is another one, or it was reversed since: a person has to look.
+        Unreadable.
+    """
+    asked = effect.request
+    shown = {name: transfer.get(name) for name in ("amount", "currency", "transfer_group")}
+    shown |= {name: id_of(transfer, name) for name in ("destination", "source_transaction")}
+    for name, value in shown.items():
+        if value != asked[name]:
+            raise Contradiction(f"the transfer's {name} is {value}, not {asked[name]}")
+    if our_id(transfer, "effect") != effect.effect_id:
+        raise Contradiction("the transfer is of another effect")
+    if minor(transfer, "amount_reversed") or transfer.get("reversed") is not False:
+        raise Contradiction("the transfer was reversed")
+
+
 def _succeed(_: UnitOfWork, case: EscrowCase, effect: Effect, answer: Answer) -> None:
-    asked = [effect.request[name] for name in ("amount", "currency", "destination")]
-    if asked != [answer.get(name) for name in ("amount", "currency", "destination")]:
-        raise Contradiction(f"transfer {answer.get('id')} is not the one that was asked for")
-    transfer_succeeded(case, case.release_of(effect.subject_id), effect, answer["id"])
+    hold_against(effect, answer)
+    transfer_succeeded(case, case.release_of(effect.subject_id), effect, text(answer, "id"))
 
 
 def _reject(_: UnitOfWork, case: EscrowCase, effect: Effect, refusal: Rejected) -> None:

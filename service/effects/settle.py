@@ -16,6 +16,7 @@ from service.domain.unit import UnitOfWork
 from service.effects.kind import Kind, Subject
 from service.effects.table import KINDS
 from service.runtime import Runtime, rerun
+from service.store.commit import StripeObjectTaken
 from service.stripe.objects.values import Unreadable
 from service.stripe.outcomes import Lost, Outcome, Postponed, Rejected, Succeeded
 from service.tracing import traceparent
@@ -45,7 +46,7 @@ async def settle_effect(runtime: Runtime, effect: Effect, outcome: Outcome) -> N
 
     try:
         await rerun(runtime, call, "settle_effect", lambda unit: story(unit, outcome))
-    except (Contradiction, Unreadable) as problem:
+    except (Contradiction, StripeObjectTaken, Unreadable) as problem:
         log.warning("answer contradicts", effect=effect.effect_id.hex, problem=str(problem))
         strange = Lost(f"{type(problem).__name__}: {problem}")
         await rerun(runtime, call, "settle_effect", lambda unit: story(unit, strange))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from service.aggregates.contradiction import Contradiction
 from service.aggregates.payee import observe_account
 from service.domain.states.payee import PayeeState
 from service.domain.unit import UnitOfWork
@@ -22,6 +23,8 @@ async def account_changed(runtime: Runtime, event: Event) -> None:
     payee = await find_payee(runtime.pool, tenant_id, payee_id) if payee_id else None
     if payee is None or payee.stripe_account is None:
         raise Unmatched(f"no payee of ours has account {account_id or 'without id'}")
+    if payee.stripe_account != account_id:
+        raise Contradiction(f"the payee's account is {payee.stripe_account}, not {account_id}")
     gateway = runtime.stripe[tenant_id]
     account = await gateway.fetch_account(payee.account_api, payee.stripe_account)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from service.domain.unit import EventEnd, UnitOfWork
-from service.events.event import Event, call_of
+from service.events.event import Event, NotOurs, call_of
 from service.events.table import OF_CONNECTED, OF_PLATFORM
 from service.runtime import Runtime
 from service.store.commit import Overtaken
@@ -21,9 +21,13 @@ async def apply_stripe_event(runtime: Runtime, event: StoredEvent) -> None:
     """
     handle = (OF_CONNECTED if event.account else OF_PLATFORM).get(event.type)
     if handle is None:
-        await _ignore(runtime, event)
+        await _ignore(runtime, event, "not a type that is acted on")
         return
-    await handle(runtime, Event(event, _object_of(json.loads(event.payload)), event.occurred_at))
+    carried = Event(event, _object_of(json.loads(event.payload)), event.occurred_at)
+    try:
+        await handle(runtime, carried)
+    except NotOurs as foreign:
+        await _ignore(runtime, event, f"not ours: {foreign}")
 
 
 def _object_of(body: Object) -> Object:
@@ -35,9 +39,9 @@ def _object_of(body: Object) -> Object:
     return carried
 
 
-async def _ignore(runtime: Runtime, event: StoredEvent) -> None:
+async def _ignore(runtime: Runtime, event: StoredEvent, reason: str) -> None:
     unit = UnitOfWork(call_of(event), "ignore_stripe_event", b"", runtime.clock())
-    unit.event_end = EventEnd(event.event_id, "IGNORED", "not a type that is acted on")
+    unit.event_end = EventEnd(event.event_id, "IGNORED", reason)
     unit.note = event.type
     try:
         await runtime.commit(unit)

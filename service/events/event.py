@@ -6,9 +6,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from service.aggregates.contradiction import Contradiction
 from service.domain.call import Call, Party
 from service.domain.unit import EventEnd, UnitOfWork
 from service.runtime import Runtime, rerun
+from service.store.commit import StripeObjectTaken
 from service.store.operations import Answered
 from service.store.stripe_events import StoredEvent
 from service.stripe.objects.values import Object
@@ -17,6 +19,10 @@ from service.tracing import traceparent
 
 class Unmatched(Exception):
     """The event is about an object that we do not know (yet): it is parked, then shown."""
+
+
+class NotOurs(Exception):
+    """The event is about an object that another product made in the same Stripe account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,7 @@ Handler = Callable[[Runtime, Event], Awaitable[None]]
 """Books what an event shows and ends it, in one commit.
 
 Raises:
+    NotOurs: the event is ignored.
     Unmatched, Unreadable, Contradiction: see there; the event is set aside, not lost.
 """
 
@@ -55,3 +62,7 @@ async def change(
         await rerun(runtime, call_of(event), "apply_stripe_event", whole)
     except Answered:
         return
+    except StripeObjectTaken as taken:
+        raise Contradiction(
+            "it names an object of Stripe that another record of ours has"
+        ) from taken

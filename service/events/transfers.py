@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from service.aggregates.contradiction import Contradiction
 from service.aggregates.escrow import open_case
 from service.domain.records.effect import EffectKind
-from service.domain.states.effect import EffectState
+from service.domain.states.effect import OPEN, EffectState
 from service.domain.unit import UnitOfWork
-from service.effects.create_transfer import CREATE_TRANSFER
+from service.effects.create_transfer import CREATE_TRANSFER, hold_against
 from service.effects.settle import settle
-from service.events.event import Event, Unmatched, change
+from service.events.event import Event, NotOurs, Unmatched, change
 from service.runtime import Runtime
-from service.stripe.objects.values import our_id
+from service.store.effects import find_effect
+from service.stripe.objects.values import our_id, text
 from service.stripe.outcomes import Succeeded
 
 
 async def transfer_changed(runtime: Runtime, event: Event) -> None:
-    """The answer to our call, by an event: it may come first, or instead."""
+    """The answer to our call, by an event: it may come first, or instead.
+
+    Before it settles anything, the transfer is fetched: money that moved is Stripe's API's to say.
+    """
+    tenant_id, transfer_id = event.stored.tenant_id, text(event.object, "id")
     effect_id, escrow_id = (our_id(event.object, name) for name in ("effect", "escrow"))
     if effect_id is None or escrow_id is None:
-        raise Unmatched("the transfer is not one of ours")
+        raise NotOurs("no transfer")
+    known = await find_effect(runtime.pool, tenant_id, effect_id)
+    answer: dict[str, Any] | None = None
+    if known is not None and known.state in OPEN:
+        answer = await runtime.stripe[tenant_id].fetch_transfer(transfer_id)
 
     async def story(unit: UnitOfWork) -> None:
         missing = Unmatched("no escrow of ours")
@@ -29,12 +40,13 @@ async def transfer_changed(runtime: Runtime, event: Event) -> None:
         effect = case.records.effect
         if effect is None or effect.kind is not EffectKind.CREATE_TRANSFER:
             raise Unmatched("no transfer of ours")
-        if settle(unit, CREATE_TRANSFER, case, effect, Succeeded(dict(event.object))):
+        hold_against(effect, event.object)
+        if answer and settle(unit, CREATE_TRANSFER, case, effect, Succeeded(answer)):
             return
         if effect.state is not EffectState.SUCCEEDED:
-            # We gave it up, and it exists: its renewal will find it, and this event then fits.
+            # Not sent yet, or given up although it exists: the effect itself will find it.
             raise Unmatched(f"the transfer's effect is {effect.state}")
-        if effect.stripe_object != event.object.get("id"):
+        if effect.stripe_object != transfer_id:
             raise Contradiction(f"the effect made {effect.stripe_object}: paid twice")
 
     await change(runtime, event.stored, story)

@@ -34,11 +34,18 @@ class Overtaken(Exception):
     """Somebody else wrote first: nothing was written, and the operation has to be run again."""
 
 
+class StripeObjectTaken(AlreadyExists):
+    """Another record of ours has this object of Stripe."""
+
+
 # What the schema refuses, in the words of the domain. Everything not named here is a bug.
 REFUSALS: dict[str, type[Refusal]] = {
     "balances_not_negative": BooksRefused,
     "payers_reference": AlreadyExists,
     "payees_reference": AlreadyExists,
+    "payments_stripe_payment_intent": StripeObjectTaken,
+    "payments_stripe_charge": StripeObjectTaken,
+    "payees_stripe_account": StripeObjectTaken,
     "entries_in_open_books": BooksClosed,
 }
 # Two writers met: one request told twice, one fact told twice, one aggregate changed twice.
@@ -47,8 +54,6 @@ CONFLICTS = frozenset(
         "operations_key",
         "operations_timeline",
         "journals_source",
-        "payments_stripe_payment_intent",
-        "payees_stripe_account",
     }
 )
 CHANGED_SINCE_READ = "ES001"  # raised by expect_rows()

@@ -85,6 +85,10 @@ WHERE e.tenant_id = $1 AND e.escrow_id < coalesce($2::uuid, {NO_ID_YET})
 {{conditions}}
 ORDER BY e.escrow_id DESC
 LIMIT $3"""
+KNOWS_INTENT = """\
+SELECT EXISTS (
+    SELECT 1 FROM payments AS p WHERE p.tenant_id = $1 AND p.stripe_payment_intent = $2
+)"""
 FILTERABLE: Mapping[str, str] = {
     "payer_id": "uuid",
     "payee_id": "uuid",
@@ -137,6 +141,11 @@ async def find_escrow(
 ) -> EscrowRecords | None:
     row = await pool.loads.row(FIND[by], tenant_id, name)
     return _records(row) if row["found_id"] else None
+
+
+async def is_intent_of_ours(pool: asyncpg.Pool, tenant_id: str, payment_intent: str) -> bool:
+    """Whether a payment of ours has this payment intent."""
+    return bool(await pool.fetchval(KNOWS_INTENT, tenant_id, payment_intent))
 
 
 async def list_escrows(

@@ -14,6 +14,7 @@ from service.domain.errors import StripeRefused, StripeUnavailable
 from service.domain.records.effect import Effect
 from service.domain.records.parties import AccountApi
 from service.stripe.objects.account import ACCOUNT_V2_FIELDS
+from service.stripe.objects.values import Unreadable
 from service.stripe.outcomes import (
     RATE_LIMIT_RETRY_S,
     Lost,
@@ -173,6 +174,9 @@ class StripeGateway:
         options = {"stripe_account": account}
         return await self._fetch("payout", self._client.v1.payouts, payout_id, {}, options)
 
+    async def fetch_transfer(self, transfer_id: str) -> Object:
+        return await self._fetch("transfer", self._client.v1.transfers, transfer_id, {})
+
     async def fetch_account(self, api: AccountApi, account_id: str) -> Object:
         if api is AccountApi.V1:
             return await self._fetch("account", self._client.v1.accounts, account_id, {})
@@ -205,11 +209,20 @@ class StripeGateway:
         params: dict[str, Any],
         options: Options | None = None,
     ) -> Object:
+        """One object, by its id.
+
+        Raises:
+            Unreadable: Stripe answered with another object.
+            StripeRefused, StripeUnavailable: see ``_answer``.
+        """
         if not object_id:  # the SDK would list all objects instead
             raise ValueError("an id of Stripe is missing")
-        return await self._answer(
+        answer = await self._answer(
             f"read {name}", lambda: resource.retrieve_async(object_id, params, options or {})
         )
+        if answer.get("id") != object_id:
+            raise Unreadable(f"asked for {name} {object_id}, and got {answer.get('id')!r}")
+        return answer
 
     async def _answer(self, operation: str, request: Callable[[], Awaitable[Any]]) -> Object:
         """A call that changes nothing we keep.

@@ -66,7 +66,8 @@ def outcome_of(error: BaseException) -> Outcome:
     code = error.code or getattr(body, "code", None) or getattr(body, "type", None) or ""
     message = error.user_message or ""
     replayed = (error.headers or {}).get("Idempotent-Replayed") == "true"
-    if status is None or status >= 500 or status == 409:
+    unclear = status is None or not 400 <= status < 500 or status == 409
+    if unclear or (body is None and status not in (401, 403, 429)):  # a proxy's page says nothing
         return Lost(f"{status or 'connection'} {code or type(error).__name__}", replayed)
     if isinstance(error, stripe.IdempotencyError):
         return Lost(f"{status} the key was used with other parameters")

@@ -9,7 +9,7 @@ import structlog
 from opentelemetry.trace import Span
 
 from service.aggregates.contradiction import Contradiction
-from service.domain.errors import Unavailable
+from service.domain.errors import StripeRefused, Unavailable
 from service.events.apply import apply_stripe_event
 from service.events.event import Unmatched
 from service.store.stripe_events import StoredEvent, lease_due_events, set_event_aside
@@ -49,7 +49,8 @@ class InboxWorker(Worker[StoredEvent]):
             await self._park(event, str(problem))
         except Unavailable as problem:
             await self._park(event, problem.reason())
-        except (Unreadable, Contradiction) as problem:
+        except (Unreadable, Contradiction, StripeRefused) as problem:
+            # Waiting heals none of them. Refused is, for example, what Stripe does not know.
             log.warning("event set aside", event_id=event.event_id, problem=str(problem))
             await self._set_aside(event, f"{type(problem).__name__}: {problem}")
         except Exception as bug:

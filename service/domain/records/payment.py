@@ -55,6 +55,13 @@ class Payment:
     observed_at: datetime | None = None
 
     @property
+    def confirmed(self) -> bool:
+        """Whether Stripe's API has shown the charge as settled. An event is not enough to send
+        money to a payee: it is signed, and still only what a messenger says.
+        """
+        return self.stripe_balance_transaction is not None
+
+    @property
     def machine(self) -> Machine[PaymentState, PaymentEvent]:
         return PAYMENT
 

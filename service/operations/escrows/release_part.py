@@ -19,11 +19,13 @@ def release_part(
     whole: MilestoneEvent,
     part: MilestoneEvent,
 ) -> None:
-    """Postings 5 and 5p; and 7a at once when the payee can be paid, else the money waits.
+    """Postings 5 and 5p; and 7a at once when the payee can be paid and the payment is confirmed.
+    Else the money waits for the worker of transfers, which confirms the payment first.
 
     ``amount_minor`` is all that is held and not frozen when None; see ``split_off`` for the events
     and for what is refused.
     """
     release = split_off(case, milestone, amount_minor, whole=whole, part=part)
-    if release.state is ReleaseState.WAITING and case.payee.state is PayeeState.ACTIVE:
+    ready = case.payee.state is PayeeState.ACTIVE and case.payment(release.payment_id).confirmed
+    if release.state is ReleaseState.WAITING and ready:
         create_transfer.plan(case, release)

@@ -1,40 +1,88 @@
-"""Sends a released part that waits (the payee was not ready, or Stripe refused) on its way."""
+"""Sends a released part that waits on its way: its payee was not ready, its payment was not
+confirmed by Stripe's API, or Stripe refused the transfer.
+"""
 
 from __future__ import annotations
 
-from service.aggregates.escrow import open_case
+from datetime import timedelta
+from uuid import uuid4
+
+import structlog
+
+from service.aggregates.contradiction import Contradiction
+from service.aggregates.escrow import EscrowCase, open_case
+from service.aggregates.payment import observe_payment
 from service.domain import ids
 from service.domain.call import Call, Party
+from service.domain.errors import StripeRefused, Unavailable
+from service.domain.records.payment import Payment
+from service.domain.records.release import Release
 from service.domain.states.effect import EffectState
 from service.domain.states.payee import PayeeState
+from service.domain.states.payment import PaymentState
 from service.domain.states.release import ReleaseState
 from service.domain.unit import UnitOfWork
 from service.effects import create_transfer
 from service.operations.parties.refresh_account import refresh_account
 from service.runtime import Runtime, rerun
+from service.store.commit import StripeObjectTaken
 from service.store.operations import Answered
 from service.store.releases import WaitingRelease
+from service.stripe.objects.payment_intent import PaymentObservation, parse_payment_intent
+from service.stripe.objects.values import Unreadable
 from service.tracing import link_to_cause, traceparent
+
+UNCONFIRMED_PAUSE = timedelta(minutes=1)
+
+log = structlog.get_logger()
+
+
+class _NotConfirmed(Exception):
+    """The payment has to be fetched from Stripe before money leaves against it."""
+
+    def __init__(self, payment: Payment) -> None:
+        super().__init__(payment.public_id)
+        self.payment = payment
 
 
 async def request_transfer(runtime: Runtime, waiting: WaitingRelease) -> bool:
-    """Posting 7a. False when it no longer waits, or the payee cannot be paid yet."""
-    shown = ids.show(ids.RELEASE, waiting.release_id)
-    key = f"{shown}:{waiting.refusals}"
+    """Posting 7a. False when the part no longer waits, or cannot be sent yet."""
+    if waiting.refusals:
+        # Stripe may have refused because of something about the account that we do not know.
+        await refresh_account(runtime, waiting.tenant_id, waiting.payee_id)
+    try:
+        return await _request(runtime, waiting)
+    except _NotConfirmed as found:
+        payment = found.payment
+    try:
+        seen = await _confirm(runtime, payment)
+        return await _request(runtime, waiting, seen)
+    except (Contradiction, StripeObjectTaken, StripeRefused, Unavailable, Unreadable) as problem:
+        reason = f"{type(problem).__name__}: {problem}"
+        log.warning("payment not confirmed", payment=payment.public_id, problem=reason)
+        await _postpone(runtime, waiting)
+        return False
+
+
+async def _request(
+    runtime: Runtime, waiting: WaitingRelease, seen: PaymentObservation | None = None
+) -> bool:
+    """With ``seen``, the payment as Stripe's API shows it now; what is new of it is booked too."""
+    key = f"{ids.show(ids.RELEASE, waiting.release_id)}:{waiting.refusals}"
     call = Call(waiting.tenant_id, "worker", Party.TIMER, key, traceparent())
 
-    if waiting.refusals:
-        # Stripe may have refused because of something about the account that nobody told us.
-        await refresh_account(runtime, waiting.tenant_id, waiting.payee_id)
-
     async def story(unit: UnitOfWork) -> bool:
-        case = await open_case(runtime, unit, waiting.escrow_id, effect_id=waiting.effect_id)
-        release = case.release_of(waiting.release_id)
+        case, release = await _open(runtime, unit, waiting)
         if release.state is not ReleaseState.WAITING or case.payee.state is not PayeeState.ACTIVE:
             return False
         rejected = case.records.effect
         if rejected is not None and rejected.state is not EffectState.REJECTED:
             return False
+        payment = case.payment(release.payment_id)
+        if seen is not None:
+            observe_payment(case, payment, seen)
+        elif not payment.confirmed:
+            raise _NotConfirmed(payment)
         if rejected is not None:
             link_to_cause(rejected.traceparent)
         create_transfer.plan(case, release, rejected)
@@ -45,3 +93,41 @@ async def request_transfer(runtime: Runtime, waiting: WaitingRelease) -> bool:
         return await rerun(runtime, call, "request_transfer", story)
     except Answered:
         return False
+
+
+async def _open(
+    runtime: Runtime, unit: UnitOfWork, waiting: WaitingRelease
+) -> tuple[EscrowCase, Release]:
+    case = await open_case(runtime, unit, waiting.escrow_id, effect_id=waiting.effect_id)
+    return case, case.release_of(waiting.release_id)
+
+
+async def _confirm(runtime: Runtime, payment: Payment) -> PaymentObservation:
+    """The payment as Stripe's API shows it: paid, by the charge that we know.
+
+    Raises:
+        Contradiction: it is not.
+        StripeRefused, StripeUnavailable, Unreadable.
+    """
+    assert payment.stripe_payment_intent is not None  # what is released was paid
+    gateway = runtime.stripe[payment.tenant_id]
+    intent = await gateway.fetch_payment_intent(payment.stripe_payment_intent)
+    seen = parse_payment_intent(intent, None)
+    if seen.state is not PaymentState.SUCCEEDED or seen.charge != payment.stripe_charge:
+        raise Contradiction(f"Stripe shows the payment as {seen.state} by charge {seen.charge}")
+    return seen
+
+
+async def _postpone(runtime: Runtime, waiting: WaitingRelease) -> None:
+    call = Call(waiting.tenant_id, "worker", Party.TIMER, f"postpone:{uuid4().hex}", traceparent())
+
+    async def story(unit: UnitOfWork) -> None:
+        case, release = await _open(runtime, unit, waiting)
+        if release.state is not ReleaseState.WAITING:
+            return
+        release.transfer_at = unit.now + UNCONFIRMED_PAUSE
+        case.touch()
+        unit.put(release)
+        await runtime.commit(unit)
+
+    await rerun(runtime, call, "postpone_transfer", story)

@@ -22,7 +22,9 @@ from service.store.stripe_events import Arrival, StoredEvent, insert_event
 from service.stripe.gateway import API_VERSION
 from service.stripe.objects.values import Unreadable, moment_of
 
+CONNECT = "CONNECT"
 CLIENT_SECRET = re.compile(rb'("client_secret"\s*:\s*)"(?:[^"\\]|\\.)*"')
+VERSION = re.compile(r"[\x20-\x7e]{1,255}")  # "2016-03-07; orders_beta=v3"
 NAME = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -65,6 +67,8 @@ def _problem(runtime: Runtime, event: StoredEvent) -> str:
     expected = runtime.stripe[event.tenant_id].livemode
     if event.livemode is not expected:
         return f"livemode is {event.livemode}, expected {expected}"
+    if (event.endpoint == CONNECT) != (event.account is not None):
+        return f"an event of account {event.account} came to the endpoint {event.endpoint}"
     if event.api_version not in (API_VERSION, None):  # thin events carry none
         return f"api_version is {event.api_version}, expected {API_VERSION}"
     return ""
@@ -90,9 +94,11 @@ def _stored_event(
     for name in ("id", "type"):
         if not _is_name(body.get(name)):
             raise Unreadable(f"{name} is missing")
-    for name in ("account", "api_version"):
-        if body.get(name) is not None and not _is_name(body[name]):
-            raise Unreadable(f"{name} is not a name")
+    if body.get("account") is not None and not _is_name(body["account"]):
+        raise Unreadable("account is not a name")
+    version = body.get("api_version")
+    if version is not None and not (isinstance(version, str) and VERSION.fullmatch(version)):
+        raise Unreadable("api_version is not a version")
     received_at = runtime.clock()
     if request.HasField("receive_time"):
         received_at = min(received_at, request.receive_time.ToDatetime(UTC))

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import structlog
 
+from service.aggregates.contradiction import Contradiction
 from service.aggregates.payee import observe_account
 from service.domain.call import Call, Party
 from service.domain.errors import StripeRefused, Unavailable
@@ -40,4 +41,7 @@ async def refresh_account(runtime: Runtime, tenant_id: str, payee_id: UUID) -> N
         if found and unchanged and observe_account(unit, found.payee, seen):
             await runtime.commit(unit)
 
-    await rerun(runtime, call, "refresh_account", story)
+    try:
+        await rerun(runtime, call, "refresh_account", story)
+    except Contradiction as problem:
+        log.warning("account contradicts", payee=payee_id.hex, problem=str(problem))

@@ -19,6 +19,7 @@ from service.domain.states.payment import PAYMENT_ENDED, PaymentState
 from service.domain.unit import UnitOfWork
 from service.operations.payments.messages import payment_message
 from service.runtime import Runtime, rerun
+from service.store.commit import StripeObjectTaken
 from service.store.escrows import BY_PAYMENT, find_escrow
 from service.store.tables import EscrowRecords
 from service.stripe.objects.checkout_session import parse_checkout_session
@@ -121,5 +122,5 @@ async def _observe(
 
     try:
         await rerun(runtime, stripe_call, "read_payment", story)
-    except (Contradiction, Unreadable) as problem:
+    except (Contradiction, StripeObjectTaken, Unreadable) as problem:
         log.warning("payment contradicts", payment=payment_id.hex, problem=str(problem))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.stripe.objects.values import Object, minor, text, time_of
+from service.stripe.objects.values import Object, Unreadable, minor, text, time_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,13 @@ class BalanceTransaction:
 
 
 def parse_balance_transaction(transaction: Object) -> BalanceTransaction:
+    """Of a charge: neither its net nor its fee is below zero.
+
+    Raises:
+        Unreadable.
+    """
+    if minor(transaction, "net") < 0 or minor(transaction, "fee") < 0:
+        raise Unreadable(f"{transaction.get('id')} takes more than it brings")
     return BalanceTransaction(
         id=text(transaction, "id"),
         net_minor=minor(transaction, "net"),

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from service.domain.states.payment import PaymentState
 from service.stripe.objects.payment_intent import PaymentObservation
-from service.stripe.objects.values import Object, id_of, text
+from service.stripe.objects.values import Object, id_of, minor, our_id, text
 
 
 def parse_checkout_session(session: Object, seen_at: datetime | None) -> PaymentObservation:
@@ -18,5 +18,8 @@ def parse_checkout_session(session: Object, seen_at: datetime | None) -> Payment
         seen_at=seen_at,
         checkout_session=text(session, "id"),
         payment_intent=id_of(session, "payment_intent"),
-        currency=str(session.get("currency") or "").upper(),
+        amount_minor=minor(session, "amount_total"),
+        currency=text(session, "currency").upper(),
+        customer=id_of(session, "customer"),
+        effect=our_id(session, "effect"),
     )

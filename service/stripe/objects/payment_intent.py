@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from service.domain.states.payment import PaymentState
 from service.stripe.objects.balance_transaction import (
@@ -17,6 +18,7 @@ from service.stripe.objects.values import (
     id_of,
     minor,
     optional_text,
+    our_id,
     part,
     text,
 )
@@ -36,7 +38,9 @@ INTENT_STATES: Mapping[str, PaymentState] = {
 class PaymentObservation:
     """What Stripe shows of a payment.
 
-    ``seen_at`` is Stripe's time of the news; None when it was fetched just now, which is newest.
+    ``amount_minor`` is what is asked for, ``received_minor`` what was paid; ``effect`` is our id in
+    the metadata. None is what the object does not say. ``seen_at`` is Stripe's time of the news;
+    None when it was fetched just now, which is newest.
     """
 
     state: PaymentState
@@ -44,8 +48,11 @@ class PaymentObservation:
     payment_intent: str | None = None
     checkout_session: str | None = None
     charge: str | None = None
+    amount_minor: int | None = None
     received_minor: int = 0
     currency: str = ""
+    customer: str | None = None
+    effect: UUID | None = None
     balance: BalanceTransaction | None = None
     failure_code: str | None = None
     failure_decline_code: str | None = None
@@ -53,19 +60,29 @@ class PaymentObservation:
 
 
 def parse_payment_intent(intent: Object, seen_at: datetime | None) -> PaymentObservation:
+    """``seen_at`` is None for an intent that was fetched just now. Only then its balance
+    transaction counts: a fee is for Stripe's API to say, not for an event.
+    """
     status = text(intent, "status")
     if status not in INTENT_STATES:
         raise Unreadable(f"payment intent status {status!r} is not known")
     charge = intent.get("latest_charge")
     failure = part(intent, "last_payment_error")
-    balance = charge.get("balance_transaction") if isinstance(charge, Mapping) else None
+    balance = (
+        charge.get("balance_transaction")
+        if isinstance(charge, Mapping) and seen_at is None
+        else None
+    )
     return PaymentObservation(
         state=INTENT_STATES[status],
         seen_at=seen_at,
         payment_intent=text(intent, "id"),
         charge=id_of(intent, "latest_charge"),
+        amount_minor=minor(intent, "amount"),
         received_minor=minor(intent, "amount_received"),
         currency=text(intent, "currency").upper(),
+        customer=id_of(intent, "customer"),
+        effect=our_id(intent, "effect"),
         balance=parse_balance_transaction(balance) if isinstance(balance, Mapping) else None,
         failure_code=optional_text(failure, "code"),
         failure_decline_code=optional_text(failure, "decline_code"),

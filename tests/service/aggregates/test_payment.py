@@ -1,5 +1,6 @@
 """What Stripe tells about a payment, in every order: the latest news is what the books end with."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import permutations
 
@@ -56,8 +57,15 @@ def hear(*news: PaymentObservation, now: datetime = NOW) -> tuple[PaymentState, 
         records = EscrowRecords(
             escrow=escrow, payer=payer, payee=payee, milestones=[milestone], payments=[payment]
         )
+        seen_now = replace(
+            observation,
+            amount_minor=payment.amount_minor,
+            effect=payment.payment_id,
+            customer=payer.stripe_customer,
+            currency=payment.currency,
+        )
         observe_payment(
-            EscrowCase(new_unit(now=now, party=Party.STRIPE), records), payment, observation
+            EscrowCase(new_unit(now=now, party=Party.STRIPE), records), payment, seen_now
         )
     return known(payment)
 

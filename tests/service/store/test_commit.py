@@ -157,6 +157,12 @@ async def take_a_payment_intent(_: ServicePool, deal: Deal) -> UnitOfWork:
     return unit
 
 
+async def take_a_charge(_: ServicePool, deal: Deal) -> UnitOfWork:
+    unit = everything(deal)
+    unit.put(new_payment(deal.escrow, stripe_charge=deal.payment.stripe_charge))
+    return unit
+
+
 async def use_a_key_again(pool: ServicePool, deal: Deal) -> UnitOfWork:
     await write(pool, [new_unit("everything", key="the same")])
     unit = everything(deal)
@@ -193,6 +199,7 @@ BREAKS: dict[str, Break] = {
     "operations_timeline": take_a_place_in_the_timeline,
     "journals_source": tell_a_fact_again,
     "payments_stripe_payment_intent": take_a_payment_intent,
+    "payments_stripe_charge": take_a_charge,
     "payees_stripe_account": take_a_stripe_account,
 }
 

@@ -18,8 +18,8 @@ BALANCE: dict[str, Any] = {
 }
 UNREADABLE_BALANCE = [
     *(("id", value) for value in (None, "", *NO_TEXT)),
-    *(("net", value) for value in NO_AMOUNT),
-    *(("fee", value) for value in NO_AMOUNT),
+    *(("net", value) for value in (*NO_AMOUNT, -1)),
+    *(("fee", value) for value in (*NO_AMOUNT, -1)),
     *(("currency", value) for value in (None, "", *NO_TEXT)),
     *(("created", value) for value in NO_TIME),
 ]
