@@ -103,5 +103,8 @@ def _waiting_for(milestone: Milestone, records: EscrowRecords) -> str:
         return "Stripe to confirm the transfer"
     if records.payee.state is not PayeeState.ACTIVE:
         return "the payee to finish onboarding"
+    payments = {payment.payment_id: payment for payment in records.payments}
+    if not payments[waiting[0].payment_id].confirmed:
+        return "Stripe to confirm the payment"
     code = waiting[0].refusal_code
     return f"the next try of a transfer that Stripe refused ({code})" if code else "the transfer"

@@ -249,6 +249,7 @@ async def test_a_payment_is_confirmed_before_money_leaves_against_it(market: Mar
     succeeded = (await of_type(market, "payment_intent.succeeded"))[-1]
     escrow, _ = await accepted_before_it_settled(market, succeeded)
     assert escrow.milestones[0].state == pb.MILESTONE_STATE_RELEASING
+    assert escrow.milestones[0].waiting_for == "Stripe to confirm the payment"
     assert [kind for kind, _ in await market.books()] == ["payment_succeeded", "released"]
 
     await market.work()  # Stripe's API shows the same charge, settled or not
