@@ -15,7 +15,9 @@ from asyncpg.pool import PoolConnectionProxy
 
 from service.domain.accounts import PLATFORM, Account, UnknownAccount, account_named
 from service.domain.postings import POSTINGS, JournalKind, Posting
-from service.store.books import BALANCES, CHECKS, JOURNALS, WAITING, one_moment
+from service.store.books import BALANCES, JOURNALS, one_moment
+from service.store.checks.table import CHECKS
+from service.store.checks.waiting import WAITING
 
 MOST_ROWS = 50  # of one check's breaches, in a report
 

@@ -30,7 +30,7 @@ from service.store.balances import (
     is_final,
     roll_up,
 )
-from service.store.books import CHECKS
+from service.store.checks.table import CHECKS
 from service.store.commit import write
 from service.store.pool import ServicePool
 from tests.postgres import Database, connected

@@ -26,6 +26,8 @@ from service.store import (
     releases,
     stripe_events,
 )
+from service.store.checks.table import CHECKS
+from service.store.checks.waiting import WAITING
 from service.store.pool import open_pool
 from tests.postgres import Server, connected, migrated_database
 
@@ -68,8 +70,9 @@ QUEUES = {f"queues.{name}": text for name, text in queues.WAITING.items()}
 STATEMENTS = (
     HOT_STATEMENTS
     | {f"{module.__name__}.{n}": t for module in MODULES for n, t in _statements(module)}
-    | {f"books, {check.name}": check.breaches for check in books.CHECKS}
-    | {f"books, {check.name}, examined": check.examined for check in books.CHECKS}
+    | {f"waiting, {what}": statement for what, statement in WAITING.items()}
+    | {f"books, {check.name}": check.breaches for check in CHECKS}
+    | {f"books, {check.name}, examined": check.examined for check in CHECKS}
 )
 
 

@@ -1,0 +1,1 @@
+"""What ``escrow verify`` asks of the database: one file per family of checks."""

@@ -1,0 +1,48 @@
+"""What a check is, and the expressions that several checks are made of."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from service.domain import accounts
+from service.domain.accounts import Account
+from service.domain.money import CURRENCIES, charge_step_minor
+
+
+class Check(NamedTuple):
+    """One thing that must hold: ``breaches`` selects the rows for which it does not."""
+
+    name: str
+    says: str
+    examined: str
+    breaches: str
+
+
+# The currencies that a tenant's books know.
+BOOKS = "(SELECT DISTINCT tenant_id, currency FROM journals) AS b"
+
+# The smallest amount of a currency (domain/money.py): fees are split in multiples of it.
+_STEPS = {code: charge_step_minor(code) for code in CURRENCIES if charge_step_minor(code) > 1}
+_WHENS = " ".join(f"WHEN '{code}' THEN {step}" for code, step in _STEPS.items())
+STEP = f"(CASE e0.currency {_WHENS} ELSE 1 END)"
+
+
+def _holds(account: Account, name: str, row: str) -> str:
+    """What an account holds, on its normal side, from the entries alone. ``row`` is the alias whose
+    tenant and currency count.
+    """
+    return f"""\
+(SELECT coalesce(sum(e.amount_minor), 0) * {account.normal} FROM entries AS e
+    WHERE e.tenant_id = {row}.tenant_id AND e.account = {name}
+    AND e.currency = {row}.currency)"""
+
+
+def of_milestone(account: Account) -> str:
+    """What an account of milestone ``m`` of escrow ``e0`` holds."""
+    return _holds(account, account.sql(milestone="m.milestone_id"), "e0")
+
+
+def platform(account: Account) -> str:
+    """What an account of the platform itself holds, in a row of ``BOOKS``."""
+    assert account.book == accounts.PLATFORM
+    return _holds(account, account.sql(), "b")

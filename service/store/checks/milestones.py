@@ -1,0 +1,46 @@
+"""What is held for milestones."""
+
+from __future__ import annotations
+
+from service.domain import accounts
+from service.store.checks.check import STEP, Check, of_milestone
+
+NOT_BELOW_ZERO = Check(
+    "I3 no liability below zero",
+    "what belongs to a person or a milestone is never negative",
+    "SELECT count(*) FROM balances",
+    "SELECT tenant_id, account, currency, balance_minor FROM balances WHERE balance_minor < 0",
+)
+MILESTONES = Check(
+    "I5 I6 milestones",
+    "released, refunded and lost are funded; frozen is held",
+    "SELECT count(*) FROM milestones",
+    """\
+SELECT tenant_id, escrow_id, milestone_id, state, amount_minor, funded_minor, released_minor,
+    refunded_minor, lost_minor, frozen_minor
+FROM milestones
+WHERE funded_minor NOT BETWEEN 0 AND amount_minor
+    OR least(released_minor, refunded_minor, lost_minor, frozen_minor) < 0
+    OR released_minor + refunded_minor + lost_minor + frozen_minor > funded_minor
+    OR (state IN ('AWAITING_FUNDS', 'CANCELED') AND funded_minor <> 0)
+    OR (state IN ('FUNDED', 'DELIVERED')
+        AND funded_minor - released_minor - refunded_minor - lost_minor <= 0)
+    OR (state IN ('RELEASING', 'RELEASED') AND released_minor <> funded_minor)""",
+)
+HELD_BY_MILESTONES = Check(
+    "held",
+    "each milestone's accounts hold what its record says",
+    "SELECT count(*) FROM milestones",
+    f"""\
+SELECT * FROM (
+    SELECT m.tenant_id, m.escrow_id, m.milestone_id, e0.currency,
+        m.funded_minor - m.released_minor - m.refunded_minor - m.lost_minor AS held_minor,
+        {of_milestone(accounts.HELD)} AS books_minor,
+        CASE WHEN m.funded_minor = 0 THEN 0 ELSE m.payer_fee_minor
+            - (m.released_minor + m.refunded_minor + m.lost_minor)
+            * (m.payer_fee_minor / {STEP}) / m.amount_minor * {STEP} END AS fee_held_minor,
+        {of_milestone(accounts.FEE_HELD)} AS books_fee_minor
+    FROM milestones AS m
+    JOIN escrows AS e0 ON e0.tenant_id = m.tenant_id AND e0.escrow_id = m.escrow_id
+) AS compared WHERE held_minor <> books_minor OR fee_held_minor <> books_fee_minor""",
+)

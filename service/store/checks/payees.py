@@ -1,0 +1,78 @@
+"""What payees own, here and in their Stripe accounts."""
+
+from __future__ import annotations
+
+from service.domain import accounts
+from service.store.checks.check import Check
+
+# A payee's id as it stands in the names of their accounts.
+_PAYEE = "'pye_' || replace(payee_id::text, '-', '')"
+
+PAYABLE_TO_PAYEES = Check(
+    "payable",
+    "a payee's payable is what was released and is not on its way",
+    "SELECT count(*) FROM releases",
+    f"""\
+SELECT * FROM (
+    SELECT tenant_id, currency, payee_id, sum(books_minor) AS books_minor,
+        sum(records_minor) AS records_minor
+    FROM (
+        SELECT tenant_id, currency, split_part(account, ':', 3) AS payee_id,
+            -amount_minor AS books_minor, 0 AS records_minor
+        FROM entries WHERE account LIKE '{accounts.PAYABLE.like}'
+        UNION ALL
+        SELECT tenant_id, currency, {_PAYEE}, 0,
+            payee_share_minor
+        FROM releases WHERE state = 'WAITING'
+    ) AS both_sides GROUP BY tenant_id, currency, payee_id
+) AS compared WHERE books_minor <> records_minor""",
+)
+TRANSFERS = Check(
+    "transfers",
+    "a release in flight has an open effect, and a transferred one a transfer at Stripe",
+    "SELECT count(*) FROM releases",
+    """\
+SELECT r.tenant_id, r.escrow_id, r.release_id, r.state, f.effect_id, f.state AS effect_state
+FROM releases AS r
+LEFT JOIN effects AS f ON f.tenant_id = r.tenant_id AND f.effect_id = r.effect_id
+WHERE (r.state = 'IN_FLIGHT'
+        AND coalesce(f.state, '') NOT IN ('PLANNED', 'SENDING', 'UNKNOWN'))
+    OR (r.state = 'TRANSFERRED' AND r.payee_share_minor > 0
+        AND (f.state IS DISTINCT FROM 'SUCCEEDED' OR r.stripe_transfer IS NULL))
+    OR (r.state = 'WAITING' AND f.state IS NOT NULL AND f.state <> 'REJECTED')""",
+)
+CONNECTED_ACCOUNTS = Check(
+    "connected",
+    "a connected account's book is what transfers brought less what payouts took",
+    "SELECT count(*) FROM payouts",
+    f"""\
+SELECT * FROM (
+    SELECT tenant_id, currency, stripe_account,
+        sum(balance_minor) AS balance_minor, sum(expected_minor) AS expected_minor,
+        sum(in_transit_minor) AS in_transit_minor,
+        sum(expected_in_transit_minor) AS expected_in_transit_minor
+    FROM (
+        SELECT tenant_id, currency, split_part(account, ':', 2) AS stripe_account,
+            CASE WHEN account LIKE '{accounts.CONN_BALANCE.like}' THEN amount_minor ELSE 0 END
+                AS balance_minor,
+            0 AS expected_minor,
+            CASE WHEN account LIKE '{accounts.CONN_IN_TRANSIT.like}' THEN amount_minor ELSE 0 END
+                AS in_transit_minor,
+            0 AS expected_in_transit_minor
+        FROM entries WHERE book = '{accounts.CONNECTED}'
+        UNION ALL
+        SELECT r.tenant_id, r.currency, z.stripe_account, 0, r.payee_share_minor, 0, 0
+        FROM releases AS r
+        JOIN payees AS z ON z.tenant_id = r.tenant_id AND z.payee_id = r.payee_id
+        WHERE r.state = 'TRANSFERRED' AND r.payee_share_minor > 0
+        UNION ALL
+        SELECT o.tenant_id, o.currency, z.stripe_account, 0,
+            CASE WHEN o.state IN ('PENDING', 'IN_TRANSIT', 'PAID') THEN -o.amount_minor
+                ELSE 0 END, 0,
+            CASE WHEN o.state IN ('PENDING', 'IN_TRANSIT') THEN o.amount_minor ELSE 0 END
+        FROM payouts AS o
+        JOIN payees AS z ON z.tenant_id = o.tenant_id AND z.payee_id = o.payee_id
+    ) AS both_sides GROUP BY tenant_id, currency, stripe_account
+) AS compared
+WHERE balance_minor <> expected_minor OR in_transit_minor <> expected_in_transit_minor""",
+)

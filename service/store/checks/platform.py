@@ -1,0 +1,65 @@
+"""What the platform's own accounts come to, against the records."""
+
+from __future__ import annotations
+
+from service.domain import accounts
+from service.store.checks.check import BOOKS, Check, platform
+
+STRIPE_BALANCE = Check(
+    "I2 stripe",
+    f"{accounts.STRIPE.template} is what settled charges brought less what transfers took",
+    "SELECT count(*) FROM payments WHERE stripe_balance_transaction IS NOT NULL",
+    f"""\
+SELECT * FROM (
+    SELECT b.tenant_id, b.currency, {platform(accounts.STRIPE)} AS books_minor,
+        (SELECT coalesce(sum(p.amount_minor - p.processing_fee_minor), 0) FROM payments AS p
+            WHERE p.tenant_id = b.tenant_id AND p.currency = b.currency
+            AND p.stripe_balance_transaction IS NOT NULL)
+        - (SELECT coalesce(sum(r.payee_share_minor), 0) FROM releases AS r
+            WHERE r.tenant_id = b.tenant_id AND r.currency = b.currency
+            AND r.state = 'TRANSFERRED') AS records_minor
+    FROM {BOOKS}
+) AS compared WHERE books_minor <> records_minor""",
+)
+COVER = Check(
+    "I4 cover",
+    "what is at Stripe, and the fees Stripe kept, cover everything owed to customers",
+    f"SELECT count(*) FROM {BOOKS}",
+    f"""\
+SELECT tenant_id, currency,
+    sum(amount_minor) FILTER (WHERE account LIKE '{accounts.ANY_ASSET}') AS assets_minor,
+    -sum(amount_minor) FILTER (WHERE account LIKE '{accounts.ANY_LIABILITY}') AS owed_minor
+FROM entries WHERE book = '{accounts.PLATFORM}' GROUP BY tenant_id, currency
+HAVING coalesce(sum(amount_minor) FILTER (WHERE account LIKE '{accounts.ANY_ASSET}'), 0)
+    + coalesce(sum(amount_minor) FILTER (WHERE account LIKE '{accounts.ANY_LIABILITY}'), 0)
+    + coalesce(sum(amount_minor)
+        FILTER (WHERE account = '{accounts.PROCESSING.template}'), 0) < 0""",
+)
+UNSETTLED_PAYMENTS = Check(
+    "payments",
+    "stripe_unsettled is what succeeded and is not settled yet",
+    "SELECT count(*) FROM payments",
+    f"""\
+SELECT * FROM (
+    SELECT b.tenant_id, b.currency, {platform(accounts.UNSETTLED)} AS books_minor,
+        (SELECT coalesce(sum(
+            CASE WHEN p.state = 'SUCCEEDED' THEN p.amount_minor ELSE 0 END
+            - CASE WHEN p.stripe_balance_transaction IS NULL THEN 0 ELSE p.amount_minor END
+        ), 0) FROM payments AS p
+            WHERE p.tenant_id = b.tenant_id AND p.currency = b.currency) AS records_minor
+    FROM {BOOKS}
+) AS compared WHERE books_minor <> records_minor""",
+)
+TRANSFERS_IN_FLIGHT = Check(
+    "in flight",
+    f"{accounts.TRANSFERS_IN_FLIGHT.template} is what open transfers carry",
+    "SELECT count(*) FROM effects WHERE kind = 'create_transfer'",
+    f"""\
+SELECT * FROM (
+    SELECT b.tenant_id, b.currency, {platform(accounts.TRANSFERS_IN_FLIGHT)} AS books_minor,
+        (SELECT coalesce(sum(r.payee_share_minor), 0) FROM releases AS r
+            WHERE r.tenant_id = b.tenant_id AND r.currency = b.currency
+            AND r.state = 'IN_FLIGHT') AS records_minor
+    FROM {BOOKS}
+) AS compared WHERE books_minor <> records_minor""",
+)

@@ -1,0 +1,36 @@
+"""THE list of the checks of ``escrow verify``, in the order in which it prints them."""
+
+from __future__ import annotations
+
+from service.store.checks.check import Check
+from service.store.checks.journals import APPEND_ONLY, BOOKED_ONCE, MOMENTS, ZERO_SUM
+from service.store.checks.milestones import HELD_BY_MILESTONES, MILESTONES, NOT_BELOW_ZERO
+from service.store.checks.operations import EVENTS, TIMELINE
+from service.store.checks.payees import CONNECTED_ACCOUNTS, PAYABLE_TO_PAYEES, TRANSFERS
+from service.store.checks.platform import (
+    COVER,
+    STRIPE_BALANCE,
+    TRANSFERS_IN_FLIGHT,
+    UNSETTLED_PAYMENTS,
+)
+from service.store.checks.snapshots import SNAPSHOTS
+
+CHECKS: tuple[Check, ...] = (
+    ZERO_SUM,
+    STRIPE_BALANCE,
+    NOT_BELOW_ZERO,
+    COVER,
+    MILESTONES,
+    HELD_BY_MILESTONES,
+    SNAPSHOTS,
+    MOMENTS,
+    BOOKED_ONCE,
+    UNSETTLED_PAYMENTS,
+    PAYABLE_TO_PAYEES,
+    TRANSFERS_IN_FLIGHT,
+    TRANSFERS,
+    CONNECTED_ACCOUNTS,
+    TIMELINE,
+    EVENTS,
+    APPEND_ONLY,
+)

@@ -1,0 +1,28 @@
+"""What is no breach, but what an operator wants to see drain (invariant I8)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+# Each: how many, and since when the oldest waits.
+WAITING: Mapping[str, str] = {
+    "open effects": """\
+SELECT count(*), min(created_at) FROM effects WHERE state IN ('PLANNED', 'SENDING', 'UNKNOWN')""",
+    "payments not settled": """\
+SELECT count(*), min(updated_at) FROM payments
+WHERE state = 'SUCCEEDED' AND stripe_balance_transaction IS NULL""",
+    "releases waiting for their payee or a retry": """\
+SELECT count(*), min(created_at) FROM releases WHERE state = 'WAITING'""",
+    "events to apply": """\
+SELECT count(*), min(received_at) FROM stripe_events WHERE state IN ('RECEIVED', 'PARKED')""",
+    "journals from beyond the database's clock": """\
+SELECT count(*), min(j.created_at)
+FROM closings AS c
+JOIN journals AS j ON j.tenant_id = c.tenant_id AND j.journal_id > (
+    lpad(to_hex(extract(epoch FROM now() + interval '1 minute')::bigint * 1000), 12, '0')
+    || repeat('0', 20)
+)::uuid""",
+    "events set aside for a person": """\
+SELECT count(*), min(received_at) FROM stripe_events
+WHERE state IN ('QUARANTINED', 'SUSPENSE')""",
+}
