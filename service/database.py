@@ -74,7 +74,7 @@ async def _require_migrations(settings: Settings) -> None:
         try:
             standing = await migration_status(connection, load_migrations())
         except asyncpg.InsufficientPrivilegeError:
-            return  # a login that may not look at the history: whoever migrates has to know
+            return  # a login that may not read the history: the one that migrates has to check
     pending = [version for version in standing if version.applied_at is None]
     if pending:
         raise DatabaseProblem(

@@ -1,4 +1,4 @@
-"""Keeps secrets and people's data out of the logs, whoever put them there."""
+"""Keeps secrets and people's data out of the logs, wherever they come from."""
 
 from __future__ import annotations
 

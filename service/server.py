@@ -40,7 +40,7 @@ WORKERS: Sequence[type[Worker[Any]]] = (
 )
 
 EXIT_HANGING = 70  # did not stop in time (sysexits.h: EX_SOFTWARE)
-EXIT_INTERRUPTED = 130  # told twice to stop
+EXIT_INTERRUPTED = 130  # a second signal came
 
 log = structlog.get_logger()
 

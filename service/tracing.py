@@ -1,8 +1,8 @@
 """Spans of our own, by OpenTelemetry's API, and how a trace goes on where work is handed over.
 
 Work that waits as a row (an effect, an event of Stripe) carries the W3C traceparent of the span
-that put it there; whoever takes it up continues that trace. A span tells nothing of an exception
-but its type: the text of an exception may hold what no trace may show.
+that put it there; the worker that takes it up continues that trace. Of an exception a span shows
+only the type: the text of an exception may hold what no trace may show.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TRACER = trace.get_tracer("service")
 
 
 def traceparent_of(span: Span) -> str:
-    """How a span is named to whoever goes on with its trace; "" when it is of no trace."""
+    """The name by which another process continues a span; "" when it is of no trace."""
     context = span.get_span_context()
     if not context.is_valid:
         return ""

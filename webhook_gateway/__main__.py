@@ -19,7 +19,7 @@ from webhook_gateway.tenants import Tenants
 
 
 def main() -> int:
-    """Runs until it is told to stop."""
+    """Runs until SIGTERM or SIGINT."""
     arguments = _parse_arguments()
     try:
         settings, source = load_settings(arguments.host, arguments.port)
@@ -43,7 +43,7 @@ async def serve(settings: Settings, tenants: Tenants, telemetry: Telemetry) -> N
         loop.add_signal_handler(number, stop.set)
     try:
         async with running(settings, tenants, telemetry) as address:
-            print(f"gateway listening on {address}", flush=True)  # noqa: T201 - for whoever started us
+            print(f"gateway listening on {address}", flush=True)  # noqa: T201 - for the program that started us
             await stop.wait()
     finally:
         await asyncio.to_thread(telemetry.shut_down)

@@ -22,7 +22,7 @@ class Batches(Generic[Item, Result]):
     """Sends items in the order of their arrival, at most ``most`` and ``most_bytes`` together.
 
     ``send`` answers each item of a batch in order, with a result or an exception of its own; what
-    it raises is told to all of them. One batch is under way at a time, but none keeps the others
+    it raises, all of them raise. One batch is under way at a time, but none keeps the others
     waiting for longer than ``patience_s`` seconds: one that hangs is overtaken.
     """
 
@@ -46,7 +46,7 @@ class Batches(Generic[Item, Result]):
 
     async def join(self, item: Item) -> Result:
         """Travels with the next batch. Who is canceled while waiting does not travel; who is
-        canceled on the way does, and is not told.
+        canceled on the way does, and gets no answer.
         """
         arrived: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Passenger(item, arrived))
@@ -55,7 +55,7 @@ class Batches(Generic[Item, Result]):
         return await arrived
 
     async def close(self) -> None:
-        """Gives up what is under way; for when nobody waits any longer."""
+        """Gives up what is under way; for when no delivery waits any longer."""
         tasks = [*self._under_way, *([self._driver] if self._driver else [])]
         for task in tasks:
             task.cancel()
@@ -74,7 +74,7 @@ class Batches(Generic[Item, Result]):
     async def _travel(self, batch: Sequence[_Passenger[Item, Result]]) -> None:
         try:
             results = await self._send([passenger.item for passenger in batch])
-        except Exception as error:  # noqa: BLE001  whatever it is, nobody may wait for ever
+        except Exception as error:  # noqa: BLE001  whatever it is, no item may wait for ever
             results = [error] * len(batch)
         for passenger, result in zip(batch, results, strict=True):
             if passenger.arrived.done():

@@ -40,7 +40,7 @@ STRIPE_ENDPOINTS = {
     Endpoint.CONNECT: STRIPE_ENDPOINT_CONNECT,
 }
 
-# An event is stored once however often it is told, so a call that found no server may be repeated.
+# An event is stored once however often it comes, so a call that found no server may be repeated.
 # What is still refused after that is for Stripe to send again.
 SERVICE_CONFIG = {
     "loadBalancingConfig": [{"round_robin": {}}],
@@ -81,7 +81,7 @@ class NotStored(Exception):
         super().__init__(code.name)
         self.code = code
         self.is_final = is_final
-        """Whether the service refuses this very event, and will whenever it is told."""
+        """Whether the service refuses this very event, and will whenever it comes."""
 
 
 class _Event(NamedTuple):

@@ -1,6 +1,6 @@
 """Judges one delivery to a Stripe webhook endpoint: bytes in, a verdict out, no I/O.
 
-The signature is checked on the body as it arrived, before anything is parsed, so that nobody but
+The signature is checked on the body as it arrived, before anything is parsed, so that only
 Stripe reaches the parser. What is forwarded is what was verified, byte for byte.
 """
 
@@ -67,7 +67,7 @@ def judge(
     except UnicodeDecodeError:
         return Refusal.BODY_NOT_UTF8
     refusal = _check_signature(text, signature_headers, secrets, now, tolerance_s)
-    return refusal or _read_event(text, payload)
+    return refusal or _parse_event(text, payload)
 
 
 def _check_signature(
@@ -105,7 +105,7 @@ def _is_signed_with(secret: str, text: str, header: str) -> bool:
         return False
 
 
-def _read_event(text: str, payload: bytes) -> VerifiedEvent | Refusal:
+def _parse_event(text: str, payload: bytes) -> VerifiedEvent | Refusal:
     try:
         event = _DECODER.decode(text)
     except (ValueError, RecursionError):  # not JSON, a number beyond bounds, or nested too deeply

@@ -28,7 +28,7 @@ DURATION_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
 class Telemetry:
-    """What the gateway tells about its deliveries, beside the log."""
+    """What the gateway records of its deliveries, beside the log."""
 
     def __init__(self, traces: TracerProvider | None, metrics: MeterSource) -> None:
         self._providers = (traces, metrics)
@@ -62,8 +62,8 @@ class Telemetry:
 
 
 class IdsOnly(trace.NoOpTracer):
-    """Makes spans that are nothing but their ids. They count as sampled: whoever is told them and
-    does export decides as for a trace of its own.
+    """Makes spans that are nothing but their ids. They count as sampled: a service that gets them
+    and exports decides as for a trace of its own.
     """
 
     def start_span(

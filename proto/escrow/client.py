@@ -181,7 +181,7 @@ def _reason_in(details: bytes) -> str:
         for detail in Status.FromString(details).details:
             if detail.Unpack(info):
                 return str(info.reason)
-    except DecodeError:  # not a google.rpc.Status; whoever sent it, it gives no reason
+    except DecodeError:  # not a google.rpc.Status; it gives no reason
         pass
     return ""
 

@@ -41,7 +41,7 @@ def balances(
     at = _moment(as_of) if as_of else None
     if currency is not None and currency not in CURRENCIES:
         raise typer.BadParameter(f"there is no currency {currency!r}", param_hint="--currency")
-    found, final = asyncio.run(_read(tenant, accounts or PLATFORM_WIDE, at, currency))
+    found, final = asyncio.run(_find(tenant, accounts or PLATFORM_WIDE, at, currency))
     if as_json:
         shown = [as_document(balance) for balance in found]
         print_json({"tenant": tenant, "as_of": at, "final": final, "balances": shown})
@@ -54,7 +54,7 @@ def balances(
         people.print("not final: the books are still open for this moment", style="yellow")
 
 
-async def _read(
+async def _find(
     tenant: str, accounts: list[str] | tuple[str, ...], at: datetime | None, currency: str | None
 ) -> tuple[list[Balance], bool]:
     async with pooled_database(load_settings()) as pool:

@@ -30,7 +30,7 @@ def journals(
     """Prints the journals with their entries, oldest first."""
     if escrow is not None and not _ESCROW_ID.fullmatch(escrow):
         raise typer.BadParameter("must be an escrow's id: esc_ and 32 hexadecimal digits")
-    found = asyncio.run(_read(tenant, escrow, limit))
+    found = asyncio.run(_find(tenant, escrow, limit))
     if as_json:
         print_json([as_document(journal) for journal in found])
     elif found:
@@ -39,7 +39,7 @@ def journals(
         people.print("nothing is booked")
 
 
-async def _read(tenant: str, escrow: str | None, limit: int) -> list[JournalRecord]:
+async def _find(tenant: str, escrow: str | None, limit: int) -> list[JournalRecord]:
     escrow_id = ids.parse(escrow) if escrow else None
     async with pooled_database(load_settings()) as pool:
         return await latest_journals(pool, tenant, escrow_id=escrow_id, limit=limit)

@@ -26,7 +26,7 @@ def serve(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Serves the gRPC API until it is told to stop."""
+    """Serves the gRPC API until SIGTERM or SIGINT."""
     config = load_config(grpc_host=host, grpc_port=port)
     _run(config, serve=True, work=with_workers, as_json=as_json)
 

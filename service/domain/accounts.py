@@ -50,7 +50,7 @@ class Account:
 
     @property
     def of_platform(self) -> bool:
-        """Whether it is one account, in nobody's name: any two postings may share it."""
+        """Whether it is a single account of the platform, which any two postings may share."""
         return "{" not in self.template
 
     @property

@@ -12,7 +12,7 @@ class Party(StrEnum):
     PAYER = "payer"
     PAYEE = "payee"
     OPERATOR = "operator"
-    SERVICE = "service"  # a microservice on nobody's behalf
+    SERVICE = "service"  # a microservice that acts for no party
     STRIPE = "stripe"
     TIMER = "timer"
 

@@ -64,7 +64,7 @@ def split_pro_rata(total_minor: int, weights: Sequence[int]) -> list[int]:
     weights are zero, when they count as equal).
 
     Raises:
-        ValueError: the amount or a weight is negative, or there is an amount and nobody to get it.
+        ValueError: the amount or a weight is negative, or there is an amount and no share.
     """
     if total_minor < 0 or any(weight < 0 for weight in weights):
         raise ValueError("an amount and its weights cannot be negative")

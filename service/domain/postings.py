@@ -103,7 +103,7 @@ POSTINGS: Mapping[JournalKind, Posting] = {
     JournalKind.PAYOUT_RETURNED: Posting(
         "8c", debit=(Leg(CONN_BALANCE, "amount"),), credit=(Leg(CONN_IN_TRANSIT, "amount"),)
     ),
-    # Through in_transit, so that the account tells the payout's whole way.
+    # Through in_transit, so that the account shows the payout's whole way.
     JournalKind.PAYOUT_RETURNED_AFTER_PAID: Posting(
         "8c",
         debit=(Leg(CONN_IN_TRANSIT, "amount"), Leg(CONN_BALANCE, "amount")),

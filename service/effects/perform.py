@@ -116,14 +116,14 @@ async def _perform_here(runtime: Runtime, tenant_id: str, effect_id: UUID) -> bo
 
 
 async def finish_effect(runtime: Runtime, tenant_id: str, effect_id: UUID) -> Effect:
-    """Waits until an effect has ended, sending it in this process when nobody else does.
+    """Waits until an effect has ended, sending it in this process unless another does.
 
     Raises:
         StripeUnavailable: it has not ended in time; a worker goes on with it.
     """
     deadline = asyncio.get_running_loop().time() + CLIENT_PATIENCE_S
     while asyncio.get_running_loop().time() < deadline:
-        # A client that goes away must leave no lease without a call, no call without its answer.
+        # If the client goes away, the lease still gets its call, and the call its answer.
         sending = asyncio.create_task(_perform_here(runtime, tenant_id, effect_id))
         _sending.add(sending)
         sending.add_done_callback(_sending.discard)

@@ -2,7 +2,7 @@
 
 How a client proves who it is, is configuration (ESCROW_AUTH). There is one way so far,
 ``development``: what the metadata says is believed, and what it leaves out has a default. It is for
-a machine of one's own, or a network where nobody lies.
+one's own machine, or a network in which every client is trusted.
 
     escrow-tenant   a configured tenant                        default: "default"
     escrow-caller   the client's name, part of every           default: "development"
@@ -62,48 +62,48 @@ def development_identify(tenants: Collection[str]) -> Identify:
     """Believes the metadata. ``tenants`` are the ones that are configured."""
 
     def identify(metadata: Metadata) -> Caller:
-        told = _told(metadata)
-        tenant_id = told.get(TENANT, "default")
+        given = _known_keys(metadata)
+        tenant_id = given.get(TENANT, "default")
         if tenant_id not in tenants:
             raise Unauthenticated(f"No such tenant is configured; name one in {TENANT}.")
-        role = _role(told)
-        return Caller(tenant_id, told.get(CALLER, "development"), role, _party(told, role))
+        role = _role(given)
+        return Caller(tenant_id, given.get(CALLER, "development"), role, _party(given, role))
 
     return identify
 
 
-def _told(metadata: Metadata) -> dict[str, str]:
-    told: dict[str, str] = {}
+def _known_keys(metadata: Metadata) -> dict[str, str]:
+    given: dict[str, str] = {}
     for key, value in metadata:
         if key not in _KEYS:
             continue
-        if key in told:
+        if key in given:
             raise _wrong(key, "must be given once")
         if not isinstance(value, str) or not _IS_NAME(value):
             raise _wrong(
                 key, "must be 1 to 100 letters, digits or ._:/@- and begin with a letter or digit"
             )
-        told[key] = value
-    return told
+        given[key] = value
+    return given
 
 
-def _role(told: Mapping[str, str]) -> Role:
-    if ROLE not in told:
-        acts_as_operator = told.get(PARTY) == Party.OPERATOR
+def _role(given: Mapping[str, str]) -> Role:
+    if ROLE not in given:
+        acts_as_operator = given.get(PARTY) == Party.OPERATOR
         return options_pb2.ROLE_OPERATOR if acts_as_operator else options_pb2.ROLE_SERVICE
-    if told[ROLE] not in ROLES:
+    if given[ROLE] not in ROLES:
         raise _wrong(ROLE, f"must be one of: {', '.join(ROLES)}")
-    return ROLES[told[ROLE]]
+    return ROLES[given[ROLE]]
 
 
-def _party(told: Mapping[str, str], role: Role) -> Party:
+def _party(given: Mapping[str, str], role: Role) -> Party:
     allowed = PARTIES[role]
-    if PARTY not in told:
+    if PARTY not in given:
         return allowed[0]
     known = {party.value for parties in PARTIES.values() for party in parties}
-    if told[PARTY] not in known:
+    if given[PARTY] not in known:
         raise _wrong(PARTY, f"must be one of: {', '.join(sorted(known))}")
-    party = Party(told[PARTY])
+    party = Party(given[PARTY])
     if party not in allowed:
         raise PartyNotAllowed(
             f"Your role may act for: {', '.join(allowed)}; see the metadata key {PARTY}."

@@ -1,4 +1,4 @@
-"""What happens around every call, told once: trace it, identify, allow, read, check, run, answer.
+"""What happens around every call: trace it, identify, allow, parse, check, run, answer.
 
 One story rather than a tower of gRPC's interceptors: the order is the point, and here it can be
 read. Nor is it one of them: gRPC runs them as a coroutine more for every call.
@@ -126,7 +126,7 @@ class Edge:
         caller = self._identify(metadata)
         if caller.role not in endpoint.method.roles:
             raise RoleNotAllowed(method=endpoint.method.name)
-        request = _read(endpoint, body)
+        request = _parse(endpoint, body)
         endpoint.method.validate(request)
         call = call_of(caller, request, served.traceparent)
         remaining_s = _remaining_s(context)
@@ -148,7 +148,7 @@ class Edge:
             raise
 
 
-def _read(endpoint: Endpoint, body: bytes) -> Message:
+def _parse(endpoint: Endpoint, body: bytes) -> Message:
     try:
         return endpoint.read(body)
     except DecodeError:
@@ -167,7 +167,7 @@ def _code_of_cancellation(context: Context) -> StatusCode:
 
 
 def _is_canceled_from_outside() -> bool:
-    """Whether this task was told to stop, rather than something that it awaited."""
+    """Whether this task was canceled itself, rather than something that it awaited."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 

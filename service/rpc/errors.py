@@ -55,7 +55,7 @@ STATUSES: Mapping[type[Refusal], StatusCode] = {
     Unavailable: StatusCode.UNAVAILABLE,
     DeadlineExpired: StatusCode.DEADLINE_EXCEEDED,
     Internal: StatusCode.INTERNAL,
-    Refusal: StatusCode.UNKNOWN,  # and a test proves that nobody gets this
+    Refusal: StatusCode.UNKNOWN,  # and a test proves that no caller gets this
 }
 """For each refusal the entry of its nearest ancestor counts."""
 
@@ -123,7 +123,7 @@ def _bad_request(refusal: InvalidField) -> Message:
 
 
 def _precondition_failure(refusal: Precondition) -> Message:
-    """Its subject is the first id that the refusal tells: the thing in the wrong state."""
+    """Its subject is the first id in the refusal's metadata: the thing in the wrong state."""
     ids = (value for key, value in refusal.metadata.items() if key.endswith("_id"))
     violation = {
         "type": refusal.reason(),

@@ -48,11 +48,11 @@ async def serving(
 ) -> AsyncIterator[int]:
     """Serves the operations; yields the port. Drains at the end.
 
-    Draining: health says NOT_SERVING first, so that nobody new comes; then no call is accepted, and
-    those that are open may still take ``drain_s``; what is left after that is canceled.
+    Draining: health says NOT_SERVING first, so that clients go elsewhere. Then no call is accepted,
+    and those that are open may still take ``drain_s``; what is left after that is canceled.
 
     Raises:
-        PortTaken: somebody else listens there.
+        PortTaken: another program listens there.
         ContractError: the contract and the operations do not fit each other.
     """
     services = list(services)
@@ -79,7 +79,7 @@ def server_options(listening: Listening) -> list[tuple[str, int]]:
     age_ms = round(listening.max_connection_age_s * 1000)
     return [
         ("grpc.max_receive_message_length", REQUEST_MAX_BYTES),
-        # Two servers on one port would share its calls, and nobody would notice.
+        # Two servers on one port would share its calls unnoticed.
         ("grpc.so_reuseport", 0),
         # Clients of a Kubernetes service keep one connection for ever, and never see a new pod.
         ("grpc.max_connection_age_ms", age_ms),

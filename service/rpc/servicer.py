@@ -52,7 +52,7 @@ def add_services(
 
 
 def _serialize(response: Message) -> bytes:
-    """The same bytes for the same answer: a replay is told byte for byte what was told first."""
+    """The same bytes for the same answer: a replay gets byte for byte what the first call got."""
     return response.SerializeToString(deterministic=True)
 
 

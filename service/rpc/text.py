@@ -55,7 +55,7 @@ def country(text: str) -> str | None:
 
 
 def traceparent(text: str) -> str | None:
-    """A span of whoever called, in version 00 of W3C Trace Context."""
+    """The caller's span, in version 00 of W3C Trace Context."""
     return None if _IS_TRACEPARENT(text) else "must be a W3C traceparent of version 00"
 
 
@@ -104,7 +104,7 @@ _DIGIT_GROUPS = re.compile(r"\d+")
 _UUIDS = re.compile(_UUID, re.IGNORECASE)
 _CARD_LENGTHS = range(13, 20)
 # The first digits of the card networks. Without this, one in ten of all timestamps in milliseconds
-# and of all 64-bit ids (both begin with 1) would be refused, and nobody could tell why.
+# and of all 64-bit ids (both begin with 1) would be refused for no visible reason.
 _CARD_FIRST_DIGITS = frozenset((2, 3, 4, 5, 6, 8))
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)  # Luhn: a digit doubled, its own digits added
 

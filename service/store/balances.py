@@ -76,7 +76,7 @@ RETURNING closed_through"""
 NEXT_XID = "SELECT pg_current_xact_id()::text"
 # Rolls up one step, the journals of which are counted, so that a step is short however much there
 # is to do. It answers nothing while a transaction with an earlier xid is open, and when the books
-# are closed further, or not as far (the database was restored): then this closing is nobody's.
+# are closed further, or not as far (the database was restored): then this closing is void.
 ROLL_UP = f"""\
 WITH closing AS (
     SELECT c.rolled_up_through AS since FROM closings AS c
@@ -173,7 +173,7 @@ async def is_final(pool: asyncpg.Pool, tenant_id: str, at: datetime) -> bool:
 
 
 async def find_due_closings(pool: asyncpg.Pool, tenants: Iterable[str], *, limit: int) -> list[Due]:
-    """Those of the tenants whose books nobody has closed for a while, or ever."""
+    """Those of the tenants whose books were not closed for a while, or ever."""
     return [Due(*row) for row in await pool.fetch(FIND_DUE, sorted(tenants), limit)]
 
 
@@ -181,7 +181,8 @@ async def close_books(
     pool: asyncpg.Pool, tenant_id: str, through: datetime, *, lease: timedelta
 ) -> Closing | None:
     """Closes a tenant's books, if that is due: nothing is booked there any more with a time up to
-    ``through``. Who closed them has the ``lease`` to roll them up. None when another was faster.
+    ``through``. The caller then has the ``lease`` to roll them up. None when another process was
+    faster.
     """
     closed_through = await pool.fetchval(CLOSE, tenant_id, ids.new_uuid(through), lease)
     if closed_through is None:

@@ -24,14 +24,14 @@ from service.domain.unit import UnitOfWork
 from service.store.lane import Lane, halves
 from service.store.rows import key_of, to_row
 from service.store.tables import TABLES, Table, columns
-from service.store.tracing import COMMITS, tell_commit, tell_split, tell_statement
+from service.store.tracing import COMMITS, record_commit, record_split, record_statement
 
 Rows: TypeAlias = defaultdict[str, list[tuple[Any, ...]]]
 """What is written, by table."""
 
 
 class Overtaken(Exception):
-    """Somebody else wrote first: nothing was written, and the operation has to be run again."""
+    """Another writer was first: nothing was written, and the operation has to be run again."""
 
 
 class StripeObjectTaken(AlreadyExists):
@@ -48,7 +48,7 @@ REFUSALS: dict[str, type[Refusal]] = {
     "payees_stripe_account": StripeObjectTaken,
     "entries_in_open_books": BooksClosed,
 }
-# Two writers met: one request told twice, one fact told twice, one aggregate changed twice.
+# Two writers met: one request sent twice, one fact reported twice, one aggregate changed twice.
 CONFLICTS = frozenset(
     {
         "operations_key",
@@ -230,9 +230,8 @@ def _operation_row(unit: UnitOfWork) -> tuple[Any, ...]:
 class Commits:
     """Commits the units of concurrent requests together, while they touch different things.
 
-    When a shared commit is refused, its halves are committed by themselves, and theirs, until only
-    who is to be refused is alone: nobody is refused for a neighbour's mistake. Operations do not
-    know.
+    When a shared commit is refused, its halves are committed by themselves, and theirs, until the
+    unit at fault is alone: no unit is refused for another's fault. Operations do not know.
     """
 
     def __init__(self, pool: asyncpg.Pool) -> None:
@@ -254,7 +253,7 @@ class Commits:
 
     async def _commit_batch(self, units: Sequence[UnitOfWork]) -> list[Exception | None]:
         results = await self._write_batch(units)
-        tell_commit(
+        record_commit(
             units=len(units),
             conflicts=sum(isinstance(result, Overtaken) for result in results),
             refused=sum(result is not None for result in results),
@@ -266,10 +265,10 @@ class Commits:
             await write(self._pool, units)
         except DatabaseUnavailable as outage:
             return [outage] * len(units)
-        except Exception as error:  # noqa: BLE001  it is told to whoever asked
+        except Exception as error:  # noqa: BLE001  each unit gets its own result
             if len(units) == 1:
                 return [error]
-            tell_split()
+            record_split()
             first, second = halves(units)
             return [*await self._write_batch(first), *await self._write_batch(second)]
         return [None] * len(units)
@@ -295,7 +294,7 @@ async def write(pool: asyncpg.Pool, units: Sequence[UnitOfWork]) -> None:
     for unit in units:
         _add_rows(unit, rows)
     _put_in_order(rows)
-    tell_statement(len(units), rows)
+    record_statement(len(units), rows)
     written = tuple(name for name in ORDER if name in rows)
     counts = [len(rows[name]) for name in written if name in _COUNTED]
     arguments: Sequence[Any] = [*(rows[name] for name in written), *counts]

@@ -1,4 +1,4 @@
-"""The queue of effects: leased by whoever may send them next, each attempt recorded first."""
+"""The queue of effects: leased to the process that sends them, each attempt recorded first."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ FIND = (
 async def lease_due_effects(
     pool: asyncpg.Pool, now: datetime, *, lease: timedelta, limit: int
 ) -> list[Effect]:
-    """Takes effects that are due, of any tenant; nobody else gets them before the lease ends."""
+    """Takes effects that are due, of any tenant; no other process gets them during the lease."""
     rows = await pool.fetch(LEASE_DUE, now, now + lease, limit)
     return [from_row(Effect, row) for row in rows]
 
@@ -56,7 +56,7 @@ async def lease_due_effects(
 async def lease_effect(
     pool: asyncpg.Pool, tenant_id: str, effect_id: UUID, now: datetime, *, lease: timedelta
 ) -> Effect | None:
-    """Takes one effect; None when it is done, not due or with somebody else."""
+    """Takes one effect; None when it is done, not due or leased to another process."""
     row = await pool.fetchrow(LEASE_ONE, now, now + lease, 1, tenant_id, effect_id)
     return from_row(Effect, row) if row else None
 

@@ -148,7 +148,7 @@ async def is_intent_of_ours(pool: asyncpg.Pool, tenant_id: str, payment_intent: 
     return bool(await pool.fetchval(KNOWS_INTENT, tenant_id, payment_intent))
 
 
-async def list_escrows(
+async def find_escrows(
     pool: asyncpg.Pool,
     tenant_id: str,
     conditions: Sequence[tuple[str, Any]],

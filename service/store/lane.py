@@ -1,7 +1,7 @@
 """A lane: work of concurrent requests that leaves together, as soon as the way is free.
 
 Whoever comes while a batch is under way waits for the next one. There is no timer: alone, an item
-leaves at once; among others, when nobody else is about to join. The busier it gets, the more items
+leaves at once; among others, when no other is about to join. The busier it gets, the more items
 share one round trip and one flush.
 """
 
@@ -19,9 +19,9 @@ from opentelemetry.trace import Span, get_current_span
 from service.store.tracing import Batches
 
 # A batch takes milliseconds. One connection may hang until its timeout, or wait for a row that
-# somebody has locked, and nobody else must wait in line behind that.
+# a person in psql has locked, and no other request must wait behind that.
 PATIENCE_S = 1.0
-# A batch leaves when so many turns of the event loop in a row have brought nobody: a request takes
+# A batch leaves when so many turns of the event loop in a row have brought no item: a request takes
 # some of them from the network to its lane. They are microseconds, and none for who is alone.
 QUIET_TURNS = 16
 # Not everybody at once: while one batch is at PostgreSQL, Python gets the next one ready.
@@ -49,8 +49,8 @@ class Lane(Generic[Item, Result]):
     """Runs ``run`` on batches of at most ``most`` items, one batch at a time.
 
     ``run`` answers each item of a batch in order, with a result or an exception of its own. Two
-    items that share one of ``keys_of`` never travel together. ``batches`` tells of them. A batch
-    that is under way for longer than ``patience_s`` seconds is overtaken by whoever waits.
+    items that share one of ``keys_of`` never travel together. ``batches`` records them. A batch
+    that is under way for longer than ``patience_s`` seconds is overtaken by the items that wait.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Lane(Generic[Item, Result]):
 
     async def join(self, item: Item) -> Result:
         """Travels with the next batch. Who is canceled while waiting does not travel; who is
-        canceled on the way does, and is not told.
+        canceled on the way does, and gets no answer.
         """
         arrived: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         keys = frozenset(self._keys_of(item))
@@ -91,7 +91,7 @@ class Lane(Generic[Item, Result]):
             self._overtaken.add(self._driver)
             self._driver.add_done_callback(self._overtaken.discard)
         self._left_s = perf_counter()
-        # It drives for everybody: nothing of whoever came first is around.
+        # It drives for all items, so it runs in none of their contexts.
         self._driver = asyncio.create_task(self._drive(), context=Context())
 
     def _watch_for(self, seconds: float) -> None:
@@ -99,7 +99,7 @@ class Lane(Generic[Item, Result]):
         self._watch = loop.call_later(seconds, self._look, context=Context())
 
     def _look(self) -> None:
-        """Overtakes a batch that hangs while somebody waits."""
+        """Overtakes a batch that hangs while items wait."""
         self._watch = None
         if self._driver is None or not self._waiting:
             return
@@ -115,15 +115,15 @@ class Lane(Generic[Item, Result]):
             while self._driver is me and (batch := self._board()):
                 self._left_s = perf_counter()
                 await self._travel(batch)
-                if self._waiting or len(batch) > 1:  # alone, nobody is waited for
+                if self._waiting or len(batch) > 1:  # an item that is alone waits for none
                     await self._let_join()
         finally:
             if self._driver is me:
                 self._driver = None
 
     async def _let_join(self) -> None:
-        """Lets everybody join who is about to, before the next batch leaves. A busy loop would else
-        send them nearly one by one: the database is back before the next request was read.
+        """Lets the items join that are about to, before the next batch leaves. A busy loop would
+        else send them nearly one by one: the database is back before the next request was read.
         """
         quiet = 0
         while quiet < QUIET_TURNS and len(self._waiting) < self._most:
@@ -132,18 +132,18 @@ class Lane(Generic[Item, Result]):
             quiet = 0 if len(self._waiting) > known else quiet + 1
 
     async def _travel(self, batch: Sequence[_Passenger[Item, Result]]) -> None:
-        told: Sequence[tuple[_Passenger[Item, Result], Result | Exception]]
+        outcomes: Sequence[tuple[_Passenger[Item, Result], Result | Exception]]
         try:
             run = self._run([passenger.item for passenger in batch])
             results = await self._batches.follow(batch, run)
-            told = list(zip(batch, results, strict=True))  # nobody hears of another
+            outcomes = list(zip(batch, results, strict=True))  # to each item its own result
         except asyncio.CancelledError:  # from within, or because the event loop ends
             for passenger in batch:
                 passenger.arrived.cancel()
             raise
-        except Exception as error:  # noqa: BLE001  whatever it is, nobody may wait for ever
-            told = [(passenger, error) for passenger in batch]
-        for passenger, result in told:
+        except Exception as error:  # noqa: BLE001  whatever it is, no item may wait for ever
+            outcomes = [(passenger, error) for passenger in batch]
+        for passenger, result in outcomes:
             if passenger.arrived.done():
                 continue
             if isinstance(result, Exception):

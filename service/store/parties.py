@@ -171,7 +171,7 @@ async def find_payout(pool: asyncpg.Pool, tenant_id: str, payout_id: UUID) -> Pa
     return from_row(Payout, row) if row else None
 
 
-async def list_payouts(
+async def find_payouts(
     pool: asyncpg.Pool, tenant_id: str, payee_id: UUID, *, before: UUID | None, limit: int
 ) -> list[Payout]:
     rows = await pool.fetch(LIST_PAYOUTS, tenant_id, payee_id, before, limit)

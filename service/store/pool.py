@@ -34,7 +34,7 @@ OUTAGES = (
 
 
 class _Acquired(PoolAcquireContext):
-    """A connection for a while; an outage meanwhile is told in the words of the domain."""
+    """A connection for a while; an outage meanwhile is raised as DatabaseUnavailable."""
 
     async def __aenter__(self) -> PoolConnectionProxy[asyncpg.Record]:
         try:

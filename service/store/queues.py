@@ -1,5 +1,5 @@
-"""What waits, for whoever watches it. Read by partial indexes that hold nothing else, and at most
-``MOST`` rows of each: a queue that is longer is told as long as that.
+"""What waits, for the gauges. Read by partial indexes that hold nothing else, and at most
+``MOST`` rows of each: a longer queue is reported as that long.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def to_row(record: type) -> Callable[[Any], tuple[Any, ...]]:
 
 @cache
 def key_of(record: Hashable) -> Callable[[Any], tuple[Any, ...]]:
-    """What tells a record from every other of its table."""
+    """What identifies a record within its table."""
     table = next(table for table in TABLES if table.record is record)
     return attrgetter(*(table.key or columns(table.record)[:4]))
 

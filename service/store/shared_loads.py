@@ -1,4 +1,4 @@
-"""Loads of concurrent requests share one round trip: whoever waits is asked about together.
+"""Loads of concurrent requests share one round trip: all that wait are loaded together.
 
 A shared statement is written for many at once: its parameters are arrays, an element for each who
 asks, and it answers one row for each of them, in their order. Operations do not know.
@@ -19,7 +19,7 @@ Arguments: TypeAlias = tuple[Any, ...]
 
 
 def asked(parameters: Mapping[str, str]) -> str:
-    """The table of all who ask, as an SQL expression: ``q.tenant_id`` and so on, by name and type.
+    """The loads that wait, as an SQL expression: ``q.tenant_id`` and so on, by name and type.
 
     Join what is found to it with LEFT JOIN LATERAL, and end with ``IN_ORDER``.
     """
@@ -42,7 +42,7 @@ class SharedLoads:
     async def row(self, statement: str, *arguments: object) -> asyncpg.Record:
         """The row for these arguments, one for each parameter of ``asked``.
 
-        It was read after this call: nobody joins a statement that is under way.
+        It was read after this call: no load joins a statement that is under way.
 
         Raises:
             DatabaseUnavailable.
@@ -65,7 +65,7 @@ class SharedLoads:
             )
         except DatabaseUnavailable:
             raise
-        except Exception as error:  # noqa: BLE001  it is told to whoever asked
+        except Exception as error:  # noqa: BLE001  each load gets its own result
             if len(batch) == 1:
                 return [error]
             first, second = halves(batch)

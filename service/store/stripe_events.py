@@ -1,4 +1,4 @@
-"""The inbox: Stripe's events, stored once, leased to whoever applies them."""
+"""The inbox: Stripe's events, stored once, leased to the worker that applies them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a lane tells of its batches: a span for each, how many shared it, how long each waited.
+"""What is recorded of a lane's batches: a span for each, how many shared it, how long each waited.
 
 A batch has many causes, and a span has one parent: it is below the first of them that is recorded,
-and linked with all of them in both directions. When nobody is recorded, there is no span.
+and linked with all of them in both directions. When none is recorded, there is no span.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _METER = metrics.get_meter("service.store")
 
 
 class Waiting(Protocol):
-    """Somebody who has joined a lane, and the span in which they wait."""
+    """An item that waits in a lane, and the span in which it waits."""
 
     @property
     def span(self) -> Span: ...
@@ -51,7 +51,7 @@ class Batches:
         )
 
     async def follow(self, waiting: Sequence[Waiting], batch: Awaitable[Result]) -> Result:
-        """Awaits the batch of those who wait, who joined in this order, and tells of it."""
+        """Awaits the batch of these items, which are in the order of their joining, and records it."""
         recorded = [each for each in waiting if each.span.is_recording()]
         try:
             return await (self._recorded(recorded, batch) if recorded else batch)
@@ -84,7 +84,7 @@ _SPLITS = _METER.create_counter(
 )
 
 
-def tell_commit(*, units: int, conflicts: int, refused: int) -> None:
+def record_commit(*, units: int, conflicts: int, refused: int) -> None:
     """How a commit ended; ``refused`` are all units that were not written, conflicts included."""
     if conflicts:
         _CONFLICTS.add(conflicts)
@@ -95,11 +95,11 @@ def tell_commit(*, units: int, conflicts: int, refused: int) -> None:
         span.set_attribute("escrow.commit.refused", refused)
 
 
-def tell_split() -> None:
+def record_split() -> None:
     _SPLITS.add(1)
 
 
-def tell_statement(units: int, rows: Mapping[str, Sequence[object]]) -> None:
+def record_statement(units: int, rows: Mapping[str, Sequence[object]]) -> None:
     """What the next statement of a commit writes; after a split there are several."""
     span = trace.get_current_span()
     if span.is_recording():

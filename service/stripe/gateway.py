@@ -42,7 +42,7 @@ class SdkObject(Protocol):
 
 
 API_VERSION = "2026-10-28.endive"
-CALL_TIMEOUT_S = 25.0  # of a call with its retries; after it nobody knows
+CALL_TIMEOUT_S = 25.0  # of a call with its retries; after it the outcome is unknown
 READ_TIMEOUT_S = 10.0
 TURN_TIMEOUT_S = 10.0  # for a turn within our own rate limit
 EFFECTS_SHARE = 0.6  # of the rate; reading has the rest
@@ -82,7 +82,7 @@ class TokenBucket:
         try:
             await asyncio.sleep(max(0.0, turn_at - now))
         except asyncio.CancelledError:
-            self._next_at -= self._interval_s  # whoever gave up leaves the turn to the others
+            self._next_at -= self._interval_s  # a canceled call leaves its turn to the others
             raise
         return True
 

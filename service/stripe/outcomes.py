@@ -3,7 +3,7 @@
 Succeeded    the object exists
 Rejected     Stripe decided against it, and stores that under the key: a new try needs a new key
 Postponed    certainly not executed (rate limit, refused credentials): the same key, later
-Lost         nobody knows: look it up, or ask again under the same key
+Lost         it is not known: look it up, or ask again under the same key
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A span and a duration for every call to Stripe, told in the words of our gateway.
+"""A span and a duration for every call to Stripe, named as our gateway names it.
 
 Our own rather than the contributed instrumentation of aiohttp, which records whole URLs: those of
 Stripe's lists hold e-mail addresses.

@@ -12,8 +12,8 @@ from service.workers.loop import Worker
 
 log = structlog.get_logger()
 
-# How old an operation may be when it is committed, and how far a clock may be behind. Whoever is
-# later is refused (BooksClosed), so it is much longer than any statement may take.
+# How old an operation may be when it is committed, and how far a clock may be behind. A later
+# one is refused (BooksClosed), so it is much longer than any statement may take.
 GRACE = timedelta(seconds=60)
 LEASE = timedelta(seconds=60)  # and so the pause between two closings
 PAUSE_S = 0.2
@@ -23,7 +23,7 @@ MOST_JOURNALS = 5_000  # of one step, which takes some tenths of a second
 
 
 class ClosingsWorker(Worker[Due]):
-    """Tenants whose books were not closed for a minute: one runner for each, whoever is first."""
+    """Tenants whose books were not closed for a minute: the first process to see one closes it."""
 
     async def take(self, limit: int) -> list[Due]:
         runtime = self.runtime

@@ -84,7 +84,7 @@ class Worker(ABC, Generic[Item]):
         return REST_S
 
     async def _rest(self, busy: set[asyncio.Task[None]], pause_s: float) -> None:
-        """Until it is told to stop, the pause is over, or, with every slot busy, one is free."""
+        """Until ``stop``, the end of the pause, or, with every slot busy, a free slot."""
         stopping = asyncio.ensure_future(self._stopping.wait())
         full = busy if len(busy) >= self.slots else set()
         try:

@@ -21,7 +21,7 @@ class TransfersWorker(Worker[WaitingRelease]):
         return await find_waiting_releases(runtime.pool, runtime.clock(), limit=limit)
 
     def span(self, item: WaitingRelease) -> AbstractContextManager[Span]:
-        """A trace of its own: nobody knows which call it was that made the payee ready."""
+        """A trace of its own: it is not recorded which call made the payee ready."""
         release = ids.show(ids.RELEASE, item.release_id)
         attributes = {"escrow.tenant": item.tenant_id, "escrow.release.id": release}
         return continued("request_transfer", "", attributes)

@@ -1,7 +1,7 @@
-"""Watches the queues, so that somebody is told when they do not drain.
+"""Measures the queues, so that an alarm can say when they do not drain.
 
-Every worker process tells of the same queues: of what they tell, the newest is right, so a
-dashboard takes the largest.
+Every worker process measures the same queues. The newest value is right; a dashboard takes the
+largest.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 PAUSE_S = 15.0
 
-# What is told of every queue, also when nothing waits there: (kind, state).
+# What is reported of every queue, also when nothing waits there: (kind, state).
 _PLACES: dict[str, Sequence[tuple[str, str]]] = {
     "effects": [(kind, state) for kind in EffectKind for state in EffectState if state in OPEN],
     "inbox": [("", "RECEIVED"), ("", "PARKED")],
@@ -36,10 +36,10 @@ _WORKED_ON = ("effects", "inbox", "transfers", "closings")
 
 
 class QueueWatch:
-    """Gauges of what waits. While it cannot be read, nothing is told."""
+    """Gauges of what waits. While the queues cannot be read, nothing is reported."""
 
     def __init__(self, runtime: Runtime, readings: metrics.MeterProvider | None = None) -> None:
-        self._house = runtime
+        self._runtime = runtime
         self._seen: Sequence[Waiting] | None = None
         meter = metrics.get_meter("service.workers", meter_provider=readings)
         meter.create_observable_gauge(
@@ -72,7 +72,7 @@ class QueueWatch:
             await asyncio.sleep(PAUSE_S)
 
     async def run_once(self) -> None:
-        self._seen = await find_waiting(self._house.pool, self._house.stripe)
+        self._seen = await find_waiting(self._runtime.pool, self._runtime.stripe)
 
     def _items(self, _: CallbackOptions) -> Iterable[Observation]:
         for labels, waiting in self._by_place():
@@ -90,7 +90,7 @@ class QueueWatch:
             yield Observation(self._age_s(min(due, default=None)), {"escrow.queue": queue})
 
     def _by_place(self) -> Iterable[tuple[Attributes, Waiting | None]]:
-        """What waits in every place, with the place's labels; nothing when nobody knows."""
+        """What waits in every place, with the place's labels; none while the queues are unknown."""
         if self._seen is None:
             return
         seen = {each[:3]: each for each in self._seen}
@@ -104,4 +104,4 @@ class QueueWatch:
     def _age_s(self, moment: datetime | None) -> float:
         if moment is None:
             return 0.0
-        return max(0.0, (self._house.clock() - moment).total_seconds())
+        return max(0.0, (self._runtime.clock() - moment).total_seconds())

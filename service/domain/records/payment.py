@@ -30,7 +30,7 @@ class CaptureStrategy(StrEnum):
 class Payment:
     """A payer's payment for the milestones that name it. ``amount_minor`` includes the fee.
 
-    ``observed_at`` is Stripe's time of the newest thing that was told about it.
+    ``observed_at`` is Stripe's time of the newest news of it.
     """
 
     tenant_id: str

@@ -23,7 +23,7 @@ class EffectEvent(StrEnum):
 
     SEND = "send"  # a worker holds the lease; the attempt is recorded before the call
     POSTPONE = "postpone"  # certainly not executed: rate limit, refused credentials
-    LOSE = "lose"  # nobody knows: timeout, 5xx, cut connection, crash
+    LOSE = "lose"  # the outcome is unknown: timeout, 5xx, cut connection, crash
     SUCCEED = "succeed"
     REJECT = "reject"
     RENEW = "renew"  # asked for again after a rejection, under the next generation's key

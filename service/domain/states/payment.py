@@ -1,4 +1,4 @@
-"""The states of a payment. Stripe says where it is; nobody else moves it, except by a refusal."""
+"""The states of a payment. Stripe says where it is; only a rejection moves it otherwise."""
 
 from __future__ import annotations
 

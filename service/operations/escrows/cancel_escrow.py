@@ -1,4 +1,4 @@
-"""Cancels an escrow that nobody has paid for."""
+"""Cancels an escrow that is not paid for."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from service.store.effects import find_effect
 async def cancel_escrow(
     runtime: Runtime, call: Call, request: CancelEscrowRequest
 ) -> CancelEscrowResponse:
-    """Open payments are canceled at Stripe first, so that nobody pays for what is canceled.
+    """Open payments are canceled at Stripe first, so that no payer pays for what is canceled.
 
     Raises:
         EscrowMissing, StaleEtag, PartyNotAllowed, StripeRefused, StripeUnavailable.
@@ -40,7 +40,7 @@ async def cancel_escrow(
         except _OpenPayment as found:
             payment_id = found.payment.payment_id
             stop = CancelPaymentRequest(request_id=request.request_id, payment_id=found.shown)
-            # Whatever comes of it (canceled, or paid after all), the escrow is looked at again.
+            # The payment ends as canceled or as paid; either way the escrow is loaded again.
             await end_payment(runtime, _step(call, found.payment), payment_id, stop)
 
 

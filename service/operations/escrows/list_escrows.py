@@ -16,7 +16,7 @@ from service.domain.states.escrow import EscrowState
 from service.operations.escrows.messages import escrow_message
 from service.operations.paging import cursor_of, next_page_token, page_limit
 from service.runtime import Runtime
-from service.store.escrows import list_escrows as read_escrows
+from service.store.escrows import find_escrows
 
 CONDITION = re.compile(r'\s*(\w+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s"]+)\s*')
 AND = re.compile(r"AND\b")
@@ -29,7 +29,7 @@ async def list_escrows(
     conditions = parse_filter(request.filter)
     limit = page_limit(request.page_size, usual=50, most=200)
     cursor = cursor_of(request.page_token, request.filter, UUID)
-    found = await read_escrows(
+    found = await find_escrows(
         runtime.pool,
         call.tenant_id,
         conditions,
@@ -79,12 +79,12 @@ def _violation(description: str) -> InvalidField:
 
 
 def _id_value(prefix: str) -> Callable[[str], UUID]:
-    def read(value: str) -> UUID:
+    def parse(value: str) -> UUID:
         if not re.fullmatch(rf"{prefix}_[0-9a-f]{{32}}", value):
             raise _violation(f"{value!r} is not an id that begins with {prefix}_")
         return ids.parse(value)
 
-    return read
+    return parse
 
 
 def _state_value(value: str) -> str:

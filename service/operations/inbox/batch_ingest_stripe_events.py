@@ -32,7 +32,7 @@ async def batch_ingest_stripe_events(
     """Returns when each event is stored for good or refused by itself; see ``ingest_stripe_event``.
 
     Raises:
-        DatabaseUnavailable: it is not known which are stored; told again, those are duplicates.
+        DatabaseUnavailable: it is not known which are stored; sent again, those are duplicates.
     """
     parsed = [_parse(runtime, call, each) for each in request.requests]
     arrivals = [each for each in parsed if isinstance(each, Arrival)]
@@ -54,14 +54,14 @@ def _parse(
 async def _store(
     pool: asyncpg.Pool, arrivals: Sequence[Arrival]
 ) -> Sequence[IngestStripeEventResult]:
-    """All in one commit. If the database refuses that, then one by one, so that nobody is refused
-    for what is wrong with a neighbour.
+    """All in one commit. If the database refuses that, then one by one, so that one bad event
+    refuses no other.
     """
     try:
         stored = await insert_events(pool, arrivals)
     except DatabaseUnavailable:
         raise
-    except Exception:  # noqa: BLE001  whose fault it is, is found out and reported alone
+    except Exception:  # noqa: BLE001  each is stored alone, so the bad one is found
         return [await _store_alone(pool, arrival) for arrival in arrivals]
     return [_result(arrival, stored=new) for arrival, new in zip(arrivals, stored, strict=True)]
 

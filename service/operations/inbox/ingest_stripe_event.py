@@ -1,4 +1,4 @@
-"""Stores one verified event of Stripe durably, once, however often it is told."""
+"""Stores one verified event of Stripe durably, once, however often it comes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def ingest_stripe_event(
 
 
 def parse_arrival(runtime: Runtime, call: Call, request: IngestStripeEventRequest) -> Arrival:
-    """The event that a request tells, and what is to become of it.
+    """The event that a request carries, and the state in which it is stored.
 
     Raises:
         InvalidField: the payload is not an event.
@@ -56,7 +56,7 @@ def parse_arrival(runtime: Runtime, call: Call, request: IngestStripeEventReques
 
 
 def outcome_of(arrival: Arrival, *, stored: bool) -> IngestOutcome.ValueType:
-    """What became of an event; ``stored`` is False when it had been told before."""
+    """What became of an event; ``stored`` is False when it was stored before."""
     if not stored:
         return INGEST_OUTCOME_DUPLICATE
     return INGEST_OUTCOME_QUARANTINED if arrival.reason else INGEST_OUTCOME_STORED

@@ -10,7 +10,7 @@ from service.domain.call import Call
 from service.operations.paging import cursor_of, next_page_token, page_limit
 from service.operations.payouts.messages import payout_message
 from service.runtime import Runtime
-from service.store.parties import list_payouts as read_payouts
+from service.store.parties import find_payouts
 
 
 async def list_payouts(
@@ -18,7 +18,7 @@ async def list_payouts(
 ) -> ListPayoutsResponse:
     limit = page_limit(request.page_size, usual=50, most=200)
     cursor = cursor_of(request.page_token, request.payee_id, UUID)
-    payouts = await read_payouts(
+    payouts = await find_payouts(
         runtime.pool,
         call.tenant_id,
         ids.parse(request.payee_id),

@@ -188,8 +188,8 @@ CRIMES = {
     ),
     "a journal is told twice": crime(
         "INSERT INTO journals SELECT tenant_id, 'ffffffff-ffff-7fff-bfff-ffffffffffff', kind,"
-        " source_type, source_id, currency, escrow_id, operation_id, event_at, created_at FROM journals"
-        " WHERE kind = 'payout_created' LIMIT 1 RETURNING source_id",
+        " source_type, source_id, currency, escrow_id, operation_id, event_at, created_at"
+        " FROM journals WHERE kind = 'payout_created' LIMIT 1 RETURNING source_id",
         "I7 told once",
         "moments",  # its id is of a moment that no clock will show, which Python cannot either
         "postings",  # it has no entries
