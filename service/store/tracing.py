@@ -51,7 +51,7 @@ class Batches:
         )
 
     async def follow(self, waiting: Sequence[Waiting], batch: Awaitable[Result]) -> Result:
-        """Awaits the batch of these items, which are in the order of their joining, and records it."""
+        """Awaits the batch of these items, which joined in this order, and records it."""
         recorded = [each for each in waiting if each.span.is_recording()]
         try:
             return await (self._recorded(recorded, batch) if recorded else batch)
