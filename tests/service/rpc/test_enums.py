@@ -33,7 +33,7 @@ SHOWN: list[tuple[type[StrEnum], Any, str]] = [
 @pytest.mark.parametrize(("ours", "theirs", "prefix"), SHOWN, ids=[each[2] for each in SHOWN])
 def test_the_contract_has_every_value(
     ours: type[StrEnum],
-    theirs: Any,
-    prefix: str,  # noqa: ANN401  a generated enum
+    theirs: Any,  # noqa: ANN401  a generated enum
+    prefix: str,
 ) -> None:
     assert {f"{prefix}_{value}" for value in ours} <= set(theirs.keys())
