@@ -80,8 +80,8 @@ GOALS: tuple[Goal, ...] = (
     Goal("p99 / p50, release 16", "release 16", "p99_ms", "release 16", "<=", 4.0, "p50_ms"),
 )
 # What CI refuses: the CPU of a release, by that of an echo, at 64, each the least of its rounds.
-# The bound is 1.25 times what `make bench-gate` told, 4.4 to 4.8 on a busy machine on 2026-11-20;
-# lower it with the figure.
+# The bound is 1.25 times what `make bench-gate` measured on a busy machine on 2026-11-20, 4.4 to
+# 4.8; lower it with the figure.
 GATE = Goal("CPU, release / echo, 64", "release", "cpu_us", "echo", "<=", 6.0)
 FLAT_GROWTH = 0.05  # of the resident memory, over the second half of the calls
 COMPARE = {">=": operator.ge, "<=": operator.le}
