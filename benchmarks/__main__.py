@@ -26,10 +26,10 @@ from benchmarks.memory import measure_memory, memory_table
 from benchmarks.pgbench import PgbenchFailed
 from benchmarks.plan import (
     DEFAULT,
-    FEW,
+    FEW_ENTRIES,
     GATE,
     MEMORY,
-    MOST,
+    MOST_ENTRIES,
     PGBENCH_CLIENTS,
     QUICK,
     QUICK_MEMORY,
@@ -59,26 +59,26 @@ def main(
     shown = Console(width=None if sys.stdout.isatty() else 160, quiet=as_json)
     try:
         if gate:
-            told, good = asyncio.run(_gate(shown))
+            result, good = asyncio.run(_gate(shown))
         elif memory:
-            told, good = asyncio.run(_memory(shown, quick=quick))
+            result, good = asyncio.run(_memory(shown, quick=quick))
         else:
             plan = QUICK if quick else DEFAULT
-            plan = replace(plan, entries=(FEW, MOST)) if full else plan
+            plan = replace(plan, entries=(FEW_ENTRIES, MOST_ENTRIES)) if full else plan
             plan = replace(plan, rounds=rounds) if rounds else plan
-            told, good = asyncio.run(_everything(shown, plan)), True
+            result, good = asyncio.run(_everything(shown, plan)), True
     except (DiskTooSmall, ProgramFailed, PgbenchFailed) as problem:
         people.print(problem, style="red", markup=False)
         raise typer.Exit(EXIT_MISSED) from None
     if as_json:
-        json.dump(told, sys.stdout, indent=2)
+        json.dump(result, sys.stdout, indent=2)
         sys.stdout.write("\n")
     if not good:
         raise typer.Exit(EXIT_MISSED)
 
 
 async def _everything(shown: Console, plan: Plan) -> dict[str, Any]:
-    """One run of the plan; goals that are missed are shown, and no failure."""
+    """One run of the plan; missed goals are shown and do not fail it."""
     async with open_stand() as stand:
         facts = header(plan, await stand.version())
         suite = Suite(plan, stand)
@@ -116,8 +116,8 @@ async def _memory(shown: Console, *, quick: bool) -> tuple[dict[str, Any], bool]
         measured = await measure_memory(stand, plan)
     print_header(facts, shown)
     shown.print(memory_table(measured))
-    told = {name: memory.as_json() for name, memory in measured.items()}
-    return {"header": facts, "memory": told}, all(each.is_flat for each in measured.values())
+    result = {name: memory.as_json() for name, memory in measured.items()}
+    return {"header": facts, "memory": result}, all(each.is_flat for each in measured.values())
 
 
 def _pgbench_at_best(samples: Mapping[str, list[Sample]]) -> dict[str, list[Sample]]:
@@ -129,7 +129,7 @@ def _pgbench_at_best(samples: Mapping[str, list[Sample]]) -> dict[str, list[Samp
 
 
 if __name__ == "__main__":
-    # What goes wrong is told without the local variables: they have whole requests in them.
+    # Tracebacks leave out local variables: they hold whole requests.
     app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
     app.command()(main)
     app()

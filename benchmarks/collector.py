@@ -2,7 +2,7 @@
 
     {}  ->  {"address": "http://127.0.0.1:5", "spans": 12, "metrics": 3}
 
-A service that sends to it does all the work of telemetry, so that what it costs can be measured.
+A service that exports to it does all the work of telemetry, so the run can measure the cost.
 """
 
 from __future__ import annotations
@@ -61,11 +61,11 @@ async def main() -> None:
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
 
-    async def tell(_job: Job) -> Answer:
-        told = {"spans": counts["spans"], "metrics": counts["metrics"]}
-        return {"address": f"http://127.0.0.1:{port}", **told}
+    async def report(_job: Job) -> Answer:
+        received = {"spans": counts["spans"], "metrics": counts["metrics"]}
+        return {"address": f"http://127.0.0.1:{port}", **received}
 
-    await answer_jobs(tell)
+    await answer_jobs(report)
     await server.stop(0)
 
 

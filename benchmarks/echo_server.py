@@ -38,13 +38,13 @@ async def serve(answers: dict[str, int]) -> None:
         drain_s=0,
         reflection=False,
     )
-    # The service's own options: a floor with others would be another floor.
+    # The service's own options: with others the comparison would not be fair.
     server = grpc.aio.server(options=server_options(listening))
     handlers = {name: _handler(bytes(size)) for name, size in answers.items()}
     server.add_registered_method_handlers(SERVICE, handlers)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    print(f"echo listening on 127.0.0.1:{port}", flush=True)  # noqa: T201  for whoever started us
+    print(f"echo listening on 127.0.0.1:{port}", flush=True)  # noqa: T201  the parent reads it
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     await stop.wait()

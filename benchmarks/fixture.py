@@ -30,7 +30,7 @@ ENTRIES_PER_ESCROW = 3
 BUSY_ACCOUNT = "asset:stripe_unsettled"  # every escrow has an entry of it
 AMOUNT_MINOR, PAYER_FEE_MINOR, PAYEE_FEE_MINOR = 100_00, 5_00, 20_00
 PAID_MINOR = AMOUNT_MINOR + PAYER_FEE_MINOR
-STEP = 20_000  # escrows a transaction; the largest database has 1,700,000
+ESCROWS_PER_TRANSACTION = 20_000  # the largest database has 1,700,000
 STEP_TIMEOUT_S = 600
 
 
@@ -154,13 +154,13 @@ async def add_escrows(
 ) -> AsyncIterator[int]:
     """Writes the escrows first, first + 1, ..., each for payee n % ``payees``.
 
-    Goes in steps, and tells after each how many are written.
+    Commits in steps, and yields after each how many escrows are written.
     """
-    for begin in range(first, first + count, STEP):
-        end = min(begin + STEP, first + count)
+    for begin in range(first, first + count, ESCROWS_PER_TRANSACTION):
+        end = min(begin + ESCROWS_PER_TRANSACTION, first + count)
         series = f"generate_series({begin}, {end - 1}) AS n"
         async with owner.transaction():
-            # Foreign keys and the zero-sum trigger would check rows that we know to be right.
+            # Foreign keys and the zero-sum trigger would check rows that are known to be right.
             await owner.execute("SET LOCAL session_replication_role = replica")
             await owner.execute(_escrows(stage, series, payees), timeout=STEP_TIMEOUT_S)
             if stage.booked:

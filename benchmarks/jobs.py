@@ -1,4 +1,4 @@
-"""What the programs of a run that are told what to do have in common: jobs in, answers out."""
+"""The protocol of programs that run jobs: a JSON job a line in, a JSON answer a line out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The load generator: a process of its own that is told by jobs what to send.
+"""The load generator: a process of its own that sends what its jobs ask for.
 
     {"kind": "release", "target": "127.0.0.1:5", "concurrency": 16, "count": 100, "first": 0}
 
@@ -43,7 +43,7 @@ WHERE tenant_id = 'default' AND account = {sql_account("held", "$1::bigint")}
 POSTED = """
 SELECT source_id FROM journals WHERE tenant_id = 'default' AND source_type = 'payment'
     AND source_id = ANY($1::text[]) AND kind = 'payment_succeeded'"""
-LOOK_EVERY_S = 0.005  # so much too late may a posting be seen
+LOOK_EVERY_S = 0.005  # a posting may be seen this much too late
 
 Request = TypeVar("Request")
 
@@ -143,11 +143,11 @@ async def run_rpc(job: Job) -> Answer:
 
         async def send(request: bytes) -> None:
             nonlocal answer_bytes
-            answer = await call(request, metadata=METADATA, timeout=DEADLINE_S)
-            answer_bytes = len(answer)
+            response = await call(request, metadata=METADATA, timeout=DEADLINE_S)
+            answer_bytes = len(response)
 
-        told = await drive(send, requests, job["concurrency"])
-    return {**told, "answer_bytes": answer_bytes}
+        answer = await drive(send, requests, job["concurrency"])
+    return {**answer, "answer_bytes": answer_bytes}
 
 
 class Deliveries:
@@ -228,7 +228,7 @@ async def run_balances(job: Job) -> Answer:
 
 
 async def run_balances_as_of(job: Job) -> Answer:
-    """Reads what the account that everybody pays into came to, at moments that are far apart."""
+    """Reads the balance of the busiest account as of moments that are far apart."""
     pool = await open_pool(job["target"], min_size=1, max_size=1)
     try:
 
@@ -243,7 +243,7 @@ async def run_balances_as_of(job: Job) -> Answer:
 
 
 def _far_apart(job: Job) -> list[int]:
-    """So many of the escrows as there are reads."""
+    """The number of an escrow for each read, evenly spread."""
     step = max(job["escrows"] // job["count"], 1)
     return [n * step % job["escrows"] for n in range(job["count"])]
 

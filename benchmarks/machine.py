@@ -31,7 +31,7 @@ POSTGRES_SETTINGS = {
 
 
 def header(plan: Plan | GatePlan | MemoryPlan, postgres_version: str) -> dict[str, Any]:
-    """Everything that somebody needs to judge the figures."""
+    """Everything a reader needs to judge the figures."""
     load, cores = os.getloadavg(), os.cpu_count() or 1
     return {
         "machine": {

@@ -11,7 +11,7 @@ from benchmarks.fixture import PAYEES, sql_account, sql_id, sql_journal, sql_pay
 from benchmarks.jobs import Answer
 from benchmarks.samples import MICRO
 
-# Every transaction releases an escrow of its own, whose number is n; rows that are new get others.
+# Every transaction releases its own escrow, number n. New rows get numbers above all of those.
 _N, _PAYEE_N = "(:n::bigint)", f"(:n::bigint % {PAYEES})"
 _NEW = "(:n::bigint + 1000000000)"
 _RELEASED, _TRANSFER = f"({_NEW} * 2)", f"({_NEW} * 2 + 1)"
@@ -82,11 +82,11 @@ COMMIT;
 """
 LITERAL = re.compile(r"'[^']*'")
 FAILED = re.compile(r"number of failed transactions: ([0-9]+)")
-WARM_UP_SHARE = 10  # the first tenth of its transactions does not count: in it a client prepares
+WARM_UP_SHARE = 10  # a client prepares statements in the first tenth, which is not counted
 
 
 class PgbenchFailed(Exception):
-    """pgbench could not run the script. The message is what it said."""
+    """pgbench could not run the script. The message is the end of its output."""
 
 
 def write_script(folder: Path) -> Path:

@@ -26,7 +26,7 @@ class Plan:
     balance_reads: int
 
 
-FEW, MANY, MOST = 10_000, 1_000_000, 5_000_000
+FEW_ENTRIES, MANY_ENTRIES, MOST_ENTRIES = 10_000, 1_000_000, 5_000_000
 
 DEFAULT = Plan(
     rounds=5,
@@ -37,7 +37,7 @@ DEFAULT = Plan(
     postings=250,
     postings_per_s=50,
     growth_releases=600,
-    entries=(FEW, MANY),
+    entries=(FEW_ENTRIES, MANY_ENTRIES),
     balance_reads=2000,
 )
 QUICK = Plan(

@@ -1,7 +1,6 @@
 """From webhook received to ledger posted: the gateway, the service and a worker, at a steady rate.
 
-It has no floor to be measured beside, and its worker looks for work all the time: so it is run by
-itself, after the rounds.
+It has no floor, and its worker polls all the time, so it runs by itself after the rounds.
 """
 
 from __future__ import annotations
@@ -36,6 +35,6 @@ async def measure_postings(stand: Stand, plan: Plan) -> list[Sample]:
             "first": database.take(plan.postings),
             "count": plan.postings,
         }
-        told = await stand.load.run(job)
-        samples.append(sample_of(told, plan.postings))
+        answer = await stand.load.run(job)
+        samples.append(sample_of(answer, plan.postings))
     return samples[1:]

@@ -43,14 +43,14 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Program(Measured):
-    """A process that listens. ``address`` is what it said."""
+    """A process that listens. ``address`` is what it printed."""
 
     address: str
 
 
 @dataclass(frozen=True, slots=True)
 class JobProgram(Measured):
-    """A process that is told what to do; see ``benchmarks.jobs``."""
+    """A process that runs jobs; see ``benchmarks.jobs``."""
 
     async def run(self, job: Mapping[str, object]) -> Answer:
         """Runs one job. Raises ProgramFailed if it fails; standard error says why."""
@@ -60,8 +60,8 @@ class JobProgram(Measured):
         line = await self.process.stdout.readline()
         if not line:
             raise ProgramFailed(f"a program of the run ended in {job}")
-        told: Answer = json.loads(line)
-        return told
+        answer: Answer = json.loads(line)
+        return answer
 
 
 @asynccontextmanager
@@ -71,7 +71,7 @@ async def program(
     """Runs ``python <arguments>`` until the end of the block; ``says`` finds its address.
 
     Raises:
-        ProgramFailed: it did not say it in time.
+        ProgramFailed: it did not print its address in time.
     """
     name = "-".join(arguments[-3:]).replace("/", "_")[-60:]
     log = folder / f"{name}-{os.urandom(3).hex()}.log"
@@ -90,7 +90,7 @@ async def program(
 
 
 def environment(more: Mapping[str, str]) -> dict[str, str]:
-    """Ours, without what would change what is measured."""
+    """This process's environment, without variables that would change the figures."""
     kept = {
         name: value
         for name, value in os.environ.items()

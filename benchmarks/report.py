@@ -70,7 +70,7 @@ def _ratios(report: Report) -> Table:
     for heading in ("ratio", "measured", "goal", ""):
         table.add_column(heading)
     for verdict in verdicts(report.samples):
-        ratio = _told(verdict.ratio, 2) if verdict.ratio else "too little to measure"
+        ratio = _show_spread(verdict.ratio, 2) if verdict.ratio else "too little to measure"
         table.add_row(verdict.goal.name, ratio, _wanted(verdict.goal), MET[verdict.met])
     return table
 
@@ -100,11 +100,14 @@ def _measurements(report: Report) -> Table:
         table.add_column(heading)
     for name, samples in report.samples.items():
         figures = spreads(samples)
-        cells = [_told(figures[f], 2 if "ms" in f else 0) if f in figures else "" for f in headings]
+        cells = [
+            _show_spread(figures[f], 2 if "ms" in f else 0) if f in figures else ""
+            for f in headings
+        ]
         table.add_row(name, *cells)
     return table
 
 
-def _told(spread: Spread, digits: int) -> str:
+def _show_spread(spread: Spread, digits: int) -> str:
     low, high = f"{spread.least:,.{digits}f}", f"{spread.most:,.{digits}f}"
     return f"{spread.median:,.{digits}f} ({low}-{high})"

@@ -26,7 +26,7 @@ from service.local.postgres.embedded import EmbeddedPostgres
 
 SERVE, SERVING = ("-m", "service", "serve", "--json"), r'"listening": "([^"]+)"'
 WORK, WORKING = ("-m", "service", "work", "--json"), r'"workers": (\[)'
-NOBODY = "http://127.0.0.1:9"  # the service has a Stripe, and nothing there answers
+UNREACHABLE_STRIPE = "http://127.0.0.1:9"  # nothing listens there
 SECRET = "whsec_benchmarks"  # noqa: S105  signs what the load generator sends
 BYTES_PER_ESCROW = 8_000  # 3,100 of rows and indexes, 4,700 of the log that is written for them
 ROLLED_UP = "SELECT rolled_up_through = closed_through FROM closings"
@@ -42,7 +42,7 @@ class DiskTooSmall(Exception):
 
 @dataclass
 class Database:
-    """One database of the run, and the number of its next escrow that nobody touched."""
+    """One database of the run, and the number of its next unused escrow."""
 
     dsn: str
     owner: asyncpg.Connection
@@ -55,7 +55,7 @@ class Database:
 
 
 class Stand:
-    """Starts what is measured; all of it ends with the stand."""
+    """Starts the measured programs, and ends them when the stand closes."""
 
     def __init__(
         self,
@@ -162,14 +162,14 @@ class Stand:
         return await self.start(name, WORK, says=WORKING, env=settings)
 
     async def echo(self, service: Program, first: int) -> Program:
-        """The floor of the service's calls, whose answers are as long as the service's are: it is
-        asked once for each method, about the escrows first, first + 1, ...
+        """Starts the floor, with answers as long as the service's. To learn their lengths, it calls
+        each method of the service once, about the escrows first, first + 1, ...
         """
         lengths = {}
         for n, (kind, method) in enumerate(METHODS.items(), start=first):
             job = {"kind": kind, "target": service.address, "concurrency": 1, "count": 1}
-            told = await self.load.run({**job, "first": n})
-            lengths[method] = told["answer_bytes"]
+            answer = await self.load.run({**job, "first": n})
+            lengths[method] = answer["answer_bytes"]
         answers = (f"{method}={length}" for method, length in lengths.items())
         return await self.start("echo", ("-m", "benchmarks.echo_server", *answers))
 
@@ -192,14 +192,14 @@ class Stand:
         *,
         by: JobProgram | None = None,
     ) -> Sample:
-        """Runs a job of so many calls, of the load generator if nobody else is named, and reads
-        what the server and PostgreSQL used meanwhile.
+        """Runs a job of ``calls`` calls in ``by``, by default the load generator, and reads the CPU
+        time that the server and PostgreSQL used meanwhile.
         """
         server_before, postgres_before = server.cpu_s(), self.clock.cpu_s()
-        told = await (by or self.load).run({**job, "count": calls})
+        answer = await (by or self.load).run({**job, "count": calls})
         used_s = server.cpu_s() - server_before
         postgres_used_s = self.clock.cpu_s() - postgres_before
-        return sample_of(told, calls, used_s * MICRO / calls, postgres_used_s * MICRO / calls)
+        return sample_of(answer, calls, used_s * MICRO / calls, postgres_used_s * MICRO / calls)
 
 
 @asynccontextmanager
@@ -222,17 +222,17 @@ def service_environment(dsn: str) -> dict[str, str]:
         "ESCROW_GRPC_PORT": "0",
         "ESCROW_LOG_FORMAT": "json",
         "STRIPE_SECRET_KEY": "sk_test_benchmarks",
-        "STRIPE_API_BASE": NOBODY,
+        "STRIPE_API_BASE": UNREACHABLE_STRIPE,
     }
 
 
 def sample_of(
-    told: Answer, calls: int, cpu_us: float | None = None, postgres_cpu_us: float | None = None
+    answer: Answer, calls: int, cpu_us: float | None = None, postgres_cpu_us: float | None = None
 ) -> Sample:
-    """What a job told, as figures."""
-    latencies_s: list[float] = told["latencies_s"]
+    """The figures of a job's answer; CPU in microseconds per call."""
+    latencies_s: list[float] = answer["latencies_s"]
     return Sample(
-        told["per_s"] if "per_s" in told else calls / told["seconds"],
+        answer["per_s"] if "per_s" in answer else calls / answer["seconds"],
         percentile_ms(latencies_s, 0.50),
         percentile_ms(latencies_s, 0.99),
         cpu_us,

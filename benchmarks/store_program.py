@@ -2,7 +2,7 @@
 
     {"concurrency": 64, "count": 1000, "first": 0}
 
-It is composed and configured as the service is; only nobody has to call it over the network.
+It is composed and configured as the service is, but is not called over the network.
 """
 
 from __future__ import annotations

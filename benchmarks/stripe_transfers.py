@@ -1,4 +1,4 @@
-"""A Stripe that makes every transfer it is asked for, remembers none, and can nothing else.
+"""A Stripe that makes every transfer it is asked for, stores none, and serves nothing else.
 
 For runs of so many releases that the books of the sandbox would become what is measured.
 """
@@ -45,7 +45,7 @@ async def serve() -> None:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0][:2]
-    print(f"transfers listening on http://{host}:{port}", flush=True)  # noqa: T201  for whoever started us
+    print(f"transfers listening on http://{host}:{port}", flush=True)  # noqa: T201  the parent reads it
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     await stop.wait()

@@ -80,7 +80,7 @@ class Suite:
     # --- what is measured
 
     async def _main_database(self) -> Database:
-        """With an escrow for every release of the run, and some of a payee whom everybody pays."""
+        """With an escrow for every release of the run, and some that all pay one payee."""
         busy = self.plan.calls[BUSY]
         of_others = len(SAMPLING) + 1  # with telemetry, and the store alone
         of_pgbench = len(PGBENCH_CLIENTS) * self.plan.pgbench_transactions
@@ -127,8 +127,8 @@ class Suite:
 
     async def _add_telemetry(self, main: Database) -> None:
         self._collector = await self.stand.start_jobs("collector", "benchmarks.collector")
-        told = await self._collector.run({})
-        endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": told["address"]}
+        answer = await self._collector.run({})
+        endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": answer["address"]}
         for name, sampling in SAMPLING.items():
             env = {**EXPORTING, **endpoint, **sampling}
             service = await self.stand.service(f"service, {name}", main, env)
@@ -139,8 +139,8 @@ class Suite:
     async def _require_telemetry(self) -> None:
         """Raises ProgramFailed when nothing came: its cost would not be in the figures."""
         for _ in range(TELEMETRY_WITHIN_S):
-            told = await self._collector.run({})
-            if told["spans"] and told["metrics"]:
+            answer = await self._collector.run({})
+            if answer["spans"] and answer["metrics"]:
                 return
             await asyncio.sleep(1)
         raise ProgramFailed("the collector got no spans, or no metrics")
@@ -170,12 +170,12 @@ class Suite:
             each = max(size.of(self.plan.pgbench_transactions) // clients, 2)
             first = main.take(clients * each)
             before = self.stand.clock.cpu_s()
-            told = await run_pgbench(
+            answer = await run_pgbench(
                 pgbench, script, main.dsn, first=first, clients=clients, each=each
             )
             used_s = self.stand.clock.cpu_s() - before
             calls = clients * each
-            return sample_of(told, calls, postgres_cpu_us=used_s * MICRO / calls)
+            return sample_of(answer, calls, postgres_cpu_us=used_s * MICRO / calls)
 
         return measure
 

@@ -23,16 +23,16 @@ TOLERANCE_S = 300
 
 
 def _event(payload: bytes) -> StoredEvent:
-    told = json.loads(payload)
+    event = json.loads(payload)
     return StoredEvent(
         tenant_id="default",
-        event_id=told["id"],
+        event_id=event["id"],
         endpoint="PLATFORM",
         account=None,
-        type=told["type"],
-        api_version=told["api_version"],
-        livemode=told["livemode"],
-        occurred_at=datetime.fromtimestamp(told["created"], UTC),
+        type=event["type"],
+        api_version=event["api_version"],
+        livemode=event["livemode"],
+        occurred_at=datetime.fromtimestamp(event["created"], UTC),
         payload=payload,
         traceparent="",
         attempts=0,
@@ -62,7 +62,7 @@ async def serve() -> None:
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         host, port = runner.addresses[0][:2]
-        print(f"floor listening on http://{host}:{port}/", flush=True)  # noqa: T201  for whoever started us
+        print(f"floor listening on http://{host}:{port}/", flush=True)  # noqa: T201  the parent reads it
         stop = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
         await stop.wait()

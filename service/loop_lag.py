@@ -1,4 +1,4 @@
-"""How late the event loop is: everybody waits while one of them keeps it busy."""
+"""How late the event loop is: every call waits while one of them keeps it busy."""
 
 from __future__ import annotations
 

@@ -175,7 +175,7 @@ async def running(settings: Settings, tenants: Tenants, telemetry: Telemetry) ->
             app,
             access_log=None,
             auto_decompress=False,
-            handler_cancellation=True,  # an event whose delivery is gone does not wait any longer
+            handler_cancellation=True,  # when Stripe hangs up, its event stops waiting
             lingering_time=LINGER_S,
             shutdown_timeout=settings.drain_s,
         )

@@ -39,7 +39,7 @@ _sending: set[asyncio.Task[bool]] = set()  # whose clients may have gone
 
 
 async def finish_sending() -> None:
-    """Waits for the calls whose clients have gone; for the drain."""
+    """Waits for calls that go on after their client left; for the drain."""
     await asyncio.gather(*_sending, return_exceptions=True)
 
 
@@ -56,7 +56,7 @@ def effect_span(effect: Effect) -> AbstractContextManager[Span]:
 
 
 async def perform_effect(runtime: Runtime, effect: Effect) -> Outcome:
-    """Sends an effect whose lease we hold; nothing is lost whenever this process dies."""
+    """Sends an effect that this process has leased. If the process dies, a worker takes it up."""
     gateway = runtime.stripe[effect.tenant_id]
     outcome = await _send_once(runtime, gateway, effect)
     await settle_effect(runtime, effect, outcome)

@@ -60,7 +60,7 @@ def traceparent(text: str) -> str | None:
 
 
 def email(text: str) -> str | None:
-    """The shape of an address; whether it exists only a letter to it can tell."""
+    """Checks the shape of an address, not that it exists."""
     if len(text) > _EMAIL_MAX_LEN or not _IS_EMAIL(text):
         return "must be an e-mail address"
     return None

@@ -28,7 +28,7 @@
 {{- end }}
 {{- end -}}
 
-{{/* Who scrapes metrics: whoever is listed, or any pod. Takes $. */}}
+{{/* Who may scrape metrics: the listed peers, or any pod. Takes $. */}}
 {{- define "escrow.metricsIngress" -}}
 - ports:
     - {protocol: TCP, port: {{ int .Values.metrics.port }}}

@@ -13,7 +13,7 @@ from service.runtime import Runtime
 
 async def quote_fees(runtime: Runtime, call: Call, request: QuoteFeesRequest) -> QuoteFeesResponse:
     """Raises AmountBeyondLimits, InvalidField: CreateEscrow would refuse these amounts too."""
-    del runtime, call  # the same for everybody, and nothing is read
+    del runtime, call  # fees are the same for every caller, and nothing is read
     policy = POLICIES[CURRENT_VERSION]
     step_minor = charge_step_minor(request.currency)
     violations = [
