@@ -19,9 +19,10 @@ from service.domain.states.payment import PaymentState
 from service.domain.states.payout import PayoutState
 from service.domain.states.release import ReleaseState
 from service.migrations import Connection
-from service.store.commit import FRAGMENTS, ORDER, write
+from service.store.commit import write
 from service.store.effects import find_effect
 from service.store.escrows import find_escrow
+from service.store.fragments import FRAGMENTS, ORDER
 from service.store.parties import find_payee, find_payer, find_payout
 from service.store.pool import ServicePool
 from service.store.tables import TABLES, EscrowRecords, Table, columns

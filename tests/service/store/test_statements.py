@@ -19,6 +19,7 @@ from service.store import (
     commit,
     effects,
     escrows,
+    fragments,
     journals,
     operations,
     parties,
@@ -58,8 +59,8 @@ def _hot_statements() -> Iterator[tuple[str, str]]:
     for module in HOT:
         for name, text in _statements(module):
             yield f"{module.__name__.rpartition('.')[2]}.{name}", text
-    yield "commit of everything", commit.commit_statement(commit.ORDER)
-    yield "commit of a release", commit.commit_statement((*RELEASE, "effects"))
+    yield "commit of everything", fragments.commit_statement(fragments.ORDER)
+    yield "commit of a release", fragments.commit_statement((*RELEASE, "effects"))
     for column, kind in escrows.FILTERABLE.items():
         condition = f"AND e.{column} = $4::{kind}"
         yield f"escrows.LIST by {column}", escrows.LIST.format(conditions=condition)

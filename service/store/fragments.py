@@ -1,0 +1,104 @@
+"""The statement of a commit: one fragment per table, each taking an array of rows."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from service.store.tables import TABLES, Table, columns
+
+OPERATION = """\
+wrote_operations AS (
+    INSERT INTO operations (
+        tenant_id, operation_id, kind, caller, party, key, request_hash, response, escrow_id,
+        escrow_version, transitions, note, trace_id, occurred_at
+    )
+    SELECT * FROM unnest({0}::write_operation[])
+)"""
+JOURNALS = """\
+wrote_journals AS (
+    INSERT INTO journals (
+        tenant_id, journal_id, kind, source_type, source_id, currency, escrow_id, operation_id,
+        event_at, created_at
+    )
+    SELECT * FROM unnest({0}::write_journal[])
+)"""
+ENTRIES = """\
+wrote_entries AS (
+    INSERT INTO entries (tenant_id, journal_id, line, book, account, currency, amount_minor)
+    SELECT * FROM unnest({0}::write_entry[])
+)"""
+# A row with a negative change cannot be inserted "on conflict": the check on the balance would
+# refuse the change itself. So rows that the statement sees are updated, and the others inserted;
+# both look at the table as it was when the statement began, so each change is made once.
+BALANCES = """\
+changed_balances AS (
+    UPDATE balances AS b SET balance_minor = b.balance_minor + c.change_minor
+    FROM unnest({0}::write_balance[]) AS c
+    WHERE b.tenant_id = c.tenant_id AND b.account = c.account AND b.currency = c.currency
+),
+wrote_balances AS (
+    INSERT INTO balances (tenant_id, account, currency, balance_minor)
+    SELECT c.tenant_id, c.account, c.currency, c.change_minor
+    FROM unnest({0}::write_balance[]) AS c
+    WHERE NOT EXISTS (
+        SELECT 1 FROM balances AS b
+        WHERE b.tenant_id = c.tenant_id AND b.account = c.account AND b.currency = c.currency
+    )
+    ON CONFLICT ON CONSTRAINT balances_pkey
+    DO UPDATE SET balance_minor = balances.balance_minor + EXCLUDED.balance_minor
+)"""
+EVENT_ENDS = """\
+wrote_event_ends AS (
+    UPDATE stripe_events AS e
+    SET state = c.state, reason = c.reason, processed_at = c.processed_at
+    FROM unnest({0}::write_event_end[]) AS c
+    WHERE e.tenant_id = c.tenant_id AND e.event_id = c.event_id
+    AND e.state IN ('RECEIVED', 'PARKED')
+    RETURNING 1
+)"""
+FRAGMENTS = {
+    "operations": OPERATION,
+    "journals": JOURNALS,
+    "entries": ENTRIES,
+    "balances": BALANCES,
+    "event_ends": EVENT_ENDS,
+}
+
+
+def _fragment(table: Table) -> str:
+    """Writes whole rows; of a versioned table only those still in the version before."""
+    names = columns(table.record)
+    fragment = (
+        f"wrote_{table.name} AS (\n"
+        f"    INSERT INTO {table.name} AS t ({', '.join(names)})\n"
+        f"    SELECT * FROM unnest({{0}}::{table.row_type}[])"
+    )
+    if table.key:
+        updates = ", ".join(f"{name} = EXCLUDED.{name}" for name in names if name not in table.key)
+        fragment += (
+            f"\n    ON CONFLICT ON CONSTRAINT {table.name}_pkey DO UPDATE\n    SET {updates}"
+        )
+    if table.versioned:
+        fragment += "\n    WHERE t.version = EXCLUDED.version - 1"
+    return fragment + "\n    RETURNING 1\n)"
+
+
+_FRAGMENT_OF = FRAGMENTS | {table.name: _fragment(table) for table in TABLES}
+COUNTED = frozenset({table.name for table in TABLES if table.versioned} | {"event_ends"})
+ORDER = tuple(_FRAGMENT_OF)
+
+
+@cache
+def commit_statement(written: tuple[str, ...]) -> str:
+    """The statement for a unit that writes these tables. Parameters: $1.. one array per table in
+    the order given, then one expected count per versioned table.
+    """
+    fragments = [
+        _FRAGMENT_OF[name].format(f"${number}") for number, name in enumerate(written, start=1)
+    ]
+    counted = [name for name in written if name in COUNTED]
+    checks = [
+        f"expect_rows('{name}', (SELECT count(*) FROM wrote_{name}), ${number})"
+        for number, name in enumerate(counted, start=len(written) + 1)
+    ]
+    return f"WITH {', '.join(fragments)}\nSELECT {', '.join(checks) or 'true'}"
