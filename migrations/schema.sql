@@ -2,6 +2,24 @@
 -- Roles belong to the cluster and come first: escrow_service
 SET check_function_bodies = false;  -- a function may name a table that comes after it
 
+CREATE TYPE public.read_answer AS (
+	request_hash bytea,
+	response bytea
+);
+
+CREATE TYPE public.read_balance AS (
+	account text,
+	currency text,
+	balance_minor bigint
+);
+
+CREATE TYPE public.read_entry AS (
+	book text,
+	account text,
+	currency text,
+	amount_minor bigint
+);
+
 CREATE TYPE public.write_balance AS (
 	tenant_id text,
 	account text,
@@ -244,21 +262,42 @@ BEGIN
     RETURN true;
 END $$;
 
+CREATE FUNCTION public.next_transaction_id(of_tenant text) RETURNS text
+    LANGUAGE sql
+    AS $$
+SELECT pg_current_xact_id()::text
+$$;
+
+CREATE FUNCTION public.refuse_debit_of_nothing() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'there is no balance to debit'
+    USING ERRCODE = 'check_violation', CONSTRAINT = 'balances_not_negative';
+END $$;
+
 CREATE FUNCTION public.refuse_entries_in_closed_books() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
+DECLARE
+    earliest record;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'entries are booked in READ COMMITTED only'
         USING ERRCODE = 'check_violation', CONSTRAINT = 'entries_read_committed';
     END IF;
-    IF EXISTS (
-        SELECT 1 FROM added AS a JOIN closings AS c ON c.tenant_id = a.tenant_id
-        WHERE a.journal_id <= c.closed_through
-    ) THEN
-        RAISE EXCEPTION 'the books are closed for the moment of these entries'
-        USING ERRCODE = 'check_violation', CONSTRAINT = 'entries_in_open_books';
-    END IF;
+    FOR earliest IN
+        SELECT DISTINCT ON (a.tenant_id) a.tenant_id, a.journal_id FROM added AS a
+        ORDER BY a.tenant_id, a.journal_id
+    LOOP
+        IF EXISTS (
+            SELECT 1 FROM closings AS c
+            WHERE c.tenant_id = earliest.tenant_id AND c.closed_through >= earliest.journal_id
+        ) THEN
+            RAISE EXCEPTION 'the books are closed for the moment of these entries'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'entries_in_open_books';
+        END IF;
+    END LOOP;
     RETURN NULL;
 END $$;
 
@@ -290,6 +329,55 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.roll_up_balances(of_tenant text, closed_through uuid, xid text, entries_apart bigint, most_journals bigint) RETURNS uuid
+    LANGUAGE sql
+    AS $_$
+WITH closing AS (
+    SELECT c.rolled_up_through AS since FROM closings AS c
+    WHERE c.tenant_id = $1 AND c.closed_through = $2
+    AND pg_snapshot_xmin(pg_current_snapshot()) >= $3::xid8
+    FOR UPDATE
+), step AS (
+    SELECT closing.since, coalesce(
+        (SELECT j.journal_id FROM journals AS j
+            WHERE j.tenant_id = $1 AND j.journal_id > closing.since AND j.journal_id <= $2
+            ORDER BY j.journal_id OFFSET $5 - 1 LIMIT 1),
+        $2
+    ) AS through
+    FROM closing
+), changed AS (
+    SELECT DISTINCT e.account, e.currency
+    FROM step
+    JOIN entries AS e ON e.tenant_id = $1
+        AND e.journal_id > step.since AND e.journal_id <= step.through
+), wrote_snapshots AS (
+    INSERT INTO balance_snapshots (
+        tenant_id, account, currency, through, balance_minor, entries
+    )
+    SELECT $1, changed.account, changed.currency, step.through,
+        coalesce(snapshot.balance_minor, 0) + newer.sum_minor,
+        coalesce(snapshot.entries, 0) + newer.entries
+    FROM step
+    CROSS JOIN changed
+    LEFT JOIN LATERAL (
+        SELECT s.through, s.balance_minor, s.entries FROM balance_snapshots AS s
+        WHERE s.tenant_id = $1 AND s.account = changed.account AND s.currency = changed.currency
+        ORDER BY s.through DESC LIMIT 1
+    ) AS snapshot ON true
+    CROSS JOIN LATERAL (
+        SELECT sum(e.amount_minor) AS sum_minor, count(*) AS entries FROM entries AS e
+        WHERE e.tenant_id = $1 AND e.account = changed.account AND e.currency = changed.currency
+        AND e.journal_id > coalesce(snapshot.through, '00000000-0000-0000-0000-000000000000') AND e.journal_id <= step.through
+    ) AS newer
+    WHERE newer.entries >= $4
+    RETURNING 1
+)
+UPDATE closings AS c SET rolled_up_through = step.through
+FROM step
+WHERE c.tenant_id = $1
+RETURNING c.rolled_up_through
+$_$;
+
 CREATE TABLE public.balance_snapshots (
     tenant_id text NOT NULL,
     account text NOT NULL,
@@ -310,9 +398,11 @@ CREATE TABLE public.balances (
     account text NOT NULL,
     currency text NOT NULL,
     balance_minor bigint NOT NULL,
+    change_minor bigint DEFAULT 0 NOT NULL,
     CONSTRAINT balances_not_negative CHECK ((balance_minor >= 0))
 );
 COMMENT ON TABLE public.balances IS 'The balance, on its normal side, of every account that can be overdrawn.';
+COMMENT ON COLUMN public.balances.change_minor IS 'the last change of the balance';
 ALTER TABLE ONLY public.balances
     ADD CONSTRAINT balances_pkey PRIMARY KEY (tenant_id, account, currency);
 GRANT SELECT,INSERT,UPDATE ON TABLE public.balances TO escrow_service;
@@ -652,6 +742,8 @@ ALTER TABLE ONLY public.stripe_events
 CREATE INDEX stripe_events_open ON public.stripe_events USING btree (due_at) WHERE (state = ANY (ARRAY['RECEIVED'::text, 'PARKED'::text]));
 CREATE INDEX stripe_events_set_aside ON public.stripe_events USING btree (received_at) WHERE (state = ANY (ARRAY['QUARANTINED'::text, 'SUSPENSE'::text]));
 GRANT SELECT,INSERT,UPDATE ON TABLE public.stripe_events TO escrow_service;
+
+CREATE TRIGGER balances_debit_of_nothing AFTER INSERT ON public.balances FOR EACH ROW WHEN ((new.change_minor < 0)) EXECUTE FUNCTION public.refuse_debit_of_nothing();
 
 CREATE TRIGGER closings_only_advance BEFORE UPDATE ON public.closings FOR EACH ROW EXECUTE FUNCTION public.refuse_opening();
 

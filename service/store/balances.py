@@ -58,68 +58,24 @@ WHERE $4::text IS NULL OR held.currency = $4
 ORDER BY held.account, held.currency"""
 IS_FINAL = "SELECT rolled_up_through >= $2 FROM closings WHERE tenant_id = $1"
 
-FIND_DUE = """\
-SELECT named.tenant_id, now() AS database_now
-FROM unnest($1::text[]) AS named (tenant_id)
-WHERE coalesce(
-    (SELECT c.due_at FROM closings AS c WHERE c.tenant_id = named.tenant_id), '-infinity'
-) <= now()
-LIMIT $2"""
-CLOSE = f"""\
-INSERT INTO closings AS c (tenant_id, closed_through, rolled_up_through, due_at)
+# A tenant has no row before its books are closed for the first time, so those that are not due are
+# found, and the others are due.
+NOT_DUE = """\
+SELECT now() AS database_now, coalesce(array_agg(c.tenant_id), ARRAY[]::text[]) AS not_due
+FROM closings AS c WHERE c.tenant_id = ANY($1::text[]) AND c.due_at > now()"""
+CLOSE_FURTHER = """\
+UPDATE closings AS c
+SET closed_through = greatest(c.closed_through, $2), due_at = now() + $3
+WHERE c.tenant_id = $1 AND c.due_at <= now()
+RETURNING c.closed_through"""
+CLOSE_FIRST = f"""\
+INSERT INTO closings (tenant_id, closed_through, rolled_up_through, due_at)
 VALUES ($1, $2, '{FIRST}', now() + $3)
-ON CONFLICT ON CONSTRAINT closings_pkey DO UPDATE
-SET closed_through = greatest(c.closed_through, EXCLUDED.closed_through), due_at = EXCLUDED.due_at
-WHERE c.due_at <= now()
+ON CONFLICT ON CONSTRAINT closings_pkey DO NOTHING
 RETURNING closed_through"""
-# Its own xid is greater than that of every transaction that had one by now.
-NEXT_XID = "SELECT pg_current_xact_id()::text"
-# Rolls up one step, the journals of which are counted, so that a step is short however much there
-# is to do. It answers nothing while a transaction with an earlier xid is open, and when the books
-# are closed further, or not as far (the database was restored): then this closing is void.
-ROLL_UP = f"""\
-WITH closing AS (
-    SELECT c.rolled_up_through AS since FROM closings AS c
-    WHERE c.tenant_id = $1 AND c.closed_through = $2
-    AND pg_snapshot_xmin(pg_current_snapshot()) >= $3::text::xid8
-    FOR UPDATE
-), step AS (
-    SELECT closing.since, coalesce(
-        (SELECT j.journal_id FROM journals AS j
-            WHERE j.tenant_id = $1 AND j.journal_id > closing.since AND j.journal_id <= $2
-            ORDER BY j.journal_id OFFSET $5 - 1 LIMIT 1),
-        $2
-    ) AS through
-    FROM closing
-), changed AS (
-    SELECT DISTINCT e.account, e.currency
-    FROM step
-    JOIN entries AS e ON e.tenant_id = $1
-        AND e.journal_id > step.since AND e.journal_id <= step.through
-), wrote_snapshots AS (
-    INSERT INTO balance_snapshots (
-        tenant_id, account, currency, through, balance_minor, entries
-    )
-    SELECT $1, changed.account, changed.currency, step.through,
-        coalesce(snapshot.balance_minor, 0) + newer.sum_minor,
-        coalesce(snapshot.entries, 0) + newer.entries
-    FROM step
-    CROSS JOIN changed
-    LEFT JOIN LATERAL (
-        SELECT s.through, s.balance_minor, s.entries FROM balance_snapshots AS s
-        WHERE s.tenant_id = $1 AND s.account = changed.account AND s.currency = changed.currency
-        ORDER BY s.through DESC LIMIT 1
-    ) AS snapshot ON true
-    CROSS JOIN LATERAL (
-        SELECT sum(e.amount_minor) AS sum_minor, count(*) AS entries FROM entries AS e
-        WHERE e.tenant_id = $1 AND e.account = changed.account AND e.currency = changed.currency
-        AND e.journal_id > coalesce(snapshot.through, '{FIRST}') AND e.journal_id <= step.through
-    ) AS newer
-    WHERE newer.entries >= $4
-)
-UPDATE closings AS c SET rolled_up_through = step.through
-FROM step WHERE c.tenant_id = $1
-RETURNING c.rolled_up_through"""
+# Transaction ids mean something on one node only: these functions run on that of the tenant.
+NEXT_XID = "SELECT next_transaction_id($1)"
+ROLL_UP = "SELECT roll_up_balances($1, $2, $3, $4, $5)"
 
 
 class Balance(NamedTuple):
@@ -173,8 +129,13 @@ async def is_final(pool: asyncpg.Pool, tenant_id: str, at: datetime) -> bool:
 
 
 async def find_due_closings(pool: asyncpg.Pool, tenants: Iterable[str], *, limit: int) -> list[Due]:
-    """Those of the tenants whose books were not closed for a while, or ever."""
-    return [Due(*row) for row in await pool.fetch(FIND_DUE, sorted(tenants), limit)]
+    """Those of the tenants whose books are due to be closed further, or for the first time."""
+    named = sorted(tenants)
+    row = await pool.fetchrow(NOT_DUE, named)
+    assert row is not None  # an aggregate always answers
+    not_due = frozenset(row["not_due"])
+    due = [tenant_id for tenant_id in named if tenant_id not in not_due]
+    return [Due(tenant_id, row["database_now"]) for tenant_id in due[:limit]]
 
 
 async def close_books(
@@ -184,11 +145,14 @@ async def close_books(
     ``through``. The caller then has the ``lease`` to roll them up. None when another process was
     faster.
     """
-    closed_through = await pool.fetchval(CLOSE, tenant_id, ids.new_uuid(through), lease)
+    closing = tenant_id, ids.new_uuid(through), lease
+    closed_through = await pool.fetchval(CLOSE_FURTHER, *closing)
+    if closed_through is None:  # never closed before, or not due
+        closed_through = await pool.fetchval(CLOSE_FIRST, *closing)
     if closed_through is None:
         return None
     # A statement of its own: the xid has to be given out when the closing is committed.
-    return Closing(tenant_id, closed_through, await pool.fetchval(NEXT_XID))
+    return Closing(tenant_id, closed_through, await pool.fetchval(NEXT_XID, tenant_id))
 
 
 async def roll_up(

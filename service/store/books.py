@@ -12,7 +12,7 @@ from service.store.pool import INDEX_PLANS
 
 JOURNALS = """\
 SELECT j.tenant_id, j.journal_id, j.kind, j.source_type, j.source_id, j.currency,
-    ARRAY(SELECT ROW(e.book, e.account, e.currency, e.amount_minor) FROM entries AS e
+    ARRAY(SELECT (e.book, e.account, e.currency, e.amount_minor)::read_entry FROM entries AS e
         WHERE e.tenant_id = j.tenant_id AND e.journal_id = j.journal_id ORDER BY e.line) AS entries
 FROM journals AS j
 ORDER BY j.tenant_id, j.journal_id"""

@@ -6,6 +6,7 @@ at the same time and share it.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, TypeAlias, cast
@@ -56,6 +57,7 @@ CONFLICTS = frozenset(
         "journals_source",
     }
 )
+_SHARD = re.compile(r"_\d+$")  # no constraint of ours ends so: a test looks at all of them
 CHANGED_SINCE_READ = "ES001"  # raised by expect_rows()
 
 _TABLE_OF = {table.record: table for table in TABLES}
@@ -200,7 +202,7 @@ async def write(pool: asyncpg.Pool, units: Sequence[UnitOfWork]) -> None:
     try:
         await pool.fetchval(commit_statement(written), *arguments)
     except asyncpg.PostgresError as error:
-        raise _in_words(error) from error
+        raise in_words(error) from error
 
 
 def _tenant_and_id(row: tuple[Any, ...]) -> tuple[str, int]:
@@ -227,9 +229,14 @@ def _summed(changes: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return [(*key, change_minor) for key, change_minor in sorted(sums.items())]
 
 
-def _in_words(error: asyncpg.PostgresError) -> Exception:
+def _without_shard(constraint: str | None) -> str | None:
+    """The name as the migrations gave it: a distributed database adds the number of the shard."""
+    return constraint and _SHARD.sub("", constraint)
+
+
+def in_words(error: asyncpg.PostgresError) -> Exception:
     """What a database error means; the error itself when it is a bug."""
-    constraint = getattr(error, "constraint_name", None)
+    constraint = _without_shard(getattr(error, "constraint_name", None))
     if error.sqlstate == CHANGED_SINCE_READ or constraint in CONFLICTS:
         return Overtaken(str(error))
     if isinstance(error, asyncpg.SerializationError | asyncpg.DeadlockDetectedError):

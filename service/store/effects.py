@@ -30,6 +30,7 @@ WITH chosen AS (
 ), recorded AS (
     INSERT INTO effect_attempts (tenant_id, effect_id, attempt, generation, started_at)
     SELECT tenant_id, effect_id, attempts, generation, $1 FROM leased
+    RETURNING 1
 )
 SELECT * FROM leased"""
 LEASE_DUE = _LEASE.format(which="state IN ('PLANNED', 'SENDING', 'UNKNOWN') AND due_at <= $1")

@@ -14,7 +14,7 @@ from service.domain.records.parties import Payee, Payer
 from service.domain.unit import UnitOfWork
 from service.store.operations import ANSWERED, KEY, answer_replay, key_arguments
 from service.store.pool import ServicePool
-from service.store.rows import NO_ID_YET, from_row, select_list
+from service.store.rows import NO_ID_YET, from_row, typed
 from service.store.shared_loads import IN_ORDER, asked
 from service.store.tables import CHILDREN, EscrowRecords, Table
 
@@ -34,21 +34,21 @@ NAME_TYPE = {BY_ESCROW: "uuid", BY_PAYMENT: "uuid", BY_PAYMENT_INTENT: "text"}
 def _child(table: Table) -> str:
     order = ", ".join(f"c.{column}" for column in table.order.split(", "))
     return f"""\
-    ARRAY(SELECT ROW({select_list(table.record, "c")}) FROM {table.name} AS c
+    ARRAY(SELECT {typed(table.record, "c")} FROM {table.name} AS c
         WHERE c.tenant_id = e.tenant_id AND c.escrow_id = e.escrow_id
         ORDER BY {order}) AS {table.name},"""
 
 
 _CHILDREN = "\n".join(map(_child, CHILDREN))
 AGGREGATE = f"""\
-    ROW({select_list(Escrow, "e")}) AS escrow,
+    {typed(Escrow, "e")} AS escrow,
 {_CHILDREN}
-    (SELECT ROW({select_list(Payer, "y")}) FROM payers AS y
+    (SELECT {typed(Payer, "y")} FROM payers AS y
         WHERE y.tenant_id = e.tenant_id AND y.payer_id = e.payer_id) AS payer,
-    (SELECT ROW({select_list(Payee, "z")}) FROM payees AS z
+    (SELECT {typed(Payee, "z")} FROM payees AS z
         WHERE z.tenant_id = e.tenant_id AND z.payee_id = e.payee_id) AS payee"""
 EFFECT = f"""\
-    (SELECT ROW({select_list(Effect, "f")}) FROM effects AS f
+    (SELECT {typed(Effect, "f")} FROM effects AS f
         WHERE f.tenant_id = q.tenant_id AND f.effect_id = q.effect_id) AS effect"""
 
 

@@ -13,6 +13,7 @@ wrote_operations AS (
         escrow_version, transitions, note, trace_id, occurred_at
     )
     SELECT * FROM unnest({0}::write_operation[])
+    RETURNING 1
 )"""
 JOURNALS = """\
 wrote_journals AS (
@@ -21,31 +22,26 @@ wrote_journals AS (
         event_at, created_at
     )
     SELECT * FROM unnest({0}::write_journal[])
+    RETURNING 1
 )"""
 ENTRIES = """\
 wrote_entries AS (
     INSERT INTO entries (tenant_id, journal_id, line, book, account, currency, amount_minor)
     SELECT * FROM unnest({0}::write_entry[])
+    RETURNING 1
 )"""
-# A row with a negative change cannot be inserted "on conflict": the check on the balance would
-# refuse the change itself. So rows that the statement sees are updated, and the others inserted;
-# both look at the table as it was when the statement began, so each change is made once.
+# One upsert, which reads nothing else: a debit is inserted as a balance of zero, for the check on
+# the balance sees the row to insert before the row that is there, and its change is added on
+# conflict. A trigger of the table refuses the debit of a balance that was not there.
 BALANCES = """\
-changed_balances AS (
-    UPDATE balances AS b SET balance_minor = b.balance_minor + c.change_minor
-    FROM unnest({0}::write_balance[]) AS c
-    WHERE b.tenant_id = c.tenant_id AND b.account = c.account AND b.currency = c.currency
-),
 wrote_balances AS (
-    INSERT INTO balances (tenant_id, account, currency, balance_minor)
-    SELECT c.tenant_id, c.account, c.currency, c.change_minor
+    INSERT INTO balances AS b (tenant_id, account, currency, balance_minor, change_minor)
+    SELECT c.tenant_id, c.account, c.currency, greatest(c.change_minor, 0), c.change_minor
     FROM unnest({0}::write_balance[]) AS c
-    WHERE NOT EXISTS (
-        SELECT 1 FROM balances AS b
-        WHERE b.tenant_id = c.tenant_id AND b.account = c.account AND b.currency = c.currency
-    )
-    ON CONFLICT ON CONSTRAINT balances_pkey
-    DO UPDATE SET balance_minor = balances.balance_minor + EXCLUDED.balance_minor
+    ON CONFLICT ON CONSTRAINT balances_pkey DO UPDATE
+    SET balance_minor = b.balance_minor + EXCLUDED.change_minor,
+        change_minor = EXCLUDED.change_minor
+    RETURNING 1
 )"""
 EVENT_ENDS = """\
 wrote_event_ends AS (
@@ -56,6 +52,7 @@ wrote_event_ends AS (
     AND e.state IN ('RECEIVED', 'PARKED')
     RETURNING 1
 )"""
+# Parents before children, as in TABLES.
 FRAGMENTS = {
     "operations": OPERATION,
     "journals": JOURNALS,

@@ -14,7 +14,7 @@ from service.domain.accounts import ID_PATTERN
 _JOURNALS = """\
 SELECT j.journal_id, j.kind, j.source_type, j.source_id, j.currency, j.escrow_id, j.event_at,
     j.created_at,
-    ARRAY(SELECT ROW(e.book, e.account, e.amount_minor) FROM entries AS e
+    ARRAY(SELECT (e.book, e.account, e.currency, e.amount_minor)::read_entry FROM entries AS e
         WHERE e.tenant_id = j.tenant_id AND e.journal_id = j.journal_id ORDER BY e.line) AS entries
 FROM journals AS j
 """
@@ -94,6 +94,6 @@ async def trial_balance(pool: asyncpg.Pool, tenant_id: str) -> list[AccountBalan
 
 
 def _journal(row: asyncpg.Record) -> JournalRecord:
-    entries = tuple(EntryRecord(*entry) for entry in row["entries"])
+    entries = tuple(EntryRecord(book, account, minor) for book, account, _, minor in row["entries"])
     facts = {name: value for name, value in row.items() if name != "entries"}
     return JournalRecord(**facts, entries=entries)

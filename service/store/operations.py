@@ -16,7 +16,7 @@ from service.domain.unit import UnitOfWork
 # Part of every load: the parameters by which the operation itself is named, and what was answered.
 KEY = {"tenant_id": "text", "caller": "text", "kind": "text", "key": "text"}
 ANSWERED = """\
-(SELECT ROW(o.request_hash, o.response) FROM operations AS o
+(SELECT (o.request_hash, o.response)::read_answer FROM operations AS o
     WHERE o.tenant_id = q.tenant_id AND o.caller = q.caller AND o.kind = q.kind
     AND o.key = q.key) AS answered"""
 

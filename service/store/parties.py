@@ -15,17 +15,13 @@ from service.domain.records.payout import Payout
 from service.domain.unit import UnitOfWork
 from service.store.operations import ANSWERED, KEY, answer_replay, key_arguments
 from service.store.pool import ServicePool
-from service.store.rows import NO_ID_YET, from_row, select_list
+from service.store.rows import NO_ID_YET, from_row, select_list, typed
 from service.store.shared_loads import IN_ORDER, asked
 
-PAYER_ROW = (
-    f"(SELECT ROW({select_list(Payer, 'y')}) FROM payers AS y WHERE y.tenant_id = q.tenant_id"
-)
-PAYEE_ROW = (
-    f"(SELECT ROW({select_list(Payee, 'z')}) FROM payees AS z WHERE z.tenant_id = q.tenant_id"
-)
+PAYER_ROW = f"(SELECT {typed(Payer, 'y')} FROM payers AS y WHERE y.tenant_id = q.tenant_id"
+PAYEE_ROW = f"(SELECT {typed(Payee, 'z')} FROM payees AS z WHERE z.tenant_id = q.tenant_id"
 EFFECT_ROW = (
-    f"(SELECT ROW({select_list(Effect, 'f')}) FROM effects AS f"
+    f"(SELECT {typed(Effect, 'f')} FROM effects AS f"
     " WHERE f.tenant_id = q.tenant_id AND f.effect_id = q.effect_id) AS effect"
 )
 LOAD_PARTIES = f"""\
@@ -38,10 +34,10 @@ FROM {asked(KEY | {"payer_id": "uuid", "payee_id": "uuid", "effect_id": "uuid"})
 LOAD_PAYEE = f"""\
 SELECT {ANSWERED},
     {PAYEE_ROW} AND z.payee_id = q.payee_id) AS payee,
-    ARRAY(SELECT ROW({select_list(Payout, "o")}) FROM payouts AS o
+    ARRAY(SELECT {typed(Payout, "o")} FROM payouts AS o
         WHERE o.tenant_id = q.tenant_id AND o.payee_id = q.payee_id
         AND (o.state = 'REQUESTED' OR o.payout_id = q.payout_id)) AS payouts,
-    ARRAY(SELECT ROW(b.account, b.currency, b.balance_minor) FROM balances AS b
+    ARRAY(SELECT (b.account, b.currency, b.balance_minor)::read_balance FROM balances AS b
         WHERE b.tenant_id = q.tenant_id AND b.account = (
             SELECT {CONN_BALANCE.sql(account="z.stripe_account")} FROM payees AS z
             WHERE z.tenant_id = q.tenant_id AND z.payee_id = q.payee_id

@@ -26,6 +26,12 @@ def select_list(record: type, alias: str) -> str:
     return ", ".join(f"{alias}.{column}" for column in columns(record))
 
 
+def typed(record: type, alias: str) -> str:
+    """The row as one value of its table's named type, which crosses from node to node."""
+    table = next(table for table in TABLES if table.record is record)
+    return f"({select_list(record, alias)})::{table.row_type}"
+
+
 @cache
 def to_row(record: type) -> Callable[[Any], tuple[Any, ...]]:
     return attrgetter(*columns(record))

@@ -20,7 +20,7 @@ from service.domain.postings import JournalKind
 from service.migrations import Connection
 from service.store.balances import (
     AS_OF,
-    CLOSE,
+    CLOSE_FIRST,
     NEXT_XID,
     Balance,
     Closing,
@@ -273,9 +273,9 @@ async def test_an_entry_written_while_the_books_were_being_closed_is_waited_for(
     through = ids.new_uuid(later(seconds=1))
     async with open_transaction(database) as slow:
         async with open_transaction(database) as closer:
-            await closer.fetchval(CLOSE, TENANT, through, LEASE)
+            await closer.fetchval(CLOSE_FIRST, TENANT, through, LEASE)
             await book(slow, NOW, 5)  # it cannot see them closed
-        closing = Closing(TENANT, through, await pool.fetchval(NEXT_XID))
+        closing = Closing(TENANT, through, await pool.fetchval(NEXT_XID, TENANT))
 
         assert await roll_up(pool, closing, entries_apart=1, most_journals=99) is None
 

@@ -8,13 +8,13 @@ import asyncpg
 import pytest
 
 from service.domain.call import Party
-from service.domain.errors import DatabaseUnavailable, RequestIdReused
+from service.domain.errors import BooksRefused, DatabaseUnavailable, RequestIdReused
 from service.domain.journal import Part, Source
 from service.domain.postings import JournalKind
 from service.domain.unit import EventEnd, Transition, UnitOfWork
 from service.migrations import Connection
 from service.store.balances import close_books
-from service.store.commit import CONFLICTS, REFUSALS, Overtaken, write
+from service.store.commit import BALANCES, CONFLICTS, REFUSALS, Overtaken, in_words, write
 from service.store.operations import Answered, find_timeline
 from service.store.parties import load_parties
 from service.store.pool import ServicePool
@@ -360,6 +360,32 @@ async def test_an_event_that_has_ended_is_a_conflict(pool: ServicePool, owner: C
     async with nothing_written(owner):
         with pytest.raises(Overtaken, match="event_ends"):
             await write(pool, [unit])
+
+
+async def test_a_debit_of_a_balance_that_is_not_there_is_refused(
+    pool: ServicePool, owner: Connection
+) -> None:
+    statement = f"WITH {BALANCES.format('$1')} SELECT true"
+    credit = [(TENANT, "liab:payee:pye_1:payable", "USD", 5)]
+    debit = [(TENANT, "liab:payee:pye_1:payable", "USD", -5)]
+
+    with pytest.raises(asyncpg.CheckViolationError) as refused:
+        await pool.execute(statement, debit)
+    assert refused.value.constraint_name == "balances_not_negative"
+    assert await balances(owner) == {}
+
+    await pool.execute(statement, credit)
+    await pool.execute(statement, debit)
+    assert await balances(owner) == {"liab:payee:pye_1:payable": 0}
+    with pytest.raises(asyncpg.CheckViolationError):
+        await pool.execute(statement, debit)
+
+
+def test_a_constraint_is_known_by_the_name_of_its_shard() -> None:
+    error = asyncpg.CheckViolationError("no")
+    error.constraint_name = "balances_not_negative_102041"
+
+    assert isinstance(in_words(error), BooksRefused)
 
 
 async def test_an_event_of_a_refused_unit_stays_open(pool: ServicePool, owner: Connection) -> None:

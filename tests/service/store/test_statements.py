@@ -5,6 +5,7 @@ parameters, so that an array or a LIMIT is of a length it can only guess.
 """
 
 import json
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from service.migrations import MIGRATIONS
 from service.store import (
     balances,
     books,
@@ -37,6 +39,7 @@ MODULES = (*HOT, queues, books, journals)
 STARTS = ("SELECT", "INSERT", "UPDATE", "WITH")
 RELEASE = ("operations", "journals", "entries", "balances", "escrows", "milestones", "releases")
 BY = {text: name for name, text in vars(escrows).items() if name.startswith("BY_")}
+SCHEMA = (MIGRATIONS / "schema.sql").read_text()
 FILL = (Path(__file__).parent / "filled.sql").read_text()
 # What a statement is planned for: a new database, of which the planner knows nothing; a young one,
 # whose tables fit on a page, where a scan looks cheap; and one that has been at work for a while.
@@ -64,6 +67,15 @@ def _hot_statements() -> Iterator[tuple[str, str]]:
     for column, kind in escrows.FILTERABLE.items():
         condition = f"AND e.{column} = $4::{kind}"
         yield f"escrows.LIST by {column}", escrows.LIST.format(conditions=condition)
+
+    yield "balances.roll_up_balances", function_body("roll_up_balances")
+
+
+def function_body(name: str) -> str:
+    """What an SQL function of the schema runs; its parameters are $1, $2 ... there too."""
+    found = re.search(rf"FUNCTION public\.{name}\(.*?AS \$_?\$\n(.*?)\$_?\$;", SCHEMA, re.DOTALL)
+    assert found, name
+    return found[1]
 
 
 HOT_STATEMENTS = dict(_hot_statements())
@@ -179,8 +191,12 @@ async def test_hot_statement_enters_every_table_by_a_key(
     ("name", "index", "condition"),
     [
         ("balances.AS_OF", "balance_snapshots_pkey", "through <= $3"),
-        ("balances.ROLL_UP", "journals_pkey", "journal_id <= $2"),
-        ("balances.ROLL_UP", "entries_pkey", "journal_id > step"),  # what is new, and no more
+        ("balances.roll_up_balances", "journals_pkey", "journal_id <= $2"),
+        (
+            "balances.roll_up_balances",
+            "entries_pkey",
+            "journal_id > step",
+        ),  # what is new, and no more
         ("effects.LEASE_DUE", "effects_open", "due_at <= $1"),
         ("stripe_events.LEASE", "stripe_events_open", "due_at <= $1"),
         ("releases.WAITING", "releases_waiting", "transfer_at <= $1"),
@@ -222,7 +238,7 @@ async def test_a_queue_is_read_from_an_index_that_holds_nothing_else(
 
 
 @pytest.mark.parametrize("rows", ROWS)
-@pytest.mark.parametrize("name", ["balances.AS_OF", "balances.ROLL_UP"])
+@pytest.mark.parametrize("name", ["balances.AS_OF", "balances.roll_up_balances"])
 async def test_entries_of_an_account_are_summed_from_the_index_alone(
     planners: Mapping[str, asyncpg.pool.PoolConnectionProxy], name: str, rows: str
 ) -> None:
