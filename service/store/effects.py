@@ -42,7 +42,8 @@ END_ATTEMPT = """\
 UPDATE effect_attempts SET ended_at = $4, outcome = $5, detail = $6
 WHERE tenant_id = $1 AND effect_id = $2 AND attempt = $3"""
 FIND = (
-    f"SELECT {select_list(Effect, 'f')} FROM effects AS f WHERE tenant_id = $1 AND effect_id = $2"
+    f"SELECT {select_list(Effect, 'f')} FROM effects AS f"
+    " WHERE f.tenant_id = $1 AND f.effect_id = $2"
 )
 
 

@@ -46,14 +46,15 @@ SELECT {ANSWERED},
 FROM {asked(KEY | {"payee_id": "uuid", "payout_id": "uuid", "effect_id": "uuid"})}
 {IN_ORDER}"""
 FIND_PAYER = (
-    f"SELECT {select_list(Payer, 'y')} FROM payers AS y WHERE tenant_id = $1 AND payer_id = $2"
+    f"SELECT {select_list(Payer, 'y')} FROM payers AS y WHERE y.tenant_id = $1 AND y.payer_id = $2"
 )
 FIND_PAYEE = (
-    f"SELECT {select_list(Payee, 'z')} FROM payees AS z WHERE tenant_id = $1 AND payee_id = $2"
+    f"SELECT {select_list(Payee, 'z')} FROM payees AS z WHERE z.tenant_id = $1 AND z.payee_id = $2"
 )
 PAYEE_OF_ACCOUNT = "SELECT payee_id FROM payees WHERE tenant_id = $1 AND stripe_account = $2"
 FIND_PAYOUT = (
-    f"SELECT {select_list(Payout, 'o')} FROM payouts AS o WHERE tenant_id = $1 AND payout_id = $2"
+    f"SELECT {select_list(Payout, 'o')} FROM payouts AS o"
+    " WHERE o.tenant_id = $1 AND o.payout_id = $2"
 )
 LIST_PAYOUTS = f"""\
 SELECT {select_list(Payout, "o")} FROM payouts AS o
