@@ -14,7 +14,8 @@ from service.domain.postings import JournalKind
 from service.domain.unit import EventEnd, Transition, UnitOfWork
 from service.migrations import Connection
 from service.store.balances import close_books
-from service.store.commit import BALANCES, CONFLICTS, REFUSALS, Overtaken, in_words, write
+from service.store.commit import CONFLICTS, REFUSALS, Overtaken, in_words, write
+from service.store.fragments import BALANCES
 from service.store.operations import Answered, find_timeline
 from service.store.parties import load_parties
 from service.store.pool import ServicePool

@@ -11,11 +11,11 @@ import asyncpg
 import pytest
 
 from service.migrations import Connection
-from service.store.commit import FRAGMENTS, ORDER, commit_statement
+from service.store.fragments import FRAGMENTS, ORDER, commit_statement
 from tests.postgres import Server, connected, migrated_database
 from tests.service.store.test_statements import QUEUES, SCHEMA, STATEMENTS
 
-READING_ALL = ("verify, ", "service.store.checks.", "service.store.queues.")
+READING_ALL = ("verify, ", "service.store.books.", "service.store.queues.")
 # Reads that may go to every node: verification, what operators watch, finding work. A statement is
 # added here only when it may be slow, and when no commit waits for it.
 FAN_OUT = {

@@ -83,9 +83,9 @@ QUEUES = {f"queues.{name}": text for name, text in queues.WAITING.items()}
 STATEMENTS = (
     HOT_STATEMENTS
     | {f"{module.__name__}.{n}": t for module in MODULES for n, t in _statements(module)}
-    | {f"waiting, {what}": statement for what, statement in WAITING.items()}
-    | {f"books, {check.name}": check.breaches for check in CHECKS}
-    | {f"books, {check.name}, examined": check.examined for check in CHECKS}
+    | {f"verify, waiting, {what}": statement for what, statement in WAITING.items()}
+    | {f"verify, {check.name}": check.breaches for check in CHECKS}
+    | {f"verify, {check.name}, examined": check.examined for check in CHECKS}
 )
 
 
