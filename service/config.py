@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     """Begins every idempotency key at Stripe, so that two environments never share one."""
 
     database_url: SecretStr
+    database_engine: Literal["postgresql", "citus"] = "postgresql"
+    """``citus`` where the tables are distributed (``escrow migrate distribute``): loads, commits
+    and leases then go tenant by tenant, and plans are made with the tenant known."""
     direct_database_url: SecretStr | None = None
     """Past the pooler, for migrations and LISTEN; the same as database_url when there is none."""
     database_role: str = "escrow_service"

@@ -12,6 +12,7 @@ from service.config import Settings
 from service.migrations import Connection, load_migrations
 from service.migrations import status as migration_status
 from service.redaction import redact
+from service.store.engine import ENGINES
 from service.store.pool import ServicePool, open_pool
 
 CONNECT_TIMEOUT_S = 10.0
@@ -57,6 +58,7 @@ async def pooled_database(settings: Settings) -> AsyncIterator[ServicePool]:
                 max_size=settings.database_pool_max,
                 command_timeout_s=settings.database_command_timeout_s,
                 statement_cache_size=0 if settings.pgbouncer else 200,
+                engine=ENGINES[settings.database_engine],
             )
             await pool.fetchval("SELECT 1")
     try:

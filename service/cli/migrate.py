@@ -15,6 +15,7 @@ from service.cli.printing import AsJson, people, print_json
 from service.config import load_settings
 from service.database import direct_connection
 from service.migrations import Migration, MigrationStatus
+from service.store.distribution import distribution_calls, has_citus
 
 app = typer.Typer(
     help="The database schema: plain SQL files, each applied once.", no_args_is_help=True
@@ -73,6 +74,35 @@ def status(*, as_json: AsJson = False) -> None:
         people.print(table)
     if any(_state(one) in ("pending", "edited") for one in standing):
         raise typer.Exit(1)
+
+
+@app.command()
+def distribute(
+    *,
+    apply: Annotated[bool, typer.Option("--apply", help="Run the statements.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Prints the statements that distribute the tables of tenants over a cluster (Citus)."""
+
+    async def run() -> list[str] | None:
+        async with direct_connection(load_settings()) as connection:
+            if not await has_citus(connection):
+                return None
+            calls = await distribution_calls(connection)
+            for call in calls if apply else ():
+                await connection.execute(call)
+            return calls
+
+    calls = asyncio.run(run())
+    if as_json:
+        print_json(
+            {"citus": calls is not None, "applied": bool(calls) and apply, "calls": calls or []}
+        )
+    elif calls is None:
+        typer.echo("nothing to do: this is one PostgreSQL, without the extension citus")
+    else:
+        for call in calls:
+            typer.echo(f"{call};")
 
 
 @app.command()

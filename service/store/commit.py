@@ -23,6 +23,7 @@ from service.domain.errors import (
 from service.domain.unit import UnitOfWork
 from service.store.fragments import COUNTED, ORDER, commit_statement
 from service.store.lane import Lane, halves
+from service.store.pool import ServicePool
 from service.store.rows import key_of, to_row
 from service.store.tables import TABLES
 from service.store.tracing import COMMITS, record_commit, record_split, record_statement
@@ -135,11 +136,9 @@ class Commits:
     unit at fault is alone: no unit is refused for another's fault. Operations do not know.
     """
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: ServicePool) -> None:
         self._pool = pool
-        self._lane: Lane[UnitOfWork, None] = Lane(
-            self._commit_batch, batches=COMMITS, keys_of=_touched
-        )
+        self._lanes: dict[str, Lane[UnitOfWork, None]] = {}
 
     async def commit(self, unit: UnitOfWork) -> None:
         """Writes the unit, all or nothing.
@@ -150,7 +149,13 @@ class Commits:
             DatabaseUnavailable: it is not known whether it was written; the same key asked again
                 finds out.
         """
-        await self._lane.join(unit)
+        # On a cluster a shared commit is of one tenant, and so one transaction on one node.
+        name = unit.call.tenant_id if self._pool.engine.per_tenant else ""
+        lane = self._lanes.get(name)
+        if lane is None:
+            lane = Lane(self._commit_batch, batches=COMMITS, keys_of=_touched)
+            self._lanes[name] = lane
+        await lane.join(unit)
 
     async def _commit_batch(self, units: Sequence[UnitOfWork]) -> list[Exception | None]:
         results = await self._write_batch(units)

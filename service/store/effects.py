@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from service.domain.records.effect import Effect
+from service.store.pool import ServicePool, lease_tenant_by_tenant
 from service.store.rows import from_row, select_list
 
 # The attempt is in the database before the call: whatever dies after this, we know it may have
@@ -25,7 +26,7 @@ WITH chosen AS (
         lease_expires_at = $2, due_at = $2, updated_at = $1,
         key_used_at = coalesce(f.key_used_at, $1)
     FROM chosen
-    WHERE f.tenant_id = chosen.tenant_id AND f.effect_id = chosen.effect_id
+    WHERE f.tenant_id = {{tenant}} AND f.effect_id = chosen.effect_id
     RETURNING {select_list(Effect, "f")}
 ), recorded AS (
     INSERT INTO effect_attempts (tenant_id, effect_id, attempt, generation, started_at)
@@ -33,11 +34,12 @@ WITH chosen AS (
     RETURNING 1
 )
 SELECT * FROM leased"""
-LEASE_DUE = _LEASE.format(which="state IN ('PLANNED', 'SENDING', 'UNKNOWN') AND due_at <= $1")
-LEASE_ONE = _LEASE.format(
-    which="tenant_id = $4 AND effect_id = $5\n"
-    "    AND state IN ('PLANNED', 'SENDING', 'UNKNOWN') AND due_at <= $1"
-)
+_DUE = "state IN ('PLANNED', 'SENDING', 'UNKNOWN') AND due_at <= $1"
+LEASE_DUE = _LEASE.format(which=_DUE, tenant="chosen.tenant_id")
+LEASE_ONE = _LEASE.format(which=f"tenant_id = $4 AND effect_id = $5\n    AND {_DUE}", tenant="$4")
+# On a cluster no statement locks rows of two tenants: those with work are found first.
+DUE_TENANTS = f"SELECT tenant_id FROM effects WHERE {_DUE} GROUP BY tenant_id ORDER BY min(due_at)"
+LEASE_DUE_OF_TENANT = _LEASE.format(which=f"tenant_id = $4 AND {_DUE}", tenant="$4")
 END_ATTEMPT = """\
 UPDATE effect_attempts SET ended_at = $4, outcome = $5, detail = $6
 WHERE tenant_id = $1 AND effect_id = $2 AND attempt = $3"""
@@ -48,10 +50,15 @@ FIND = (
 
 
 async def lease_due_effects(
-    pool: asyncpg.Pool, now: datetime, *, lease: timedelta, limit: int
+    pool: ServicePool, now: datetime, *, lease: timedelta, limit: int
 ) -> list[Effect]:
-    """Takes effects that are due, of any tenant; no other process gets them during the lease."""
-    rows = await pool.fetch(LEASE_DUE, now, now + lease, limit)
+    """Takes effects that are due, of any tenant; no other worker gets them during the lease."""
+    if pool.engine.per_tenant:
+        rows = await lease_tenant_by_tenant(
+            pool, DUE_TENANTS, LEASE_DUE_OF_TENANT, now, now + lease, limit
+        )
+    else:
+        rows = await pool.fetch(LEASE_DUE, now, now + lease, limit)
     return [from_row(Effect, row) for row in rows]
 
 

@@ -6,20 +6,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import asyncpg
 from asyncpg.pool import PoolAcquireContext, PoolConnectionProxy
 
 from service.domain.errors import DatabaseUnavailable
+from service.store.engine import POSTGRESQL, Engine
 from service.store.shared_loads import SharedLoads
 
 # Every statement of the service finds its rows by index. The planner guesses the length of an array
 # or of a LIMIT that it cannot see, and would rather hash and scan the whole of a growing table.
 INDEX_PLANS = {"enable_hashjoin": "off", "enable_mergejoin": "off", "enable_seqscan": "off"}
-# With one way to go there is nothing to plan again for every call: that was a sixth of PostgreSQL's
-# work for a release.
-PLANNING = {"jit": "off", "plan_cache_mode": "force_generic_plan", **INDEX_PLANS}
+PLANNING = {"jit": "off", **INDEX_PLANS}
 
 # The database is away, going away, or in other hands: no statement is wrong, and none was right.
 OUTAGES = (
@@ -55,9 +55,15 @@ class ServicePool(asyncpg.Pool):
     ``loads`` are what concurrent requests read together.
     """
 
-    def __init__(self, *args: Any, **settings: Any) -> None:  # noqa: ANN401  asyncpg's own
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401  asyncpg's own
+        engine: Engine,
+        **settings: Any,  # noqa: ANN401  likewise
+    ) -> None:
         super().__init__(*args, **settings)
-        self.loads = SharedLoads(self)
+        self.engine = engine
+        self.loads = SharedLoads(self, per_tenant=engine.per_tenant)
 
     def acquire(self, *, timeout: float | None = None) -> PoolAcquireContext[asyncpg.Record]:
         return _Acquired(self, timeout)
@@ -95,7 +101,22 @@ async def _keep_connection(_: asyncpg.Connection) -> None:
     """
 
 
-async def open_pool(
+async def lease_tenant_by_tenant(
+    pool: ServicePool, tenants: str, lease: str, now: datetime, until: datetime, limit: int
+) -> list[asyncpg.Record]:
+    """Finds the tenants with work that is due, and leases at most ``limit`` rows of them in turn.
+
+    ``lease`` takes the parameters now, until, limit and the tenant.
+    """
+    leased: list[asyncpg.Record] = []
+    for (tenant_id,) in await pool.fetch(tenants, now):
+        if len(leased) >= limit:
+            break
+        leased += await pool.fetch(lease, now, until, limit - len(leased), tenant_id)
+    return leased
+
+
+async def open_pool(  # noqa: PLR0913  each is a setting of its own
     dsn: str,
     *,
     role: str = "escrow_service",
@@ -104,16 +125,17 @@ async def open_pool(
     command_timeout_s: float = 10.0,
     statement_cache_size: int = 200,
     settings: Mapping[str, str] | None = None,
+    engine: Engine = POSTGRESQL,
 ) -> ServicePool:
     """Opens a pool whose connections work under ``role``, which cannot change the books.
 
     Behind PgBouncer in transaction mode: ``statement_cache_size=0``, and a login that has the
-    role's rights and the settings ``PLANNING`` itself, with ``role=""``: PgBouncer refuses
-    settings that it does not know.
+    role's rights, and the settings ``PLANNING`` and the engine's, itself, with ``role=""``:
+    PgBouncer refuses settings that it does not know.
     """
     server_settings = {"application_name": "escrow"}
     if statement_cache_size:
-        server_settings |= PLANNING
+        server_settings |= PLANNING | dict(engine.settings)
     if role:
         server_settings["role"] = role
     pool = ServicePool(
@@ -128,6 +150,7 @@ async def open_pool(
         server_settings=server_settings | dict(settings or {}),
         init=_prepare_connection,
         reset=_keep_connection,
+        engine=engine,
         loop=None,
         connection_class=asyncpg.Connection,
         record_class=asyncpg.Record,

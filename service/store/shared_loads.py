@@ -6,6 +6,7 @@ asks, and it answers one row for each of them, in their order. Operations do not
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -32,12 +33,22 @@ def asked(parameters: Mapping[str, str]) -> str:
 IN_ORDER = "ORDER BY q.place"
 
 
+def of_one_tenant(statement: str) -> str:
+    """The same shared statement for one tenant, who is its first parameter: on a cluster, a plan
+    finds the node by a tenant that every table is compared with.
+    """
+    statement = statement.replace("unnest($1::text[], ", "unnest(")
+    statement = statement.replace("AS q (tenant_id, ", "AS q (")
+    return re.sub(r"= \w+\.tenant_id\b", "= $1::text", statement)
+
+
 class SharedLoads:
     """Runs shared statements, each in a lane of its own."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, *, per_tenant: bool = False) -> None:
         self._pool = pool
-        self._lanes: dict[str, Lane[Arguments, asyncpg.Record]] = {}
+        self._per_tenant = per_tenant
+        self._lanes: dict[tuple[str, object], Lane[Arguments, asyncpg.Record]] = {}
 
     async def row(self, statement: str, *arguments: object) -> asyncpg.Record:
         """The row for these arguments, one for each parameter of ``asked``.
@@ -47,22 +58,28 @@ class SharedLoads:
         Raises:
             DatabaseUnavailable.
         """
-        lane = self._lanes.get(statement)
+        name = statement, arguments[0] if self._per_tenant else None
+        lane = self._lanes.get(name)
         if lane is None:
 
             async def run(batch: Sequence[Arguments]) -> Sequence[asyncpg.Record | Exception]:
                 return await self._load(statement, batch)
 
-            lane = self._lanes[statement] = Lane(run, batches=LOADS)
+            lane = self._lanes[name] = Lane(run, batches=LOADS)
         return await lane.join(arguments)
+
+    async def _fetch(self, statement: str, batch: Sequence[Arguments]) -> list[asyncpg.Record]:
+        parameters: list[Any] = list(zip(*batch, strict=True))
+        if self._per_tenant:
+            statement, parameters[0] = of_one_tenant(statement), batch[0][0]
+        rows: list[asyncpg.Record] = await self._pool.fetch(statement, *parameters)
+        return rows
 
     async def _load(
         self, statement: str, batch: Sequence[Arguments]
     ) -> Sequence[asyncpg.Record | Exception]:
         try:
-            rows: list[asyncpg.Record] = await self._pool.fetch(
-                statement, *zip(*batch, strict=True)
-            )
+            rows = await self._fetch(statement, batch)
         except DatabaseUnavailable:
             raise
         except Exception as error:  # noqa: BLE001  each load gets its own result

@@ -94,6 +94,7 @@ def test_everything_said_to_the_service_arrives(
 
     assert config.settings.dsn == f"{DATABASE_URL}escrow-database/pooled"
     assert config.settings.direct_dsn == f"{DATABASE_URL}escrow-database/direct"
+    assert config.settings.database_engine == "citus"
     assert config.settings.pgbouncer
     assert config.settings.session_role == ""
     acme, sandbox = config.tenants["acme"], config.tenants["sand_box"]

@@ -41,6 +41,8 @@
       name: {{ include "escrow.databaseSecret" $root }}
       key: {{ . }}
 {{- end }}
+- name: ESCROW_DATABASE_ENGINE
+  value: {{ $database.engine | quote }}
 - name: ESCROW_DATABASE_ROLE
   value: {{ $database.role | quote }}
 - name: ESCROW_DATABASE_POOL_MIN

@@ -165,6 +165,9 @@ def test_migrations_up_down_and_their_status(escrow: Run, unmigrated: None) -> N
     assert files == [one["file"] for one in json.loads(before.out)]
     assert escrow("migrate", "up").out == "nothing to do\n"
     assert escrow("migrate", "status").status == 0
+    assert escrow("migrate", "distribute").out.startswith("nothing to do: ")
+    answer = json.loads(escrow("migrate", "distribute", "--apply", "--json").out)
+    assert answer == {"citus": False, "applied": False, "calls": []}
     assert "CREATE TABLE public.escrows" in escrow("migrate", "dump").out
 
     undone = escrow("migrate", "down", "--count", str(len(files)), "--yes", "--json")

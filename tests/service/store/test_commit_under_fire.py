@@ -297,7 +297,7 @@ async def test_a_client_that_leaves_a_shared_commit_is_in_it_whole_or_not_at_all
         on_the_way = start(0)
         await stopped(1)
         waiting, stays = start(1), start(2)
-        while len(houses[0].commits._lane._waiting) < 2:  # noqa: ASYNC110  a lane tells nobody
+        while len(houses[0].commits._lanes[""]._waiting) < 2:  # noqa: ASYNC110  a lane tells nobody
             await asyncio.sleep(0.01)
         on_the_way.cancel()
         waiting.cancel()

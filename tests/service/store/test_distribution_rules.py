@@ -12,6 +12,7 @@ import pytest
 
 from service.migrations import Connection
 from service.store.fragments import FRAGMENTS, ORDER, commit_statement
+from service.store.shared_loads import of_one_tenant
 from tests.postgres import Server, connected, migrated_database
 from tests.service.store.test_statements import QUEUES, SCHEMA, STATEMENTS
 
@@ -21,6 +22,8 @@ READING_ALL = ("verify, ", "service.store.books.", "service.store.queues.")
 FAN_OUT = {
     "balances.NOT_DUE",  # which tenants are due
     "releases.WAITING",  # which releases are due
+    "effects.DUE_TENANTS",
+    "stripe_events.DUE_TENANTS",
     *QUEUES,
     *(name for name in STATEMENTS if name.startswith(READING_ALL)),
 }
@@ -141,6 +144,24 @@ def test_every_statement_follows_the_rule(rule: Rule) -> None:
 )
 def test_a_bad_statement_would_be_found(rule: Rule, statement: str) -> None:
     assert rule(statement)
+
+
+SHARED = {name: text for name, text in STATEMENTS.items() if "AS q (tenant_id" in text}
+
+
+@pytest.mark.parametrize("name", sorted(SHARED))
+def test_the_text_for_one_tenant_compares_every_table_with_it(name: str) -> None:
+    statement = of_one_tenant(SHARED[name])
+
+    assert every_alias_has_its_tenant(statement) == []
+    assert "q.tenant_id" not in statement
+    assert statement.count("tenant_id = $1::text") == SHARED[name].count("tenant_id = ")
+
+
+async def test_the_text_for_one_tenant_fits_the_schema(owner: Connection) -> None:
+    assert SHARED
+    for statement in SHARED.values():
+        await owner.prepare(of_one_tenant(statement))
 
 
 @pytest.mark.parametrize("name", ORDER)

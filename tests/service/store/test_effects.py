@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-import asyncpg
 import pytest
 
 from service.domain.records.effect import Effect
@@ -15,6 +14,7 @@ from service.domain.states.effect import EffectState
 from service.migrations import Connection
 from service.store.commit import Overtaken, write
 from service.store.effects import end_attempt, find_effect, lease_due_effects, lease_effect
+from service.store.pool import ServicePool
 from tests.records import NOW, TENANT, later, new_effect, new_unit
 
 LEASE = timedelta(seconds=90)
@@ -24,7 +24,7 @@ SELECT effect_id, attempt, generation, started_at, ended_at, outcome, detail FRO
 ORDER BY effect_id, attempt"""
 
 
-async def store(pool: asyncpg.Pool, count: int = 1, **changes: Any) -> list[Effect]:  # noqa: ANN401  any field
+async def store(pool: ServicePool, count: int = 1, **changes: Any) -> list[Effect]:  # noqa: ANN401  any field
     """Effects with these fields, as an operation planned them."""
     effects = [new_effect(**changes) for _ in range(count)]
     unit = new_unit()
@@ -34,7 +34,7 @@ async def store(pool: asyncpg.Pool, count: int = 1, **changes: Any) -> list[Effe
     return effects
 
 
-async def lease_all(pool: asyncpg.Pool, now: datetime, *, at_once: int = 7) -> list[Effect]:
+async def lease_all(pool: ServicePool, now: datetime, *, at_once: int = 7) -> list[Effect]:
     """Leases until nothing is left, as a worker does."""
     leased: list[Effect] = []
     while due := await lease_due_effects(pool, now, lease=LEASE, limit=at_once):
@@ -42,14 +42,14 @@ async def lease_all(pool: asyncpg.Pool, now: datetime, *, at_once: int = 7) -> l
     return leased
 
 
-async def race(pools: Sequence[asyncpg.Pool], now: datetime, workers: int = 10) -> list[Effect]:
+async def race(pools: Sequence[ServicePool], now: datetime, workers: int = 10) -> list[Effect]:
     """Everything that workers of two processes lease side by side."""
     hauls = await asyncio.gather(*(lease_all(pools[n % 2], now) for n in range(workers)))
     return [effect for haul in hauls for effect in haul]
 
 
 async def test_a_lease_records_the_attempt_before_anybody_can_send(
-    pool: asyncpg.Pool, owner: Connection
+    pool: ServicePool, owner: Connection
 ) -> None:
     (planned,) = await store(pool, request={"amount": 1})
 
@@ -72,7 +72,7 @@ async def test_a_lease_records_the_attempt_before_anybody_can_send(
 
 
 async def test_no_effect_is_leased_twice_while_its_lease_holds(
-    pools: list[asyncpg.Pool], owner: Connection
+    pools: list[ServicePool], owner: Connection
 ) -> None:
     planned = await store(pools[0], 100)
 
@@ -86,7 +86,7 @@ async def test_no_effect_is_leased_twice_while_its_lease_holds(
 
 
 async def test_a_lease_that_ran_out_is_taken_again_under_the_same_key(
-    pools: list[asyncpg.Pool], owner: Connection
+    pools: list[ServicePool], owner: Connection
 ) -> None:
     planned = await store(pools[0], 50)
     await race(pools, NOW)
@@ -105,7 +105,7 @@ async def test_a_lease_that_ran_out_is_taken_again_under_the_same_key(
     ] * 50
 
 
-async def test_one_effect_has_one_worker(pools: list[asyncpg.Pool]) -> None:
+async def test_one_effect_has_one_worker(pools: list[ServicePool]) -> None:
     """A client that waits for it and the queue's workers want the same effect."""
     (planned,) = await store(pools[0])
 
@@ -121,7 +121,7 @@ async def test_one_effect_has_one_worker(pools: list[asyncpg.Pool]) -> None:
     assert [len(haul) for haul in hauls if haul] == [1]
 
 
-async def test_the_longest_due_are_leased_first(pool: asyncpg.Pool) -> None:
+async def test_the_longest_due_are_leased_first(pool: ServicePool) -> None:
     by_age = {age: (await store(pool, due_at=later(seconds=-age)))[0] for age in (10, 30, 20, 40)}
 
     hauls = [await lease_due_effects(pool, NOW, lease=LEASE, limit=2) for _ in range(2)]
@@ -132,7 +132,7 @@ async def test_the_longest_due_are_leased_first(pool: asyncpg.Pool) -> None:
     ]
 
 
-async def test_what_is_not_due_is_left(pool: asyncpg.Pool) -> None:
+async def test_what_is_not_due_is_left(pool: ServicePool) -> None:
     (effect,) = await store(pool, due_at=later(microseconds=1))
 
     assert await lease_due_effects(pool, NOW, lease=LEASE, limit=5) == []
@@ -141,21 +141,21 @@ async def test_what_is_not_due_is_left(pool: asyncpg.Pool) -> None:
 
 
 @pytest.mark.parametrize("state", ENDED)
-async def test_what_has_ended_is_never_leased(pool: asyncpg.Pool, state: EffectState) -> None:
+async def test_what_has_ended_is_never_leased(pool: ServicePool, state: EffectState) -> None:
     (effect,) = await store(pool, state=state)
 
     assert await lease_due_effects(pool, later(days=2), lease=LEASE, limit=5) == []
     assert await lease_effect(pool, TENANT, effect.effect_id, later(days=2), lease=LEASE) is None
 
 
-async def test_an_effect_is_its_tenants(pool: asyncpg.Pool) -> None:
+async def test_an_effect_is_its_tenants(pool: ServicePool) -> None:
     (effect,) = await store(pool)
 
     assert await lease_effect(pool, "other", effect.effect_id, NOW, lease=LEASE) is None
     assert await find_effect(pool, "other", effect.effect_id) is None
 
 
-async def test_an_unknown_outcome_keeps_the_key(pool: asyncpg.Pool) -> None:
+async def test_an_unknown_outcome_keeps_the_key(pool: ServicePool) -> None:
     await store(pool)
     (effect,) = await lease_due_effects(pool, NOW, lease=LEASE, limit=1)
     effect.state, effect.lease_expires_at = EffectState.UNKNOWN, None
@@ -171,7 +171,7 @@ async def test_an_unknown_outcome_keeps_the_key(pool: asyncpg.Pool) -> None:
 
 
 async def test_a_renewed_effect_starts_a_key_of_its_own(
-    pool: asyncpg.Pool, owner: Connection
+    pool: ServicePool, owner: Connection
 ) -> None:
     await store(pool)
     (effect,) = await lease_due_effects(pool, NOW, lease=LEASE, limit=1)
@@ -192,7 +192,7 @@ async def test_a_renewed_effect_starts_a_key_of_its_own(
 
 
 async def test_an_answer_that_comes_after_the_lease_was_lost_is_a_conflict(
-    pool: asyncpg.Pool,
+    pool: ServicePool,
 ) -> None:
     await store(pool)
     (slow,) = await lease_due_effects(pool, NOW, lease=LEASE, limit=1)
@@ -205,7 +205,7 @@ async def test_an_answer_that_comes_after_the_lease_was_lost_is_a_conflict(
         await write(pool, [unit])
 
 
-async def test_an_attempt_ends_with_what_came_of_it(pool: asyncpg.Pool, owner: Connection) -> None:
+async def test_an_attempt_ends_with_what_came_of_it(pool: ServicePool, owner: Connection) -> None:
     await store(pool)
     await lease_due_effects(pool, NOW, lease=LEASE, limit=1)
     (second,) = await lease_due_effects(pool, NOW + LEASE, lease=LEASE, limit=1)

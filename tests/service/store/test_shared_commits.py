@@ -2,20 +2,19 @@
 
 import asyncio
 
-import asyncpg
-
 from service.domain.errors import BooksRefused
 from service.domain.journal import Part, Source
 from service.domain.postings import JournalKind
 from service.domain.unit import UnitOfWork
 from service.store.commit import Commits, Overtaken, write
+from service.store.pool import ServicePool
 from tests.records import fund_deal, new_unit
 
 TRANSACTIONS = "SELECT count(DISTINCT xmin::text) FROM operations WHERE key LIKE 'shared %'"
 DONE = "SELECT key FROM operations WHERE key LIKE 'shared %'"
 
 
-async def new_units(pool: asyncpg.Pool, count: int) -> list[UnitOfWork]:
+async def new_units(pool: ServicePool, count: int) -> list[UnitOfWork]:
     """Units that change an escrow each."""
     units = []
     for number in range(count):
@@ -32,17 +31,17 @@ def overdraw(unit: UnitOfWork) -> None:
     unit.post(JournalKind.TRANSFER_REQUESTED, Source("effect", f"{unit.call.key}:1"), "USD", [part])
 
 
-async def all_told(pool: asyncpg.Pool, units: list[UnitOfWork]) -> list[type | None]:
+async def all_told(pool: ServicePool, units: list[UnitOfWork]) -> list[type | None]:
     commits = Commits(pool)
     told = await asyncio.gather(*map(commits.commit, units), return_exceptions=True)
     return [None if each is None else type(each) for each in told]
 
 
-async def done(pool: asyncpg.Pool) -> set[str]:
+async def done(pool: ServicePool) -> set[str]:
     return {row["key"] for row in await pool.fetch(DONE)}
 
 
-async def test_units_of_one_moment_share_a_commit(pool: asyncpg.Pool) -> None:
+async def test_units_of_one_moment_share_a_commit(pool: ServicePool) -> None:
     units = await new_units(pool, 20)
 
     assert await all_told(pool, units) == [None] * 20
@@ -51,7 +50,7 @@ async def test_units_of_one_moment_share_a_commit(pool: asyncpg.Pool) -> None:
     assert await pool.fetchval(TRANSACTIONS) == 1
 
 
-async def test_nobody_is_refused_for_a_neighbours_mistake(pool: asyncpg.Pool) -> None:
+async def test_nobody_is_refused_for_a_neighbours_mistake(pool: ServicePool) -> None:
     units = await new_units(pool, 12)
     overdraw(units[3])
     assert units[7].escrow is not None
@@ -65,7 +64,7 @@ async def test_nobody_is_refused_for_a_neighbours_mistake(pool: asyncpg.Pool) ->
     assert await done(pool) == {u.call.key for n, u in enumerate(units) if n not in (3, 7)}
 
 
-async def test_units_that_touch_the_same_never_share(pool: asyncpg.Pool) -> None:
+async def test_units_that_touch_the_same_never_share(pool: ServicePool) -> None:
     """Two changes of one escrow, read in the same version: the second is overtaken."""
     units = await new_units(pool, 3)
     rival = new_unit(key="shared rival")
@@ -78,7 +77,7 @@ async def test_units_that_touch_the_same_never_share(pool: asyncpg.Pool) -> None
     assert "shared rival" not in await done(pool)
 
 
-async def test_changes_of_one_balance_are_summed(pool: asyncpg.Pool) -> None:
+async def test_changes_of_one_balance_are_summed(pool: ServicePool) -> None:
     deal = await fund_deal(pool)
     units = []
     for number in range(5):
@@ -96,7 +95,7 @@ async def test_changes_of_one_balance_are_summed(pool: asyncpg.Pool) -> None:
     assert await pool.fetchval(TRANSACTIONS) == 1
 
 
-async def test_one_unit_alone_is_one_statement(pool: asyncpg.Pool) -> None:
+async def test_one_unit_alone_is_one_statement(pool: ServicePool) -> None:
     (unit,) = await new_units(pool, 1)
 
     await write(pool, [unit])

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-import asyncpg
 import pytest
 
 from service.domain.unit import EventEnd
 from service.migrations import Connection
 from service.store.commit import write
+from service.store.pool import ServicePool
 from service.store.stripe_events import (
     Arrival,
     StoredEvent,
@@ -44,26 +44,26 @@ def new_event(event_id: str = "evt_1", **changes: object) -> StoredEvent:
     return replace(event, **changes)  # type: ignore[arg-type]  # any field
 
 
-async def store(pool: asyncpg.Pool, count: int) -> set[str]:
+async def store(pool: ServicePool, count: int) -> set[str]:
     events = [new_event(f"evt_{number}") for number in range(count)]
     for event in events:
         assert await insert_event(pool, event, state="RECEIVED")
     return {event.event_id for event in events}
 
 
-async def lease_all(pool: asyncpg.Pool, now: datetime) -> list[StoredEvent]:
+async def lease_all(pool: ServicePool, now: datetime) -> list[StoredEvent]:
     leased: list[StoredEvent] = []
     while due := await lease_due_events(pool, now, lease=LEASE, limit=7):
         leased += due
     return leased
 
 
-async def race(pools: Sequence[asyncpg.Pool], now: datetime) -> list[StoredEvent]:
+async def race(pools: Sequence[ServicePool], now: datetime) -> list[StoredEvent]:
     hauls = await asyncio.gather(*(lease_all(pools[n % 2], now) for n in range(10)))
     return [event for haul in hauls for event in haul]
 
 
-async def test_twins_are_stored_once(pools: list[asyncpg.Pool], owner: Connection) -> None:
+async def test_twins_are_stored_once(pools: list[ServicePool], owner: Connection) -> None:
     """Stripe sends again before we have answered, to two gateways at once."""
     twins = [new_event(traceparent=f"00-{number:032x}-{number:016x}-01") for number in range(50)]
 
@@ -78,7 +78,7 @@ async def test_twins_are_stored_once(pools: list[asyncpg.Pool], owner: Connectio
 
 
 async def test_a_batch_is_stored_as_its_events_would_be_alone(
-    pool: asyncpg.Pool, owner: Connection
+    pool: ServicePool, owner: Connection
 ) -> None:
     alone = [new_event("evt_2"), new_event("evt_1", account=None, api_version=None)]
     together = [replace(event, tenant_id="other") for event in alone]
@@ -98,7 +98,7 @@ async def test_a_batch_is_stored_as_its_events_would_be_alone(
 
 
 async def test_of_twins_in_a_batch_the_first_is_stored(
-    pool: asyncpg.Pool, owner: Connection
+    pool: ServicePool, owner: Connection
 ) -> None:
     await insert_event(pool, new_event("evt_old"), state="RECEIVED")
     ids = ["evt_b", "evt_a", "evt_old", "evt_b", "evt_a", "evt_b"]
@@ -114,7 +114,7 @@ async def test_of_twins_in_a_batch_the_first_is_stored(
     assert len(rows) == 3
 
 
-async def test_batches_that_overlap_do_not_wait_in_a_circle(pools: list[asyncpg.Pool]) -> None:
+async def test_batches_that_overlap_do_not_wait_in_a_circle(pools: list[ServicePool]) -> None:
     """Two gateways are told the same events, in different orders."""
     for number in range(20):
         arrivals = [Arrival(new_event(f"evt_{number}_{n}"), "RECEIVED") for n in range(100)]
@@ -127,16 +127,16 @@ async def test_batches_that_overlap_do_not_wait_in_a_circle(pools: list[asyncpg.
         assert all(a != b for a, b in zip(stored, again[::-1], strict=True))
 
 
-async def test_a_batch_of_nothing_stores_nothing(pool: asyncpg.Pool) -> None:
+async def test_a_batch_of_nothing_stores_nothing(pool: ServicePool) -> None:
     assert await insert_events(pool, []) == []
 
 
-async def test_the_same_event_id_of_another_tenant_is_another_event(pool: asyncpg.Pool) -> None:
+async def test_the_same_event_id_of_another_tenant_is_another_event(pool: ServicePool) -> None:
     assert await insert_event(pool, new_event(), state="RECEIVED")
     assert await insert_event(pool, new_event(tenant_id="other"), state="RECEIVED")
 
 
-async def test_a_stored_event_is_not_stored_again_when_it_has_ended(pool: asyncpg.Pool) -> None:
+async def test_a_stored_event_is_not_stored_again_when_it_has_ended(pool: ServicePool) -> None:
     await insert_event(pool, new_event(), state="RECEIVED")
     unit = new_unit()
     unit.event_end = EventEnd("evt_1", "PROCESSED")
@@ -146,7 +146,7 @@ async def test_a_stored_event_is_not_stored_again_when_it_has_ended(pool: asyncp
     assert await lease_due_events(pool, later(days=1), lease=LEASE, limit=5) == []
 
 
-async def test_an_event_comes_back_byte_for_byte(pool: asyncpg.Pool) -> None:
+async def test_an_event_comes_back_byte_for_byte(pool: ServicePool) -> None:
     await insert_event(pool, new_event(), state="RECEIVED")
     await insert_event(pool, new_event("evt_2", account=None, api_version=None), state="RECEIVED")
 
@@ -158,7 +158,7 @@ async def test_an_event_comes_back_byte_for_byte(pool: asyncpg.Pool) -> None:
     ]
 
 
-async def test_no_event_is_leased_twice_while_its_lease_holds(pools: list[asyncpg.Pool]) -> None:
+async def test_no_event_is_leased_twice_while_its_lease_holds(pools: list[ServicePool]) -> None:
     stored = await store(pools[0], 100)
 
     leased = await race(pools, NOW)
@@ -167,7 +167,7 @@ async def test_no_event_is_leased_twice_while_its_lease_holds(pools: list[asyncp
     assert await race(pools, NOW + LEASE - timedelta(microseconds=1)) == []
 
 
-async def test_a_lease_that_ran_out_is_taken_again(pools: list[asyncpg.Pool]) -> None:
+async def test_a_lease_that_ran_out_is_taken_again(pools: list[ServicePool]) -> None:
     stored = await store(pools[0], 30)
     await race(pools, NOW)
 
@@ -178,13 +178,13 @@ async def test_a_lease_that_ran_out_is_taken_again(pools: list[asyncpg.Pool]) ->
 
 
 @pytest.mark.parametrize("state", ["QUARANTINED", "IGNORED", "SUSPENSE", "PROCESSED"])
-async def test_what_is_not_open_is_never_leased(pool: asyncpg.Pool, state: str) -> None:
+async def test_what_is_not_open_is_never_leased(pool: ServicePool, state: str) -> None:
     await insert_event(pool, new_event(), state=state, reason="livemode")
 
     assert await lease_due_events(pool, later(days=9), lease=LEASE, limit=5) == []
 
 
-async def test_a_parked_event_waits_and_comes_again(pool: asyncpg.Pool, owner: Connection) -> None:
+async def test_a_parked_event_waits_and_comes_again(pool: ServicePool, owner: Connection) -> None:
     await store(pool, 1)
     (event,) = await lease_due_events(pool, NOW, lease=LEASE, limit=5)
 
@@ -201,7 +201,7 @@ async def test_a_parked_event_waits_and_comes_again(pool: asyncpg.Pool, owner: C
 
 
 async def test_an_event_in_suspense_is_shown_and_not_tried_again(
-    pool: asyncpg.Pool, owner: Connection
+    pool: ServicePool, owner: Connection
 ) -> None:
     await store(pool, 1)
     (event,) = await lease_due_events(pool, NOW, lease=LEASE, limit=5)
@@ -215,7 +215,7 @@ async def test_an_event_in_suspense_is_shown_and_not_tried_again(
 
 
 async def test_what_has_ended_is_not_set_aside_by_a_slow_worker(
-    pool: asyncpg.Pool, owner: Connection
+    pool: ServicePool, owner: Connection
 ) -> None:
     await store(pool, 1)
     (slow,) = await lease_due_events(pool, NOW, lease=LEASE, limit=5)

@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Sequence
 
-import asyncpg
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext
 
 from service.store.commit import Commits, Overtaken, write
 from service.store.lane import Lane
+from service.store.pool import ServicePool
 from service.store.tracing import COMMITS
 from service.tracing import continued
 from tests.recorded import Metrics, Spans
@@ -88,7 +88,7 @@ async def test_sizes_and_waits_are_counted(metrics: Metrics) -> None:
     assert (wait.count, wait.min >= 0.02) == (1, True)  # of the one who waited longest
 
 
-async def test_a_commit_tells_its_rows(pool: asyncpg.Pool, spans: Spans) -> None:
+async def test_a_commit_tells_its_rows(pool: ServicePool, spans: Spans) -> None:
     unit = new_unit()
     unit.put(new_effect())
     with continued("story", ""):
@@ -104,7 +104,7 @@ async def test_a_commit_tells_its_rows(pool: asyncpg.Pool, spans: Spans) -> None
 
 
 async def test_conflicts_and_splits_are_counted(
-    pool: asyncpg.Pool, spans: Spans, metrics: Metrics
+    pool: ServicePool, spans: Spans, metrics: Metrics
 ) -> None:
     """Two new payers, and one whose row somebody has changed meanwhile."""
     payer = new_payer()
