@@ -35,6 +35,7 @@ from benchmarks.plan import (
     QUICK_MEMORY,
     Plan,
 )
+from benchmarks.polls import measure_polls
 from benchmarks.postings import NAME as POSTINGS
 from benchmarks.postings import measure_postings
 from benchmarks.programs import ProgramFailed
@@ -92,8 +93,9 @@ async def _everything(shown: Console, plan: Plan) -> dict[str, Any]:
         samples = {name: [each[name] for each in rounds] for name in rounds[0]}
         samples |= _pgbench_at_best(samples)
         samples[POSTINGS] = await measure_postings(stand, plan)
+        polls = await measure_polls(stand, plan)
         resident = {name: each.resident_bytes() for name, each in stand.programs.items()}
-    report = Report(facts, samples, suite.skipped, resident)
+    report = Report(facts, samples, suite.skipped, resident, polls)
     print_report(report, shown)
     return report.as_json()
 

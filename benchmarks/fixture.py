@@ -15,6 +15,8 @@ import asyncpg
 
 from service.migrations import load_migrations, up
 
+ONE_TENANT = "default"  # has every escrow that is not spread over many tenants
+SQL_ONE_TENANT = f"'{ONE_TENANT}'"
 PAYEES = 500
 NAMES = {
     "payer": "01930001",
@@ -69,10 +71,12 @@ def sql_payable(n: str) -> str:
     return f"'liab:payee:pye_' || {_hex('payee', n)} || ':payable'"
 
 
-PARTIES = f"""
-INSERT INTO payers SELECT 'default', {sql_id("payer", "n")}, 1, 'payer-' || n, 'Ann Payer',
+def sql_parties(tenant: str) -> str:
+    """Writes the payers and payees n, each of the tenant that an SQL expression of n names."""
+    return f"""
+INSERT INTO payers SELECT {tenant}, {sql_id("payer", "n")}, 1, 'payer-' || n, 'Ann Payer',
     'ann@example.com', 'cus_' || n, now(), now() FROM generate_series(0, {PAYEES - 1}) AS n;
-INSERT INTO payees SELECT 'default', {sql_id("payee", "n")}, 1, 'payee-' || n, 'Bob Payee',
+INSERT INTO payees SELECT {tenant}, {sql_id("payee", "n")}, 1, 'payee-' || n, 'Bob Payee',
     'bob@example.com', 'US', 'V2', 'ACTIVE', 'acct_' || n, '[]', now(), now()
 FROM generate_series(0, {PAYEES - 1}) AS n;
 """
@@ -103,39 +107,39 @@ FUNDED = Stage(
 )
 
 
-def _escrows(stage: Stage, series: str, payees: int) -> str:
+def _escrows(stage: Stage, series: str, payees: int, tenant: str) -> str:
     """What CreateEscrow and FundEscrow leave behind, less their requests."""
     return f"""
-INSERT INTO escrows SELECT 'default', {sql_id("escrow", "n")}, 1, 'order-' || n,
+INSERT INTO escrows SELECT {tenant}, {sql_id("escrow", "n")}, 1, 'order-' || n,
     {sql_id("payer", f"n % {PAYEES}")}, {sql_id("payee", f"n % {payees}")}, 'USD',
     '{stage.escrow}', 1, '{{}}', now(), now() FROM {series};
-INSERT INTO milestones SELECT 'default', {sql_id("escrow", "n")}, {sql_id("milestone", "n")}, 0,
+INSERT INTO milestones SELECT {tenant}, {sql_id("escrow", "n")}, {sql_id("milestone", "n")}, 0,
     'All of it', '{stage.milestone}', {AMOUNT_MINOR}, {PAYER_FEE_MINOR}, {PAYEE_FEE_MINOR},
     {stage.funded_minor}, 0, 0, 0, 0, {sql_id("payment", "n")} FROM {series};
-INSERT INTO payments SELECT 'default', {sql_id("payment", "n")}, {sql_id("escrow", "n")},
+INSERT INTO payments SELECT {tenant}, {sql_id("payment", "n")}, {sql_id("escrow", "n")},
     {sql_id("payer", f"n % {PAYEES}")}, 'PAYMENT_INTENT', 'AUTOMATIC', {PAID_MINOR}, 'USD',
     '{stage.payment}', now(), now(), 'pi_' || n, NULL, {stage.charge}, {stage.settlement}
 FROM {series};
-INSERT INTO operations SELECT 'default', {sql_id("operation", "n")}, 'apply_stripe_event',
+INSERT INTO operations SELECT {tenant}, {sql_id("operation", "n")}, 'apply_stripe_event',
     'stripe', 'stripe', 'evt_' || n, '', NULL, {sql_id("escrow", "n")}, 1, '[]', '', '', now()
 FROM {series};
 """
 
 
-def _books(series: str) -> str:
+def _books(series: str, tenant: str) -> str:
     """What the event of the payment did to the books."""
     return f"""
-INSERT INTO journals SELECT 'default', {sql_journal("n")}, 'payment_succeeded', 'payment',
+INSERT INTO journals SELECT {tenant}, {sql_journal("n")}, 'payment_succeeded', 'payment',
     'pay_' || n, 'USD', {sql_id("escrow", "n")}, {sql_id("operation", "n")}, now(), now()
 FROM {series};
-INSERT INTO entries SELECT 'default', {sql_journal("n")}, line, 'platform', account, 'USD',
+INSERT INTO entries SELECT {tenant}, {sql_journal("n")}, line, 'platform', account, 'USD',
     amount_minor
 FROM {series}, LATERAL (VALUES
     (1, '{BUSY_ACCOUNT}', {PAID_MINOR}),
     (2, {sql_account("held", "n")}, -{AMOUNT_MINOR}),
     (3, {sql_account("fee_held", "n")}, -{PAYER_FEE_MINOR})
 ) AS entry (line, account, amount_minor);
-INSERT INTO balances SELECT 'default', account, 'USD', balance_minor
+INSERT INTO balances SELECT {tenant}, account, 'USD', balance_minor
 FROM {series}, LATERAL (VALUES
     ({sql_account("held", "n")}, {AMOUNT_MINOR}),
     ({sql_account("fee_held", "n")}, {PAYER_FEE_MINOR})
@@ -146,13 +150,20 @@ FROM {series}, LATERAL (VALUES
 async def prepare_database(owner: asyncpg.Connection) -> None:
     """Migrates an empty database, and writes the parties."""
     await up(owner, load_migrations())
-    await owner.execute(PARTIES)
+    await owner.execute(sql_parties(SQL_ONE_TENANT))
 
 
 async def add_escrows(
-    owner: asyncpg.Connection, stage: Stage, first: int, count: int, *, payees: int = PAYEES
+    owner: asyncpg.Connection,
+    stage: Stage,
+    first: int,
+    count: int,
+    *,
+    payees: int = PAYEES,
+    tenant: str = SQL_ONE_TENANT,
 ) -> AsyncIterator[int]:
-    """Writes the escrows first, first + 1, ..., each for payee n % ``payees``.
+    """Writes the escrows first, first + 1, ..., each for payee n % ``payees`` and the tenant that
+    ``tenant``, an SQL expression of n, names.
 
     Commits in steps, and yields after each how many escrows are written.
     """
@@ -162,7 +173,7 @@ async def add_escrows(
         async with owner.transaction():
             # Foreign keys and the zero-sum trigger would check rows that are known to be right.
             await owner.execute("SET LOCAL session_replication_role = replica")
-            await owner.execute(_escrows(stage, series, payees), timeout=STEP_TIMEOUT_S)
+            await owner.execute(_escrows(stage, series, payees, tenant), timeout=STEP_TIMEOUT_S)
             if stage.booked:
-                await owner.execute(_books(series), timeout=STEP_TIMEOUT_S)
+                await owner.execute(_books(series, tenant), timeout=STEP_TIMEOUT_S)
         yield end - first

@@ -3,7 +3,8 @@
     {"kind": "release", "target": "127.0.0.1:5", "concurrency": 16, "count": 100, "first": 0}
 
 Requests are made before the clock starts, and sent as bytes: it costs the same to load a floor as
-to load the service. An answer has the seconds it took and the latency of every call.
+to load the service. An answer has the seconds it took and the latency of every call. A job that has
+``tenants`` spreads its calls over so many of them.
 """
 
 from __future__ import annotations
@@ -23,8 +24,17 @@ import grpc
 import uvloop
 
 from benchmarks.echo_server import SERVICE as ECHO
-from benchmarks.fixture import BUSY_ACCOUNT, PAID_MINOR, PAYEES, journal_moment, number, sql_account
+from benchmarks.fixture import (
+    BUSY_ACCOUNT,
+    ONE_TENANT,
+    PAID_MINOR,
+    PAYEES,
+    journal_moment,
+    number,
+    sql_account,
+)
 from benchmarks.jobs import Answer, Job, answer_jobs
+from benchmarks.tenants import tenant_name
 from escrow.v1 import escrow_service_pb2 as pb
 from service.domain import ids
 from service.store.balances import balances_as_of
@@ -33,7 +43,6 @@ from service.stripe.gateway import API_VERSION
 
 SERVICE = "escrow.v1.EscrowService"
 METHODS = {"release": "ReleaseMilestone", "create": "CreateEscrow", "get": "GetEscrow"}
-METADATA = (("escrow-tenant", "default"), ("escrow-caller", "bench"), ("escrow-party", "payer"))
 DEADLINE_S = 60.0
 READ_BALANCE = f"""
 SELECT balance_minor FROM balances
@@ -46,6 +55,7 @@ SELECT source_id FROM journals WHERE tenant_id = 'default' AND source_type = 'pa
 LOOK_EVERY_S = 0.005  # a posting may be seen this much too late
 
 Request = TypeVar("Request")
+Metadata = tuple[tuple[str, str], ...]
 
 
 def requests_of(kind: str, first: int, count: int) -> list[bytes]:
@@ -60,6 +70,19 @@ def release_request(n: int) -> pb.ReleaseMilestoneRequest:
         escrow_id=ids.show(ids.ESCROW, number("escrow", n)),
         milestone_id=ids.show(ids.MILESTONE, number("milestone", n)),
     )
+
+
+def metadata_of(job: Job) -> list[Metadata]:
+    """Who makes each request of one job: all one tenant, or the tenant of each escrow."""
+    first, count, tenants = job["first"], job["count"], job.get("tenants")
+    return [
+        (
+            ("escrow-tenant", tenant_name(n, tenants) if tenants else ONE_TENANT),
+            ("escrow-caller", "bench"),
+            ("escrow-party", "payer"),
+        )
+        for n in range(first, first + count)
+    ]
 
 
 def _create(n: int) -> pb.CreateEscrowRequest:
@@ -136,17 +159,18 @@ async def run_rpc(job: Job) -> Answer:
     method = METHODS[job["kind"]]
     path = f"/{ECHO if job.get('echo') else SERVICE}/{method}"
     requests = requests_of(job["kind"], job["first"], job["count"])
+    from_whom = list(zip(requests, metadata_of(job), strict=True))
     async with grpc.aio.insecure_channel(job["target"]) as channel:
         await channel.channel_ready()
         call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(path)
         answer_bytes = 0
 
-        async def send(request: bytes) -> None:
+        async def send(request: tuple[bytes, Metadata]) -> None:
             nonlocal answer_bytes
-            response = await call(request, metadata=METADATA, timeout=DEADLINE_S)
+            response = await call(request[0], metadata=request[1], timeout=DEADLINE_S)
             answer_bytes = len(response)
 
-        answer = await drive(send, requests, job["concurrency"])
+        answer = await drive(send, from_whom, job["concurrency"])
     return {**answer, "answer_bytes": answer_bytes}
 
 

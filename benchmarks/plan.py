@@ -24,6 +24,8 @@ class Plan:
     growth_releases: int
     entries: tuple[int, int]
     balance_reads: int
+    tenants: int  # divides PAYEES
+    polls: int
 
 
 FEW_ENTRIES, MANY_ENTRIES, MOST_ENTRIES = 10_000, 1_000_000, 5_000_000
@@ -39,6 +41,8 @@ DEFAULT = Plan(
     growth_releases=600,
     entries=(FEW_ENTRIES, MANY_ENTRIES),
     balance_reads=2000,
+    tenants=500,
+    polls=200,
 )
 QUICK = Plan(
     rounds=2,
@@ -51,6 +55,8 @@ QUICK = Plan(
     growth_releases=64,
     entries=(600, 1200),
     balance_reads=20,
+    tenants=50,
+    polls=5,
 )
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.goals import Goal, Verdict, verdicts
+from benchmarks.polls import Polls, polls_table
 from benchmarks.samples import Sample, Spread, spreads
 
 MET = {True: "[green]met[/]", False: "[red]falls short[/]", None: ""}
@@ -23,9 +24,10 @@ class Report:
     samples: Mapping[str, Sequence[Sample]]
     skipped: Mapping[str, str]
     resident_bytes: Mapping[str, int]
+    polls: Sequence[Polls]
 
     def as_json(self) -> dict[str, Any]:
-        """{"header", "ratios", "measurements", "resident_bytes", "skipped"}."""
+        """{"header", "ratios", "measurements", "polls", "resident_bytes", "skipped"}."""
         return {
             "header": self.header,
             "ratios": [ratio_json(verdict) for verdict in verdicts(self.samples)],
@@ -33,6 +35,7 @@ class Report:
                 name: {figure: asdict(spread) for figure, spread in spreads(samples).items()}
                 for name, samples in self.samples.items()
             },
+            "polls": [polls.as_json() for polls in self.polls],
             "resident_bytes": self.resident_bytes,
             "skipped": self.skipped,
         }
@@ -42,6 +45,7 @@ def print_report(report: Report, console: Console) -> None:
     print_header(report.header, console)
     console.print(_ratios(report))
     console.print(_measurements(report))
+    console.print(polls_table(report.polls))
     for name, size in report.resident_bytes.items():
         console.print(f"{name}: {size / 2**20:.0f} MiB resident", highlight=False)
     for name, reason in report.skipped.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 import shutil
 import tempfile
@@ -16,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from benchmarks.clocks import PostgresClock
-from benchmarks.fixture import PAYEES, Stage, add_escrows, prepare_database
+from benchmarks.fixture import PAYEES, SQL_ONE_TENANT, Stage, add_escrows, prepare_database
 from benchmarks.jobs import Answer
 from benchmarks.load import METHODS
 from benchmarks.machine import POSTGRES_DIRECTORY, POSTGRES_SETTINGS
@@ -31,7 +32,7 @@ SECRET = "whsec_benchmarks"  # noqa: S105  signs what the load generator sends
 BYTES_PER_ESCROW = 8_000  # 3,100 of rows and indexes, 4,700 of the log that is written for them
 ROLLED_UP = "SELECT rolled_up_through = closed_through FROM closings"
 ROLL_UP_LOOK_S, MOST_LOOKS = 0.2, 10_000
-MAX_CONNECTIONS = 400  # nine pools of a run, pgbench's clients, and tests that run side by side
+MAX_CONNECTIONS = 400  # eleven pools of a run, pgbench's clients, and tests that run side by side
 
 people = Console(stderr=True)
 
@@ -89,7 +90,14 @@ class Stand:
         return Database(dsn, owner)
 
     async def fill(
-        self, database: Database, stage: Stage, first: int, count: int, *, payees: int = PAYEES
+        self,
+        database: Database,
+        stage: Stage,
+        first: int,
+        count: int,
+        *,
+        payees: int = PAYEES,
+        tenant: str = SQL_ONE_TENANT,
     ) -> None:
         """Writes the escrows first, first + 1, ..., and says how far it is.
 
@@ -102,7 +110,9 @@ class Stand:
         shown = people.is_terminal
         with Progress(*columns, console=people, transient=True, disable=not shown) as progress:
             task = progress.add_task("", total=count)
-            async for done in add_escrows(database.owner, stage, first, count, payees=payees):
+            async for done in add_escrows(
+                database.owner, stage, first, count, payees=payees, tenant=tenant
+            ):
                 progress.update(task, completed=done)
 
     async def roll_up(self, database: Database) -> None:
@@ -128,6 +138,16 @@ class Stand:
                 f"the escrows of this run need {size / 1e9:.1f} GB,"
                 f" and the disk of {folder} has {free / 1e9:.1f} GB left"
             )
+
+    def tenants_file(self, names: Sequence[str]) -> dict[str, str]:
+        """Writes a file of tenants with a key each; what a service's environment says of it."""
+        tenants = {
+            name: {"stripe_secret_key": f"sk_test_{n}", "stripe_api_base": UNREACHABLE_STRIPE}
+            for n, name in enumerate(names)
+        }
+        file = self.folder / f"tenants-{len(tenants)}.json"
+        file.write_text(json.dumps({"tenants": tenants}))
+        return {"ESCROW_TENANTS_FILE": str(file)}
 
     async def start(
         self,

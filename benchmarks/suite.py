@@ -7,13 +7,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.fixture import ENTRIES_PER_ESCROW, FUNDED
+from benchmarks.fixture import ENTRIES_PER_ESCROW, FUNDED, ONE_TENANT
 from benchmarks.load import METHODS
 from benchmarks.pgbench import run_pgbench, write_script
 from benchmarks.plan import BUSY, CONCURRENCIES, PGBENCH_CLIENTS, Plan
 from benchmarks.programs import Program, ProgramFailed
 from benchmarks.samples import MICRO, Sample
 from benchmarks.stand import SECRET, Database, Stand, people, sample_of, service_environment
+from benchmarks.tenants import sql_parties_of, sql_tenant, tenant_names
 
 WARM_UP_SHARE = 4  # a warm-up is a round with a quarter of the calls
 TELEMETRY_WITHIN_S = 20
@@ -57,6 +58,7 @@ class Suite:
         main = await self._main_database()
         service = await self.stand.service("service", main)
         await self._add_rpcs(service, main)
+        await self._add_tenants()
         await self._add_telemetry(main)
         await self._add_store(main)
         self._add_pgbench(main)
@@ -107,14 +109,41 @@ class Suite:
             service, "release", BUSY, self.plan.calls[BUSY], self._hot
         )
 
+    async def _add_tenants(self) -> None:
+        """Releases of one tenant and of many, by one service that has all of these tenants."""
+        tenants, calls = self.plan.tenants, self.plan.calls[BUSY]
+        total = (self.plan.rounds + 1) * calls
+        one = await self.stand.database()
+        await one.owner.execute(sql_parties_of(tenants))
+        await self.stand.fill(one, FUNDED, 0, total)
+        many = Database(one.dsn, one.owner, next_escrow=total)
+        await self.stand.fill(many, FUNDED, total, total, tenant=sql_tenant("n", tenants))
+        await one.owner.execute("VACUUM ANALYZE")
+        env = self.stand.tenants_file([ONE_TENANT, *tenant_names(tenants)])
+        service = await self.stand.service(f"service, {tenants + 1} tenants", one, env)
+        self.measures[f"release one tenant {BUSY}"] = self._rpc(
+            service, "release", BUSY, calls, one
+        )
+        self.measures[f"release many tenants {BUSY}"] = self._rpc(
+            service, "release", BUSY, calls, many, tenants=tenants
+        )
+
     def _rpc(
-        self, service: Program, kind: str, concurrency: int, calls: int, database: Database
+        self,
+        service: Program,
+        kind: str,
+        concurrency: int,
+        calls: int,
+        database: Database,
+        *,
+        tenants: int | None = None,
     ) -> Measure:
         async def measure(size: Round) -> Sample:
             number = size.of(calls)
             first = database.take(number) if kind == "release" else 0
             job = {"kind": kind, "target": service.address, "concurrency": concurrency}
-            return await self.stand.measured(service, number, {**job, "first": first})
+            job |= {"first": first, "tenants": tenants}
+            return await self.stand.measured(service, number, job)
 
         return measure
 

@@ -3,20 +3,24 @@
 import asyncio
 import json
 import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.fixture import FUNDED
+from benchmarks.fixture import FUNDED, PAYEES
 from benchmarks.gate import measure_gate
 from benchmarks.goals import GATE, GOALS, verdicts
+from benchmarks.load import metadata_of
 from benchmarks.memory import Memory
 from benchmarks.pgbench import SCRIPT, read_logs
-from benchmarks.plan import GatePlan
+from benchmarks.plan import DEFAULT, QUICK, GatePlan, Plan
+from benchmarks.polls import TAKING, WATCHING, WITH_WORK, WITHOUT_WORK
 from benchmarks.postings import NAME as POSTINGS
 from benchmarks.samples import Sample, percentile_ms, spreads
 from benchmarks.stand import DiskTooSmall, open_stand
+from benchmarks.tenants import sql_parties_of, sql_tenant
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -40,6 +44,7 @@ async def test_a_run_tells_everything_that_it_promises() -> None:
     _assert_header_says_on_what_it_was_measured(report["header"])
     _assert_every_ratio_is_measured_and_has_its_goal(report)
     _assert_every_call_is_measured_beside_its_floor(report["measurements"])
+    _assert_every_poller_took_the_item_of_every_tenant(report["polls"])
     posting = report["measurements"][POSTINGS]  # in milliseconds, and longer than a round trip
     assert 1 < posting["p50_ms"]["median"] <= posting["p99_ms"]["median"] < 60_000
 
@@ -67,6 +72,39 @@ def _assert_every_call_is_measured_beside_its_floor(measurements: dict[str, Any]
         for concurrency in (1, 16, 64):
             for name in (f"{kind} {concurrency}", f"echo {kind} {concurrency}"):
                 assert {"per_s", "p50_ms", "p99_ms", "cpu_us"} <= set(measurements[name]), name
+
+
+def _assert_every_poller_took_the_item_of_every_tenant(polls: list[dict[str, Any]]) -> None:
+    measured = {(each["poller"], each["work"]): each for each in polls}
+    assert set(measured) == set(product((*TAKING, WATCHING), (WITHOUT_WORK, WITH_WORK)))
+    for (poller, work), each in measured.items():
+        taken = QUICK.tenants if poller in TAKING and work == WITH_WORK else 0
+        assert each["items"] == taken, poller
+        assert each["statements"]["least"] >= 1, poller
+        assert 0 < each["ms"]["least"] <= each["ms"]["most"], poller
+
+
+async def test_each_release_of_many_tenants_is_of_another_one_than_the_one_before() -> None:
+    tenants = QUICK.tenants
+    async with open_stand() as stand:
+        database = await stand.database()
+        await database.owner.execute(sql_parties_of(tenants))
+        await stand.fill(database, FUNDED, 0, 2 * tenants, tenant=sql_tenant("n", tenants))
+        escrows = await database.owner.fetch("SELECT tenant_id FROM escrows ORDER BY escrow_id")
+        strangers = await database.owner.fetchval(STRANGERS)
+    sent = metadata_of({"first": 0, "count": 2 * tenants, "tenants": tenants})
+    assert [dict(each)["escrow-tenant"] for each in sent] == [row["tenant_id"] for row in escrows]
+    assert len({row["tenant_id"] for row in escrows[:tenants]}) == tenants
+    assert strangers == 0
+
+
+STRANGERS = """
+SELECT count(*) FROM escrows AS e
+WHERE NOT EXISTS (
+    SELECT 1 FROM payees AS p WHERE p.tenant_id = e.tenant_id AND p.payee_id = e.payee_id
+) OR NOT EXISTS (
+    SELECT 1 FROM payers AS p WHERE p.tenant_id = e.tenant_id AND p.payer_id = e.payer_id
+)"""
 
 
 async def test_the_gate_compares_the_cpu_of_releases_and_echoes() -> None:
@@ -140,6 +178,11 @@ def test_a_ratio_that_nothing_is_known_about_meets_nothing() -> None:
     samples = {"release 64": [Sample(1, cpu_us=200)], "echo release 64": [Sample(1, cpu_us=0)]}
     verdict = next(v for v in verdicts(samples) if v.goal.name == "CPU, release / echo, 64")
     assert (verdict.ratio, verdict.met) == (None, None)
+
+
+@pytest.mark.parametrize("plan", [DEFAULT, QUICK])
+def test_every_tenant_of_a_plan_can_have_its_own_parties(plan: Plan) -> None:
+    assert PAYEES % plan.tenants == 0
 
 
 def test_what_was_not_measured_in_every_round_is_left_out() -> None:
