@@ -54,6 +54,8 @@ def _check(case: EscrowCase, payment: Payment, seen: PaymentObservation) -> None
     _check_asked(case, payment, seen)
     if seen.state is not PaymentState.SUCCEEDED:
         return
+    if payment.state is PaymentState.SUCCEEDED and seen.charge not in (None, payment.stripe_charge):
+        raise Contradiction(f"it was paid by {seen.charge}, and we know {payment.stripe_charge}")
     if (seen.received_minor, seen.currency) != (payment.amount_minor, payment.currency):
         raise Contradiction(
             f"paid {seen.received_minor} {seen.currency},"
@@ -64,13 +66,20 @@ def _check(case: EscrowCase, payment: Payment, seen: PaymentObservation) -> None
 
 
 def _check_asked(case: EscrowCase, payment: Payment, seen: PaymentObservation) -> None:
-    """Holds what Stripe shows against what was asked for, whatever the state."""
-    asked = {
+    """Holds what Stripe shows against what was asked for, whatever the state.
+
+    Our effect's id in the metadata says whose an object is until we know it by its own id. After
+    that it counts no more: people edit metadata in the dashboard.
+    """
+    bound = payment.stripe_payment_intent, payment.stripe_checkout_session
+    known = (seen.payment_intent or seen.checkout_session) in bound
+    asked: dict[str, tuple[object, object]] = {
         "amount": (payment.amount_minor, seen.amount_minor),
         "currency": (payment.currency, seen.currency),
         "customer": (case.records.payer.stripe_customer, seen.customer),
-        "effect": (payment.payment_id, seen.effect),  # that made it has the payment's own id
     }
+    if not known:  # the effect that makes a payment has the payment's own id
+        asked["effect"] = (payment.payment_id, seen.effect)
     for name, (ours, theirs) in asked.items():
         if ours != theirs:
             raise Contradiction(f"the payment's {name} is {ours}, not {theirs}")

@@ -17,6 +17,13 @@ ORDER BY r.transfer_at
 LIMIT $2"""
 
 
+# Not a change of the escrow: nothing was decided. The pause grows with the age of the release.
+POSTPONE = """\
+UPDATE releases AS r SET transfer_at = $4::timestamptz
+    + least(greatest($4::timestamptz - r.created_at, interval '1 minute'), interval '6 hours')
+WHERE r.tenant_id = $1 AND r.escrow_id = $2 AND r.release_id = $3 AND r.state = 'WAITING'"""
+
+
 @dataclass(frozen=True, slots=True)
 class WaitingRelease:
     """A released part whose payee can be paid now."""
@@ -34,3 +41,8 @@ async def find_waiting_releases(
 ) -> list[WaitingRelease]:
     rows = await pool.fetch(WAITING, now, limit)
     return [WaitingRelease(*row) for row in rows]
+
+
+async def postpone_release(pool: asyncpg.Pool, release: WaitingRelease, now: datetime) -> None:
+    """Lets a waiting part wait as long as it has waited already, from a minute to six hours."""
+    await pool.execute(POSTPONE, release.tenant_id, release.escrow_id, release.release_id, now)

@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from uuid import UUID
 
 from opentelemetry.trace import Span
 
 from service.domain import ids
 from service.operations.escrows.request_transfer import request_transfer
+from service.runtime import Runtime
 from service.store.releases import WaitingRelease, find_waiting_releases
 from service.tracing import continued
 from service.workers.loop import Worker
 
 
 class TransfersWorker(Worker[WaitingRelease]):
-    """Released parts in payable whose payee can be paid. No lease: to ask twice changes nothing."""
+    """Released parts in payable whose payee can be paid.
+
+    No lease: to ask twice changes nothing. But a process works on a part once at a time, for a
+    slow Stripe would else fill every slot with one part, whose payment has to be confirmed first.
+    """
+
+    def __init__(self, runtime: Runtime, *, slots: int = 16) -> None:
+        super().__init__(runtime, slots=slots)
+        self._at_work: set[UUID] = set()
 
     async def take(self, limit: int) -> list[WaitingRelease]:
         runtime = self.runtime
-        return await find_waiting_releases(runtime.pool, runtime.clock(), limit=limit)
+        most = limit + len(self._at_work)
+        found = await find_waiting_releases(runtime.pool, runtime.clock(), limit=most)
+        free = [release for release in found if release.release_id not in self._at_work][:limit]
+        self._at_work |= {release.release_id for release in free}
+        return free
 
     def span(self, item: WaitingRelease) -> AbstractContextManager[Span]:
         """A trace of its own: it is not recorded which call made the payee ready."""
@@ -27,4 +41,7 @@ class TransfersWorker(Worker[WaitingRelease]):
         return continued("request_transfer", "", attributes)
 
     async def do(self, item: WaitingRelease) -> None:
-        await request_transfer(self.runtime, item)
+        try:
+            await request_transfer(self.runtime, item)
+        finally:
+            self._at_work.discard(item.release_id)

@@ -4,9 +4,6 @@ confirmed by Stripe's API, or Stripe refused the transfer.
 
 from __future__ import annotations
 
-from datetime import timedelta
-from uuid import uuid4
-
 import structlog
 
 from service.aggregates.contradiction import Contradiction
@@ -27,12 +24,10 @@ from service.operations.parties.refresh_account import refresh_account
 from service.runtime import Runtime, rerun
 from service.store.commit import StripeObjectTaken
 from service.store.operations import Answered
-from service.store.releases import WaitingRelease
+from service.store.releases import WaitingRelease, postpone_release
 from service.stripe.objects.payment_intent import PaymentObservation, parse_payment_intent
 from service.stripe.objects.values import Unreadable
 from service.tracing import link_to_cause, traceparent
-
-UNCONFIRMED_PAUSE = timedelta(minutes=1)
 
 log = structlog.get_logger()
 
@@ -60,7 +55,7 @@ async def request_transfer(runtime: Runtime, waiting: WaitingRelease) -> bool:
     except (Contradiction, StripeObjectTaken, StripeRefused, Unavailable, Unreadable) as problem:
         reason = f"{type(problem).__name__}: {problem}"
         log.warning("payment not confirmed", payment=payment.public_id, problem=reason)
-        await _postpone(runtime, waiting)
+        await postpone_release(runtime.pool, waiting, runtime.clock())
         return False
 
 
@@ -116,18 +111,3 @@ async def _confirm(runtime: Runtime, payment: Payment) -> PaymentObservation:
     if seen.state is not PaymentState.SUCCEEDED or seen.charge != payment.stripe_charge:
         raise Contradiction(f"Stripe shows the payment as {seen.state} by charge {seen.charge}")
     return seen
-
-
-async def _postpone(runtime: Runtime, waiting: WaitingRelease) -> None:
-    call = Call(waiting.tenant_id, "worker", Party.TIMER, f"postpone:{uuid4().hex}", traceparent())
-
-    async def story(unit: UnitOfWork) -> None:
-        case, release = await _open(runtime, unit, waiting)
-        if release.state is not ReleaseState.WAITING:
-            return
-        release.transfer_at = unit.now + UNCONFIRMED_PAUSE
-        case.touch()
-        unit.put(release)
-        await runtime.commit(unit)
-
-    await rerun(runtime, call, "postpone_transfer", story)

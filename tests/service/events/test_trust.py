@@ -281,6 +281,90 @@ async def test_a_payment_that_stripe_does_not_show_as_paid_pays_nobody(
     assert await market.owner.fetchval(pause)
 
 
+async def test_no_transfer_is_made_against_a_charge_of_another_product(
+    market: Marketplace,
+) -> None:
+    """A forged success names it, then the payer really pays: the fee is of another charge."""
+    payee = await market.new_payee()
+    _, model = await paid_at_stripe(market)
+    escrow = await market.new_escrow(payee=payee)
+    payment = await market.fund(escrow)
+    (intent, *_) = await market.sandbox.objects("/v1/payment_intents")
+    facts = {name: intent[name] for name in ("id", "metadata", "customer", "transfer_group")}
+    forgery = forged(model, **facts, latest_charge="ch_of_another_product")
+    assert await verdict(market, forgery) == ("PROCESSED", "")
+    await market.pay(payment)
+    await market.settle()
+    await market.deliver(await market.read(escrow))
+    await market.accept(await market.read(escrow))
+
+    await market.settle()
+
+    assert await market.sandbox.objects(TRANSFERS) == []
+    said = "SELECT reason FROM stripe_events WHERE state = 'SUSPENSE'"
+    reasons = [row["reason"] for row in await market.owner.fetch(said)]
+    assert any("and we know ch_of_another_product" in reason for reason in reasons)
+
+
+async def test_metadata_that_a_person_removed_stops_no_payment(market: Marketplace) -> None:
+    escrow, succeeded = await paid_at_stripe(market)
+
+    assert await verdict(market, forged(succeeded, metadata={})) == ("PROCESSED", "")
+
+    assert await held(market, escrow) == 10_000
+
+
+async def test_a_payment_that_cannot_be_confirmed_leaves_the_escrow_as_it_is(
+    market: Marketplace,
+) -> None:
+    """Each try was an operation of the escrow: a new etag and a line of its timeline."""
+    payee = await market.new_payee()
+    escrow = await market.new_escrow(payee=payee)
+    await market.pay(await market.fund(escrow))
+    succeeded = (await of_type(market, "payment_intent.succeeded"))[-1]
+    escrow, _ = await accepted_before_it_settled(market, succeeded)
+    await market.sandbox.fail_next("/v1/payment_intents", method="GET", times=30)
+
+    for _ in range(3):
+        await market.owner.execute("UPDATE releases SET transfer_at = now()")
+        await market.transfers.run_once()
+
+    assert (await market.read(escrow)).etag == escrow.etag
+    pause = "SELECT transfer_at > now() + interval '30 seconds' FROM releases"
+    assert await market.owner.fetchval(pause)
+
+
+async def test_a_release_is_taken_once_at_a_time(market: Marketplace) -> None:
+    payee = await market.new_payee()
+    await market.new_escrow(payee=payee)
+    escrow = await market.new_escrow(payee=payee)
+    await market.pay(await market.fund(escrow))
+    succeeded = (await of_type(market, "payment_intent.succeeded"))[-1]
+    await accepted_before_it_settled(market, succeeded)
+
+    (first,) = await market.transfers.take(16)
+    assert await market.transfers.take(16) == []
+    await market.transfers.do(first)
+
+    assert await market.owner.fetchval("SELECT state FROM releases") == "IN_FLIGHT"
+
+
+async def test_a_thin_event_may_come_to_either_endpoint(market: Marketplace) -> None:
+    payee = await market.new_payee(active=False)
+    await market.sandbox.control(f"accounts/{payee.stripe_account}/onboard")
+    for endpoint in (event_pb.STRIPE_ENDPOINT_CONNECT, event_pb.STRIPE_ENDPOINT_PLATFORM):
+        thin: Event = {
+            "id": f"evt_{new_request_id()}",
+            "object": "v2.core.event",
+            "livemode": False,
+            "type": "v2.core.account[requirements].updated",
+            "created": "2026-11-28T04:00:00Z",
+            "context": payee.stripe_account,
+            "related_object": {"id": payee.stripe_account, "type": "v2.core.account"},
+        }
+        assert await verdict(market, thin, endpoint) == ("PROCESSED", "")
+
+
 # What an event says of a transfer
 
 
