@@ -8,11 +8,12 @@ from itertools import groupby, zip_longest
 
 from rich.table import Table
 
+from service.domain.accounts import ID_PATTERN
 from service.domain.money import format_minor
 from service.domain.postings import POSTINGS, JournalKind
 from service.store.journals import AccountBalance, JournalRecord
 
-_ID = re.compile(r"(?:mst|pye|pay|acct)_(\w+)")
+_ID = re.compile(ID_PATTERN)
 
 
 def journals_table(found: Iterable[JournalRecord], *, with_header: bool = False) -> Table:
@@ -72,7 +73,7 @@ def _add_book(table: Table, book: str, currency: str, balances: list[AccountBala
 
 def short_account(account: str) -> str:
     """The account with the last digits of the ids in it: "liab:escrow:..3f9a2c:held"."""
-    return _ID.sub(lambda found: f"..{found[1][-6:]}", account)
+    return _ID.sub(lambda found: f"..{found[0].partition('_')[2][-6:]}", account)
 
 
 def posting_number(kind: str) -> str:

@@ -8,8 +8,8 @@ error_after_effect       executed and committed, but answers 500; the key holds 
 key_in_use               answers 409 as if the same request were in progress, and executes nothing;
                          for requests with an idempotency key
 page_after_effect        executed and committed, then a proxy answers 200 with a page of its own
-altered                  executed and committed, but the answer has the fields of `answer` instead;
-                         what no Stripe does, and what a broken proxy or a forger may
+altered                  executed and committed, but the answer has the fields of `answer` instead,
+                         as a broken proxy may answer, and Stripe does not
 stored_error             answers 500 and stores that 500 under the key; `effect` says whether the
                          request was executed as well
 """

@@ -15,9 +15,7 @@ JOIN payees AS z ON z.tenant_id = r.tenant_id AND z.payee_id = r.payee_id
 WHERE r.state = 'WAITING' AND r.transfer_at <= $1 AND z.state = 'ACTIVE'
 ORDER BY r.transfer_at
 LIMIT $2"""
-
-
-# Not a change of the escrow: nothing was decided. The pause grows with the age of the release.
+# No operation of the escrow, because nothing was decided.
 POSTPONE = """\
 UPDATE releases AS r SET transfer_at = $4::timestamptz
     + least(greatest($4::timestamptz - r.created_at, interval '1 minute'), interval '6 hours')

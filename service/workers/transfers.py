@@ -18,8 +18,8 @@ from service.workers.loop import Worker
 class TransfersWorker(Worker[WaitingRelease]):
     """Released parts in payable whose payee can be paid.
 
-    No lease: to ask twice changes nothing. But a process works on a part once at a time, for a
-    slow Stripe would else fill every slot with one part, whose payment has to be confirmed first.
+    No lease: to ask twice changes nothing. But a process has a part in one slot at a time: while
+    Stripe is slow to confirm its payment, one part would else fill every slot.
     """
 
     def __init__(self, runtime: Runtime, *, slots: int = 16) -> None:

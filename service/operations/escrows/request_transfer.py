@@ -7,13 +7,12 @@ from __future__ import annotations
 import structlog
 
 from service.aggregates.contradiction import Contradiction
-from service.aggregates.escrow import EscrowCase, open_case
+from service.aggregates.escrow import open_case
 from service.aggregates.payment import observe_payment
 from service.domain import ids
 from service.domain.call import Call, Party
 from service.domain.errors import StripeRefused, Unavailable
 from service.domain.records.payment import Payment
-from service.domain.records.release import Release
 from service.domain.states.effect import EffectState
 from service.domain.states.payee import PayeeState
 from service.domain.states.payment import PaymentState
@@ -67,7 +66,8 @@ async def _request(
     call = Call(waiting.tenant_id, "worker", Party.TIMER, key, traceparent())
 
     async def story(unit: UnitOfWork) -> bool:
-        case, release = await _open(runtime, unit, waiting)
+        case = await open_case(runtime, unit, waiting.escrow_id, effect_id=waiting.effect_id)
+        release = case.release_of(waiting.release_id)
         if release.state is not ReleaseState.WAITING or case.payee.state is not PayeeState.ACTIVE:
             return False
         rejected = case.records.effect
@@ -88,13 +88,6 @@ async def _request(
         return await rerun(runtime, call, "request_transfer", story)
     except Answered:
         return False
-
-
-async def _open(
-    runtime: Runtime, unit: UnitOfWork, waiting: WaitingRelease
-) -> tuple[EscrowCase, Release]:
-    case = await open_case(runtime, unit, waiting.escrow_id, effect_id=waiting.effect_id)
-    return case, case.release_of(waiting.release_id)
 
 
 async def _confirm(runtime: Runtime, payment: Payment) -> PaymentObservation:

@@ -4,7 +4,6 @@ with its entries and every record with the books, and checks every invariant.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,8 +12,8 @@ from typing import Any
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from service.domain.accounts import PLATFORM, Account, UnknownAccount, account_named
-from service.domain.postings import POSTINGS, JournalKind, Posting
+from service.domain.accounts import Account, UnknownAccount, account_named
+from service.domain.postings import POSTINGS, JournalKind
 from service.store.books import BALANCES, JOURNALS, one_moment
 from service.store.checks.table import CHECKS
 from service.store.checks.waiting import WAITING
@@ -79,10 +78,11 @@ async def _replay(connection: PoolConnectionProxy) -> list[CheckResult]:
                     "problem": problem,
                 }
             )
-        for _, account, currency, amount_minor in row["entries"]:
-            if (row_of_chart := _tracked(account)) is not None:
-                key = (row["tenant_id"], account, currency)
-                sums[key] = sums.get(key, 0) + amount_minor * row_of_chart.normal
+        for _, name, currency, amount_minor in row["entries"]:
+            account = _find_account(name)
+            if account is not None and account.tracked:
+                key = (row["tenant_id"], name, currency)
+                sums[key] = sums.get(key, 0) + amount_minor * account.normal
     postings = CheckResult(
         "postings", "every journal is a line of the table of postings", journals, strange
     )
@@ -115,37 +115,22 @@ def _problem(kind: str, currency: str, entries: list[tuple[str, str, str, int]])
     if not entries:
         return "it has no entries"
     posting = POSTINGS[JournalKind(kind)]
-    for book, account, of_currency, amount_minor in entries:
+    for book, name, of_currency, amount_minor in entries:
+        account = _find_account(name)
         if of_currency != currency:
-            return f"{account} is in {of_currency}"
-        if book != _book_of(account):
-            return f"{account} stands in book {book}"
-        if not _is_a_leg(posting, account, amount_minor):
+            return f"{name} is in {of_currency}"
+        if account is not None and book != account.book:
+            return f"{name} stands in book {book}"
+        legs = posting.debit if amount_minor > 0 else posting.credit
+        if all(leg.account is not account for leg in legs):
             side = "debit" if amount_minor > 0 else "credit"
-            return f"posting {posting.number} does not {side} {account}"
+            return f"posting {posting.number} does not {side} {name}"
     return ""
 
 
-def _tracked(name: str) -> Account | None:
-    """The account's row of the chart, if it has balance rows."""
+def _find_account(name: str) -> Account | None:
+    """The account's row of the chart; None when there is none, as in no posting."""
     try:
-        account = account_named(name)
+        return account_named(name)
     except UnknownAccount:
-        return None  # no posting has such a leg: it is reported with its journal
-    return account if account.tracked else None
-
-
-def _book_of(name: str) -> str:
-    try:
-        return account_named(name).book
-    except UnknownAccount:
-        return PLATFORM
-
-
-def _is_a_leg(posting: Posting, account: str, amount_minor: int) -> bool:
-    legs = posting.debit if amount_minor > 0 else posting.credit
-    return any(re.fullmatch(_pattern(leg.account.template), account) for leg in legs)
-
-
-def _pattern(template: str) -> str:
-    return re.sub(r"\\\{\w+\\\}", "[^:]+", re.escape(template))
+        return None
