@@ -34,6 +34,7 @@ from benchmarks.fixture import (
     sql_account,
 )
 from benchmarks.jobs import Answer, Job, answer_jobs
+from benchmarks.payments import payment_intent
 from benchmarks.tenants import tenant_name
 from escrow.v1 import escrow_service_pb2 as pb
 from service.domain import ids
@@ -102,22 +103,6 @@ def _get(n: int) -> pb.GetEscrowRequest:
 
 def payment_event(n: int) -> bytes:
     """That payment n has succeeded: an event of the size that Stripe's about payments have."""
-    filler = {f"field_{line}": "a value that is as long as they are" for line in range(40)}
-    intent = {
-        "id": f"pi_{n}",
-        "object": "payment_intent",
-        "status": "succeeded",
-        "amount": PAID_MINOR,
-        "amount_received": PAID_MINOR,
-        "customer": f"cus_{n % PAYEES}",
-        "currency": "usd",
-        "latest_charge": f"ch_{n}",
-        "metadata": {
-            "payment": ids.show(ids.PAYMENT, number("payment", n)),
-            "effect": ids.show(ids.EFFECT, number("payment", n)),
-        },
-        **filler,
-    }
     event = {
         "id": f"evt_{uuid.uuid4().hex}",
         "object": "event",
@@ -125,7 +110,7 @@ def payment_event(n: int) -> bytes:
         "api_version": API_VERSION,
         "livemode": False,
         "created": int(time.time()),
-        "data": {"object": intent},
+        "data": {"object": payment_intent(n)},
     }
     return json.dumps(event).encode()
 

@@ -89,9 +89,8 @@ async def measure_memory(stand: Stand, plan: MemoryPlan) -> dict[str, Memory]:
 
 
 async def _start(stand: Stand, database: Database) -> dict[str, Program]:
-    """What is looked at; and a Stripe for the worker's transfers."""
-    stripe = await stand.start("stripe", ("-m", "benchmarks.stripe_transfers"))
-    env = {"STRIPE_API_BASE": stripe.address, "STRIPE_RATE_PER_S": "10000"}
+    """What is looked at; and a Stripe for the worker."""
+    env = await stand.stripe()
     service = await stand.service("service", database)
     return {
         "service": service,

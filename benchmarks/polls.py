@@ -35,11 +35,14 @@ DONE: Mapping[str, str] = {
 }
 
 
-def _closings(tenants: int) -> str:
-    """Closed books of every tenant, to be closed again in an hour."""
+def _schedules(tenants: int) -> str:
+    """What is done of every tenant again and again: all of it in an hour."""
     return f"""
 INSERT INTO closings SELECT {sql_tenant("n", tenants)}, {sql_id("operation", "n")},
     {sql_id("operation", "n")}, now() + interval '1 hour'
+FROM generate_series(0, {tenants - 1}) AS n;
+INSERT INTO sweeps (tenant_id, stripe_account, due_at, compare_due_at)
+SELECT {sql_tenant("n", tenants)}, '', now() + interval '1 hour', now() + interval '1 hour'
 FROM generate_series(0, {tenants - 1}) AS n;
 """
 
@@ -62,6 +65,7 @@ INSERT INTO releases SELECT {tenant}, {release}, {escrow}, {sql_id("milestone", 
     {sql_id("payment", "n")}, 10000, 8000, 'USD', 'WAITING', NULL, {due}, now(), now(), 0
 FROM {series};
 UPDATE closings SET due_at = now() - interval '1 minute';
+UPDATE sweeps SET due_at = now() - interval '1 minute';
 """
 
 
@@ -93,7 +97,7 @@ async def measure_polls(stand: Stand, plan: Plan) -> list[Polls]:
     people.print(f"polls with {plan.tenants} tenants ...")
     tenants = tenant_names(plan.tenants)
     database = await stand.database()
-    await database.owner.execute(sql_parties_of(plan.tenants) + _closings(plan.tenants))
+    await database.owner.execute(sql_parties_of(plan.tenants) + _schedules(plan.tenants))
     await database.owner.execute("VACUUM ANALYZE")
     program = await _start(stand, database, tenants)
     for poller in (*TAKING, WATCHING):  # a first look prepares its statements

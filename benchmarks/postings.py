@@ -22,7 +22,7 @@ async def measure_postings(stand: Stand, plan: Plan) -> list[Sample]:
     await database.owner.execute("VACUUM ANALYZE")
     service = await stand.service("service of the postings", database)
     gateway = await stand.gateway("gateway of the postings", service)
-    await stand.worker("worker", database)
+    await stand.worker("worker", database, await stand.stripe())
     samples = []
     for number in range(plan.rounds + 1):
         people.print(f"{NAME}, {number or 'warming up'} ...")

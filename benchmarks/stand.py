@@ -181,6 +181,11 @@ class Stand:
         settings = {**service_environment(database.dsn), **(env or {})}
         return await self.start(name, WORK, says=WORKING, env=settings)
 
+    async def stripe(self) -> Mapping[str, str]:
+        """Starts a Stripe that answers everything at once; the settings that lead to it."""
+        stand_in = await self.start("stripe", ("-m", "benchmarks.stripe_stand_in"))
+        return {"STRIPE_API_BASE": stand_in.address, "STRIPE_RATE_PER_S": "10000"}
+
     async def echo(self, service: Program, first: int) -> Program:
         """Starts the floor, with answers as long as the service's. To learn their lengths, it calls
         each method of the service once, about the escrows first, first + 1, ...

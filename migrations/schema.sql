@@ -27,6 +27,24 @@ CREATE TYPE public.write_balance AS (
 	change_minor bigint
 );
 
+CREATE TYPE public.write_balance_transaction AS (
+	tenant_id text,
+	balance_transaction_id text,
+	book text,
+	stripe_account text,
+	type text,
+	amount_minor bigint,
+	fee_minor bigint,
+	net_minor bigint,
+	currency text,
+	exchange_rate numeric,
+	source text,
+	created_at timestamp with time zone,
+	available_at timestamp with time zone,
+	journal_id uuid,
+	recorded_at timestamp with time zone
+);
+
 CREATE TYPE public.write_effect AS (
 	tenant_id text,
 	effect_id uuid,
@@ -103,6 +121,21 @@ CREATE TYPE public.write_event_end AS (
 	state text,
 	reason text,
 	processed_at timestamp with time zone
+);
+
+CREATE TYPE public.write_freeze AS (
+	tenant_id text,
+	freeze_id uuid,
+	escrow_id uuid,
+	milestone_id uuid,
+	payment_id uuid,
+	state text,
+	reason text,
+	source text,
+	amount_minor bigint,
+	beyond_minor bigint,
+	created_at timestamp with time zone,
+	updated_at timestamp with time zone
 );
 
 CREATE TYPE public.write_journal AS (
@@ -393,6 +426,36 @@ ALTER TABLE ONLY public.balance_snapshots
     ADD CONSTRAINT balance_snapshots_pkey PRIMARY KEY (tenant_id, account, currency, through);
 GRANT SELECT,INSERT ON TABLE public.balance_snapshots TO escrow_service;
 
+CREATE TABLE public.balance_transactions (
+    tenant_id text NOT NULL,
+    balance_transaction_id text NOT NULL,
+    book text NOT NULL,
+    stripe_account text,
+    type text NOT NULL,
+    amount_minor bigint NOT NULL,
+    fee_minor bigint NOT NULL,
+    net_minor bigint NOT NULL,
+    currency text NOT NULL,
+    exchange_rate numeric,
+    source text,
+    created_at timestamp with time zone NOT NULL,
+    available_at timestamp with time zone NOT NULL,
+    journal_id uuid,
+    recorded_at timestamp with time zone NOT NULL,
+    CONSTRAINT balance_transactions_booked CHECK (((book = 'connected'::text) OR (journal_id IS NOT NULL) OR (net_minor = 0))),
+    CONSTRAINT balance_transactions_net CHECK ((net_minor = (amount_minor - fee_minor))),
+    CONSTRAINT balance_transactions_of_an_account CHECK (((book = 'connected'::text) = (stripe_account IS NOT NULL)))
+);
+COMMENT ON TABLE public.balance_transactions IS 'What moved a balance at Stripe, as Stripe tells it. Append-only. Invariant I2: asset:stripe is the sum of net_minor in the book platform.';
+COMMENT ON COLUMN public.balance_transactions.stripe_account IS 'the connected account; null for the platform';
+COMMENT ON COLUMN public.balance_transactions.created_at IS 'when it happened, by Stripe''s clock';
+COMMENT ON COLUMN public.balance_transactions.journal_id IS 'the journal that booked it';
+ALTER TABLE ONLY public.balance_transactions
+    ADD CONSTRAINT balance_transactions_pkey PRIMARY KEY (tenant_id, balance_transaction_id);
+CREATE UNIQUE INDEX balance_transactions_booked_once ON public.balance_transactions USING btree (tenant_id, journal_id) WHERE (book = 'platform'::text);
+CREATE INDEX balance_transactions_of_account ON public.balance_transactions USING btree (tenant_id, stripe_account) WHERE (stripe_account IS NOT NULL);
+GRANT SELECT,INSERT ON TABLE public.balance_transactions TO escrow_service;
+
 CREATE TABLE public.balances (
     tenant_id text NOT NULL,
     account text NOT NULL,
@@ -405,6 +468,7 @@ COMMENT ON TABLE public.balances IS 'The balance, on its normal side, of every a
 COMMENT ON COLUMN public.balances.change_minor IS 'the last change of the balance';
 ALTER TABLE ONLY public.balances
     ADD CONSTRAINT balances_pkey PRIMARY KEY (tenant_id, account, currency);
+CREATE INDEX balances_unexplained ON public.balances USING btree (account) WHERE ((account ~~ 'asset:unexplained:%'::text) OR (account ~~ 'liab:unexplained:%'::text));
 GRANT SELECT,INSERT,UPDATE ON TABLE public.balances TO escrow_service;
 
 CREATE TABLE public.closings (
@@ -505,6 +569,28 @@ CREATE INDEX escrows_by_payee ON public.escrows USING btree (tenant_id, payee_id
 CREATE INDEX escrows_by_payer ON public.escrows USING btree (tenant_id, payer_id, escrow_id);
 CREATE INDEX escrows_by_reference ON public.escrows USING btree (tenant_id, reference, escrow_id);
 GRANT SELECT,INSERT,UPDATE ON TABLE public.escrows TO escrow_service;
+
+CREATE TABLE public.freezes (
+    tenant_id text NOT NULL,
+    freeze_id uuid NOT NULL,
+    escrow_id uuid NOT NULL,
+    milestone_id uuid NOT NULL,
+    payment_id uuid NOT NULL,
+    state text NOT NULL,
+    reason text NOT NULL,
+    source text NOT NULL,
+    amount_minor bigint NOT NULL,
+    beyond_minor bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT freezes_amounts CHECK (((amount_minor >= 0) AND (beyond_minor >= 0)))
+);
+COMMENT ON TABLE public.freezes IS 'Amounts that may not move. The open ones of a milestone sum up to its frozen_minor (invariant I5).';
+COMMENT ON COLUMN public.freezes.beyond_minor IS 'what the source threatens beyond what is held: it stops transfers that have not been requested';
+ALTER TABLE ONLY public.freezes
+    ADD CONSTRAINT freezes_pkey PRIMARY KEY (tenant_id, escrow_id, freeze_id);
+CREATE INDEX freezes_open ON public.freezes USING btree (created_at) WHERE (state = 'OPEN'::text);
+GRANT SELECT,INSERT,UPDATE ON TABLE public.freezes TO escrow_service;
 
 CREATE TABLE public.journals (
     tenant_id text NOT NULL,
@@ -712,6 +798,7 @@ CREATE TABLE public.releases (
 );
 ALTER TABLE ONLY public.releases
     ADD CONSTRAINT releases_pkey PRIMARY KEY (tenant_id, escrow_id, release_id);
+CREATE INDEX releases_by_transfer ON public.releases USING btree (tenant_id, stripe_transfer) WHERE (stripe_transfer IS NOT NULL);
 CREATE INDEX releases_waiting ON public.releases USING btree (transfer_at) WHERE (state = 'WAITING'::text);
 GRANT SELECT,INSERT,UPDATE ON TABLE public.releases TO escrow_service;
 
@@ -743,6 +830,28 @@ CREATE INDEX stripe_events_open ON public.stripe_events USING btree (due_at) WHE
 CREATE INDEX stripe_events_set_aside ON public.stripe_events USING btree (received_at) WHERE (state = ANY (ARRAY['QUARANTINED'::text, 'SUSPENSE'::text]));
 GRANT SELECT,INSERT,UPDATE ON TABLE public.stripe_events TO escrow_service;
 
+CREATE TABLE public.sweeps (
+    tenant_id text NOT NULL,
+    stripe_account text NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    swept_through timestamp with time zone,
+    newest_at timestamp with time zone,
+    oldest_undecided_at timestamp with time zone,
+    page_after text,
+    compare_due_at timestamp with time zone NOT NULL,
+    compared_at timestamp with time zone,
+    differences jsonb
+);
+COMMENT ON TABLE public.sweeps IS 'How far the balance transactions of an account at Stripe have been read; the platform''s has the empty name.';
+COMMENT ON COLUMN public.sweeps.swept_through IS 'all that Stripe created before has its row, by Stripe''s clock';
+COMMENT ON COLUMN public.sweeps.page_after IS 'where the pass under way has come to, from new to old; null when none is';
+COMMENT ON COLUMN public.sweeps.differences IS 'what the last comparison with Stripe found, by currency in minor units; null when all is the same';
+ALTER TABLE ONLY public.sweeps
+    ADD CONSTRAINT sweeps_pkey PRIMARY KEY (tenant_id, stripe_account);
+CREATE INDEX sweeps_differ ON public.sweeps USING btree (compared_at) WHERE (differences IS NOT NULL);
+CREATE INDEX sweeps_due ON public.sweeps USING btree (due_at);
+GRANT SELECT,INSERT,UPDATE ON TABLE public.sweeps TO escrow_service;
+
 CREATE TRIGGER balances_debit_of_nothing AFTER INSERT ON public.balances FOR EACH ROW WHEN ((new.change_minor < 0)) EXECUTE FUNCTION public.refuse_debit_of_nothing();
 
 CREATE TRIGGER closings_only_advance BEFORE UPDATE ON public.closings FOR EACH ROW EXECUTE FUNCTION public.refuse_opening();
@@ -750,6 +859,9 @@ CREATE TRIGGER closings_only_advance BEFORE UPDATE ON public.closings FOR EACH R
 CREATE TRIGGER entries_in_open_books AFTER INSERT ON public.entries REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_entries_in_closed_books();
 
 CREATE TRIGGER entries_sum_to_zero AFTER INSERT ON public.entries REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_unbalanced_entries();
+
+ALTER TABLE ONLY public.balance_transactions
+    ADD CONSTRAINT balance_transactions_journal FOREIGN KEY (tenant_id, journal_id) REFERENCES public.journals(tenant_id, journal_id);
 
 ALTER TABLE ONLY public.entries
     ADD CONSTRAINT entries_journal FOREIGN KEY (tenant_id, journal_id) REFERENCES public.journals(tenant_id, journal_id);
@@ -759,6 +871,9 @@ ALTER TABLE ONLY public.escrows
 
 ALTER TABLE ONLY public.escrows
     ADD CONSTRAINT escrows_payer FOREIGN KEY (tenant_id, payer_id) REFERENCES public.payers(tenant_id, payer_id);
+
+ALTER TABLE ONLY public.freezes
+    ADD CONSTRAINT freezes_milestone FOREIGN KEY (tenant_id, escrow_id, milestone_id) REFERENCES public.milestones(tenant_id, escrow_id, milestone_id);
 
 ALTER TABLE ONLY public.line_items
     ADD CONSTRAINT line_items_milestone FOREIGN KEY (tenant_id, escrow_id, milestone_id) REFERENCES public.milestones(tenant_id, escrow_id, milestone_id);

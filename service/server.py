@@ -29,6 +29,7 @@ from service.workers.closings import ClosingsWorker
 from service.workers.effects import EffectsWorker
 from service.workers.inbox import InboxWorker
 from service.workers.loop import Worker
+from service.workers.sweeps import SweepsWorker
 from service.workers.transfers import TransfersWorker
 from service.workers.watch import QueueWatch
 
@@ -37,6 +38,7 @@ WORKERS: Sequence[type[Worker[Any]]] = (
     InboxWorker,
     TransfersWorker,
     ClosingsWorker,
+    SweepsWorker,
 )
 
 EXIT_HANGING = 70  # did not stop in time (sysexits.h: EX_SOFTWARE)
@@ -64,12 +66,7 @@ async def running(config: Config, *, serve: bool, work: bool) -> AsyncIterator[R
     async with AsyncExitStack() as opened:
         telemetry = open_telemetry(role="server" if serve else "worker")
         opened.callback(telemetry.shut_down)
-        pool = await opened.enter_async_context(pooled_database(settings))
-        stripe = {
-            name: await opened.enter_async_context(_stripe_gateway(tenant, settings))
-            for name, tenant in config.tenants.items()
-        }
-        runtime = Runtime(pool=pool, stripe=stripe, clock=_now)
+        runtime = await opened.enter_async_context(open_runtime(config))
         opened.push_async_callback(finish_sending)
         if work:
             await opened.enter_async_context(working(runtime, settings.drain_s))
@@ -84,6 +81,22 @@ async def running(config: Config, *, serve: bool, work: bool) -> AsyncIterator[R
                 serving(runtime, SERVICES, OPERATIONS, identify, _listening(settings))
             )
         yield Running(runtime, port)
+
+
+@asynccontextmanager
+async def open_runtime(config: Config) -> AsyncIterator[Runtime]:
+    """The database and every tenant's Stripe, for a command that needs no server and no worker.
+
+    Raises:
+        DatabaseProblem.
+    """
+    async with AsyncExitStack() as opened:
+        pool = await opened.enter_async_context(pooled_database(config.settings))
+        stripe = {
+            name: await opened.enter_async_context(_stripe_gateway(tenant, config.settings))
+            for name, tenant in config.tenants.items()
+        }
+        yield Runtime(pool=pool, stripe=stripe, clock=_now)
 
 
 @asynccontextmanager

@@ -151,6 +151,22 @@ def read_books(call: Call) -> StripeObject:
     return ledger.books(call.state)
 
 
+@registry.control("POST", "/_sandbox/balance_transactions")
+def move_balance(call: Call) -> StripeObject:
+    """Stripe moves the platform's balance by itself: a fee, a reserve, an adjustment ...
+
+    {"type": "stripe_fee", "amount": -200, "currency": "usd"}; {"source": id} names what caused it.
+    """
+    return ledger.post(
+        call,
+        call.params.text("type") or "adjustment",
+        call.params.text("source"),
+        call.params.integer("amount", 0) or 0,
+        call.params.text("currency") or "usd",
+        description=call.params.text("description"),
+    )
+
+
 @pages.post("/_sandbox/reset")
 async def reset(sandbox: Sandbox, _request: web.Request) -> web.StreamResponse:
     """Forget everything except the platform's id and the endpoints given at start."""

@@ -14,6 +14,7 @@ from service.domain import ids
 from service.domain.call import Call, Party
 from service.domain.journal import Part, Source
 from service.domain.postings import JournalKind
+from service.domain.records.balance_transaction import BalanceTransaction
 from service.domain.records.effect import Effect, EffectKind
 from service.domain.records.escrow import Escrow, LineItem, Milestone
 from service.domain.records.parties import AccountApi, Payee, Payer
@@ -170,6 +171,29 @@ def new_release(
         "updated_at": NOW,
     }
     return Release(**fields | changes)
+
+
+def new_transaction(
+    net_minor: int,
+    *,
+    fee_minor: int = 0,
+    currency: str = "USD",
+    **changes: Any,  # noqa: ANN401
+) -> BalanceTransaction:
+    """What moved the balance by so much, less the fee that Stripe kept of it."""
+    fields: dict[str, Any] = {
+        "id": f"txn_{uuid4().hex}",
+        "type": "charge" if net_minor > 0 else "transfer",
+        "amount_minor": net_minor + fee_minor,
+        "fee_minor": fee_minor,
+        "net_minor": net_minor,
+        "currency": currency,
+        "exchange_rate": None,
+        "source": None,
+        "created_at": NOW,
+        "available_at": NOW,
+    }
+    return BalanceTransaction(**fields | changes)
 
 
 def new_payout(payee: Payee, **changes: Any) -> Payout:  # noqa: ANN401  any field

@@ -9,6 +9,7 @@ from service.domain import ids
 from service.domain.errors import EscrowMissing, MilestoneMissing, PaymentMissing, StaleEtag
 from service.domain.journal import Part, Source
 from service.domain.postings import JournalKind
+from service.domain.records.balance_transaction import BalanceTransaction
 from service.domain.records.effect import Effect
 from service.domain.records.escrow import Milestone
 from service.domain.records.payment import Payment
@@ -63,7 +64,12 @@ class EscrowCase:
         self.unit.advance(self.escrow, escrow_event(m.state for m in self.records.milestones))
 
     def post(
-        self, kind: JournalKind, source: Source, milestone_id: UUID, amounts: Mapping[str, int]
+        self,
+        kind: JournalKind,
+        source: Source,
+        milestone_id: UUID,
+        amounts: Mapping[str, int],
+        transaction: BalanceTransaction | None = None,
     ) -> None:
         """Adds a journal in the names of the milestone, the payee and the payee's account."""
         names = {
@@ -71,7 +77,9 @@ class EscrowCase:
             "payee": ids.show(ids.PAYEE, self.escrow.payee_id),
             "account": self.payee.stripe_account or "",
         }
-        self.unit.post(kind, source, self.escrow.currency, [Part(names, amounts)])
+        self.unit.post(
+            kind, source, self.escrow.currency, [Part(names, amounts)], transaction=transaction
+        )
 
 
 async def open_case(

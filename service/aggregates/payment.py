@@ -8,9 +8,11 @@ from datetime import timedelta
 
 from service.aggregates.contradiction import Contradiction
 from service.aggregates.escrow import EscrowCase
+from service.aggregates.freeze import cover_more
 from service.domain.errors import PaymentMissing
 from service.domain.journal import Part, Source
 from service.domain.postings import JournalKind
+from service.domain.records.balance_transaction import BalanceTransaction
 from service.domain.records.escrow import Milestone
 from service.domain.records.payment import Payment
 from service.domain.states.milestone import MilestoneEvent, MilestoneState
@@ -22,7 +24,6 @@ from service.domain.states.payment import (
     PaymentState,
     payment_moves,
 )
-from service.stripe.objects.balance_transaction import BalanceTransaction
 from service.stripe.objects.payment_intent import PaymentObservation
 from service.stripe.outcomes import Rejected
 
@@ -33,7 +34,7 @@ def observe_payment(case: EscrowCase, payment: Payment, seen: PaymentObservation
     Raises:
         Contradiction: it names another payment intent, amount or currency than ours.
     """
-    _check(case, payment, seen)
+    check_observation(case, payment, seen)
     news = [
         _name_objects(payment, seen),
         _follow_state(case, payment, seen),
@@ -46,13 +47,20 @@ def observe_payment(case: EscrowCase, payment: Payment, seen: PaymentObservation
     return True
 
 
-def _check(case: EscrowCase, payment: Payment, seen: PaymentObservation) -> None:
+def check_observation(case: EscrowCase, payment: Payment, seen: PaymentObservation) -> None:
+    """Holds what is shown of a payment against what was asked for and is known.
+
+    Raises:
+        Contradiction.
+    """
     for name in ("payment_intent", "checkout_session"):
         ours, theirs = getattr(payment, f"stripe_{name}"), getattr(seen, name)
         if ours and theirs and ours != theirs:
             raise Contradiction(f"the payment's {name} is {ours}, not {theirs}")
     _check_asked(case, payment, seen)
     if seen.state is not PaymentState.SUCCEEDED:
+        if payment.state is PaymentState.SUCCEEDED and seen.seen_at is None:
+            raise Contradiction(f"it is paid here, and {seen.state} at Stripe")
         return
     if payment.state is PaymentState.SUCCEEDED and seen.charge not in (None, payment.stripe_charge):
         raise Contradiction(f"it was paid by {seen.charge}, and we know {payment.stripe_charge}")
@@ -150,6 +158,7 @@ def _fund_milestones(case: EscrowCase, payment: Payment, seen: PaymentObservatio
     if waiting:
         parts = [_funded_part(milestone) for milestone in waiting]
         unit.post(JournalKind.PAYMENT_SUCCEEDED, source, currency, parts, event_at=seen.seen_at)
+        cover_more(case, payment.payment_id)
     rest = payment.amount_minor - sum(m.amount_minor + m.payer_fee_minor for m in waiting)
     if rest:
         part = Part({"payment": payment.public_id}, {"amount": rest})
@@ -169,23 +178,30 @@ def _settle_charge(case: EscrowCase, payment: Payment, balance: BalanceTransacti
         return False
     if payment.stripe_balance_transaction:
         raise Contradiction(f"the charge was settled by {payment.stripe_balance_transaction}")
-    gross_minor = balance.net_minor + balance.fee_minor
-    if (gross_minor, balance.currency) != (payment.amount_minor, payment.currency):
+    if (balance.amount_minor, balance.currency) != (payment.amount_minor, payment.currency):
         raise Contradiction(
-            f"{balance.id} settles {gross_minor} {balance.currency}; a settlement in another"
-            " currency is not booked without a person"
+            f"{balance.id} settles {balance.amount_minor} {balance.currency}; a settlement in"
+            " another currency is not booked without a person"
         )
+    if balance.net_minor < 0 or balance.fee_minor < 0:
+        raise Contradiction(f"{balance.id} takes more than it brings")
     payment.stripe_balance_transaction = balance.id
     payment.processing_fee_minor = balance.fee_minor
     case.touch()
     case.unit.post(
         JournalKind.CHARGE_SETTLED,
-        Source("balance_transaction", balance.id),
+        transaction_source(balance.id),
         payment.currency,
         [Part({}, {"net": balance.net_minor, "fee": balance.fee_minor})],
         event_at=balance.created_at,
+        transaction=balance,
     )
     return True
+
+
+def transaction_source(transaction_id: str) -> Source:
+    """What the journal is of that books a balance transaction, and nothing else."""
+    return Source("balance_transaction", transaction_id)
 
 
 def payment_rejected(case: EscrowCase, payment: Payment, refusal: Rejected) -> None:

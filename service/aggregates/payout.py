@@ -74,8 +74,12 @@ def _postings(before: PayoutState, after: PayoutState) -> list[JournalKind]:
 
 def _post(unit: UnitOfWork, payee: Payee, payout: Payout, kind: JournalKind) -> None:
     part = Part({"account": payee.stripe_account or ""}, {"amount": payout.amount_minor})
-    source = Source("payout", payout.public_id)
-    unit.post(kind, source, payout.currency, [part])
+    unit.post(kind, payout_source(payout), payout.currency, [part])
+
+
+def payout_source(payout: Payout) -> Source:
+    """What the journals of a payout are of."""
+    return Source("payout", payout.public_id)
 
 
 async def load_payout_of_effect(

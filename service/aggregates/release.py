@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from service.aggregates.contradiction import Contradiction
 from service.aggregates.escrow import EscrowCase
-from service.domain.errors import AmountAboveHeld, FieldViolation, InvalidField
+from service.domain.errors import AmountAboveHeld, AmountFrozen, FieldViolation, InvalidField
 from service.domain.journal import Source
 from service.domain.money import charge_step_minor
 from service.domain.policy import fee_part
 from service.domain.postings import JournalKind
+from service.domain.records.balance_transaction import BalanceTransaction
 from service.domain.records.effect import Effect
 from service.domain.records.escrow import Milestone
 from service.domain.records.release import Release
@@ -35,7 +37,7 @@ def split_off(
     Raises:
         WrongState, PartyNotAllowed.
         InvalidField: the amount is not a multiple of the currency's step.
-        AmountAboveHeld: it is more than what is held and not frozen.
+        AmountAboveHeld: it is more than what is held. AmountFrozen: a part of that is frozen.
     """
     amount = milestone.releasable_minor if amount_minor is None else amount_minor
     everything = amount == milestone.held_minor
@@ -45,7 +47,8 @@ def split_off(
         problem = f"must be a multiple of {step_minor} in {case.escrow.currency}"
         raise InvalidField(FieldViolation("amount_minor", problem))
     if not 0 < amount <= milestone.releasable_minor:
-        raise AmountAboveHeld(held_minor=milestone.held_minor, frozen_minor=milestone.frozen_minor)
+        refusal = AmountFrozen if milestone.frozen_minor else AmountAboveHeld
+        raise refusal(held_minor=milestone.held_minor, frozen_minor=milestone.frozen_minor)
     release = _new_release(case, milestone, amount, step_minor)
     if release.payee_share_minor == 0:
         case.unit.advance(release, ReleaseEvent.NOTHING_TO_TRANSFER)
@@ -99,12 +102,25 @@ def transfer_requested(case: EscrowCase, release: Release, effect: Effect) -> No
     _post_transfer(case, JournalKind.TRANSFER_REQUESTED, release, effect)
 
 
-def transfer_succeeded(case: EscrowCase, release: Release, effect: Effect, transfer: str) -> None:
-    """Postings 7b and 7c. ``transfer`` is Stripe's id of it."""
+def transfer_succeeded(
+    case: EscrowCase,
+    release: Release,
+    effect: Effect,
+    transfer: str,
+    transaction: BalanceTransaction,
+) -> None:
+    """Postings 7b and 7c. ``transfer`` is Stripe's id of it.
+
+    Raises:
+        Contradiction: it took another amount, or another currency.
+    """
+    took = -transaction.net_minor, transaction.currency
+    if took != (release.payee_share_minor, release.currency):
+        raise Contradiction(f"{transaction.id} took {took}, not {release.payee_share_minor}")
     case.touch()
     case.unit.advance(release, ReleaseEvent.TRANSFER_SUCCEEDED)
     release.stripe_transfer, release.refusal_code = transfer, None
-    _post_transfer(case, JournalKind.TRANSFER_CONFIRMED, release, effect)
+    _post_transfer(case, JournalKind.TRANSFER_CONFIRMED, release, effect, transaction)
     _end_when_transferred(case, case.milestone(release.milestone_id))
 
 
@@ -127,6 +143,17 @@ def _end_when_transferred(case: EscrowCase, milestone: Milestone) -> None:
         case.advance(milestone, MilestoneEvent.TRANSFERRED)
 
 
-def _post_transfer(case: EscrowCase, kind: JournalKind, release: Release, effect: Effect) -> None:
-    source = Source("effect", f"{effect.public_id}:{effect.generation}")
-    case.post(kind, source, release.milestone_id, {"amount": release.payee_share_minor})
+def _post_transfer(
+    case: EscrowCase,
+    kind: JournalKind,
+    release: Release,
+    effect: Effect,
+    transaction: BalanceTransaction | None = None,
+) -> None:
+    amounts = {"amount": release.payee_share_minor}
+    case.post(kind, transfer_source(effect), release.milestone_id, amounts, transaction)
+
+
+def transfer_source(effect: Effect) -> Source:
+    """What the journals of a transfer are of: one generation of its effect."""
+    return Source("effect", f"{effect.public_id}:{effect.generation}")

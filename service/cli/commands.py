@@ -12,6 +12,7 @@ from service.cli import (
     journals,
     migrate,
     process,
+    sweep,
     up,
     verify,
     version,
@@ -32,6 +33,7 @@ app.add_typer(migrate.app, name="migrate")
 app.command("journals")(journals.journals)
 app.command("balances")(balances.balances)
 app.command("verify")(verify.verify)
+app.command("sweep")(sweep.sweep)
 app.command(
     "chaos",
     add_help_option=False,  # every option is for the driver, and --help too

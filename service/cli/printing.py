@@ -13,6 +13,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object inst
 
 _WIDTH = None if sys.stdout.isatty() else 140  # a file or a pipe has no width of its own
 people = Console(highlight=False, width=_WIDTH)
+errors = Console(highlight=False, stderr=True)
 
 
 def print_json(value: object) -> None:

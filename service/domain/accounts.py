@@ -21,8 +21,9 @@ _PLACEHOLDERS: Mapping[str, str | None] = {
     "payee": ids.PAYEE,
     "payment": ids.PAYMENT,
     "account": None,
+    "balance_transaction": None,
 }
-_STRIPE_PREFIXES = ("acct",)
+_STRIPE_PREFIXES = ("acct", "txn")
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
@@ -76,6 +77,11 @@ def _sql_id(placeholder: str, column: str) -> str:
 
 STRIPE = Account("asset:stripe", PLATFORM, DEBIT)
 UNSETTLED = Account("asset:stripe_unsettled", PLATFORM, DEBIT)
+RESERVED = Account("asset:stripe_reserved", PLATFORM, DEBIT)
+BANK = Account("asset:bank", PLATFORM, DEBIT)
+TAKEN_UNEXPLAINED = Account(
+    "asset:unexplained:{balance_transaction}", PLATFORM, DEBIT, tracked=True
+)
 RECEIVABLE = Account("asset:receivable:payee:{payee}", PLATFORM, DEBIT)
 HELD = Account("liab:escrow:{milestone}:held", PLATFORM, CREDIT, tracked=True)
 FEE_HELD = Account("liab:escrow:{milestone}:fee_held", PLATFORM, CREDIT, tracked=True)
@@ -83,17 +89,27 @@ PAYABLE = Account("liab:payee:{payee}:payable", PLATFORM, CREDIT, tracked=True)
 PENDING = Account("liab:payee:{payee}:pending", PLATFORM, CREDIT, tracked=True)
 RESERVE = Account("liab:payee:{payee}:reserve", PLATFORM, CREDIT, tracked=True)
 SUSPENSE = Account("liab:suspense:{payment}", PLATFORM, CREDIT, tracked=True)
+BROUGHT_UNEXPLAINED = Account(
+    "liab:unexplained:{balance_transaction}", PLATFORM, CREDIT, tracked=True
+)
 TRANSFERS_IN_FLIGHT = Account("liab:transfers_in_flight", PLATFORM, CREDIT)
 PLATFORM_FEE = Account("rev:platform_fee", PLATFORM, CREDIT)
 SERVICE_FEE = Account("rev:service_fee", PLATFORM, CREDIT)
 PROCESSING = Account("exp:processing", PLATFORM, DEBIT)
+OTHER_BUSINESS = Account("eq:other_business", PLATFORM, CREDIT)
+PLATFORM_CAPITAL = Account("eq:platform_capital", PLATFORM, CREDIT)
 CONN_BALANCE = Account("conn:{account}:balance", CONNECTED, DEBIT, tracked=True)
 CONN_IN_TRANSIT = Account("conn:{account}:in_transit", CONNECTED, DEBIT, tracked=True)
+# What moves a payee's account without us, of either sign: it is theirs, and never paid out by us.
+CONN_EXTERNAL = Account("conn:{account}:external", CONNECTED, DEBIT)
 CONN_OWNER = Account("conn:{account}:owner", CONNECTED, CREDIT)
 
 CHART: tuple[Account, ...] = (
     STRIPE,
     UNSETTLED,
+    RESERVED,
+    BANK,
+    TAKEN_UNEXPLAINED,
     RECEIVABLE,
     HELD,
     FEE_HELD,
@@ -101,12 +117,16 @@ CHART: tuple[Account, ...] = (
     PENDING,
     RESERVE,
     SUSPENSE,
+    BROUGHT_UNEXPLAINED,
     TRANSFERS_IN_FLIGHT,
     PLATFORM_FEE,
     SERVICE_FEE,
     PROCESSING,
+    OTHER_BUSINESS,
+    PLATFORM_CAPITAL,
     CONN_BALANCE,
     CONN_IN_TRANSIT,
+    CONN_EXTERNAL,
     CONN_OWNER,
 )
 

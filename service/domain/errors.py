@@ -92,6 +92,10 @@ class PayoutMissing(Missing):
     """There is no payout with this id."""
 
 
+class FreezeMissing(Missing):
+    """The escrow has no freeze with this id."""
+
+
 class NotAllowed(Refusal):
     """You may not do this."""
 
@@ -133,7 +137,11 @@ class WrongState(Precondition):
 
 
 class AmountAboveHeld(Precondition):
-    """More than what is held and not frozen."""
+    """More than what is held."""
+
+
+class AmountFrozen(Precondition):
+    """More than what is held and not frozen. GetEscrow shows the freezes; operators lift them."""
 
 
 class AmountAboveBalance(Precondition):

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid5
 
 ESCROW, MILESTONE, PAYMENT, RELEASE = "esc", "mst", "pay", "rel"
-PAYER, PAYEE, PAYOUT, EFFECT = "pyr", "pye", "pyo", "eff"
+PAYER, PAYEE, PAYOUT, EFFECT, FREEZE = "pyr", "pye", "pyo", "eff", "frz"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _VERSION_7 = 0x7 << 76 | 0x2 << 62  # and the variant of RFC 9562

@@ -12,8 +12,9 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from service.domain.accounts import CONNECTED, PLATFORM, Account
+from service.domain.accounts import CONNECTED, PLATFORM, STRIPE, Account
 from service.domain.postings import POSTINGS, JournalKind
+from service.domain.records.balance_transaction import BalanceTransaction
 
 
 class Source(NamedTuple):
@@ -40,15 +41,18 @@ class Entry(NamedTuple):
 class Journal:
     """One balanced bookkeeping transaction in one currency.
 
-    ``event_at`` is when it happened in the world; the store adds when the books learned of it.
+    ``event_at`` is when it happened in the world; the store adds when the books learned of it. What
+    moves ``asset:stripe`` names its balance transaction, and moves it by that (invariant I2).
     """
 
+    journal_id: UUID
     kind: JournalKind
     source: Source
     currency: str
     entries: tuple[Entry, ...]
     event_at: datetime
     escrow_id: UUID | None = None
+    transaction: BalanceTransaction | None = None
 
     def __post_init__(self) -> None:
         totals = dict.fromkeys((PLATFORM, CONNECTED), 0)
@@ -57,6 +61,18 @@ class Journal:
         for book, total in totals.items():
             if total:
                 raise ValueError(f"{self.kind} is out of balance by {total} in book {book}")
+        self._check_transaction()
+
+    def _check_transaction(self) -> None:
+        at_stripe = [e.amount_minor for e in self.entries if e.account == STRIPE.template]
+        if self.transaction is None:
+            if at_stripe:
+                raise ValueError(f"{self.kind} moves {STRIPE.template} by no balance transaction")
+            return
+        moved = sum(at_stripe), self.currency
+        shown = self.transaction.net_minor, self.transaction.currency
+        if at_stripe and moved != shown:
+            raise ValueError(f"{self.kind} moves {moved} by {self.transaction.id} of {shown}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +83,7 @@ class Part:
     amounts: Mapping[str, int]
 
 
-def journal(
-    kind: JournalKind,
-    source: Source,
-    currency: str,
-    parts: Iterable[Part],
-    *,
-    event_at: datetime,
-    escrow_id: UUID | None = None,
-) -> Journal:
+def entries_of(kind: JournalKind, parts: Iterable[Part]) -> tuple[Entry, ...]:
     """Writes the posting ``kind`` for every part and merges the lines of one account and side."""
     posting = POSTINGS[kind]
     lines: dict[tuple[str, int], int] = {}
@@ -89,12 +97,11 @@ def journal(
                 name = leg.account.template.format_map(part.names)
                 accounts[name] = leg.account
                 lines[name, side] = lines.get((name, side), 0) + side * amount_minor
-    entries = tuple(
+    return tuple(
         _entry(accounts[name], name, amount_minor)
         for (name, _), amount_minor in lines.items()
         if amount_minor
     )
-    return Journal(kind, source, currency, entries, event_at, escrow_id)
 
 
 def _entry(account: Account, name: str, amount_minor: int) -> Entry:

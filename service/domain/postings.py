@@ -7,17 +7,24 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from service.domain.accounts import (
+    BANK,
+    BROUGHT_UNEXPLAINED,
     CONN_BALANCE,
+    CONN_EXTERNAL,
     CONN_IN_TRANSIT,
     CONN_OWNER,
     FEE_HELD,
     HELD,
+    OTHER_BUSINESS,
     PAYABLE,
+    PLATFORM_CAPITAL,
     PLATFORM_FEE,
     PROCESSING,
+    RESERVED,
     SERVICE_FEE,
     STRIPE,
     SUSPENSE,
+    TAKEN_UNEXPLAINED,
     TRANSFERS_IN_FLIGHT,
     UNSETTLED,
     Account,
@@ -38,6 +45,20 @@ class JournalKind(StrEnum):
     PAYOUT_PAID = "payout_paid"
     PAYOUT_RETURNED = "payout_returned"
     PAYOUT_RETURNED_AFTER_PAID = "payout_returned_after_paid"
+    STRIPE_FEE = "stripe_fee"
+    STRIPE_FEE_RETURNED = "stripe_fee_returned"
+    PLATFORM_PAID_OUT = "platform_paid_out"
+    PLATFORM_PAYOUT_RETURNED = "platform_payout_returned"
+    RESERVE_HELD = "reserve_held"
+    RESERVE_RELEASED = "reserve_released"
+    TOPPED_UP = "topped_up"
+    TOPUP_REVERSED = "topup_reversed"
+    OTHER_BUSINESS_BROUGHT = "other_business_brought"
+    OTHER_BUSINESS_TOOK = "other_business_took"
+    BROUGHT_UNEXPLAINED = "brought_unexplained"
+    TAKEN_UNEXPLAINED = "taken_unexplained"
+    EXTERNAL_BROUGHT = "external_brought"
+    EXTERNAL_TOOK = "external_took"
 
 
 class Leg(NamedTuple):
@@ -53,6 +74,11 @@ class Posting(NamedTuple):
     number: str
     debit: tuple[Leg, ...]
     credit: tuple[Leg, ...]
+
+
+def _one(number: str, debit: Account, credit: Account) -> Posting:
+    """One amount from one account to another."""
+    return Posting(number, (Leg(debit, "amount"),), (Leg(credit, "amount"),))
 
 
 POSTINGS: Mapping[JournalKind, Posting] = {
@@ -109,6 +135,22 @@ POSTINGS: Mapping[JournalKind, Posting] = {
         debit=(Leg(CONN_IN_TRANSIT, "amount"), Leg(CONN_BALANCE, "amount")),
         credit=(Leg(CONN_OWNER, "amount"), Leg(CONN_IN_TRANSIT, "amount")),
     ),
+    # What Stripe did and nobody here asked for.
+    JournalKind.STRIPE_FEE: _one("22", PROCESSING, STRIPE),
+    JournalKind.STRIPE_FEE_RETURNED: _one("22", STRIPE, PROCESSING),
+    JournalKind.PLATFORM_PAID_OUT: _one("23", BANK, STRIPE),
+    JournalKind.PLATFORM_PAYOUT_RETURNED: _one("23", STRIPE, BANK),
+    JournalKind.RESERVE_HELD: _one("24", RESERVED, STRIPE),
+    JournalKind.RESERVE_RELEASED: _one("24", STRIPE, RESERVED),
+    JournalKind.TOPPED_UP: _one("18f", STRIPE, PLATFORM_CAPITAL),
+    JournalKind.TOPUP_REVERSED: _one("18f", PLATFORM_CAPITAL, STRIPE),
+    JournalKind.OTHER_BUSINESS_BROUGHT: _one("25", STRIPE, OTHER_BUSINESS),
+    JournalKind.OTHER_BUSINESS_TOOK: _one("25", OTHER_BUSINESS, STRIPE),
+    JournalKind.BROUGHT_UNEXPLAINED: _one("26", STRIPE, BROUGHT_UNEXPLAINED),
+    JournalKind.TAKEN_UNEXPLAINED: _one("26", TAKEN_UNEXPLAINED, STRIPE),
+    # The same in the book of a connected account.
+    JournalKind.EXTERNAL_BROUGHT: _one("27", CONN_EXTERNAL, CONN_OWNER),
+    JournalKind.EXTERNAL_TOOK: _one("27", CONN_OWNER, CONN_EXTERNAL),
 }
 
 PLATFORM_WIDE = tuple(

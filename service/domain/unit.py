@@ -10,8 +10,9 @@ from uuid import UUID
 
 from service.domain.call import Call
 from service.domain.ids import new_uuid
-from service.domain.journal import Journal, Part, Source, journal
+from service.domain.journal import Journal, Part, Source, entries_of
 from service.domain.postings import JournalKind
+from service.domain.records.balance_transaction import BalanceTransaction, booked
 from service.domain.records.effect import Effect, EffectKind
 from service.domain.records.escrow import Escrow
 from service.domain.states.effect import EffectState
@@ -103,13 +104,28 @@ class UnitOfWork:
         parts: Iterable[Part],
         *,
         event_at: datetime | None = None,
+        transaction: BalanceTransaction | None = None,
+        account: str | None = None,
     ) -> None:
-        """Adds the journal of one line of the table of postings."""
-        escrow_id = self.escrow.escrow_id if self.escrow else None
-        happened = event_at or self.now
-        self.journals.append(
-            journal(kind, source, currency, parts, event_at=happened, escrow_id=escrow_id)
+        """Adds the journal of one line of the table of postings.
+
+        ``transaction`` is what moved the balance at Stripe, and is written with it: of the
+        platform, or of a connected ``account``.
+        """
+        posted = Journal(
+            journal_id=self.new_id(),
+            kind=kind,
+            source=source,
+            currency=currency,
+            entries=entries_of(kind, parts),
+            event_at=event_at or self.now,
+            escrow_id=self.escrow.escrow_id if self.escrow else None,
+            transaction=transaction,
         )
+        self.journals.append(posted)
+        if transaction:
+            tenant_id = self.call.tenant_id
+            self.put(booked(tenant_id, transaction, posted.journal_id, self.now, account=account))
 
     def plan(
         self,

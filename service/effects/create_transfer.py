@@ -17,7 +17,8 @@ from service.effects.lookup import first_of_ours
 from service.effects.parameters import amount
 from service.effects.renew import renew
 from service.stripe.gateway import Client, Options, SdkObject
-from service.stripe.objects.values import Object, id_of, minor, our_id, text
+from service.stripe.objects.balance_transaction import shown_transaction
+from service.stripe.objects.values import Object, Unreadable, id_of, our_id, text
 from service.stripe.outcomes import Rejected
 
 
@@ -59,6 +60,7 @@ def parameters(
         "destination": payee.stripe_account,
         "source_transaction": charge,
         "transfer_group": ids.show(ids.ESCROW, release.escrow_id),
+        "expand": ["balance_transaction"],
         "metadata": {
             "tenant": release.tenant_id,
             "escrow": ids.show(ids.ESCROW, release.escrow_id),
@@ -76,16 +78,22 @@ async def _send(client: Client, effect: Effect, options: Options) -> SdkObject:
 
 async def _find(client: Client, effect: Effect, options: Options) -> Answer | None:
     page = await client.v1.transfers.list_async(
-        {"transfer_group": effect.request["transfer_group"], "limit": 100}, options
+        {
+            "transfer_group": effect.request["transfer_group"],
+            "limit": 100,
+            "expand": ["data.balance_transaction"],
+        },
+        options,
     )
     return await first_of_ours(effect, page.auto_paging_iter())
 
 
 def hold_against(effect: Effect, transfer: Object) -> None:
-    """Compares a transfer with what the effect asked for.
+    """Compares a transfer with what the effect asked for. That it was reversed since is not held
+    against it: the money has gone to the payee and come back, each by its balance transaction.
 
     Raises:
-        Contradiction: it is another one, or it was reversed since: a person has to look.
+        Contradiction: it is another one.
         Unreadable.
     """
     asked = effect.request
@@ -96,13 +104,15 @@ def hold_against(effect: Effect, transfer: Object) -> None:
             raise Contradiction(f"the transfer's {name} is {value}, not {asked[name]}")
     if our_id(transfer, "effect") != effect.effect_id:
         raise Contradiction("the transfer is of another effect")
-    if minor(transfer, "amount_reversed") or transfer.get("reversed") is not False:
-        raise Contradiction("the transfer was reversed")
 
 
 def _succeed(_: UnitOfWork, case: EscrowCase, effect: Effect, answer: Answer) -> None:
     hold_against(effect, answer)
-    transfer_succeeded(case, case.release_of(effect.subject_id), effect, text(answer, "id"))
+    transaction = shown_transaction(answer)
+    if transaction is None:
+        raise Unreadable("the transfer has no balance transaction")
+    release = case.release_of(effect.subject_id)
+    transfer_succeeded(case, release, effect, text(answer, "id"), transaction)
 
 
 def _reject(_: UnitOfWork, case: EscrowCase, effect: Effect, refusal: Rejected) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from service.domain.records.effect import Effect
 from service.stripe.gateway import Object
-from service.stripe.objects.values import moment_of
+from service.stripe.objects.values import moment_of, part
 
 CLOCK_SLACK_S = 300  # between our clock and Stripe's, when a list is limited to what is new
 
@@ -21,9 +21,9 @@ async def first_of_ours(effect: Effect, objects: AsyncIterator[Any]) -> Object |
     oldest = effect.created_at.timestamp() - CLOCK_SLACK_S
     async for item in objects:
         found: Object = item.to_dict()
-        if (found.get("metadata") or {}).get("effect") == ours:
+        if part(found, "metadata").get("effect") == ours:
             return found
-        if moment_of(found["created"]).timestamp() < oldest:
+        if moment_of(found.get("created")).timestamp() < oldest:
             return None  # lists are newest first
     return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from service.aggregates.contradiction import Contradiction
 from service.aggregates.payee import observe_account
+from service.domain.errors import StripeRefused
 from service.domain.states.payee import PayeeState
 from service.domain.unit import UnitOfWork
 from service.events.event import Event, Unmatched, change
@@ -11,6 +12,8 @@ from service.runtime import Runtime
 from service.store.parties import find_payee, find_payee_of_account, load_payee
 from service.stripe.objects.account import AccountObservation, parse_account
 from service.stripe.objects.values import our_id
+
+NO_ACCESS = "account_invalid"  # Stripe's code where the platform has no access any more
 
 
 async def account_changed(runtime: Runtime, event: Event) -> None:
@@ -25,7 +28,7 @@ async def account_changed(runtime: Runtime, event: Event) -> None:
         raise Unmatched(f"no payee of ours has account {account_id or 'without id'}")
     if payee.stripe_account != account_id:
         raise Contradiction(f"the payee's account is {payee.stripe_account}, not {account_id}")
-    gateway = runtime.stripe[tenant_id]
+    gateway = runtime.stripe[tenant_id].for_workers
     account = await gateway.fetch_account(payee.account_api, payee.stripe_account)
 
     async def story(unit: UnitOfWork) -> None:
@@ -39,12 +42,20 @@ async def account_changed(runtime: Runtime, event: Event) -> None:
 
 
 async def access_removed(runtime: Runtime, event: Event) -> None:
-    """The payee took the platform's access away: the account cannot be fetched any more."""
-    account_id = event.stored.account or ""
-    payee_id = await find_payee_of_account(runtime.pool, event.stored.tenant_id, account_id)
-    if payee_id is None:
+    """The payee took the platform's access away, if it is so: the account is then refused."""
+    account_id, tenant_id = event.stored.account or "", event.stored.tenant_id
+    payee_id = await find_payee_of_account(runtime.pool, tenant_id, account_id)
+    payee = await find_payee(runtime.pool, tenant_id, payee_id) if payee_id else None
+    if payee_id is None or payee is None:
         raise Unmatched(f"no payee of ours has account {account_id}")
-    seen = AccountObservation(account_id, PayeeState.DEAUTHORIZED, [])
+    try:
+        gateway = runtime.stripe[tenant_id].for_workers
+        account = await gateway.fetch_account(payee.account_api, account_id)
+        seen = parse_account(payee.account_api, account)
+    except StripeRefused as refusal:
+        if refusal.metadata.get("code") != NO_ACCESS:
+            raise
+        seen = AccountObservation(account_id, PayeeState.DEAUTHORIZED, [])
 
     async def story(unit: UnitOfWork) -> None:
         found = await load_payee(runtime.pool, unit, payee_id)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
+from service.aggregates.contradiction import NotOurs
 from service.domain.unit import EventEnd, UnitOfWork
-from service.events.event import Event, NotOurs, call_of
+from service.events.event import Event, call_of
 from service.events.table import OF_CONNECTED, OF_PLATFORM
 from service.runtime import Runtime
 from service.store.commit import Overtaken

@@ -1,25 +1,28 @@
-"""Events of charges."""
+"""Events of charges. They do not carry the fee."""
 
 from __future__ import annotations
 
+from service.aggregates.contradiction import NotOurs
 from service.events import payments
-from service.events.event import Event, NotOurs
+from service.events.event import Event
 from service.runtime import Runtime
-from service.store.escrows import is_intent_of_ours
+from service.store.payments import find_payment
 from service.stripe.objects.payment_intent import parse_payment_intent
 from service.stripe.objects.values import id_of, our_id
 
 
 async def charge_changed(runtime: Runtime, event: Event) -> None:
-    """A charge does not carry its fee: the whole payment is fetched."""
+    """The charge was settled: what it shows of the payment is fetched like every end of one."""
+    tenant_id = event.stored.tenant_id
     intent_id = id_of(event.object, "payment_intent")
     if intent_id is None:
         raise NotOurs("a charge without a payment intent")
-    if our_id(event.object, "payment") is None and not await is_intent_of_ours(
-        runtime.pool, event.stored.tenant_id, intent_id
+    payment_id = our_id(event.object, "payment")
+    if payment_id is None and not await find_payment(
+        runtime.pool, tenant_id, payment_intent=intent_id
     ):
         raise NotOurs("no payment")
-    intent = await runtime.stripe[event.stored.tenant_id].fetch_payment_intent(intent_id)
+    intent = await runtime.stripe[tenant_id].for_workers.fetch_payment_intent(intent_id)
     await payments.observe(runtime, event, parse_payment_intent(intent, None))
 
 

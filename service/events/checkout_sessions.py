@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from service.aggregates.contradiction import NotOurs
 from service.events import payments
-from service.events.event import Event, NotOurs
+from service.events.event import Event
 from service.runtime import Runtime
 from service.stripe.objects.checkout_session import parse_checkout_session
 from service.stripe.objects.payment_intent import parse_payment_intent
-from service.stripe.objects.values import our_id
+from service.stripe.objects.values import our_id, text
 
 
 async def session_changed(runtime: Runtime, event: Event) -> None:
-    """Whether money came is said by the session's payment intent, once there is one."""
+    """The session is fetched, for it may end the payment. Whether money came is said by its
+    payment intent, once there is one.
+    """
     if our_id(event.object, "payment") is None:
         raise NotOurs("no payment")
-    seen = parse_checkout_session(event.object, event.seen_at)
+    gateway = runtime.stripe[event.stored.tenant_id].for_workers
+    session = await gateway.fetch_checkout_session(text(event.object, "id"))
+    seen = parse_checkout_session(session, None)
     if seen.payment_intent:
-        gateway = runtime.stripe[event.stored.tenant_id]
         intent = await gateway.fetch_payment_intent(seen.payment_intent)
-        seen = parse_payment_intent(intent, None)
-    await payments.observe(runtime, event, seen)
+        page = seen.checkout_session
+        seen = replace(parse_payment_intent(intent, None), checkout_session=page)
+    await payments.observe(runtime, event, seen, proven=True)
 
 
 PLATFORM = {

@@ -21,10 +21,6 @@ class Unmatched(Exception):
     """The event is about an object that we do not know (yet): it is parked, then shown."""
 
 
-class NotOurs(Exception):
-    """The event is about an object that another product made in the same Stripe account."""
-
-
 @dataclass(frozen=True, slots=True)
 class Event:
     """A stored event with the object that it carries, as it was at ``seen_at``."""

@@ -4,32 +4,99 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from service.aggregates.contradiction import Contradiction, NotOurs
 from service.aggregates.escrow import EscrowCase, open_case
-from service.aggregates.payment import observe_payment, payment_named
+from service.aggregates.payment import check_observation, observe_payment, payment_named
+from service.domain.records.payment import Payment, PaymentMethod
+from service.domain.states.payment import PAYMENT_ENDED, PAYMENT_RANK
 from service.domain.unit import UnitOfWork
-from service.events.event import Event, NotOurs, Unmatched, change
+from service.events.event import Event, Unmatched, change
 from service.runtime import Runtime
 from service.store.escrows import BY_PAYMENT, BY_PAYMENT_INTENT
-from service.stripe.objects.payment_intent import PaymentObservation
+from service.stripe.objects.checkout_session import parse_checkout_session
+from service.stripe.objects.payment_intent import PaymentObservation, parse_payment_intent
 from service.stripe.objects.values import our_id
 
 
-async def observe(runtime: Runtime, event: Event, seen: PaymentObservation) -> None:
-    """Books what an event shows of a payment.
+class _Hearsay(Exception):
+    """It would end the payment, or make an intent the payment's own: Stripe's API is asked."""
+
+    def __init__(self, payment: Payment) -> None:
+        super().__init__(payment.public_id)
+        self.payment = payment
+
+
+async def observe(
+    runtime: Runtime, event: Event, seen: PaymentObservation, *, proven: bool = False
+) -> None:
+    """Books what an event shows of a payment, or what was fetched because of it. ``proven``: it was
+    fetched, with the payment's page if it has one.
 
     Raises:
         NotOurs: neither the metadata nor the payment intent is of a payment of ours.
         Unmatched: the metadata names a payment that we do not know (yet).
-        Contradiction.
+        Contradiction: it is not what we asked for, or not what Stripe's API says.
+        StripeRefused, StripeUnavailable, Unreadable.
     """
+    try:
+        await _observe(runtime, event, seen, proven=proven)
+    except _Hearsay as hearsay:
+        shown = await _fetch(runtime, hearsay.payment, seen)
+        _hold_against(shown, seen)
+        await _observe(runtime, event, shown, proven=True)
+
+
+async def _observe(
+    runtime: Runtime, event: Event, seen: PaymentObservation, *, proven: bool
+) -> None:
     payment_id = our_id(event.object, "payment")
 
     async def story(unit: UnitOfWork) -> None:
         case = await _open(runtime, unit, payment_id, seen)
         payment = case.payment(payment_id) if payment_id else payment_named(case, seen)
+        check_observation(case, payment, seen)
+        if not proven and _needs_proof(payment, seen):
+            raise _Hearsay(payment)
         observe_payment(case, payment, seen)
 
     await change(runtime, event.stored, story)
+
+
+def _needs_proof(payment: Payment, seen: PaymentObservation) -> bool:
+    """Whether it would end the payment by an event's word, or make an intent the payment's own."""
+    told = seen.seen_at is not None and seen.state in PAYMENT_ENDED
+    ends = told and PAYMENT_RANK[seen.state] > PAYMENT_RANK[payment.state]
+    return ends or (payment.stripe_payment_intent is None and seen.payment_intent is not None)
+
+
+async def _fetch(
+    runtime: Runtime, payment: Payment, seen: PaymentObservation
+) -> PaymentObservation:
+    """The intent as Stripe's API shows it; of a payment by Checkout it has to be its page's."""
+    gateway = runtime.stripe[payment.tenant_id].for_workers
+    intent_id = seen.payment_intent or payment.stripe_payment_intent or ""
+    if payment.method is PaymentMethod.CHECKOUT and payment.stripe_payment_intent is None:
+        if payment.stripe_checkout_session is None:
+            raise Unmatched("the payment's page is not known yet")
+        page = await gateway.fetch_checkout_session(payment.stripe_checkout_session)
+        ours = parse_checkout_session(page, None).payment_intent
+        if ours is None:
+            raise Unmatched("the payment's page has no payment intent yet")
+        if ours != intent_id:
+            raise Contradiction(f"the payment's page has {ours}, not {intent_id}")
+    return parse_payment_intent(await gateway.fetch_payment_intent(intent_id), None)
+
+
+def _hold_against(shown: PaymentObservation, told: PaymentObservation) -> None:
+    """A state only grows older, so what an event tells cannot be ahead of Stripe's API.
+
+    Raises:
+        Contradiction.
+    """
+    if told.state in PAYMENT_ENDED and PAYMENT_RANK[shown.state] < PAYMENT_RANK[told.state]:
+        raise Contradiction(f"the event tells {told.state}, and Stripe's API {shown.state}")
+    if told.state in PAYMENT_ENDED and told.charge not in (None, shown.charge):
+        raise Contradiction(f"the event tells {told.charge}, and Stripe's API {shown.charge}")
 
 
 async def _open(

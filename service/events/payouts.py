@@ -9,14 +9,18 @@ from service.events.event import Event, Unmatched, change
 from service.runtime import Runtime
 from service.store.parties import load_payee
 from service.stripe.objects.payout import parse_payout
-from service.stripe.objects.values import our_id
+from service.stripe.objects.values import our_id, text
 
 
 async def payout_changed(runtime: Runtime, event: Event) -> None:
+    """The payout is fetched: whether money left or came back is for Stripe's API to say."""
     payout_id, payee_id = (our_id(event.object, name) for name in ("payout", "payee"))
     if payout_id is None or payee_id is None:
         raise Unmatched("the payout is not one of ours")
-    seen = parse_payout(event.object)
+    if event.stored.account is None:
+        raise Unmatched("the payout is not one of a payee")
+    gateway = runtime.stripe[event.stored.tenant_id].for_workers
+    seen = parse_payout(await gateway.fetch_payout(text(event.object, "id"), event.stored.account))
 
     async def story(unit: UnitOfWork) -> None:
         # The effect that makes a payout has the payout's own id.

@@ -11,8 +11,11 @@ from service.events import (
     accounts,
     charges,
     checkout_sessions,
+    disputes,
+    early_fraud_warnings,
     payment_intents,
     payouts,
+    refunds,
     transfers,
 )
 from service.events.event import Handler
@@ -38,6 +41,9 @@ OF_PLATFORM = merged(
         charges.PLATFORM,
         checkout_sessions.PLATFORM,
         transfers.PLATFORM,
+        refunds.PLATFORM,
+        disputes.PLATFORM,
+        early_fraud_warnings.PLATFORM,
         accounts.PLATFORM,
     ]
 )

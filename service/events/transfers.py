@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.aggregates.contradiction import Contradiction
-from service.aggregates.escrow import open_case
-from service.domain.records.effect import EffectKind
+from service.aggregates.contradiction import Contradiction, NotOurs
+from service.aggregates.escrow import EscrowCase, open_case
+from service.aggregates.freeze import freeze
+from service.domain.records.effect import Effect, EffectKind
+from service.domain.records.freeze import FreezeReason
 from service.domain.states.effect import OPEN, EffectState
 from service.domain.unit import UnitOfWork
 from service.effects.create_transfer import CREATE_TRANSFER, hold_against
 from service.effects.settle import settle
-from service.events.event import Event, NotOurs, Unmatched, change
+from service.events.event import Event, Unmatched, change
 from service.runtime import Runtime
 from service.store.effects import find_effect
-from service.stripe.objects.values import our_id, text
+from service.stripe.objects.values import Object, minor, our_id, part, parts, text
 from service.stripe.outcomes import Succeeded
 
 
@@ -29,8 +31,8 @@ async def transfer_changed(runtime: Runtime, event: Event) -> None:
         raise NotOurs("no transfer")
     known = await find_effect(runtime.pool, tenant_id, effect_id)
     answer: dict[str, Any] | None = None
-    if known is not None and known.state in OPEN:
-        answer = await runtime.stripe[tenant_id].fetch_transfer(transfer_id)
+    if known is not None and (known.state in OPEN or event.object.get("amount_reversed")):
+        answer = await runtime.stripe[tenant_id].for_workers.fetch_transfer(transfer_id)
 
     async def story(unit: UnitOfWork) -> None:
         missing = Unmatched("no escrow of ours")
@@ -41,18 +43,31 @@ async def transfer_changed(runtime: Runtime, event: Event) -> None:
         if effect is None or effect.kind is not EffectKind.CREATE_TRANSFER:
             raise Unmatched("no transfer of ours")
         hold_against(effect, event.object)
-        if answer and settle(unit, CREATE_TRANSFER, case, effect, Succeeded(answer)):
-            return
+        if answer:
+            settle(unit, CREATE_TRANSFER, case, effect, Succeeded(answer))
         if effect.state is not EffectState.SUCCEEDED:
             # Not sent yet, or given up although it exists: the effect itself will find it.
             raise Unmatched(f"the transfer's effect is {effect.state}")
         if effect.stripe_object != transfer_id:
             raise Contradiction(f"the effect made {effect.stripe_object}: paid twice")
+        if answer:
+            freeze_reversals(case, effect, answer)
 
     await change(runtime, event.stored, story)
+
+
+def freeze_reversals(case: EscrowCase, effect: Effect, transfer: Object) -> None:
+    """What came back of a transfer, and nobody here asked for. The transfer carries its newest
+    reversals; every one of them has its balance transaction, too.
+    """
+    payment = case.payment(case.release_of(effect.subject_id).payment_id)
+    for reversal in parts(part(transfer, "reversals"), "data"):
+        source, amount_minor = text(reversal, "id"), minor(reversal, "amount")
+        freeze(case, payment, amount_minor, FreezeReason.TRANSFER_REVERSED, source)
 
 
 PLATFORM = {
     "transfer.created": transfer_changed,
     "transfer.updated": transfer_changed,
+    "transfer.reversed": transfer_changed,
 }

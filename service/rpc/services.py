@@ -9,6 +9,7 @@ from service.operations.escrows.accept_delivery import accept_delivery
 from service.operations.escrows.cancel_escrow import cancel_escrow
 from service.operations.escrows.create_escrow import create_escrow
 from service.operations.escrows.get_escrow import get_escrow
+from service.operations.escrows.lift_freeze import lift_freeze
 from service.operations.escrows.list_escrows import list_escrows
 from service.operations.escrows.list_timeline import list_timeline
 from service.operations.escrows.quote_fees import quote_fees
@@ -52,6 +53,7 @@ OPERATIONS: Mapping[str, Operation[Runtime]] = {
     "AcceptDelivery": accept_delivery,
     "ReleaseMilestone": release_milestone,
     "CancelEscrow": cancel_escrow,
+    "LiftFreeze": lift_freeze,
     "ListTimeline": list_timeline,
     "CreatePayer": create_payer,
     "GetPayer": get_payer,

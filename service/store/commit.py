@@ -48,6 +48,7 @@ REFUSALS: dict[str, type[Refusal]] = {
     "payments_stripe_payment_intent": StripeObjectTaken,
     "payments_stripe_charge": StripeObjectTaken,
     "payees_stripe_account": StripeObjectTaken,
+    "balance_transactions_pkey": StripeObjectTaken,
     "entries_in_open_books": BooksClosed,
 }
 # Two writers met: one request sent twice, one fact reported twice, one aggregate changed twice.
@@ -73,7 +74,7 @@ def _add_rows(unit: UnitOfWork, rows: Rows) -> None:
         table = _TABLE_OF[type(record)]
         rows[table.name].append(to_row(table.record)(record))
     for journal in unit.journals:
-        journal_id = unit.new_id()
+        journal_id = journal.journal_id
         rows["journals"].append(
             (
                 tenant_id,
@@ -210,9 +211,9 @@ async def write(pool: asyncpg.Pool, units: Sequence[UnitOfWork]) -> None:
         raise in_words(error) from error
 
 
-def _tenant_and_id(row: tuple[Any, ...]) -> tuple[str, int]:
-    """What the rows of all of them begin with."""
-    return row[0], row[1].int
+def _tenant_and_id(row: tuple[Any, ...]) -> tuple[str, int | str]:
+    """What the rows of all of them begin with: an id is a UUID of ours, or Stripe's own."""
+    return row[0], getattr(row[1], "int", row[1])
 
 
 def _put_in_order(rows: Rows) -> None:

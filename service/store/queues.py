@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import asyncpg
 
+from service.domain.accounts import BROUGHT_UNEXPLAINED, TAKEN_UNEXPLAINED
+
 MOST = 10_000
 
 # Each: kind, state, how many, since when the oldest waits, when the first of them was or is due.
@@ -42,6 +44,31 @@ FROM (
 ) AS r
 JOIN payees AS z ON z.tenant_id = r.tenant_id AND z.payee_id = r.payee_id
 HAVING count(*) > 0""",
+    "freezes": f"""\
+SELECT reason, 'OPEN', count(*), min(created_at), NULL::timestamptz
+FROM (
+    SELECT reason, created_at FROM freezes WHERE state = 'OPEN' ORDER BY created_at LIMIT {MOST}
+) AS open GROUP BY reason""",
+    # What touches an escrow is frozen there; what touches none has nobody who looks after it.
+    "unexplained": f"""\
+SELECT CASE WHEN j.escrow_id IS NULL THEN 'unowned' ELSE 'owned' END, 'OPEN', count(*),
+    min(j.created_at), NULL::timestamptz
+FROM (
+    SELECT tenant_id, split_part(account, ':', 3) AS id FROM balances
+    WHERE (account LIKE '{TAKEN_UNEXPLAINED.like}' OR account LIKE '{BROUGHT_UNEXPLAINED.like}')
+    AND balance_minor > 0
+    ORDER BY account LIMIT {MOST}
+) AS open
+JOIN balance_transactions AS t
+    ON t.tenant_id = open.tenant_id AND t.balance_transaction_id = open.id
+JOIN journals AS j ON j.tenant_id = t.tenant_id AND j.journal_id = t.journal_id
+GROUP BY 1""",
+    # Accounts at Stripe for which the last comparison found a difference.
+    "differences": f"""\
+SELECT '', 'FOUND', count(*), min(compared_at), NULL::timestamptz
+FROM (
+    SELECT compared_at FROM sweeps WHERE differences IS NOT NULL ORDER BY compared_at LIMIT {MOST}
+) AS differing HAVING count(*) > 0""",
     "settlements": f"""\
 SELECT '', 'SUCCEEDED', count(*), min(updated_at), NULL::timestamptz
 FROM (
@@ -50,10 +77,15 @@ FROM (
     ORDER BY updated_at LIMIT {MOST}
 ) AS unsettled HAVING count(*) > 0""",
 }
-# A row for each tenant, which is due again and again, while the tenant is configured.
-CLOSINGS = """\
+# Rows of a tenant, which are due again and again, while the tenant is configured.
+OF_TENANTS: Mapping[str, str] = {
+    "closings": """\
 SELECT '', '', count(*), min(due_at), min(due_at) FROM closings
-WHERE tenant_id = ANY($1::text[]) HAVING count(*) > 0"""
+WHERE tenant_id = ANY($1::text[]) HAVING count(*) > 0""",
+    "sweeps": """\
+SELECT '', '', count(*), min(due_at), min(due_at) FROM sweeps
+WHERE tenant_id = ANY($1::text[]) AND stripe_account = '' HAVING count(*) > 0""",
+}
 
 
 class Waiting(NamedTuple):
@@ -68,11 +100,15 @@ class Waiting(NamedTuple):
 
 
 async def find_waiting(pool: asyncpg.Pool, tenants: Iterable[str]) -> list[Waiting]:
-    """What waits in every queue, of whatever tenant; closings are those of ``tenants``."""
+    """What waits in every queue; what is done again and again only of these ``tenants``."""
     found = [
         Waiting(queue, *row)
         for queue, statement in WAITING.items()
         for row in await pool.fetch(statement)
     ]
-    closings = await pool.fetch(CLOSINGS, sorted(tenants))
-    return found + [Waiting("closings", *row) for row in closings]
+    named = sorted(tenants)
+    return found + [
+        Waiting(queue, *row)
+        for queue, statement in OF_TENANTS.items()
+        for row in await pool.fetch(statement, named)
+    ]

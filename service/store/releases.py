@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
@@ -18,7 +18,7 @@ LIMIT $2"""
 # No operation of the escrow, because nothing was decided.
 POSTPONE = """\
 UPDATE releases AS r SET transfer_at = $4::timestamptz
-    + least(greatest($4::timestamptz - r.created_at, interval '1 minute'), interval '6 hours')
+    + least(greatest($4::timestamptz - r.created_at, $5::interval), $6::interval)
 WHERE r.tenant_id = $1 AND r.escrow_id = $2 AND r.release_id = $3 AND r.state = 'WAITING'"""
 
 
@@ -41,6 +41,13 @@ async def find_waiting_releases(
     return [WaitingRelease(*row) for row in rows]
 
 
-async def postpone_release(pool: asyncpg.Pool, release: WaitingRelease, now: datetime) -> None:
-    """Lets a waiting part wait as long as it has waited already, from a minute to six hours."""
-    await pool.execute(POSTPONE, release.tenant_id, release.escrow_id, release.release_id, now)
+async def postpone_release(
+    pool: asyncpg.Pool,
+    release: WaitingRelease,
+    now: datetime,
+    shortest: timedelta,
+    longest: timedelta,
+) -> None:
+    """Lets a waiting part wait as long as it has waited already, within these bounds."""
+    key = release.tenant_id, release.escrow_id, release.release_id
+    await pool.execute(POSTPONE, *key, now, shortest, longest)

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, NamedTuple
 
+from service.domain.records.balance_transaction import BookedTransaction
 from service.domain.records.effect import Effect
 from service.domain.records.escrow import Escrow, LineItem, Milestone
+from service.domain.records.freeze import Freeze
 from service.domain.records.parties import Payee, Payer
 from service.domain.records.payment import Payment
 from service.domain.records.payout import Payout
@@ -77,6 +79,10 @@ class EscrowRecords:
         list[Release],
         Child("write_release", "release_id", ("tenant_id", "escrow_id", "release_id")),
     ] = field(default_factory=list)
+    freezes: Annotated[
+        list[Freeze],
+        Child("write_freeze", "freeze_id", ("tenant_id", "escrow_id", "freeze_id")),
+    ] = field(default_factory=list)
     effect: Effect | None = None
 
 
@@ -98,4 +104,5 @@ TABLES: tuple[Table, ...] = (
     *CHILDREN,
     Table(Payout, "payouts", "write_payout", ("tenant_id", "payout_id")),
     Table(Effect, "effects", "write_effect_v2", ("tenant_id", "effect_id")),
+    Table(BookedTransaction, "balance_transactions", "write_balance_transaction"),
 )

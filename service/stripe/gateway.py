@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, Self
@@ -45,6 +46,7 @@ API_VERSION = "2026-10-28.endive"
 CALL_TIMEOUT_S = 25.0  # of a call with its retries; after it the outcome is unknown
 READ_TIMEOUT_S = 10.0
 TURN_TIMEOUT_S = 10.0  # for a turn within our own rate limit
+MOST_OF_A_PAGE = 100
 EFFECTS_SHARE = 0.6  # of the rate; reading has the rest
 
 stripe.enable_telemetry = False  # it would write a file into the home directory
@@ -63,6 +65,11 @@ class _HTTPClient(stripe.AIOHTTPClient):
         _, status, headers = answer
         record_answer(status, headers.get("Request-Id"))
         return answer
+
+
+def _of(account: str) -> Options:
+    """Of a connected account; the platform's own when there is none."""
+    return {"stripe_account": account} if account else {}
 
 
 class TokenBucket:
@@ -105,8 +112,8 @@ class StripeGateway:
         self._secret_key = secret_key
         self._api_base = api_base
         # Two buckets: people who reload a payment page must not keep transfers waiting.
-        self._effects = TokenBucket(rate_per_s * EFFECTS_SHARE)
-        self._reads = TokenBucket(rate_per_s * (1 - EFFECTS_SHARE))
+        self.effects = TokenBucket(rate_per_s * EFFECTS_SHARE)
+        self.reads = TokenBucket(rate_per_s * (1 - EFFECTS_SHARE))
 
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(total=10.0, connect=3.0)
@@ -123,6 +130,15 @@ class StripeGateway:
         )
         return self
 
+    @property
+    def for_workers(self) -> Self:
+        """The same, with turns beside the effects: what workers read is not kept waiting by people
+        who reload a payment page.
+        """
+        other = copy.copy(self)
+        other.reads = self.effects
+        return other
+
     async def __aexit__(self, *_: object) -> None:
         if self._session:
             await self._session.close()
@@ -135,14 +151,14 @@ class StripeGateway:
         options: Options = {"idempotency_key": self._key_of(effect)}
         if effect.stripe_account:
             options["stripe_account"] = effect.stripe_account
-        if not await self._effects.take(most_s=TURN_TIMEOUT_S):
+        if not await self.effects.take(most_s=TURN_TIMEOUT_S):
             return Postponed("our own rate limit", RATE_LIMIT_RETRY_S)
         try:
             with calling(effect.kind, effect):
                 async with asyncio.timeout(CALL_TIMEOUT_S):
                     answer = await send(self._client, effect, options)
             return Succeeded(answer.to_dict())
-        except (stripe.StripeError, TimeoutError, OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001  whatever it was, the call may have been executed
             return outcome_of(error)
 
     async def find(self, effect: Effect, find: Find) -> Outcome | None:
@@ -150,14 +166,14 @@ class StripeGateway:
         options: Options = {}
         if effect.stripe_account:
             options["stripe_account"] = effect.stripe_account
-        if not await self._effects.take(most_s=TURN_TIMEOUT_S):
+        if not await self.effects.take(most_s=TURN_TIMEOUT_S):
             return Lost("our own rate limit")
         try:
             with calling(f"find {effect.kind}", effect):
                 async with asyncio.timeout(CALL_TIMEOUT_S):
                     found = await find(self._client, effect, options)
             return Succeeded(found) if found is not None else None
-        except (stripe.StripeError, TimeoutError, OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001  an answer that cannot be read says nothing
             return Lost(f"look-up: {type(error).__name__}")
 
     async def fetch_payment_intent(self, intent_id: str) -> Object:
@@ -171,11 +187,55 @@ class StripeGateway:
         return await self._fetch("checkout_session", sessions, session_id, {})
 
     async def fetch_payout(self, payout_id: str, account: str) -> Object:
-        options = {"stripe_account": account}
-        return await self._fetch("payout", self._client.v1.payouts, payout_id, {}, options)
+        return await self._fetch("payout", self._client.v1.payouts, payout_id, {}, _of(account))
 
     async def fetch_transfer(self, transfer_id: str) -> Object:
-        return await self._fetch("transfer", self._client.v1.transfers, transfer_id, {})
+        expand = {"expand": ["balance_transaction"]}
+        return await self._fetch("transfer", self._client.v1.transfers, transfer_id, expand)
+
+    async def fetch_charge(self, charge_id: str) -> Object:
+        return await self._fetch("charge", self._client.v1.charges, charge_id, {})
+
+    async def fetch_refund(self, refund_id: str) -> Object:
+        return await self._fetch("refund", self._client.v1.refunds, refund_id, {})
+
+    async def fetch_dispute(self, dispute_id: str) -> Object:
+        return await self._fetch("dispute", self._client.v1.disputes, dispute_id, {})
+
+    async def fetch_early_fraud_warning(self, warning_id: str) -> Object:
+        warnings = self._client.v1.radar.early_fraud_warnings
+        return await self._fetch("early_fraud_warning", warnings, warning_id, {})
+
+    async def fetch_balance(self, account: str = "") -> Object:
+        """What there is at Stripe: of the platform, or of a connected account."""
+        balance: Any = self._client.v1.balance
+        options = _of(account)
+        return await self._answer("read balance", lambda: balance.retrieve_async({}, options))
+
+    async def list_balance_transactions(
+        self, account: str, *, since: int | None, after: str | None
+    ) -> tuple[list[Object], bool]:
+        """A page of them with what caused each, newest first, and whether there are more.
+
+        ``since`` is the time in Unix seconds from which on, ``after`` the id that the page before
+        ended with.
+
+        Raises:
+            StripeRefused, StripeUnavailable, Unreadable.
+        """
+        params: dict[str, Any] = {"limit": MOST_OF_A_PAGE, "expand": ["data.source"]}
+        if since is not None:
+            params["created"] = {"gte": since}
+        if after is not None:
+            params["starting_after"] = after
+        transactions: Any = self._client.v1.balance_transactions
+        page = await self._answer(
+            "list balance_transactions", lambda: transactions.list_async(params, _of(account))
+        )
+        data = page.get("data")
+        if not isinstance(data, list) or not all(isinstance(each, dict) for each in data):
+            raise Unreadable("a list of balance transactions without them")
+        return data, page.get("has_more") is True
 
     async def fetch_account(self, api: AccountApi, account_id: str) -> Object:
         if api is AccountApi.V1:
@@ -231,7 +291,7 @@ class StripeGateway:
             StripeRefused: Stripe's code is in the metadata.
             StripeUnavailable: it did not answer.
         """
-        if not await self._reads.take(most_s=READ_TIMEOUT_S / 2):
+        if not await self.reads.take(most_s=READ_TIMEOUT_S / 2):
             raise StripeUnavailable
         try:
             with calling(operation):

@@ -23,6 +23,8 @@ LEASE = timedelta(seconds=60)
 LONGEST_PAUSE = timedelta(hours=1)
 # About three days with the pauses below: as long as Stripe itself goes on trying.
 MOST_ATTEMPTS = 80
+# About four minutes: what Stripe does not know by then, it will not know later either.
+MOST_REFUSALS = 8
 
 
 class InboxWorker(Worker[StoredEvent]):
@@ -49,16 +51,16 @@ class InboxWorker(Worker[StoredEvent]):
             await self._park(event, str(problem))
         except Unavailable as problem:
             await self._park(event, problem.reason())
-        except (Unreadable, Contradiction, StripeRefused) as problem:
-            # Waiting heals none of them. Refused is, for example, what Stripe does not know.
-            log.warning("event set aside", event_id=event.event_id, problem=str(problem))
+        except StripeRefused as problem:
+            await self._park(event, f"StripeRefused: {problem}", most=MOST_REFUSALS)
+        except (Unreadable, Contradiction) as problem:  # waiting heals neither
             await self._set_aside(event, f"{type(problem).__name__}: {problem}")
         except Exception as bug:
             await self._park(event, f"{type(bug).__name__}: {bug}")
             raise
 
-    async def _park(self, event: StoredEvent, reason: str) -> None:
-        if event.attempts >= MOST_ATTEMPTS:
+    async def _park(self, event: StoredEvent, reason: str, most: int = MOST_ATTEMPTS) -> None:
+        if event.attempts >= most:
             await self._set_aside(event, reason)
             return
         pause = min(timedelta(seconds=2 ** min(event.attempts - 1, 20)), LONGEST_PAUSE)
@@ -72,6 +74,7 @@ class InboxWorker(Worker[StoredEvent]):
 
     async def _set_aside(self, event: StoredEvent, reason: str) -> None:
         """Shown to operators, not tried again."""
+        log.warning("event set aside", event_id=event.event_id, problem=reason)
         await set_event_aside(
             self.runtime.pool, event, state="SUSPENSE", reason=reason, due_at=self.runtime.clock()
         )

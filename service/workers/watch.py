@@ -15,6 +15,7 @@ from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 
 from service.domain.records.effect import EffectKind
+from service.domain.records.freeze import FreezeReason
 from service.domain.states.effect import OPEN, EffectState
 from service.runtime import Runtime
 from service.store.queues import Waiting, find_waiting
@@ -31,8 +32,11 @@ _PLACES: dict[str, Sequence[tuple[str, str]]] = {
     "set_aside": [("", "QUARANTINED"), ("", "SUSPENSE")],
     "transfers": [("", "WAITING")],
     "settlements": [("", "SUCCEEDED")],
+    "freezes": [(reason, "OPEN") for reason in FreezeReason],
+    "unexplained": [("owned", "OPEN"), ("unowned", "OPEN")],
+    "differences": [("", "FOUND")],
 }
-_WORKED_ON = ("effects", "inbox", "transfers", "closings")
+_WORKED_ON = ("effects", "inbox", "transfers", "closings", "sweeps")
 
 
 class QueueWatch:

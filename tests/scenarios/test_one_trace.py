@@ -48,8 +48,11 @@ class Told:
         return span
 
     def commit_of(self, span: Span) -> Span:
-        """The shared commit that wrote what was decided in this span: each links the other."""
-        (commit,) = (each for each in self.collector.named("commit") if span.span_id in each.links)
+        """The shared commit that wrote what was decided in this span: each links the other. One
+        that was overtaken by another writer comes before it.
+        """
+        tried = (each for each in self.collector.named("commit") if span.span_id in each.links)
+        commit = max(tried, key=lambda each: each.started_s)
         assert commit.span_id in span.links
         return commit
 

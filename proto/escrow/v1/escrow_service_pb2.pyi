@@ -201,6 +201,42 @@ PAYMENT_STATE_REJECTED: PaymentState.ValueType  # 8
 """Stripe refused to create it; see failure."""
 Global___PaymentState: _TypeAlias = PaymentState  # noqa: Y015
 
+class _FreezeReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FreezeReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FreezeReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FREEZE_REASON_UNSPECIFIED: _FreezeReason.ValueType  # 0
+    """Not set."""
+    FREEZE_REASON_REFUND: _FreezeReason.ValueType  # 1
+    """The payment was refunded at Stripe, and nobody here asked for it."""
+    FREEZE_REASON_CHARGEBACK: _FreezeReason.ValueType  # 2
+    """The card's bank disputes the payment, or inquires about it."""
+    FREEZE_REASON_EARLY_FRAUD_WARNING: _FreezeReason.ValueType  # 3
+    """The card's bank warns of fraud."""
+    FREEZE_REASON_TRANSFER_REVERSED: _FreezeReason.ValueType  # 4
+    """A transfer to the payee was reversed at Stripe, and nobody here asked for it."""
+    FREEZE_REASON_UNEXPLAINED: _FreezeReason.ValueType  # 5
+    """Stripe shows a movement of the payment's money that does not fit what was asked for."""
+
+class FreezeReason(_FreezeReason, metaclass=_FreezeReasonEnumTypeWrapper):
+    """What froze an amount."""
+
+FREEZE_REASON_UNSPECIFIED: FreezeReason.ValueType  # 0
+"""Not set."""
+FREEZE_REASON_REFUND: FreezeReason.ValueType  # 1
+"""The payment was refunded at Stripe, and nobody here asked for it."""
+FREEZE_REASON_CHARGEBACK: FreezeReason.ValueType  # 2
+"""The card's bank disputes the payment, or inquires about it."""
+FREEZE_REASON_EARLY_FRAUD_WARNING: FreezeReason.ValueType  # 3
+"""The card's bank warns of fraud."""
+FREEZE_REASON_TRANSFER_REVERSED: FreezeReason.ValueType  # 4
+"""A transfer to the payee was reversed at Stripe, and nobody here asked for it."""
+FREEZE_REASON_UNEXPLAINED: FreezeReason.ValueType  # 5
+"""Stripe shows a movement of the payment's money that does not fit what was asked for."""
+Global___FreezeReason: _TypeAlias = FreezeReason  # noqa: Y015
+
 @_typing.final
 class LineItem(_message.Message):
     """One thing that was bought, as it was when the escrow was created."""
@@ -258,6 +294,7 @@ class Milestone(_message.Message):
     LINE_ITEMS_FIELD_NUMBER: _builtins.int
     PAYMENT_ID_FIELD_NUMBER: _builtins.int
     WAITING_FOR_FIELD_NUMBER: _builtins.int
+    FREEZES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """"mst_..." """
     title: _builtins.str
@@ -316,6 +353,10 @@ class Milestone(_message.Message):
     def line_items(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineItem]:
         """What was bought."""
 
+    @_builtins.property
+    def freezes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Freeze]:
+        """The open freezes; their amounts sum to frozen."""
+
     def __init__(
         self,
         *,
@@ -336,14 +377,63 @@ class Milestone(_message.Message):
         line_items: _abc.Iterable[Global___LineItem] | None = ...,
         payment_id: _builtins.str = ...,
         waiting_for: _builtins.str = ...,
+        freezes: _abc.Iterable[Global___Freeze] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "deliver_time", b"deliver_time", "due_time", b"due_time", "frozen", b"frozen", "funded", b"funded", "held", b"held", "inspection_end_time", b"inspection_end_time", "payee_fee", b"payee_fee", "payer_fee", b"payer_fee", "refunded", b"refunded", "released", b"released"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "deliver_time", b"deliver_time", "due_time", b"due_time", "frozen", b"frozen", "funded", b"funded", "held", b"held", "id", b"id", "inspection_end_time", b"inspection_end_time", "line_items", b"line_items", "payee_fee", b"payee_fee", "payer_fee", b"payer_fee", "payment_id", b"payment_id", "refunded", b"refunded", "released", b"released", "state", b"state", "title", b"title", "waiting_for", b"waiting_for"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "deliver_time", b"deliver_time", "due_time", b"due_time", "freezes", b"freezes", "frozen", b"frozen", "funded", b"funded", "held", b"held", "id", b"id", "inspection_end_time", b"inspection_end_time", "line_items", b"line_items", "payee_fee", b"payee_fee", "payer_fee", b"payer_fee", "payment_id", b"payment_id", "refunded", b"refunded", "released", b"released", "state", b"state", "title", b"title", "waiting_for", b"waiting_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Milestone: _TypeAlias = Milestone  # noqa: Y015
+
+@_typing.final
+class Freeze(_message.Message):
+    """An amount that may not move."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    BEYOND_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """"frz_..." """
+    reason: Global___FreezeReason.ValueType
+    """What froze it."""
+    source: _builtins.str
+    """The id of its cause at Stripe: a refund, a dispute, a warning, a reversal or a balance transaction."""
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """What is frozen of the price that is held."""
+
+    @_builtins.property
+    def beyond(self) -> _money_pb2.Money:
+        """What its source threatens beyond what was held: money that was released before. While it is open no transfer of this payment is begun."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        amount: _money_pb2.Money | None = ...,
+        beyond: _money_pb2.Money | None = ...,
+        reason: Global___FreezeReason.ValueType = ...,
+        source: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "beyond", b"beyond", "create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "beyond", b"beyond", "create_time", b"create_time", "id", b"id", "reason", b"reason", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Freeze: _TypeAlias = Freeze  # noqa: Y015
 
 @_typing.final
 class Escrow(_message.Message):
@@ -1466,6 +1556,68 @@ class CancelEscrowResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CancelEscrowResponse: _TypeAlias = CancelEscrowResponse  # noqa: Y015
+
+@_typing.final
+class LiftFreezeRequest(_message.Message):
+    """Asks for LiftFreeze."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ESCROW_ID_FIELD_NUMBER: _builtins.int
+    FREEZE_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """A UUID that names this request."""
+    escrow_id: _builtins.str
+    """"esc_..." """
+    freeze_id: _builtins.str
+    """"frz_..." """
+    reason: _builtins.str
+    """Why the money may move again; at most 500 characters. It stays in the timeline."""
+    etag: _builtins.str
+    """The escrow's etag as you read it; empty to act on whatever it is now."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        escrow_id: _builtins.str = ...,
+        freeze_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["escrow_id", b"escrow_id", "etag", b"etag", "freeze_id", b"freeze_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LiftFreezeRequest: _TypeAlias = LiftFreezeRequest  # noqa: Y015
+
+@_typing.final
+class LiftFreezeResponse(_message.Message):
+    """Answers LiftFreeze."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ESCROW_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def escrow(self) -> Global___Escrow:
+        """The escrow afterwards."""
+
+    def __init__(
+        self,
+        *,
+        escrow: Global___Escrow | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LiftFreezeResponse: _TypeAlias = LiftFreezeResponse  # noqa: Y015
 
 @_typing.final
 class ListTimelineRequest(_message.Message):

@@ -103,6 +103,11 @@ class EscrowServiceStub:
                 request_serializer=escrow_dot_v1_dot_escrow__service__pb2.CancelEscrowRequest.SerializeToString,
                 response_deserializer=escrow_dot_v1_dot_escrow__service__pb2.CancelEscrowResponse.FromString,
                 _registered_method=True)
+        self.LiftFreeze = channel.unary_unary(
+                '/escrow.v1.EscrowService/LiftFreeze',
+                request_serializer=escrow_dot_v1_dot_escrow__service__pb2.LiftFreezeRequest.SerializeToString,
+                response_deserializer=escrow_dot_v1_dot_escrow__service__pb2.LiftFreezeResponse.FromString,
+                _registered_method=True)
         self.ListTimeline = channel.unary_unary(
                 '/escrow.v1.EscrowService/ListTimeline',
                 request_serializer=escrow_dot_v1_dot_escrow__service__pb2.ListTimelineRequest.SerializeToString,
@@ -208,6 +213,13 @@ class EscrowServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def LiftFreeze(self, request, context):
+        """Lifts a freeze: its amount may be released again, unless another freeze threatens the same money. Only an operator may, with a reason.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListTimeline(self, request, context):
         """Lists every transition of an escrow, oldest first, with its time, actor and cause.
         """
@@ -282,6 +294,11 @@ def add_EscrowServiceServicer_to_server(servicer, server):
                     servicer.CancelEscrow,
                     request_deserializer=escrow_dot_v1_dot_escrow__service__pb2.CancelEscrowRequest.FromString,
                     response_serializer=escrow_dot_v1_dot_escrow__service__pb2.CancelEscrowResponse.SerializeToString,
+            ),
+            'LiftFreeze': grpc.unary_unary_rpc_method_handler(
+                    servicer.LiftFreeze,
+                    request_deserializer=escrow_dot_v1_dot_escrow__service__pb2.LiftFreezeRequest.FromString,
+                    response_serializer=escrow_dot_v1_dot_escrow__service__pb2.LiftFreezeResponse.SerializeToString,
             ),
             'ListTimeline': grpc.unary_unary_rpc_method_handler(
                     servicer.ListTimeline,
@@ -644,6 +661,33 @@ class EscrowService:
             '/escrow.v1.EscrowService/CancelEscrow',
             escrow_dot_v1_dot_escrow__service__pb2.CancelEscrowRequest.SerializeToString,
             escrow_dot_v1_dot_escrow__service__pb2.CancelEscrowResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LiftFreeze(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/escrow.v1.EscrowService/LiftFreeze',
+            escrow_dot_v1_dot_escrow__service__pb2.LiftFreezeRequest.SerializeToString,
+            escrow_dot_v1_dot_escrow__service__pb2.LiftFreezeResponse.FromString,
             options,
             channel_credentials,
             insecure,

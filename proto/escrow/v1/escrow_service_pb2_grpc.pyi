@@ -63,6 +63,8 @@ class EscrowServiceStub:
     """The payer or an operator releases a funded milestone, whole or in part, delivered or not."""
     CancelEscrow: _grpc.UnaryUnaryMultiCallable[_escrow_service_pb2.CancelEscrowRequest, _escrow_service_pb2.CancelEscrowResponse]
     """Cancels an escrow that nobody has paid for. An open payment is canceled at Stripe first; if it turns out paid, the escrow is not canceled."""
+    LiftFreeze: _grpc.UnaryUnaryMultiCallable[_escrow_service_pb2.LiftFreezeRequest, _escrow_service_pb2.LiftFreezeResponse]
+    """Lifts a freeze: its amount may be released again, unless another freeze threatens the same money. Only an operator may, with a reason."""
     ListTimeline: _grpc.UnaryUnaryMultiCallable[_escrow_service_pb2.ListTimelineRequest, _escrow_service_pb2.ListTimelineResponse]
     """Lists every transition of an escrow, oldest first, with its time, actor and cause."""
 
@@ -101,6 +103,8 @@ class EscrowServiceAsyncStub(EscrowServiceStub):
     """The payer or an operator releases a funded milestone, whole or in part, delivered or not."""
     CancelEscrow: _aio.UnaryUnaryMultiCallable[_escrow_service_pb2.CancelEscrowRequest, _escrow_service_pb2.CancelEscrowResponse]  # type: ignore[assignment]
     """Cancels an escrow that nobody has paid for. An open payment is canceled at Stripe first; if it turns out paid, the escrow is not canceled."""
+    LiftFreeze: _aio.UnaryUnaryMultiCallable[_escrow_service_pb2.LiftFreezeRequest, _escrow_service_pb2.LiftFreezeResponse]  # type: ignore[assignment]
+    """Lifts a freeze: its amount may be released again, unless another freeze threatens the same money. Only an operator may, with a reason."""
     ListTimeline: _aio.UnaryUnaryMultiCallable[_escrow_service_pb2.ListTimelineRequest, _escrow_service_pb2.ListTimelineResponse]  # type: ignore[assignment]
     """Lists every transition of an escrow, oldest first, with its time, actor and cause."""
 
@@ -214,6 +218,14 @@ class EscrowServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_escrow_service_pb2.CancelEscrowResponse, _abc.Awaitable[_escrow_service_pb2.CancelEscrowResponse]]:
         """Cancels an escrow that nobody has paid for. An open payment is canceled at Stripe first; if it turns out paid, the escrow is not canceled."""
+
+    @_abc_1.abstractmethod
+    def LiftFreeze(
+        self,
+        request: _escrow_service_pb2.LiftFreezeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_escrow_service_pb2.LiftFreezeResponse, _abc.Awaitable[_escrow_service_pb2.LiftFreezeResponse]]:
+        """Lifts a freeze: its amount may be released again, unless another freeze threatens the same money. Only an operator may, with a reason."""
 
     @_abc_1.abstractmethod
     def ListTimeline(

@@ -6,6 +6,7 @@ from typing import Any
 
 from service.domain.states.effect import EFFECT
 from service.domain.states.escrow import ESCROW
+from service.domain.states.freeze import FREEZE
 from service.domain.states.machine import Machine
 from service.domain.states.milestone import MILESTONE
 from service.domain.states.payee import PAYEE
@@ -21,4 +22,5 @@ MACHINES: tuple[Machine[Any, Any], ...] = (
     PAYOUT,
     PAYEE,
     ESCROW,
+    FREEZE,
 )

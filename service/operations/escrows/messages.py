@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from escrow.v1 import escrow_service_pb2 as pb
+from service.aggregates.freeze import stops_transfers
 from service.domain import ids
 from service.domain.policy import Fees
 from service.domain.records.escrow import LineItem, Milestone
+from service.domain.records.freeze import Freeze, FreezeReason
+from service.domain.records.release import Release
 from service.domain.states.milestone import MilestoneState
 from service.domain.states.payee import PayeeState
 from service.domain.states.release import ReleaseState
@@ -72,6 +75,7 @@ def _milestone_message(milestone: Milestone, records: EscrowRecords) -> pb.Miles
         line_items=[_line_item_message(item) for item in items],
         payment_id=ids.show(ids.PAYMENT, payment_id) if payment_id else "",
         waiting_for=_waiting_for(milestone, records),
+        freezes=[_freeze_message(f, currency) for f in _open_freezes(milestone, records)],
     )
 
 
@@ -84,6 +88,22 @@ def _line_item_message(item: LineItem) -> pb.LineItem:
     )
 
 
+def _open_freezes(milestone: Milestone, records: EscrowRecords) -> list[Freeze]:
+    ours = milestone.milestone_id
+    return [each for each in records.freezes if each.is_open and each.milestone_id == ours]
+
+
+def _freeze_message(freeze: Freeze, currency: str) -> pb.Freeze:
+    return pb.Freeze(
+        id=freeze.public_id,
+        amount=money(freeze.amount_minor, currency),
+        beyond=money(freeze.beyond_minor, currency),
+        reason=pb.FreezeReason.Value(f"FREEZE_REASON_{freeze.reason}"),
+        source=freeze.source,
+        create_time=timestamp(freeze.created_at),
+    )
+
+
 WAITING_FOR = {
     MilestoneState.AWAITING_FUNDS: "the payer to pay",
     MilestoneState.FUNDED: "the payee to deliver",
@@ -92,19 +112,45 @@ WAITING_FOR = {
 
 
 def _waiting_for(milestone: Milestone, records: EscrowRecords) -> str:
+    if milestone.held_minor and not milestone.releasable_minor:
+        return _for_freezes(_open_freezes(milestone, records))
     if milestone.state is not MilestoneState.RELEASING:
         return WAITING_FOR.get(milestone.state, "")
-    waiting = [
-        release
-        for release in records.releases
-        if release.milestone_id == milestone.milestone_id and release.state is ReleaseState.WAITING
-    ]
+    return _waiting_for_transfer(
+        [
+            release
+            for release in records.releases
+            if release.milestone_id == milestone.milestone_id
+            and release.state is ReleaseState.WAITING
+        ],
+        records,
+    )
+
+
+def _waiting_for_transfer(waiting: Sequence[Release], records: EscrowRecords) -> str:
     if not waiting:
         return "Stripe to confirm the transfer"
+    payment_id = waiting[0].payment_id
+    if stops_transfers(records, payment_id):
+        return _for_freezes(each for each in records.freezes if each.payment_id == payment_id)
     if records.payee.state is not PayeeState.ACTIVE:
         return "the payee to finish onboarding"
     payments = {payment.payment_id: payment for payment in records.payments}
-    if not payments[waiting[0].payment_id].confirmed:
-        return "Stripe to confirm the payment"
+    if not payments[payment_id].confirmed:
+        return "Stripe to settle the payment"
     code = waiting[0].refusal_code
     return f"the next try of a transfer that Stripe refused ({code})" if code else "the transfer"
+
+
+FROZEN_BY = {
+    FreezeReason.REFUND: "a refund made at Stripe",
+    FreezeReason.CHARGEBACK: "a dispute of the payment",
+    FreezeReason.EARLY_FRAUD_WARNING: "a warning of fraud",
+    FreezeReason.TRANSFER_REVERSED: "the reversal of a transfer at Stripe",
+    FreezeReason.UNEXPLAINED: "a movement at Stripe that nobody has explained",
+}
+
+
+def _for_freezes(freezes: Iterable[Freeze]) -> str:
+    causes = sorted({f"{FROZEN_BY[f.reason]} ({f.source})" for f in freezes if f.is_open})
+    return f"an operator to lift the freeze: {', '.join(causes)}"

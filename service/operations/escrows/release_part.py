@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from service.aggregates.escrow import EscrowCase
+from service.aggregates.freeze import stops_transfers
 from service.aggregates.release import split_off
 from service.domain.records.escrow import Milestone
 from service.domain.states.milestone import MilestoneEvent
@@ -26,6 +27,10 @@ def release_part(
     and for what is refused.
     """
     release = split_off(case, milestone, amount_minor, whole=whole, part=part)
-    ready = case.payee.state is PayeeState.ACTIVE and case.payment(release.payment_id).confirmed
+    ready = (
+        case.payee.state is PayeeState.ACTIVE
+        and case.payment(release.payment_id).confirmed
+        and not stops_transfers(case.records, release.payment_id)
+    )
     if release.state is ReleaseState.WAITING and ready:
         create_transfer.plan(case, release)

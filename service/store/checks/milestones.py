@@ -27,6 +27,19 @@ WHERE funded_minor NOT BETWEEN 0 AND amount_minor
         AND funded_minor - released_minor - refunded_minor - lost_minor <= 0)
     OR (state IN ('RELEASING', 'RELEASED') AND released_minor <> funded_minor)""",
 )
+FROZEN = Check(
+    "I5 frozen",
+    "what is frozen of a milestone is the sum of its open freezes",
+    "SELECT count(*) FROM freezes",
+    """\
+SELECT * FROM (
+    SELECT m.tenant_id, m.escrow_id, m.milestone_id, m.frozen_minor,
+        (SELECT coalesce(sum(f.amount_minor), 0) FROM freezes AS f
+            WHERE f.tenant_id = m.tenant_id AND f.escrow_id = m.escrow_id
+            AND f.milestone_id = m.milestone_id AND f.state = 'OPEN') AS freezes_minor
+    FROM milestones AS m
+) AS compared WHERE frozen_minor <> freezes_minor""",
+)
 HELD_BY_MILESTONES = Check(
     "held",
     "each milestone's accounts hold what its record says",

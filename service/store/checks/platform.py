@@ -7,23 +7,33 @@ from service.store.checks.check import BOOKS, Check, platform
 
 STRIPE_BALANCE = Check(
     "I2 stripe",
-    f"{accounts.STRIPE.template} is what settled charges brought less what transfers took",
-    "SELECT count(*) FROM payments WHERE stripe_balance_transaction IS NOT NULL",
+    f"{accounts.STRIPE.template} is the sum of Stripe's balance transactions (escrow sweep)",
+    "SELECT count(*) FROM balance_transactions WHERE book = 'platform'",
     f"""\
 SELECT * FROM (
     SELECT b.tenant_id, b.currency, {platform(accounts.STRIPE)} AS books_minor,
-        (SELECT coalesce(sum(p.amount_minor - p.processing_fee_minor), 0) FROM payments AS p
-            WHERE p.tenant_id = b.tenant_id AND p.currency = b.currency
-            AND p.stripe_balance_transaction IS NOT NULL)
-        - (SELECT coalesce(sum(r.payee_share_minor), 0) FROM releases AS r
-            WHERE r.tenant_id = b.tenant_id AND r.currency = b.currency
-            AND r.state = 'TRANSFERRED') AS records_minor
+        (SELECT coalesce(sum(t.net_minor), 0) FROM balance_transactions AS t
+            WHERE t.tenant_id = b.tenant_id AND t.currency = b.currency
+            AND t.book = 'platform') AS stripe_minor
     FROM {BOOKS}
-) AS compared WHERE books_minor <> records_minor""",
+) AS compared WHERE books_minor <> stripe_minor""",
+)
+MOVED_BY = Check(
+    "I2 moved by",
+    f"what moves {accounts.STRIPE.template} names its balance transaction (escrow sweep)",
+    f"SELECT count(*) FROM entries WHERE account = '{accounts.STRIPE.template}'",
+    f"""\
+SELECT moved.*, t.balance_transaction_id, t.net_minor FROM (
+    SELECT tenant_id, journal_id, currency, sum(amount_minor) AS moved_minor FROM entries
+    WHERE account = '{accounts.STRIPE.template}' GROUP BY tenant_id, journal_id, currency
+) AS moved
+LEFT JOIN balance_transactions AS t ON t.tenant_id = moved.tenant_id
+    AND t.journal_id = moved.journal_id AND t.book = 'platform'
+WHERE t.net_minor IS DISTINCT FROM moved.moved_minor OR t.currency <> moved.currency""",
 )
 COVER = Check(
     "I4 cover",
-    "what is at Stripe, and the fees Stripe kept, cover everything owed to customers",
+    "what is at Stripe, the fees Stripe kept and what other business took cover all that is owed",
     f"SELECT count(*) FROM {BOOKS}",
     f"""\
 SELECT tenant_id, currency,
@@ -33,7 +43,9 @@ FROM entries WHERE book = '{accounts.PLATFORM}' GROUP BY tenant_id, currency
 HAVING coalesce(sum(amount_minor) FILTER (WHERE account LIKE '{accounts.ANY_ASSET}'), 0)
     + coalesce(sum(amount_minor) FILTER (WHERE account LIKE '{accounts.ANY_LIABILITY}'), 0)
     + coalesce(sum(amount_minor)
-        FILTER (WHERE account = '{accounts.PROCESSING.template}'), 0) < 0""",
+        FILTER (WHERE account = '{accounts.PROCESSING.template}'), 0)
+    + greatest(coalesce(sum(amount_minor)
+        FILTER (WHERE account = '{accounts.OTHER_BUSINESS.template}'), 0), 0) < 0""",
 )
 UNSETTLED_PAYMENTS = Check(
     "payments",

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from service.store.checks.check import Check
 from service.store.checks.journals import APPEND_ONLY, BOOKED_ONCE, MOMENTS, ZERO_SUM
-from service.store.checks.milestones import HELD_BY_MILESTONES, MILESTONES, NOT_BELOW_ZERO
+from service.store.checks.milestones import (
+    FROZEN,
+    HELD_BY_MILESTONES,
+    MILESTONES,
+    NOT_BELOW_ZERO,
+)
 from service.store.checks.operations import EVENTS, TIMELINE
 from service.store.checks.payees import CONNECTED_ACCOUNTS, PAYABLE_TO_PAYEES, TRANSFERS
 from service.store.checks.platform import (
     COVER,
+    MOVED_BY,
     STRIPE_BALANCE,
     TRANSFERS_IN_FLIGHT,
     UNSETTLED_PAYMENTS,
@@ -18,9 +24,11 @@ from service.store.checks.snapshots import SNAPSHOTS
 CHECKS: tuple[Check, ...] = (
     ZERO_SUM,
     STRIPE_BALANCE,
+    MOVED_BY,
     NOT_BELOW_ZERO,
     COVER,
     MILESTONES,
+    FROZEN,
     HELD_BY_MILESTONES,
     SNAPSHOTS,
     MOMENTS,

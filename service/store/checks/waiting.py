@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from service.domain.accounts import BROUGHT_UNEXPLAINED, TAKEN_UNEXPLAINED
+
 # Each: how many, and since when the oldest waits.
 WAITING: Mapping[str, str] = {
     "open effects": """\
@@ -22,6 +24,15 @@ JOIN journals AS j ON j.tenant_id = c.tenant_id AND j.journal_id > (
     lpad(to_hex(extract(epoch FROM now() + interval '1 minute')::bigint * 1000), 12, '0')
     || repeat('0', 20)
 )::uuid""",
+    "freezes": """\
+SELECT count(*), min(created_at) FROM freezes WHERE state = 'OPEN'""",
+    "balance transactions that nobody has explained": f"""\
+SELECT count(*), min(t.recorded_at)
+FROM balances AS b
+JOIN balance_transactions AS t ON t.tenant_id = b.tenant_id
+    AND t.balance_transaction_id = split_part(b.account, ':', 3)
+WHERE b.balance_minor > 0
+AND (b.account LIKE '{TAKEN_UNEXPLAINED.like}' OR b.account LIKE '{BROUGHT_UNEXPLAINED.like}')""",
     "events set aside for a person": """\
 SELECT count(*), min(received_at) FROM stripe_events
 WHERE state IN ('QUARANTINED', 'SUSPENSE')""",

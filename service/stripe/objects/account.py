@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from service.domain.records.parties import AccountApi
 from service.domain.states.payee import PayeeState
-from service.stripe.objects.values import Object, text
+from service.stripe.objects.values import Object, optional_text, part, parts, text, texts
 
 # What a v2 account shows only when it is asked for.
 ACCOUNT_V2_FIELDS = ("configuration.recipient", "identity", "requirements")
@@ -22,15 +22,15 @@ class AccountObservation:
 
 
 def parse_account(api: AccountApi, account: Object) -> AccountObservation:
+    """Raises Unreadable."""
     return (parse_account_v1 if api is AccountApi.V1 else parse_account_v2)(account)
 
 
 def parse_account_v1(account: Object) -> AccountObservation:
-    capabilities = account.get("capabilities") or {}
-    requirements = account.get("requirements") or {}
-    reason = str(requirements.get("disabled_reason") or "")
-    ready = capabilities.get("transfers") == "active" and account.get("payouts_enabled") is True
-    if ready:
+    requirements = part(account, "requirements")
+    reason = optional_text(requirements, "disabled_reason") or ""
+    transfers = optional_text(part(account, "capabilities"), "transfers")
+    if transfers == "active" and account.get("payouts_enabled") is True:
         state = PayeeState.ACTIVE
     elif reason.startswith("rejected"):
         state = PayeeState.REJECTED
@@ -38,25 +38,23 @@ def parse_account_v1(account: Object) -> AccountObservation:
         state = PayeeState.RESTRICTED
     else:
         state = PayeeState.ONBOARDING
-    due = [str(name) for name in requirements.get("currently_due") or []]
-    return AccountObservation(text(account, "id"), state, due)
+    return AccountObservation(text(account, "id"), state, texts(requirements, "currently_due"))
 
 
 def parse_account_v2(account: Object) -> AccountObservation:
     """The state follows the capability that lets money in: recipient, stripe_transfers."""
-    recipient = (account.get("configuration") or {}).get("recipient") or {}
-    balance = (recipient.get("capabilities") or {}).get("stripe_balance") or {}
-    transfers = balance.get("stripe_transfers") or {}
-    payouts = balance.get("payouts") or {}
-    details = [str(detail.get("code")) for detail in transfers.get("status_details") or []]
-    entries = (account.get("requirements") or {}).get("entries") or []
-    due = [str(entry.get("description")) for entry in entries]
-    paid_out = payouts.get("status") in (None, "active")
+    recipient = part(part(account, "configuration"), "recipient")
+    balance = part(part(recipient, "capabilities"), "stripe_balance")
+    transfers, payouts = part(balance, "stripe_transfers"), part(balance, "payouts")
+    codes = [optional_text(detail, "code") or "" for detail in parts(transfers, "status_details")]
+    entries = parts(part(account, "requirements"), "entries")
+    due = [optional_text(entry, "description") or "" for entry in entries]
+    paid_out = optional_text(payouts, "status") in (None, "active")
     if account.get("closed"):
         state = PayeeState.DEAUTHORIZED
-    elif transfers.get("status") == "active" and paid_out:
+    elif optional_text(transfers, "status") == "active" and paid_out:
         state = PayeeState.ACTIVE
-    elif any(code.startswith("rejected") for code in details):
+    elif any(code.startswith("rejected") for code in codes):
         state = PayeeState.REJECTED
     elif due:
         state = PayeeState.ONBOARDING

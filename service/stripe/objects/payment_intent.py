@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from service.domain.records.balance_transaction import BalanceTransaction
 from service.domain.states.payment import PaymentState
-from service.stripe.objects.balance_transaction import (
-    BalanceTransaction,
-    parse_balance_transaction,
-)
+from service.stripe.objects.balance_transaction import parse_balance_transaction
 from service.stripe.objects.values import (
     Object,
     Unreadable,

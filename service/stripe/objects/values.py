@@ -65,6 +65,31 @@ def part(source: Object, name: str) -> Object:
     return value
 
 
+def _list(source: Object, name: str) -> list[Any]:
+    value = source.get(name)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise Unreadable(f"{source.get('object', 'object')}.{name} is not a list")
+    return value
+
+
+def parts(source: Object, name: str) -> list[Object]:
+    """The objects of a list inside another; empty where there is none."""
+    values = _list(source, name)
+    if not all(isinstance(value, Mapping) for value in values):
+        raise Unreadable(f"{source.get('object', 'object')}.{name} holds no objects")
+    return values
+
+
+def texts(source: Object, name: str) -> list[str]:
+    """The texts of a list; empty where there is none."""
+    values = _list(source, name)
+    if not all(isinstance(value, str) and _is_storable(value) for value in values):
+        raise Unreadable(f"{source.get('object', 'object')}.{name} holds no texts")
+    return values
+
+
 def minor(source: Object, name: str) -> int:
     value = source.get(name)
     if not isinstance(value, int) or isinstance(value, bool):

@@ -13,7 +13,7 @@ from service.domain.journal import Part, Source
 from service.domain.postings import JournalKind
 from service.store.commit import write
 from tests.postgres import Database
-from tests.records import Deal, fund_deal, later, new_unit
+from tests.records import Deal, fund_deal, later, new_transaction, new_unit
 from tests.service.store.closed_books import close, roll_all_up
 from tests.service.store.pools import service_pool
 
@@ -46,7 +46,13 @@ async def deal(database: Database) -> Deal:
         deal = await fund_deal(pool)
         unit = new_unit(now=later(seconds=60))
         part = Part(deal.names(), {"net": 101_65, "fee": 3_35})
-        unit.post(JournalKind.CHARGE_SETTLED, Source("txn", "txn_1"), "USD", [part])
+        unit.post(
+            JournalKind.CHARGE_SETTLED,
+            Source("txn", "txn_1"),
+            "USD",
+            [part],
+            transaction=new_transaction(101_65, fee_minor=3_35),
+        )
         await write(pool, [unit])
         await roll_all_up(pool, await close(pool, later(seconds=30)))
         return deal

@@ -130,7 +130,9 @@ def test_serve_says_where_and_drains_when_told(configured: Environment) -> None:
     assert ready["tenants"] == ["default"]
     assert "EffectsWorker" in ready["workers"]
     assert process.returncode == 0
-    assert [json.loads(line)["event"] for line in err.splitlines()] == ["draining", "stopped"]
+    told = [json.loads(line)["event"] for line in err.splitlines()]
+    # There is no Stripe to read of.
+    assert [event for event in told if event != "sweep interrupted"] == ["draining", "stopped"]
 
 
 def test_a_second_signal_does_not_wait_for_open_calls(configured: Environment) -> None:

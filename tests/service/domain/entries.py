@@ -3,23 +3,32 @@
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
-from service.domain.journal import Entry, Journal, Part, Source, journal
+from service.domain.journal import Entry, Part, Source, entries_of
 from service.domain.postings import JournalKind
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SOURCE = Source("release", "rel_1")
-NAMES = {"milestone": "mst_1", "payee": "pye_1", "payment": "pay_1", "account": "acct_1"}
+NAMES = {
+    "milestone": "mst_1",
+    "payee": "pye_1",
+    "payment": "pay_1",
+    "account": "acct_1",
+    "balance_transaction": "txn_1",
+}
 
 HELD, FEE_HELD = "liab:escrow:mst_1:held", "liab:escrow:mst_1:fee_held"
 PAYABLE, SUSPENSE = "liab:payee:pye_1:payable", "liab:suspense:pay_1"
 BALANCE, OWNER = "conn:acct_1:balance", "conn:acct_1:owner"
 IN_TRANSIT = "conn:acct_1:in_transit"
+EXTERNAL = "conn:acct_1:external"
+TAKEN_UNEXPLAINED = "asset:unexplained:txn_1"
+BROUGHT_UNEXPLAINED = "liab:unexplained:txn_1"
 
 Line = tuple[str, int]  # account, amount in cents: a debit is positive, a credit negative
 
 
-def posted(kind: JournalKind, *amounts: Mapping[str, int]) -> Journal:
-    return journal(kind, SOURCE, "USD", [Part(NAMES, each) for each in amounts], event_at=NOW)
+def posted(kind: JournalKind, *amounts: Mapping[str, int]) -> tuple[Entry, ...]:
+    return entries_of(kind, [Part(NAMES, each) for each in amounts])
 
 
 def book(entries: Iterable[Entry], name: str) -> list[Line]:

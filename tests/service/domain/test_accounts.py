@@ -17,12 +17,15 @@ from service.domain.accounts import (
 from tests.postgres import Database, connected
 from tests.service.domain.entries import (
     BALANCE,
+    BROUGHT_UNEXPLAINED,
+    EXTERNAL,
     FEE_HELD,
     HELD,
     IN_TRANSIT,
     OWNER,
     PAYABLE,
     SUSPENSE,
+    TAKEN_UNEXPLAINED,
 )
 
 UUIDS: Mapping[str, UUID] = {
@@ -31,11 +34,13 @@ UUIDS: Mapping[str, UUID] = {
     "payment": UUID("01a1faa3-fb80-7db4-8bc0-c0dd6ad3c71c"),
 }
 ACCOUNT = "acct_1Pgaf7D2b"
+TRANSACTION = "txn_1Pgaf8Q"
 NAMES: Mapping[str, str] = {
     "milestone": ids.show(ids.MILESTONE, UUIDS["milestone"]),
     "payee": ids.show(ids.PAYEE, UUIDS["payee"]),
     "payment": ids.show(ids.PAYMENT, UUIDS["payment"]),
     "account": ACCOUNT,
+    "balance_transaction": TRANSACTION,
 }
 
 
@@ -44,6 +49,12 @@ NAMES: Mapping[str, str] = {
     [
         ("asset:stripe", 1, False),
         ("asset:stripe_unsettled", 1, False),
+        ("asset:stripe_reserved", 1, False),
+        ("asset:bank", 1, False),
+        (TAKEN_UNEXPLAINED, 1, True),
+        (BROUGHT_UNEXPLAINED, -1, True),
+        ("eq:other_business", -1, False),
+        ("eq:platform_capital", -1, False),
         ("exp:processing", 1, False),
         ("rev:platform_fee", -1, False),
         ("rev:service_fee", -1, False),
@@ -54,6 +65,7 @@ NAMES: Mapping[str, str] = {
         (SUSPENSE, -1, True),
         (BALANCE, 1, True),
         (IN_TRANSIT, 1, True),
+        (EXTERNAL, 1, False),
         (OWNER, -1, False),
     ],
 )
@@ -123,6 +135,7 @@ async def test_postgresql_spells_every_name_alike_and_finds_it_by_its_row_alone(
 ) -> None:
     columns = {name: f"'{value}'::uuid" for name, value in UUIDS.items()}
     columns["account"] = f"'{ACCOUNT}'"
+    columns["balance_transaction"] = f"'{TRANSACTION}'"
 
     async with connected(database.service_dsn) as connection:
         for row in CHART:

@@ -14,12 +14,15 @@ from service.domain.policy import POLICIES, fee_part, quote
 from service.domain.postings import PLATFORM_WIDE, POSTINGS, JournalKind
 from tests.service.domain.entries import (
     BALANCE,
+    BROUGHT_UNEXPLAINED,
+    EXTERNAL,
     FEE_HELD,
     HELD,
     IN_TRANSIT,
     OWNER,
     PAYABLE,
     SUSPENSE,
+    TAKEN_UNEXPLAINED,
     Line,
     book,
     posted,
@@ -99,6 +102,90 @@ EXPECTED: Mapping[str, tuple[JournalKind, Mapping[str, int], list[Line], list[Li
         [],
         [(IN_TRANSIT, 80_00), (OWNER, -80_00), (BALANCE, 80_00), (IN_TRANSIT, -80_00)],
     ),
+    "18f": (
+        JournalKind.TOPPED_UP,
+        {"amount": 30_00},
+        [("asset:stripe", 30_00), ("eq:platform_capital", -30_00)],
+        [],
+    ),
+    "18f reversed": (
+        JournalKind.TOPUP_REVERSED,
+        {"amount": 30_00},
+        [("eq:platform_capital", 30_00), ("asset:stripe", -30_00)],
+        [],
+    ),
+    "22": (
+        JournalKind.STRIPE_FEE,
+        {"amount": 2_00},
+        [("exp:processing", 2_00), ("asset:stripe", -2_00)],
+        [],
+    ),
+    "22 returned": (
+        JournalKind.STRIPE_FEE_RETURNED,
+        {"amount": 2_00},
+        [("asset:stripe", 2_00), ("exp:processing", -2_00)],
+        [],
+    ),
+    "23": (
+        JournalKind.PLATFORM_PAID_OUT,
+        {"amount": 50_00},
+        [("asset:bank", 50_00), ("asset:stripe", -50_00)],
+        [],
+    ),
+    "23 returned": (
+        JournalKind.PLATFORM_PAYOUT_RETURNED,
+        {"amount": 50_00},
+        [("asset:stripe", 50_00), ("asset:bank", -50_00)],
+        [],
+    ),
+    "24": (
+        JournalKind.RESERVE_HELD,
+        {"amount": 10_00},
+        [("asset:stripe_reserved", 10_00), ("asset:stripe", -10_00)],
+        [],
+    ),
+    "24 released": (
+        JournalKind.RESERVE_RELEASED,
+        {"amount": 10_00},
+        [("asset:stripe", 10_00), ("asset:stripe_reserved", -10_00)],
+        [],
+    ),
+    "25 brought": (
+        JournalKind.OTHER_BUSINESS_BROUGHT,
+        {"amount": 77_00},
+        [("asset:stripe", 77_00), ("eq:other_business", -77_00)],
+        [],
+    ),
+    "25 took": (
+        JournalKind.OTHER_BUSINESS_TOOK,
+        {"amount": 77_00},
+        [("eq:other_business", 77_00), ("asset:stripe", -77_00)],
+        [],
+    ),
+    "26 brought": (
+        JournalKind.BROUGHT_UNEXPLAINED,
+        {"amount": 80_00},
+        [("asset:stripe", 80_00), (BROUGHT_UNEXPLAINED, -80_00)],
+        [],
+    ),
+    "26 took": (
+        JournalKind.TAKEN_UNEXPLAINED,
+        {"amount": 105_00},
+        [(TAKEN_UNEXPLAINED, 105_00), ("asset:stripe", -105_00)],
+        [],
+    ),
+    "27 brought": (
+        JournalKind.EXTERNAL_BROUGHT,
+        {"amount": 7_00},
+        [],
+        [(EXTERNAL, 7_00), (OWNER, -7_00)],
+    ),
+    "27 took": (
+        JournalKind.EXTERNAL_TOOK,
+        {"amount": 7_00},
+        [],
+        [(OWNER, 7_00), (EXTERNAL, -7_00)],
+    ),
 }
 
 
@@ -106,7 +193,7 @@ EXPECTED: Mapping[str, tuple[JournalKind, Mapping[str, int], list[Line], list[Li
 def test_posting_is_the_accountants(number: str) -> None:
     kind, amounts, platform, connected = EXPECTED[number]
 
-    entries = posted(kind, amounts).entries
+    entries = posted(kind, amounts)
 
     assert book(entries, "platform") == sorted(platform)
     assert book(entries, "connected") == sorted(connected)
@@ -125,7 +212,7 @@ def test_any_amounts_balance_in_every_book(kind: JournalKind, data: st.DataObjec
     names = {leg.amount for leg in (*POSTINGS[kind].debit, *POSTINGS[kind].credit)}
     amounts = st.fixed_dictionaries({name: st.integers(0, 10**12) for name in sorted(names)})
 
-    entries = posted(kind, *data.draw(st.lists(amounts, min_size=1, max_size=4))).entries
+    entries = posted(kind, *data.draw(st.lists(amounts, min_size=1, max_size=4)))
 
     for name in ("platform", "connected"):
         assert sum(amount for _, amount in book(entries, name)) == 0
@@ -162,7 +249,7 @@ def test_partial_releases_add_up_to_the_whole(parts: list[int]) -> None:
         share = part - payee_fee
         assert min(payee_fee, payer_fee, share) >= 0
         amounts = {"payee_share": share, "payee_fee": payee_fee, "payer_fee": payer_fee}
-        for entry in posted(JournalKind.RELEASED, amounts).entries:
+        for entry in posted(JournalKind.RELEASED, amounts):
             total[entry.account] = total.get(entry.account, 0) + entry.amount_minor
         gone += part
 

@@ -18,6 +18,7 @@ from tests.records import (
     new_milestone,
     new_payee,
     new_payer,
+    new_transaction,
     new_unit,
 )
 
@@ -122,7 +123,13 @@ def test_balance_changes_are_on_the_normal_side_of_tracked_accounts_only() -> No
     part = [Part(NAMES, RELEASE | {"amount": 30_00})]
     unit.post(JournalKind.RELEASED, Source("release", "rel_1"), "USD", part)
     unit.post(JournalKind.TRANSFER_REQUESTED, Source("effect", "eff_1"), "USD", part)
-    unit.post(JournalKind.TRANSFER_CONFIRMED, Source("effect", "eff_1"), "USD", part)
+    unit.post(
+        JournalKind.TRANSFER_CONFIRMED,
+        Source("effect", "eff_1"),
+        "USD",
+        part,
+        transaction=new_transaction(-30_00),
+    )
     unit.post(JournalKind.PAYOUT_CREATED, Source("payout", "pyo_1"), "EUR", part)
 
     assert unit.balance_changes() == {

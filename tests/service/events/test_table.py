@@ -13,7 +13,7 @@ def test_the_types_of_all_objects_are_one_table() -> None:
 
 
 def test_a_type_that_two_files_claim_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"claimed twice: transfer\.created, transfer\.updated"):
+    with pytest.raises(ValueError, match=r"claimed twice: transfer\.created, transfer\.reversed"):
         merged([accounts.PLATFORM, transfers.PLATFORM, transfers.PLATFORM])
 
 

@@ -87,7 +87,9 @@ async def test_a_charge_funds_one_payment(market: Marketplace) -> None:
     state, reason = await verdict(market, forgery)
 
     assert state == "SUSPENSE"
-    assert reason.startswith("Contradiction: it names an object of Stripe that another record")
+    assert reason == (
+        "Contradiction: the event tells SUCCEEDED, and Stripe's API REQUIRES_PAYMENT_METHOD"
+    )
     assert await held(market, second) == 0
     assert await market.books() == books
 
@@ -151,17 +153,14 @@ async def test_an_event_of_one_payment_that_names_another_is_set_aside_at_once(
     assert (state, reason[:15]) == ("SUSPENSE", "Contradiction: ")
 
 
-async def test_an_intent_that_stripe_does_not_know_is_set_aside_at_once(
+async def test_an_intent_that_stripe_does_not_know_is_set_aside_after_some_minutes(
     market: Marketplace,
 ) -> None:
     await paid_at_stripe(market)
     await market.sandbox.advance()
     updated = (await of_type(market, "charge.updated"))[-1]
 
-    state, reason = await verdict(market, forged(updated, payment_intent="pi_unknown"))
-
-    assert state == "SUSPENSE"
-    assert reason.startswith("StripeRefused: ")
+    await given_up(market, forged(updated, payment_intent="pi_unknown"))
 
 
 async def test_an_expanded_payment_intent_of_a_charge_is_understood(market: Marketplace) -> None:
@@ -215,6 +214,19 @@ async def test_metadata_that_a_person_removed_stops_no_payment(market: Marketpla
     assert await held(market, escrow) == 10_000
 
 
+async def given_up(market: Marketplace, event: Event) -> None:
+    """A moment may heal what Stripe does not know yet; some minutes do not."""
+    state, reason = await verdict(market, event)
+    assert (state, reason[:15]) == ("PARKED", "StripeRefused: ")
+    for _ in range(7):
+        await market.owner.execute("UPDATE stripe_events SET due_at = now() WHERE state = 'PARKED'")
+        await market.inbox.run_once()
+    query = "SELECT state, attempts FROM stripe_events WHERE event_id = $1"
+    row = await market.owner.fetchrow(query, event["id"])
+    assert row is not None
+    assert tuple(row) == ("SUSPENSE", 8)
+
+
 # What an event says of a transfer
 
 
@@ -229,8 +241,6 @@ async def unknown_transfer(market: Marketplace) -> Event:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"reversed": True},
-        {"amount_reversed": 1},
         {"source_transaction": "ch_of_somebody_else"},
         {"transfer_group": "another"},
         {"metadata": "without our effect"},
@@ -257,8 +267,19 @@ async def test_a_transfer_that_stripe_does_not_know_settles_nothing(market: Mark
     """Everything fits, and there is no such transfer."""
     real = await unknown_transfer(market)
 
-    state, reason = await verdict(market, forged(real, id="tr_invented"))
+    await given_up(market, forged(real, id="tr_invented"))
 
-    assert state == "SUSPENSE"
-    assert reason.startswith("StripeRefused: ")
     assert "transfer_confirmed" not in [kind for kind, _ in await market.books()]
+
+
+@pytest.mark.parametrize("changes", [{"reversed": True}, {"amount_reversed": 8_000}], ids=str)
+async def test_a_reversal_that_stripe_does_not_show_freezes_nothing(
+    market: Marketplace, changes: dict[str, Any]
+) -> None:
+    """The transfer is fetched: it is there, and was not reversed."""
+    real = await unknown_transfer(market)
+
+    assert await verdict(market, forged(real, **changes)) == ("PROCESSED", "")
+
+    assert (await market.books())[-1][0] == "transfer_confirmed"
+    assert await market.owner.fetchval("SELECT count(*) FROM freezes") == 0

@@ -21,6 +21,7 @@ from service.operations.operators.verify_books import Report, verify_books
 from service.store.checks.table import CHECKS
 from service.store.pool import open_pool
 from tests.postgres import Database, Server, connected, migrated_database
+from tests.service.movements.strangers import charge_of, dispute, moved
 from tests.service.operations.escrows.test_release_milestone import release
 from tests.service.operations.marketplace import Marketplace, open_marketplace, usd
 from tests.service.store.closed_books import close, roll_all_up
@@ -50,6 +51,9 @@ async def tell_it_all(market: Marketplace) -> None:
     waiting = await market.delivered_escrow()  # its payee is not ready
     await market.accept(waiting)
     await market.settle()
+    await dispute(market, await charge_of(market, await market.funded_escrow()))
+    await moved(market, "stripe_fee", -200)
+    await market.sweep()
     on_its_way = await market.delivered_escrow(payee=payee)
     await market.accept(on_its_way)
     unpaid = await market.fund(await market.new_escrow())
@@ -245,6 +249,7 @@ CRIMES = {
         "UPDATE milestones SET frozen_minor = 4001 WHERE amount_minor = 4000"
         " RETURNING milestone_id",
         "I5 I6 milestones",
+        "I5 frozen",
         named_by=("milestone_id",),
     ),
     "a release is for more": crime(
@@ -271,12 +276,24 @@ CRIMES = {
         "transfers",
         named_by=("release_id",),
     ),
-    "a payment's fee is less": crime(
-        "UPDATE payments SET processing_fee_minor = processing_fee_minor - 1 WHERE payment_id ="
-        " (SELECT min(payment_id::text)::uuid FROM payments WHERE processing_fee_minor > 0)"
+    "a balance transaction is of less": crime(
+        "UPDATE balance_transactions SET net_minor = net_minor - 1, amount_minor = amount_minor - 1"
+        " WHERE balance_transaction_id = (SELECT min(balance_transaction_id)"
+        " FROM balance_transactions WHERE book = 'platform') RETURNING currency, journal_id",
+        "I2 stripe",
+        "I2 moved by",
+        named_by=("currency",),
+    ),
+    "a balance transaction is gone": crime(
+        "DELETE FROM balance_transactions WHERE balance_transaction_id = ("
+        "SELECT min(balance_transaction_id) FROM balance_transactions WHERE book = 'platform')"
         " RETURNING currency",
         "I2 stripe",
+        "I2 moved by",
         named_by=("currency",),
+    ),
+    "a freeze is gone": crime(
+        "DELETE FROM freezes RETURNING milestone_id", "I5 frozen", named_by=("milestone_id",)
     ),
     "a payment that came did not come": crime(
         "UPDATE payments SET state = 'CANCELED' WHERE state = 'SUCCEEDED'"
@@ -346,7 +363,7 @@ def test_every_check_is_proven_able_to_fail() -> None:
 
 async def test_the_service_itself_cannot_commit_these_crimes(books: Database) -> None:
     async with connected(books.service_dsn) as service:
-        for table in ("journals", "entries", "operations", "line_items"):
+        for table in ("journals", "entries", "operations", "line_items", "balance_transactions"):
             for statement in (f"DELETE FROM {table}", f"UPDATE {table} SET tenant_id = 'x'"):
                 with pytest.raises(asyncpg.InsufficientPrivilegeError):
                     await service.execute(statement)

@@ -115,4 +115,22 @@ INSERT INTO closings
 SELECT tenant_id, pg_temp.id('journal', 1), pg_temp.id('journal', 1), min(at)
 FROM numbers GROUP BY tenant_id;
 
+
+INSERT INTO freezes
+SELECT
+    tenant_id, pg_temp.id('freeze', i), pg_temp.id('escrow', i), pg_temp.id('milestone', i * 10),
+    pg_temp.id('payment', i), CASE WHEN i % 40 = 0 THEN 'OPEN' ELSE 'LIFTED' END, 'REFUND', 're_' || i,
+    0, 100, at, at
+FROM numbers WHERE i % 20 = 0;
+
+INSERT INTO sweeps (tenant_id, stripe_account, due_at, compare_due_at)
+SELECT tenant_id, 'acct_' || i, at + interval '10 days', at + interval '10 days'
+FROM numbers WHERE i <= 2000;
+
+INSERT INTO balance_transactions
+SELECT
+    tenant_id, 'txn_' || i, 'connected', 'acct_' || 1 + i % 2000, 'payment', 4000, 0, 4000, 'USD', NULL,
+    'py_' || i, at, at, NULL, at
+FROM numbers;
+
 ANALYZE;

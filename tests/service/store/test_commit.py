@@ -11,6 +11,7 @@ from service.domain.call import Party
 from service.domain.errors import BooksRefused, DatabaseUnavailable, RequestIdReused
 from service.domain.journal import Part, Source
 from service.domain.postings import JournalKind
+from service.domain.records.balance_transaction import BalanceTransaction, booked
 from service.domain.unit import EventEnd, Transition, UnitOfWork
 from service.migrations import Connection
 from service.store.balances import close_books
@@ -33,6 +34,7 @@ from tests.records import (
     new_payee,
     new_payer,
     new_payment,
+    new_transaction,
     new_unit,
 )
 
@@ -64,6 +66,7 @@ def everything(deal: Deal) -> UnitOfWork:
     escrow = new_escrow(payer, payee)
     for record in (payer, payee, escrow, new_milestone(escrow), new_payment(escrow), new_effect()):
         unit.put(record)
+    post_fee(unit, new_transaction(-1))
     post_release(unit, deal, 1_00, source="everything")
     return unit
 
@@ -72,6 +75,12 @@ def post_release(unit: UnitOfWork, deal: Deal, amount_minor: int, *, source: str
     amounts = {"payee_share": amount_minor, "payee_fee": 0, "payer_fee": 0}
     part = Part(deal.names(), amounts)
     unit.post(JournalKind.RELEASED, Source("release", source), "USD", [part])
+
+
+def post_fee(unit: UnitOfWork, transaction: BalanceTransaction) -> None:
+    source, part = Source("balance_transaction", transaction.id), Part({}, {"amount": 1})
+    kind = JournalKind.STRIPE_FEE
+    unit.post(kind, source, "USD", [part], transaction=transaction)
 
 
 async def balances(owner: Connection) -> dict[str, int]:
@@ -164,6 +173,15 @@ async def take_a_charge(_: ServicePool, deal: Deal) -> UnitOfWork:
     return unit
 
 
+async def book_a_balance_transaction_again(pool: ServicePool, deal: Deal) -> UnitOfWork:
+    transaction = new_transaction(-1)
+    first, unit = new_unit(), everything(deal)
+    post_fee(first, transaction)
+    await write(pool, [first])
+    unit.put(booked(TENANT, transaction, unit.journals[0].journal_id, NOW))
+    return unit
+
+
 async def use_a_key_again(pool: ServicePool, deal: Deal) -> UnitOfWork:
     await write(pool, [new_unit("everything", key="the same")])
     unit = everything(deal)
@@ -202,6 +220,7 @@ BREAKS: dict[str, Break] = {
     "payments_stripe_payment_intent": take_a_payment_intent,
     "payments_stripe_charge": take_a_charge,
     "payees_stripe_account": take_a_stripe_account,
+    "balance_transactions_pkey": book_a_balance_transaction_again,
 }
 
 

@@ -22,6 +22,8 @@ READING_ALL = ("verify, ", "service.store.books.", "service.store.queues.")
 FAN_OUT = {
     "balances.NOT_DUE",  # which tenants are due
     "releases.WAITING",  # which releases are due
+    "sweeps.FIND_DUE",  # which accounts at Stripe are due
+    "sweeps.ADD_TENANTS",  # once in the life of a process
     "effects.DUE_TENANTS",
     "stripe_events.DUE_TENANTS",
     *QUEUES,

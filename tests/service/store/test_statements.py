@@ -16,6 +16,7 @@ import pytest
 
 from service.migrations import MIGRATIONS
 from service.store import (
+    balance_transactions,
     balances,
     books,
     commit,
@@ -25,16 +26,30 @@ from service.store import (
     journals,
     operations,
     parties,
+    payments,
     queues,
     releases,
     stripe_events,
+    sweeps,
 )
 from service.store.checks.table import CHECKS
 from service.store.checks.waiting import WAITING
 from service.store.pool import open_pool
 from tests.postgres import Server, connected, migrated_database
 
-HOT = (balances, commit, effects, escrows, operations, parties, releases, stripe_events)
+HOT = (
+    balance_transactions,
+    balances,
+    commit,
+    effects,
+    escrows,
+    operations,
+    parties,
+    payments,
+    releases,
+    stripe_events,
+    sweeps,
+)
 MODULES = (*HOT, queues, books, journals)
 STARTS = ("SELECT", "INSERT", "UPDATE", "WITH")
 RELEASE = ("operations", "journals", "entries", "balances", "escrows", "milestones", "releases")

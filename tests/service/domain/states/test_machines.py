@@ -4,6 +4,7 @@ from service.domain.states.machines import MACHINES
 from tests.service.domain.states import (
     test_effect,
     test_escrow,
+    test_freeze,
     test_milestone,
     test_payee,
     test_payment,
@@ -19,6 +20,7 @@ TABLES = [
     test_payout.EXPECTED,
     test_payee.EXPECTED,
     test_escrow.EXPECTED,
+    test_freeze.EXPECTED,
 ]
 
 

@@ -2,6 +2,7 @@
 
 from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
+from tests.service.movements.strangers import charge_of, dispute
 from tests.service.operations.asked import Asked, Requests
 from tests.service.operations.marketplace import Marketplace, acceptance, escrow_request
 
@@ -71,6 +72,21 @@ async def _release_milestone(market: Marketplace) -> Asked:
     return Asked("payer", request)
 
 
+async def _lift_freeze(market: Marketplace) -> Asked:
+    escrow = await market.funded_escrow()
+    await dispute(market, await charge_of(market, escrow))
+    await market.sweep()
+    frozen = await market.read(escrow)
+    request = pb.LiftFreezeRequest(
+        request_id=new_request_id(),
+        escrow_id=escrow.id,
+        freeze_id=frozen.milestones[0].freezes[0].id,
+        reason="The bank was wrong.",
+        etag=frozen.etag,
+    )
+    return Asked("operator", request, role="operator")
+
+
 async def _cancel_escrow(market: Marketplace) -> Asked:
     escrow = await market.new_escrow()
     request = pb.CancelEscrowRequest(
@@ -94,5 +110,6 @@ REQUESTS: Requests = {
     "AcceptDelivery": _accept_delivery,
     "ReleaseMilestone": _release_milestone,
     "CancelEscrow": _cancel_escrow,
+    "LiftFreeze": _lift_freeze,
     "ListTimeline": _list_timeline,
 }

@@ -7,9 +7,8 @@ import pytest
 
 from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
+from tests.service.movements.strangers import charge_of, dispute, lift
 from tests.service.operations.marketplace import AN_ID, Marketplace, acceptance, transitions, usd
-
-FREEZE = "UPDATE milestones SET frozen_minor = $1"  # disputes, which freeze, are not served yet
 
 
 def release_of(escrow: pb.Escrow, amount_minor: int | None = None) -> pb.ReleaseMilestoneRequest:
@@ -91,18 +90,19 @@ async def test_whatever_the_parts_no_cent_is_lost(
 
 async def test_what_is_frozen_stays(market: Marketplace) -> None:
     escrow = await market.delivered_escrow()
-    await market.owner.execute(FREEZE, 4_000)
+    await dispute(market, await charge_of(market, escrow), amount=4_000)
+    await market.sweep()
 
-    async with market.refuses("AMOUNT_ABOVE_HELD") as refusal:
+    async with market.refuses("AMOUNT_FROZEN") as refusal:
         await release(market, escrow, 6_001)
     assert refusal.metadata == {"held_minor": "10000", "frozen_minor": "4000"}
     accepted = (await market.payer.escrows.AcceptDelivery(acceptance(escrow))).escrow.milestones[0]
     assert accepted.state == pb.MILESTONE_STATE_DELIVERED  # the frozen part is still to be decided
     assert (accepted.held, accepted.frozen) == (usd(4_000), usd(4_000))
-    async with market.refuses("AMOUNT_ABOVE_HELD"):
+    async with market.refuses("AMOUNT_FROZEN"):
         await release(market, escrow, None)
 
-    await market.owner.execute(FREEZE, 0)
+    await lift(market, escrow)
     last = await release(market, escrow, None)
     assert last.state == pb.MILESTONE_STATE_RELEASING
 

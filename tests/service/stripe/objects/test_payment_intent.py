@@ -1,17 +1,15 @@
 """A payment intent, read strictly, with its charge and what that cost."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from service.domain.states.payment import PaymentState
-from service.stripe.objects.balance_transaction import BalanceTransaction
 from service.stripe.objects.payment_intent import parse_payment_intent
 from service.stripe.objects.values import Unreadable
 from tests.records import NOW
 from tests.service.stripe.objects.nonsense import NO_AMOUNT, NO_TEXT
-from tests.service.stripe.objects.test_balance_transaction import BALANCE
+from tests.service.stripe.objects.test_balance_transaction import BALANCE, SHOWN
 
 INTENT: dict[str, Any] = {
     "object": "payment_intent",
@@ -42,9 +40,7 @@ def test_a_payment_intent_with_its_charge_and_what_that_cost() -> None:
     told = parse_payment_intent({**INTENT, "latest_charge": charge}, None)
 
     assert told.charge == "ch_2"
-    assert told.balance == BalanceTransaction(
-        "txn_1", 10_165, 335, "JPY", datetime.fromtimestamp(1_790_000_000, UTC)
-    )
+    assert told.balance == SHOWN
 
 
 def test_a_decline_is_told_with_its_reasons() -> None:

@@ -1,0 +1,146 @@
+"""Amounts that may not move: frozen when Stripe moves or threatens money that we did not ask for,
+and lifted by an operator.
+
+What a source threatens is covered by what is held of the payment, milestone by milestone, each with
+its part of the payer's fee. What is left over has been released before: it stops the transfers of
+that payment that have not been requested yet.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from service.aggregates.escrow import EscrowCase
+from service.domain.errors import FreezeMissing
+from service.domain.money import charge_step_minor
+from service.domain.policy import fee_part
+from service.domain.records.escrow import Milestone
+from service.domain.records.freeze import Freeze, FreezeReason
+from service.domain.records.payment import Payment
+from service.domain.states.freeze import FreezeEvent, FreezeState
+from service.domain.states.release import ReleaseState
+from service.store.tables import EscrowRecords
+
+
+def freeze(
+    case: EscrowCase, payment: Payment, amount_minor: int, reason: FreezeReason, source: str
+) -> bool:
+    """Freezes so much of a payment; False when the source has done so before.
+
+    ``amount_minor`` is in the payment's currency and includes the payer's fee, as a refund does.
+    """
+    if any(each.source == source for each in case.records.freezes):
+        return False
+    case.touch()
+    most_minor = min(amount_minor, payment.amount_minor)
+    parts, beyond_minor = _cover(case, payment.payment_id, most_minor)
+    if not parts:
+        parts = [(_of_payment(case, payment.payment_id)[0], 0)]
+    for milestone, part_minor in parts:
+        _add(case, milestone, payment.payment_id, part_minor, reason, source)
+    case.records.freezes[-1].beyond_minor = beyond_minor
+    return True
+
+
+def lift(case: EscrowCase, freeze_id: UUID) -> Freeze:
+    """Lets the amount move again, but for what other freezes of the same payment still threaten.
+
+    Raises:
+        FreezeMissing, WrongState, PartyNotAllowed.
+    """
+    found = next((f for f in case.records.freezes if f.freeze_id == freeze_id), None)
+    if found is None:
+        raise FreezeMissing
+    case.unit.advance(found, FreezeEvent.LIFT)
+    case.touch()
+    milestone = case.milestone(found.milestone_id)
+    milestone.frozen_minor -= found.amount_minor
+    case.unit.put(milestone)
+    cover_more(case, found.payment_id)
+    if not stops_transfers(case.records, found.payment_id):
+        for release in case.records.releases:
+            if release.payment_id == found.payment_id and release.state is ReleaseState.WAITING:
+                release.transfer_at = case.unit.now
+                case.unit.put(release)
+    return found
+
+
+def cover_more(case: EscrowCase, payment_id: UUID) -> None:
+    """Covers what open freezes threaten beyond what was held, by what is held and free now."""
+    for each in [f for f in case.records.freezes if f.payment_id == payment_id and f.is_open]:
+        if not each.beyond_minor:
+            continue
+        parts, left_minor = _cover(case, payment_id, each.beyond_minor)
+        if parts:
+            each.beyond_minor = left_minor
+            case.unit.put(each)
+        for milestone, part_minor in parts:
+            _add(case, milestone, payment_id, part_minor, each.reason, each.source)
+
+
+def stops_transfers(records: EscrowRecords, payment_id: UUID) -> bool:
+    """Whether money of this payment that was released may not be sent on its way now."""
+    return any(
+        each.is_open and each.beyond_minor and each.payment_id == payment_id
+        for each in records.freezes
+    )
+
+
+def _of_payment(case: EscrowCase, payment_id: UUID) -> list[Milestone]:
+    """What it funds; when it came too late for that, the whole escrow."""
+    ours = [m for m in case.records.milestones if m.payment_id == payment_id]
+    return ours or case.records.milestones
+
+
+def _cover(
+    case: EscrowCase, payment_id: UUID, amount_minor: int
+) -> tuple[list[tuple[Milestone, int]], int]:
+    """The held amounts that cover it, in the order of the milestones, and what is left over."""
+    step_minor = charge_step_minor(case.escrow.currency)
+    parts, left_minor = [], amount_minor
+    for milestone in _of_payment(case, payment_id):
+        free_minor = milestone.releasable_minor
+        if milestone.payment_id != payment_id or not free_minor or left_minor <= 0:
+            continue
+        whole_minor = free_minor + _fee_of(milestone, free_minor, step_minor)
+        part_minor = free_minor
+        if left_minor < whole_minor:  # whole steps, for what remains has to be releasable
+            part_minor = min(free_minor, -(-left_minor // step_minor) * step_minor)
+        parts.append((milestone, part_minor))
+        left_minor -= whole_minor
+    return parts, max(left_minor, 0)
+
+
+def _fee_of(milestone: Milestone, part_minor: int, step_minor: int) -> int:
+    gone_minor = milestone.funded_minor - milestone.held_minor
+    shares = (milestone.amount_minor, gone_minor, part_minor)
+    return fee_part(milestone.payer_fee_minor, *shares, step_minor=step_minor)
+
+
+def _add(
+    case: EscrowCase,
+    milestone: Milestone,
+    payment_id: UUID,
+    amount_minor: int,
+    reason: FreezeReason,
+    source: str,
+) -> None:
+    unit = case.unit
+    row = Freeze(
+        tenant_id=case.escrow.tenant_id,
+        freeze_id=unit.new_id(),
+        escrow_id=case.escrow.escrow_id,
+        milestone_id=milestone.milestone_id,
+        payment_id=payment_id,
+        state=FreezeState.OPEN,
+        reason=reason,
+        source=source,
+        amount_minor=amount_minor,
+        beyond_minor=0,
+        created_at=unit.now,
+        updated_at=unit.now,
+    )
+    case.records.freezes.append(row)
+    unit.create(row)
+    milestone.frozen_minor += amount_minor
+    unit.put(milestone)

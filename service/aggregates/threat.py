@@ -1,0 +1,48 @@
+"""What Stripe shows of a refund, a dispute or a warning that nobody here asked for."""
+
+from __future__ import annotations
+
+from service.aggregates.contradiction import NotOurs
+from service.aggregates.escrow import EscrowCase
+from service.aggregates.freeze import freeze
+from service.runtime import Runtime
+from service.store.payments import FoundPayment, find_payment
+from service.stripe.objects.threats import Threat
+from service.stripe.objects.values import our_id
+
+
+async def threatened_payment(runtime: Runtime, tenant_id: str, threat: Threat) -> FoundPayment:
+    """The payment that is threatened. One whose events never came is known by its charge's
+    metadata, for which the charge is fetched.
+
+    Raises:
+        NotOurs: it is of another product in the same Stripe account.
+        StripeRefused, StripeUnavailable, Unreadable.
+    """
+    intent, charge_id = threat.payment_intent, threat.charge
+    found = await find_payment(runtime.pool, tenant_id, payment_intent=intent, charge=charge_id)
+    if found is None and charge_id:
+        charge = await runtime.stripe[tenant_id].for_workers.fetch_charge(charge_id)
+        if payment_id := our_id(charge, "payment"):
+            found = await find_payment(runtime.pool, tenant_id, payment_id=payment_id)
+    if found is None:
+        raise NotOurs(f"no payment of ours has {charge_id or intent}")
+    return found
+
+
+def threatened_minor(threat: Threat, payment: FoundPayment) -> int:
+    """So much of the payment is threatened, in its currency: all of it when that cannot be told."""
+    if threat.over:
+        return 0
+    if threat.amount_minor is None or threat.currency != payment.currency:
+        return payment.amount_minor
+    return threat.amount_minor
+
+
+def observe_threat(case: EscrowCase, found: FoundPayment, threat: Threat) -> bool:
+    """Freezes what is threatened; False when it is over, or was seen before."""
+    amount_minor = threatened_minor(threat, found)
+    if not amount_minor:
+        return False
+    payment = case.payment(found.payment_id)
+    return freeze(case, payment, amount_minor, threat.reason, threat.source)

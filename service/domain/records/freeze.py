@@ -1,0 +1,56 @@
+"""A freeze."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from service.domain import ids
+from service.domain.states.freeze import FREEZE, FreezeEvent, FreezeState
+from service.domain.states.machine import Machine
+
+
+class FreezeReason(StrEnum):
+    """What moved or threatens the money, without having been asked for here."""
+
+    REFUND = "REFUND"
+    CHARGEBACK = "CHARGEBACK"
+    EARLY_FRAUD_WARNING = "EARLY_FRAUD_WARNING"
+    TRANSFER_REVERSED = "TRANSFER_REVERSED"
+    UNEXPLAINED = "UNEXPLAINED"
+
+
+@dataclass(slots=True)
+class Freeze:
+    """An amount of a milestone that may not move. ``source`` is the id of its cause at Stripe.
+
+    ``amount_minor`` is what is held and frozen. ``beyond_minor`` is what the source threatens of
+    the payment beyond what is held of it: it stops transfers that have not been requested.
+    """
+
+    tenant_id: str
+    freeze_id: UUID
+    escrow_id: UUID
+    milestone_id: UUID
+    payment_id: UUID
+    state: FreezeState
+    reason: FreezeReason
+    source: str
+    amount_minor: int
+    beyond_minor: int
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def is_open(self) -> bool:
+        return self.state is FreezeState.OPEN
+
+    @property
+    def machine(self) -> Machine[FreezeState, FreezeEvent]:
+        return FREEZE
+
+    @property
+    def public_id(self) -> str:
+        return ids.show(ids.FREEZE, self.freeze_id)

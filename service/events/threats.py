@@ -1,0 +1,38 @@
+"""Events of refunds, disputes and early fraud warnings: adverse news of a payment.
+
+Each is fetched: that it threatens a payment, and which, is for Stripe's API to say. Nothing is
+posted here. What moved the balance is booked by its balance transaction (movements/).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from service.aggregates.escrow import open_case
+from service.aggregates.threat import observe_threat, threatened_payment
+from service.domain.unit import UnitOfWork
+from service.events.event import Event, Handler, change
+from service.runtime import Runtime
+from service.stripe.gateway import StripeGateway
+from service.stripe.objects.threats import Threat
+from service.stripe.objects.values import Object, text
+
+Fetch = Callable[[StripeGateway, str], Awaitable[Object]]
+
+
+def threat_seen(fetch: Fetch, parse: Callable[[Object], Threat]) -> Handler:
+    """The handler of events of one such object."""
+
+    async def handle(runtime: Runtime, event: Event) -> None:
+        tenant_id = event.stored.tenant_id
+        gateway = runtime.stripe[tenant_id].for_workers
+        threat = parse(await fetch(gateway, text(event.object, "id")))
+        payment = await threatened_payment(runtime, tenant_id, threat)
+
+        async def story(unit: UnitOfWork) -> None:
+            case = await open_case(runtime, unit, payment.escrow_id)
+            observe_threat(case, payment, threat)
+
+        await change(runtime, event.stored, story)
+
+    return handle

@@ -1,0 +1,67 @@
+"""A charge: posting 2 of a payment of ours, or another product's money."""
+
+from __future__ import annotations
+
+from service.aggregates.contradiction import Contradiction, NotOurs
+from service.aggregates.escrow import open_case
+from service.aggregates.payment import observe_payment, transaction_source
+from service.domain.errors import StripeRefused
+from service.domain.postings import JournalKind
+from service.domain.records.freeze import FreezeReason
+from service.domain.unit import UnitOfWork
+from service.movements.movement import Movement, Touched, add_row, gateway_of, run
+from service.runtime import Runtime
+from service.store.commit import StripeObjectTaken
+from service.store.payments import FoundPayment, find_payment
+from service.stripe.objects.payment_intent import parse_payment_intent
+from service.stripe.objects.values import Object, Unreadable, id_of, our_id, text
+
+PAID = frozenset({"charge", "payment"})
+
+
+async def charge_moved(runtime: Runtime, movement: Movement) -> Touched | None:
+    """The payment is fetched: what it shows funds and settles it, as an event of it does."""
+    charge = movement.source
+    assert charge is not None
+    charge_id, intent_id = text(charge, "id"), id_of(charge, "payment_intent")
+    found = await find_payment(
+        runtime.pool,
+        movement.tenant_id,
+        payment_id=our_id(charge, "payment"),
+        payment_intent=intent_id,
+        charge=charge_id,
+    )
+    if found is None:
+        raise NotOurs(f"no payment of ours has {charge_id}")
+    touched = Touched(
+        found.escrow_id,
+        found.payment_id,
+        found.amount_minor,
+        FreezeReason.UNEXPLAINED,
+        movement.shown.id,
+    )
+    if movement.shown.type not in PAID or intent_id is None:
+        return touched
+    try:
+        intent = await gateway_of(runtime, movement).fetch_payment_intent(intent_id)
+        return None if await _settled(runtime, movement, found, intent) else touched
+    except (Contradiction, StripeObjectTaken, StripeRefused, Unreadable):
+        return touched
+
+
+async def _settled(
+    runtime: Runtime, movement: Movement, found: FoundPayment, intent: Object
+) -> bool:
+    """Whether this movement is what settled the payment; books what is new of that."""
+    seen = parse_payment_intent(intent, None)
+
+    async def story(unit: UnitOfWork) -> bool:
+        case = await open_case(runtime, unit, found.escrow_id)
+        payment = case.payment(found.payment_id)
+        observe_payment(case, payment, seen)
+        if payment.stripe_balance_transaction != movement.shown.id:
+            return False
+        source = transaction_source(movement.shown.id)
+        return await add_row(runtime, unit, movement, source, JournalKind.CHARGE_SETTLED)
+
+    return await run(runtime, movement, story)

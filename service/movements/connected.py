@@ -1,0 +1,86 @@
+"""What moves a payee's account: our transfers and payouts, and whatever else happens there."""
+
+from __future__ import annotations
+
+from service.aggregates.contradiction import Contradiction
+from service.aggregates.payout import observe_payout, payout_source
+from service.aggregates.release import transfer_source
+from service.domain.errors import StripeRefused
+from service.domain.postings import JournalKind
+from service.domain.records.effect import Effect
+from service.domain.unit import UnitOfWork
+from service.movements.movement import Movement, add_row, gateway_of, run
+from service.movements.transfers import effect_of
+from service.runtime import Runtime
+from service.store.effects import find_effect
+from service.store.parties import load_payee
+from service.store.payments import find_transferred
+from service.stripe.objects.payout import parse_payout
+from service.stripe.objects.values import Object, Unreadable, id_of, our_id, text
+
+PAYOUT_KINDS = {
+    False: (JournalKind.PAYOUT_CREATED,),
+    True: (JournalKind.PAYOUT_RETURNED, JournalKind.PAYOUT_RETURNED_AFTER_PAID),
+}
+"""What books a payout, by whether its movement brought money."""
+
+
+async def is_ours(runtime: Runtime, movement: Movement) -> bool:
+    """Whether a transfer or a payout of ours moved it; its row then names the journal of that.
+
+    Raises:
+        Undecided: we do not know yet what became of the transfer.
+        StripeUnavailable.
+    """
+    source = movement.source or {}
+    try:
+        if source.get("object") == "charge" and (transfer_id := id_of(source, "source_transfer")):
+            return await _is_transfer(runtime, movement, transfer_id)
+        if source.get("object") == "payout":
+            return await _is_payout(runtime, movement, source)
+    except (Contradiction, StripeRefused, Unreadable):
+        return False
+    return False
+
+
+async def _is_transfer(runtime: Runtime, movement: Movement, transfer_id: str) -> bool:
+    found = await find_transferred(runtime.pool, movement.tenant_id, transfer_id)
+    effect: Effect | None
+    if found is not None:
+        effect = await find_effect(runtime.pool, movement.tenant_id, found.effect_id)
+        assert effect is not None
+        made = transfer_source(effect)
+        return await run(
+            runtime,
+            movement,
+            lambda unit: add_row(runtime, unit, movement, made, JournalKind.TRANSFER_CONFIRMED),
+        )
+    transfer = await gateway_of(runtime, movement).fetch_transfer(transfer_id)
+    effect = await effect_of(runtime, movement.tenant_id, transfer)
+    if effect is not None:
+        movement.undecided(f"the transfer's effect is {effect.state}")
+    return False
+
+
+async def _is_payout(runtime: Runtime, movement: Movement, shown: Object) -> bool:
+    """The payout is fetched and observed first: its events may never have come."""
+    payout_id, payee_id = (our_id(shown, name) for name in ("payout", "payee"))
+    if payout_id is None or payee_id is None:
+        return False
+    gateway = gateway_of(runtime, movement)
+    fetched = await gateway.fetch_payout(text(shown, "id"), movement.account)
+
+    async def story(unit: UnitOfWork) -> bool:
+        found = await load_payee(
+            runtime.pool, unit, payee_id, payout_id=payout_id, effect_id=payout_id
+        )
+        if found is None or found.payee.stripe_account != movement.account:
+            return False
+        payout = next((p for p in found.payouts if p.payout_id == payout_id), None)
+        if payout is None:
+            return False
+        observe_payout(unit, found.payee, payout, parse_payout(fetched))
+        kinds = PAYOUT_KINDS[movement.brought]
+        return await add_row(runtime, unit, movement, payout_source(payout), *kinds)
+
+    return await run(runtime, movement, story)

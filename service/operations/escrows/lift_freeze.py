@@ -1,0 +1,23 @@
+"""An operator lets a frozen amount move again."""
+
+from __future__ import annotations
+
+from escrow.v1.escrow_service_pb2 import LiftFreezeRequest, LiftFreezeResponse
+from service.aggregates.escrow import open_case
+from service.aggregates.freeze import lift
+from service.domain import ids
+from service.domain.unit import UnitOfWork
+from service.operations.escrows.messages import escrow_message
+from service.operations.mutation import mutation
+from service.runtime import Runtime
+
+
+@mutation(LiftFreezeResponse)
+async def lift_freeze(
+    runtime: Runtime, unit: UnitOfWork, request: LiftFreezeRequest
+) -> LiftFreezeResponse:
+    """Raises EscrowMissing, FreezeMissing, StaleEtag, WrongState, PartyNotAllowed."""
+    case = await open_case(runtime, unit, ids.parse(request.escrow_id), etag=request.etag)
+    lift(case, ids.parse(request.freeze_id))
+    unit.note = request.reason
+    return await runtime.save(unit, LiftFreezeResponse(escrow=escrow_message(case.records)))

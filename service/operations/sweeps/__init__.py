@@ -1,0 +1,1 @@
+"""What is read of Stripe by schedule, whether an event came or not."""

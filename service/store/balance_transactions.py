@@ -1,0 +1,72 @@
+"""Stripe's balance transactions that have been booked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+import asyncpg
+
+from service.domain.journal import Source
+from service.domain.postings import JournalKind
+
+KNOWN = """\
+SELECT t.balance_transaction_id FROM balance_transactions AS t
+WHERE t.tenant_id = $1 AND t.balance_transaction_id = ANY($2::text[])"""
+SHOWN = """\
+SELECT t.balance_transaction_id, t.amount_minor, t.fee_minor, t.net_minor, t.currency
+FROM balance_transactions AS t
+WHERE t.tenant_id = $1 AND t.balance_transaction_id = ANY($2::text[])"""
+ALL_OF_PLATFORM = """\
+SELECT t.balance_transaction_id FROM balance_transactions AS t
+WHERE t.tenant_id = $1 AND t.stripe_account IS NULL"""
+ALL_OF_ACCOUNT = """\
+SELECT t.balance_transaction_id FROM balance_transactions AS t
+WHERE t.tenant_id = $1 AND t.stripe_account = $2"""
+FIND_JOURNAL = """\
+SELECT j.journal_id FROM journals AS j
+WHERE j.tenant_id = $1 AND j.source_type = $2 AND j.source_id = $3 AND j.kind = ANY($4::text[])
+LIMIT 1"""
+
+
+class ShownAmounts(NamedTuple):
+    """The amounts of a row, as they are compared with Stripe's: minor units."""
+
+    amount_minor: int
+    fee_minor: int
+    net_minor: int
+    currency: str
+
+
+async def known_transactions(
+    pool: asyncpg.Pool, tenant_id: str, transaction_ids: Iterable[str]
+) -> set[str]:
+    """Those of the balance transactions that have their row."""
+    rows = await pool.fetch(KNOWN, tenant_id, list(transaction_ids))
+    return {row[0] for row in rows}
+
+
+async def amounts_of(
+    pool: asyncpg.Pool, tenant_id: str, transaction_ids: Iterable[str]
+) -> dict[str, ShownAmounts]:
+    """The amounts of those that have their row, by their id."""
+    rows = await pool.fetch(SHOWN, tenant_id, list(transaction_ids))
+    return {row[0]: ShownAmounts(*row[1:]) for row in rows}
+
+
+async def transactions_of(pool: asyncpg.Pool, tenant_id: str, account: str) -> set[str]:
+    """All that have a row: of the platform ("") or of a connected account."""
+    if account:
+        rows = await pool.fetch(ALL_OF_ACCOUNT, tenant_id, account)
+    else:
+        rows = await pool.fetch(ALL_OF_PLATFORM, tenant_id)
+    return {row[0] for row in rows}
+
+
+async def find_journal(
+    pool: asyncpg.Pool, tenant_id: str, source: Source, kinds: Sequence[JournalKind]
+) -> UUID | None:
+    """The journal of one of these kinds that booked a fact."""
+    journal_id: UUID | None = await pool.fetchval(FIND_JOURNAL, tenant_id, *source, list(kinds))
+    return journal_id

@@ -1,0 +1,55 @@
+"""Which payment or release an object at Stripe belongs to."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from uuid import UUID
+
+import asyncpg
+
+_FOUND = "p.escrow_id, p.payment_id, p.amount_minor, p.currency"
+FIND_PAYMENT = f"""\
+SELECT {_FOUND} FROM payments AS p WHERE p.tenant_id = $1 AND p.payment_id = $2
+UNION ALL
+SELECT {_FOUND} FROM payments AS p WHERE p.tenant_id = $1 AND p.stripe_payment_intent = $3
+UNION ALL
+SELECT {_FOUND} FROM payments AS p WHERE p.tenant_id = $1 AND p.stripe_charge = $4
+LIMIT 1"""
+FIND_TRANSFERRED = """\
+SELECT r.escrow_id, r.payment_id, r.effect_id FROM releases AS r
+WHERE r.tenant_id = $1 AND r.stripe_transfer = $2 LIMIT 1"""
+
+
+class FoundPayment(NamedTuple):
+    """A payment of ours, and its amount in minor units."""
+
+    escrow_id: UUID
+    payment_id: UUID
+    amount_minor: int
+    currency: str
+
+
+class Transferred(NamedTuple):
+    """The released part that a transfer carried, and the effect that made the transfer."""
+
+    escrow_id: UUID
+    payment_id: UUID
+    effect_id: UUID
+
+
+async def find_payment(
+    pool: asyncpg.Pool,
+    tenant_id: str,
+    *,
+    payment_id: UUID | None = None,
+    payment_intent: str | None = None,
+    charge: str | None = None,
+) -> FoundPayment | None:
+    """The payment that has one of these ids; None when it is not one of ours."""
+    row = await pool.fetchrow(FIND_PAYMENT, tenant_id, payment_id, payment_intent, charge)
+    return FoundPayment(*row) if row else None
+
+
+async def find_transferred(pool: asyncpg.Pool, tenant_id: str, transfer: str) -> Transferred | None:
+    row = await pool.fetchrow(FIND_TRANSFERRED, tenant_id, transfer)
+    return Transferred(*row) if row else None

@@ -1,0 +1,26 @@
+"""The states of a freeze."""
+
+import pytest
+
+from service.domain.states.freeze import FREEZE, FreezeEvent, FreezeState
+from tests.service.domain.states.expected import Expected
+
+EXPECTED = Expected(
+    FREEZE,
+    FreezeState,
+    FreezeEvent,
+    """
+    OPEN  lift  LIFTED  operator
+    """,
+)
+
+
+def test_every_expected_edge_is_of_known_states_events_and_parties() -> None:
+    EXPECTED.check_names()
+
+
+@pytest.mark.parametrize(("state", "event"), EXPECTED.pairs())
+def test_each_party_may_cause_what_the_table_says_and_nothing_else(
+    state: FreezeState, event: FreezeEvent
+) -> None:
+    EXPECTED.check_pair(state, event)
