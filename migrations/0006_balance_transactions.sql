@@ -30,7 +30,8 @@ CREATE TABLE balance_transactions (
     )
 );
 COMMENT ON TABLE balance_transactions IS
-'What moved a balance at Stripe, as Stripe tells it. Append-only. Invariant I2: asset:stripe is the sum of net_minor in the book platform.';
+'What moved a balance at Stripe, as Stripe tells it. Append-only. Those of the platform sum up to
+asset:stripe (invariant I2).';
 COMMENT ON COLUMN balance_transactions.stripe_account IS
 'the connected account; null for the platform';
 COMMENT ON COLUMN balance_transactions.created_at IS 'when it happened, by Stripe''s clock';
@@ -65,7 +66,7 @@ CREATE TABLE freezes (
     CONSTRAINT freezes_amounts CHECK (amount_minor >= 0 AND beyond_minor >= 0)
 );
 COMMENT ON TABLE freezes IS
-'Amounts that may not move. The open ones of a milestone sum up to its frozen_minor (invariant I5).';
+'Amounts that may not move. The open ones of a milestone sum up to its frozen_minor.';
 COMMENT ON COLUMN freezes.beyond_minor IS
 'what the source threatens beyond what is held: it stops transfers that have not been requested';
 CREATE INDEX freezes_open ON freezes (created_at) WHERE state = 'OPEN';
@@ -89,7 +90,7 @@ CREATE TABLE sweeps (
     CONSTRAINT sweeps_pkey PRIMARY KEY (tenant_id, stripe_account)
 );
 COMMENT ON TABLE sweeps IS
-'How far the balance transactions of an account at Stripe have been read; the platform''s has the empty name.';
+'How far the balance transactions of an account at Stripe are read; '''' is the platform''s.';
 COMMENT ON COLUMN sweeps.swept_through IS
 'all that Stripe created before has its row, by Stripe''s clock';
 COMMENT ON COLUMN sweeps.page_after IS

@@ -446,7 +446,8 @@ CREATE TABLE public.balance_transactions (
     CONSTRAINT balance_transactions_net CHECK ((net_minor = (amount_minor - fee_minor))),
     CONSTRAINT balance_transactions_of_an_account CHECK (((book = 'connected'::text) = (stripe_account IS NOT NULL)))
 );
-COMMENT ON TABLE public.balance_transactions IS 'What moved a balance at Stripe, as Stripe tells it. Append-only. Invariant I2: asset:stripe is the sum of net_minor in the book platform.';
+COMMENT ON TABLE public.balance_transactions IS 'What moved a balance at Stripe, as Stripe tells it. Append-only. Those of the platform sum up to
+asset:stripe (invariant I2).';
 COMMENT ON COLUMN public.balance_transactions.stripe_account IS 'the connected account; null for the platform';
 COMMENT ON COLUMN public.balance_transactions.created_at IS 'when it happened, by Stripe''s clock';
 COMMENT ON COLUMN public.balance_transactions.journal_id IS 'the journal that booked it';
@@ -585,7 +586,7 @@ CREATE TABLE public.freezes (
     updated_at timestamp with time zone NOT NULL,
     CONSTRAINT freezes_amounts CHECK (((amount_minor >= 0) AND (beyond_minor >= 0)))
 );
-COMMENT ON TABLE public.freezes IS 'Amounts that may not move. The open ones of a milestone sum up to its frozen_minor (invariant I5).';
+COMMENT ON TABLE public.freezes IS 'Amounts that may not move. The open ones of a milestone sum up to its frozen_minor.';
 COMMENT ON COLUMN public.freezes.beyond_minor IS 'what the source threatens beyond what is held: it stops transfers that have not been requested';
 ALTER TABLE ONLY public.freezes
     ADD CONSTRAINT freezes_pkey PRIMARY KEY (tenant_id, escrow_id, freeze_id);
@@ -842,7 +843,7 @@ CREATE TABLE public.sweeps (
     compared_at timestamp with time zone,
     differences jsonb
 );
-COMMENT ON TABLE public.sweeps IS 'How far the balance transactions of an account at Stripe have been read; the platform''s has the empty name.';
+COMMENT ON TABLE public.sweeps IS 'How far the balance transactions of an account at Stripe are read; '''' is the platform''s.';
 COMMENT ON COLUMN public.sweeps.swept_through IS 'all that Stripe created before has its row, by Stripe''s clock';
 COMMENT ON COLUMN public.sweeps.page_after IS 'where the pass under way has come to, from new to old; null when none is';
 COMMENT ON COLUMN public.sweeps.differences IS 'what the last comparison with Stripe found, by currency in minor units; null when all is the same';
