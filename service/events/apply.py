@@ -14,8 +14,9 @@ from service.store.stripe_events import StoredEvent
 from service.stripe.objects.values import Object, Unreadable
 
 
-async def apply_stripe_event(runtime: Runtime, event: StoredEvent) -> None:
-    """Books what an event shows and ends it, in one commit.
+async def apply_stripe_event(runtime: Runtime, event: StoredEvent) -> str:
+    """Books what an event shows and ends it, in one commit. Answers what became of it: "processed",
+    "not_acted_on", or "not_ours" when another product in the same Stripe account caused it.
 
     Raises:
         Unmatched, Unreadable, Contradiction: see there; the event is set aside, not lost.
@@ -23,12 +24,14 @@ async def apply_stripe_event(runtime: Runtime, event: StoredEvent) -> None:
     handle = (OF_CONNECTED if event.account else OF_PLATFORM).get(event.type)
     if handle is None:
         await _ignore(runtime, event, "not a type that is acted on")
-        return
+        return "not_acted_on"
     carried = Event(event, _object_of(json.loads(event.payload)), event.occurred_at)
     try:
         await handle(runtime, carried)
     except NotOurs as foreign:
         await _ignore(runtime, event, f"not ours: {foreign}")
+        return "not_ours"
+    return "processed"
 
 
 def _object_of(body: Object) -> Object:

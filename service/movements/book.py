@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import structlog
+from opentelemetry import metrics
 
 from service.aggregates.contradiction import Contradiction, NotOurs
 from service.aggregates.escrow import open_case
@@ -28,6 +29,11 @@ from service.store.commit import StripeObjectTaken
 from service.stripe.objects.values import Unreadable
 
 log = structlog.get_logger()
+_BOOKED = metrics.get_meter("service.movements").create_counter(
+    "escrow.movements.booked",
+    unit="{balance_transaction}",
+    description="Balance transactions that no operation of ours had booked, by kind of journal.",
+)
 
 
 async def book_movement(runtime: Runtime, movement: Movement) -> None:
@@ -83,6 +89,7 @@ async def _post(
     runtime: Runtime, movement: Movement, kinds: Kinds, touched: Touched | None = None
 ) -> None:
     shown = movement.shown
+    kind = kinds.brought if movement.brought else kinds.took
 
     async def story(unit: UnitOfWork) -> bool:
         if await is_booked(runtime, movement):
@@ -90,7 +97,6 @@ async def _post(
         unit.note = f"{shown.type} {shown.source or ''}".strip()
         if touched is not None:
             await _freeze(runtime, unit, touched)
-        kind = kinds.brought if movement.brought else kinds.took
         _add(unit, movement, kind)
         return True
 
@@ -98,6 +104,7 @@ async def _post(
         await run(runtime, movement, story)
     except StripeObjectTaken:
         return  # another process was faster
+    _BOOKED.add(1, {"escrow.journal.kind": kind.value})
 
 
 async def _freeze(runtime: Runtime, unit: UnitOfWork, touched: Touched) -> None:

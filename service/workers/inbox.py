@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from datetime import timedelta
 
 import structlog
+from opentelemetry import metrics
 from opentelemetry.trace import Span
 
 from service.aggregates.contradiction import Contradiction
@@ -18,6 +19,11 @@ from service.tracing import Attributes, continued
 from service.workers.loop import Worker
 
 log = structlog.get_logger()
+_ENDED = metrics.get_meter("service.workers").create_counter(
+    "escrow.events.ended",
+    unit="{event}",
+    description="What became of Stripe's events, by type and outcome.",
+)
 
 LEASE = timedelta(seconds=60)
 LONGEST_PAUSE = timedelta(hours=1)
@@ -46,7 +52,7 @@ class InboxWorker(Worker[StoredEvent]):
     async def do(self, item: StoredEvent) -> None:
         event = item
         try:
-            await apply_stripe_event(self.runtime, event)
+            _count(event, await apply_stripe_event(self.runtime, event))
         except Unmatched as problem:
             await self._park(event, str(problem))
         except Unavailable as problem:
@@ -74,7 +80,13 @@ class InboxWorker(Worker[StoredEvent]):
 
     async def _set_aside(self, event: StoredEvent, reason: str) -> None:
         """Shown to operators, not tried again."""
+        _count(event, "set_aside")
         log.warning("event set aside", event_id=event.event_id, problem=reason)
         await set_event_aside(
             self.runtime.pool, event, state="SUSPENSE", reason=reason, due_at=self.runtime.clock()
         )
+
+
+def _count(event: StoredEvent, outcome: str) -> None:
+    type_ = "other" if outcome == "not_acted_on" else event.type  # Stripe has hundreds
+    _ENDED.add(1, {"escrow.event.type": type_, "escrow.event.outcome": outcome})
