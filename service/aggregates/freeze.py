@@ -75,7 +75,11 @@ def cover_more(case: EscrowCase, payment_id: UUID) -> None:
             each.beyond_minor = left_minor
             case.unit.put(each)
         for milestone, part_minor in parts:
-            _add(case, milestone, payment_id, part_minor, each.reason, each.source)
+            if milestone.milestone_id == each.milestone_id:
+                each.amount_minor += part_minor
+                _freeze_part(case, milestone, part_minor)
+            else:
+                _add(case, milestone, payment_id, part_minor, each.reason, each.source)
 
 
 def stops_transfers(records: EscrowRecords, payment_id: UUID) -> bool:
@@ -142,5 +146,9 @@ def _add(
     )
     case.records.freezes.append(row)
     unit.create(row)
+    _freeze_part(case, milestone, amount_minor)
+
+
+def _freeze_part(case: EscrowCase, milestone: Milestone, amount_minor: int) -> None:
     milestone.frozen_minor += amount_minor
-    unit.put(milestone)
+    case.unit.put(milestone)

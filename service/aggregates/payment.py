@@ -88,6 +88,8 @@ def _check_asked(case: EscrowCase, payment: Payment, seen: PaymentObservation) -
     }
     if not known:  # the effect that makes a payment has the payment's own id
         asked["effect"] = (payment.payment_id, seen.effect)
+        if seen.payment_intent and not seen.checkout_session:
+            asked["transfer group"] = (case.escrow.public_id, seen.transfer_group)
     for name, (ours, theirs) in asked.items():
         if ours != theirs:
             raise Contradiction(f"the payment's {name} is {ours}, not {theirs}")

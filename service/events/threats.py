@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+import structlog
+
 from service.aggregates.escrow import open_case
 from service.aggregates.threat import observe_threat, threatened_payment
 from service.domain.unit import UnitOfWork
@@ -16,6 +18,8 @@ from service.runtime import Runtime
 from service.stripe.gateway import StripeGateway
 from service.stripe.objects.threats import Threat
 from service.stripe.objects.values import Object, text
+
+log = structlog.get_logger()
 
 Fetch = Callable[[StripeGateway, str], Awaitable[Object]]
 
@@ -34,5 +38,13 @@ def threat_seen(fetch: Fetch, parse: Callable[[Object], Threat]) -> Handler:
             observe_threat(case, payment, threat)
 
         await change(runtime, event.stored, story)
+        log.warning(
+            "payment threatened",
+            tenant=tenant_id,
+            escrow=payment.escrow_id.hex,
+            reason=threat.reason,
+            source=threat.source,
+            over=threat.over,
+        )
 
     return handle

@@ -20,7 +20,9 @@ PAID = frozenset({"charge", "payment"})
 
 
 async def charge_moved(runtime: Runtime, movement: Movement) -> Touched | None:
-    """The payment is fetched: what it shows funds and settles it, as an event of it does."""
+    """The payment is fetched: what it shows funds and settles it, as an event of it does. What
+    settled it before there were rows only gets its row.
+    """
     charge = movement.source
     assert charge is not None
     charge_id, intent_id = text(charge, "id"), id_of(charge, "payment_intent")
@@ -33,6 +35,8 @@ async def charge_moved(runtime: Runtime, movement: Movement) -> Touched | None:
     )
     if found is None:
         raise NotOurs(f"no payment of ours has {charge_id}")
+    if found.balance_transaction == movement.shown.id and await _has_row(runtime, movement):
+        return None
     touched = Touched(
         found.escrow_id,
         found.payment_id,
@@ -47,6 +51,15 @@ async def charge_moved(runtime: Runtime, movement: Movement) -> Touched | None:
         return None if await _settled(runtime, movement, found, intent) else touched
     except (Contradiction, StripeObjectTaken, StripeRefused, Unreadable):
         return touched
+
+
+async def _has_row(runtime: Runtime, movement: Movement) -> bool:
+    source = transaction_source(movement.shown.id)
+    return await run(
+        runtime,
+        movement,
+        lambda unit: add_row(runtime, unit, movement, source, JournalKind.CHARGE_SETTLED),
+    )
 
 
 async def _settled(

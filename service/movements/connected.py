@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from service.aggregates.contradiction import Contradiction
 from service.aggregates.payout import observe_payout, payout_source
-from service.aggregates.release import transfer_source
 from service.domain.errors import StripeRefused
 from service.domain.postings import JournalKind
 from service.domain.records.effect import Effect
 from service.domain.unit import UnitOfWork
 from service.movements.movement import Movement, add_row, gateway_of, run
-from service.movements.transfers import effect_of
+from service.movements.transfers import effect_of, has_row
 from service.runtime import Runtime
 from service.store.effects import find_effect
 from service.store.parties import load_payee
@@ -49,12 +48,7 @@ async def _is_transfer(runtime: Runtime, movement: Movement, transfer_id: str) -
     if found is not None:
         effect = await find_effect(runtime.pool, movement.tenant_id, found.effect_id)
         assert effect is not None
-        made = transfer_source(effect)
-        return await run(
-            runtime,
-            movement,
-            lambda unit: add_row(runtime, unit, movement, made, JournalKind.TRANSFER_CONFIRMED),
-        )
+        return await has_row(runtime, movement, effect)
     transfer = await gateway_of(runtime, movement).fetch_transfer(transfer_id)
     effect = await effect_of(runtime, movement.tenant_id, transfer)
     if effect is not None:

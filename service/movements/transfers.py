@@ -38,8 +38,11 @@ async def transfer_moved(runtime: Runtime, movement: Movement) -> Touched | None
     if effect is None:
         raise NotOurs("no transfer")
     if movement.shown.type == "transfer":
-        if effect.state in SENT or effect.stripe_object == text(transfer, "id"):
+        if effect.state in SENT:
             if await _confirmed(runtime, movement, effect, text(transfer, "id")):
+                return None
+        elif effect.stripe_object == text(transfer, "id"):
+            if await has_row(runtime, movement, effect):
                 return None
         elif effect.state is not EffectState.SUCCEEDED:
             movement.undecided(f"the transfer's effect is {effect.state}")
@@ -69,6 +72,12 @@ async def effect_of(runtime: Runtime, tenant_id: str, transfer: Object) -> Effec
         return effect
     found = await find_transferred(runtime.pool, tenant_id, text(transfer, "id"))
     return await find_effect(runtime.pool, tenant_id, found.effect_id) if found else None
+
+
+async def has_row(runtime: Runtime, movement: Movement, effect: Effect) -> bool:
+    """Whether the effect's transfer, which is confirmed, is what moved; it then gets its row."""
+    made, kind = transfer_source(effect), JournalKind.TRANSFER_CONFIRMED
+    return await run(runtime, movement, lambda unit: add_row(runtime, unit, movement, made, kind))
 
 
 async def _confirmed(

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
-_FOUND = "p.escrow_id, p.payment_id, p.amount_minor, p.currency"
+_FOUND = "p.escrow_id, p.payment_id, p.amount_minor, p.currency, p.stripe_balance_transaction"
 FIND_PAYMENT = f"""\
 SELECT {_FOUND} FROM payments AS p WHERE p.tenant_id = $1 AND p.payment_id = $2
 UNION ALL
@@ -21,12 +21,13 @@ WHERE r.tenant_id = $1 AND r.stripe_transfer = $2 LIMIT 1"""
 
 
 class FoundPayment(NamedTuple):
-    """A payment of ours, and its amount in minor units."""
+    """A payment of ours, its amount in minor units, and what settled it."""
 
     escrow_id: UUID
     payment_id: UUID
     amount_minor: int
     currency: str
+    balance_transaction: str | None
 
 
 class Transferred(NamedTuple):

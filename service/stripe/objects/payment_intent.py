@@ -51,6 +51,7 @@ class PaymentObservation:
     currency: str = ""
     customer: str | None = None
     effect: UUID | None = None
+    transfer_group: str | None = None
     balance: BalanceTransaction | None = None
     failure_code: str | None = None
     failure_decline_code: str | None = None
@@ -81,6 +82,7 @@ def parse_payment_intent(intent: Object, seen_at: datetime | None) -> PaymentObs
         currency=text(intent, "currency").upper(),
         customer=id_of(intent, "customer"),
         effect=our_id(intent, "effect"),
+        transfer_group=optional_text(intent, "transfer_group"),
         balance=parse_balance_transaction(balance) if isinstance(balance, Mapping) else None,
         failure_code=optional_text(failure, "code"),
         failure_decline_code=optional_text(failure, "decline_code"),

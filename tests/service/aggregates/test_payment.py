@@ -61,6 +61,7 @@ def hear(*news: PaymentObservation, now: datetime = NOW) -> tuple[PaymentState, 
             observation,
             amount_minor=payment.amount_minor,
             effect=payment.payment_id,
+            transfer_group=escrow.public_id,
             customer=payer.stripe_customer,
             currency=payment.currency,
         )

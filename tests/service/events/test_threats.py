@@ -168,7 +168,7 @@ async def test_news_that_come_before_the_payment_is_known_freeze_it_when_it_is(
     await market.settle()
 
     assert await frozen_minor(market, escrow) == 10_000
-    assert sum(beyond for *_, beyond in await freezes(market)) == 0
+    assert [each[3:] for each in await freezes(market)] == [(10_000, 0)]
 
 
 async def test_a_payment_that_is_threatened_after_its_release_was_sent_is_shown(
