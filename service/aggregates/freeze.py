@@ -11,15 +11,22 @@ from __future__ import annotations
 from uuid import UUID
 
 from service.aggregates.escrow import EscrowCase
+from service.aggregates.release import transfer_rejected
 from service.domain.errors import FreezeMissing
 from service.domain.money import charge_step_minor
 from service.domain.policy import fee_part
 from service.domain.records.escrow import Milestone
 from service.domain.records.freeze import Freeze, FreezeReason
 from service.domain.records.payment import Payment
+from service.domain.states.effect import EffectEvent, EffectState
 from service.domain.states.freeze import FreezeEvent, FreezeState
 from service.domain.states.release import ReleaseState
+from service.runtime import Runtime
+from service.store.effects import find_effect
 from service.store.tables import EscrowRecords
+
+FROZEN = "frozen"
+"""Why a transfer was not sent: the code of its refusal."""
 
 
 def freeze(
@@ -40,6 +47,31 @@ def freeze(
         _add(case, milestone, payment.payment_id, part_minor, reason, source)
     case.records.freezes[-1].beyond_minor = beyond_minor
     return True
+
+
+async def freeze_and_hold_back(
+    runtime: Runtime,
+    case: EscrowCase,
+    payment: Payment,
+    amount_minor: int,
+    reason: FreezeReason,
+    source: str,
+) -> None:
+    """Freezes so much of a payment, as ``freeze`` does. If that reaches beyond what is held, a part
+    that was released goes back to payable (posting 7d) while its transfer was certainly not sent.
+    """
+    freeze(case, payment, amount_minor, reason, source)
+    if not stops_transfers(case.records, payment.payment_id):
+        return
+    for release in case.records.releases:
+        on_its_way = release.state is ReleaseState.IN_FLIGHT and release.effect_id
+        if release.payment_id != payment.payment_id or not on_its_way:
+            continue
+        effect = await find_effect(runtime.pool, release.tenant_id, on_its_way)
+        if effect is not None and effect.state is EffectState.PLANNED:
+            case.unit.advance(effect, EffectEvent.WITHDRAW)
+            effect.error = {"code": FROZEN}
+            transfer_rejected(case, release, effect, FROZEN)
 
 
 def lift(case: EscrowCase, freeze_id: UUID) -> Freeze:

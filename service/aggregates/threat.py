@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from service.aggregates.contradiction import NotOurs
 from service.aggregates.escrow import EscrowCase
-from service.aggregates.freeze import freeze
+from service.aggregates.freeze import freeze_and_hold_back
 from service.runtime import Runtime
 from service.store.payments import FoundPayment, find_payment
 from service.stripe.objects.threats import Threat
@@ -39,10 +39,11 @@ def threatened_minor(threat: Threat, payment: FoundPayment) -> int:
     return threat.amount_minor
 
 
-def observe_threat(case: EscrowCase, found: FoundPayment, threat: Threat) -> bool:
-    """Freezes what is threatened; False when it is over, or was seen before."""
-    amount_minor = threatened_minor(threat, found)
-    if not amount_minor:
-        return False
-    payment = case.payment(found.payment_id)
-    return freeze(case, payment, amount_minor, threat.reason, threat.source)
+async def observe_threat(
+    runtime: Runtime, case: EscrowCase, found: FoundPayment, threat: Threat
+) -> None:
+    """Freezes what is threatened, unless it is over."""
+    if amount_minor := threatened_minor(threat, found):
+        payment = case.payment(found.payment_id)
+        reason, source = threat.reason, threat.source
+        await freeze_and_hold_back(runtime, case, payment, amount_minor, reason, source)

@@ -35,7 +35,7 @@ def threat_seen(fetch: Fetch, parse: Callable[[Object], Threat]) -> Handler:
 
         async def story(unit: UnitOfWork) -> None:
             case = await open_case(runtime, unit, payment.escrow_id)
-            observe_threat(case, payment, threat)
+            await observe_threat(runtime, case, payment, threat)
 
         await change(runtime, event.stored, story)
         log.warning(

@@ -6,7 +6,7 @@ from typing import Any
 
 from service.aggregates.contradiction import Contradiction, NotOurs
 from service.aggregates.escrow import EscrowCase, open_case
-from service.aggregates.freeze import freeze
+from service.aggregates.freeze import freeze_and_hold_back
 from service.domain.records.effect import Effect, EffectKind
 from service.domain.records.freeze import FreezeReason
 from service.domain.states.effect import OPEN, EffectState
@@ -51,19 +51,22 @@ async def transfer_changed(runtime: Runtime, event: Event) -> None:
         if effect.stripe_object != transfer_id:
             raise Contradiction(f"the effect made {effect.stripe_object}: paid twice")
         if answer:
-            freeze_reversals(case, effect, answer)
+            await freeze_reversals(runtime, case, effect, answer)
 
     await change(runtime, event.stored, story)
 
 
-def freeze_reversals(case: EscrowCase, effect: Effect, transfer: Object) -> None:
+async def freeze_reversals(
+    runtime: Runtime, case: EscrowCase, effect: Effect, transfer: Object
+) -> None:
     """What came back of a transfer, and nobody here asked for. The transfer carries its newest
     reversals; every one of them has its balance transaction, too.
     """
     payment = case.payment(case.release_of(effect.subject_id).payment_id)
     for reversal in parts(part(transfer, "reversals"), "data"):
         source, amount_minor = text(reversal, "id"), minor(reversal, "amount")
-        freeze(case, payment, amount_minor, FreezeReason.TRANSFER_REVERSED, source)
+        reason = FreezeReason.TRANSFER_REVERSED
+        await freeze_and_hold_back(runtime, case, payment, amount_minor, reason, source)
 
 
 PLATFORM = {

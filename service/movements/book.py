@@ -7,7 +7,7 @@ from opentelemetry import metrics
 
 from service.aggregates.contradiction import Contradiction, NotOurs
 from service.aggregates.escrow import open_case
-from service.aggregates.freeze import freeze
+from service.aggregates.freeze import freeze_and_hold_back
 from service.aggregates.payment import transaction_source
 from service.domain.errors import StripeRefused
 from service.domain.journal import Part
@@ -112,7 +112,8 @@ async def _freeze(runtime: Runtime, unit: UnitOfWork, touched: Touched) -> None:
     case.touch()  # it is a part of the escrow's story, also when it was frozen before
     if touched.amount_minor:
         payment = case.payment(touched.payment_id)
-        freeze(case, payment, touched.amount_minor, touched.reason, touched.source)
+        amount_minor, reason, source = touched.amount_minor, touched.reason, touched.source
+        await freeze_and_hold_back(runtime, case, payment, amount_minor, reason, source)
 
 
 def _add(unit: UnitOfWork, movement: Movement, kind: JournalKind) -> None:

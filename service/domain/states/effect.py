@@ -26,6 +26,7 @@ class EffectEvent(StrEnum):
     LOSE = "lose"  # the outcome is unknown: timeout, 5xx, cut connection, crash
     SUCCEED = "succeed"
     REJECT = "reject"
+    WITHDRAW = "withdraw"  # it was not sent, and must not be any more
     RENEW = "renew"  # asked for again after a rejection, under the next generation's key
 
 
@@ -49,6 +50,7 @@ EFFECT = Machine(
         (E.UNKNOWN, EE.SUCCEED): edge(E.SUCCEEDED, STRIPE),
         (E.SENDING, EE.REJECT): edge(E.REJECTED, STRIPE),
         (E.UNKNOWN, EE.REJECT): edge(E.REJECTED, STRIPE),
+        (E.PLANNED, EE.WITHDRAW): edge(E.REJECTED, STRIPE),
         (E.REJECTED, EE.RENEW): edge(E.PLANNED, *Party),
     },
 )

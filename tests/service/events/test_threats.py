@@ -14,7 +14,7 @@ from tests.service.movements.strangers import (
     refund,
 )
 from tests.service.operations.marketplace import Event, Marketplace, transitions
-from tests.service.operations.transfers import TRANSFERS
+from tests.service.operations.transfers import TRANSFERS, accepted
 
 FRAUD_CARD = "pm_card_createIssuerFraudRecord"
 
@@ -169,6 +169,26 @@ async def test_news_that_come_before_the_payment_is_known_freeze_it_when_it_is(
 
     assert await frozen_minor(market, escrow) == 10_000
     assert [each[3:] for each in await freezes(market)] == [(10_000, 0)]
+
+
+async def test_a_transfer_that_was_not_sent_yet_is_held_back_until_the_freeze_is_lifted(
+    market: Marketplace,
+) -> None:
+    await accepted(market)  # the transfer is planned
+    (escrow,) = (await market.service.escrows.ListEscrows(pb.ListEscrowsRequest())).escrows
+    await dispute(market, await charge_of(market, escrow))
+    await told(market, "charge.dispute.created")
+    assert (await market.books())[-1][0] == "transfer_refused"
+
+    await market.work()
+
+    assert await market.sandbox.objects(TRANSFERS) == []
+    assert "a dispute of the payment" in (await market.read(escrow)).milestones[0].waiting_for
+    await lift(market, escrow)
+    await market.settle()
+    assert len(await market.sandbox.objects(TRANSFERS)) == 1
+    assert (await market.books())[-1][0] == "transfer_confirmed"
+    await assert_same_as_stripe(market)
 
 
 async def test_a_payment_that_is_threatened_after_its_release_was_sent_is_shown(

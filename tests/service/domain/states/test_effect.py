@@ -19,6 +19,7 @@ EXPECTED = Expected(
     UNKNOWN    succeed   SUCCEEDED  stripe
     SENDING    reject    REJECTED   stripe
     UNKNOWN    reject    REJECTED   stripe
+    PLANNED    withdraw  REJECTED   stripe
     REJECTED   renew     PLANNED    timer operator service payer payee stripe
     """,
 )
