@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from service.aggregates.contradiction import NotOurs
 from service.events import payments
-from service.events.event import Event
+from service.events.event import Event, Unmatched
 from service.runtime import Runtime
 from service.store.payments import find_payment
 from service.stripe.objects.payment_intent import parse_payment_intent
@@ -18,10 +18,11 @@ async def charge_changed(runtime: Runtime, event: Event) -> None:
     if intent_id is None:
         raise NotOurs("a charge without a payment intent")
     payment_id = our_id(event.object, "payment")
-    if payment_id is None and not await find_payment(
-        runtime.pool, tenant_id, payment_intent=intent_id
-    ):
-        raise NotOurs("no payment")
+    found = await find_payment(
+        runtime.pool, tenant_id, payment_id=payment_id, payment_intent=intent_id
+    )
+    if found is None:
+        raise Unmatched("no payment of ours") if payment_id else NotOurs("no payment")
     intent = await runtime.stripe[tenant_id].for_workers.fetch_payment_intent(intent_id)
     await payments.observe(runtime, event, parse_payment_intent(intent, None))
 

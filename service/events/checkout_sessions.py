@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from service.aggregates.contradiction import NotOurs
 from service.events import payments
-from service.events.event import Event
+from service.events.event import Event, Unmatched
 from service.runtime import Runtime
+from service.store.payments import find_payment
 from service.stripe.objects.checkout_session import parse_checkout_session
 from service.stripe.objects.payment_intent import parse_payment_intent
 from service.stripe.objects.values import our_id, text
@@ -17,9 +18,12 @@ async def session_changed(runtime: Runtime, event: Event) -> None:
     """The session is fetched, for it may end the payment. Whether money came is said by its
     payment intent, once there is one.
     """
-    if our_id(event.object, "payment") is None:
+    payment_id, tenant_id = our_id(event.object, "payment"), event.stored.tenant_id
+    if payment_id is None:
         raise NotOurs("no payment")
-    gateway = runtime.stripe[event.stored.tenant_id].for_workers
+    if not await find_payment(runtime.pool, tenant_id, payment_id=payment_id):
+        raise Unmatched("no payment of ours")
+    gateway = runtime.stripe[tenant_id].for_workers
     session = await gateway.fetch_checkout_session(text(event.object, "id"))
     seen = parse_checkout_session(session, None)
     if seen.payment_intent:

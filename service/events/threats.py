@@ -10,14 +10,16 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from service.aggregates.contradiction import NotOurs
 from service.aggregates.escrow import open_case
 from service.aggregates.threat import observe_threat, threatened_payment
 from service.domain.unit import UnitOfWork
 from service.events.event import Event, Handler, change
 from service.runtime import Runtime
+from service.store.payments import find_payment
 from service.stripe.gateway import StripeGateway
 from service.stripe.objects.threats import Threat
-from service.stripe.objects.values import Object, text
+from service.stripe.objects.values import Object
 
 log = structlog.get_logger()
 
@@ -28,9 +30,12 @@ def threat_seen(fetch: Fetch, parse: Callable[[Object], Threat]) -> Handler:
     """The handler of events of one such object."""
 
     async def handle(runtime: Runtime, event: Event) -> None:
-        tenant_id = event.stored.tenant_id
+        tenant_id, told = event.stored.tenant_id, parse(event.object)
+        intent, charge = told.payment_intent, told.charge
+        if not await find_payment(runtime.pool, tenant_id, payment_intent=intent, charge=charge):
+            raise NotOurs("no payment")  # and nothing is fetched for another product
         gateway = runtime.stripe[tenant_id].for_workers
-        threat = parse(await fetch(gateway, text(event.object, "id")))
+        threat = parse(await fetch(gateway, told.source))
         payment = await threatened_payment(runtime, tenant_id, threat)
 
         async def story(unit: UnitOfWork) -> None:

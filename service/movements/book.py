@@ -15,7 +15,7 @@ from service.domain.postings import JournalKind
 from service.domain.records.balance_transaction import booked
 from service.domain.unit import UnitOfWork
 from service.movements.connected import is_ours
-from service.movements.movement import Movement, Touched, is_booked, run
+from service.movements.movement import Handler, Movement, Touched, is_booked, run
 from service.movements.table import (
     BY_SOURCE,
     EXTERNAL,
@@ -51,21 +51,34 @@ async def book_movement(runtime: Runtime, movement: Movement) -> None:
         await _post(runtime, movement, kinds)
         return
     if movement.source is None:
-        await _post_unexplained(runtime, movement, None, "nothing caused it")
+        await give_up(runtime, movement, "nothing caused it")
         return
     handle = BY_SOURCE.get(str(movement.source.get("object")))
     if handle is None:
         await _post(runtime, movement, OTHER_BUSINESS)
-        return
+    else:
+        await _book_by_source(runtime, movement, handle)
+
+
+async def _book_by_source(runtime: Runtime, movement: Movement, handle: Handler) -> None:
     try:
         touched = await handle(runtime, movement)
     except NotOurs:
         await _post(runtime, movement, OTHER_BUSINESS)
-    except (Contradiction, StripeRefused, Unreadable) as problem:
-        await _post_unexplained(runtime, movement, None, f"{type(problem).__name__}: {problem}")
+    except (StripeRefused, Unreadable) as problem:  # a moment may heal it
+        why = f"{type(problem).__name__}: {problem}"
+        movement.undecided(why)
+        await give_up(runtime, movement, why)
+    except Contradiction as problem:
+        await give_up(runtime, movement, str(problem))
     else:
         if touched is not None:
             await _post_unexplained(runtime, movement, touched, touched.reason)
+
+
+async def give_up(runtime: Runtime, movement: Movement, why: str) -> None:
+    """Books a movement as one that nobody can explain, and that belongs to nothing of ours."""
+    await _post_unexplained(runtime, movement, None, why)
 
 
 async def _post_unexplained(

@@ -49,8 +49,11 @@ async def charge_moved(runtime: Runtime, movement: Movement) -> Touched | None:
     try:
         intent = await gateway_of(runtime, movement).fetch_payment_intent(intent_id)
         return None if await _settled(runtime, movement, found, intent) else touched
-    except (Contradiction, StripeObjectTaken, StripeRefused, Unreadable):
+    except (StripeRefused, Unreadable) as problem:  # a moment may heal it
+        movement.undecided(f"{type(problem).__name__}: {problem}")
+    except (Contradiction, StripeObjectTaken):
         return touched
+    return touched
 
 
 async def _has_row(runtime: Runtime, movement: Movement) -> bool:
@@ -72,6 +75,8 @@ async def _settled(
         case = await open_case(runtime, unit, found.escrow_id)
         payment = case.payment(found.payment_id)
         observe_payment(case, payment, seen)
+        if payment.stripe_balance_transaction is None:
+            movement.undecided("the charge does not show it yet")
         if payment.stripe_balance_transaction != movement.shown.id:
             return False
         source = transaction_source(movement.shown.id)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from service.aggregates.contradiction import Contradiction, NotOurs
 from service.aggregates.escrow import open_case
 from service.aggregates.release import transfer_source
-from service.domain.errors import StripeRefused
 from service.domain.postings import JournalKind
 from service.domain.records.effect import Effect, EffectKind
 from service.domain.records.freeze import FreezeReason
@@ -100,7 +99,10 @@ async def _confirmed(
 
     try:
         return await run(runtime, movement, story)
-    except (Contradiction, StripeObjectTaken, StripeRefused, Unreadable):
+    except Unreadable as problem:  # a moment may heal it
+        movement.undecided(f"{type(problem).__name__}: {problem}")
+        return False
+    except (Contradiction, StripeObjectTaken):
         return False
 
 

@@ -21,7 +21,8 @@ RETURNING 1"""
 ADD_ACCOUNTS = """\
 INSERT INTO sweeps AS s (tenant_id, stripe_account, due_at, compare_due_at)
 SELECT $1, account, $3, $3 FROM unnest($2::text[]) AS account
-ON CONFLICT ON CONSTRAINT sweeps_pkey DO UPDATE SET due_at = least(s.due_at, EXCLUDED.due_at)
+ON CONFLICT ON CONSTRAINT sweeps_pkey DO UPDATE SET due_at = EXCLUDED.due_at
+WHERE s.due_at > EXCLUDED.due_at
 RETURNING 1"""
 _COLUMNS = (
     "s.tenant_id, s.stripe_account, s.swept_through, s.newest_at, s.oldest_undecided_at,"

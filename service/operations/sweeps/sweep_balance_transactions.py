@@ -13,10 +13,10 @@ from datetime import timedelta
 
 import structlog
 
-from service.domain.errors import StripeRefused, Unavailable
+from service.domain.errors import Busy, Unavailable
 from service.domain.records.balance_transaction import BalanceTransaction
-from service.movements.book import book_movement
-from service.movements.movement import Movement, Undecided
+from service.movements.book import book_movement, give_up
+from service.movements.movement import PATIENCE, Movement, Undecided
 from service.runtime import Runtime
 from service.store.balance_transactions import known_transactions
 from service.store.sweeps import PLATFORM, Sweep, add_accounts, save_sweep
@@ -114,11 +114,9 @@ async def _book_page(runtime: Runtime, sweep: Sweep, page: Sequence[Object], swe
 async def _book(runtime: Runtime, sweep: Sweep, movement: Movement, swept: Swept) -> None:
     """One that cannot be booked holds no other up: the next pass begins with it again."""
     try:
-        await book_movement(runtime, movement)
-    except Undecided as reason:
-        swept.undecided[movement.shown.id] = str(reason)
-    except (Unavailable, StripeRefused) as problem:
-        swept.undecided[movement.shown.id] = problem.reason()
+        await _book_or_give_up(runtime, movement)
+    except (Undecided, Unavailable, Busy) as reason:
+        swept.undecided[movement.shown.id] = f"{type(reason).__name__}: {reason}"
     except Exception as bug:
         log.exception("balance transaction not booked", balance_transaction=movement.shown.id)
         swept.undecided[movement.shown.id] = f"{type(bug).__name__}: {bug}"
@@ -127,6 +125,18 @@ async def _book(runtime: Runtime, sweep: Sweep, movement: Movement, swept: Swept
         return
     created_at = movement.shown.created_at
     sweep.oldest_undecided_at = min(sweep.oldest_undecided_at or created_at, created_at)
+
+
+async def _book_or_give_up(runtime: Runtime, movement: Movement) -> None:
+    """What a bug of ours cannot book is unexplained after a day: it must not stop the cursor."""
+    try:
+        await book_movement(runtime, movement)
+    except (Undecided, Unavailable, Busy):
+        raise
+    except Exception as bug:
+        if movement.age < PATIENCE:
+            raise
+        await give_up(runtime, movement, f"{type(bug).__name__}: {bug}")
 
 
 def _parse(sweep: Sweep, transaction: Object) -> BalanceTransaction | None:
