@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from service.local.environments import SANDBOX_KEY
 from service.local.problem import LocalProblem
 
 
@@ -67,6 +68,8 @@ def published(folder: Path, addresses: Addresses) -> Iterator[None]:
         "ESCROW_DATABASE_URL": addresses.database_url,
         "ESCROW_SERVICE_TARGET": addresses.grpc,
     }
+    if addresses.sandbox:  # a key for Stripe itself is never written to a file
+        exported |= {"STRIPE_SECRET_KEY": SANDBOX_KEY, "STRIPE_API_BASE": addresses.sandbox}
     lines = [f"export {name}={shlex.quote(value)}" for name, value in exported.items()]
     files = {
         folder / "up.json": json.dumps(asdict(addresses), indent=2),

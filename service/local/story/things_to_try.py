@@ -106,7 +106,8 @@ def _show_ledger(console: Console, addresses: Addresses) -> None:
     console.print("\n[bold]Read the ledger[/], prove it, or look at the tables")
     _print_as_is(console, f"{found} {_program('escrow')} journals)")
     _print_as_is(console, f"{found} {_program('escrow')} balances)")
-    _print_as_is(console, f"{found} {_program('escrow')} verify)")
+    ask_stripe = " --stripe" if addresses.sandbox else ""
+    _print_as_is(console, f"{found} {_program('escrow')} verify{ask_stripe})")
     _print_as_is(console, f'{found} {_psql()} "$ESCROW_DATABASE_URL")')
 
 

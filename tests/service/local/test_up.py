@@ -237,6 +237,7 @@ async def test_the_ledger_can_be_read_by_what_is_printed(up: Up) -> None:
     assert {"payment_succeeded", "payout_paid"} <= {told["kind"] for told in json.loads(listed[1])}
     assert "asset:stripe" in summed[1]
     assert "the books are right" in proved[1]
+    assert "the same as Stripe" in proved[1]
 
 
 async def test_the_demo_plays_it_again(up: Up, client: EscrowClient) -> None:
