@@ -56,6 +56,7 @@ CREATE TABLE freezes (
     state text NOT NULL,
     reason text NOT NULL,
     source text NOT NULL,
+    fact text NOT NULL,
     amount_minor bigint NOT NULL,
     beyond_minor bigint NOT NULL,
     created_at timestamptz NOT NULL,
@@ -67,12 +68,14 @@ CREATE TABLE freezes (
 );
 COMMENT ON TABLE freezes IS
 'Amounts that may not move. The open ones of a milestone sum up to its frozen_minor.';
+COMMENT ON COLUMN freezes.fact IS
+'what was known of the source: its stage, or the balance transaction that moved the money';
 COMMENT ON COLUMN freezes.beyond_minor IS
 'what the source threatens beyond what is held: it stops transfers that have not been requested';
 CREATE INDEX freezes_open ON freezes (created_at) WHERE state = 'OPEN';
 CREATE TYPE write_freeze AS (
     tenant_id text, freeze_id uuid, escrow_id uuid, milestone_id uuid, payment_id uuid, state text,
-    reason text, source text, amount_minor bigint, beyond_minor bigint, created_at timestamptz,
+    reason text, source text, fact text, amount_minor bigint, beyond_minor bigint, created_at timestamptz,
     updated_at timestamptz
 );
 
@@ -82,7 +85,6 @@ CREATE TABLE sweeps (
     due_at timestamptz NOT NULL,
     swept_through timestamptz,
     newest_at timestamptz,
-    oldest_undecided_at timestamptz,
     page_after text,
     compare_due_at timestamptz NOT NULL,
     compared_at timestamptz,
@@ -97,6 +99,22 @@ COMMENT ON COLUMN sweeps.page_after IS
 'where the pass under way has come to, from new to old; null when none is';
 COMMENT ON COLUMN sweeps.differences IS
 'what the last comparison with Stripe found, by currency in minor units; null when all is the same';
+CREATE TABLE undecided_transactions (
+    tenant_id text NOT NULL,
+    stripe_account text NOT NULL,
+    balance_transaction_id text NOT NULL,
+    reason text NOT NULL,
+    first_seen_at timestamptz NOT NULL,
+    due_at timestamptz NOT NULL,
+    decided_at timestamptz,
+    CONSTRAINT undecided_transactions_pkey PRIMARY KEY (
+        tenant_id, stripe_account, balance_transaction_id
+    )
+);
+COMMENT ON TABLE undecided_transactions IS
+'Balance transactions that could not be booked when Stripe listed them; each is looked at again.';
+CREATE INDEX undecided_transactions_open
+ON undecided_transactions (tenant_id, stripe_account) WHERE decided_at IS NULL;
 CREATE INDEX sweeps_due ON sweeps (due_at);
 CREATE INDEX sweeps_differ ON sweeps (compared_at) WHERE differences IS NOT NULL;
 
@@ -109,12 +127,17 @@ CREATE INDEX releases_by_transfer ON releases (tenant_id, stripe_transfer)
 WHERE stripe_transfer IS NOT NULL;
 
 GRANT SELECT, INSERT ON balance_transactions TO escrow_service;
-GRANT SELECT, INSERT, UPDATE ON freezes, sweeps TO escrow_service;
+-- Accounts that have books already are read from the start; until then I2 is not known.
+INSERT INTO sweeps (tenant_id, stripe_account, due_at, compare_due_at)
+SELECT DISTINCT tenant_id, '', now(), now() + interval '10 minutes' FROM journals;
+
+GRANT SELECT, INSERT, UPDATE ON freezes, sweeps, undecided_transactions TO escrow_service;
 
 -- migrate:down
 
 DROP INDEX releases_by_transfer;
 DROP INDEX balances_unexplained;
+DROP TABLE undecided_transactions;
 DROP TABLE sweeps;
 DROP TYPE write_freeze;
 DROP TABLE freezes;

@@ -132,6 +132,7 @@ CREATE TYPE public.write_freeze AS (
 	state text,
 	reason text,
 	source text,
+	fact text,
 	amount_minor bigint,
 	beyond_minor bigint,
 	created_at timestamp with time zone,
@@ -580,6 +581,7 @@ CREATE TABLE public.freezes (
     state text NOT NULL,
     reason text NOT NULL,
     source text NOT NULL,
+    fact text NOT NULL,
     amount_minor bigint NOT NULL,
     beyond_minor bigint NOT NULL,
     created_at timestamp with time zone NOT NULL,
@@ -587,6 +589,7 @@ CREATE TABLE public.freezes (
     CONSTRAINT freezes_amounts CHECK (((amount_minor >= 0) AND (beyond_minor >= 0)))
 );
 COMMENT ON TABLE public.freezes IS 'Amounts that may not move. The open ones of a milestone sum up to its frozen_minor.';
+COMMENT ON COLUMN public.freezes.fact IS 'what was known of the source: its stage, or the balance transaction that moved the money';
 COMMENT ON COLUMN public.freezes.beyond_minor IS 'what the source threatens beyond what is held: it stops transfers that have not been requested';
 ALTER TABLE ONLY public.freezes
     ADD CONSTRAINT freezes_pkey PRIMARY KEY (tenant_id, escrow_id, freeze_id);
@@ -837,7 +840,6 @@ CREATE TABLE public.sweeps (
     due_at timestamp with time zone NOT NULL,
     swept_through timestamp with time zone,
     newest_at timestamp with time zone,
-    oldest_undecided_at timestamp with time zone,
     page_after text,
     compare_due_at timestamp with time zone NOT NULL,
     compared_at timestamp with time zone,
@@ -852,6 +854,21 @@ ALTER TABLE ONLY public.sweeps
 CREATE INDEX sweeps_differ ON public.sweeps USING btree (compared_at) WHERE (differences IS NOT NULL);
 CREATE INDEX sweeps_due ON public.sweeps USING btree (due_at);
 GRANT SELECT,INSERT,UPDATE ON TABLE public.sweeps TO escrow_service;
+
+CREATE TABLE public.undecided_transactions (
+    tenant_id text NOT NULL,
+    stripe_account text NOT NULL,
+    balance_transaction_id text NOT NULL,
+    reason text NOT NULL,
+    first_seen_at timestamp with time zone NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    decided_at timestamp with time zone
+);
+COMMENT ON TABLE public.undecided_transactions IS 'Balance transactions that could not be booked when Stripe listed them; each is looked at again.';
+ALTER TABLE ONLY public.undecided_transactions
+    ADD CONSTRAINT undecided_transactions_pkey PRIMARY KEY (tenant_id, stripe_account, balance_transaction_id);
+CREATE INDEX undecided_transactions_open ON public.undecided_transactions USING btree (tenant_id, stripe_account) WHERE (decided_at IS NULL);
+GRANT SELECT,INSERT,UPDATE ON TABLE public.undecided_transactions TO escrow_service;
 
 CREATE TRIGGER balances_debit_of_nothing AFTER INSERT ON public.balances FOR EACH ROW WHEN ((new.change_minor < 0)) EXECUTE FUNCTION public.refuse_debit_of_nothing();
 

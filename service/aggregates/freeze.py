@@ -8,6 +8,7 @@ that payment that have not been requested yet.
 
 from __future__ import annotations
 
+from typing import NamedTuple
 from uuid import UUID
 
 from service.aggregates.escrow import EscrowCase
@@ -24,19 +25,31 @@ from service.domain.states.release import ReleaseState
 from service.runtime import Runtime
 from service.store.effects import find_effect
 from service.store.tables import EscrowRecords
+from service.stripe.objects.payment_intent import PaymentObservation
 
 FROZEN = "frozen"
 """Why a transfer was not sent: the code of its refusal."""
 
 
-def freeze(
-    case: EscrowCase, payment: Payment, amount_minor: int, reason: FreezeReason, source: str
-) -> bool:
-    """Freezes so much of a payment; False when the source has done so before.
+class Cause(NamedTuple):
+    """Why something is frozen. ``source`` is the id of its cause at Stripe. A lifted source
+    freezes again by another ``fact``: an inquiry that became a chargeback, a balance transaction
+    that took the money.
+    """
+
+    reason: FreezeReason
+    source: str
+    fact: str
+
+
+def freeze(case: EscrowCase, payment: Payment, amount_minor: int, cause: Cause) -> bool:
+    """Freezes so much of a payment. False when the source has frozen it and was not lifted, and
+    when it was lifted and nothing is new.
 
     ``amount_minor`` is in the payment's currency and includes the payer's fee, as a refund does.
     """
-    if any(each.source == source for each in case.records.freezes):
+    known = [each for each in case.records.freezes if each.source == cause.source]
+    if any(each.is_open or each.fact == cause.fact for each in known):
         return False
     case.touch()
     most_minor = min(amount_minor, payment.amount_minor)
@@ -44,7 +57,7 @@ def freeze(
     if not parts:
         parts = [(_of_payment(case, payment.payment_id)[0], 0)]
     for milestone, part_minor in parts:
-        _add(case, milestone, payment.payment_id, part_minor, reason, source)
+        _add(case, milestone, payment.payment_id, part_minor, cause)
     case.records.freezes[-1].beyond_minor = beyond_minor
     return True
 
@@ -54,13 +67,12 @@ async def freeze_and_hold_back(
     case: EscrowCase,
     payment: Payment,
     amount_minor: int,
-    reason: FreezeReason,
-    source: str,
+    cause: Cause,
 ) -> None:
     """Freezes so much of a payment, as ``freeze`` does. If that reaches beyond what is held, a part
     that was released goes back to payable (posting 7d) while its transfer was certainly not sent.
     """
-    freeze(case, payment, amount_minor, reason, source)
+    freeze(case, payment, amount_minor, cause)
     if not stops_transfers(case.records, payment.payment_id):
         return
     for release in case.records.releases:
@@ -74,8 +86,8 @@ async def freeze_and_hold_back(
             transfer_rejected(case, release, effect, FROZEN)
 
 
-def lift(case: EscrowCase, freeze_id: UUID) -> Freeze:
-    """Lets the amount move again, but for what other freezes of the same payment still threaten.
+def lift(case: EscrowCase, freeze_id: UUID) -> None:
+    """Lets all that the same source froze move again, but for what others threaten of the payment.
 
     Raises:
         FreezeMissing, WrongState, PartyNotAllowed.
@@ -85,16 +97,17 @@ def lift(case: EscrowCase, freeze_id: UUID) -> Freeze:
         raise FreezeMissing
     case.unit.advance(found, FreezeEvent.LIFT)
     case.touch()
-    milestone = case.milestone(found.milestone_id)
-    milestone.frozen_minor -= found.amount_minor
-    case.unit.put(milestone)
+    _free_part(case, found)
+    for sister in case.records.freezes:
+        if sister.source == found.source and sister.is_open:
+            case.unit.advance(sister, FreezeEvent.LIFT)
+            _free_part(case, sister)
     cover_more(case, found.payment_id)
     if not stops_transfers(case.records, found.payment_id):
         for release in case.records.releases:
             if release.payment_id == found.payment_id and release.state is ReleaseState.WAITING:
                 release.transfer_at = case.unit.now
                 case.unit.put(release)
-    return found
 
 
 def cover_more(case: EscrowCase, payment_id: UUID) -> None:
@@ -111,7 +124,8 @@ def cover_more(case: EscrowCase, payment_id: UUID) -> None:
                 each.amount_minor += part_minor
                 _freeze_part(case, milestone, part_minor)
             else:
-                _add(case, milestone, payment_id, part_minor, each.reason, each.source)
+                cause = Cause(each.reason, each.source, each.fact)
+                _add(case, milestone, payment_id, part_minor, cause)
 
 
 def stops_transfers(records: EscrowRecords, payment_id: UUID) -> bool:
@@ -120,6 +134,16 @@ def stops_transfers(records: EscrowRecords, payment_id: UUID) -> bool:
         each.is_open and each.beyond_minor and each.payment_id == payment_id
         for each in records.freezes
     )
+
+
+def explains(records: EscrowRecords, payment: Payment, seen: PaymentObservation) -> bool:
+    """Whether freezes, open or lifted, account for what Stripe shows as taken back; if they do not,
+    its news is still on the way.
+    """
+    ours = [each for each in records.freezes if each.payment_id == payment.payment_id]
+    reasons = {each.reason for each in ours}
+    refunded = FreezeReason.REFUND in reasons or not seen.refunded_minor
+    return refunded and (FreezeReason.CHARGEBACK in reasons or not seen.disputed)
 
 
 def _of_payment(case: EscrowCase, payment_id: UUID) -> list[Milestone]:
@@ -158,8 +182,7 @@ def _add(
     milestone: Milestone,
     payment_id: UUID,
     amount_minor: int,
-    reason: FreezeReason,
-    source: str,
+    cause: Cause,
 ) -> None:
     unit = case.unit
     row = Freeze(
@@ -169,8 +192,9 @@ def _add(
         milestone_id=milestone.milestone_id,
         payment_id=payment_id,
         state=FreezeState.OPEN,
-        reason=reason,
-        source=source,
+        reason=cause.reason,
+        source=cause.source,
+        fact=cause.fact,
         amount_minor=amount_minor,
         beyond_minor=0,
         created_at=unit.now,
@@ -179,6 +203,12 @@ def _add(
     case.records.freezes.append(row)
     unit.create(row)
     _freeze_part(case, milestone, amount_minor)
+
+
+def _free_part(case: EscrowCase, freeze_: Freeze) -> None:
+    milestone = case.milestone(freeze_.milestone_id)
+    milestone.frozen_minor -= freeze_.amount_minor
+    case.unit.put(milestone)
 
 
 def _freeze_part(case: EscrowCase, milestone: Milestone, amount_minor: int) -> None:

@@ -12,6 +12,9 @@ from service.store.parties import PayeeRecords, load_payee
 from service.stripe.objects.account import AccountObservation
 from service.stripe.outcomes import Rejected
 
+NO_ACCESS = "account_invalid"
+"""Stripe's code where the platform has no access to an account any more."""
+
 
 def observe_account(unit: UnitOfWork, payee: Payee, seen: AccountObservation) -> bool:
     """Notes what is new of an account that was fetched just now; False when nothing is.

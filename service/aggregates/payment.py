@@ -178,6 +178,8 @@ def _settle_charge(case: EscrowCase, payment: Payment, balance: BalanceTransacti
     """Posting 2: the charge's fee is known some time after the payment."""
     if balance is None or payment.stripe_balance_transaction == balance.id:
         return False
+    if payment.state is not PaymentState.SUCCEEDED:
+        return False  # a bank debit moves the balance before it succeeds, and may fail
     if payment.stripe_balance_transaction:
         raise Contradiction(f"the charge was settled by {payment.stripe_balance_transaction}")
     if (balance.amount_minor, balance.currency) != (payment.amount_minor, payment.currency):

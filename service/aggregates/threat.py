@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from service.aggregates.contradiction import NotOurs
 from service.aggregates.escrow import EscrowCase
-from service.aggregates.freeze import freeze_and_hold_back
+from service.aggregates.freeze import Cause, freeze_and_hold_back
 from service.runtime import Runtime
 from service.store.payments import FoundPayment, find_payment
 from service.stripe.objects.threats import Threat
@@ -45,5 +45,5 @@ async def observe_threat(
     """Freezes what is threatened, unless it is over."""
     if amount_minor := threatened_minor(threat, found):
         payment = case.payment(found.payment_id)
-        reason, source = threat.reason, threat.source
-        await freeze_and_hold_back(runtime, case, payment, amount_minor, reason, source)
+        cause = Cause(threat.reason, threat.source, threat.stage)
+        await freeze_and_hold_back(runtime, case, payment, amount_minor, cause)

@@ -12,6 +12,7 @@ from service.cli.printing import AsJson, errors, people, print_json
 from service.config import load_config
 from service.operations.operators.sweep_stripe import SweptAccount, sweep_stripe
 from service.server import open_runtime
+from service.telemetry import configure_logging
 
 FromStart = Annotated[
     bool,
@@ -42,7 +43,9 @@ async def _sweep(*, from_start: bool) -> list[SweptAccount]:
     def progress(tenant: str, account: str, count: int) -> None:
         errors.print(f"{tenant}, {account or 'platform'}: {count:,} read")
 
-    async with open_runtime(load_config()) as runtime:
+    config = load_config()
+    configure_logging(config.settings.log_level, config.settings.log_format)
+    async with open_runtime(config) as runtime:
         return await sweep_stripe(runtime, from_start=from_start, progress=progress)
 
 

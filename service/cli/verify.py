@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Annotated, Any
 
 import typer
@@ -21,6 +21,7 @@ from service.operations.operators.verify_stripe import verify_stripe
 from service.operations.sweeps.accounts import AccountProgress
 from service.operations.sweeps.compare_with_stripe import Comparison
 from service.server import open_runtime
+from service.telemetry import configure_logging
 
 AMOUNTS = ("at Stripe", "in the books", "on its way")
 STATEMENT_TIMEOUT_S = 600.0  # it reads every entry there is
@@ -62,6 +63,7 @@ async def _verify() -> tuple[Report, list[Comparison]]:
 
 async def _verify_with_stripe() -> tuple[Report, list[Comparison]]:
     config = load_config(database_command_timeout_s=STATEMENT_TIMEOUT_S)
+    configure_logging(config.settings.log_level, config.settings.log_format)
     async with open_runtime(config) as runtime:
         with _progress() as progress:
             compared = await verify_stripe(runtime, progress)
@@ -83,7 +85,9 @@ def _progress() -> Iterator[AccountProgress]:
 
 
 def _as_json(found: Comparison) -> dict[str, Any]:
-    return {**asdict(found), "clean": found.clean, "differences": found.differences}
+    facts = {each.name: getattr(found, each.name) for each in fields(found)}  # Counters: no asdict
+    del facts["off"]
+    return {**facts, "clean": found.clean, "differences": found.differences}
 
 
 def _show(report: Report) -> None:
@@ -122,6 +126,8 @@ def _show_comparisons(compared: Sequence[Comparison]) -> None:
             table.add_row(each.tenant, account, f"{each.compared:,}", *amounts, off)
     people.print(table)
     for each in compared:
+        if each.access_removed:
+            people.print(f"{each.tenant}, {each.account}: its owner took our access away")
         for what in each.wrong:
             line = f"{each.tenant}, {each.account or 'platform'}: {what}"
             people.print(line, style="red", markup=False, soft_wrap=True)

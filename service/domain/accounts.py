@@ -92,6 +92,8 @@ SUSPENSE = Account("liab:suspense:{payment}", PLATFORM, CREDIT, tracked=True)
 BROUGHT_UNEXPLAINED = Account(
     "liab:unexplained:{balance_transaction}", PLATFORM, CREDIT, tracked=True
 )
+# Bank debits that moved the balance and failed: each comes and goes, with what Stripe kept.
+FAILED_DEBITS = Account("liab:failed_debits", PLATFORM, CREDIT)
 TRANSFERS_IN_FLIGHT = Account("liab:transfers_in_flight", PLATFORM, CREDIT)
 PLATFORM_FEE = Account("rev:platform_fee", PLATFORM, CREDIT)
 SERVICE_FEE = Account("rev:service_fee", PLATFORM, CREDIT)
@@ -118,6 +120,7 @@ CHART: tuple[Account, ...] = (
     RESERVE,
     SUSPENSE,
     BROUGHT_UNEXPLAINED,
+    FAILED_DEBITS,
     TRANSFERS_IN_FLIGHT,
     PLATFORM_FEE,
     SERVICE_FEE,

@@ -13,6 +13,7 @@ from service.domain.accounts import (
     CONN_EXTERNAL,
     CONN_IN_TRANSIT,
     CONN_OWNER,
+    FAILED_DEBITS,
     FEE_HELD,
     HELD,
     OTHER_BUSINESS,
@@ -53,6 +54,8 @@ class JournalKind(StrEnum):
     RESERVE_RELEASED = "reserve_released"
     TOPPED_UP = "topped_up"
     TOPUP_REVERSED = "topup_reversed"
+    FAILED_DEBIT_BROUGHT = "failed_debit_brought"
+    FAILED_DEBIT_TOOK = "failed_debit_took"
     OTHER_BUSINESS_BROUGHT = "other_business_brought"
     OTHER_BUSINESS_TOOK = "other_business_took"
     BROUGHT_UNEXPLAINED = "brought_unexplained"
@@ -144,6 +147,8 @@ POSTINGS: Mapping[JournalKind, Posting] = {
     JournalKind.RESERVE_RELEASED: _one("24", STRIPE, RESERVED),
     JournalKind.TOPPED_UP: _one("18f", STRIPE, PLATFORM_CAPITAL),
     JournalKind.TOPUP_REVERSED: _one("18f", PLATFORM_CAPITAL, STRIPE),
+    JournalKind.FAILED_DEBIT_BROUGHT: _one("2f", STRIPE, FAILED_DEBITS),
+    JournalKind.FAILED_DEBIT_TOOK: _one("2f", FAILED_DEBITS, STRIPE),
     JournalKind.OTHER_BUSINESS_BROUGHT: _one("25", STRIPE, OTHER_BUSINESS),
     JournalKind.OTHER_BUSINESS_TOOK: _one("25", OTHER_BUSINESS, STRIPE),
     JournalKind.BROUGHT_UNEXPLAINED: _one("26", STRIPE, BROUGHT_UNEXPLAINED),

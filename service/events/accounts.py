@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from service.aggregates.contradiction import Contradiction
-from service.aggregates.payee import observe_account
+from service.aggregates.contradiction import Contradiction, NotOurs
+from service.aggregates.payee import NO_ACCESS, observe_account
 from service.domain.errors import StripeRefused
 from service.domain.states.payee import PayeeState
 from service.domain.unit import UnitOfWork
@@ -13,8 +13,6 @@ from service.store.parties import find_payee, find_payee_of_account, load_payee
 from service.stripe.objects.account import AccountObservation, parse_account
 from service.stripe.objects.values import our_id
 
-NO_ACCESS = "account_invalid"  # Stripe's code where the platform has no access any more
-
 
 async def account_changed(runtime: Runtime, event: Event) -> None:
     """An account is fetched afresh: its events are hints, thin, late or out of order."""
@@ -23,7 +21,9 @@ async def account_changed(runtime: Runtime, event: Event) -> None:
     payee_id = our_id(event.object, "payee") or await find_payee_of_account(
         runtime.pool, tenant_id, account_id
     )
-    payee = await find_payee(runtime.pool, tenant_id, payee_id) if payee_id else None
+    if payee_id is None:
+        raise NotOurs("no payee")
+    payee = await find_payee(runtime.pool, tenant_id, payee_id)
     if payee is None or payee.stripe_account is None:
         raise Unmatched(f"no payee of ours has account {account_id or 'without id'}")
     if payee.stripe_account != account_id:
@@ -47,7 +47,7 @@ async def access_removed(runtime: Runtime, event: Event) -> None:
     payee_id = await find_payee_of_account(runtime.pool, tenant_id, account_id)
     payee = await find_payee(runtime.pool, tenant_id, payee_id) if payee_id else None
     if payee_id is None or payee is None:
-        raise Unmatched(f"no payee of ours has account {account_id}")
+        raise NotOurs("no payee")
     try:
         gateway = runtime.stripe[tenant_id].for_workers
         account = await gateway.fetch_account(payee.account_api, account_id)

@@ -7,14 +7,14 @@ from uuid import UUID
 from service.aggregates.contradiction import Contradiction, NotOurs
 from service.aggregates.escrow import EscrowCase, open_case
 from service.aggregates.payment import check_observation, observe_payment, payment_named
-from service.domain.records.payment import Payment, PaymentMethod
+from service.aggregates.proof import NotProven, binds, fetch_proven
+from service.domain.records.payment import Payment
 from service.domain.states.payment import PAYMENT_ENDED, PAYMENT_RANK
 from service.domain.unit import UnitOfWork
 from service.events.event import Event, Unmatched, change
 from service.runtime import Runtime
 from service.store.escrows import BY_PAYMENT, BY_PAYMENT_INTENT
-from service.stripe.objects.checkout_session import parse_checkout_session
-from service.stripe.objects.payment_intent import PaymentObservation, parse_payment_intent
+from service.stripe.objects.payment_intent import PaymentObservation
 from service.stripe.objects.values import our_id
 
 
@@ -66,25 +66,17 @@ def _needs_proof(payment: Payment, seen: PaymentObservation) -> bool:
     """Whether it would end the payment by an event's word, or make an intent the payment's own."""
     told = seen.seen_at is not None and seen.state in PAYMENT_ENDED
     ends = told and PAYMENT_RANK[seen.state] > PAYMENT_RANK[payment.state]
-    return ends or (payment.stripe_payment_intent is None and seen.payment_intent is not None)
+    return ends or binds(payment, seen.payment_intent)
 
 
 async def _fetch(
     runtime: Runtime, payment: Payment, seen: PaymentObservation
 ) -> PaymentObservation:
-    """The intent as Stripe's API shows it; of a payment by Checkout it has to be its page's."""
-    gateway = runtime.stripe[payment.tenant_id].for_workers
     intent_id = seen.payment_intent or payment.stripe_payment_intent or ""
-    if payment.method is PaymentMethod.CHECKOUT and payment.stripe_payment_intent is None:
-        if payment.stripe_checkout_session is None:
-            raise Unmatched("the payment's page is not known yet")
-        page = await gateway.fetch_checkout_session(payment.stripe_checkout_session)
-        ours = parse_checkout_session(page, None).payment_intent
-        if ours is None:
-            raise Unmatched("the payment's page has no payment intent yet")
-        if ours != intent_id:
-            raise Contradiction(f"the payment's page has {ours}, not {intent_id}")
-    return parse_payment_intent(await gateway.fetch_payment_intent(intent_id), None)
+    try:
+        return await fetch_proven(runtime, payment, intent_id)
+    except NotProven as reason:
+        raise Unmatched(str(reason)) from reason
 
 
 def _hold_against(shown: PaymentObservation, told: PaymentObservation) -> None:

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from service.aggregates.contradiction import Contradiction
+from service.aggregates.contradiction import Contradiction, NotOurs
 from service.aggregates.payout import observe_payout
 from service.domain.unit import UnitOfWork
 from service.events.event import Event, Unmatched, change
 from service.runtime import Runtime
 from service.store.parties import load_payee
+from service.store.payments import find_payout
 from service.stripe.objects.payout import parse_payout
 from service.stripe.objects.values import our_id, text
 
 
 async def payout_changed(runtime: Runtime, event: Event) -> None:
     """The payout is fetched: whether money left or came back is for Stripe's API to say."""
-    payout_id, payee_id = (our_id(event.object, name) for name in ("payout", "payee"))
+    tenant_id, account = event.stored.tenant_id, event.stored.account or ""
+    shown_id = text(event.object, "id")
+    known = await find_payout(runtime.pool, tenant_id, account, shown_id)
+    payout_id, payee_id = known or (our_id(event.object, name) for name in ("payout", "payee"))
     if payout_id is None or payee_id is None:
-        raise Unmatched("the payout is not one of ours")
-    if event.stored.account is None:
-        raise Unmatched("the payout is not one of a payee")
-    gateway = runtime.stripe[event.stored.tenant_id].for_workers
-    seen = parse_payout(await gateway.fetch_payout(text(event.object, "id"), event.stored.account))
+        raise NotOurs("no payout")  # a payee's own; what it moved is booked by the sweep
+    gateway = runtime.stripe[tenant_id].for_workers
+    seen = parse_payout(await gateway.fetch_payout(shown_id, account))
 
     async def story(unit: UnitOfWork) -> None:
         # The effect that makes a payout has the payout's own id.
@@ -32,8 +34,8 @@ async def payout_changed(runtime: Runtime, event: Event) -> None:
         )
         if found is None or payout is None:
             raise Unmatched("no payout of ours")
-        if event.stored.account != found.payee.stripe_account:
-            raise Contradiction(f"the payout is of account {event.stored.account}")
+        if account != found.payee.stripe_account:
+            raise Contradiction(f"the payout is of account {account}")
         observe_payout(unit, found.payee, payout, seen)
 
     await change(runtime, event.stored, story)

@@ -26,14 +26,19 @@ log = structlog.get_logger()
 Fetch = Callable[[StripeGateway, str], Awaitable[Object]]
 
 
-def threat_seen(fetch: Fetch, parse: Callable[[Object], Threat]) -> Handler:
-    """The handler of events of one such object."""
+def threat_seen(fetch: Fetch, parse: Callable[[Object], Threat], *, moves: bool = False) -> Handler:
+    """The handler of events of one such object. What ``moves`` the balance is found by the sweep,
+    too: nothing is fetched for another product's. Else the charge is asked whose it is.
+    """
 
     async def handle(runtime: Runtime, event: Event) -> None:
         tenant_id, told = event.stored.tenant_id, parse(event.object)
         intent, charge = told.payment_intent, told.charge
-        if not await find_payment(runtime.pool, tenant_id, payment_intent=intent, charge=charge):
-            raise NotOurs("no payment")  # and nothing is fetched for another product
+        known = await find_payment(runtime.pool, tenant_id, payment_intent=intent, charge=charge)
+        if moves and known is None:
+            raise NotOurs("no payment")
+        if known is None:
+            await threatened_payment(runtime, tenant_id, told)
         gateway = runtime.stripe[tenant_id].for_workers
         threat = parse(await fetch(gateway, told.source))
         payment = await threatened_payment(runtime, tenant_id, threat)

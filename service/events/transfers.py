@@ -6,7 +6,7 @@ from typing import Any
 
 from service.aggregates.contradiction import Contradiction, NotOurs
 from service.aggregates.escrow import EscrowCase, open_case
-from service.aggregates.freeze import freeze_and_hold_back
+from service.aggregates.freeze import Cause, freeze_and_hold_back
 from service.domain.records.effect import Effect, EffectKind
 from service.domain.records.freeze import FreezeReason
 from service.domain.states.effect import OPEN, EffectState
@@ -65,8 +65,8 @@ async def freeze_reversals(
     payment = case.payment(case.release_of(effect.subject_id).payment_id)
     for reversal in parts(part(transfer, "reversals"), "data"):
         source, amount_minor = text(reversal, "id"), minor(reversal, "amount")
-        reason = FreezeReason.TRANSFER_REVERSED
-        await freeze_and_hold_back(runtime, case, payment, amount_minor, reason, source)
+        cause = Cause(FreezeReason.TRANSFER_REVERSED, source, "reversed")
+        await freeze_and_hold_back(runtime, case, payment, amount_minor, cause)
 
 
 PLATFORM = {

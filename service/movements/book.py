@@ -7,7 +7,7 @@ from opentelemetry import metrics
 
 from service.aggregates.contradiction import Contradiction, NotOurs
 from service.aggregates.escrow import open_case
-from service.aggregates.freeze import freeze_and_hold_back
+from service.aggregates.freeze import Cause, freeze_and_hold_back
 from service.aggregates.payment import transaction_source
 from service.domain.errors import StripeRefused
 from service.domain.journal import Part
@@ -15,14 +15,21 @@ from service.domain.postings import JournalKind
 from service.domain.records.balance_transaction import booked
 from service.domain.unit import UnitOfWork
 from service.movements.connected import is_ours
-from service.movements.movement import Handler, Movement, Touched, is_booked, run
+from service.movements.movement import (
+    Handler,
+    Kinds,
+    Movement,
+    Touched,
+    add_row,
+    is_booked,
+    run,
+)
 from service.movements.table import (
     BY_SOURCE,
     EXTERNAL,
     OF_STRIPE,
     OTHER_BUSINESS,
     UNEXPLAINED,
-    Kinds,
 )
 from service.runtime import Runtime
 from service.store.commit import StripeObjectTaken
@@ -69,10 +76,12 @@ async def _book_by_source(runtime: Runtime, movement: Movement, handle: Handler)
         why = f"{type(problem).__name__}: {problem}"
         movement.undecided(why)
         await give_up(runtime, movement, why)
-    except Contradiction as problem:
+    except (Contradiction, StripeObjectTaken) as problem:
         await give_up(runtime, movement, str(problem))
     else:
-        if touched is not None:
+        if isinstance(touched, Kinds):
+            await _post(runtime, movement, touched)
+        elif touched is not None:
             await _post_unexplained(runtime, movement, touched, touched.reason)
 
 
@@ -107,9 +116,12 @@ async def _post(
     async def story(unit: UnitOfWork) -> bool:
         if await is_booked(runtime, movement):
             return True
+        if await add_row(runtime, unit, movement, transaction_source(shown.id), *kinds):
+            unit.operation = "restore_row"  # its journal is there: somebody lost the row
+            return True
         unit.note = f"{shown.type} {shown.source or ''}".strip()
         if touched is not None:
-            await _freeze(runtime, unit, touched)
+            await _freeze(runtime, unit, shown.id, touched)
         _add(unit, movement, kind)
         return True
 
@@ -120,13 +132,15 @@ async def _post(
     _BOOKED.add(1, {"escrow.journal.kind": kind.value})
 
 
-async def _freeze(runtime: Runtime, unit: UnitOfWork, touched: Touched) -> None:
+async def _freeze(
+    runtime: Runtime, unit: UnitOfWork, transaction_id: str, touched: Touched
+) -> None:
     case = await open_case(runtime, unit, touched.escrow_id)
     case.touch()  # it is a part of the escrow's story, also when it was frozen before
     if touched.amount_minor:
         payment = case.payment(touched.payment_id)
-        amount_minor, reason, source = touched.amount_minor, touched.reason, touched.source
-        await freeze_and_hold_back(runtime, case, payment, amount_minor, reason, source)
+        cause = Cause(touched.reason, touched.source, transaction_id)
+        await freeze_and_hold_back(runtime, case, payment, touched.amount_minor, cause)
 
 
 def _add(unit: UnitOfWork, movement: Movement, kind: JournalKind) -> None:

@@ -5,21 +5,33 @@ from __future__ import annotations
 from service.aggregates.contradiction import Contradiction, NotOurs
 from service.aggregates.escrow import open_case
 from service.aggregates.payment import observe_payment, transaction_source
+from service.aggregates.proof import NotProven, fetch_proven
 from service.domain.errors import StripeRefused
 from service.domain.postings import JournalKind
 from service.domain.records.freeze import FreezeReason
 from service.domain.unit import UnitOfWork
-from service.movements.movement import Movement, Touched, add_row, gateway_of, run
+from service.movements.movement import (
+    Kinds,
+    Movement,
+    Touched,
+    Undecided,
+    add_row,
+    run,
+)
 from service.runtime import Runtime
 from service.store.commit import StripeObjectTaken
+from service.store.escrows import BY_PAYMENT, find_escrow
 from service.store.payments import FoundPayment, find_payment
-from service.stripe.objects.payment_intent import parse_payment_intent
-from service.stripe.objects.values import Object, Unreadable, id_of, our_id, text
+from service.stripe.objects.payment_intent import PaymentObservation
+from service.stripe.objects.values import Unreadable, id_of, optional_text, our_id, text
 
 PAID = frozenset({"charge", "payment"})
 
 
-async def charge_moved(runtime: Runtime, movement: Movement) -> Touched | None:
+FAILED_DEBIT = Kinds(JournalKind.FAILED_DEBIT_BROUGHT, JournalKind.FAILED_DEBIT_TOOK)
+
+
+async def charge_moved(runtime: Runtime, movement: Movement) -> Touched | Kinds | None:
     """The payment is fetched: what it shows funds and settles it, as an event of it does. What
     settled it before there were rows only gets its row.
     """
@@ -35,6 +47,11 @@ async def charge_moved(runtime: Runtime, movement: Movement) -> Touched | None:
     )
     if found is None:
         raise NotOurs(f"no payment of ours has {charge_id}")
+    status = optional_text(charge, "status")
+    if status == "failed":
+        return FAILED_DEBIT
+    if status == "pending":  # Stripe will say what became of it, within days
+        raise Undecided("the charge is pending")
     if found.balance_transaction == movement.shown.id and await _has_row(runtime, movement):
         return None
     touched = Touched(
@@ -47,11 +64,13 @@ async def charge_moved(runtime: Runtime, movement: Movement) -> Touched | None:
     if movement.shown.type not in PAID or intent_id is None:
         return touched
     try:
-        intent = await gateway_of(runtime, movement).fetch_payment_intent(intent_id)
-        return None if await _settled(runtime, movement, found, intent) else touched
-    except (StripeRefused, Unreadable) as problem:  # a moment may heal it
+        seen = await _proven(runtime, movement, found, intent_id)
+        return None if await _settled(runtime, movement, found, seen) else touched
+    except (NotProven, StripeRefused, Unreadable) as problem:  # a moment may heal it
         movement.undecided(f"{type(problem).__name__}: {problem}")
     except (Contradiction, StripeObjectTaken):
+        if found.payment_intent != intent_id:
+            raise  # an intent that names our payment, and is not its own, touches nothing of it
         return touched
     return touched
 
@@ -65,11 +84,19 @@ async def _has_row(runtime: Runtime, movement: Movement) -> bool:
     )
 
 
+async def _proven(
+    runtime: Runtime, movement: Movement, found: FoundPayment, intent_id: str
+) -> PaymentObservation:
+    records = await find_escrow(runtime.pool, movement.tenant_id, found.payment_id, by=BY_PAYMENT)
+    assert records is not None  # it was found by its payment
+    payment = next(p for p in records.payments if p.payment_id == found.payment_id)
+    return await fetch_proven(runtime, payment, intent_id)
+
+
 async def _settled(
-    runtime: Runtime, movement: Movement, found: FoundPayment, intent: Object
+    runtime: Runtime, movement: Movement, found: FoundPayment, seen: PaymentObservation
 ) -> bool:
     """Whether this movement is what settled the payment; books what is new of that."""
-    seen = parse_payment_intent(intent, None)
 
     async def story(unit: UnitOfWork) -> bool:
         case = await open_case(runtime, unit, found.escrow_id)

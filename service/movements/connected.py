@@ -13,7 +13,7 @@ from service.movements.transfers import effect_of, has_row
 from service.runtime import Runtime
 from service.store.effects import find_effect
 from service.store.parties import load_payee
-from service.store.payments import find_transferred
+from service.store.payments import find_payout, find_transferred
 from service.stripe.objects.payout import parse_payout
 from service.stripe.objects.values import Object, Unreadable, id_of, our_id, text
 
@@ -58,7 +58,8 @@ async def _is_transfer(runtime: Runtime, movement: Movement, transfer_id: str) -
 
 async def _is_payout(runtime: Runtime, movement: Movement, shown: Object) -> bool:
     """The payout is fetched and observed first: its events may never have come."""
-    payout_id, payee_id = (our_id(shown, name) for name in ("payout", "payee"))
+    known = await find_payout(runtime.pool, movement.tenant_id, movement.account, text(shown, "id"))
+    payout_id, payee_id = known or (our_id(shown, name) for name in ("payout", "payee"))
     if payout_id is None or payee_id is None:
         return False
     gateway = gateway_of(runtime, movement)

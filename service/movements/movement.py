@@ -37,7 +37,7 @@ class Movement:
     """A balance transaction as the list shows it, with the object that caused it, if it has one.
 
     ``account`` is the connected account that it moved, "" for the platform's. ``age`` is by
-    Stripe's clock.
+    Stripe's clock or ours, whichever is ahead.
     """
 
     tenant_id: str
@@ -61,6 +61,13 @@ class Movement:
             raise Undecided(why)
 
 
+class Kinds(NamedTuple):
+    """The journals of one kind of movement: of one that brought money, and of one that took it."""
+
+    brought: JournalKind
+    took: JournalKind
+
+
 class Touched(NamedTuple):
     """A payment of ours that it touches without our having asked for it, and how much of it."""
 
@@ -71,8 +78,9 @@ class Touched(NamedTuple):
     source: str
 
 
-Handler = Callable[[Runtime, Movement], Awaitable[Touched | None]]
-"""Books a movement that belongs to an operation of ours and answers None, or says what it touches.
+Handler = Callable[[Runtime, Movement], Awaitable[Touched | Kinds | None]]
+"""Books a movement that belongs to an operation of ours and answers None, or says what it touches,
+or of which kind it is.
 
 Raises:
     NotOurs: another product caused it.

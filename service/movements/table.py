@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from service.domain.postings import JournalKind
 from service.movements.charges import charge_moved
-from service.movements.movement import Handler
+from service.movements.movement import Handler, Kinds
 from service.movements.threats import threat_moved
 from service.movements.transfers import reversal_moved, transfer_moved
-
-
-class Kinds(NamedTuple):
-    """The journals of one kind of movement: of one that brought money, and of one that took it."""
-
-    brought: JournalKind
-    took: JournalKind
-
 
 _FEE = Kinds(JournalKind.STRIPE_FEE_RETURNED, JournalKind.STRIPE_FEE)
 _PAYOUT = Kinds(JournalKind.PLATFORM_PAYOUT_RETURNED, JournalKind.PLATFORM_PAID_OUT)

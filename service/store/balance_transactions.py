@@ -24,6 +24,12 @@ WHERE t.tenant_id = $1 AND t.stripe_account IS NULL"""
 ALL_OF_ACCOUNT = """\
 SELECT t.balance_transaction_id FROM balance_transactions AS t
 WHERE t.tenant_id = $1 AND t.stripe_account = $2"""
+NET_OF_PLATFORM = """\
+SELECT t.currency, sum(t.net_minor)::bigint FROM balance_transactions AS t
+WHERE t.tenant_id = $1 AND t.stripe_account IS NULL GROUP BY t.currency"""
+NET_OF_ACCOUNT = """\
+SELECT t.currency, sum(t.net_minor)::bigint FROM balance_transactions AS t
+WHERE t.tenant_id = $1 AND t.stripe_account = $2 GROUP BY t.currency"""
 FIND_JOURNAL = """\
 SELECT j.journal_id FROM journals AS j
 WHERE j.tenant_id = $1 AND j.source_type = $2 AND j.source_id = $3 AND j.kind = ANY($4::text[])
@@ -62,6 +68,15 @@ async def transactions_of(pool: asyncpg.Pool, tenant_id: str, account: str) -> s
     else:
         rows = await pool.fetch(ALL_OF_PLATFORM, tenant_id)
     return {row[0] for row in rows}
+
+
+async def net_of_rows(pool: asyncpg.Pool, tenant_id: str, account: str) -> dict[str, int]:
+    """What the rows of the platform ("") or of a connected account come to, by currency."""
+    if account:
+        rows = await pool.fetch(NET_OF_ACCOUNT, tenant_id, account)
+    else:
+        rows = await pool.fetch(NET_OF_PLATFORM, tenant_id)
+    return {row[0]: row[1] for row in rows}
 
 
 async def find_journal(

@@ -47,7 +47,7 @@ CALL_TIMEOUT_S = 25.0  # of a call with its retries; after it the outcome is unk
 READ_TIMEOUT_S = 10.0
 TURN_TIMEOUT_S = 10.0  # for a turn within our own rate limit
 MOST_OF_A_PAGE = 100
-EFFECTS_SHARE = 0.6  # of the rate; reading has the rest
+EFFECTS_SHARE, WORKERS_SHARE = 0.5, 0.25  # of the rate; what people read has the rest
 
 stripe.enable_telemetry = False  # it would write a file into the home directory
 
@@ -111,9 +111,11 @@ class StripeGateway:
         self._session: aiohttp.ClientSession | None = None
         self._secret_key = secret_key
         self._api_base = api_base
-        # Two buckets: people who reload a payment page must not keep transfers waiting.
+        # People who reload a payment page must not keep transfers waiting, nor a sweep that reads
+        # much the people.
         self.effects = TokenBucket(rate_per_s * EFFECTS_SHARE)
-        self.reads = TokenBucket(rate_per_s * (1 - EFFECTS_SHARE))
+        self.reads = TokenBucket(rate_per_s * (1 - EFFECTS_SHARE - WORKERS_SHARE))
+        self.reads_of_workers = TokenBucket(rate_per_s * WORKERS_SHARE)
 
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(total=10.0, connect=3.0)
@@ -132,11 +134,9 @@ class StripeGateway:
 
     @property
     def for_workers(self) -> Self:
-        """The same, with turns beside the effects: what workers read is not kept waiting by people
-        who reload a payment page.
-        """
+        """The same, with turns of its own for reading."""
         other = copy.copy(self)
-        other.reads = self.effects
+        other.reads = self.reads_of_workers
         return other
 
     async def __aexit__(self, *_: object) -> None:
@@ -212,13 +212,19 @@ class StripeGateway:
         options = _of(account)
         return await self._answer("read balance", lambda: balance.retrieve_async({}, options))
 
+    async def fetch_balance_transaction(self, transaction_id: str, account: str) -> Object:
+        """With what caused it."""
+        resource, expand = self._client.v1.balance_transactions, {"expand": ["source"]}
+        name, options = "balance_transaction", _of(account)
+        return await self._fetch(name, resource, transaction_id, expand, options)
+
     async def list_balance_transactions(
-        self, account: str, *, since: int | None, after: str | None
+        self, account: str, *, since: int | None, after: str | None, before: str | None = None
     ) -> tuple[list[Object], bool]:
         """A page of them with what caused each, newest first, and whether there are more.
 
         ``since`` is the time in Unix seconds from which on, ``after`` the id that the page before
-        ended with.
+        ended with; ``before`` asks for those that are newer than an id.
 
         Raises:
             StripeRefused, StripeUnavailable, Unreadable.
@@ -228,6 +234,8 @@ class StripeGateway:
             params["created"] = {"gte": since}
         if after is not None:
             params["starting_after"] = after
+        if before is not None:
+            params["ending_before"] = before
         transactions: Any = self._client.v1.balance_transactions
         page = await self._answer(
             "list balance_transactions", lambda: transactions.list_async(params, _of(account))

@@ -24,7 +24,8 @@ class FreezeReason(StrEnum):
 
 @dataclass(slots=True)
 class Freeze:
-    """An amount of a milestone that may not move. ``source`` is the id of its cause at Stripe.
+    """An amount of a milestone that may not move. ``source`` is the id of its cause at Stripe, and
+    ``fact`` what was known of that: its stage, or the balance transaction that moved the money.
 
     ``amount_minor`` is what is held and frozen. ``beyond_minor`` is what the source threatens of
     the payment beyond what is held of it: it stops transfers that have not been requested.
@@ -38,6 +39,7 @@ class Freeze:
     state: FreezeState
     reason: FreezeReason
     source: str
+    fact: str
     amount_minor: int
     beyond_minor: int
     created_at: datetime

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from escrow.v1 import escrow_service_pb2 as pb
-from service.aggregates.freeze import stops_transfers
+from service.aggregates.freeze import FROZEN, stops_transfers
 from service.domain import ids
 from service.domain.policy import Fees
 from service.domain.records.escrow import LineItem, Milestone
@@ -138,7 +138,7 @@ def _waiting_for_transfer(waiting: Sequence[Release], records: EscrowRecords) ->
     payments = {payment.payment_id: payment for payment in records.payments}
     if not payments[payment_id].confirmed:
         return "Stripe to settle the payment"
-    code = waiting[0].refusal_code
+    code = waiting[0].refusal_code if waiting[0].refusal_code != FROZEN else None
     return f"the next try of a transfer that Stripe refused ({code})" if code else "the transfer"
 
 

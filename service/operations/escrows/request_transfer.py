@@ -10,7 +10,7 @@ import structlog
 
 from service.aggregates.contradiction import Contradiction
 from service.aggregates.escrow import open_case
-from service.aggregates.freeze import stops_transfers
+from service.aggregates.freeze import explains, stops_transfers
 from service.aggregates.payment import observe_payment
 from service.domain import ids
 from service.domain.call import Call, Party
@@ -97,6 +97,8 @@ async def _request(
             raise _Frozen
         payment = case.payment(release.payment_id)
         if seen is not None:
+            if not explains(case.records, payment, seen):
+                raise _Frozen
             observe_payment(case, payment, seen)
         elif not payment.confirmed:
             raise _NotConfirmed(payment)

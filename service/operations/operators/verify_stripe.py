@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from service.domain.errors import StripeRefused, Unavailable
+from service.domain.errors import StripeUnavailable
 from service.operations.sweeps.accounts import AccountProgress, all_sweeps
 from service.operations.sweeps.compare_with_stripe import Comparison, compare_account
 from service.operations.sweeps.sweep_balance_transactions import pause_of
 from service.runtime import Runtime
 from service.store.sweeps import Sweep
-from service.stripe.objects.values import Unreadable
 
 
 async def verify_stripe(
@@ -32,5 +31,5 @@ async def _compare(runtime: Runtime, sweep: Sweep, progress: AccountProgress) ->
             every=pause_of(sweep.account),
             progress=lambda seen: progress(*whose, seen),
         )
-    except (Unavailable, StripeRefused, Unreadable) as problem:
-        return Comparison(*whose, wrong=[f"Stripe does not show it: {problem}"])
+    except StripeUnavailable as problem:
+        return Comparison(*whose, wrong=[f"Stripe does not answer: {problem}"])

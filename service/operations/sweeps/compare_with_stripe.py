@@ -10,20 +10,39 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from service.aggregates.payee import NO_ACCESS
 from service.domain.accounts import CONN_BALANCE, CONN_EXTERNAL, STRIPE
+from service.domain.errors import StripeRefused
+from service.domain.states.payee import PayeeState
 from service.operations.sweeps.sweep_balance_transactions import (
     Progress,
+    Swept,
+    book_page,
     of_payments,
     sweep_account,
 )
 from service.runtime import Runtime
-from service.store.balance_transactions import ShownAmounts, amounts_of, transactions_of
+from service.store.balance_transactions import (
+    ShownAmounts,
+    amounts_of,
+    known_transactions,
+    net_of_rows,
+    transactions_of,
+)
 from service.store.balances import balances_as_of
-from service.store.sweeps import Sweep, postpone_comparison, save_comparison
+from service.store.parties import find_payee, find_payee_of_account
+from service.store.sweeps import (
+    Sweep,
+    find_undecided,
+    postpone_comparison,
+    save_comparison,
+    save_sweep,
+)
+from service.stripe.gateway import MOST_OF_A_PAGE
 from service.stripe.objects.balance_transaction import parse_balance_transaction
 from service.stripe.objects.values import Object, Unreadable, minor, parts, text
 
-TRIES, PAUSE_S = 4, 0.5  # while money moves, the list and the balance are of two moments
+TRIES, PAUSE_S = 5, 0.3  # while money moves, a list and a balance are of two moments
 MOST_SHOWN = 50
 NEXT_COMPARISON = timedelta(hours=24)
 LONGEST = timedelta(hours=1)  # of one comparison; after it another worker may begin one
@@ -34,7 +53,9 @@ class Comparison:
     """What Stripe and the books say of one account: "" is the platform's. Minor units by currency.
 
     ``undecided`` are balance transactions that an operation of ours will book, with why not yet;
-    their amounts are ``on_its_way``. ``wrong`` says of others what is different.
+    their amounts are ``on_its_way``. ``off`` is what Stripe has more than the books, and ``wrong``
+    says what is different. ``access_removed``: its owner disconnected it from the
+    platform, so that nothing of it can be read any more.
     """
 
     tenant: str
@@ -43,22 +64,19 @@ class Comparison:
     stripe: Counter[str] = field(default_factory=Counter)
     books: Counter[str] = field(default_factory=Counter)
     on_its_way: Counter[str] = field(default_factory=Counter)
+    off: Counter[str] = field(default_factory=Counter)
     undecided: dict[str, str] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
+    access_removed: bool = False
 
     @property
     def differences(self) -> dict[str, int]:
-        """What Stripe has more than the books, and what is on its way there, by currency."""
-        currencies = {*self.stripe, *self.books, *self.on_its_way}
-        found = {
-            currency: self.stripe[currency] - self.books[currency] - self.on_its_way[currency]
-            for currency in sorted(currencies)
-        }
-        return {currency: minor for currency, minor in found.items() if minor}
+        """What Stripe has more than the books, by currency; empty when that is the same."""
+        return {currency: minor for currency, minor in sorted(self.off.items()) if minor}
 
     @property
     def clean(self) -> bool:
-        return not self.differences and not self.wrong
+        return not self.wrong
 
 
 async def compare_account(
@@ -67,89 +85,196 @@ async def compare_account(
     """Reads what is new at Stripe into the books, and then holds all of it against Stripe's.
 
     Raises:
-        StripeRefused, StripeUnavailable, DatabaseUnavailable, Unreadable.
+        StripeUnavailable, DatabaseUnavailable.
     """
     await postpone_comparison(runtime.pool, sweep, runtime.clock() + LONGEST)
-    found = await _compare(runtime, sweep, every, progress)
-    for _ in range(TRIES - 1):
-        if found.clean:
-            break
-        await asyncio.sleep(PAUSE_S)
-        found = await _compare(runtime, sweep, every, progress)
-    differences = found.differences or ({"rows": len(found.wrong)} if found.wrong else {})
-    await save_comparison(
-        runtime.pool, sweep, differences, runtime.clock(), next_in=NEXT_COMPARISON
-    )
+    found = Comparison(sweep.tenant_id, sweep.account)
+    try:
+        await _compare(runtime, sweep, found, every, progress)
+    except (StripeRefused, Unreadable) as problem:
+        found.access_removed = await _is_disconnected(runtime, sweep, problem)
+        if not found.access_removed:
+            _note(found, f"Stripe does not show it: {problem}")
+        await save_sweep(runtime.pool, sweep, runtime.clock() + every)
+    shown = found.differences or ({"rows": len(found.wrong)} if found.wrong else {})
+    await save_comparison(runtime.pool, sweep, shown, runtime.clock(), next_in=NEXT_COMPARISON)
     return found
+
+
+async def _is_disconnected(runtime: Runtime, sweep: Sweep, problem: Exception) -> bool:
+    """Whether Stripe refuses an account because its owner took the platform's access away."""
+    if not isinstance(problem, StripeRefused) or problem.metadata.get("code") != NO_ACCESS:
+        return False
+    payee_id = await find_payee_of_account(runtime.pool, sweep.tenant_id, sweep.account)
+    payee = await find_payee(runtime.pool, sweep.tenant_id, payee_id) if payee_id else None
+    return payee is not None and payee.state is PayeeState.DEAUTHORIZED
 
 
 async def _compare(
-    runtime: Runtime, sweep: Sweep, every: timedelta, progress: Progress
-) -> Comparison:
+    runtime: Runtime, sweep: Sweep, found: Comparison, every: timedelta, progress: Progress
+) -> None:
     swept = await sweep_account(runtime, sweep, every=every)
-    found = Comparison(sweep.tenant_id, sweep.account, undecided=swept.undecided)
-    listed = await _compare_rows(runtime, found, progress)
-    await _compare_balance(runtime, found, listed)
-    return found
+    found.undecided = swept.undecided
+    listing = await _compare_rows(runtime, found, progress)
+    await _settle_missing(runtime, sweep, found, listing)
+    await _compare_balance(runtime, found, listing)
+    await _compare_books(runtime, found)
 
 
-async def _compare_rows(runtime: Runtime, found: Comparison, progress: Progress) -> Counter[str]:
-    """Each balance transaction with its row; answers what those that are listed come to."""
-    gateway = runtime.stripe[found.tenant].for_workers
+@dataclass(slots=True)
+class _Listing:
+    """What Stripe lists: what it comes to, its newest id, and what has no row or a row too many."""
+
+    net: Counter[str] = field(default_factory=Counter)
+    newest: str | None = None
+    missing: dict[str, Object] = field(default_factory=dict)
+    unlisted: set[str] = field(default_factory=set)
+
+
+async def _compare_rows(runtime: Runtime, found: Comparison, progress: Progress) -> _Listing:
+    """Each balance transaction with its row."""
     rows = await transactions_of(runtime.pool, found.tenant, found.account)
-    listed: Counter[str] = Counter()
-    after: str | None = None
+    listing, after = _Listing(), None
     while True:
-        page, has_more = await gateway.list_balance_transactions(
-            found.account, since=None, after=after
-        )
-        ours = await amounts_of(runtime.pool, found.tenant, [str(each.get("id")) for each in page])
+        page, has_more = await _list(runtime, found, after=after)
+        ours = await amounts_of(runtime.pool, found.tenant, [_id(each) for each in page])
+        listing.newest = listing.newest or (_id(page[0]) if page else None)
         for transaction in filter(of_payments, page):
-            _compare_row(found, listed, transaction, ours)
+            _compare_row(found, listing, transaction, ours)
         rows -= ours.keys()
         found.compared += len(page)
         progress(found.compared)
-        if not has_more or not page:
+        if not has_more or not page or _id(page[-1]) == after:
             break
-        after = text(page[-1], "id")
-    _note(found, [f"{each} has a row, and Stripe does not list it" for each in sorted(rows)])
-    return listed
+        after = _id(page[-1])
+    listing.unlisted = rows
+    return listing
 
 
 def _compare_row(
-    found: Comparison, listed: Counter[str], transaction: Object, ours: dict[str, ShownAmounts]
+    found: Comparison, listing: _Listing, transaction: Object, ours: dict[str, ShownAmounts]
 ) -> None:
     try:
         shown = parse_balance_transaction(transaction)
     except Unreadable as problem:
-        _note(found, [f"{transaction.get('id')} cannot be read: {problem}"])
+        _note(found, f"{_id(transaction)} cannot be read: {problem}")
         return
-    listed[shown.currency] += shown.net_minor
+    listing.net[shown.currency] += shown.net_minor
     theirs = ShownAmounts(shown.amount_minor, shown.fee_minor, shown.net_minor, shown.currency)
     row = ours.get(shown.id)
-    if row is None and shown.id in found.undecided:
-        found.on_its_way[shown.currency] += shown.net_minor
-    elif row is None:
-        _note(found, [f"{shown.id} ({shown.net_minor} {shown.currency}) has no row"])
+    if row is None:
+        listing.missing[shown.id] = transaction
     elif row != theirs:
-        _note(found, [f"{shown.id} is {theirs} at Stripe, and its row {row}"])
+        _note(found, f"{shown.id} is {theirs} at Stripe, and its row {row}")
+        found.off[shown.currency] += shown.net_minor
+        found.off[row.currency] -= row.net_minor
 
 
-def _note(found: Comparison, problems: Sequence[str]) -> None:
-    found.wrong += problems[: MOST_SHOWN - len(found.wrong)]
+async def _settle_missing(
+    runtime: Runtime, sweep: Sweep, found: Comparison, listing: _Listing
+) -> None:
+    """What has no row is booked now: it came since the sweep, or Stripe listed it late. What cannot
+    be is on its way when an operation of ours will book it.
+    """
+    missing = listing.missing
+    new = [each for name, each in missing.items() if name not in found.undecided]
+    if new:
+        await book_page(runtime, sweep, new, Swept())
+        remaining = await find_undecided(runtime.pool, found.tenant, found.account)
+        found.undecided = {row.transaction_id: row.reason for row in remaining}
+    known = await known_transactions(runtime.pool, found.tenant, missing)
+    for name in missing.keys() - known:
+        shown = parse_balance_transaction(missing[name])
+        found.on_its_way[shown.currency] += shown.net_minor
+        if name not in found.undecided:
+            _note(found, f"{name} ({shown.net_minor} {shown.currency}) has no row")
+            found.off[shown.currency] += shown.net_minor
+    for name in sorted(listing.unlisted):  # booked before the list was read
+        _note(found, f"{name} has a row, and Stripe does not list it")
+        row = (await amounts_of(runtime.pool, found.tenant, [name]))[name]
+        found.off[row.currency] -= row.net_minor
 
 
-async def _compare_balance(runtime: Runtime, found: Comparison, listed: Counter[str]) -> None:
+async def _compare_balance(runtime: Runtime, found: Comparison, listing: _Listing) -> None:
+    """Stripe's balance is what its balance transactions come to; those that came since they were
+    listed are added before the two are compared.
+    """
+    off: Counter[str] = Counter()
+    for _ in range(TRIES):
+        found.stripe = await _balance(runtime, found)
+        since = await _since(runtime, found, listing)
+        total = Counter(listing.net)
+        total.update(since)
+        currencies = {*found.stripe, *total}
+        off = Counter({c: found.stripe[c] - total[c] for c in currencies})
+        if not any(off.values()):
+            return
+        await asyncio.sleep(PAUSE_S)
+    for currency, off_minor in sorted(off.items()):
+        if off_minor:
+            held, moved = found.stripe[currency], found.stripe[currency] - off_minor
+            _note(found, f"Stripe's balance is {held} {currency}, and what moved it {moved}")
+            found.off[currency] += off_minor
+
+
+async def _balance(runtime: Runtime, found: Comparison) -> Counter[str]:
     answer = await runtime.stripe[found.tenant].for_workers.fetch_balance(found.account)
+    held: Counter[str] = Counter()
     for status in ("available", "pending"):
         for amount in parts(answer, status):
-            found.stripe[text(amount, "currency").upper()] += minor(amount, "amount")
-    for currency in sorted({*found.stripe, *listed}):
-        if found.stripe[currency] != listed[currency]:
-            held, moved = found.stripe[currency], listed[currency]
-            _note(found, [f"Stripe's balance is {held} {currency}, and what moved it {moved}"])
+            held[text(amount, "currency").upper()] += minor(amount, "amount")
+    return held
+
+
+async def _since(runtime: Runtime, found: Comparison, listing: _Listing) -> Counter[str]:
+    """What came since the list was read; after a page of it the next try begins there."""
+    page, _ = await _list(runtime, found, before=listing.newest)
+    net: Counter[str] = Counter()
+    for transaction in filter(of_payments, page):
+        shown = parse_balance_transaction(transaction)
+        net[shown.currency] += shown.net_minor
+    if len(page) == MOST_OF_A_PAGE:
+        listing.newest = _id(page[0])
+        listing.net.update(net)
+        return Counter()
+    return net
+
+
+async def _compare_books(runtime: Runtime, found: Comparison) -> None:
+    """The accounts of the books are what the rows come to."""
+    off: Counter[str] = Counter()
     names = {"account": found.account}
     ours = (CONN_BALANCE, CONN_EXTERNAL) if found.account else (STRIPE,)
     accounts = [account.name(names) for account in ours]
-    for balance in await balances_as_of(runtime.pool, found.tenant, accounts):
-        found.books[balance.currency] += balance.balance_minor
+    for _ in range(TRIES):
+        rows = await net_of_rows(runtime.pool, found.tenant, found.account)
+        found.books = Counter()
+        for balance in await balances_as_of(runtime.pool, found.tenant, accounts):
+            found.books[balance.currency] += balance.balance_minor
+        off = Counter({c: found.books[c] - rows.get(c, 0) for c in {*found.books, *rows}})
+        if not any(off.values()):
+            return
+        await asyncio.sleep(PAUSE_S)
+    for currency, off_minor in sorted(off.items()):
+        if off_minor:
+            held = found.books[currency]
+            _note(found, f"the books have {held} {currency}, and the rows {held - off_minor}")
+            found.off[currency] -= off_minor
+
+
+async def _list(
+    runtime: Runtime, found: Comparison, *, after: str | None = None, before: str | None = None
+) -> tuple[Sequence[Object], bool]:
+    gateway = runtime.stripe[found.tenant].for_workers
+    return await gateway.list_balance_transactions(
+        found.account, since=None, after=after, before=before
+    )
+
+
+def _id(transaction: Object) -> str:
+    return str(transaction.get("id"))
+
+
+def _note(found: Comparison, problem: str) -> None:
+    if len(found.wrong) < MOST_SHOWN:
+        found.wrong.append(problem)

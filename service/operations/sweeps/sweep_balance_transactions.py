@@ -1,25 +1,35 @@
 """Reads the balance transactions of one account at Stripe, and books those that nobody has booked.
 
 A pass goes from new to old, page by page, until it comes to what the last pass has seen. It may be
-ended after any page, and goes on from there.
+ended after any page, and goes on from there. What cannot be booked yet is remembered by itself, and
+looked at again: it holds up neither the others nor the cursor.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
-from service.domain.errors import Busy, Unavailable
+from service.domain.errors import Busy, StripeRefused, Unavailable
 from service.domain.records.balance_transaction import BalanceTransaction
 from service.movements.book import book_movement, give_up
 from service.movements.movement import PATIENCE, Movement, Undecided
 from service.runtime import Runtime
 from service.store.balance_transactions import known_transactions
-from service.store.sweeps import PLATFORM, Sweep, add_accounts, save_sweep
+from service.store.sweeps import (
+    PLATFORM,
+    Sweep,
+    UndecidedRow,
+    add_accounts,
+    find_undecided,
+    forget_undecided,
+    remember_undecided,
+    save_sweep,
+)
 from service.stripe.objects.balance_transaction import parse_balance_transaction
 from service.stripe.objects.values import Object, Unreadable, id_of
 
@@ -29,9 +39,10 @@ log = structlog.get_logger()
 OVERLAP = timedelta(minutes=10)
 # How often the platform's account is read; a payee's so long after a transfer to it, and so often.
 PLATFORM_PAUSE = timedelta(seconds=60)
-ACCOUNT_DELAY, ACCOUNT_PAUSE = timedelta(hours=1), timedelta(hours=24)
+ACCOUNT_DELAY, ACCOUNT_PAUSE = timedelta(minutes=10), timedelta(hours=24)
 LEASE = timedelta(minutes=10)  # of one page
 SIDE_BY_SIDE = 8
+HEAD_EVERY = 20  # pages of a long pass: what is new meanwhile does not wait for its end
 
 Progress = Callable[[int], None]
 
@@ -43,7 +54,7 @@ def pause_of(account: str) -> timedelta:
 
 @dataclass(slots=True)
 class Swept:
-    """What a pass has done. ``undecided`` says what waits for an operation of ours, by id."""
+    """What a pass has done. ``undecided`` says what is not booked yet, and why, by id."""
 
     seen: int = 0
     booked: int = 0
@@ -61,36 +72,73 @@ async def sweep_account(
 
     Raises:
         StripeUnavailable, DatabaseUnavailable: it goes on from the last page that was done.
-        StripeRefused: the platform may not read this account any more.
+        StripeRefused: the platform may not read this account any more. Unreadable.
     """
     swept = Swept()
-    gateway = runtime.stripe[sweep.tenant_id].for_workers
-    since = sweep.swept_through - OVERLAP if sweep.swept_through else None
+    await _look_again(runtime, sweep, swept)
+    pages = 0
     while True:
-        page, has_more = await gateway.list_balance_transactions(
-            sweep.account,
-            since=int(since.timestamp()) if since else None,
-            after=sweep.page_after,
-        )
-        await _book_page(runtime, sweep, page, swept)
+        page, has_more = await _list(runtime, sweep, sweep.swept_through, sweep.page_after)
+        await book_page(runtime, sweep, page, swept)
         progress(swept.seen)
-        if not has_more or not page:
+        last = str(page[-1].get("id")) if page else None
+        if not has_more or last in (None, sweep.page_after):
             break
-        sweep.page_after = str(page[-1].get("id"))
+        sweep.page_after = last
         await save_sweep(runtime.pool, sweep, runtime.clock() + LEASE)
-    sweep.swept_through = sweep.oldest_undecided_at or sweep.newest_at or sweep.swept_through
-    sweep.newest_at = sweep.oldest_undecided_at = sweep.page_after = None
+        pages += 1
+        if pages % HEAD_EVERY == 0:
+            head, _ = await _list(runtime, sweep, sweep.newest_at, None)
+            await book_page(runtime, sweep, head, swept)
+    sweep.swept_through = sweep.newest_at or sweep.swept_through
+    sweep.newest_at = sweep.page_after = None
     await save_sweep(runtime.pool, sweep, runtime.clock() + every)
+    remaining = await find_undecided(runtime.pool, sweep.tenant_id, sweep.account)
+    swept.undecided = {row.transaction_id: row.reason for row in remaining}
     return swept
 
 
-async def _book_page(runtime: Runtime, sweep: Sweep, page: Sequence[Object], swept: Swept) -> None:
+async def _list(
+    runtime: Runtime, sweep: Sweep, since: datetime | None, after: str | None
+) -> tuple[Sequence[Object], bool]:
+    return await runtime.stripe[sweep.tenant_id].for_workers.list_balance_transactions(
+        sweep.account,
+        since=int((since - OVERLAP).timestamp()) if since else None,
+        after=after,
+    )
+
+
+async def _look_again(runtime: Runtime, sweep: Sweep, swept: Swept) -> None:
+    """What could not be booked before, each by its id."""
+    gateway, now = runtime.stripe[sweep.tenant_id].for_workers, runtime.clock()
+    waiting = await find_undecided(runtime.pool, sweep.tenant_id, sweep.account)
+    for row in waiting:
+        if row.due_at > now:
+            continue
+        try:
+            transaction = await gateway.fetch_balance_transaction(row.transaction_id, sweep.account)
+        except (StripeRefused, Unreadable) as problem:
+            await _remember(runtime, sweep, row.transaction_id, str(problem))
+        else:
+            await book_page(runtime, sweep, [transaction], swept, seen_before=waiting)
+
+
+async def book_page(
+    runtime: Runtime,
+    sweep: Sweep,
+    page: Sequence[Object],
+    swept: Swept,
+    *,
+    seen_before: Iterable[UndecidedRow] = (),
+) -> None:
+    """Books what of a page has no row. ``seen_before`` are those that were undecided."""
     swept.seen += len(page)
     listed = [(each, shown) for each in page if (shown := _parse(sweep, each))]
     known = await known_transactions(runtime.pool, sweep.tenant_id, [s.id for _, s in listed])
     if listed and sweep.newest_at is None:
         sweep.newest_at = listed[0][1].created_at
-    turns = asyncio.Semaphore(SIDE_BY_SIDE)
+    first_seen = {row.transaction_id: row.first_seen_at for row in seen_before}
+    turns, now = asyncio.Semaphore(SIDE_BY_SIDE), runtime.clock()
 
     async def book(transaction: Object, shown: BalanceTransaction) -> None:
         source = transaction.get("source")
@@ -99,7 +147,7 @@ async def _book_page(runtime: Runtime, sweep: Sweep, page: Sequence[Object], swe
             account=sweep.account,
             shown=shown,
             source=source if isinstance(source, dict) else None,
-            age=(sweep.newest_at or shown.created_at) - shown.created_at,
+            age=now - first_seen.get(shown.id, now),
         )
         async with turns:
             await _book(runtime, sweep, movement, swept)
@@ -107,28 +155,36 @@ async def _book_page(runtime: Runtime, sweep: Sweep, page: Sequence[Object], swe
     # Old before new, as far as a page goes: a charge before its refund.
     new = [pair for pair in reversed(listed) if pair[1].id not in known]
     await asyncio.gather(*(book(*pair) for pair in new))
+    if done := known & first_seen.keys():
+        await forget_undecided(runtime.pool, sweep.tenant_id, sweep.account, done, now)
     if sweep.account == PLATFORM:
-        await _look_at_destinations(runtime, sweep, [each for each, _ in listed])
+        await _look_at_destinations(runtime, sweep, listed)
 
 
 async def _book(runtime: Runtime, sweep: Sweep, movement: Movement, swept: Swept) -> None:
-    """One that cannot be booked holds no other up: the next pass begins with it again."""
     try:
         await _book_or_give_up(runtime, movement)
     except (Undecided, Unavailable, Busy) as reason:
-        swept.undecided[movement.shown.id] = f"{type(reason).__name__}: {reason}"
+        why = str(reason) if isinstance(reason, Undecided) else reason.reason()
+        await _remember(runtime, sweep, movement.shown.id, why)
     except Exception as bug:
         log.exception("balance transaction not booked", balance_transaction=movement.shown.id)
-        swept.undecided[movement.shown.id] = f"{type(bug).__name__}: {bug}"
+        why = f"{type(bug).__name__}: {bug}"
+        await _remember(runtime, sweep, movement.shown.id, why)
     else:
         swept.booked += 1
-        return
-    created_at = movement.shown.created_at
-    sweep.oldest_undecided_at = min(sweep.oldest_undecided_at or created_at, created_at)
+        if movement.age:
+            await forget_undecided(
+                runtime.pool,
+                sweep.tenant_id,
+                sweep.account,
+                [movement.shown.id],
+                runtime.clock(),
+            )
 
 
 async def _book_or_give_up(runtime: Runtime, movement: Movement) -> None:
-    """What a bug of ours cannot book is unexplained after a day: it must not stop the cursor."""
+    """What a bug of ours cannot book is unexplained after a day."""
     try:
         await book_movement(runtime, movement)
     except (Undecided, Unavailable, Busy):
@@ -137,6 +193,11 @@ async def _book_or_give_up(runtime: Runtime, movement: Movement) -> None:
         if movement.age < PATIENCE:
             raise
         await give_up(runtime, movement, f"{type(bug).__name__}: {bug}")
+
+
+async def _remember(runtime: Runtime, sweep: Sweep, transaction_id: str, why: str) -> None:
+    key = sweep.tenant_id, sweep.account, transaction_id
+    await remember_undecided(runtime.pool, *key, why[:500], runtime.clock())
 
 
 def _parse(sweep: Sweep, transaction: Object) -> BalanceTransaction | None:
@@ -160,13 +221,17 @@ def of_payments(transaction: Object) -> bool:
     return bool(transaction.get("balance_type", "payments") == "payments")
 
 
-async def _look_at_destinations(runtime: Runtime, sweep: Sweep, page: Sequence[Object]) -> None:
-    """The accounts that money went to are read too, a while later."""
-    destinations = set()
-    for transaction in page:
+async def _look_at_destinations(
+    runtime: Runtime, sweep: Sweep, page: Sequence[tuple[Object, BalanceTransaction]]
+) -> None:
+    """Payees that money went to are read too, a while later."""
+    accounts: dict[str, datetime] = {}
+    for transaction, shown in reversed(page):  # the newest of an account comes last
         source = transaction.get("source")
-        if isinstance(source, dict) and source.get("object") == "transfer":
-            destinations.add(id_of(source, "destination"))
-    if accounts := [account for account in destinations if account]:
+        if not isinstance(source, dict) or source.get("object") != "transfer":
+            continue
+        if account := id_of(source, "destination"):
+            accounts[account] = shown.created_at
+    if accounts:
         due_at = runtime.clock() + ACCOUNT_DELAY
         await add_accounts(runtime.pool, sweep.tenant_id, accounts, due_at)

@@ -33,6 +33,10 @@ JOIN balance_transactions AS t ON t.tenant_id = b.tenant_id
     AND t.balance_transaction_id = split_part(b.account, ':', 3)
 WHERE b.balance_minor > 0
 AND (b.account LIKE '{TAKEN_UNEXPLAINED.like}' OR b.account LIKE '{BROUGHT_UNEXPLAINED.like}')""",
+    "accounts at Stripe that were never read (escrow sweep)": """\
+SELECT count(*), min(due_at) FROM sweeps WHERE swept_through IS NULL AND stripe_account = ''""",
+    "balance transactions that cannot be booked yet": """\
+SELECT count(*), min(first_seen_at) FROM undecided_transactions WHERE decided_at IS NULL""",
     "events set aside for a person": """\
 SELECT count(*), min(received_at) FROM stripe_events
 WHERE state IN ('QUARANTINED', 'SUSPENSE')""",

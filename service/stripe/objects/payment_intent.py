@@ -37,7 +37,8 @@ class PaymentObservation:
     """What Stripe shows of a payment.
 
     ``amount_minor`` is what is asked for, ``received_minor`` what was paid; ``effect`` is our id in
-    the metadata. None is what the object does not say. ``seen_at`` is Stripe's time of the news;
+    the metadata. ``refunded_minor`` and ``disputed`` are of the charge, if it is shown. None is
+    what the object does not say. ``seen_at`` is Stripe's time of the news;
     None when it was fetched just now, which is newest.
     """
 
@@ -52,6 +53,8 @@ class PaymentObservation:
     customer: str | None = None
     effect: UUID | None = None
     transfer_group: str | None = None
+    refunded_minor: int = 0
+    disputed: bool = False
     balance: BalanceTransaction | None = None
     failure_code: str | None = None
     failure_decline_code: str | None = None
@@ -72,7 +75,10 @@ def parse_payment_intent(intent: Object, seen_at: datetime | None) -> PaymentObs
         if isinstance(charge, Mapping) and seen_at is None
         else None
     )
+    shown = charge if isinstance(charge, Mapping) else {}
     return PaymentObservation(
+        refunded_minor=minor(shown, "amount_refunded") if "amount_refunded" in shown else 0,
+        disputed=shown.get("disputed") is True,
         state=INTENT_STATES[status],
         seen_at=seen_at,
         payment_intent=text(intent, "id"),

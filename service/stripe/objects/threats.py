@@ -17,8 +17,8 @@ DISPUTES_OVER = frozenset({"won", "warning_closed", "prevented"})
 class Threat:
     """What threatens a payment, which it names by its charge, its payment intent or both.
 
-    ``amount_minor`` is in ``currency`` (upper case); None for the whole payment. ``over``: it
-    threatens nothing any more.
+    ``amount_minor`` is in ``currency`` (upper case); None for the whole payment. ``stage`` is how
+    far it has come; ``over``: it threatens nothing any more.
     """
 
     reason: FreezeReason
@@ -27,6 +27,7 @@ class Threat:
     charge: str | None
     amount_minor: int | None
     currency: str
+    stage: str
     over: bool = False
 
 
@@ -39,12 +40,14 @@ def parse_refund(refund: Object) -> Threat:
         charge=id_of(refund, "charge"),
         amount_minor=minor(refund, "amount"),
         currency=text(refund, "currency").upper(),
+        stage="refund",
         over=optional_text(refund, "status") in NO_MORE_REFUNDS,
     )
 
 
 def parse_dispute(dispute: Object) -> Threat:
     """An inquiry as well: it moves nothing, and may become a chargeback. Raises Unreadable."""
+    status = text(dispute, "status")
     return Threat(
         reason=FreezeReason.CHARGEBACK,
         source=text(dispute, "id"),
@@ -52,7 +55,8 @@ def parse_dispute(dispute: Object) -> Threat:
         charge=id_of(dispute, "charge"),
         amount_minor=minor(dispute, "amount"),
         currency=text(dispute, "currency").upper(),
-        over=text(dispute, "status") in DISPUTES_OVER,
+        stage="inquiry" if status.startswith("warning_") else "chargeback",
+        over=status in DISPUTES_OVER,
     )
 
 
@@ -65,6 +69,7 @@ def parse_early_fraud_warning(warning: Object) -> Threat:
         charge=id_of(warning, "charge"),
         amount_minor=None,
         currency="",
+        stage="warning",
     )
 
 

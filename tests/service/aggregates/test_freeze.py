@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.aggregates.escrow import EscrowCase
-from service.aggregates.freeze import cover_more, freeze, lift, stops_transfers
+from service.aggregates.freeze import Cause, cover_more, freeze, lift, stops_transfers
 from service.domain.call import Party
 from service.domain.errors import FreezeMissing, PartyNotAllowed, WrongState
 from service.domain.policy import POLICIES, quote
@@ -28,7 +28,9 @@ from tests.records import (
     new_unit,
 )
 
-REASON = FreezeReason.REFUND
+
+def cause(source: str, reason: FreezeReason = FreezeReason.REFUND, fact: str = "told") -> Cause:
+    return Cause(reason, source, fact)
 
 
 def case_of(*amounts_minor: int, currency: str = "USD", step_minor: int = 1) -> EscrowCase:
@@ -71,7 +73,7 @@ def test_all_that_is_held_covers_the_whole_payment() -> None:
     case = case_of(10_000)
     (payment,) = case.records.payments
 
-    assert freeze(case, payment, 10_500, REASON, "re_1")
+    assert freeze(case, payment, 10_500, cause("re_1"))
 
     assert froze(case) == [(10_000, 0)]
     assert frozen(case) == [10_000]
@@ -80,10 +82,10 @@ def test_all_that_is_held_covers_the_whole_payment() -> None:
 def test_a_source_freezes_once() -> None:
     case = case_of(10_000)
     (payment,) = case.records.payments
-    freeze(case, payment, 4_200, REASON, "re_1")
+    freeze(case, payment, 4_200, cause("re_1"))
 
-    assert not freeze(case, payment, 4_200, REASON, "re_1")
-    assert freeze(case, payment, 2_100, REASON, "re_2")
+    assert not freeze(case, payment, 4_200, cause("re_1"))
+    assert freeze(case, payment, 2_100, cause("re_2"))
 
     assert frozen(case) == [4_200 + 2_100]
 
@@ -91,10 +93,10 @@ def test_a_source_freezes_once() -> None:
 def test_what_was_lifted_is_not_frozen_again_by_the_same_source() -> None:
     case = case_of(10_000)
     (payment,) = case.records.payments
-    freeze(case, payment, 4_200, REASON, "re_1")
+    freeze(case, payment, 4_200, cause("re_1"))
     lift(case, case.records.freezes[0].freeze_id)
 
-    assert not freeze(case, payment, 4_200, REASON, "re_1")
+    assert not freeze(case, payment, 4_200, cause("re_1"))
 
     assert frozen(case) == [0]
 
@@ -103,7 +105,7 @@ def test_milestones_are_frozen_one_after_the_other() -> None:
     case = case_of(6_000, 4_000)
     (payment,) = case.records.payments
 
-    freeze(case, payment, 6_300 + 2_000, REASON, "re_1")
+    freeze(case, payment, 6_300 + 2_000, cause("re_1"))
 
     assert froze(case) == [(6_000, 0), (2_000, 0)]
     assert frozen(case) == [6_000, 2_000]
@@ -114,7 +116,7 @@ def test_more_than_the_payment_is_all_of_it() -> None:
     case = case_of(10_000)
     (payment,) = case.records.payments
 
-    freeze(case, payment, 99_999, FreezeReason.CHARGEBACK, "du_1")
+    freeze(case, payment, 99_999, cause("du_1", FreezeReason.CHARGEBACK))
 
     assert froze(case) == [(10_000, 0)]
 
@@ -124,7 +126,7 @@ def test_what_was_released_lies_beyond_and_stops_transfers() -> None:
     (payment,), (milestone,) = case.records.payments, case.records.milestones
     milestone.released_minor = 6_000
 
-    freeze(case, payment, 10_500, REASON, "re_1")
+    freeze(case, payment, 10_500, cause("re_1"))
 
     assert froze(case) == [(4_000, 10_500 - 4_000 - 200)]
     assert stops_transfers(case.records, payment.payment_id)
@@ -136,7 +138,7 @@ def test_whole_steps_are_frozen_where_a_currency_has_them() -> None:
     case = case_of(100_000, currency="ISK", step_minor=100)
     (payment,) = case.records.payments
 
-    freeze(case, payment, 12_345, REASON, "re_1")
+    freeze(case, payment, 12_345, cause("re_1"))
 
     assert frozen(case) == [12_400]
 
@@ -146,7 +148,7 @@ def test_a_payment_that_came_too_late_for_its_milestone_is_shown_at_the_first() 
     late = new_payment(case.escrow, amount_minor=10_500, state=PaymentState.SUCCEEDED)
     case.records.payments.append(late)
 
-    freeze(case, late, 10_500, REASON, "re_1")
+    freeze(case, late, 10_500, cause("re_1"))
 
     assert froze(case) == [(0, 10_500)]
     assert frozen(case) == [0]
@@ -157,7 +159,7 @@ def test_news_that_come_before_the_payment_freeze_what_it_funds_later() -> None:
     case = case_of(10_000)
     (payment,), (milestone,) = case.records.payments, case.records.milestones
     milestone.funded_minor = 0
-    freeze(case, payment, 10_500, REASON, "re_1")
+    freeze(case, payment, 10_500, cause("re_1"))
     assert froze(case) == [(0, 10_500)]
     milestone.funded_minor = 10_000
 
@@ -167,16 +169,29 @@ def test_news_that_come_before_the_payment_freeze_what_it_funds_later() -> None:
     assert sum(beyond for _, beyond in froze(case)) == 0
 
 
+def test_what_was_lifted_freezes_again_when_more_is_known_of_it() -> None:
+    """An inquiry became a chargeback, which was then paid out."""
+    case = case_of(10_000)
+    (payment,) = case.records.payments
+    freeze(case, payment, 10_500, cause("du_1", fact="inquiry"))
+    lift(case, case.records.freezes[0].freeze_id)
+
+    assert not freeze(case, payment, 10_500, cause("du_1", fact="inquiry"))
+    assert freeze(case, payment, 10_500, cause("du_1", fact="chargeback"))
+    assert not freeze(case, payment, 10_500, cause("du_1", fact="txn_1"))
+
+    assert frozen(case) == [10_000]
+
+
 # Lifting
 
 
 def test_lifting_leaves_the_milestone_as_it_was() -> None:
     case = case_of(6_000, 4_000)
     (payment,) = case.records.payments
-    freeze(case, payment, 7_300, REASON, "re_1")
+    freeze(case, payment, 7_300, cause("re_1"))
 
-    for each in list(case.records.freezes):
-        lift(case, each.freeze_id)
+    lift(case, case.records.freezes[0].freeze_id)  # and with it what its source froze elsewhere
 
     assert frozen(case) == [0, 0]
     assert {each.state for each in case.records.freezes} == {FreezeState.LIFTED}
@@ -186,8 +201,8 @@ def test_what_another_freeze_threatens_stays_frozen() -> None:
     """A warning and then a dispute are about the same money."""
     case = case_of(10_000)
     (payment,) = case.records.payments
-    freeze(case, payment, 10_500, FreezeReason.EARLY_FRAUD_WARNING, "issfr_1")
-    freeze(case, payment, 10_500, FreezeReason.CHARGEBACK, "du_1")
+    freeze(case, payment, 10_500, cause("issfr_1", FreezeReason.EARLY_FRAUD_WARNING))
+    freeze(case, payment, 10_500, cause("du_1", FreezeReason.CHARGEBACK))
     assert froze(case) == [(10_000, 0), (0, 10_500)]
 
     lift(case, case.records.freezes[0].freeze_id)
@@ -202,7 +217,7 @@ def test_lifting_sends_what_was_released_on_its_way() -> None:
     milestone.released_minor = 10_000
     waiting = new_release(milestone, case.escrow, payment, transfer_at=later(hours=6))
     case.records.releases.append(waiting)
-    freeze(case, payment, 10_500, REASON, "re_1")
+    freeze(case, payment, 10_500, cause("re_1"))
 
     lift(case, case.records.freezes[0].freeze_id)
 
@@ -214,7 +229,7 @@ def test_lifting_sends_what_was_released_on_its_way() -> None:
 def test_only_an_operator_lifts_and_only_once() -> None:
     case = case_of(10_000)
     (payment,) = case.records.payments
-    freeze(case, payment, 4_200, REASON, "re_1")
+    freeze(case, payment, 4_200, cause("re_1"))
     freeze_id = case.records.freezes[0].freeze_id
     payers = EscrowCase(new_unit(party=Party.PAYER), case.records)
 
@@ -242,7 +257,7 @@ def test_frozen_is_the_sum_of_open_freezes_and_never_more_than_is_held(
         is_open = [each for each in case.records.freezes if each.is_open]
         milestone = case.records.milestones[value % len(amounts)]
         if act == "freeze" and value:
-            freeze(case, payment, value, REASON, f"re_{number}")
+            freeze(case, payment, value, cause(f"re_{number}"))
         elif act == "lift" and is_open:
             lift(case, is_open[value % len(is_open)].freeze_id)
         elif act == "release":
@@ -260,7 +275,7 @@ def test_what_is_frozen_and_what_lies_beyond_cover_what_is_threatened(
     case = case_of(*amounts)
     (payment,) = case.records.payments
 
-    freeze(case, payment, threatened_minor, REASON, "re_1")
+    freeze(case, payment, threatened_minor, cause("re_1"))
 
     covered = sum(amount + beyond for amount, beyond in froze(case))
     fees = sum(milestone.payer_fee_minor for milestone in case.records.milestones)

@@ -77,6 +77,42 @@ async def test_an_inquiry_moves_nothing_and_freezes(market: Marketplace) -> None
     assert await market.books() == books
 
 
+async def test_an_inquiry_that_becomes_a_chargeback_freezes_again_after_it_was_lifted(
+    market: Marketplace,
+) -> None:
+    """The operator was right about the inquiry; the chargeback was then paid out."""
+    escrow = await market.delivered_escrow(payee=await market.new_payee())
+    made = await dispute(market, await charge_of(market, escrow), inquiry=True)
+    await market.settle()
+    await lift(market, escrow)
+
+    await market.sandbox.control(f"disputes/{made['id']}/escalate")
+    await market.settle()
+
+    assert await frozen_minor(market, escrow) == 10_000
+    await market.sweep()
+    assert len(await freezes(market)) == 2
+    async with market.refuses("AMOUNT_FROZEN"):
+        await market.accept(escrow)
+
+
+async def test_a_warning_about_a_page_whose_payment_is_not_known_yet_is_not_dropped(
+    market: Marketplace,
+) -> None:
+    """It has no balance transaction, so no sweep would find it."""
+    escrow = await market.new_escrow()
+    await market.fund(escrow, method=pb.PAYMENT_METHOD_CHECKOUT)
+    (session,) = await market.sandbox.objects("/v1/checkout/sessions")
+    path = f"checkout/sessions/{session['id']}/pay"
+    await market.sandbox.control(path, payment_method=FRAUD_CARD)
+    await market.sandbox.advance()
+    await told(market, "radar.early_fraud_warning.created")
+
+    await market.settle()
+
+    assert await frozen_minor(market, escrow) == 10_000
+
+
 async def test_a_warning_of_fraud_freezes_the_whole_payment(market: Marketplace) -> None:
     escrow = await market.new_escrow()
     await market.pay(await market.fund(escrow), FRAUD_CARD)

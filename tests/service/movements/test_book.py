@@ -3,10 +3,12 @@
 Each test is something that happened at Stripe and no event told of: the sweep finds it.
 """
 
+import json
 from typing import Any
 
 import pytest
 
+from escrow.v1 import escrow_service_pb2 as pb
 from service.workers.sweeps import SweepsWorker
 from tests.service.movements.strangers import (
     assert_same_as_stripe,
@@ -18,8 +20,11 @@ from tests.service.movements.strangers import (
     refund,
     rows,
 )
-from tests.service.operations.marketplace import Marketplace
+from tests.service.operations.marketplace import CARD, Marketplace
 from tests.service.operations.transfers import TRANSFERS, accepted, lose_answer
+
+THE_EFFECT = """
+SELECT 'eff_' || replace(effect_id::text, '-', '') FROM effects WHERE kind = 'create_transfer'"""
 
 # Between the platform and Stripe itself
 
@@ -280,6 +285,123 @@ async def test_what_nothing_caused_is_unexplained_and_nobodys(market: Marketplac
     assert entries == {f"asset:unexplained:{transaction['id']}": 1_234, "asset:stripe": -1_234}
     assert (await market.read(escrow)).milestones[0].frozen.amount_minor == 0
     await assert_same_as_stripe(market)
+
+
+async def test_a_debit_that_fails_and_then_a_card(market: Marketplace) -> None:
+    """Stripe moves the balance when a debit is submitted. It settled the payment, which could then
+    never succeed.
+    """
+    escrow = await market.new_escrow()
+    payment = await market.fund(escrow)
+    await market.pay(payment, "pm_card_visa_chargeDeclined")
+    (failed,) = await market.sandbox.objects("/v1/charges")
+    debit = {"type": "payment", "amount": 10_500, "source": failed["id"]}
+    await market.sandbox.control("balance_transactions", **debit)
+    await market.sweep()
+    back = {"type": "payment_failure_refund", "amount": -10_500, "source": failed["id"]}
+    await market.sandbox.control("balance_transactions", **back)
+    await market.sweep()
+    assert [kind for kind, _ in await market.books()] == [
+        "failed_debit_brought",
+        "failed_debit_took",
+    ]
+
+    await market.pay(payment)
+    await market.settle()
+    await market.sweep()
+
+    assert (await market.read(escrow)).milestones[0].held.amount_minor == 10_000
+    assert await freezes(market) == []
+    kinds = [kind for kind, _ in await market.books()][2:]
+    assert kinds == ["payment_succeeded", "charge_settled"]
+    await assert_same_as_stripe(market)
+
+
+async def test_an_intent_that_is_not_the_pages_funds_nothing_by_the_sweep_either(
+    market: Marketplace,
+) -> None:
+    escrow = await market.new_escrow()
+    await market.fund(escrow, method=pb.PAYMENT_METHOD_CHECKOUT)
+    (session,) = await market.sandbox.objects("/v1/checkout/sessions")
+    asked = await market.owner.fetchval(
+        "SELECT request FROM effects WHERE kind = 'create_checkout_session'"
+    )
+    copied = json.loads(asked)["payment_intent_data"]
+    await market.sandbox.stripe(
+        "/v1/payment_intents",
+        amount="10500",
+        currency="usd",
+        confirm="true",
+        payment_method=CARD,
+        customer=session["customer"],
+        transfer_group=copied["transfer_group"],
+        **{f"metadata[{name}]": text for name, text in copied["metadata"].items()},
+        **{"payment_method_types[0]": "card"},
+    )
+    await market.sandbox.advance()
+
+    await market.sweep()
+
+    assert (await market.read(escrow)).milestones[0].held.amount_minor == 0
+    assert await market.books() == []  # the page may still name it
+    path = f"checkout/sessions/{session['id']}/pay"
+    await market.sandbox.control(path, payment_method=CARD)
+    await market.settle()
+    await market.owner.execute("UPDATE undecided_transactions SET due_at = now()")
+    await market.sweep()
+    kinds = [kind for kind, _ in await market.books()]
+    assert kinds == ["payment_succeeded", "charge_settled", "brought_unexplained"]
+    assert await freezes(market) == []
+    await assert_same_as_stripe(market)
+
+
+async def test_metadata_that_was_edited_does_not_say_whose_a_charge_is(
+    market: Marketplace,
+) -> None:
+    escrow, other = await market.new_escrow(), await market.new_escrow()
+    await market.pay(await market.fund(escrow))
+    payment = await market.fund(other)
+    await market.sandbox.advance()
+    (charge,) = await market.sandbox.objects("/v1/charges")
+    named = {"metadata[payment]": payment.id}
+    await market.sandbox.stripe(f"/v1/charges/{charge['id']}", **named)
+
+    await market.sweep()
+
+    assert (await market.read(escrow)).milestones[0].held.amount_minor == 10_000
+    assert await freezes(market) == []
+
+
+async def test_what_cannot_be_decided_holds_no_other_up_and_is_decided_after_a_day(
+    market: Marketplace,
+) -> None:
+    """Its age counts from when it was seen here: what happened long ago may be new to us, and an
+    account may have no news for months.
+    """
+    await accepted(market)
+    transfer = await market.sandbox.stripe(  # made, and our effect is only planned
+        TRANSFERS,
+        amount="8000",
+        currency="usd",
+        destination=str(await market.owner.fetchval("SELECT stripe_account FROM payees")),
+        source_transaction=str(await market.owner.fetchval("SELECT stripe_charge FROM payments")),
+        **{"metadata[effect]": str(await market.owner.fetchval(THE_EFFECT))},
+    )
+    await market.sandbox.advance(10 * 86_400)
+    await moved(market, "stripe_fee", -1)
+    await market.sweep()
+    assert (await market.books())[-1][0] == "stripe_fee"
+    (found, *_) = await market.compare()
+    assert found.clean
+    assert found.undecided == {transfer["balance_transaction"]: "the transfer's effect is PLANNED"}
+
+    await market.owner.execute(
+        "UPDATE undecided_transactions SET due_at = now(), first_seen_at = now() - interval '25 h'"
+    )
+    await market.sweep()
+
+    assert "taken_unexplained" in [kind for kind, _ in await market.books()]
+    assert (await market.compare())[0].undecided == {}
 
 
 # What is ours, and no event and no answer ever told

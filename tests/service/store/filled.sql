@@ -119,7 +119,7 @@ FROM numbers GROUP BY tenant_id;
 INSERT INTO freezes
 SELECT
     tenant_id, pg_temp.id('freeze', i), pg_temp.id('escrow', i), pg_temp.id('milestone', i * 10),
-    pg_temp.id('payment', i), CASE WHEN i % 40 = 0 THEN 'OPEN' ELSE 'LIFTED' END, 'REFUND', 're_' || i,
+    pg_temp.id('payment', i), CASE WHEN i % 40 = 0 THEN 'OPEN' ELSE 'LIFTED' END, 'REFUND', 're_' || i, 'refund',
     0, 100, at, at
 FROM numbers WHERE i % 20 = 0;
 

@@ -241,6 +241,8 @@ async def test_index_answers_the_whole_condition(
         ("set_aside", "stripe_events_set_aside"),
         ("transfers", "releases_waiting"),
         ("settlements", "payments_unsettled"),
+        ("freezes", "freezes_open"),
+        ("differences", "sweeps_differ"),
     ],
 )
 async def test_a_queue_is_read_from_an_index_that_holds_nothing_else(

@@ -3,6 +3,7 @@
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import party_service_pb2 as party_pb
 from tests.service.events.forgeries import forged, of_type, paid_at_stripe, verdict
+from tests.service.movements.strangers import charge_of, freezes, refund
 from tests.service.operations.marketplace import Event, Marketplace
 from tests.service.operations.transfers import TRANSFERS
 
@@ -62,6 +63,26 @@ async def test_a_payment_that_stripe_does_not_show_as_paid_any_more_pays_nobody(
     assert await market.owner.fetchval("SELECT state FROM releases") == "WAITING"
     pause = "SELECT transfer_at > now() + interval '30 seconds' FROM releases"
     assert await market.owner.fetchval(pause)
+
+
+async def test_a_payment_that_stripe_shows_as_refunded_waits_for_that_news(
+    market: Marketplace,
+) -> None:
+    """The event of the refund is on its way; the payment is read before money leaves against it."""
+    payee = await market.new_payee()
+    escrow = await market.new_escrow(payee=payee)
+    await market.pay(await market.fund(escrow))
+    succeeded = (await of_type(market, "payment_intent.succeeded"))[-1]
+    await accepted_before_it_settled(market, succeeded)
+    await market.sandbox.advance()
+    await refund(market, await charge_of(market, escrow), 5_000)
+
+    await market.work()
+
+    assert await market.sandbox.objects(TRANSFERS) == []
+    await market.settle()
+    assert await market.sandbox.objects(TRANSFERS) == []
+    assert [each[0] for each in await freezes(market)] == ["REFUND"]
 
 
 async def test_a_payment_that_cannot_be_confirmed_leaves_the_escrow_as_it_is(
