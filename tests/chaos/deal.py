@@ -25,6 +25,8 @@ CARDS = (
     "pm_card_visa_chargeDeclinedInsufficientFunds",
     *["pm_card_authenticationRequired"] * 2,
     "pm_card_threeDSecureRequiredChargeDeclined",
+    "pm_card_createIssuerFraudRecord",  # paid, and the bank warns of it
+    "pm_card_refundFail",  # paid, and a refund of it comes back
 )
 FAILING_BANK = "000111111116"
 ETAGS = ("", "", "", "", "stale")
