@@ -7,6 +7,7 @@ service.
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+import asyncpg
 from pydantic import SecretStr
 
 from service.config import Config, Settings, Tenant
@@ -40,8 +41,12 @@ SELECT account, sum(amount_minor)::bigint FROM entries
 WHERE tenant_id = $1 AND (account LIKE '%:unexplained:%' OR account = 'eq:other_business')
 GROUP BY account"""
 FREEZES = """
-SELECT DISTINCT f.tenant_id, f.source, f.reason, f.state,
-    'pay_' || replace(f.payment_id::text, '-', '') AS payment FROM freezes AS f"""
+SELECT f.tenant_id, f.source, f.reason, f.state, p.amount_minor AS payment_minor,
+    'pay_' || replace(f.payment_id::text, '-', '') AS payment, sum(f.amount_minor)::bigint AS held,
+    sum(f.beyond_minor)::bigint AS beyond
+FROM freezes AS f JOIN payments AS p USING (tenant_id, payment_id)
+GROUP BY f.tenant_id, f.source, f.reason, f.state, f.payment_id, p.amount_minor"""
+MOST_FEE = 10  # percent of what is held: the payer's fee is threatened with it
 PAYMENTS = """
 SELECT 'pay_' || replace(payment_id::text, '-', '') AS id, state, stripe_payment_intent
 FROM payments"""
@@ -49,11 +54,20 @@ DEAUTHORIZED = "SELECT stripe_account FROM payees WHERE state = 'DEAUTHORIZED'"
 
 
 class Threatened(NamedTuple):
-    """A freeze that has to be there; one whose cause is over may be there."""
+    """A payment of ours, and what threatens it."""
 
     source: str
     reason: str
     payment: str
+
+
+class Extent(NamedTuple):
+    """How much is threatened, None for all of it, and whether that is over: then it may have been
+    before anybody saw it.
+    """
+
+    amount_minor: int | None
+    over: bool = False
 
 
 class AtStripe(NamedTuple):
@@ -187,34 +201,45 @@ async def _frozen_as_meant(world: World, there: AtStripe) -> list[Breach]:
     threats = _threats(there)
     breaches += [
         Breach("not frozen", threat._asdict())
-        for threat, over in threats.items()
-        if not over and threat not in frozen
+        for threat, extent in threats.items()
+        if not extent.over and threat not in frozen
     ]
+    for row in rows:
+        extent = threats.get(Threatened(row["source"], row["reason"], row["payment"]))
+        if extent and not _covers(row, extent.amount_minor):
+            breaches.append(Breach("frozen otherwise", {**row, "threatened": extent.amount_minor}))
     return breaches + [
         Breach("frozen for nothing", threat._asdict()) for threat in frozen - threats.keys()
     ]
 
 
-def _threats(there: AtStripe) -> dict[Threatened, bool]:
-    """What threatens payments of ours, and whether that is over."""
-    found = {
-        (refund["id"], "REFUND", refund["charge"]): refund["status"] == "failed"
-        for refund in there.refunds.values()
-    }
+def _covers(row: asyncpg.Record, threatened_minor: int | None) -> bool:
+    """What is frozen of what is held, with its part of the fee, and what lies beyond."""
+    most_minor = min(threatened_minor or row["payment_minor"], row["payment_minor"])
+    least_minor = row["held"] + row["beyond"]
+    return least_minor <= most_minor <= least_minor + row["held"] * MOST_FEE // 100 + 1
+
+
+def _threats(there: AtStripe) -> dict[Threatened, Extent]:
+    """What threatens payments of ours, and how much."""
+    found: dict[tuple[str, str, str], Extent] = {}
+    for refund in there.refunds.values():
+        extent = Extent(refund["amount"], over=refund["status"] == "failed")
+        found[refund["id"], "REFUND", refund["charge"]] = extent
     for dispute in there.disputes.values():
-        over = dispute["status"] in DISPUTES_OVER
-        found[dispute["id"], "CHARGEBACK", dispute["charge"]] = over
+        extent = Extent(dispute["amount"], over=dispute["status"] in DISPUTES_OVER)
+        found[dispute["id"], "CHARGEBACK", dispute["charge"]] = extent
     for warning in there.warnings.values():
-        found[warning["id"], "EARLY_FRAUD_WARNING", warning["charge"]] = False
+        found[warning["id"], "EARLY_FRAUD_WARNING", warning["charge"]] = Extent(None)
     for reversal in there.reversals.values():
         charge = there.transfers[reversal["transfer"]]["source_transaction"]
-        found[reversal["id"], "TRANSFER_REVERSED", charge] = False
+        found[reversal["id"], "TRANSFER_REVERSED", charge] = Extent(reversal["amount"])
     for id_, transaction in there.moved.items():
         if transaction["type"] == "charge" and _is_impersonation(transaction["source"]):
-            found[id_, "UNEXPLAINED", transaction["source"]["id"]] = False
+            found[id_, "UNEXPLAINED", transaction["source"]["id"]] = Extent(None)
     return {
-        Threatened(source, reason, payment): over
-        for (source, reason, charge), over in found.items()
+        Threatened(source, reason, payment): extent
+        for (source, reason, charge), extent in found.items()
         if (payment := _payment_of(there, charge))
     }
 

@@ -157,15 +157,19 @@ class Strangers:
             await self._tell(rng, "transfer.created", told)
 
     async def forge_payout(self, rng: random.Random) -> None:
-        account = await self._some_account(rng)
-        payouts = await self._list("/v1/payouts", account) if account else []
+        payouts = [
+            (account["id"], payout)
+            for account in await self._list("/v1/accounts")
+            for payout in await self._list("/v1/payouts", account["id"])
+        ]
         if payouts:
+            account, payout = rng.choice(payouts)
             status = rng.choice(["paid", "failed"])
-            told = {**rng.choice(payouts), "status": status}
-            await self._tell(rng, f"payout.{status}", told, account)
+            await self._tell(rng, f"payout.{status}", {**payout, "status": status}, account)
 
     async def forge_deauthorization(self, rng: random.Random) -> None:
-        if account := await self._some_account(rng):
+        if accounts := await self._list("/v1/accounts"):
+            account = rng.choice(accounts)["id"]
             application = {"id": f"ca_{_name(rng)}", "object": "application", "name": "Escrow"}
             await self._tell(rng, "account.application.deauthorized", application, account)
 
@@ -210,8 +214,10 @@ class Strangers:
             return
         charge = rng.choice(charges)
         inquiry = rng.random() < INQUIRY_SHARE
-        part = {} if rng.random() < 0.7 else {"amount": _part(rng, charge["amount"])}
-        told = await self._control(f"charges/{charge['id']}/dispute", inquiry=inquiry, **part)
+        # Also of what was refunded already: a bank does not know.
+        amount_minor = charge["amount"] if rng.random() < 0.7 else _part(rng, charge["amount"])
+        path = f"charges/{charge['id']}/dispute"
+        told = await self._control(path, inquiry=inquiry, amount=amount_minor)
         if told:
             self.did[f"{kind} as an inquiry" if inquiry else kind] += 1
             self.disputes.add(told["id"])
@@ -249,10 +255,6 @@ class Strangers:
     async def _intents(self, *, ours: bool) -> list[Json]:
         intents = await self._list("/v1/payment_intents")
         return [intent for intent in intents if _is_ours(intent) is ours]
-
-    async def _some_account(self, rng: random.Random) -> str:
-        accounts = await self._list("/v1/accounts")
-        return str(rng.choice(accounts)["id"]) if accounts else ""
 
     async def _tell(self, rng: random.Random, type_: str, told: Json, account: str = "") -> None:
         """A signed event of theirs, to our gateway."""
@@ -327,7 +329,8 @@ Act = Callable[[Strangers, random.Random], Awaitable[None]]
 ACTS: Sequence[Act] = (
     *[Strangers.refund, Strangers.dispute, Strangers.reverse] * 3,
     *[Strangers.pay_elsewhere, Strangers.decide, Strangers.move, Strangers.forge_payment] * 2,
+    *[Strangers.forge_payout, Strangers.forge_transfer] * 2,
     *[Strangers.refund_elsewhere, Strangers.dispute_elsewhere, Strangers.transfer_elsewhere],
-    *[Strangers.impersonate, Strangers.forge_intent, Strangers.forge_transfer],
-    *[Strangers.forge_payout, Strangers.forge_deauthorization, Strangers.forge_threat],
+    *[Strangers.impersonate, Strangers.forge_intent],
+    *[Strangers.forge_deauthorization, Strangers.forge_threat],
 )
