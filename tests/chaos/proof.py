@@ -41,11 +41,11 @@ SELECT account, sum(amount_minor)::bigint FROM entries
 WHERE tenant_id = $1 AND (account LIKE '%:unexplained:%' OR account = 'eq:other_business')
 GROUP BY account"""
 FREEZES = """
-SELECT f.tenant_id, f.source, f.reason, f.state, p.amount_minor AS payment_minor,
+SELECT f.tenant_id, f.source, f.reason, p.amount_minor AS payment_minor,
     'pay_' || replace(f.payment_id::text, '-', '') AS payment, sum(f.amount_minor)::bigint AS held,
-    sum(f.beyond_minor)::bigint AS beyond
+    sum(f.beyond_minor)::bigint AS beyond, bool_or(f.state = 'LIFTED') AS lifted
 FROM freezes AS f JOIN payments AS p USING (tenant_id, payment_id)
-GROUP BY f.tenant_id, f.source, f.reason, f.state, f.payment_id, p.amount_minor"""
+GROUP BY f.tenant_id, f.source, f.reason, f.payment_id, p.amount_minor"""
 MOST_FEE = 10  # percent of what is held: the payer's fee is threatened with it
 PAYMENTS = """
 SELECT 'pay_' || replace(payment_id::text, '-', '') AS id, state, stripe_payment_intent
@@ -195,7 +195,7 @@ def _is_impersonation(cause: Json) -> bool:
 async def _frozen_as_meant(world: World, there: AtStripe) -> list[Breach]:
     """Each threat to money of ours has its freeze, and there is no other freeze."""
     rows = await world.pool.fetch(FREEZES)
-    odd = [dict(row) for row in rows if (row["tenant_id"], row["state"]) != (TENANTS[0], "OPEN")]
+    odd = [dict(row) for row in rows if row["tenant_id"] != TENANTS[0]]
     breaches = [Breach("a freeze of nobody", facts) for facts in odd]
     frozen = {Threatened(row["source"], row["reason"], row["payment"]) for row in rows}
     threats = _threats(there)
@@ -214,10 +214,15 @@ async def _frozen_as_meant(world: World, there: AtStripe) -> list[Breach]:
 
 
 def _covers(row: asyncpg.Record, threatened_minor: int | None) -> bool:
-    """What is frozen of what is held, with its part of the fee, and what lies beyond."""
+    """What is frozen of what is held, with its part of the fee, and what lies beyond. Of a source
+    that an operator has lifted that is not known any more.
+    """
+    if row["lifted"]:
+        return True
     most_minor = min(threatened_minor or row["payment_minor"], row["payment_minor"])
     least_minor = row["held"] + row["beyond"]
-    return least_minor <= most_minor <= least_minor + row["held"] * MOST_FEE // 100 + 1
+    fee_minor = row["held"] * MOST_FEE // 100 + 1
+    return bool(least_minor <= most_minor <= least_minor + fee_minor)
 
 
 def _threats(there: AtStripe) -> dict[Threatened, Extent]:
