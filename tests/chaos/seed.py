@@ -37,7 +37,7 @@ class Report:
     strangers: Counter[str] = field(default_factory=Counter)
     """What others did at Stripe and was accepted, and what they forged."""
     ends: Counter[str] = field(default_factory=Counter)
-    """How events, payments, releases and payouts ended: "events PROCESSED" and so on."""
+    """How events, payments, freezes, releases and payouts ended: "events PROCESSED" and so on."""
     kills: int = 0
     together: int = 0
     """How many events were stored in the same statement as another."""
@@ -54,6 +54,7 @@ class Report:
 ENDS = """
 SELECT 'events ' || state, count(*) FROM stripe_events GROUP BY 1
 UNION ALL SELECT 'payments ' || state, count(*) FROM payments GROUP BY 1
+UNION ALL SELECT 'freezes ' || state, count(*) FROM freezes GROUP BY 1
 UNION ALL SELECT 'releases ' || state, count(*) FROM releases GROUP BY 1
 UNION ALL SELECT 'payouts ' || state, count(*) FROM payouts GROUP BY 1"""
 TOGETHER = "SELECT coalesce(sum(events), 0)::bigint FROM chaos_arrivals WHERE events > 1"
