@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from service.config import Config, Settings, Tenant
 from service.operations.operators.verify_stripe import verify_stripe
+from service.operations.sweeps.compare_with_stripe import Comparison
 from service.server import open_runtime
 from tests.chaos.caller import Breach
 from tests.chaos.strangers import BY_HAND, ORDER, Strangers
@@ -36,6 +37,14 @@ ROWS = """
 SELECT t.balance_transaction_id, t.net_minor, j.kind FROM balance_transactions AS t
 LEFT JOIN journals AS j USING (tenant_id, journal_id)
 WHERE t.tenant_id = $1 AND t.stripe_account IS NULL"""
+ROWS_OF = """
+SELECT t.balance_transaction_id, t.type, t.net_minor, t.source, j.kind, j.source_id, t.journal_id
+FROM balance_transactions AS t LEFT JOIN journals AS j USING (tenant_id, journal_id)
+WHERE t.tenant_id = $1 AND coalesce(t.stripe_account, '') = $2 ORDER BY t.created_at"""
+ENTRIES_OF = """
+SELECT j.kind, j.source_id, e.account, e.amount_minor, j.journal_id
+FROM entries AS e JOIN journals AS j USING (tenant_id, journal_id)
+WHERE e.tenant_id = $1 AND e.account LIKE $2 AND e.book = 'connected' ORDER BY j.created_at"""
 BALANCES = """
 SELECT account, sum(amount_minor)::bigint FROM entries
 WHERE tenant_id = $1 AND (account LIKE '%:unexplained:%' OR account = 'eq:other_business')
@@ -115,7 +124,10 @@ async def _same_as_stripe(world: World, there: AtStripe) -> list[Breach]:
     async with open_runtime(Config(settings, dict.fromkeys(TENANTS, tenant))) as runtime:
         compared = await verify_stripe(runtime)
     breaches = [
-        Breach("differs from Stripe", {"compared": str(each), "by": each.differences})
+        Breach(
+            "differs from Stripe",
+            {"compared": str(each), "by": each.differences, "rows": await _rows_of(world, each)},
+        )
         for each in compared
         if not each.clean or each.undecided
     ]
@@ -124,6 +136,13 @@ async def _same_as_stripe(world: World, there: AtStripe) -> list[Breach]:
         left = paid - {each.account for each in compared if each.tenant == tenant_id}
         breaches += [Breach("never compared", {"tenant": tenant_id, "account": a}) for a in left]
     return breaches
+
+
+async def _rows_of(world: World, found: Comparison) -> list[str]:
+    """What a person needs who looks for the difference: rows with their journals, and entries."""
+    rows = await world.pool.fetch(ROWS_OF, found.tenant, found.account)
+    entries = await world.pool.fetch(ENTRIES_OF, found.tenant, f"%{found.account}%")
+    return [str(dict(row)) for row in (*rows, *entries)]
 
 
 def _remembered(strangers: Strangers, there: AtStripe) -> list[Breach]:
