@@ -49,6 +49,9 @@ WHERE state IN ('PLANNED', 'SENDING', 'UNKNOWN')""",
     """\
 UPDATE stripe_events SET due_at = due_at - $1::interval
 WHERE state IN ('RECEIVED', 'PARKED')""",
+    """\
+UPDATE sweeps SET due_at = due_at - $1::interval,
+    compare_due_at = compare_due_at - $1::interval""",
 )
 
 

@@ -7,8 +7,9 @@ from service.aggregates.payout import observe_payout, payout_source
 from service.domain.errors import StripeRefused
 from service.domain.postings import JournalKind
 from service.domain.records.effect import Effect
+from service.domain.states.effect import OPEN
 from service.domain.unit import UnitOfWork
-from service.movements.movement import Movement, add_row, gateway_of, run
+from service.movements.movement import Movement, Undecided, add_row, gateway_of, run
 from service.movements.transfers import effect_of, has_row
 from service.runtime import Runtime
 from service.store.effects import find_effect
@@ -52,7 +53,12 @@ async def _is_transfer(runtime: Runtime, movement: Movement, transfer_id: str) -
     transfer = await gateway_of(runtime, movement).fetch_transfer(transfer_id)
     effect = await effect_of(runtime, movement.tenant_id, transfer)
     if effect is not None:
-        movement.undecided(f"the transfer's effect is {effect.state}")
+        why = f"the transfer's effect is {effect.state}"
+        # Its confirmation books this account, too, and may come after days, or has come just now:
+        # patience that ends before would book it twice.
+        if effect.state in OPEN or effect.stripe_object == transfer_id:
+            raise Undecided(why)
+        movement.undecided(why)
     return False
 
 

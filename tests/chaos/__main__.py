@@ -96,6 +96,7 @@ def _summarize(reports: list[Report]) -> None:
             **{"events stored together": sum(report.together for report in reports)},
         ),
         "chaos": sum((report.chaos for report in reports), Counter()),
+        "strangers'": sum((report.strangers for report in reports), Counter()),
         "ended as": sum((report.ends for report in reports), Counter()),
     }
     for group, counted in sums.items():

@@ -29,6 +29,7 @@ STORED = frozenset(
         "ReleaseMilestone",
         "CancelEscrow",
         "RequestPayout",
+        "LiftFreeze",
     }
 )
 OF_PARTIES = frozenset({"CreatePayer", "CreatePayee", "GetPayee", "RequestPayout", "GetPayout"})

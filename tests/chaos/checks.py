@@ -10,7 +10,9 @@ from escrow.v1 import escrow_service_pb2 as pb
 from service.operations.operators.verify_books import verify_books
 from tests.chaos.caller import Breach, Caller
 from tests.chaos.closings import Closings
-from tests.scenarios.books import WHAT_STRIPE_HOLDS
+from tests.chaos.proof import prove
+from tests.chaos.strangers import ORDER, Strangers
+from tests.scenarios.books import held_at_stripe
 from tests.scenarios.sandbox_client import Json, SandboxClient
 from tests.world import World
 
@@ -38,24 +40,28 @@ DONE = {
     "CreatePayee": "SELECT count(*) FROM payees",
     "CreateEscrow": "SELECT count(*) FROM escrows",
     "RequestPayout": "SELECT count(*) FROM payouts",
+    "LiftFreeze": "SELECT count(*) FROM freezes WHERE state = 'LIFTED'",
 }
 RELEASED_BY = ("ReleaseMilestone", "AcceptDelivery")
 
 
-async def check(world: World, caller: Caller, closings: Closings) -> list[Breach]:
+async def check(
+    world: World, caller: Caller, closings: Closings, strangers: Strangers
+) -> list[Breach]:
     """Every breach there is, with its rows."""
     pool, sandbox = world.pool, world.sandbox
     return [
         *await _read_as_stored(pool, caller),
         *caller.breaches,
         *await closings.check(),
+        *await prove(world, strangers),  # first, for it reads what is new at Stripe
         *await _verified(pool),
         *await _same_books(pool, sandbox),
         *await _charged_once(pool, sandbox),
         *await _transferred_once(pool, sandbox),
         *await _paid_out_once(pool, sandbox),
         *await _made_once(sandbox),
-        *await _events_accounted_for(pool, sandbox),
+        *await _events_accounted_for(pool, sandbox, strangers),
         *await _as_told(pool, caller),
     ]
 
@@ -84,10 +90,7 @@ async def _verified(pool: asyncpg.Pool) -> list[Breach]:
 
 async def _same_books(pool: asyncpg.Pool, sandbox: SandboxClient) -> list[Breach]:
     """The platform and every connected account hold at Stripe what our books say."""
-    ours: dict[tuple[str, str], int] = {}
-    for account, currency, amount_minor in await pool.fetch(WHAT_STRIPE_HOLDS):
-        name = account.removeprefix("conn:").removesuffix(":balance")
-        ours["platform" if name == "asset:stripe" else name, currency] = amount_minor
+    ours = await held_at_stripe(pool)
     theirs = {
         (account, currency): amount
         for account, held in (await sandbox.balances()).items()
@@ -104,11 +107,12 @@ async def _charged_once(pool: asyncpg.Pool, sandbox: SandboxClient) -> list[Brea
     """One charge for a paid payment, none for any other, and Stripe has nothing else."""
     charges: dict[str, list[Json]] = {}
     for charge in await sandbox.all_of("/v1/charges"):
-        if charge["paid"] and charge["captured"]:
+        if charge["paid"] and charge["captured"] and ORDER not in charge["metadata"]:
             charges.setdefault(charge["metadata"].get("payment", "?"), []).append(charge)
     intents = Counter(
         intent["metadata"].get("payment", "?")
         for intent in await sandbox.all_of("/v1/payment_intents")
+        if ORDER not in intent["metadata"]
     )
     breaches = []
     for row in await pool.fetch(PAYMENTS):
@@ -125,7 +129,8 @@ async def _charged_once(pool: asyncpg.Pool, sandbox: SandboxClient) -> list[Brea
 
 async def _transferred_once(pool: asyncpg.Pool, sandbox: SandboxClient) -> list[Breach]:
     """One transfer for each release that brought the payee anything."""
-    made = _by_metadata(await sandbox.all_of("/v1/transfers"), "release")
+    transfers = await sandbox.all_of("/v1/transfers")
+    made = _by_metadata((t for t in transfers if ORDER not in t["metadata"]), "release")
     breaches = []
     for row in await pool.fetch(RELEASES):
         found = made.pop(row["id"], [])
@@ -164,16 +169,26 @@ async def _made_once(sandbox: SandboxClient) -> list[Breach]:
     return [Breach("made twice", {"of": of, "times": n}) for of, n in made.items() if n > 1]
 
 
-async def _events_accounted_for(pool: asyncpg.Pool, sandbox: SandboxClient) -> list[Breach]:
-    """Every event of Stripe's is here, and ended in a state that says what became of it."""
+async def _events_accounted_for(
+    pool: asyncpg.Pool, sandbox: SandboxClient, strangers: Strangers
+) -> list[Breach]:
+    """Every event of Stripe's is here, and those that the gateway took of forgers; each ended in a
+    state that says what became of it.
+    """
     here = {row["event_id"]: row["type"] for row in await pool.fetch(EVENTS)}
     told = {event["id"]: event["type"] for event in await sandbox.events()}
     breaches = [
         Breach("an event never arrived", {"event": event, "type": told[event]})
         for event in told.keys() - here.keys()
-    ] + [
+    ]
+    breaches += [
+        Breach("an event that was taken is not here", {"event": event})
+        for event, taken in strangers.forged.items()
+        if taken and event not in here
+    ]
+    breaches += [
         Breach("an event of nobody", {"event": event, "type": here[event]})
-        for event in here.keys() - told.keys()
+        for event in here.keys() - told.keys() - strangers.forged.keys()
     ]
     rows = await pool.fetch(UNACCOUNTED)
     return breaches + [Breach("an event is not accounted for", dict(row)) for row in rows]

@@ -25,6 +25,8 @@ CARDS = (
     "pm_card_visa_chargeDeclinedInsufficientFunds",
     *["pm_card_authenticationRequired"] * 2,
     "pm_card_threeDSecureRequiredChargeDeclined",
+    "pm_card_createIssuerFraudRecord",  # paid, and the bank warns of it
+    "pm_card_refundFail",  # paid, and a refund of it comes back
 )
 FAILING_BANK = "000111111116"
 ETAGS = ("", "", "", "", "stale")
@@ -74,9 +76,14 @@ class Deal:
             actions += [Deal.accept, Deal.accept, Deal.release]
         if not self.onboarded:
             actions.append(Deal.onboard)
+        if self._freezes():
+            actions.append(Deal.lift)
         if states & {pb.MILESTONE_STATE_RELEASING, pb.MILESTONE_STATE_RELEASED}:
             actions += [Deal.pay_out, Deal.bank]
         return actions or [Deal.look]
+
+    def _freezes(self) -> list[pb.Freeze]:
+        return [freeze for milestone in self.escrow.milestones for freeze in milestone.freezes]
 
     def _open_payments(self) -> list[pb.Payment]:
         ended = {
@@ -165,6 +172,16 @@ class Deal:
     async def cancel(self, rng: random.Random) -> None:
         request = pb.CancelEscrowRequest(escrow_id=self.escrow.id, reason="changed my mind")
         self._saw(await self._want("CancelEscrow", rng.choice(EITHER), request, rng))
+
+    async def lift(self, rng: random.Random) -> None:
+        """An operator lets a frozen amount move again; now and then somebody tries who may not."""
+        freezes = self._freezes()
+        if freezes:
+            request = pb.LiftFreezeRequest(
+                escrow_id=self.escrow.id, freeze_id=rng.choice(freezes).id, reason="I looked at it."
+            )
+            who: Party = "operator" if rng.random() < 0.9 else rng.choice(EITHER)
+            self._saw(await self._want("LiftFreeze", who, request, rng))
 
     async def pay_out(self, rng: random.Random) -> None:
         await self._read_payee()

@@ -1,18 +1,19 @@
 """After the bad day: everything works again, and whatever was owed is told, answered and done.
 
 What heals itself is given its chance first: processes come back, clients insist on an answer, open
-payments are read. The service has no sweep of its own yet, so the rest is done here as an operator
-would: what Stripe did not deliver is sent again from its list of events, and the events that never
-existed are made, because some facts (a fee, a payout's arrival) are told by nothing else.
+payments are read. The service sweeps what moved the balances at Stripe, and no events: so what
+Stripe did not deliver is sent again here from its list of events, as an operator would, and the
+events that never existed are made, because some facts (an inquiry, a warning, a payout's arrival)
+are told by nothing else. At the end the sweeps have read everything, without anybody's help.
 """
 
 import asyncio
 
 from escrow.v1 import escrow_service_pb2 as pb
 from tests.chaos.caller import Breach, Caller
-from tests.chaos.weather import LEASE_S, Weather, pass_time
+from tests.chaos.weather import DAY_S, LEASE_S, Weather, pass_time
 from tests.scenarios.sandbox_client import Json
-from tests.world import World
+from tests.world import TENANTS, World
 
 ANSWER_DEADLINE_S = 30.0
 DRAIN_DEADLINE_S = 40.0
@@ -33,7 +34,10 @@ SELECT type, state, reason FROM stripe_events WHERE state IN ('RECEIVED', 'PARKE
 UNION ALL
 SELECT 'release', r.state, r.refusal_code FROM releases AS r
 JOIN payees AS p ON p.tenant_id = r.tenant_id AND p.payee_id = r.payee_id
-WHERE r.state = 'WAITING' AND p.state = 'ACTIVE'"""
+WHERE r.state = 'WAITING' AND p.state = 'ACTIVE' AND NOT EXISTS (
+    SELECT FROM freezes AS f WHERE f.tenant_id = r.tenant_id AND f.payment_id = r.payment_id
+    AND f.state = 'OPEN' AND f.beyond_minor > 0)"""
+BOOKED = "SELECT balance_transaction_id FROM balance_transactions WHERE tenant_id = $1"
 UNDER_WAY = "SELECT max(started_at) FROM effect_attempts WHERE ended_at IS NULL"
 DISTURBED_ACCOUNTS = "SELECT stripe_account FROM payees WHERE stripe_account IS NOT NULL"
 
@@ -54,6 +58,8 @@ async def recover(world: World, weather: Weather, caller: Caller) -> dict[str, i
         await _drain(world, caller)
         await pass_time(world, ARRIVAL_S)
     await _deliver_everything(world)
+    await _drain(world, caller)
+    await _await_sweeps(world, caller)
     await _drain(world, caller)
     return done
 
@@ -110,3 +116,31 @@ async def _drain(world: World, caller: Caller) -> None:
             return
         await world.let_pass(DRAIN_STEP_S)
         await asyncio.sleep(DRAIN_POLL_S)
+
+
+async def _await_sweeps(world: World, caller: Caller) -> None:
+    """Until every balance transaction that Stripe lists has its row in the books of every tenant.
+
+    Nothing is under way any more, so a day may pass: payees' accounts are read that seldom.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + DRAIN_DEADLINE_S
+    await world.let_pass(DAY_S)
+    while unread := await _unread(world):
+        if loop.time() > deadline:
+            caller.breaches.append(Breach("never read", unread))
+            return
+        await world.let_pass(DRAIN_STEP_S)
+        await asyncio.sleep(DRAIN_POLL_S)
+
+
+async def _unread(world: World) -> dict[str, list[str]]:
+    """The balance transactions that have no row, by tenant."""
+    listed = set()
+    for account in ("", *[a["id"] for a in await world.sandbox.all_of("/v1/accounts")]):
+        listed |= {t["id"] for t in await world.sandbox.all_of("/v1/balance_transactions", account)}
+    unread = {}
+    for tenant in TENANTS:
+        booked = {row[0] for row in await world.pool.fetch(BOOKED, tenant)}
+        unread[tenant] = sorted(listed - booked)
+    return {tenant: ids for tenant, ids in unread.items() if ids}

@@ -16,6 +16,7 @@ from tests.chaos.checks import check
 from tests.chaos.closings import Closings
 from tests.chaos.deal import Deal
 from tests.chaos.recovery import recover
+from tests.chaos.strangers import Strangers
 from tests.chaos.system import start_afresh
 from tests.chaos.weather import Weather
 from tests.world import World
@@ -33,8 +34,10 @@ class Report:
     breaches: list[Breach] = field(default_factory=list)
     actions: Counter[str] = field(default_factory=Counter)
     chaos: Counter[str] = field(default_factory=Counter)
+    strangers: Counter[str] = field(default_factory=Counter)
+    """What others did at Stripe and was accepted, and what they forged."""
     ends: Counter[str] = field(default_factory=Counter)
-    """How events, payments, releases and payouts ended: "events PROCESSED" and so on."""
+    """How events, payments, freezes, releases and payouts ended: "events PROCESSED" and so on."""
     kills: int = 0
     together: int = 0
     """How many events were stored in the same statement as another."""
@@ -51,6 +54,7 @@ class Report:
 ENDS = """
 SELECT 'events ' || state, count(*) FROM stripe_events GROUP BY 1
 UNION ALL SELECT 'payments ' || state, count(*) FROM payments GROUP BY 1
+UNION ALL SELECT 'freezes ' || state, count(*) FROM freezes GROUP BY 1
 UNION ALL SELECT 'releases ' || state, count(*) FROM releases GROUP BY 1
 UNION ALL SELECT 'payouts ' || state, count(*) FROM payouts GROUP BY 1"""
 TOGETHER = "SELECT coalesce(sum(events), 0)::bigint FROM chaos_arrivals WHERE events > 1"
@@ -63,26 +67,30 @@ async def run_seed(world: World, seed: int, steps: int) -> Report:
     await start_afresh(world)
     closings = Closings(world.pool)
     weather = Weather(world, closings, seed, steps)
+    strangers = Strangers(world, seed)
     await world.sandbox.control("POST", "chaos", seed=seed, rates=weather.rates)
     # One channel through all restarts, as a client has it.
     async with connect(world.target, tenant="default", caller="chaos") as client:
         caller = Caller(client)
         try:
-            await _live(world, weather, caller, report)
+            await _live(world, weather, strangers, caller, report)
             report.lived_s = time.monotonic() - started
             report.chaos.update(await recover(world, weather, caller))
-            report.breaches = await check(world, caller, closings)
+            report.breaches = await check(world, caller, closings, strangers)
         except Exception as error:
             error.add_note(f"This was seed {seed} with {steps} steps.")
             raise
     report.ends.update({row[0]: row[1] for row in await world.pool.fetch(ENDS)})
+    report.strangers = +strangers.did
     report.together = await world.pool.fetchval(TOGETHER)
     report.kills, report.calls = weather.kills, caller.calls
     report.took_s = time.monotonic() - started
     return report
 
 
-async def _live(world: World, weather: Weather, caller: Caller, report: Report) -> None:
+async def _live(
+    world: World, weather: Weather, strangers: Strangers, caller: Caller, report: Report
+) -> None:
     """All deals side by side; together they take so many steps."""
     payers = await asyncio.gather(*(_payer(caller, number) for number in range(2)))
     payees = await asyncio.gather(*(_payee(caller, number) for number in range(2)))
@@ -94,6 +102,7 @@ async def _live(world: World, weather: Weather, caller: Caller, report: Report) 
         deal = Deal(caller, world.sandbox, payer, payee)
         for step in range(number, report.steps, DEALS):
             await weather.next_step()
+            await strangers.next_step(step)
             rng = random.Random(f"{report.seed} step {step}")
             report.actions[await deal.step(rng)] += 1
 

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import asyncpg
 
-from tests.world import CAPTURE_DELAY_MS, CONNECT_SECRET, PLATFORM_SECRET, World
+from tests.world import CAPTURE_DELAY_MS, CONNECT_SECRET, PLATFORM_SECRET, TENANTS, World
 
 TABLES = """
 SELECT string_agg(format('%I', tablename), ', ') FROM pg_tables
@@ -22,6 +22,12 @@ END $$;
 CREATE OR REPLACE TRIGGER chaos_count_arrivals AFTER INSERT ON stripe_events
 REFERENCING NEW TABLE AS arrived FOR EACH STATEMENT EXECUTE FUNCTION count_arrivals()"""
 
+# The workers add these once in their life.
+ADD_SWEEPS = """
+INSERT INTO sweeps (tenant_id, stripe_account, due_at, compare_due_at)
+SELECT tenant_id, '', now(), now() FROM unnest($1::text[]) AS tenant_id
+ON CONFLICT DO NOTHING"""
+
 
 async def start_afresh(world: World) -> None:
     """Forgets everything here and at Stripe; the processes keep running."""
@@ -29,6 +35,7 @@ async def start_afresh(world: World) -> None:
     await world.pool.execute(COUNT_ARRIVALS)
     tables = await world.pool.fetchval(TABLES)
     await _empty(world.pool, tables)
+    await world.pool.execute(ADD_SWEEPS, list(TENANTS))
     await world.sandbox.control("POST", "settings", capture_delay_ms=CAPTURE_DELAY_MS)
     for name, secret in (("platform", PLATFORM_SECRET), ("connect", CONNECT_SECRET)):
         endpoint = await world.sandbox.stripe(

@@ -16,14 +16,18 @@ async def test_two_dozen_seeds_break_nothing(
 ) -> None:
     folder = tmp_path_factory.mktemp("chaos")
     kinds: set[str] = set()
+    deeds: set[str] = set()
     together = 0
     async with open_world(postgres_server, template_database, folder) as world:
         for seed in SEEDS:
             report = await run_seed(world, seed, STEPS)
             assert not report.breaches, f"make chaos SEED={seed} STEPS={STEPS}: {report.breaches}"
             kinds.update(report.chaos)
+            deeds.update(report.strangers)
             together += report.together
         await world.verify()
-    # A chaos that does nothing would break nothing either.
+    # A chaos that does nothing would break nothing either, nor would strangers who do nothing.
     assert {"cut_after_effect", "drop", "never_generated", "rate_limited"} <= kinds
+    assert deeds >= {"refund", "dispute", "reversal", "foreign payment", "impersonation"}
+    assert deeds >= {"forged payment_intent.succeeded", "forged transfer.created"}
     assert together  # and where no events share a call, nothing is shown about those that do

@@ -18,8 +18,9 @@ WHERE j.escrow_id = $1::uuid OR (j.source_type = 'payout' AND e.account LIKE $2)
 ORDER BY j.journal_id, e.line"""
 WHAT_STRIPE_HOLDS = """
 SELECT account, currency, sum(amount_minor)::bigint AS amount_minor FROM entries
-WHERE account IN ('asset:stripe', 'asset:stripe_unsettled', 'liab:transfers_in_flight')
-    OR account LIKE 'conn:%:balance'
+WHERE tenant_id = 'default' AND (
+    account IN ('asset:stripe', 'asset:stripe_unsettled', 'liab:transfers_in_flight')
+    OR account LIKE 'conn:%:balance' OR account LIKE 'conn:%:external')
 GROUP BY account, currency HAVING sum(amount_minor) <> 0"""
 
 Expected = tuple[str, Mapping[str, int]]
@@ -63,12 +64,22 @@ async def assert_same_as_stripe(pool: asyncpg.Pool, sandbox: SandboxClient) -> N
     Stripe's own books say, and nothing is left unsettled or in flight.
     """
     ours: dict[str, dict[str, int]] = {}
-    for account, currency, amount_minor in await pool.fetch(WHAT_STRIPE_HOLDS):
-        name = account.removeprefix("conn:").removesuffix(":balance")
-        holder = ours.setdefault("platform" if name == "asset:stripe" else name, {})
-        holder[currency] = amount_minor
+    for (holder, currency), amount_minor in (await held_at_stripe(pool)).items():
+        ours.setdefault(holder, {})[currency] = amount_minor
     theirs = {name: held for name, held in (await sandbox.balances()).items() if held}
     assert ours == theirs, f"ours {ours}, Stripe's {theirs}"
+
+
+async def held_at_stripe(pool: asyncpg.Pool) -> dict[tuple[str, str], int]:
+    """What our books say of the platform and of every connected account, by (holder, currency).
+    What is unsettled or in flight is a holder of its own, which Stripe does not know.
+    """
+    held: dict[tuple[str, str], int] = {}
+    for account, currency, amount_minor in await pool.fetch(WHAT_STRIPE_HOLDS):
+        name = account.split(":")[1] if account.startswith("conn:") else account
+        key = "platform" if name == "asset:stripe" else name, currency
+        held[key] = held.get(key, 0) + amount_minor
+    return {key: amount_minor for key, amount_minor in held.items() if amount_minor}
 
 
 def uuid_of(shown: str) -> str:

@@ -39,11 +39,15 @@ class SandboxClient:
             return told
 
     async def all_of(self, path: str, account: str = "", **filters: str) -> list[Json]:
-        """Every object of a list, newest first; more than one page is not expected."""
-        page = await self.stripe("GET", path, account, limit="100", **filters)
-        assert not page["has_more"]
-        objects: list[Json] = page["data"]
-        return objects
+        """Every object of a list, newest first."""
+        objects: list[Json] = []
+        after: dict[str, str] = {}
+        while True:
+            page = await self.stripe("GET", path, account, limit="100", **filters, **after)
+            objects += page["data"]
+            if not page["has_more"]:
+                return objects
+            after = {"starting_after": objects[-1]["id"]}
 
     async def submit(self, url: str, **form: str) -> tuple[int, str, str]:
         """Fills in a hosted page: (status, where it leads, its text)."""

@@ -4,11 +4,14 @@ Each test is something that happened at Stripe and no event told of: the sweep f
 """
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from escrow.v1 import escrow_service_pb2 as pb
+from service.operations.sweeps.sweep_balance_transactions import sweep_account
+from service.store.sweeps import add_accounts, find_sweep
 from service.workers.sweeps import SweepsWorker
 from tests.service.movements.strangers import (
     assert_same_as_stripe,
@@ -20,7 +23,7 @@ from tests.service.movements.strangers import (
     refund,
     rows,
 )
-from tests.service.operations.marketplace import CARD, Marketplace
+from tests.service.operations.marketplace import CARD, TENANT, Marketplace
 from tests.service.operations.transfers import TRANSFERS, accepted, lose_answer
 
 THE_EFFECT = """
@@ -432,6 +435,34 @@ async def test_a_transfer_of_which_no_answer_came_is_confirmed(market: Marketpla
     await market.settle()
     assert len(await market.sandbox.objects(TRANSFERS)) == 1
     assert [kind for kind, _ in await market.books()].count("transfer_confirmed") == 1
+    await assert_same_as_stripe(market)
+
+
+async def test_what_a_payee_got_by_a_transfer_that_is_confirmed_days_later_is_booked_once(
+    market: Marketplace,
+) -> None:
+    """After a long outage the payee's account may be read before we know of our own transfer."""
+    payee = await accepted(market)
+    await lose_answer(market)
+    await market.effects.run_once()
+    await market.sandbox.advance(2 * 24 * 3600)
+    await moved(market, "topup", 3_000)
+    await market.sandbox.stripe(
+        TRANSFERS, amount="500", currency="usd", destination=payee.stripe_account
+    )
+    runtime = market.alone
+    got_at = runtime.clock()
+    await add_accounts(runtime.pool, TENANT, {payee.stripe_account: got_at}, got_at)
+    sweep = await find_sweep(runtime.pool, TENANT, payee.stripe_account)
+    assert sweep is not None
+
+    swept = await sweep_account(runtime, sweep, every=timedelta(days=1))
+
+    assert list(swept.undecided.values()) == ["the transfer's effect is UNKNOWN"]
+    await market.patience()
+    await market.settle()
+    await market.sweep()
+    assert [kind for kind, _ in await market.books()].count("external_brought") == 1
     await assert_same_as_stripe(market)
 
 
