@@ -9,7 +9,7 @@ from service.aggregates.escrow import EscrowCase, open_case
 from service.aggregates.freeze import Cause, freeze_and_hold_back
 from service.domain.records.effect import Effect, EffectKind
 from service.domain.records.freeze import FreezeReason
-from service.domain.states.effect import OPEN, EffectState
+from service.domain.states.effect import EffectState
 from service.domain.unit import UnitOfWork
 from service.effects.create_transfer import CREATE_TRANSFER, hold_against
 from service.effects.settle import settle
@@ -31,7 +31,8 @@ async def transfer_changed(runtime: Runtime, event: Event) -> None:
         raise NotOurs("no transfer")
     known = await find_effect(runtime.pool, tenant_id, effect_id)
     answer: dict[str, Any] | None = None
-    if known is not None and (known.state in OPEN or event.object.get("amount_reversed")):
+    done = known is not None and known.state is EffectState.SUCCEEDED
+    if known is not None and (not done or event.object.get("amount_reversed")):
         answer = await runtime.stripe[tenant_id].for_workers.fetch_transfer(transfer_id)
 
     async def story(unit: UnitOfWork) -> None:

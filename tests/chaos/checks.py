@@ -40,7 +40,7 @@ DONE = {
     "CreatePayee": "SELECT count(*) FROM payees",
     "CreateEscrow": "SELECT count(*) FROM escrows",
     "RequestPayout": "SELECT count(*) FROM payouts",
-    "LiftFreeze": "SELECT count(*) FROM freezes WHERE state = 'LIFTED'",
+    "LiftFreeze": "SELECT count(*) FROM operations WHERE kind = 'lift_freeze'",
 }
 RELEASED_BY = ("ReleaseMilestone", "AcceptDelivery")
 

@@ -42,6 +42,9 @@ UNDER_WAY = "SELECT max(started_at) FROM effect_attempts WHERE ended_at IS NULL"
 DISTURBED_ACCOUNTS = "SELECT stripe_account FROM payees WHERE stripe_account IS NOT NULL"
 
 
+PAYEES = "SELECT stripe_account FROM payees WHERE tenant_id = $1 AND stripe_account IS NOT NULL"
+
+
 async def recover(world: World, weather: Weather, caller: Caller) -> dict[str, int]:
     """Heals the system and waits until nothing is on its way; what chaos had done, by kind."""
     done: dict[str, int] = (await world.sandbox.control("DELETE", "chaos"))["done"]
@@ -135,12 +138,15 @@ async def _await_sweeps(world: World, caller: Caller) -> None:
 
 
 async def _unread(world: World) -> dict[str, list[str]]:
-    """The balance transactions that have no row, by tenant."""
-    listed = set()
+    """The balance transactions of the platform and of a tenant's payees that have no row."""
+    listed = {}
     for account in ("", *[a["id"] for a in await world.sandbox.all_of("/v1/accounts")]):
-        listed |= {t["id"] for t in await world.sandbox.all_of("/v1/balance_transactions", account)}
+        found = await world.sandbox.all_of("/v1/balance_transactions", account)
+        listed[account] = {each["id"] for each in found}
     unread = {}
     for tenant in TENANTS:
         booked = {row[0] for row in await world.pool.fetch(BOOKED, tenant)}
-        unread[tenant] = sorted(listed - booked)
+        payees = [row[0] for row in await world.pool.fetch(PAYEES, tenant)]
+        ours = set().union(*(listed.get(account, set()) for account in ("", *payees)))
+        unread[tenant] = sorted(ours - booked)
     return {tenant: ids for tenant, ids in unread.items() if ids}
