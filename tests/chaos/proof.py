@@ -248,8 +248,8 @@ def _covers(row: asyncpg.Record, threatened_minor: int | None) -> bool:
 
 
 def _threats(there: AtStripe) -> dict[Threatened, Extent]:
-    """What threatens payments of ours, and how much. A charge that only claims to be of one threatens
-    nothing of it: it is unexplained, and belongs to nobody.
+    """What threatens payments of ours, and how much. A charge that only claims to be of one
+    threatens nothing of it: it is unexplained, and belongs to nobody.
     """
     found: dict[tuple[str, str, str], Extent] = {}
     for refund in there.refunds.values():

@@ -214,7 +214,8 @@ class EscrowServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def LiftFreeze(self, request, context):
-        """Lifts a freeze: its amount may be released again, unless another freeze threatens the same money. Only an operator may, with a reason.
+        """Lifts a freeze, and with it what the same source froze of other milestones: the amounts may be released again, unless another freeze threatens the
+        same money. Only an operator may, with a reason.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -64,7 +64,9 @@ class EscrowServiceStub:
     CancelEscrow: _grpc.UnaryUnaryMultiCallable[_escrow_service_pb2.CancelEscrowRequest, _escrow_service_pb2.CancelEscrowResponse]
     """Cancels an escrow that nobody has paid for. An open payment is canceled at Stripe first; if it turns out paid, the escrow is not canceled."""
     LiftFreeze: _grpc.UnaryUnaryMultiCallable[_escrow_service_pb2.LiftFreezeRequest, _escrow_service_pb2.LiftFreezeResponse]
-    """Lifts a freeze: its amount may be released again, unless another freeze threatens the same money. Only an operator may, with a reason."""
+    """Lifts a freeze, and with it what the same source froze of other milestones: the amounts may be released again, unless another freeze threatens the
+    same money. Only an operator may, with a reason.
+    """
     ListTimeline: _grpc.UnaryUnaryMultiCallable[_escrow_service_pb2.ListTimelineRequest, _escrow_service_pb2.ListTimelineResponse]
     """Lists every transition of an escrow, oldest first, with its time, actor and cause."""
 
@@ -104,7 +106,9 @@ class EscrowServiceAsyncStub(EscrowServiceStub):
     CancelEscrow: _aio.UnaryUnaryMultiCallable[_escrow_service_pb2.CancelEscrowRequest, _escrow_service_pb2.CancelEscrowResponse]  # type: ignore[assignment]
     """Cancels an escrow that nobody has paid for. An open payment is canceled at Stripe first; if it turns out paid, the escrow is not canceled."""
     LiftFreeze: _aio.UnaryUnaryMultiCallable[_escrow_service_pb2.LiftFreezeRequest, _escrow_service_pb2.LiftFreezeResponse]  # type: ignore[assignment]
-    """Lifts a freeze: its amount may be released again, unless another freeze threatens the same money. Only an operator may, with a reason."""
+    """Lifts a freeze, and with it what the same source froze of other milestones: the amounts may be released again, unless another freeze threatens the
+    same money. Only an operator may, with a reason.
+    """
     ListTimeline: _aio.UnaryUnaryMultiCallable[_escrow_service_pb2.ListTimelineRequest, _escrow_service_pb2.ListTimelineResponse]  # type: ignore[assignment]
     """Lists every transition of an escrow, oldest first, with its time, actor and cause."""
 
@@ -225,7 +229,9 @@ class EscrowServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _escrow_service_pb2.LiftFreezeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_escrow_service_pb2.LiftFreezeResponse, _abc.Awaitable[_escrow_service_pb2.LiftFreezeResponse]]:
-        """Lifts a freeze: its amount may be released again, unless another freeze threatens the same money. Only an operator may, with a reason."""
+        """Lifts a freeze, and with it what the same source froze of other milestones: the amounts may be released again, unless another freeze threatens the
+        same money. Only an operator may, with a reason.
+        """
 
     @_abc_1.abstractmethod
     def ListTimeline(
