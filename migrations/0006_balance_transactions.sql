@@ -129,7 +129,12 @@ WHERE stripe_transfer IS NOT NULL;
 GRANT SELECT, INSERT ON balance_transactions TO escrow_service;
 -- Accounts that have books already are read from the start; until then I2 is not known.
 INSERT INTO sweeps (tenant_id, stripe_account, due_at, compare_due_at)
-SELECT DISTINCT tenant_id, '', now(), now() + interval '10 minutes' FROM journals;
+SELECT DISTINCT
+    tenant_id,
+    '' AS stripe_account,
+    now() AS due_at,
+    now() + interval '10 minutes' AS compare_due_at
+FROM journals;
 
 GRANT SELECT, INSERT, UPDATE ON freezes, sweeps, undecided_transactions TO escrow_service;
 
