@@ -75,8 +75,8 @@ COMMENT ON COLUMN freezes.beyond_minor IS
 CREATE INDEX freezes_open ON freezes (created_at) WHERE state = 'OPEN';
 CREATE TYPE write_freeze AS (
     tenant_id text, freeze_id uuid, escrow_id uuid, milestone_id uuid, payment_id uuid, state text,
-    reason text, source text, fact text, amount_minor bigint, beyond_minor bigint, created_at timestamptz,
-    updated_at timestamptz
+    reason text, source text, fact text, amount_minor bigint, beyond_minor bigint,
+    created_at timestamptz, updated_at timestamptz
 );
 
 CREATE TABLE sweeps (
