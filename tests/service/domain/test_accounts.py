@@ -51,6 +51,7 @@ NAMES: Mapping[str, str] = {
         ("asset:stripe_unsettled", 1, False),
         ("asset:stripe_reserved", 1, False),
         ("asset:bank", 1, False),
+        ("liab:failed_debits", -1, False),
         (TAKEN_UNEXPLAINED, 1, True),
         (BROUGHT_UNEXPLAINED, -1, True),
         ("eq:other_business", -1, False),

@@ -102,6 +102,18 @@ EXPECTED: Mapping[str, tuple[JournalKind, Mapping[str, int], list[Line], list[Li
         [],
         [(IN_TRANSIT, 80_00), (OWNER, -80_00), (BALANCE, 80_00), (IN_TRANSIT, -80_00)],
     ),
+    "2f brought": (
+        JournalKind.FAILED_DEBIT_BROUGHT,
+        {"amount": 105_00},
+        [("asset:stripe", 105_00), ("liab:failed_debits", -105_00)],
+        [],
+    ),
+    "2f took": (
+        JournalKind.FAILED_DEBIT_TOOK,
+        {"amount": 105_00},
+        [("liab:failed_debits", 105_00), ("asset:stripe", -105_00)],
+        [],
+    ),
     "18f": (
         JournalKind.TOPPED_UP,
         {"amount": 30_00},
