@@ -8,7 +8,7 @@ Imports point down (`make imports` checks it), from the top:
 
     app         __main__, app; api: the way of a request
     objects     one module per resource (billing/, payments/, connect/, catalog/) and the controls
-    money       ledger
+    money       ledger; settlement: in which currency; exchange_rates
     sandbox     pages; sandbox; scheduler: what is due; webhooks: sending; expand; registry
     call        call: what a handler works in; events: what is recorded
     state       state: objects, clock, agenda, planned deliveries, faults, chaos, idempotency keys
@@ -46,6 +46,8 @@ How to add a resource: write a module with one registry and add it to REGISTRIES
 - `call.schedule(seconds, "name", **arguments)` runs `@registry.task("name")` f(call, **arguments)
   at that virtual time, on the same account, also after a restart.
 - Money moves only through `ledger.post`; `ledger.available(call, currency)` is what can be sent.
+  What comes from outside is first settled: `settlement.settle` says in which currency an account
+  holds it, `settlement.convert` what it is today in the currency that something came in.
 - Errors: raise InvalidRequestError (never executed, the key stays free, nothing is kept),
   RefusedError (executed: 400, stored under the key) or CardError (402); what the handler changed
   before an executed error is committed.

@@ -10,6 +10,7 @@ from stripe_sandbox import (
     chaos_controls,
     control,
     event_log,
+    exchange_rates,
     ledger,
     traffic_controls,
     webhook_endpoints,
@@ -66,6 +67,7 @@ Middleware = Callable[[web.Request], Awaitable[web.StreamResponse]]
 REGISTRIES = [
     control.registry,
     chaos_controls.registry,
+    exchange_rates.registry,
     ledger.registry,
     balance_transactions.registry,
     event_log.registry,

@@ -5,8 +5,14 @@ from typing import Any
 
 from aiohttp import web
 
-from stripe_sandbox import ledger
+from stripe_sandbox import ledger, settlement
 from stripe_sandbox.call import Call
+from stripe_sandbox.connect.accounts import platform_account
+from stripe_sandbox.connect.external_accounts import (
+    GOOD_ACCOUNT_NUMBER,
+    add_bank_account,
+    default_bank_account,
+)
 from stripe_sandbox.errors import parameter_invalid
 from stripe_sandbox.events import record
 from stripe_sandbox.ids import new_id
@@ -53,11 +59,38 @@ async def advance_clock(sandbox: Sandbox, request: web.Request) -> web.StreamRes
 
 @registry.control("POST", "/_sandbox/settings")
 def change_settings(call: Call) -> StripeObject:
-    """{"capture_delay_ms": n}: how long an asynchronous capture takes, in virtual time."""
+    """Change what is named; the answer has all settings.
+
+    {"capture_delay_ms": n}: how long an asynchronous capture takes, in virtual time.
+    {"settlement_currencies": ["usd", "eur"]}: what the platform holds, null for every currency.
+    {"accounts_settle_in": "external_accounts"}: what connected accounts hold, or "any_currency".
+    """
     delay_ms = call.params.integer("capture_delay_ms")
     if delay_ms is not None:
         call.state.capture_delay_s = delay_ms / 1000
-    return {"object": "settings", "capture_delay_ms": int(call.state.capture_delay_s * 1000)}
+    if "settlement_currencies" in call.params:
+        _settle_platform_in(call, call.params.array("settlement_currencies"))
+    if call.params.is_set("accounts_settle_in"):
+        allowed = (settlement.ANY_CURRENCY, settlement.EXTERNAL_ACCOUNTS)
+        chosen = call.params.choice("accounts_settle_in", allowed)
+        settlement.change_settings(call, accounts_settle_in=chosen)
+    return {
+        "object": "settings",
+        "capture_delay_ms": int(call.state.capture_delay_s * 1000),
+        **settlement.settings(call),
+    }
+
+
+def _settle_platform_in(call: Call, named: list[Any]) -> None:
+    """The platform holds these, with a bank account for each, as Stripe wants; or everything."""
+    currencies = [Params({"currency": name}).currency() for name in named]
+    settlement.change_settings(call, settlement_currencies=currencies or None)
+    if currencies:
+        platform_account(call)["default_currency"] = currencies[0]
+    number = GOOD_ACCOUNT_NUMBER
+    for currency in currencies:
+        if default_bank_account(call, currency) is None:
+            add_bank_account(call, country="US", currency=currency, account_number=number)
 
 
 @registry.control("POST", "/_sandbox/faults")

@@ -72,6 +72,7 @@ def post(  # noqa: PLR0913 - a balance transaction has that many independent fac
     *,
     fee: int = 0,
     fee_description: str = "Stripe processing fees",
+    exchange_rate: float | None = None,
     available_on: int | None = None,
     description: str | None = None,
     reporting_category: str | None = None,
@@ -83,9 +84,10 @@ def post(  # noqa: PLR0913 - a balance transaction has that many independent fac
         kind: the transaction's `type`: charge, refund, transfer, payout, adjustment ...
         source: id of the object that caused it.
         amount: gross, in minor units, negative when money leaves.
-        currency: three letters, lower case.
+        currency: three letters, lower case; one that the account can hold.
         fee: taken from the amount, in minor units.
         fee_description: what `fee_details` calls it.
+        exchange_rate: of the conversion that led to the amount, if there was one.
         available_on: Unix seconds; now or None means the net is available at once.
         description: free text for the account's owner.
         reporting_category: where it differs from what the type implies.
@@ -101,7 +103,7 @@ def post(  # noqa: PLR0913 - a balance transaction has that many independent fac
             "created": call.now,
             "currency": currency,
             "description": description,
-            "exchange_rate": None,
+            "exchange_rate": exchange_rate,
             "fee": fee,
             "fee_details": stripe_fee_details(fee, currency, fee_description),
             "net": amount - fee,

@@ -15,6 +15,7 @@ from stripe_sandbox.connect.external_accounts import (
     make_default,
 )
 from stripe_sandbox.errors import StripeError
+from stripe_sandbox.exchange_rates import decimals
 from stripe_sandbox.html import error_box, escape, page
 from stripe_sandbox.pages import Pages
 from stripe_sandbox.sandbox import Sandbox
@@ -117,16 +118,20 @@ def _complete(call: Call, link: StripeObject, form: dict[str, str]) -> None:
 def _dashboard(call: Call) -> str:
     amounts = ledger.balance(call)
     rows = [
-        f"<li>{status}: {amount / 100:.2f} {escape(currency.upper())}</li>"
+        f"<li>{status}: {_money(amount, currency)}</li>"
         for status, by_currency in amounts.items()
         for currency, amount in by_currency.items()
     ]
     payouts = [
-        f"<li>{payout['amount'] / 100:.2f} {escape(payout['currency'].upper())}: "
-        f"{escape(payout['status'])}</li>"
+        f"<li>{_money(payout['amount'], payout['currency'])}: {escape(payout['status'])}</li>"
         for payout in call.select("payout")[:10]
     ]
     return f"<h2>Balance</h2><ul>{''.join(rows)}</ul><h2>Payouts</h2><ul>{''.join(payouts)}</ul>"
+
+
+def _money(amount: int, currency: str) -> str:
+    digits = decimals(currency)
+    return f"{amount / 10**digits:.{digits}f} {escape(currency.upper())}"
 
 
 def _link(sandbox: Sandbox, request: web.Request) -> StripeObject:

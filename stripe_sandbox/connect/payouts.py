@@ -4,7 +4,7 @@ The balance is debited at once. The later steps are in `payout_progress.py`. The
 sandbox creates no automatic payouts, even for accounts with an automatic schedule.
 """
 
-from stripe_sandbox import ledger
+from stripe_sandbox import ledger, settlement
 from stripe_sandbox.call import Call
 from stripe_sandbox.connect.account_state import require_account
 from stripe_sandbox.connect.accounts import platform_account
@@ -121,7 +121,7 @@ def _destination(call: Call, currency: str) -> StripeObject:
         bank = call.find("bank_account", bank_id)
         if bank is None:
             raise resource_missing("external account", bank_id, "destination")
-    if bank is None or bank["currency"] != currency:
+    if bank is None or bank["currency"] != currency or not settlement.can_hold(call, currency):
         raise InvalidRequestError(
             f"Sorry, you don't have any external accounts in that currency ({currency}).",
             param="currency",

@@ -3,9 +3,9 @@
 The bank is debited when a top-up is created; the money arrives, and is available, two days later.
 """
 
-from stripe_sandbox import ledger
+from stripe_sandbox import ledger, settlement
 from stripe_sandbox.call import Call
-from stripe_sandbox.errors import RefusedError
+from stripe_sandbox.errors import InvalidRequestError, RefusedError
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject, private_copy
@@ -17,7 +17,13 @@ ARRIVES_AFTER_S = 2 * 24 * 3600
 
 @registry.post("/v1/topups")
 def create_topup(call: Call) -> StripeObject:
-    """Ask the platform's bank for money."""
+    """Ask the platform's bank for money, in a currency that the balance can hold."""
+    currency = call.params.currency()
+    if not settlement.can_hold(call, currency):
+        raise InvalidRequestError(
+            f"Sorry, you don't have any external accounts in that currency ({currency}).",
+            param="currency",
+        )
     topup = call.add(
         {
             "id": new_id("tu"),
@@ -25,7 +31,7 @@ def create_topup(call: Call) -> StripeObject:
             "amount": call.params.required_amount(),
             "balance_transaction": None,
             "created": call.now,
-            "currency": call.params.currency(),
+            "currency": currency,
             "description": call.params.text("description"),
             "expected_availability_date": call.now + ARRIVES_AFTER_S,
             "failure_code": None,

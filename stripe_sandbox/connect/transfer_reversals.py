@@ -1,12 +1,17 @@
-"""Transfer reversals: money back from a connected account, as far as its balance covers it."""
+"""Transfer reversals: money back from a connected account, as far as its balance covers it.
 
-from stripe_sandbox import ledger
+The platform gets the transfer's currency back. Where the destination's payment was converted, its
+balance pays for that at today's rate, which is not the payment's.
+"""
+
+from stripe_sandbox import ledger, settlement
 from stripe_sandbox.call import Call
 from stripe_sandbox.connect.payments import new_payment_refund
 from stripe_sandbox.connect.transfers import balance_insufficient, settlement_of
 from stripe_sandbox.errors import InvalidRequestError, RefusedError, resource_missing
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.registry import Registry
+from stripe_sandbox.settlement import Settled
 from stripe_sandbox.store import StripeObject, private_copy
 
 registry = Registry()
@@ -19,21 +24,32 @@ def create_reversal(call: Call) -> StripeObject:
     """Take a transfer back, in whole or in part."""
     transfer = call.require("transfer", call.path["transfer"])
     amount = _amount(call, transfer)
-    available_on = _available_on(call, transfer, amount)
-    before = private_copy(transfer)
-    reversal = _new_reversal(call, transfer, amount)
     owner = call.on(transfer["destination"])
     payment = owner.require("charge", transfer["destination_payment"])
+    taken = _taken(owner, payment, amount)
+    available_on = _available_on(call, transfer, taken)
+    before = private_copy(transfer)
+    reversal = _new_reversal(call, transfer, amount)
     payment_before = private_copy(payment)
     refund = new_payment_refund(owner, payment, amount)
     refund["source_transfer_reversal"] = reversal["id"]
     reversal["destination_payment_refund"] = refund["id"]
-    currency = transfer["currency"]
     reversal["balance_transaction"] = ledger.post(
-        call, "transfer_refund", reversal["id"], amount, currency, available_on=available_on
+        call,
+        "transfer_refund",
+        reversal["id"],
+        amount,
+        transfer["currency"],
+        available_on=available_on,
     )["id"]
     refund["balance_transaction"] = ledger.post(
-        owner, "payment_refund", refund["id"], -amount, currency, available_on=available_on
+        owner,
+        "payment_refund",
+        refund["id"],
+        -taken.amount,
+        taken.currency,
+        exchange_rate=taken.exchange_rate,
+        available_on=available_on,
     )["id"]
     transfer["amount_reversed"] += amount
     transfer["reversed"] = transfer["amount_reversed"] == transfer["amount"]
@@ -95,20 +111,26 @@ def _amount(call: Call, transfer: StripeObject) -> int:
     return amount or left
 
 
-def _available_on(call: Call, transfer: StripeObject, amount: int) -> int:
+def _taken(owner: Call, payment: StripeObject, amount: int) -> Settled:
+    """What the destination's balance gives back, in the currency that it received."""
+    if payment["balance_transaction"] is None:
+        raise RefusedError("The funds of this transfer have not arrived yet. Try again later.")
+    received = owner.require("balance_transaction", payment["balance_transaction"])
+    return settlement.convert(owner, amount, payment["currency"], received["currency"])
+
+
+def _available_on(call: Call, transfer: StripeObject, taken: Settled) -> int:
     """When both sides of the reversal settle.
 
     What is still pending at the destination can be taken back before it becomes available, and
     then cancels out at the same moment.
     """
     owner = call.on(transfer["destination"])
-    if transfer["balance_transaction"] is None:
-        raise RefusedError("The funds of this transfer have not arrived yet. Try again later.")
     settles = settlement_of(call, transfer)
-    held = ledger.available(owner, transfer["currency"])
+    held = ledger.available(owner, taken.currency)
     if settles > call.now:
-        held += ledger.balance(owner)["pending"].get(transfer["currency"], 0)
-    if held < amount:
+        held += ledger.balance(owner)["pending"].get(taken.currency, 0)
+    if held < taken.amount:
         raise balance_insufficient()
     return settles
 

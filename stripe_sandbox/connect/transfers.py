@@ -3,10 +3,14 @@
 A transfer is final when it is answered; there is no status. With `source_transaction` it draws on
 one charge, even one whose funds are still pending, and settles when that charge does. A charge that
 was captured asynchronously has no balance transaction yet; a transfer on it gets its own when the
-charge does, with `charge.updated`. Currencies are never converted.
+charge does, with `charge.updated`.
+
+On the platform nothing is converted: a transfer is in a currency of its balance, and with
+`source_transaction` in the one that the charge settles in. The destination receives it in that
+currency, and if it cannot hold that, its balance transaction is in one that it can.
 """
 
-from stripe_sandbox import ledger
+from stripe_sandbox import ledger, settlement
 from stripe_sandbox.call import Call
 from stripe_sandbox.connect.payments import new_payment
 from stripe_sandbox.errors import InvalidRequestError, RefusedError, resource_missing
@@ -32,6 +36,7 @@ def create_transfer(call: Call) -> StripeObject:
         _refuse_above_source(call, source, amount)
     elif ledger.available(call, currency) < amount:
         raise balance_insufficient()
+    settlement.settle(call.on(destination["id"]), amount, currency)  # refused without a rate
     transfer = _new_transfer(call, amount, currency, destination["id"], source)
     payment = new_payment(call.on(destination["id"]), transfer)
     transfer["destination_payment"] = payment["id"]
@@ -124,10 +129,11 @@ def _source_charge(call: Call, currency: str) -> StripeObject | None:
             "Cannot use an uncaptured charge or one that did not succeed as a source_transaction.",
             param="source_transaction",
         )
-    if charge["currency"] != currency:
+    settles_in = settlement.of_charge(call, charge).currency
+    if settles_in != currency:
         raise InvalidRequestError(
-            f"The currency of source_transaction's balance transaction ({charge['currency']}) must "
-            f"be the same as the transfer currency ({currency})",
+            f"The currency of source_transaction's balance transaction ({settles_in}) must be the "
+            f"same as the transfer currency ({currency})",
             param="currency",
         )
     return charge
@@ -150,15 +156,17 @@ def _destination(call: Call) -> StripeObject:
 
 
 def _refuse_above_source(call: Call, charge: StripeObject, amount: int) -> None:
+    """Refuse more than the charge has settled as, before its fee."""
+    source = settlement.of_charge(call, charge)
     used = sum(
         transfer["amount"] - transfer["amount_reversed"]
         for transfer in call.select("transfer", lambda t: t["source_transaction"] == charge["id"])
     )
-    if used + amount > charge["amount_captured"]:
+    if used + amount > source.amount:
         raise RefusedError(
             "Transfers using this transaction as a source must not exceed the source amount of "
-            f"{charge['amount_captured']} {charge['currency']}. (There is already {used} "
-            f"{charge['currency']} in transfers using this source.)",
+            f"{source.amount} {source.currency}. (There is already {used} {source.currency} in "
+            "transfers using this source.)",
             param="amount",
         )
 
@@ -201,12 +209,15 @@ def _settle(call: Call, transfer: StripeObject, payment: StripeObject) -> None:
     transfer["balance_transaction"] = ledger.post(
         call, "transfer", transfer["id"], -amount, currency, available_on=available_on
     )["id"]
+    owner = call.on(transfer["destination"])
+    received = settlement.settle(owner, amount, currency)
     payment["balance_transaction"] = ledger.post(
-        call.on(transfer["destination"]),
+        owner,
         "payment",
         payment["id"],
-        amount,
-        currency,
+        received.amount,
+        received.currency,
+        exchange_rate=received.exchange_rate,
         available_on=available_on,
         reporting_category="charge",
     )["id"]

@@ -1,6 +1,6 @@
 """Charges: one attempt to take money from a card, and its settlement in the books."""
 
-from stripe_sandbox import ledger
+from stripe_sandbox import ledger, settlement
 from stripe_sandbox.call import Call
 from stripe_sandbox.ids import new_id, token
 from stripe_sandbox.payments import bank_debits
@@ -155,16 +155,21 @@ def _three_d_secure() -> StripeObject:
 
 
 def settle(call: Call, charge: StripeObject) -> StripeObject:
-    """Post a captured charge: what was captured less Stripe's fee, pending for two days."""
+    """Post a captured charge: what was captured less Stripe's fee, pending for two days.
+
+    The fee is Stripe's on the settled amount, in its currency.
+    """
     at_once = card_of(charge).available_at_once
+    settled = settlement.of_charge(call, charge)
     kind = charge["payment_method_details"]["type"]
     posted = ledger.post(
         call,
         "charge" if kind == "card" else "payment",
         charge["id"],
-        charge["amount_captured"],
-        charge["currency"],
-        fee=ledger.payment_fee(kind, charge["amount_captured"]),
+        settled.amount,
+        settled.currency,
+        fee=ledger.payment_fee(kind, settled.amount),
+        exchange_rate=settled.exchange_rate,
         available_on=call.now if at_once else call.now + ledger.SETTLEMENT_S,
         description=charge["description"],
     )
@@ -174,6 +179,7 @@ def settle(call: Call, charge: StripeObject) -> StripeObject:
 
 def settle_later(call: Call, charge: StripeObject) -> None:
     """The asynchronous capture: the balance transaction is created shortly after the success."""
+    settlement.fix_charge(call, charge)
     call.schedule(call.state.capture_delay_s, "settle_charge", charge=charge["id"])
 
 

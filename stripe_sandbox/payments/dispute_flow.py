@@ -6,10 +6,11 @@
     chargeback        needs_response   ->     under_review      -> won | lost     lost -> won
 
 A chargeback takes the disputed amount and a fee from the balance the moment it is opened; a win
-gives the amount back and Stripe keeps the fee. An inquiry moves no money.
+gives the amount back and Stripe keeps the fee. An inquiry moves no money. Where the charge was
+converted, each of the two is converted at the rate of its own day.
 """
 
-from stripe_sandbox import ledger
+from stripe_sandbox import ledger, settlement
 from stripe_sandbox.call import Call
 from stripe_sandbox.errors import RefusedError
 from stripe_sandbox.ids import new_id
@@ -124,16 +125,18 @@ def is_inquiry(dispute: StripeObject) -> bool:
 
 def _withdraw(call: Call, dispute: StripeObject, charge: StripeObject) -> None:
     """Debit the disputed amount and the fee; pending funds settle with the charge's."""
-    currency = dispute["currency"]
     charged = call.require("balance_transaction", charge["balance_transaction"])
+    currency = charged["currency"]
+    taken = settlement.convert(call, dispute["amount"], dispute["currency"], currency)
     posted = ledger.post(
         call,
         "adjustment",
         dispute["id"],
-        -dispute["amount"],
+        -taken.amount,
         currency,
         fee=DISPUTE_FEE.get(currency, OTHER_DISPUTE_FEE),
         fee_description="Dispute fee",
+        exchange_rate=taken.exchange_rate,
         available_on=charged["available_on"] if charged["status"] == "pending" else None,
         description=f"Chargeback withdrawal for {charge['id']}",
         reporting_category="dispute",
@@ -212,16 +215,7 @@ def win(call: Call, dispute: StripeObject) -> None:
         return
     charge = call.require("charge", dispute["charge"])
     _close(call, dispute, "won", before)
-    posted = ledger.post(
-        call,
-        "adjustment",
-        dispute["id"],
-        dispute["amount"],
-        dispute["currency"],
-        available_on=_withdrawn_until(call, dispute),
-        description=f"Chargeback reversal for {charge['id']}",
-        reporting_category="dispute_reversal",
-    )
+    posted = _reinstate(call, dispute)
     reinstated_before = private_copy(dispute)
     dispute["balance_transactions"].append(private_copy(posted))
     dispute["is_charge_refundable"] = True
@@ -232,10 +226,22 @@ def win(call: Call, dispute: StripeObject) -> None:
     call.emit("charge.dispute.funds_reinstated", dispute, before=reinstated_before)
 
 
-def _withdrawn_until(call: Call, dispute: StripeObject) -> int:
-    """When the withdrawal settles; a reinstatement is not available before that."""
+def _reinstate(call: Call, dispute: StripeObject) -> StripeObject:
+    """Credit the disputed amount; it is not available before its withdrawal settles."""
     withdrawal = call.require("balance_transaction", dispute["balance_transactions"][0]["id"])
-    return max(call.now, int(withdrawal["available_on"]))
+    currency = withdrawal["currency"]
+    returned = settlement.convert(call, dispute["amount"], dispute["currency"], currency)
+    return ledger.post(
+        call,
+        "adjustment",
+        dispute["id"],
+        returned.amount,
+        currency,
+        exchange_rate=returned.exchange_rate,
+        available_on=max(call.now, int(withdrawal["available_on"])),
+        description=f"Chargeback reversal for {dispute['charge']}",
+        reporting_category="dispute_reversal",
+    )
 
 
 def lose(call: Call, dispute: StripeObject) -> None:

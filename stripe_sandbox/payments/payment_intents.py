@@ -1,5 +1,6 @@
 """PaymentIntents: /v1/payment_intents, and what a customer does to them in a test."""
 
+from stripe_sandbox import settlement
 from stripe_sandbox.call import Call
 from stripe_sandbox.errors import InvalidRequestError, parameter_invalid
 from stripe_sandbox.ids import new_id, token
@@ -44,7 +45,7 @@ def create(call: Call, params: Params) -> StripeObject:
     for name in UNSUPPORTED:
         if params.is_set(name):
             raise parameter_invalid(name, f"The sandbox does not support {name}.")
-    _must_be_enough(amount, currency)
+    _must_be_chargeable(call, amount, currency)
     # A card that is refused by its number leaves no intent behind, so it is read first.
     method = given_payment_method(call, params)
     intent_id = new_id("pi")
@@ -104,7 +105,8 @@ def automatic_payment_methods(params: Params) -> StripeObject:
     }
 
 
-def _must_be_enough(amount: int, currency: str) -> None:
+def _must_be_chargeable(call: Call, amount: int, currency: str) -> None:
+    """Refuse what is below the minimum, which counts in the currency that the payer sees."""
     minimum = MINIMUM_AMOUNT.get(currency, 50)
     if amount < minimum:
         raise InvalidRequestError(
@@ -112,6 +114,7 @@ def _must_be_enough(amount: int, currency: str) -> None:
             code="amount_too_small",
             param="amount",
         )
+    settlement.settle(call, amount, currency)  # without a rate it must not come to a charge
 
 
 def _apply(call: Call, intent: StripeObject, params: Params, method: StripeObject | None) -> None:
@@ -231,7 +234,7 @@ def update_payment_intent(call: Call) -> StripeObject:
         )
     intent["currency"] = call.params.currency() if "currency" in money else intent["currency"]
     intent["amount"] = call.params.amount() or intent["amount"]
-    _must_be_enough(intent["amount"], intent["currency"])
+    _must_be_chargeable(call, intent["amount"], intent["currency"])
     if call.params.is_set("capture_method"):
         intent["capture_method"] = call.params.text("capture_method")
     _apply(call, intent, call.params, given_payment_method(call, call.params))

@@ -3,14 +3,18 @@
 A refund takes from the balance what the charge put there; Stripe's fee is not given back. Once the
 charge's funds have become available, a refund that the available balance does not cover stays
 pending and is tried again every day.
+
+The payer gets back what was paid, in the currency it was paid in. Where the charge was converted,
+the balance pays for that at the rate of the day the money moves, which is not the charge's.
 """
 
-from stripe_sandbox import ledger, lists
+from stripe_sandbox import ledger, lists, settlement
 from stripe_sandbox.call import Call
 from stripe_sandbox.errors import RefusedError, parameter_missing
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.payments.payment_methods import card_of
 from stripe_sandbox.registry import Registry
+from stripe_sandbox.settlement import Settled
 from stripe_sandbox.store import StripeObject, private_copy
 
 registry = Registry()
@@ -107,12 +111,14 @@ def _try(call: Call, refund: StripeObject, charge: StripeObject) -> None:
         call.schedule(delay_s, "try_refund", refund=refund["id"])
         return
     charged = call.require("balance_transaction", charge["balance_transaction"])
+    taken = _settled(call, refund, charged)
     posted = ledger.post(
         call,
         "refund" if charge["payment_method_details"]["type"] == "card" else "payment_refund",
         refund["id"],
-        -refund["amount"],
-        refund["currency"],
+        -taken.amount,
+        taken.currency,
+        exchange_rate=taken.exchange_rate,
         # A refund from pending funds settles on the same day as they do.
         available_on=charged["available_on"] if charged["status"] == "pending" else None,
         description=charge["description"],
@@ -132,8 +138,14 @@ def _obstacle(call: Call, refund: StripeObject, charge: StripeObject) -> str | N
     charged = call.require("balance_transaction", charge["balance_transaction"])
     if charged["status"] == "pending":
         return None  # it comes out of the charge's own pending funds
-    lacking = ledger.available(call, refund["currency"]) < refund["amount"]
+    taken = _settled(call, refund, charged)
+    lacking = ledger.available(call, taken.currency) < taken.amount
     return "insufficient_funds" if lacking else None
+
+
+def _settled(call: Call, refund: StripeObject, charged: StripeObject) -> Settled:
+    """The refund at today's rate, in the currency its charge has settled in."""
+    return settlement.convert(call, refund["amount"], refund["currency"], charged["currency"])
 
 
 @registry.task("try_refund")
@@ -154,7 +166,16 @@ def fail_refund(call: Call, refund: str) -> None:
     failed = call.require("refund", refund)
     charge = call.require("charge", failed["charge"])
     before = private_copy(failed)
-    posted = ledger.post(call, "refund_failure", failed["id"], failed["amount"], failed["currency"])
+    charged = call.require("balance_transaction", charge["balance_transaction"])
+    returned = _settled(call, failed, charged)
+    posted = ledger.post(
+        call,
+        "refund_failure",
+        failed["id"],
+        returned.amount,
+        returned.currency,
+        exchange_rate=returned.exchange_rate,
+    )
     failed["status"] = "failed"
     failed["failure_reason"] = "unknown"
     failed["failure_balance_transaction"] = posted["id"]

@@ -118,6 +118,19 @@ class Running:
         """Move the virtual clock and wait for what that causes."""
         await self.control("POST", "clock/advance", seconds=seconds)
 
+    async def hold(self, *currencies: str) -> None:
+        """From now on the platform holds these currencies only, the accounts their banks'."""
+        await self.control(
+            "POST",
+            "settings",
+            settlement_currencies=list(currencies),
+            accounts_settle_in="external_accounts",
+        )
+
+    async def worth(self, **dollars: float) -> None:
+        """From now on one unit of each named currency is worth that many dollars."""
+        await self.control("POST", "exchange_rates", **dollars)
+
     async def raw(
         self, method: str, path: str, form: dict[str, str] | None = None, **headers: str
     ) -> tuple[int, Mapping[str, str], Json]:
@@ -137,6 +150,34 @@ class Running:
         books = await self.control("GET", "books")
         assert books["balanced"], books
         return books
+
+
+async def charge_in(
+    running: Running,
+    currency: str,
+    amount: int,
+    method: str = "pm_card_visa",
+    capture_method: str = "automatic",
+) -> Json:
+    """A charge of the platform with its balance transaction, which is there at once."""
+    client: Json = running.client
+    intent = await client.v1.payment_intents.create_async(
+        {
+            "amount": amount,
+            "currency": currency,
+            "payment_method": method,
+            "allowed_payment_method_types": ["card"],
+            "capture_method": capture_method,
+            "confirm": True,
+            "expand": ["latest_charge.balance_transaction"],
+        }
+    )
+    return intent.latest_charge
+
+
+def posted(transaction: Json) -> tuple[int, str, float | None]:
+    """What moved in the books, and at which rate it was converted, if it was."""
+    return transaction.amount, transaction.currency, transaction.exchange_rate
 
 
 class CheckedHTTPClient(stripe.AIOHTTPClient):

@@ -108,6 +108,31 @@ async def funded_payee(running: Running, account_number: str = "000123456789") -
     return str(account.id)
 
 
+async def payee_in(running: Running, country: str, currency: str | None = None) -> str:
+    """An onboarded account with a bank account in its country's currency, or in another one."""
+    client: Json = running.client
+    asked = {"default_currency": currency} if currency else {}
+    account = await client.v1.accounts.create_async({**EXPRESS, "country": country, **asked})
+    await running.control("POST", f"accounts/{account.id}/onboard")
+    return str(account.id)
+
+
+async def payment_of(running: Running, transfer: Json) -> Json:
+    """The destination's payment of a transfer, with its balance transaction."""
+    client: Json = running.client
+    return await client.v1.charges.retrieve_async(
+        transfer.destination_payment,
+        {"expand": ["balance_transaction"]},
+        {"stripe_account": transfer.destination},
+    )
+
+
+async def sums(running: Running, account: str | None = None) -> dict[str, int]:
+    """What an account, or the platform, has by currency; the books must agree."""
+    books = await running.books()
+    return dict(books["accounts"][account or running.sandbox.platform]["sum_of_net"])
+
+
 def transfers_status(account: Json) -> str:
     """How v2 shows the readiness of a recipient."""
     balance = account.configuration.recipient.capabilities.stripe_balance

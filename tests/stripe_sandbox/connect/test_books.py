@@ -1,13 +1,21 @@
 """The books of every account balance after any sequence of Connect operations."""
 
+import contextlib
 import random
 
 import pytest
 import stripe
 
 from stripe_sandbox.store import Json
-from tests.stripe_sandbox.conftest import Running, Start
-from tests.stripe_sandbox.connect.conftest import DAY_S, EXPRESS, balances, charged, funded_payee
+from tests.stripe_sandbox.conftest import Running, Start, charge_in
+from tests.stripe_sandbox.connect.conftest import (
+    DAY_S,
+    EXPRESS,
+    balances,
+    charged,
+    funded_payee,
+    payee_in,
+)
 from tests.stripe_sandbox.schema_check import problems_in_traffic
 
 STEPS = 200
@@ -99,6 +107,83 @@ async def test_random_operations_keep_the_books(running: Running, seed: int) -> 
         )
         assert sent == received
         await running.advance(5 * DAY_S)
+    assert await problems_in_traffic(running.http, running.url) == []
+
+
+class Trader(Player):
+    """The same among accounts that hold different currencies, whose rates move."""
+
+    def __init__(self, running: Running, seed: int) -> None:
+        super().__init__(running, seed)
+        self.currency_of: dict[str, str] = {}
+
+    async def open_accounts(self) -> None:
+        for country, currency in [("US", "usd"), ("DE", "eur"), ("JP", "jpy"), ("KW", "kwd")]:
+            payee = await payee_in(self.running, country, currency)
+            self.payees.append(payee)
+            self.currency_of[payee] = currency
+
+    async def charge(self) -> None:
+        currency = self.random.choice(["usd", "eur", "gbp", "jpy", "kwd"])
+        capture = self.random.choice(["automatic", "automatic_async"])
+        amount = self.random.randint(1_000, 50_000)
+        charge = await charge_in(self.running, currency, amount, "pm_card_bypassPending", capture)
+        self.charges.append(charge.id)
+
+    async def transfer(self) -> None:
+        params = {
+            "amount": self.amount(),
+            "currency": self.random.choice(["usd", "eur"]),
+            "destination": self.random.choice(self.payees),
+            "source_transaction": self.random.choice(self.charges),
+        }
+        self.transfers.append((await self.client.v1.transfers.create_async(params)).id)
+
+    async def refund(self) -> None:
+        charge = self.random.choice(self.charges)
+        await self.client.v1.refunds.create_async({"charge": charge, "amount": self.amount()})
+
+    async def dispute(self) -> None:
+        path = f"charges/{self.random.choice(self.charges)}/dispute"
+        url = f"{self.running.url}/_sandbox/{path}"
+        async with self.running.http.post(url, json={"amount": self.amount()}) as answer:
+            opened = await answer.json()
+        if answer.status == 200 and self.random.random() < 0.5:
+            await self.move_rates()
+            await self.running.control("POST", f"disputes/{opened['id']}/win")
+
+    async def move_rates(self) -> None:
+        by = self.random.uniform(0.8, 1.25)
+        await self.running.worth(eur=1.08 * by, gbp=1.27 / by, jpy=0.0064 * by, kwd=3.25 / by)
+
+    async def pay_out(self) -> None:
+        payee = self.random.choice(self.payees)
+        params = {"amount": self.amount(), "currency": self.currency_of[payee]}
+        payout = await self.client.v1.payouts.create_async(params, {"stripe_account": payee})
+        self.payouts.append((payee, payout.id))
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_random_operations_in_many_currencies_keep_the_books(
+    running: Running, seed: int
+) -> None:
+    await running.hold("usd", "eur")
+    player = Trader(running, seed)
+    await player.open_accounts()
+    moves = [player.charge, player.reverse, player.cancel, player.refund, player.dispute]
+    moves += [player.move_rates, player.pass_time]
+    moves += 4 * [player.transfer] + 2 * [player.pay_out]
+    for _ in range(STEPS):
+        with contextlib.suppress(stripe.InvalidRequestError, IndexError):  # as above
+            await player.random.choice(moves)()
+    assert min(len(player.transfers), len(player.payouts)) > 5
+    await running.advance(5 * DAY_S)
+    accounts = (await running.books())["accounts"]
+    held = {account: set(books["sum_of_net"]) for account, books in accounts.items()}
+    assert held == {
+        running.sandbox.platform: {"usd", "eur"},
+        **{payee: {currency} for payee, currency in player.currency_of.items()},
+    }
     assert await problems_in_traffic(running.http, running.url) == []
 
 

@@ -4,7 +4,7 @@ import pytest
 import stripe
 
 from stripe_sandbox.store import Json
-from tests.stripe_sandbox.conftest import Running
+from tests.stripe_sandbox.conftest import Running, charge_in
 from tests.stripe_sandbox.connect.conftest import (
     BANK,
     DAY_S,
@@ -12,6 +12,8 @@ from tests.stripe_sandbox.connect.conftest import (
     balances,
     charged,
     funded_payee,
+    payee_in,
+    sums,
 )
 
 PAYOUT = {"amount": 8000, "currency": "usd"}
@@ -165,3 +167,43 @@ async def test_the_platform_pays_out_its_own_balance(running: Running, client: J
     assert "account" not in paid[0]
     assert await balances(running) == (0, 0)
     await running.books()
+
+
+async def refused_payout(
+    running: Running, client: Json, currency: str, account: str | None = None
+) -> None:
+    options = {"stripe_account": account} if account else {}
+    with pytest.raises(stripe.InvalidRequestError) as refusal:
+        await client.v1.payouts.create_async({"amount": 100, "currency": currency}, options)
+    assert (refusal.value.http_status, refusal.value.param) == (400, "currency")
+    assert refusal.value.user_message == (
+        f"Sorry, you don't have any external accounts in that currency ({currency})."
+    )
+
+
+async def test_a_payout_is_in_a_currency_with_a_bank_account(
+    running: Running, client: Json
+) -> None:
+    payee = await payee_in(running, "DE")
+    await running.hold("usd")
+    await running.worth(eur=1.10)
+    charge = await charge_in(running, "usd", 10_000, "pm_card_bypassPending")
+    await client.v1.transfers.create_async(
+        {"amount": 8_800, "currency": "usd", "destination": payee, "source_transaction": charge.id}
+    )
+    await refused_payout(running, client, "usd", payee)
+    on_account = {"stripe_account": payee}
+    await client.v1.payouts.create_async({"amount": 8_000, "currency": "eur"}, on_account)
+    assert await sums(running, payee) == {"eur": 0}
+
+
+async def test_the_platform_has_a_bank_account_for_what_it_holds(
+    running: Running, client: Json
+) -> None:
+    await running.hold("usd", "eur")
+    await charge_in(running, "eur", 10_000, "pm_card_bypassPending")
+    await refused_payout(running, client, "gbp")
+    await client.v1.payouts.create_async({"amount": 680, "currency": "eur"})
+    assert await sums(running) == {"eur": 10_000 - 320 - 680}
+    await running.hold("usd")
+    await refused_payout(running, client, "eur")

@@ -27,3 +27,14 @@ async def test_a_canceled_topup_brings_nothing(running: Running) -> None:
     await running.advance(2 * DAY_S)
     assert await balances(running) == (0, 0)
     assert (await running.client.v1.topups.list_async({"status": "succeeded"})).data == []
+
+
+async def test_a_topup_is_in_a_currency_that_the_balance_can_hold(
+    running: Running,
+) -> None:
+    await running.hold("usd")
+    with pytest.raises(stripe.InvalidRequestError) as refusal:
+        await running.client.v1.topups.create_async({"amount": 5_000, "currency": "eur"})
+    assert (refusal.value.http_status, refusal.value.param) == (400, "currency")
+    topup = await running.client.v1.topups.create_async({"amount": 5_000, "currency": "usd"})
+    assert topup.currency == "usd"

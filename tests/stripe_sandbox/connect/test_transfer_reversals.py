@@ -4,8 +4,15 @@ import pytest
 import stripe
 
 from stripe_sandbox.store import Json
-from tests.stripe_sandbox.conftest import Running
-from tests.stripe_sandbox.connect.conftest import DAY_S, balances, charged
+from tests.stripe_sandbox.conftest import Running, charge_in, posted
+from tests.stripe_sandbox.connect.conftest import (
+    DAY_S,
+    balances,
+    charged,
+    payee_in,
+    payment_of,
+    sums,
+)
 
 EXPANDED = [
     "balance_transaction",
@@ -86,3 +93,83 @@ async def test_a_reversal_needs_the_balance_of_the_destination(
     await client.v1.transfers.reversals.create_async(transfer.id, {"amount": 2000})
     assert await balances(running, payee) == (0, 0)
     await running.books()
+
+
+@pytest.mark.parametrize(
+    ("country", "currency", "received", "taken", "left"),
+    [
+        ("DE", None, (8_000, "eur", 0.909091), (-3_826, "eur", 0.869565), 4_174),  # 3826.086
+        ("JP", None, (13_750, "jpy", 1.5625), (-6_197, "jpy", 1.40845), 7_553),  # 6197.18
+        ("KW", "kwd", (27_077, "kwd", 3.07692), (-13_333, "kwd", 3.0303), 13_744),  # 13333.32
+        ("US", None, (8_800, "usd", None), (-4_400, "usd", None), 4_400),
+    ],
+)
+async def test_a_reversal_takes_the_currency_that_was_received_at_the_rate_of_the_day(
+    running: Running,
+    client: Json,
+    country: str,
+    currency: str | None,
+    received: tuple[int, str, float | None],
+    taken: tuple[int, str, float | None],
+    left: int,
+) -> None:
+    payee = await payee_in(running, country, currency)
+    await running.hold("usd")
+    await running.worth(eur=1.10, jpy=0.0064, kwd=3.25)
+    charge = await charge_in(running, "usd", 10_000, "pm_card_bypassPending")
+    transfer = await client.v1.transfers.create_async(
+        {
+            "amount": 8_800,
+            "currency": "usd",
+            "destination": payee,
+            "source_transaction": charge.id,
+        }
+    )
+    payment = await payment_of(running, transfer)
+    assert posted(payment.balance_transaction) == received
+
+    await running.worth(eur=1.15, jpy=0.0071, kwd=3.30)
+    reversal = await client.v1.transfers.reversals.create_async(
+        transfer.id,
+        {
+            "amount": 4_400,
+            "expand": ["balance_transaction", "destination_payment_refund"],
+        },
+    )
+    assert (reversal.amount, reversal.currency) == (4_400, "usd")
+    assert posted(reversal.balance_transaction) == (4_400, "usd", None)
+    refund = reversal.destination_payment_refund
+    assert (refund.amount, refund.currency) == (4_400, "usd")
+    books = await running.books()
+    [booked] = [
+        transaction
+        for transaction in books["accounts"][payee]["balance_transactions"]
+        if transaction["source"] == refund.id
+    ]
+    assert (booked["amount"], booked["currency"], booked["exchange_rate"]) == taken
+    assert await sums(running) == {"usd": 10_000 - 320 - 4_400}
+    assert await sums(running, payee) == {received[1]: left}
+
+
+async def test_a_reversal_needs_what_it_costs_the_destination_today(
+    running: Running, client: Json
+) -> None:
+    payee = await payee_in(running, "DE")
+    await running.hold("usd")
+    await running.worth(eur=1.10)
+    charge = await charge_in(running, "usd", 10_000)
+    transfer = await client.v1.transfers.create_async(
+        {
+            "amount": 8_800,
+            "currency": "usd",
+            "destination": payee,
+            "source_transaction": charge.id,
+        }
+    )
+    await running.worth(eur=1.00)  # the destination has 80.00 euros, and 88.00 are needed
+    with pytest.raises(stripe.InvalidRequestError) as refusal:
+        await client.v1.transfers.reversals.create_async(transfer.id)
+    assert refusal.value.code == "balance_insufficient"
+    await client.v1.transfers.reversals.create_async(transfer.id, {"amount": 8_000})
+    assert await sums(running, payee) == {"eur": 0}
+    assert await sums(running) == {"usd": 10_000 - 320 - 800}

@@ -6,8 +6,16 @@ import pytest
 import stripe
 
 from stripe_sandbox.store import Json
-from tests.stripe_sandbox.conftest import Running
-from tests.stripe_sandbox.connect.conftest import DAY_S, EXPRESS, balances, charged
+from tests.stripe_sandbox.conftest import Running, charge_in, posted
+from tests.stripe_sandbox.connect.conftest import (
+    DAY_S,
+    EXPRESS,
+    balances,
+    charged,
+    payee_in,
+    payment_of,
+    sums,
+)
 
 
 async def test_a_transfer_on_a_pending_charge_settles_with_it(
@@ -177,3 +185,159 @@ async def test_update_changes_the_description_and_metadata(
         await client.v1.transfers.update_async(transfer.id, {"amount": 200})
     assert refusal.value.code == "parameter_unknown"
     await running.receiver.wait_for("transfer.updated")
+
+
+async def test_with_a_source_the_currency_is_the_one_it_settled_in(
+    running: Running, client: Json, payee: str
+) -> None:
+    await running.hold("usd")
+    await running.worth(eur=1.10)
+    charge = await charge_in(running, "eur", 10_500)
+    params = {"destination": payee, "source_transaction": charge.id}
+    with pytest.raises(stripe.InvalidRequestError) as refusal:
+        await client.v1.transfers.create_async({**params, "amount": 8_000, "currency": "eur"})
+    assert (refusal.value.http_status, refusal.value.param) == (400, "currency")
+    assert refusal.value.user_message == (
+        "The currency of source_transaction's balance transaction (usd) must be the same as the "
+        "transfer currency (eur)"
+    )
+    transfer = await client.v1.transfers.create_async(
+        {**params, "amount": 8_800, "currency": "usd", "expand": ["balance_transaction"]}
+    )
+    assert posted(transfer.balance_transaction) == (-8_800, "usd", None)
+    # The rate of later days changes nothing for a charge that has settled.
+    await running.worth(eur=1.50)
+    # The cap is the charge's settled amount before the fee: 115.50.
+    with pytest.raises(stripe.InvalidRequestError) as refusal:
+        await client.v1.transfers.create_async({**params, "amount": 2_751, "currency": "usd"})
+    assert refusal.value.user_message == (
+        "Transfers using this transaction as a source must not exceed the source amount of 11550 "
+        "usd. (There is already 8800 usd in transfers using this source.)"
+    )
+    await client.v1.transfers.create_async({**params, "amount": 2_750, "currency": "usd"})
+    assert await sums(running) == {"usd": 11_550 - 365 - 11_550}
+    assert await sums(running, payee) == {"usd": 11_550}
+
+
+async def test_a_charge_that_is_not_booked_yet_is_held_to_what_it_will_settle_as(
+    running: Running, client: Json, payee: str
+) -> None:
+    await running.hold("usd")
+    await running.worth(eur=1.10)
+    charge = await charge_in(running, "eur", 10_500, capture_method="automatic_async")
+    assert charge.balance_transaction is None
+    await running.worth(eur=1.20)
+    params = {"destination": payee, "source_transaction": charge.id, "currency": "usd"}
+    with pytest.raises(stripe.InvalidRequestError, match="must be the same"):
+        await client.v1.transfers.create_async({**params, "amount": 1, "currency": "eur"})
+    with pytest.raises(stripe.InvalidRequestError, match="source amount of 11550 usd"):
+        await client.v1.transfers.create_async({**params, "amount": 11_551})
+    await client.v1.transfers.create_async({**params, "amount": 11_550})
+    await running.advance(5)
+    assert await sums(running, payee) == {"usd": 11_550}
+
+
+@pytest.mark.parametrize(
+    ("country", "currency", "amount", "received"),
+    [
+        ("DE", None, 8_800, (8_000, "eur", 0.909091)),  # 8000.0008
+        ("DE", None, 8_801, (8_001, "eur", 0.909091)),  # 8000.9099
+        ("JP", None, 1_000, (1_563, "jpy", 1.5625)),  # 1562.5
+        ("KW", "kwd", 8_800, (27_077, "kwd", 3.07692)),  # 27076.896
+        ("US", None, 8_800, (8_800, "usd", None)),
+    ],
+)
+async def test_a_destination_receives_what_it_can_hold(
+    running: Running,
+    client: Json,
+    country: str,
+    currency: str | None,
+    amount: int,
+    received: tuple[int, str, float | None],
+) -> None:
+    payee = await payee_in(running, country, currency)
+    await running.hold("usd")
+    await running.worth(eur=1.10, jpy=0.0064, kwd=3.25)
+    charge = await charge_in(running, "usd", 10_000)
+    transfer = await client.v1.transfers.create_async(
+        {
+            "amount": amount,
+            "currency": "usd",
+            "destination": payee,
+            "source_transaction": charge.id,
+            "expand": ["balance_transaction"],
+        }
+    )
+    assert posted(transfer.balance_transaction) == (-amount, "usd", None)
+    payment = await payment_of(running, transfer)
+    assert (payment.amount, payment.currency) == (amount, "usd")
+    assert posted(payment.balance_transaction) == received
+    assert (payment.balance_transaction.fee, payment.balance_transaction.net) == (0, received[0])
+    assert await sums(running) == {"usd": 10_000 - 320 - amount}
+    assert await sums(running, payee) == {received[1]: received[0]}
+
+
+async def test_a_transfer_that_waits_is_converted_when_it_arrives(
+    running: Running, client: Json
+) -> None:
+    payee = await payee_in(running, "DE")
+    await running.hold("usd")
+    await running.worth(eur=1.10)
+    charge = await charge_in(running, "usd", 10_000, capture_method="automatic_async")
+    transfer = await client.v1.transfers.create_async(
+        {
+            "amount": 8_800,
+            "currency": "usd",
+            "destination": payee,
+            "source_transaction": charge.id,
+        }
+    )
+    assert (await payment_of(running, transfer)).balance_transaction is None
+    await running.worth(eur=1.25)
+    await running.advance(5)
+    payment = await payment_of(running, transfer)
+    assert posted(payment.balance_transaction) == (7_040, "eur", 0.8)
+
+
+async def test_without_a_source_a_transfer_is_in_a_currency_of_the_balance(
+    running: Running, client: Json
+) -> None:
+    payee = await payee_in(running, "DE")
+    await running.hold("usd")
+    await running.worth(eur=1.10)
+    await charge_in(running, "eur", 10_500, "pm_card_bypassPending")
+    params = {"destination": payee, "amount": 1_100}
+    with pytest.raises(stripe.InvalidRequestError) as refusal:
+        await client.v1.transfers.create_async({**params, "currency": "eur"})
+    assert refusal.value.code == "balance_insufficient"
+    transfer = await client.v1.transfers.create_async({**params, "currency": "usd"})
+    payment = await payment_of(running, transfer)
+    assert posted(payment.balance_transaction) == (1_000, "eur", 0.909091)
+    assert await sums(running) == {"usd": 11_550 - 365 - 1_100}
+
+
+async def test_a_transfer_that_could_not_be_converted_later_is_refused_now(
+    running: Running, client: Json
+) -> None:
+    payee = await payee_in(running, "DE", "xpf")
+    await running.hold("usd")
+    charge = await charge_in(running, "usd", 10_000, capture_method="automatic_async")
+    params = {"amount": 100, "currency": "usd", "source_transaction": charge.id}
+    with pytest.raises(stripe.InvalidRequestError, match="no exchange rate for xpf"):
+        await client.v1.transfers.create_async({**params, "destination": payee})
+
+
+async def test_by_default_a_destination_holds_every_currency(
+    running: Running, client: Json, payee: str
+) -> None:
+    charge = await charge_in(running, "eur", 10_500)
+    transfer = await client.v1.transfers.create_async(
+        {
+            "amount": 8_000,
+            "currency": "eur",
+            "destination": payee,
+            "source_transaction": charge.id,
+        }
+    )
+    payment = await payment_of(running, transfer)
+    assert posted(payment.balance_transaction) == (8_000, "eur", None)

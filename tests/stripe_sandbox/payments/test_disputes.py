@@ -6,7 +6,7 @@ import pytest
 import stripe
 
 from stripe_sandbox.store import Json
-from tests.stripe_sandbox.conftest import Running
+from tests.stripe_sandbox.conftest import Running, charge_in, posted
 
 DAY_S = 24 * 3600
 AMOUNT = 10_000
@@ -282,3 +282,58 @@ async def test_a_card_whose_bank_warns_of_fraud(running: Running) -> None:
     await running.client.v1.refunds.create_async({"payment_intent": intent.id})
     assert not (await warnings.retrieve_async(warning.id)).actionable
     await running.receiver.wait_for("radar.early_fraud_warning.updated")
+
+
+@pytest.mark.parametrize(
+    ("presented", "settled", "withdrawn", "reinstated", "fee"),
+    [
+        ("eur", "usd", (-11_500, "usd", 1.15), (12_000, "usd", 1.2), 1_500),
+        ("jpy", "usd", (-6_550, "usd", 0.655), (6_600, "usd", 0.66), 1_500),
+        ("kwd", "usd", (-3_260, "usd", 0.326), (3_270, "usd", 0.327), 1_500),
+        ("usd", "eur", (-8_696, "eur", 0.869565), (8_333, "eur", 0.833333), 2_000),
+        ("usd", "jpy", (-15_267, "jpy", 1.52672), (15_152, "jpy", 1.51515), 1_300),
+        ("usd", "usd", (-10_000, "usd", None), (10_000, "usd", None), 1_500),
+    ],
+)
+async def test_a_dispute_is_converted_twice_each_time_at_the_rate_of_the_day(
+    running: Running,
+    presented: str,
+    settled: str,
+    withdrawn: tuple[int, str, float | None],
+    reinstated: tuple[int, str, float | None],
+    fee: int,
+) -> None:
+    client: Json = running.client
+    await running.hold(settled)
+    await running.worth(eur=1.10, jpy=0.0065, kwd=3.25)
+    charge = await charge_in(running, presented, AMOUNT)
+    await running.worth(eur=1.15, jpy=0.00655, kwd=3.26)
+    opened = await running.control("POST", f"charges/{charge.id}/dispute")
+    await running.worth(eur=1.20, jpy=0.0066, kwd=3.27)
+    await running.control("POST", f"disputes/{opened['id']}/win")
+
+    dispute = await client.v1.disputes.retrieve_async(opened["id"])
+    assert (dispute.amount, dispute.currency, dispute.status) == (AMOUNT, presented, "won")
+    withdrawal, reinstatement = dispute.balance_transactions
+    assert posted(withdrawal) == withdrawn
+    assert (withdrawal.fee, withdrawal.fee_details[0].currency) == (fee, settled)
+    assert (posted(reinstatement), reinstatement.fee) == (reinstated, 0)
+    books = await running.books()
+    assert books["accounts"][running.sandbox.platform]["sum_of_net"] == {
+        settled: charge.balance_transaction.net + withdrawn[0] - fee + reinstated[0]
+    }
+
+
+async def test_an_escalated_inquiry_has_the_rate_of_its_escalation(running: Running) -> None:
+    client: Json = running.client
+    await running.hold("usd")
+    await running.worth(eur=1.10)
+    charge = await charge_in(running, "eur", AMOUNT)
+    opened = await running.control(
+        "POST", f"charges/{charge.id}/dispute", inquiry=True, amount=4_001
+    )
+    await running.worth(eur=1.15)
+    await running.control("POST", f"disputes/{opened['id']}/escalate")
+    dispute = await client.v1.disputes.retrieve_async(opened["id"])
+    [withdrawal] = dispute.balance_transactions
+    assert posted(withdrawal) == (-4_601, "usd", 1.15)  # 4601.15

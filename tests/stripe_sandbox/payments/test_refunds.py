@@ -3,7 +3,8 @@
 import pytest
 import stripe
 
-from tests.stripe_sandbox.conftest import Running
+from stripe_sandbox.store import Json
+from tests.stripe_sandbox.conftest import Running, charge_in, posted
 
 DAY_S = 24 * 3600
 
@@ -134,3 +135,88 @@ async def test_a_card_refund_is_changed_but_not_canceled(running: Running) -> No
         await running.client.v1.refunds.cancel_async(refund.id)
     listed = await running.client.v1.refunds.list_async({"payment_intent": intent.id})
     assert [found.id for found in listed.data] == [refund.id]
+
+
+async def refunded(running: Running, charge: str, amount: int) -> Json:
+    """A refund with its balance transaction."""
+    client: Json = running.client
+    return await client.v1.refunds.create_async(
+        {"charge": charge, "amount": amount, "expand": ["balance_transaction"]}
+    )
+
+
+async def test_a_refund_is_converted_at_the_rate_of_its_own_day(running: Running) -> None:
+    await running.hold("usd")
+    await running.worth(eur=1.10)
+    charge = await charge_in(running, "eur", 10_500, "pm_card_bypassPending")
+    assert posted(charge.balance_transaction) == (11_550, "usd", 1.1)
+    await running.worth(eur=1.15)
+    half = await refunded(running, charge.id, 5_250)
+    assert (half.amount, half.currency, half.status) == (5_250, "eur", "succeeded")
+    assert posted(half.balance_transaction) == (-6_038, "usd", 1.15)  # 6037.5
+    assert (half.balance_transaction.fee, half.balance_transaction.net) == (0, -6_038)
+    await running.worth(eur=0.90)
+    rest = await refunded(running, charge.id, 5_250)
+    assert posted(rest.balance_transaction) == (-4_725, "usd", 0.9)
+    assert await net(running) == 11_550 - 365 - 6_038 - 4_725
+
+
+@pytest.mark.parametrize(
+    ("presented", "charged", "amount", "taken"),
+    [
+        ("jpy", (650, "usd", 0.65), 500, (-355, "usd", 0.71)),
+        ("kwd", (325, "usd", 0.325), 505, (-167, "usd", 0.33)),  # 166.65
+        ("usd", (3_077, "kwd", 3.07692), 505, (-1_530, "kwd", 3.0303)),  # 1530.30
+        ("usd", (1_538, "jpy", 1.53846), 505, (-711, "jpy", 1.40845)),  # 711.27
+        ("usd", (1_000, "usd", None), 505, (-505, "usd", None)),
+    ],
+)
+async def test_refunds_know_the_minor_units(
+    running: Running,
+    presented: str,
+    charged: tuple[int, str, float | None],
+    amount: int,
+    taken: tuple[int, str, float | None],
+) -> None:
+    await running.hold(charged[1])
+    await running.worth(jpy=0.0065, kwd=3.25)
+    charge = await charge_in(running, presented, 1_000)
+    assert posted(charge.balance_transaction) == charged
+    await running.worth(jpy=0.0071, kwd=3.30)
+    refund = await refunded(running, charge.id, amount)
+    assert posted(refund.balance_transaction) == taken
+    await running.books()
+
+
+async def test_a_refund_waits_for_what_it_costs_today(running: Running) -> None:
+    client: Json = running.client
+    await running.hold("usd")
+    await running.worth(eur=1.10)
+    charge = await charge_in(running, "eur", 10_000, "pm_card_bypassPending")
+    assert charge.balance_transaction.net == 10_651
+    await running.worth(eur=1.20)
+    waiting = await refunded(running, charge.id, 9_000)  # 10800
+    assert (waiting.status, waiting.pending_reason) == ("pending", "insufficient_funds")
+    await running.worth(eur=1.18)
+    await running.advance(DAY_S)
+    refund = await client.v1.refunds.retrieve_async(waiting.id, {"expand": ["balance_transaction"]})
+    assert refund.status == "succeeded"
+    assert posted(refund.balance_transaction) == (-10_620, "usd", 1.18)
+    assert await net(running) == 31
+
+
+async def test_a_refund_that_fails_comes_back_at_the_rate_of_that_day(running: Running) -> None:
+    client: Json = running.client
+    await running.hold("usd")
+    await running.worth(eur=1.10)
+    charge = await charge_in(running, "eur", 10_500, "pm_card_refundFail")
+    refund = await refunded(running, charge.id, 5_250)
+    assert posted(refund.balance_transaction) == (-5_775, "usd", 1.1)
+    await running.worth(eur=1.20)
+    await running.advance(60)
+    failed = await client.v1.refunds.retrieve_async(
+        refund.id, {"expand": ["failure_balance_transaction"]}
+    )
+    assert failed.status == "failed"
+    assert posted(failed.failure_balance_transaction) == (6_300, "usd", 1.2)
+    assert await net(running) == 11_550 - 365 - 5_775 + 6_300

@@ -1,0 +1,110 @@
+"""What money is worth in another currency today: the one table of rates, and its control.
+
+The table says what one unit of a currency is worth in dollars; every other rate goes through the
+dollar. It never changes by itself, so that amounts in tests can be written down. The control
+changes a rate from that moment on, a reset brings the table back.
+
+A rate is shown as Stripe shows it: the amount in one currency, times the rate, is the amount in the
+other, both in minor units. So a yen at 0.63 cents is 0.63, not 0.0063.
+"""
+
+import math
+from decimal import ROUND_HALF_UP, Context, Decimal
+
+from stripe_sandbox.call import Call
+from stripe_sandbox.errors import InvalidRequestError, parameter_invalid
+from stripe_sandbox.params import Params
+from stripe_sandbox.registry import Registry
+from stripe_sandbox.state import NO_ACCOUNT
+from stripe_sandbox.store import Json, StripeObject
+
+registry = Registry()
+
+USD_PER_UNIT = {
+    "aed": "0.2723", "aud": "0.66", "bhd": "2.653", "brl": "0.185", "cad": "0.73", "chf": "1.12",
+    "clp": "0.00105", "cny": "0.139", "cop": "0.00024", "czk": "0.0435", "dkk": "0.1457",
+    "eur": "1.08", "gbp": "1.27", "hkd": "0.128", "huf": "0.00274", "idr": "0.0000625",
+    "ils": "0.27", "inr": "0.0119", "isk": "0.0072", "jod": "1.41", "jpy": "0.0064",
+    "krw": "0.00073", "kwd": "3.25", "mxn": "0.055", "myr": "0.22", "nok": "0.0935",
+    "nzd": "0.6", "omr": "2.6", "php": "0.0172", "pln": "0.251", "ron": "0.217", "sar": "0.2666",
+    "sek": "0.0943", "sgd": "0.745", "thb": "0.0285", "tnd": "0.32", "try": "0.029",
+    "twd": "0.031", "usd": "1", "vnd": "0.00004", "zar": "0.055",
+}  # fmt: skip
+
+# Stripe's lists of currencies whose minor unit is not a hundredth.
+WITHOUT_DECIMALS = frozenset(
+    ("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf",
+     "xof", "xpf")
+)  # fmt: skip
+WITH_THREE_DECIMALS = frozenset(("bhd", "jod", "kwd", "omr", "tnd"))
+
+# A rate has six significant digits, and amounts are converted with exactly the rate that is shown.
+SIX_DIGITS = Context(prec=6, rounding=ROUND_HALF_UP)
+KIND, CHANGED = "_meta", "exchange_rates"
+
+
+@registry.control("GET", "/_sandbox/exchange_rates")
+def read_exchange_rates(call: Call) -> StripeObject:
+    """What one unit of each currency is worth in dollars today."""
+    today = {**USD_PER_UNIT, **_changed(call)}
+    shown = {currency: float(today[currency]) for currency in sorted(today)}
+    return {"object": "exchange_rates", "usd_per_unit": shown}
+
+
+@registry.control("POST", "/_sandbox/exchange_rates")
+def change_exchange_rates(call: Call) -> StripeObject:
+    """{"eur": 1.10}: from now on one euro is worth 1.10 dollars."""
+    changed = dict(_changed(call))
+    for name, value in call.params.items():
+        currency = Params({"currency": name}).currency()
+        changed[currency] = _worth(currency, value)
+    call.on(NO_ACCOUNT).add({"object": KIND, "id": CHANGED, "usd_per_unit": changed})
+    return read_exchange_rates(call)
+
+
+def rate(call: Call, source: str, target: str) -> Decimal:
+    """What one minor unit of a currency is worth today, in minor units of another.
+
+    Raises:
+        InvalidRequestError: one of them is not in the table.
+    """
+    worth = SIX_DIGITS.divide(_in_dollars(call, source), _in_dollars(call, target))
+    return worth.scaleb(decimals(target) - decimals(source))
+
+
+def converted(amount: int, by: Decimal) -> int:
+    """An amount at a rate, rounded half up (away from zero) to the minor unit."""
+    return int((amount * by).quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+
+def decimals(currency: str) -> int:
+    """How many decimals the minor unit of a currency has at Stripe."""
+    if currency in WITHOUT_DECIMALS:
+        return 0
+    return 3 if currency in WITH_THREE_DECIMALS else 2
+
+
+def _in_dollars(call: Call, currency: str) -> Decimal:
+    worth = _changed(call).get(currency, USD_PER_UNIT.get(currency))
+    if worth is None:
+        raise InvalidRequestError(
+            f"The sandbox has no exchange rate for {currency}; POST /_sandbox/exchange_rates "
+            "sets one.",
+            param="currency",
+        )
+    return Decimal(worth)
+
+
+def _changed(call: Call) -> dict[str, str]:
+    """What the control has changed; decimals are kept as text, which loses no digit."""
+    held = call.on(NO_ACCOUNT).find(KIND, CHANGED)
+    return held["usd_per_unit"] if held else {}
+
+
+def _worth(currency: str, value: Json) -> str:
+    if currency == "usd":
+        raise parameter_invalid(currency, "Rates are in dollars: a dollar is always worth one.")
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or value <= 0:
+        raise parameter_invalid(currency, f"Invalid rate: {value}; it must be above zero.")
+    return str(value)
