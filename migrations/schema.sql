@@ -251,6 +251,32 @@ CREATE TYPE public.write_payment AS (
 	observed_at timestamp with time zone
 );
 
+CREATE TYPE public.write_payment_v2 AS (
+	tenant_id text,
+	payment_id uuid,
+	escrow_id uuid,
+	payer_id uuid,
+	method text,
+	capture text,
+	amount_minor bigint,
+	currency text,
+	state text,
+	created_at timestamp with time zone,
+	updated_at timestamp with time zone,
+	stripe_payment_intent text,
+	stripe_checkout_session text,
+	stripe_charge text,
+	stripe_balance_transaction text,
+	processing_fee_minor bigint,
+	failure_code text,
+	failure_decline_code text,
+	failure_message text,
+	observed_at timestamp with time zone,
+	settled_currency text,
+	settled_minor bigint,
+	converted_minor bigint
+);
+
 CREATE TYPE public.write_payout AS (
 	tenant_id text,
 	payout_id uuid,
@@ -284,6 +310,28 @@ CREATE TYPE public.write_release AS (
 	refusals integer,
 	stripe_transfer text,
 	refusal_code text
+);
+
+CREATE TYPE public.write_release_v2 AS (
+	tenant_id text,
+	release_id uuid,
+	escrow_id uuid,
+	milestone_id uuid,
+	payee_id uuid,
+	payment_id uuid,
+	amount_minor bigint,
+	payee_share_minor bigint,
+	currency text,
+	state text,
+	effect_id uuid,
+	transfer_at timestamp with time zone,
+	created_at timestamp with time zone,
+	updated_at timestamp with time zone,
+	refusals integer,
+	stripe_transfer text,
+	refusal_code text,
+	transfer_currency text,
+	transfer_minor bigint
 );
 
 CREATE FUNCTION public.expect_rows(what text, actual bigint, expected bigint) RETURNS boolean
@@ -748,8 +796,14 @@ CREATE TABLE public.payments (
     failure_decline_code text,
     failure_message text,
     observed_at timestamp with time zone,
+    settled_currency text,
+    settled_minor bigint,
+    converted_minor bigint DEFAULT 0 NOT NULL,
     CONSTRAINT payments_amount_positive CHECK ((amount_minor > 0))
 );
+COMMENT ON COLUMN public.payments.settled_currency IS 'where Stripe settled it in another currency than it was paid in';
+COMMENT ON COLUMN public.payments.settled_minor IS 'what it came to there, before Stripe''s fee';
+COMMENT ON COLUMN public.payments.converted_minor IS 'how much of amount_minor has been converted by now, at the charge''s own rate';
 ALTER TABLE ONLY public.payments
     ADD CONSTRAINT payments_pkey PRIMARY KEY (tenant_id, payment_id);
 ALTER TABLE ONLY public.payments
@@ -798,8 +852,11 @@ CREATE TABLE public.releases (
     refusals integer NOT NULL,
     stripe_transfer text,
     refusal_code text,
+    transfer_currency text,
+    transfer_minor bigint,
     CONSTRAINT releases_amounts CHECK (((amount_minor > 0) AND ((payee_share_minor >= 0) AND (payee_share_minor <= amount_minor))))
 );
+COMMENT ON COLUMN public.releases.transfer_minor IS 'what the transfer takes where the payment was settled in another currency';
 ALTER TABLE ONLY public.releases
     ADD CONSTRAINT releases_pkey PRIMARY KEY (tenant_id, escrow_id, release_id);
 CREATE INDEX releases_by_transfer ON public.releases USING btree (tenant_id, stripe_transfer) WHERE (stripe_transfer IS NOT NULL);

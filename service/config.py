@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -25,7 +26,10 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.domain.money import CURRENCIES
+from service.domain.settlement import Settlement
 
 PREFIX = "ESCROW_"
 _S = TypeVar("_S", bound=BaseSettings)
@@ -116,6 +120,15 @@ class Settings(BaseSettings):
 
 # --- tenants ------------------------------------------------------------------------------------
 
+
+def _known_currency(code: str) -> str:
+    if code.upper() not in CURRENCIES:
+        raise ValueError(f"{code} is not a currency that is known here")
+    return code.upper()
+
+
+CurrencyCode = Annotated[str, AfterValidator(_known_currency)]
+Conversion = Literal["refuse", "allow"]
 TenantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 _LIVE_KEY = re.compile(r"(sk|rk)_live_")
 _ANY_KEY = re.compile(r"(sk|rk)_(live|test)_[A-Za-z0-9_]+")
@@ -137,6 +150,10 @@ class TenantEntry(BaseModel):
     stripe_secret_key: SecretStr | SecretFile
     stripe_api_base: HttpUrl | None = None
     stripe_rate_per_s: float = Field(default=20, gt=0, le=10_000)
+    settlement_currencies: list[CurrencyCode] = []
+    """Those with a bank account at Stripe. Empty: nobody said, and nothing is refused."""
+    conversion: Conversion = "refuse"
+    """What is done about a payment in another currency: ``allow`` lets Stripe convert it."""
 
 
 class TenantsDocument(BaseModel):
@@ -158,6 +175,14 @@ class DefaultTenant(BaseSettings):
     secret_key_file: Path | None = None
     api_base: HttpUrl | None = None
     rate_per_s: float = Field(default=20, gt=0, le=10_000)
+    settlement_currencies: Annotated[list[CurrencyCode], NoDecode] = []
+    """Separated by commas: USD,EUR."""
+    conversion: Conversion = "refuse"
+
+    @field_validator("settlement_currencies", mode="before")
+    @classmethod
+    def _split(cls, given: object) -> object:
+        return [each.strip() for each in given.split(",")] if isinstance(given, str) else given
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +192,7 @@ class Tenant:
     stripe_secret_key: str = field(repr=False)
     stripe_api_base: str | None
     stripe_rate_per_s: float
+    settlement: Settlement = field(default_factory=Settlement)
 
     @property
     def livemode(self) -> bool:
@@ -248,7 +274,9 @@ def _tenants_of_file(file: Path, problems: list[str]) -> dict[str, Tenant]:
             key = given.get_secret_value()
         if key is not None:
             _check_key(key, entry.stripe_api_base, where, problems)
-            tenants[name] = _tenant(key, entry.stripe_api_base, entry.stripe_rate_per_s)
+            settlement = _settlement(entry.settlement_currencies, entry.conversion)
+            rate_per_s = entry.stripe_rate_per_s
+            tenants[name] = _tenant(key, entry.stripe_api_base, rate_per_s, settlement)
     return tenants
 
 
@@ -268,11 +296,19 @@ def _default_tenant(problems: list[str]) -> dict[str, Tenant]:
     if key is None:
         return {}
     _check_key(key, given.api_base, where, problems)
-    return {"default": _tenant(key, given.api_base, given.rate_per_s)}
+    settlement = _settlement(given.settlement_currencies, given.conversion)
+    return {"default": _tenant(key, given.api_base, given.rate_per_s, settlement)}
 
 
-def _tenant(key: str, api_base: HttpUrl | None, rate_per_s: float) -> Tenant:
-    return Tenant(key.strip(), str(api_base).rstrip("/") if api_base else None, rate_per_s)
+def _settlement(currencies: Iterable[str], conversion: Conversion) -> Settlement:
+    return Settlement(frozenset(currencies), conversion == "allow")
+
+
+def _tenant(
+    key: str, api_base: HttpUrl | None, rate_per_s: float, settlement: Settlement
+) -> Tenant:
+    base = str(api_base).rstrip("/") if api_base else None
+    return Tenant(key.strip(), base, rate_per_s, settlement)
 
 
 def _check_key(key: str, api_base: HttpUrl | None, where: str, problems: list[str]) -> None:

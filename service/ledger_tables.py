@@ -36,7 +36,9 @@ def _add_journal(table: Table, journal: JournalRecord) -> None:
     leads = [(posting_number(journal.kind), journal.kind), ("", f"[dim]{journal.currency}[/]")]
     for entry, lead in zip_longest(journal.entries, leads[: len(journal.entries)]):
         account = short_account(entry.account)
-        amount = _amount(abs(entry.amount_minor), journal.currency)
+        amount = _amount(abs(entry.amount_minor), entry.currency)
+        if entry.currency != journal.currency:
+            amount = f"{amount} {entry.currency}"
         is_debit = entry.amount_minor > 0
         cells = (account, amount, "") if is_debit else (f"  {account}", "", amount)
         table.add_row(*(lead or ("", "")), *cells)

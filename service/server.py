@@ -154,6 +154,7 @@ def _stripe_gateway(tenant: Tenant, settings: Settings) -> StripeGateway:
         api_base=tenant.stripe_api_base,
         livemode=tenant.livemode,
         rate_per_s=tenant.stripe_rate_per_s,
+        settlement=tenant.settlement,
     )
 
 

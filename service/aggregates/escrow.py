@@ -69,16 +69,26 @@ class EscrowCase:
         source: Source,
         milestone_id: UUID,
         amounts: Mapping[str, int],
+        *,
+        currency: str = "",
+        settled_currency: str = "",
         transaction: BalanceTransaction | None = None,
     ) -> None:
-        """Adds a journal in the names of the milestone, the payee and the payee's account."""
+        """Adds a journal in the names of the milestone, the payee and the payee's account; it is in
+        the escrow's currency unless another is given.
+        """
         names = {
             "milestone": ids.show(ids.MILESTONE, milestone_id),
             "payee": ids.show(ids.PAYEE, self.escrow.payee_id),
             "account": self.payee.stripe_account or "",
         }
         self.unit.post(
-            kind, source, self.escrow.currency, [Part(names, amounts)], transaction=transaction
+            kind,
+            source,
+            currency or self.escrow.currency,
+            [Part(names, amounts)],
+            settled_currency=settled_currency,
+            transaction=transaction,
         )
 
 

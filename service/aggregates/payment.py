@@ -9,6 +9,7 @@ from datetime import timedelta
 from service.aggregates.contradiction import Contradiction
 from service.aggregates.escrow import EscrowCase
 from service.aggregates.freeze import cover_more
+from service.aggregates.release import convert_fees
 from service.domain.errors import PaymentMissing
 from service.domain.journal import Part, Source
 from service.domain.postings import JournalKind
@@ -182,24 +183,29 @@ def _settle_charge(case: EscrowCase, payment: Payment, balance: BalanceTransacti
         return False  # a bank debit moves the balance before it succeeds, and may fail
     if payment.stripe_balance_transaction:
         raise Contradiction(f"the charge was settled by {payment.stripe_balance_transaction}")
-    if (balance.amount_minor, balance.currency) != (payment.amount_minor, payment.currency):
-        raise Contradiction(
-            f"{balance.id} settles {balance.amount_minor} {balance.currency}; a settlement in"
-            " another currency is not booked without a person"
-        )
+    same = balance.currency == payment.currency
+    if same and balance.amount_minor != payment.amount_minor:
+        raise Contradiction(f"{balance.id} settles {balance.amount_minor} {balance.currency}")
     if balance.net_minor < 0 or balance.fee_minor < 0:
         raise Contradiction(f"{balance.id} takes more than it brings")
     payment.stripe_balance_transaction = balance.id
     payment.processing_fee_minor = balance.fee_minor
     case.touch()
+    if not same:
+        payment.settled_currency, payment.settled_minor = balance.currency, balance.amount_minor
+    amounts = {"net": balance.net_minor, "fee": balance.fee_minor, "amount": payment.amount_minor}
     case.unit.post(
-        JournalKind.CHARGE_SETTLED,
+        JournalKind.CHARGE_SETTLED if same else JournalKind.CHARGE_CONVERTED,
         transaction_source(balance.id),
         payment.currency,
-        [Part({}, {"net": balance.net_minor, "fee": balance.fee_minor})],
+        [Part({}, amounts)],
+        settled_currency="" if same else balance.currency,
         event_at=balance.created_at,
         transaction=balance,
     )
+    for release in case.records.releases:
+        if release.payment_id == payment.payment_id:
+            convert_fees(case, payment, release)
     return True
 
 

@@ -14,6 +14,7 @@ from service.domain.postings import JournalKind
 from service.domain.records.balance_transaction import BalanceTransaction
 from service.domain.records.effect import Effect
 from service.domain.records.escrow import Milestone
+from service.domain.records.payment import Payment
 from service.domain.records.release import Release
 from service.domain.states.milestone import MilestoneEvent, MilestoneState
 from service.domain.states.release import ReleaseEvent, ReleaseState
@@ -91,6 +92,7 @@ def _new_release(
     }
     source = Source("release", release.public_id)
     case.post(JournalKind.RELEASED, source, milestone.milestone_id, amounts)
+    convert_fees(case, case.payment(milestone.payment_id), release)
     return release
 
 
@@ -99,7 +101,8 @@ def transfer_requested(case: EscrowCase, release: Release, effect: Effect) -> No
     case.touch()
     case.unit.advance(release, ReleaseEvent.REQUEST_TRANSFER)
     release.effect_id = effect.effect_id
-    _post_transfer(case, JournalKind.TRANSFER_REQUESTED, release, effect)
+    kind = JournalKind.TRANSFER_REQUESTED
+    _post_transfer(case, kind, release, effect, converted=JournalKind.TRANSFER_CONVERTED)
 
 
 def transfer_succeeded(
@@ -115,12 +118,12 @@ def transfer_succeeded(
         Contradiction: it took another amount, or another currency.
     """
     took = -transaction.net_minor, transaction.currency
-    if took != (release.payee_share_minor, release.currency):
-        raise Contradiction(f"{transaction.id} took {took}, not {release.payee_share_minor}")
+    if took != release.transfer:
+        raise Contradiction(f"{transaction.id} took {took}, not {release.transfer}")
     case.touch()
     case.unit.advance(release, ReleaseEvent.TRANSFER_SUCCEEDED)
     release.stripe_transfer, release.refusal_code = transfer, None
-    _post_transfer(case, JournalKind.TRANSFER_CONFIRMED, release, effect, transaction)
+    _post_confirmed(case, release, effect, transaction)
     _end_when_transferred(case, case.milestone(release.milestone_id))
 
 
@@ -132,7 +135,8 @@ def transfer_rejected(case: EscrowCase, release: Release, effect: Effect, code: 
     release.refusals += 1
     release.refusal_code = code
     release.transfer_at = case.unit.now + pause
-    _post_transfer(case, JournalKind.TRANSFER_REFUSED, release, effect)
+    kind = JournalKind.TRANSFER_REFUSED
+    _post_transfer(case, kind, release, effect, converted=JournalKind.TRANSFER_CONVERTED_BACK)
 
 
 def _end_when_transferred(case: EscrowCase, milestone: Milestone) -> None:
@@ -148,10 +152,70 @@ def _post_transfer(
     kind: JournalKind,
     release: Release,
     effect: Effect,
-    transaction: BalanceTransaction | None = None,
+    *,
+    converted: JournalKind,
 ) -> None:
-    amounts = {"amount": release.payee_share_minor}
-    case.post(kind, transfer_source(effect), release.milestone_id, amounts, transaction)
+    """Between payable and in flight: 7a or 7d, or 7x where the two are of different currencies."""
+    amount_minor, currency = release.transfer
+    amounts = {"amount": release.payee_share_minor, "settled": amount_minor}
+    if currency == release.currency:
+        case.post(kind, transfer_source(effect), release.milestone_id, amounts)
+    else:
+        source, milestone_id = transfer_source(effect), release.milestone_id
+        case.post(converted, source, milestone_id, amounts, settled_currency=currency)
+
+
+def _post_confirmed(
+    case: EscrowCase, release: Release, effect: Effect, transaction: BalanceTransaction
+) -> None:
+    amount_minor, currency = release.transfer
+    case.post(
+        JournalKind.TRANSFER_CONFIRMED,
+        transfer_source(effect),
+        release.milestone_id,
+        {"amount": amount_minor},
+        currency=currency,
+        transaction=transaction,
+    )
+
+
+def convert_transfer(case: EscrowCase, release: Release, payment: Payment) -> None:
+    """Says what the transfer takes where the payment was settled in another currency: Stripe wants
+    the currency of the charge's balance transaction. A transfer that is tried again takes the same.
+    """
+    if payment.settled_currency and release.transfer_minor is None:
+        release.transfer_currency = payment.settled_currency
+        release.transfer_minor = payment.convert(release.payee_share_minor)
+        case.unit.put(payment)
+
+
+def convert_fees(case: EscrowCase, payment: Payment, release: Release) -> None:
+    """Posting 2r: what the platform earned of a release, in the currency that came."""
+    if payment.settled_currency is None:
+        return
+    milestone = case.milestone(release.milestone_id)
+    payee_fee_minor = release.amount_minor - release.payee_share_minor
+    amounts = {"payee_fee": payee_fee_minor, "payer_fee": _payer_fee_of(case, milestone, release)}
+    settled = {f"settled_{name}": payment.convert(minor) for name, minor in amounts.items()}
+    if not any(amounts.values()):
+        return
+    case.unit.put(payment)
+    case.post(
+        JournalKind.FEES_CONVERTED,
+        Source("release", release.public_id),
+        release.milestone_id,
+        amounts | settled,
+        settled_currency=payment.settled_currency,
+    )
+
+
+def _payer_fee_of(case: EscrowCase, milestone: Milestone, release: Release) -> int:
+    """The part of the payer's fee that went with a release: by what was released before it."""
+    step_minor = charge_step_minor(case.escrow.currency)
+    ours = [r for r in case.records.releases if r.milestone_id == milestone.milestone_id]
+    before = sum(r.amount_minor for r in ours if r.release_id.int < release.release_id.int)
+    shares = (milestone.amount_minor, before, release.amount_minor)
+    return fee_part(milestone.payer_fee_minor, *shares, step_minor=step_minor)
 
 
 def transfer_source(effect: Effect) -> Source:

@@ -60,6 +60,7 @@ def as_document(journal: JournalRecord) -> dict[str, Any]:
             {
                 "book": entry.book,
                 "account": entry.account,
+                "currency": entry.currency,
                 "side": "debit" if entry.amount_minor > 0 else "credit",
                 "amount_minor": abs(entry.amount_minor),
             }

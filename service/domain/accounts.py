@@ -82,6 +82,8 @@ BANK = Account("asset:bank", PLATFORM, DEBIT)
 TAKEN_UNEXPLAINED = Account(
     "asset:unexplained:{balance_transaction}", PLATFORM, DEBIT, tracked=True
 )
+# What was converted, a position in each currency, of either sign.
+EXCHANGE = Account("asset:exchange", PLATFORM, DEBIT)
 RECEIVABLE = Account("asset:receivable:payee:{payee}", PLATFORM, DEBIT)
 HELD = Account("liab:escrow:{milestone}:held", PLATFORM, CREDIT, tracked=True)
 FEE_HELD = Account("liab:escrow:{milestone}:fee_held", PLATFORM, CREDIT, tracked=True)
@@ -98,6 +100,7 @@ TRANSFERS_IN_FLIGHT = Account("liab:transfers_in_flight", PLATFORM, CREDIT)
 PLATFORM_FEE = Account("rev:platform_fee", PLATFORM, CREDIT)
 SERVICE_FEE = Account("rev:service_fee", PLATFORM, CREDIT)
 PROCESSING = Account("exp:processing", PLATFORM, DEBIT)
+FX = Account("exp:fx", PLATFORM, DEBIT)
 OTHER_BUSINESS = Account("eq:other_business", PLATFORM, CREDIT)
 PLATFORM_CAPITAL = Account("eq:platform_capital", PLATFORM, CREDIT)
 CONN_BALANCE = Account("conn:{account}:balance", CONNECTED, DEBIT, tracked=True)
@@ -111,6 +114,7 @@ CHART: tuple[Account, ...] = (
     UNSETTLED,
     RESERVED,
     BANK,
+    EXCHANGE,
     TAKEN_UNEXPLAINED,
     RECEIVABLE,
     HELD,
@@ -125,6 +129,7 @@ CHART: tuple[Account, ...] = (
     PLATFORM_FEE,
     SERVICE_FEE,
     PROCESSING,
+    FX,
     OTHER_BUSINESS,
     PLATFORM_CAPITAL,
     CONN_BALANCE,

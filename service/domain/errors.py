@@ -156,6 +156,18 @@ class BooksRefused(Precondition):
     """The books do not allow it: an account would fall below zero. Nothing was written."""
 
 
+class CurrencyNotSettled(Precondition):
+    """The marketplace's Stripe account does not hold this currency, and conversion is refused. Use
+    one that it holds, or add a bank account at Stripe and the currency to settlement_currencies.
+    """
+
+
+class CurrencyNotReceived(Precondition):
+    """The payee's account does not hold this currency: what it got before arrived in another. Use
+    that, or let the payee add a bank account in this currency.
+    """
+
+
 class NothingToFund(Precondition):
     """No milestone awaits funds."""
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from service.domain.accounts import CONNECTED, PLATFORM, STRIPE, Account
+from service.domain.accounts import STRIPE, Account
 from service.domain.postings import POSTINGS, JournalKind
 from service.domain.records.balance_transaction import BalanceTransaction
 
@@ -34,12 +34,14 @@ class Entry(NamedTuple):
     book: str
     account: str
     amount_minor: int
+    currency: str
     change_minor: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """One balanced bookkeeping transaction in one currency.
+    """One balanced bookkeeping transaction; what converts has entries in two currencies, and
+    balances in each. ``currency`` is the one that was asked for.
 
     ``event_at`` is when it happened in the world; the store adds when the books learned of it. What
     moves ``asset:stripe`` names its balance transaction, and moves it by that (invariant I2).
@@ -55,24 +57,26 @@ class Journal:
     transaction: BalanceTransaction | None = None
 
     def __post_init__(self) -> None:
-        totals = dict.fromkeys((PLATFORM, CONNECTED), 0)
+        totals: dict[tuple[str, str], int] = {}
         for entry in self.entries:
-            totals[entry.book] += entry.amount_minor
-        for book, total in totals.items():
+            side = entry.book, entry.currency
+            totals[side] = totals.get(side, 0) + entry.amount_minor
+        for (book, currency), total in totals.items():
             if total:
-                raise ValueError(f"{self.kind} is out of balance by {total} in book {book}")
+                off = f"{total} {currency} in book {book}"
+                raise ValueError(f"{self.kind} is out of balance by {off}")
         self._check_transaction()
 
     def _check_transaction(self) -> None:
-        at_stripe = [e.amount_minor for e in self.entries if e.account == STRIPE.template]
+        at_stripe = [e for e in self.entries if e.account == STRIPE.template]
         if self.transaction is None:
             if at_stripe:
                 raise ValueError(f"{self.kind} moves {STRIPE.template} by no balance transaction")
             return
-        moved = sum(at_stripe), self.currency
         shown = self.transaction.net_minor, self.transaction.currency
-        if at_stripe and moved != shown:
-            raise ValueError(f"{self.kind} moves {moved} by {self.transaction.id} of {shown}")
+        moved = sum(e.amount_minor for e in at_stripe), shown[1]
+        if at_stripe and (moved != shown or any(e.currency != shown[1] for e in at_stripe)):
+            raise ValueError(f"{self.kind} moves {at_stripe} by {self.transaction.id} of {shown}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +87,16 @@ class Part:
     amounts: Mapping[str, int]
 
 
-def entries_of(kind: JournalKind, parts: Iterable[Part]) -> tuple[Entry, ...]:
-    """Writes the posting ``kind`` for every part and merges the lines of one account and side."""
+def entries_of(
+    kind: JournalKind, parts: Iterable[Part], currency: str, settled_currency: str = ""
+) -> tuple[Entry, ...]:
+    """Writes the posting ``kind`` for every part and merges the lines of one account, side and
+    currency. ``settled_currency`` is that of the legs which say so.
+    """
     posting = POSTINGS[kind]
-    lines: dict[tuple[str, int], int] = {}
+    if posting.converts is not bool(settled_currency):
+        raise ValueError(f"{kind} converts, or it does not")
+    lines: dict[tuple[str, int, str], int] = {}
     accounts: dict[str, Account] = {}
     for part in parts:
         for side, legs in ((1, posting.debit), (-1, posting.credit)):
@@ -96,14 +106,15 @@ def entries_of(kind: JournalKind, parts: Iterable[Part]) -> tuple[Entry, ...]:
                     raise ValueError(f"{kind}: {leg.amount} is negative: {amount_minor}")
                 name = leg.account.template.format_map(part.names)
                 accounts[name] = leg.account
-                lines[name, side] = lines.get((name, side), 0) + side * amount_minor
+                line = name, side, settled_currency if leg.settled else currency
+                lines[line] = lines.get(line, 0) + side * amount_minor
     return tuple(
-        _entry(accounts[name], name, amount_minor)
-        for (name, _), amount_minor in lines.items()
+        _entry(accounts[name], name, amount_minor, of_currency)
+        for (name, _, of_currency), amount_minor in lines.items()
         if amount_minor
     )
 
 
-def _entry(account: Account, name: str, amount_minor: int) -> Entry:
+def _entry(account: Account, name: str, amount_minor: int, currency: str) -> Entry:
     change_minor = amount_minor * account.normal if account.tracked else None
-    return Entry(account.book, name, amount_minor, change_minor)
+    return Entry(account.book, name, amount_minor, currency, change_minor)

@@ -13,6 +13,7 @@ from service.domain.accounts import (
     CONN_EXTERNAL,
     CONN_IN_TRANSIT,
     CONN_OWNER,
+    EXCHANGE,
     FAILED_DEBITS,
     FEE_HELD,
     HELD,
@@ -38,10 +39,15 @@ class JournalKind(StrEnum):
     PAYMENT_SUCCEEDED = "payment_succeeded"
     PAYMENT_UNEXPECTED = "payment_unexpected"
     CHARGE_SETTLED = "charge_settled"
+    CHARGE_CONVERTED = "charge_converted"
     RELEASED = "released"
+    FEES_CONVERTED = "fees_converted"
     TRANSFER_REQUESTED = "transfer_requested"
+    TRANSFER_CONVERTED = "transfer_converted"
     TRANSFER_CONFIRMED = "transfer_confirmed"
     TRANSFER_REFUSED = "transfer_refused"
+    TRANSFER_CONVERTED_BACK = "transfer_converted_back"
+    ARRIVED_CONVERTED = "arrived_converted"
     PAYOUT_CREATED = "payout_created"
     PAYOUT_PAID = "payout_paid"
     PAYOUT_RETURNED = "payout_returned"
@@ -65,10 +71,14 @@ class JournalKind(StrEnum):
 
 
 class Leg(NamedTuple):
-    """One side of a posting: a row of the chart of accounts, and the name of its amount."""
+    """One side of a posting: a row of the chart of accounts, and the name of its amount.
+
+    ``settled``: the amount is in the currency that Stripe settled, not in the one that was paid.
+    """
 
     account: Account
     amount: str
+    settled: bool = False
 
 
 class Posting(NamedTuple):
@@ -77,6 +87,11 @@ class Posting(NamedTuple):
     number: str
     debit: tuple[Leg, ...]
     credit: tuple[Leg, ...]
+
+    @property
+    def converts(self) -> bool:
+        """Whether it has amounts in two currencies; it balances in each."""
+        return any(leg.settled for leg in (*self.debit, *self.credit))
 
 
 def _one(number: str, debit: Account, credit: Account) -> Posting:
@@ -99,6 +114,20 @@ POSTINGS: Mapping[JournalKind, Posting] = {
         debit=(Leg(STRIPE, "net"), Leg(PROCESSING, "fee")),
         credit=(Leg(UNSETTLED, "net"), Leg(UNSETTLED, "fee")),
     ),
+    # Stripe settled it in another currency: "gross" is what the charge came to there.
+    JournalKind.CHARGE_CONVERTED: Posting(
+        "2x",
+        debit=(
+            Leg(EXCHANGE, "amount"),
+            Leg(STRIPE, "net", settled=True),
+            Leg(PROCESSING, "fee", settled=True),
+        ),
+        credit=(
+            Leg(UNSETTLED, "amount"),
+            Leg(EXCHANGE, "net", settled=True),
+            Leg(EXCHANGE, "fee", settled=True),
+        ),
+    ),
     JournalKind.RELEASED: Posting(
         "5",
         debit=(
@@ -111,6 +140,38 @@ POSTINGS: Mapping[JournalKind, Posting] = {
             Leg(SERVICE_FEE, "payee_fee"),
             Leg(PLATFORM_FEE, "payer_fee"),
         ),
+    ),
+    # The platform's fees of what was released, once the charge is settled in another currency.
+    JournalKind.FEES_CONVERTED: Posting(
+        "2r",
+        debit=(
+            Leg(SERVICE_FEE, "payee_fee"),
+            Leg(PLATFORM_FEE, "payer_fee"),
+            Leg(EXCHANGE, "settled_payee_fee", settled=True),
+            Leg(EXCHANGE, "settled_payer_fee", settled=True),
+        ),
+        credit=(
+            Leg(EXCHANGE, "payee_fee"),
+            Leg(EXCHANGE, "payer_fee"),
+            Leg(SERVICE_FEE, "settled_payee_fee", settled=True),
+            Leg(PLATFORM_FEE, "settled_payer_fee", settled=True),
+        ),
+    ),
+    JournalKind.TRANSFER_CONVERTED: Posting(
+        "7x",
+        debit=(Leg(PAYABLE, "amount"), Leg(EXCHANGE, "settled", settled=True)),
+        credit=(Leg(EXCHANGE, "amount"), Leg(TRANSFERS_IN_FLIGHT, "settled", settled=True)),
+    ),
+    JournalKind.TRANSFER_CONVERTED_BACK: Posting(
+        "7d 7x",
+        debit=(Leg(EXCHANGE, "amount"), Leg(TRANSFERS_IN_FLIGHT, "settled", settled=True)),
+        credit=(Leg(PAYABLE, "amount"), Leg(EXCHANGE, "settled", settled=True)),
+    ),
+    # The payee's account holds another currency than the transfer's.
+    JournalKind.ARRIVED_CONVERTED: Posting(
+        "7cx",
+        debit=(Leg(CONN_OWNER, "amount"), Leg(CONN_BALANCE, "settled", settled=True)),
+        credit=(Leg(CONN_BALANCE, "amount"), Leg(CONN_OWNER, "settled", settled=True)),
     ),
     JournalKind.TRANSFER_REQUESTED: Posting(
         "7a", debit=(Leg(PAYABLE, "amount"),), credit=(Leg(TRANSFERS_IN_FLIGHT, "amount"),)

@@ -96,18 +96,20 @@ class UnitOfWork:
         if before != after:
             self.transitions.append(Transition(subject, str(before), str(after)))
 
-    def post(
+    def post(  # noqa: PLR0913  a journal has that many independent facts
         self,
         kind: JournalKind,
         source: Source,
         currency: str,
         parts: Iterable[Part],
         *,
+        settled_currency: str = "",
         event_at: datetime | None = None,
         transaction: BalanceTransaction | None = None,
         account: str | None = None,
     ) -> None:
-        """Adds the journal of one line of the table of postings.
+        """Adds the journal of one line of the table of postings. One that converts has a
+        ``settled_currency`` too.
 
         ``transaction`` is what moved the balance at Stripe, and is written with it: of the
         platform, or of a connected ``account``.
@@ -117,7 +119,7 @@ class UnitOfWork:
             kind=kind,
             source=source,
             currency=currency,
-            entries=entries_of(kind, parts),
+            entries=entries_of(kind, parts, currency, settled_currency),
             event_at=event_at or self.now,
             escrow_id=self.escrow.escrow_id if self.escrow else None,
             transaction=transaction,
@@ -165,6 +167,6 @@ class UnitOfWork:
         for posted in self.journals:
             for entry in posted.entries:
                 if entry.change_minor is not None:
-                    key = entry.account, posted.currency
+                    key = entry.account, entry.currency
                     changes[key] = changes.get(key, 0) + entry.change_minor
         return changes

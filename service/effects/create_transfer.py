@@ -6,7 +6,12 @@ from typing import Any
 
 from service.aggregates.contradiction import Contradiction
 from service.aggregates.escrow import EscrowCase, load_case_of_effect
-from service.aggregates.release import transfer_rejected, transfer_requested, transfer_succeeded
+from service.aggregates.release import (
+    convert_transfer,
+    transfer_rejected,
+    transfer_requested,
+    transfer_succeeded,
+)
 from service.domain import ids
 from service.domain.records.effect import Effect, EffectKind
 from service.domain.records.parties import Payee
@@ -28,7 +33,9 @@ def plan(case: EscrowCase, release: Release, renewed: Effect | None = None) -> E
     """
     effect_id = renewed.effect_id if renewed else case.unit.new_id()
     generation = renewed.generation + 1 if renewed else 1
-    charge = case.payment(release.payment_id).stripe_charge
+    payment = case.payment(release.payment_id)
+    convert_transfer(case, release, payment)
+    charge = payment.stripe_charge
     assert charge is not None  # a payment succeeds with its charge
     shown = ids.show(ids.EFFECT, effect_id)
     request = parameters(release, case.payee, charge, shown, generation)
@@ -56,7 +63,7 @@ def parameters(
     sum of the transfers at the charge.
     """
     return {
-        **amount(release.payee_share_minor, release.currency),
+        **amount(*release.transfer),
         "destination": payee.stripe_account,
         "source_transaction": charge,
         "transfer_group": ids.show(ids.ESCROW, release.escrow_id),

@@ -66,6 +66,8 @@ async def freeze_reversals(
     payment = case.payment(case.release_of(effect.subject_id).payment_id)
     for reversal in parts(part(transfer, "reversals"), "data"):
         source, amount_minor = text(reversal, "id"), minor(reversal, "amount")
+        if text(reversal, "currency").upper() != payment.currency:
+            amount_minor = payment.amount_minor  # how much of it, cannot be told
         cause = Cause(FreezeReason.TRANSFER_REVERSED, source, "reversed")
         await freeze_and_hold_back(runtime, case, payment, amount_minor, cause)
 

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from service.aggregates.contradiction import Contradiction
+from service.aggregates.escrow import open_case
 from service.aggregates.payout import observe_payout, payout_source
+from service.aggregates.release import transfer_source
 from service.domain.errors import StripeRefused
+from service.domain.journal import Part
 from service.domain.postings import JournalKind
 from service.domain.records.effect import Effect
 from service.domain.states.effect import OPEN
 from service.domain.unit import UnitOfWork
-from service.movements.movement import Movement, Undecided, add_row, gateway_of, run
-from service.movements.transfers import effect_of, has_row
+from service.movements.movement import (
+    Movement,
+    Undecided,
+    add_row,
+    gateway_of,
+    is_booked,
+    run,
+)
+from service.movements.transfers import effect_of
 from service.runtime import Runtime
 from service.store.effects import find_effect
 from service.store.parties import load_payee
@@ -49,7 +59,7 @@ async def _is_transfer(runtime: Runtime, movement: Movement, transfer_id: str) -
     if found is not None:
         effect = await find_effect(runtime.pool, movement.tenant_id, found.effect_id)
         assert effect is not None
-        return await has_row(runtime, movement, effect)
+        return await _arrived(runtime, movement, effect)
     transfer = await gateway_of(runtime, movement).fetch_transfer(transfer_id)
     effect = await effect_of(runtime, movement.tenant_id, transfer)
     if effect is not None:
@@ -60,6 +70,41 @@ async def _is_transfer(runtime: Runtime, movement: Movement, transfer_id: str) -
             raise Undecided(why)
         movement.undecided(why)
     return False
+
+
+async def _arrived(runtime: Runtime, movement: Movement, effect: Effect) -> bool:
+    """Posting 7cx where the payee's account holds another currency than the transfer's."""
+    assert effect.escrow_id is not None
+    escrow_id, shown = effect.escrow_id, movement.shown
+
+    async def story(unit: UnitOfWork) -> bool:
+        case = await open_case(runtime, unit, escrow_id)
+        release = case.release_of(effect.subject_id)
+        amount_minor, currency = release.transfer
+        made = transfer_source(effect)
+        if shown.currency == currency:
+            return await add_row(runtime, unit, movement, made, JournalKind.TRANSFER_CONFIRMED)
+        if await is_booked(runtime, movement):
+            return True
+        case.touch()
+        unit.post(
+            JournalKind.ARRIVED_CONVERTED,
+            made,
+            currency,
+            [
+                Part(
+                    {"account": movement.account},
+                    {"amount": amount_minor, "settled": shown.net_minor},
+                )
+            ],
+            settled_currency=shown.currency,
+            event_at=shown.created_at,
+            transaction=shown,
+            account=movement.account,
+        )
+        return True
+
+    return await run(runtime, movement, story)
 
 
 async def _is_payout(runtime: Runtime, movement: Movement, shown: Object) -> bool:

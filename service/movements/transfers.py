@@ -41,7 +41,7 @@ async def transfer_moved(runtime: Runtime, movement: Movement) -> Touched | None
             if await _confirmed(runtime, movement, effect, text(transfer, "id")):
                 return None
         elif effect.stripe_object == text(transfer, "id"):
-            if await has_row(runtime, movement, effect):
+            if await _has_row(runtime, movement, effect):
                 return None
         elif effect.state is not EffectState.SUCCEEDED:
             movement.undecided(f"the transfer's effect is {effect.state}")
@@ -73,7 +73,7 @@ async def effect_of(runtime: Runtime, tenant_id: str, transfer: Object) -> Effec
     return await find_effect(runtime.pool, tenant_id, found.effect_id) if found else None
 
 
-async def has_row(runtime: Runtime, movement: Movement, effect: Effect) -> bool:
+async def _has_row(runtime: Runtime, movement: Movement, effect: Effect) -> bool:
     """Whether the effect's transfer, which is confirmed, is what moved; it then gets its row."""
     made, kind = transfer_source(effect), JournalKind.TRANSFER_CONFIRMED
     return await run(runtime, movement, lambda unit: add_row(runtime, unit, movement, made, kind))
@@ -112,5 +112,8 @@ async def _touched(
     assert effect.escrow_id is not None
     unit = UnitOfWork(call_of(movement), OPERATION, b"", runtime.clock())
     case = await open_case(runtime, unit, effect.escrow_id)
-    payment_id = case.release_of(effect.subject_id).payment_id
-    return Touched(effect.escrow_id, payment_id, abs(movement.shown.net_minor), reason, source)
+    payment = case.payment(case.release_of(effect.subject_id).payment_id)
+    amount_minor = abs(movement.shown.net_minor)
+    if movement.shown.currency != payment.currency:
+        amount_minor = payment.amount_minor  # how much of it, cannot be told
+    return Touched(effect.escrow_id, payment.payment_id, amount_minor, reason, source)

@@ -30,6 +30,9 @@ WHERE t.tenant_id = $1 AND t.stripe_account IS NULL GROUP BY t.currency"""
 NET_OF_ACCOUNT = """\
 SELECT t.currency, sum(t.net_minor)::bigint FROM balance_transactions AS t
 WHERE t.tenant_id = $1 AND t.stripe_account = $2 GROUP BY t.currency"""
+RECEIVED = """\
+SELECT DISTINCT t.currency FROM balance_transactions AS t
+WHERE t.tenant_id = $1 AND t.stripe_account = $2 AND t.type = 'payment'"""
 FIND_JOURNAL = """\
 SELECT j.journal_id FROM journals AS j
 WHERE j.tenant_id = $1 AND j.source_type = $2 AND j.source_id = $3 AND j.kind = ANY($4::text[])
@@ -77,6 +80,11 @@ async def net_of_rows(pool: asyncpg.Pool, tenant_id: str, account: str) -> dict[
     else:
         rows = await pool.fetch(NET_OF_PLATFORM, tenant_id)
     return {row[0]: row[1] for row in rows}
+
+
+async def currencies_received(pool: asyncpg.Pool, tenant_id: str, account: str) -> set[str]:
+    """In which currencies transfers have arrived in a payee's account."""
+    return {row[0] for row in await pool.fetch(RECEIVED, tenant_id, account)}
 
 
 async def find_journal(

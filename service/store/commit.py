@@ -96,7 +96,7 @@ def _add_rows(unit: UnitOfWork, rows: Rows) -> None:
                 line,
                 entry.book,
                 entry.account,
-                journal.currency,
+                entry.currency,
                 entry.amount_minor,
             )
             for line, entry in enumerate(journal.entries, start=1)

@@ -43,6 +43,7 @@ class EntryRecord(NamedTuple):
 
     book: str
     account: str
+    currency: str
     amount_minor: int
 
 
@@ -94,6 +95,6 @@ async def trial_balance(pool: asyncpg.Pool, tenant_id: str) -> list[AccountBalan
 
 
 def _journal(row: asyncpg.Record) -> JournalRecord:
-    entries = tuple(EntryRecord(book, account, minor) for book, account, _, minor in row["entries"])
+    entries = tuple(EntryRecord(*entry) for entry in row["entries"])
     facts = {name: value for name, value in row.items() if name != "entries"}
     return JournalRecord(**facts, entries=entries)

@@ -73,11 +73,11 @@ class EscrowRecords:
     ] = field(default_factory=list)
     payments: Annotated[
         list[Payment],
-        Child("write_payment", "payment_id", ("tenant_id", "payment_id")),
+        Child("write_payment_v2", "payment_id", ("tenant_id", "payment_id")),
     ] = field(default_factory=list)
     releases: Annotated[
         list[Release],
-        Child("write_release", "release_id", ("tenant_id", "escrow_id", "release_id")),
+        Child("write_release_v2", "release_id", ("tenant_id", "escrow_id", "release_id")),
     ] = field(default_factory=list)
     freezes: Annotated[
         list[Freeze],

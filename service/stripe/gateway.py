@@ -14,6 +14,7 @@ import stripe
 from service.domain.errors import StripeRefused, StripeUnavailable
 from service.domain.records.effect import Effect
 from service.domain.records.parties import AccountApi
+from service.domain.settlement import Settlement
 from service.stripe.objects.account import ACCOUNT_V2_FIELDS
 from service.stripe.objects.values import Unreadable
 from service.stripe.outcomes import (
@@ -48,6 +49,7 @@ READ_TIMEOUT_S = 10.0
 TURN_TIMEOUT_S = 10.0  # for a turn within our own rate limit
 MOST_OF_A_PAGE = 100
 EFFECTS_SHARE, WORKERS_SHARE = 0.5, 0.25  # of the rate; what people read has the rest
+EVERY_CURRENCY = Settlement()
 
 stripe.enable_telemetry = False  # it would write a file into the home directory
 
@@ -95,7 +97,10 @@ class TokenBucket:
 
 
 class StripeGateway:
-    """A tenant's account at Stripe. ``environment`` begins every idempotency key."""
+    """A tenant's account at Stripe, and how it settles.
+
+    ``environment`` begins every idempotency key.
+    """
 
     def __init__(
         self,
@@ -105,7 +110,9 @@ class StripeGateway:
         api_base: str | None = None,
         livemode: bool = False,
         rate_per_s: float = 20.0,
+        settlement: Settlement = EVERY_CURRENCY,
     ) -> None:
+        self.settlement = settlement
         self.livemode = livemode
         self.environment = environment
         self._session: aiohttp.ClientSession | None = None

@@ -15,6 +15,7 @@ import service
 import service.config
 import webhook_gateway
 import webhook_gateway.config
+from service.domain.settlement import Settlement
 from tests.helm.chart import (
     PROGRAMS,
     VARIANTS,
@@ -100,6 +101,7 @@ def test_everything_said_to_the_service_arrives(
     acme, sandbox = config.tenants["acme"], config.tenants["sand_box"]
     assert acme.stripe_secret_key == "sk_test_acme_api_key"
     assert (acme.stripe_api_base, acme.stripe_rate_per_s) == (None, 80)
+    assert acme.settlement == Settlement(frozenset({"EUR", "USD"}), convert=True)
     assert sandbox.stripe_secret_key == "sk_test_sandbox_api_secret_key"
     assert sandbox.stripe_api_base == "http://stripe-sandbox:12111"
 
@@ -257,6 +259,8 @@ def assert_only_files_are_named(entry: Object) -> None:
         "stripe_secret_key",
         "stripe_api_base",
         "stripe_rate_per_s",
+        "settlement_currencies",
+        "conversion",
         "webhook_secrets",
     }
     if "stripe_secret_key" in entry:

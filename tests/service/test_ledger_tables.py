@@ -18,9 +18,9 @@ JOURNAL = JournalRecord(
     event_at=datetime(2026, 11, 20, tzinfo=UTC),
     created_at=datetime(2026, 11, 20, tzinfo=UTC),
     entries=(
-        EntryRecord("platform", "asset:stripe_unsettled", 105_000_00),
-        EntryRecord("platform", f"liab:escrow:{MILESTONE}:held", -100_000_00),
-        EntryRecord("platform", f"liab:escrow:{MILESTONE}:fee_held", -5_000_00),
+        EntryRecord("platform", "asset:stripe_unsettled", "USD", 105_000_00),
+        EntryRecord("platform", f"liab:escrow:{MILESTONE}:held", "USD", -100_000_00),
+        EntryRecord("platform", f"liab:escrow:{MILESTONE}:fee_held", "USD", -5_000_00),
     ),
 )
 

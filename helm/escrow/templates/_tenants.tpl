@@ -15,6 +15,12 @@ so that the gateway cannot read an API key, and the service cannot sign as Strip
 {{- with $tenant.ratePerSecond -}}
 {{- $_ := set $entry "stripe_rate_per_s" . -}}
 {{- end -}}
+{{- with $tenant.settlementCurrencies -}}
+{{- $_ := set $entry "settlement_currencies" . -}}
+{{- end -}}
+{{- with $tenant.conversion -}}
+{{- $_ := set $entry "conversion" . -}}
+{{- end -}}
 {{- $_ := set $tenants $name $entry -}}
 {{- end -}}
 {{- dict "tenants" $tenants | toPrettyJson -}}

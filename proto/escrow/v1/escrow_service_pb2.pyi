@@ -665,6 +665,8 @@ class Payment(_message.Message):
     PROCESSING_FEE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    SETTLED_AMOUNT_FIELD_NUMBER: _builtins.int
+    EXCHANGE_RATE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """"pay_..." """
     escrow_id: _builtins.str
@@ -683,6 +685,8 @@ class Payment(_message.Message):
     """"pi_...": Stripe's id, once it is known."""
     stripe_charge: _builtins.str
     """"ch_...": Stripe's id of the charge, once there is one."""
+    exchange_rate: _builtins.str
+    """What one of the payment's currency came to in that currency, as a decimal number; empty where nothing was converted."""
     @_builtins.property
     def milestone_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The milestones that it funds."""
@@ -711,6 +715,10 @@ class Payment(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it last changed."""
 
+    @_builtins.property
+    def settled_amount(self) -> _money_pb2.Money:
+        """What it came to in the currency that Stripe settled it in, before Stripe's fee; unset where nothing was converted, or it is not settled yet."""
+
     def __init__(
         self,
         *,
@@ -730,10 +738,12 @@ class Payment(_message.Message):
         processing_fee: _money_pb2.Money | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        settled_amount: _money_pb2.Money | None = ...,
+        exchange_rate: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "failure", b"failure", "next_action", b"next_action", "processing_fee", b"processing_fee", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "failure", b"failure", "next_action", b"next_action", "processing_fee", b"processing_fee", "settled_amount", b"settled_amount", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "capture", b"capture", "checkout_url", b"checkout_url", "client_secret", b"client_secret", "create_time", b"create_time", "escrow_id", b"escrow_id", "failure", b"failure", "id", b"id", "method", b"method", "milestone_ids", b"milestone_ids", "next_action", b"next_action", "processing_fee", b"processing_fee", "state", b"state", "stripe_charge", b"stripe_charge", "stripe_payment_intent", b"stripe_payment_intent", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "capture", b"capture", "checkout_url", b"checkout_url", "client_secret", b"client_secret", "create_time", b"create_time", "escrow_id", b"escrow_id", "exchange_rate", b"exchange_rate", "failure", b"failure", "id", b"id", "method", b"method", "milestone_ids", b"milestone_ids", "next_action", b"next_action", "processing_fee", b"processing_fee", "settled_amount", b"settled_amount", "state", b"state", "stripe_charge", b"stripe_charge", "stripe_payment_intent", b"stripe_payment_intent", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

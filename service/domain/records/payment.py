@@ -30,7 +30,9 @@ class CaptureStrategy(StrEnum):
 class Payment:
     """A payer's payment for the milestones that name it. ``amount_minor`` includes the fee.
 
-    ``observed_at`` is Stripe's time of the newest news of it.
+    ``observed_at`` is Stripe's time of the newest news of it. Where Stripe settled it in another
+    currency, ``settled_minor`` is what it came to there, before Stripe's fee, and
+    ``converted_minor`` how much of the amount has been converted since, at that rate.
     """
 
     tenant_id: str
@@ -53,6 +55,9 @@ class Payment:
     failure_decline_code: str | None = None
     failure_message: str | None = None
     observed_at: datetime | None = None
+    settled_currency: str | None = None
+    settled_minor: int | None = None
+    converted_minor: int = 0
 
     @property
     def confirmed(self) -> bool:
@@ -68,3 +73,12 @@ class Payment:
     @property
     def public_id(self) -> str:
         return ids.show(ids.PAYMENT, self.payment_id)
+
+    def convert(self, part_minor: int) -> int:
+        """The next part of the amount in the settled currency. All parts add up to what the charge
+        came to, for they are differences of one rounded-down running total.
+        """
+        assert self.settled_minor is not None
+        before = self.settled_minor * self.converted_minor // self.amount_minor
+        self.converted_minor += part_minor
+        return self.settled_minor * self.converted_minor // self.amount_minor - before

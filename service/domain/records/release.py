@@ -16,7 +16,8 @@ class Release:
     """A part of a milestone that now belongs to the payee.
 
     ``amount_minor`` is the part of the price, ``payee_share_minor`` what the payee gets of it;
-    ``transfer_at`` is the earliest time of the next transfer while it waits.
+    ``transfer_at`` is the earliest time of the next transfer while it waits; ``transfer_minor`` is
+    what it takes where the payment was settled in another currency.
     """
 
     tenant_id: str
@@ -36,6 +37,15 @@ class Release:
     refusals: int = 0
     stripe_transfer: str | None = None
     refusal_code: str | None = None
+    transfer_currency: str | None = None
+    transfer_minor: int | None = None
+
+    @property
+    def transfer(self) -> tuple[int, str]:
+        """What the transfer takes, and in which currency."""
+        if self.transfer_minor is None or self.transfer_currency is None:
+            return self.payee_share_minor, self.currency
+        return self.transfer_minor, self.transfer_currency
 
     @property
     def machine(self) -> Machine[ReleaseState, ReleaseEvent]:

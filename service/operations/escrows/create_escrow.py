@@ -20,6 +20,7 @@ from service.domain.states.milestone import MilestoneState
 from service.domain.unit import UnitOfWork
 from service.operations.escrows.messages import escrow_message
 from service.operations.mutation import mutation
+from service.operations.settling import check_settles
 from service.runtime import Runtime
 from service.store.parties import load_parties
 from service.store.tables import EscrowRecords
@@ -29,7 +30,10 @@ from service.store.tables import EscrowRecords
 async def create_escrow(
     runtime: Runtime, unit: UnitOfWork, request: CreateEscrowRequest
 ) -> CreateEscrowResponse:
-    """Raises PayerMissing, PayeeMissing, AmountBeyondLimits, InvalidField."""
+    """Raises PayerMissing, PayeeMissing, AmountBeyondLimits, InvalidField.
+
+    CurrencyNotSettled, CurrencyNotReceived: Stripe would have to convert.
+    """
     _check_milestones(unit, request)
     parties = await load_parties(
         runtime.pool,
@@ -41,6 +45,7 @@ async def create_escrow(
         raise PayerMissing
     if parties.payee is None:
         raise PayeeMissing
+    await check_settles(runtime, unit.call, request.currency, parties.payee)
     policy = POLICIES[CURRENT_VERSION]
     step_minor = charge_step_minor(request.currency)
     fees = quote(policy, [m.amount_minor for m in request.milestones], step_minor=step_minor)

@@ -117,12 +117,14 @@ def _problem(kind: str, currency: str, entries: list[tuple[str, str, str, int]])
     posting = POSTINGS[JournalKind(kind)]
     for book, name, of_currency, amount_minor in entries:
         account = _find_account(name)
-        if of_currency != currency:
+        settled = of_currency != currency
+        if settled and not posting.converts:
             return f"{name} is in {of_currency}"
         if account is not None and book != account.book:
             return f"{name} stands in book {book}"
         legs = posting.debit if amount_minor > 0 else posting.credit
-        if all(leg.account is not account for leg in legs):
+        fitting = [leg for leg in legs if leg.settled is settled]
+        if all(leg.account is not account for leg in fitting):
             side = "debit" if amount_minor > 0 else "credit"
             return f"posting {posting.number} does not {side} {name}"
     return ""

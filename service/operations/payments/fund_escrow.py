@@ -32,6 +32,7 @@ from service.operations.mutation import mutation
 from service.operations.payments.get_payment import present_payment
 from service.operations.payments.messages import payment_message
 from service.operations.send_now import send_now
+from service.operations.settling import check_settles
 from service.runtime import Runtime
 
 
@@ -43,7 +44,7 @@ async def fund_escrow(
     Raises:
         EscrowMissing, MilestoneMissing, StaleEtag, InvalidField.
         WrongState, PartyNotAllowed, NothingToFund, PaymentOpen, PayerNotReady.
-        AmountBeyondLimits: of one payment.
+        AmountBeyondLimits: of one payment. CurrencyNotSettled, CurrencyNotReceived.
         PaymentRejected: Stripe refused to make the payment. StripeUnavailable.
     """
     started = await _start_payment(runtime, call, request)
@@ -63,6 +64,7 @@ async def _start_payment(
     case = await open_case(runtime, unit, ids.parse(request.escrow_id), etag=request.etag)
     if case.records.payer.stripe_customer is None:
         raise PayerNotReady
+    await check_settles(runtime, unit.call, case.escrow.currency, case.payee)
     milestones = _chosen(case, request)
     for milestone in milestones:
         if open_payment := case.open_payment(milestone):

@@ -159,6 +159,7 @@ async def book_page(
         await forget_undecided(runtime.pool, sweep.tenant_id, sweep.account, done, now)
     if sweep.account == PLATFORM:
         await _look_at_destinations(runtime, sweep, listed)
+        _check_settlement(runtime, sweep, [pair for pair in new if pair[1].exchange_rate])
 
 
 async def _book(runtime: Runtime, sweep: Sweep, movement: Movement, swept: Swept) -> None:
@@ -219,6 +220,24 @@ def _parse(sweep: Sweep, transaction: Object) -> BalanceTransaction | None:
 def of_payments(transaction: Object) -> bool:
     """Whether it moved the balance that payments go to; Stripe has others, as of Issuing."""
     return bool(transaction.get("balance_type", "payments") == "payments")
+
+
+def _check_settlement(
+    runtime: Runtime, sweep: Sweep, converted: Sequence[tuple[Object, BalanceTransaction]]
+) -> None:
+    """A charge was converted from a currency that the tenant says its account holds."""
+    settlement = runtime.stripe[sweep.tenant_id].settlement
+    for transaction, shown in converted:
+        charge = transaction.get("source")
+        paid = str(charge.get("currency")).upper() if isinstance(charge, dict) else ""
+        if settlement.currencies and paid in settlement.currencies:
+            log.error(
+                "settlement_currencies is wrong",
+                tenant=sweep.tenant_id,
+                currency=paid,
+                settled_in=shown.currency,
+                balance_transaction=shown.id,
+            )
 
 
 async def _look_at_destinations(

@@ -18,8 +18,11 @@ class Check(NamedTuple):
     breaches: str
 
 
-# The currencies that a tenant's books know.
-BOOKS = "(SELECT DISTINCT tenant_id, currency FROM journals) AS b"
+# The currencies that a tenant's books know: what was asked for, and what Stripe settled it in.
+BOOKS = """(
+    SELECT tenant_id, currency FROM journals
+    UNION SELECT tenant_id, currency FROM balance_transactions
+) AS b"""
 
 # The smallest amount of a currency (domain/money.py): fees are split in multiples of it.
 _STEPS = {code: charge_step_minor(code) for code in CURRENCIES if charge_step_minor(code) > 1}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from service.domain import accounts
+from service.domain.postings import JournalKind
 from service.store.checks.check import Check
 
 # A payee's id as it stands in the names of their accounts.
@@ -61,10 +62,17 @@ SELECT * FROM (
             0 AS expected_in_transit_minor
         FROM entries WHERE book = '{accounts.CONNECTED}'
         UNION ALL
-        SELECT r.tenant_id, r.currency, z.stripe_account, 0, r.payee_share_minor, 0, 0
+        SELECT r.tenant_id, coalesce(r.transfer_currency, r.currency), z.stripe_account, 0,
+            coalesce(r.transfer_minor, r.payee_share_minor), 0, 0
         FROM releases AS r
         JOIN payees AS z ON z.tenant_id = r.tenant_id AND z.payee_id = r.payee_id
         WHERE r.state = 'TRANSFERRED' AND r.payee_share_minor > 0
+        UNION ALL
+        SELECT e.tenant_id, e.currency, split_part(e.account, ':', 2), 0, e.amount_minor, 0, 0
+        FROM journals AS j
+        JOIN entries AS e ON e.tenant_id = j.tenant_id AND e.journal_id = j.journal_id
+        WHERE j.kind = '{JournalKind.ARRIVED_CONVERTED}'
+        AND e.account LIKE '{accounts.CONN_BALANCE.like}'
         UNION ALL
         SELECT o.tenant_id, o.currency, z.stripe_account, 0,
             CASE WHEN o.state IN ('PENDING', 'IN_TRANSIT', 'PAID') THEN -o.amount_minor

@@ -68,6 +68,23 @@ SELECT * FROM (
     FROM {BOOKS}
 ) AS compared WHERE books_minor <> records_minor""",
 )
+EXCHANGE = Check(
+    "exchange",
+    f"{accounts.EXCHANGE.template} is what was paid, settled in another currency and not gone yet",
+    "SELECT count(*) FROM payments WHERE settled_currency IS NOT NULL",
+    f"""\
+SELECT * FROM (
+    SELECT b.tenant_id, b.currency, {platform(accounts.EXCHANGE)} AS books_minor,
+        (SELECT coalesce(sum(p.amount_minor - p.converted_minor), 0) FROM payments AS p
+            WHERE p.tenant_id = b.tenant_id AND p.currency = b.currency
+            AND p.settled_currency IS NOT NULL)
+        - (SELECT coalesce(sum(p.settled_minor - div(
+                p.settled_minor::numeric * p.converted_minor, p.amount_minor
+            )), 0) FROM payments AS p
+            WHERE p.tenant_id = b.tenant_id AND p.settled_currency = b.currency) AS records_minor
+    FROM {BOOKS}
+) AS compared WHERE books_minor <> records_minor""",
+)
 TRANSFERS_IN_FLIGHT = Check(
     "in flight",
     f"{accounts.TRANSFERS_IN_FLIGHT.template} is what open transfers carry",
@@ -75,9 +92,10 @@ TRANSFERS_IN_FLIGHT = Check(
     f"""\
 SELECT * FROM (
     SELECT b.tenant_id, b.currency, {platform(accounts.TRANSFERS_IN_FLIGHT)} AS books_minor,
-        (SELECT coalesce(sum(r.payee_share_minor), 0) FROM releases AS r
-            WHERE r.tenant_id = b.tenant_id AND r.currency = b.currency
-            AND r.state = 'IN_FLIGHT') AS records_minor
+        (SELECT coalesce(sum(coalesce(r.transfer_minor, r.payee_share_minor)), 0)
+            FROM releases AS r
+            WHERE r.tenant_id = b.tenant_id AND r.state = 'IN_FLIGHT'
+            AND coalesce(r.transfer_currency, r.currency) = b.currency) AS records_minor
     FROM {BOOKS}
 ) AS compared WHERE books_minor <> records_minor""",
 )

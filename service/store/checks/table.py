@@ -14,6 +14,7 @@ from service.store.checks.operations import EVENTS, TIMELINE
 from service.store.checks.payees import CONNECTED_ACCOUNTS, PAYABLE_TO_PAYEES, TRANSFERS
 from service.store.checks.platform import (
     COVER,
+    EXCHANGE,
     MOVED_BY,
     STRIPE_BALANCE,
     TRANSFERS_IN_FLIGHT,
@@ -34,6 +35,7 @@ CHECKS: tuple[Check, ...] = (
     MOMENTS,
     BOOKED_ONCE,
     UNSETTLED_PAYMENTS,
+    EXCHANGE,
     PAYABLE_TO_PAYEES,
     TRANSFERS_IN_FLIGHT,
     TRANSFERS,

@@ -15,8 +15,8 @@ JOURNAL = JournalRecord(
     event_at=datetime(2026, 11, 20, tzinfo=UTC),
     created_at=datetime(2026, 11, 20, tzinfo=UTC),
     entries=(
-        EntryRecord("platform", "asset:stripe_unsettled", 105_000_00),
-        EntryRecord("platform", f"liab:escrow:{MILESTONE}:held", -105_000_00),
+        EntryRecord("platform", "asset:stripe_unsettled", "USD", 105_000_00),
+        EntryRecord("platform", f"liab:escrow:{MILESTONE}:held", "USD", -105_000_00),
     ),
 )
 
@@ -29,6 +29,7 @@ def test_a_program_gets_sides_and_minor_units() -> None:
     assert document["entries"][1] == {
         "book": "platform",
         "account": f"liab:escrow:{MILESTONE}:held",
+        "currency": "USD",
         "side": "credit",
         "amount_minor": 105_000_00,
     }

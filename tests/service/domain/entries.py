@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from service.domain.journal import Entry, Part, Source, entries_of
-from service.domain.postings import JournalKind
+from service.domain.postings import POSTINGS, JournalKind
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SOURCE = Source("release", "rel_1")
@@ -28,7 +28,8 @@ Line = tuple[str, int]  # account, amount in cents: a debit is positive, a credi
 
 
 def posted(kind: JournalKind, *amounts: Mapping[str, int]) -> tuple[Entry, ...]:
-    return entries_of(kind, [Part(NAMES, each) for each in amounts])
+    settled_currency = "EUR" if POSTINGS[kind].converts else ""
+    return entries_of(kind, [Part(NAMES, each) for each in amounts], "USD", settled_currency)
 
 
 def book(entries: Iterable[Entry], name: str) -> list[Line]:

@@ -51,6 +51,8 @@ NAMES: Mapping[str, str] = {
         ("asset:stripe_unsettled", 1, False),
         ("asset:stripe_reserved", 1, False),
         ("asset:bank", 1, False),
+        ("asset:exchange", 1, False),
+        ("exp:fx", 1, False),
         ("liab:failed_debits", -1, False),
         (TAKEN_UNEXPLAINED, 1, True),
         (BROUGHT_UNEXPLAINED, -1, True),

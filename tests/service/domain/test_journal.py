@@ -15,7 +15,7 @@ def test_a_payment_for_several_milestones_debits_stripe_once() -> None:
         Part({"milestone": "mst_2"}, {"amount": 40_00, "payer_fee": 2_00}),
     ]
 
-    entries = entries_of(JournalKind.PAYMENT_SUCCEEDED, parts)
+    entries = entries_of(JournalKind.PAYMENT_SUCCEEDED, parts, "USD")
 
     assert book(entries, "platform") == [
         ("asset:stripe_unsettled", 105_00),
@@ -40,9 +40,9 @@ def test_a_negative_amount_is_refused() -> None:
 @pytest.mark.parametrize(
     "entries",
     [
-        [Entry("platform", "asset:stripe", 1)],
-        [Entry("connected", BALANCE, 1)],
-        [Entry("platform", "asset:stripe", 1), Entry("connected", OWNER, -1)],
+        [Entry("platform", "asset:stripe", 1, "USD")],
+        [Entry("connected", BALANCE, 1, "USD")],
+        [Entry("platform", "asset:stripe", 1, "USD"), Entry("connected", OWNER, -1, "USD")],
     ],
 )
 def test_a_journal_out_of_balance_in_any_book_is_refused(entries: list[Entry]) -> None:
@@ -55,8 +55,8 @@ def test_a_journal_out_of_balance_in_any_book_is_refused(entries: list[Entry]) -
 
 def moving(amount_minor: int, transaction: BalanceTransaction | None) -> Journal:
     entries = (
-        Entry("platform", "asset:stripe", amount_minor),
-        Entry("platform", "exp:processing", -amount_minor),
+        Entry("platform", "asset:stripe", amount_minor, "USD"),
+        Entry("platform", "exp:processing", -amount_minor, "USD"),
     )
     kind = JournalKind.STRIPE_FEE
     return Journal(new_id(), kind, SOURCE, "USD", entries, NOW, transaction=transaction)

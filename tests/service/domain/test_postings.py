@@ -102,6 +102,64 @@ EXPECTED: Mapping[str, tuple[JournalKind, Mapping[str, int], list[Line], list[Li
         [],
         [(IN_TRANSIT, 80_00), (OWNER, -80_00), (BALANCE, 80_00), (IN_TRANSIT, -80_00)],
     ),
+    "2x": (
+        JournalKind.CHARGE_CONVERTED,
+        {"amount": 105_00, "net": 111_82, "fee": 3_68},  # at 1.10
+        [
+            ("asset:exchange", 105_00),
+            ("asset:stripe", 111_82),
+            ("exp:processing", 3_68),
+            ("asset:stripe_unsettled", -105_00),
+            ("asset:exchange", -115_50),
+        ],
+        [],
+    ),
+    "2r": (
+        JournalKind.FEES_CONVERTED,
+        {
+            "payee_fee": 20_00,
+            "payer_fee": 5_00,
+            "settled_payee_fee": 22_00,
+            "settled_payer_fee": 5_50,
+        },
+        [
+            ("rev:service_fee", 20_00),
+            ("rev:platform_fee", 5_00),
+            ("asset:exchange", -25_00),
+            ("asset:exchange", 27_50),
+            ("rev:service_fee", -22_00),
+            ("rev:platform_fee", -5_50),
+        ],
+        [],
+    ),
+    "7x": (
+        JournalKind.TRANSFER_CONVERTED,
+        {"amount": 80_00, "settled": 88_00},
+        [
+            (PAYABLE, 80_00),
+            ("asset:exchange", -80_00),
+            ("asset:exchange", 88_00),
+            ("liab:transfers_in_flight", -88_00),
+        ],
+        [],
+    ),
+    "7d 7x": (
+        JournalKind.TRANSFER_CONVERTED_BACK,
+        {"amount": 80_00, "settled": 88_00},
+        [
+            ("asset:exchange", 80_00),
+            (PAYABLE, -80_00),
+            ("liab:transfers_in_flight", 88_00),
+            ("asset:exchange", -88_00),
+        ],
+        [],
+    ),
+    "7cx": (
+        JournalKind.ARRIVED_CONVERTED,
+        {"amount": 80_00, "settled": 64_00},
+        [],
+        [(OWNER, 80_00), (BALANCE, -80_00), (BALANCE, 64_00), (OWNER, -64_00)],
+    ),
     "2f brought": (
         JournalKind.FAILED_DEBIT_BROUGHT,
         {"amount": 105_00},

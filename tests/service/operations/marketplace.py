@@ -273,13 +273,14 @@ class Marketplace:
         *,
         active: bool = True,
         account_api: party_pb.AccountApi.ValueType = party_pb.ACCOUNT_API_V2,
+        country: str = "US",
     ) -> party_pb.Payee:
         request = party_pb.CreatePayeeRequest(
             request_id=new_request_id(),
             reference=new_request_id(),
             name="Bob Payee",
             email="bob@example.com",
-            country="US",
+            country=country,
             account_api=account_api,
         )
         payee = (await self.service.parties.CreatePayee(request)).payee

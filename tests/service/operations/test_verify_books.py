@@ -22,6 +22,7 @@ from service.store.checks.table import CHECKS
 from service.store.pool import open_pool
 from tests.postgres import Database, Server, connected, migrated_database
 from tests.service.movements.strangers import charge_of, dispute, moved
+from tests.service.movements.test_currencies import in_euro, settles_in_dollars
 from tests.service.operations.escrows.test_release_milestone import release
 from tests.service.operations.marketplace import Marketplace, open_marketplace, usd
 from tests.service.store.closed_books import close, roll_all_up
@@ -54,6 +55,8 @@ async def tell_it_all(market: Marketplace) -> None:
     await dispute(market, await charge_of(market, await market.funded_escrow()))
     await moved(market, "stripe_fee", -200)
     await market.sweep()
+    await settles_in_dollars(market)
+    await in_euro(market, 5_000)
     on_its_way = await market.delivered_escrow(payee=payee)
     await market.accept(on_its_way)
     unpaid = await market.fund(await market.new_escrow())
@@ -167,7 +170,7 @@ CRIMES = {
     ),
     "money at Stripe is called our own": crime(
         "UPDATE entries SET account = 'eq:platform_capital' WHERE account = 'asset:stripe'"
-        " AND journal_id = (SELECT max(journal_id::text)::uuid FROM journals"
+        " AND journal_id = (SELECT min(journal_id::text)::uuid FROM journals"
         " WHERE kind = 'charge_settled') RETURNING journal_id, currency",
         "I2 stripe",
         "I4 cover",
@@ -282,6 +285,12 @@ CRIMES = {
         " FROM balance_transactions WHERE book = 'platform') RETURNING currency, journal_id",
         "I2 stripe",
         "I2 moved by",
+        named_by=("currency",),
+    ),
+    "a payment settled for more": crime(
+        "UPDATE payments SET settled_minor = settled_minor + 1 WHERE settled_currency IS NOT NULL"
+        " RETURNING settled_currency AS currency",
+        "exchange",
         named_by=("currency",),
     ),
     "a balance transaction is gone": crime(

@@ -128,6 +128,9 @@ def full_records() -> dict[str, Any]:
         failure_decline_code="do_not_honor",
         failure_message=TEXT,
         observed_at=later(microseconds=1),
+        settled_currency="EUR",
+        settled_minor=97_00,
+        converted_minor=40_00,
     )
     milestone = new_milestone(
         escrow,
@@ -158,6 +161,8 @@ def full_records() -> dict[str, Any]:
         refusals=2,
         stripe_transfer="tr_1",
         refusal_code="balance_insufficient",
+        transfer_currency="EUR",
+        transfer_minor=70_00,
     )
     return {
         "payer": payer,

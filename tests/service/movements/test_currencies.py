@@ -1,0 +1,247 @@
+"""What Stripe settles in another currency is booked as Stripe did it, to the last cent."""
+
+import pytest
+import structlog
+
+from escrow.client import new_request_id
+from escrow.v1 import escrow_service_pb2 as pb
+from escrow.v1 import party_service_pb2 as party_pb
+from service.domain.settlement import Settlement
+from service.operations.operators.verify_books import verify_books
+from tests.service.movements.strangers import assert_same_as_stripe, freezes
+from tests.service.operations.marketplace import TENANT, Marketplace
+from tests.service.operations.transfers import TRANSFERS
+
+EXCHANGE = (
+    "SELECT currency, sum(amount_minor) FROM entries WHERE account = $1 GROUP BY 1 ORDER BY 1"
+)
+
+
+async def settles_in_dollars(market: Marketplace, eur: float = 1.10) -> None:
+    """The platform holds USD only, and a EUR is worth so many of them."""
+    await market.sandbox.control("settings", settlement_currencies=["usd"])
+    await market.sandbox.control("exchange_rates", eur=eur)
+
+
+async def in_euro(
+    market: Marketplace, *amounts_minor: int, payee: party_pb.Payee | None = None
+) -> pb.Escrow:
+    """Funded, and settled in dollars."""
+    payee = payee or await market.new_payee()
+    escrow = await market.new_escrow(*amounts_minor, currency="EUR", payee=payee)
+    await market.pay(await market.fund(escrow))
+    await market.settle()
+    return await market.read(escrow)
+
+
+async def position(market: Marketplace) -> dict[str, int]:
+    """What was converted and has not gone yet."""
+    rows = await market.owner.fetch(EXCHANGE, "asset:exchange")
+    return {row[0]: int(row[1]) for row in rows}
+
+
+async def entries_of(market: Marketplace, kind: str) -> list[tuple[str, str, int]]:
+    rows = await market.owner.fetch(
+        "SELECT regexp_replace(e.account, '(mst|pye|acct)_[A-Za-z0-9]+', '*'), e.currency,"
+        " e.amount_minor FROM journals AS j JOIN entries AS e USING (tenant_id, journal_id)"
+        " WHERE j.kind = $1 ORDER BY j.journal_id, e.line",
+        kind,
+    )
+    return [tuple(row) for row in rows]
+
+
+async def test_a_charge_in_euro_settles_in_dollars(market: Marketplace) -> None:
+    """105.00 EUR at 1.10 are 115.50 USD, of which Stripe keeps a fee. It was a contradiction."""
+    await settles_in_dollars(market)
+
+    escrow = await in_euro(market, 10_000)
+
+    (charge,) = await market.sandbox.objects("/v1/charges")
+    (moved,) = await market.sandbox.objects("/v1/balance_transactions")
+    assert (charge["amount"], moved["amount"], moved["currency"]) == (10_500, 11_550, "usd")
+    assert await entries_of(market, "charge_converted") == [
+        ("asset:exchange", "EUR", 10_500),
+        ("asset:stripe", "USD", moved["net"]),
+        ("exp:processing", "USD", moved["fee"]),
+        ("asset:stripe_unsettled", "EUR", -10_500),
+        ("asset:exchange", "USD", -11_550),
+    ]
+    assert escrow.milestones[0].held.amount_minor == 10_000
+    payment = await market.read_payment(pb.Payment(id=escrow.milestones[0].payment_id))
+    settled = payment.settled_amount
+    assert (settled.amount_minor, settled.currency, payment.exchange_rate) == (11_550, "USD", "1.1")
+    assert payment.processing_fee.currency == "USD"
+    assert await freezes(market) == []
+    await assert_same_as_stripe(market)
+
+
+async def test_the_payee_gets_their_share_at_the_charges_own_rate(market: Marketplace) -> None:
+    """The rate has moved since; the money of this charge has not."""
+    await settles_in_dollars(market)
+    escrow = await market.deliver(await in_euro(market, 10_000))
+    await market.sandbox.control("exchange_rates", eur=1.50)
+
+    await market.accept(escrow)
+    await market.settle()
+
+    (transfer,) = await market.sandbox.objects(TRANSFERS)
+    assert (transfer["amount"], transfer["currency"]) == (8_800, "usd")
+    assert await entries_of(market, "transfer_converted") == [
+        ("liab:payee:*:payable", "EUR", 8_000),
+        ("asset:exchange", "USD", 8_800),
+        ("asset:exchange", "EUR", -8_000),
+        ("liab:transfers_in_flight", "USD", -8_800),
+    ]
+    assert await entries_of(market, "fees_converted") == [
+        ("rev:service_fee", "EUR", 2_000),
+        ("rev:platform_fee", "EUR", 500),
+        ("asset:exchange", "USD", 2_750),
+        ("asset:exchange", "EUR", -2_500),
+        ("rev:service_fee", "USD", -2_200),
+        ("rev:platform_fee", "USD", -550),
+    ]
+    assert await position(market) == {"EUR": 0, "USD": 0}
+    assert (await market.read(escrow)).state == pb.ESCROW_STATE_COMPLETED
+    await assert_same_as_stripe(market)
+
+
+@pytest.mark.parametrize("eur", [1.1, 0.9137, 1.3333])
+async def test_parts_of_any_size_leave_nothing(market: Marketplace, eur: float) -> None:
+    await settles_in_dollars(market, eur)
+    escrow = await in_euro(market, 6_667, 3_339)
+    for milestone in escrow.milestones:
+        for amount_minor in (1_111, 777, None):
+            request = pb.ReleaseMilestoneRequest(
+                request_id=new_request_id(),
+                escrow_id=escrow.id,
+                milestone_id=milestone.id,
+                amount_minor=amount_minor,
+            )
+            await market.payer.escrows.ReleaseMilestone(request)
+            await market.settle()
+
+    assert await position(market) == {"EUR": 0, "USD": 0}
+    assert (await market.read(escrow)).state == pb.ESCROW_STATE_COMPLETED
+    await assert_same_as_stripe(market)
+
+
+async def test_what_was_released_before_it_settled_is_converted_when_it_is(
+    market: Marketplace,
+) -> None:
+    await settles_in_dollars(market)
+    payee = await market.new_payee()
+    escrow = await market.new_escrow(10_000, currency="EUR", payee=payee)
+    payment = await market.fund(escrow)
+    await market.pay(payment)
+    await market.read_payment(payment)
+    await market.accept(await market.deliver(await market.read(escrow)))
+
+    await market.settle()
+    await market.owner.execute("UPDATE releases SET transfer_at = now()")
+    await market.settle()
+
+    assert await position(market) == {"EUR": 0, "USD": 0}
+    await assert_same_as_stripe(market)
+
+
+async def test_a_refused_transfer_goes_back_and_takes_the_same_again(market: Marketplace) -> None:
+    await settles_in_dollars(market)
+    escrow = await market.deliver(await in_euro(market, 10_000))
+    account = await market.owner.fetchval("SELECT stripe_account FROM payees")
+    await market.sandbox.control(f"accounts/{account}/restrict", silently=True)
+    await market.accept(escrow)
+    await market.work()
+    assert [kind for kind, _ in await market.books()][-1] == "transfer_converted_back"
+
+    await market.sandbox.control(f"accounts/{account}/restrict", silently=True, lifted=True)
+    await market.owner.execute("UPDATE releases SET transfer_at = now()")
+    await market.settle()
+
+    (transfer,) = await market.sandbox.objects(TRANSFERS)
+    assert transfer["amount"] == 8_800
+    assert await position(market) == {"EUR": 0, "USD": 0}
+    await assert_same_as_stripe(market)
+
+
+async def test_a_payee_who_holds_another_currency_has_what_arrived(market: Marketplace) -> None:
+    """A USD transfer to a German payee arrives as EUR. We booked USD, so no payout was possible."""
+    await market.sandbox.control("settings", accounts_settle_in="external_accounts")
+    await market.sandbox.control("exchange_rates", eur=1.25)
+    payee = await market.new_payee(country="DE")
+    escrow = await market.delivered_escrow(10_000, payee=payee)
+    await market.accept(escrow)
+    await market.settle()
+
+    await market.sweep()
+
+    assert await entries_of(market, "arrived_converted") == [
+        ("conn:*:owner", "USD", 8_000),
+        ("conn:*:balance", "EUR", 6_400),
+        ("conn:*:balance", "USD", -8_000),
+        ("conn:*:owner", "EUR", -6_400),
+    ]
+    found = await market.find_payee(payee)
+    assert {b.connected.currency: b.connected.amount_minor for b in found.balances}["EUR"] == 6_400
+    await assert_same_as_stripe(market)
+    report = await verify_books(market.running.runtime.pool)
+    assert report.clean, report
+
+
+# What would be converted is refused before anybody has paid
+
+
+def holds(market: Marketplace, *currencies: str, convert: bool = False) -> None:
+    """The tenant's settings say so."""
+    gateway = market.running.runtime.stripe[TENANT]
+    gateway.settlement = Settlement(frozenset(currencies), convert)
+
+
+async def test_a_currency_that_the_platform_does_not_hold_is_refused(market: Marketplace) -> None:
+    payer, payee = await market.new_payer(), await market.new_payee()
+    agreed = await market.new_escrow(currency="EUR", payer=payer, payee=payee)
+    holds(market, "USD", "GBP")
+
+    async with market.refuses("CURRENCY_NOT_SETTLED") as refusal:
+        await market.new_escrow(currency="EUR", payer=payer, payee=payee)
+    assert refusal.metadata == {"currency": "EUR", "settlement_currencies": "GBP, USD"}
+    async with market.refuses("CURRENCY_NOT_SETTLED"):
+        await market.fund(agreed)
+    await market.new_escrow(currency="USD", payer=payer, payee=payee)
+
+
+async def test_a_currency_that_did_not_arrive_at_the_payee_is_refused(market: Marketplace) -> None:
+    await market.sandbox.control("settings", accounts_settle_in="external_accounts")
+    payee = await market.new_payee(country="DE")
+    escrow = await market.delivered_escrow(10_000, payee=payee)
+    await market.accept(escrow)
+    await market.settle()
+    await market.sweep()
+    payer = await market.new_payer()
+    holds(market, "USD", "EUR")
+
+    async with market.refuses("CURRENCY_NOT_RECEIVED") as refusal:
+        await market.new_escrow(currency="USD", payer=payer, payee=payee)
+    assert refusal.metadata == {"currency": "USD", "received": "EUR"}
+    await market.new_escrow(currency="EUR", payer=payer, payee=payee)
+
+
+async def test_conversion_may_be_allowed(market: Marketplace) -> None:
+    holds(market, "USD", convert=True)
+
+    await market.new_escrow(currency="EUR")
+
+
+async def test_a_setting_that_stripe_contradicts_is_an_error_in_the_log(
+    market: Marketplace,
+) -> None:
+    await settles_in_dollars(market)
+    holds(market, "USD", "EUR")
+    escrow = await market.new_escrow(currency="EUR")
+    await market.pay(await market.fund(escrow))
+    await market.sandbox.advance()
+
+    with structlog.testing.capture_logs() as logs:
+        await market.sweep()
+
+    (wrong,) = [each for each in logs if each["event"] == "settlement_currencies is wrong"]
+    assert (wrong["currency"], wrong["settled_in"]) == ("EUR", "USD")
