@@ -10,6 +10,7 @@ are told by nothing else. At the end the sweeps have read everything, without an
 import asyncio
 
 from escrow.v1 import escrow_service_pb2 as pb
+from service.effects.settle import LONGEST_PAUSE
 from tests.chaos.caller import Breach, Caller
 from tests.chaos.weather import DAY_S, LEASE_S, Weather, pass_time
 from tests.scenarios.sandbox_client import Json
@@ -49,7 +50,9 @@ async def recover(world: World, weather: Weather, caller: Caller) -> dict[str, i
     """Heals the system and waits until nothing is on its way; what chaos had done, by kind."""
     done: dict[str, int] = (await world.sandbox.control("DELETE", "chaos"))["done"]
     await weather.clear_up()
-    await world.let_pass(LEASE_S)  # of those who died; until then nobody may finish their calls
+    # The leases of those who died end, and every effect's pause is over: a process whose clock was
+    # hours behind makes an effect look old, and an old one waits long before it is sent again.
+    await world.let_pass(max(LEASE_S, LONGEST_PAUSE.total_seconds()))
     await asyncio.gather(*(caller.insist(i, ANSWER_DEADLINE_S) for i in caller.intentions))
     await _end_restrictions(world)
     await _drain(world, caller)  # before much time passes: Stripe forgets keys after a day
