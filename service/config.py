@@ -151,7 +151,7 @@ class TenantEntry(BaseModel):
     stripe_api_base: HttpUrl | None = None
     stripe_rate_per_s: float = Field(default=20, gt=0, le=10_000)
     settlement_currencies: list[CurrencyCode] = []
-    """Those with a bank account at Stripe. Empty: nobody said, and nothing is refused."""
+    """Those with a bank account at Stripe. Empty: not set, and nothing is refused."""
     conversion: Conversion = "refuse"
     """What is done about a payment in another currency: ``allow`` lets Stripe convert it."""
 

@@ -56,7 +56,7 @@ def settlement_currencies(call: Call) -> list[str] | None:
         return None
     account = call.on(call.state.platform).find("account", call.account)
     if account is None:
-        return None  # no longer connected: nobody can say any more what it holds
+        return None  # no longer connected: the platform cannot read any more what it holds
     return [account["default_currency"], *(b["currency"] for b in call.select("bank_account"))]
 
 

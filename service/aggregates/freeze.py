@@ -24,6 +24,7 @@ from service.domain.states.freeze import FreezeEvent, FreezeState
 from service.domain.states.release import ReleaseState
 from service.runtime import Runtime
 from service.store.effects import find_effect
+from service.store.payments import FoundPayment
 from service.store.tables import EscrowRecords
 from service.stripe.objects.payment_intent import PaymentObservation
 
@@ -84,6 +85,13 @@ async def freeze_and_hold_back(
             case.unit.advance(effect, EffectEvent.WITHDRAW)
             effect.error = {"code": FROZEN}
             transfer_rejected(case, release, effect, FROZEN)
+
+
+def threatened_part(payment: Payment | FoundPayment, shown_minor: int, currency: str) -> int:
+    """What an amount that Stripe shows is of a payment, in its currency: all of the payment where
+    Stripe shows another currency, for the rate is not known.
+    """
+    return shown_minor if currency == payment.currency else payment.amount_minor
 
 
 def lift(case: EscrowCase, freeze_id: UUID) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from service.aggregates.contradiction import NotOurs
 from service.aggregates.escrow import EscrowCase
-from service.aggregates.freeze import Cause, freeze_and_hold_back
+from service.aggregates.freeze import Cause, freeze_and_hold_back, threatened_part
 from service.runtime import Runtime
 from service.store.payments import FoundPayment, find_payment
 from service.stripe.objects.threats import Threat
@@ -31,12 +31,12 @@ async def threatened_payment(runtime: Runtime, tenant_id: str, threat: Threat) -
 
 
 def threatened_minor(threat: Threat, payment: FoundPayment) -> int:
-    """So much of the payment is threatened, in its currency: all of it when that cannot be told."""
+    """So much of the payment is threatened, in its currency: all of it when Stripe does not say."""
     if threat.over:
         return 0
-    if threat.amount_minor is None or threat.currency != payment.currency:
+    if threat.amount_minor is None:
         return payment.amount_minor
-    return threat.amount_minor
+    return threatened_part(payment, threat.amount_minor, threat.currency)
 
 
 async def observe_threat(

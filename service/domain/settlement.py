@@ -8,13 +8,13 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Settlement:
     """``currencies`` (upper case) are those that the account holds: those with a bank account at
-    Stripe. Empty: nobody said, and nothing is refused. ``convert``: others are taken, and Stripe
-    converts them.
+    Stripe. Empty: the tenant has not set them, and nothing is refused. ``convert``: others are
+    taken, and Stripe converts them.
     """
 
     currencies: frozenset[str] = frozenset()
     convert: bool = False
 
     def holds(self, currency: str) -> bool:
-        """Whether it is known to hold the currency; True while nobody said what it holds."""
+        """Whether it is known to hold the currency; True while the tenant has not set them."""
         return not self.currencies or currency in self.currencies

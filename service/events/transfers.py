@@ -6,7 +6,7 @@ from typing import Any
 
 from service.aggregates.contradiction import Contradiction, NotOurs
 from service.aggregates.escrow import EscrowCase, open_case
-from service.aggregates.freeze import Cause, freeze_and_hold_back
+from service.aggregates.freeze import Cause, freeze_and_hold_back, threatened_part
 from service.domain.records.effect import Effect, EffectKind
 from service.domain.records.freeze import FreezeReason
 from service.domain.states.effect import EffectState
@@ -60,15 +60,14 @@ async def transfer_changed(runtime: Runtime, event: Event) -> None:
 async def freeze_reversals(
     runtime: Runtime, case: EscrowCase, effect: Effect, transfer: Object
 ) -> None:
-    """What came back of a transfer, and nobody here asked for. The transfer carries its newest
-    reversals; every one of them has its balance transaction, too.
+    """Freezes what came back of a transfer without our having asked for it. The transfer carries
+    its newest reversals; every one of them has its balance transaction, too.
     """
     payment = case.payment(case.release_of(effect.subject_id).payment_id)
     for reversal in parts(part(transfer, "reversals"), "data"):
-        source, amount_minor = text(reversal, "id"), minor(reversal, "amount")
-        if text(reversal, "currency").upper() != payment.currency:
-            amount_minor = payment.amount_minor  # how much of it, cannot be told
-        cause = Cause(FreezeReason.TRANSFER_REVERSED, source, "reversed")
+        shown_minor, currency = minor(reversal, "amount"), text(reversal, "currency").upper()
+        amount_minor = threatened_part(payment, shown_minor, currency)
+        cause = Cause(FreezeReason.TRANSFER_REVERSED, text(reversal, "id"), "reversed")
         await freeze_and_hold_back(runtime, case, payment, amount_minor, cause)
 
 

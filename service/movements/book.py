@@ -86,7 +86,7 @@ async def _book_by_source(runtime: Runtime, movement: Movement, handle: Handler)
 
 
 async def give_up(runtime: Runtime, movement: Movement, why: str) -> None:
-    """Books a movement as one that nobody can explain, and that belongs to nothing of ours."""
+    """Books a movement that no rule explains, and that touches nothing of ours."""
     await _post_unexplained(runtime, movement, None, why)
 
 

@@ -85,7 +85,7 @@ or of which kind it is.
 Raises:
     NotOurs: another product caused it.
     Undecided.
-    Contradiction, Unreadable, StripeRefused: nobody can say what it is.
+    Contradiction, Unreadable, StripeRefused: what Stripe shows does not say what it is.
     StripeUnavailable, DatabaseUnavailable: it has to be looked at again.
 """
 

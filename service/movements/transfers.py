@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from service.aggregates.contradiction import Contradiction, NotOurs
 from service.aggregates.escrow import open_case
+from service.aggregates.freeze import threatened_part
 from service.aggregates.release import transfer_source
 from service.domain.postings import JournalKind
 from service.domain.records.effect import Effect, EffectKind
@@ -113,7 +114,6 @@ async def _touched(
     unit = UnitOfWork(call_of(movement), OPERATION, b"", runtime.clock())
     case = await open_case(runtime, unit, effect.escrow_id)
     payment = case.payment(case.release_of(effect.subject_id).payment_id)
-    amount_minor = abs(movement.shown.net_minor)
-    if movement.shown.currency != payment.currency:
-        amount_minor = payment.amount_minor  # how much of it, cannot be told
+    shown = movement.shown
+    amount_minor = threatened_part(payment, abs(shown.net_minor), shown.currency)
     return Touched(effect.escrow_id, payment.payment_id, amount_minor, reason, source)

@@ -1,4 +1,4 @@
-"""Which payment or release an object at Stripe belongs to."""
+"""Which payment, release or payout an object at Stripe belongs to."""
 
 from __future__ import annotations
 

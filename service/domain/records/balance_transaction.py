@@ -1,4 +1,4 @@
-"""A balance transaction: what moved a balance at Stripe, as Stripe tells it."""
+"""A balance transaction: what moved a balance at Stripe, as Stripe shows it."""
 
 from __future__ import annotations
 

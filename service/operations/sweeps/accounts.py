@@ -12,7 +12,7 @@ AccountProgress = Callable[[str, str, int], None]
 
 
 async def all_sweeps(runtime: Runtime) -> AsyncIterator[Sweep]:
-    """A tenant's own account first: reading it tells which others there are."""
+    """A tenant's own account first: reading it shows which others there are."""
     await add_tenants(runtime.pool, runtime.stripe, runtime.clock())
     for tenant_id in sorted(runtime.stripe):
         yield await _found(runtime, tenant_id, PLATFORM)

@@ -79,7 +79,8 @@ async def sweep_account(
     pages = 0
     while True:
         page, has_more = await _list(runtime, sweep, sweep.swept_through, sweep.page_after)
-        await book_page(runtime, sweep, page, swept)
+        newest_at = await book_page(runtime, sweep, page, swept)
+        sweep.newest_at = sweep.newest_at or newest_at
         progress(swept.seen)
         last = str(page[-1].get("id")) if page else None
         if not has_more or last in (None, sweep.page_after):
@@ -130,13 +131,13 @@ async def book_page(
     swept: Swept,
     *,
     seen_before: Iterable[UndecidedRow] = (),
-) -> None:
-    """Books what of a page has no row. ``seen_before`` are those that were undecided."""
+) -> datetime | None:
+    """Books what of a page has no row, and returns when its newest was created. ``seen_before`` are
+    those that were undecided.
+    """
     swept.seen += len(page)
     listed = [(each, shown) for each in page if (shown := _parse(sweep, each))]
     known = await known_transactions(runtime.pool, sweep.tenant_id, [s.id for _, s in listed])
-    if listed and sweep.newest_at is None:
-        sweep.newest_at = listed[0][1].created_at
     first_seen = {row.transaction_id: row.first_seen_at for row in seen_before}
     turns, now = asyncio.Semaphore(SIDE_BY_SIDE), runtime.clock()
 
@@ -160,6 +161,7 @@ async def book_page(
     if sweep.account == PLATFORM:
         await _look_at_destinations(runtime, sweep, listed)
         _check_settlement(runtime, sweep, [pair for pair in new if pair[1].exchange_rate])
+    return listed[0][1].created_at if listed else None
 
 
 async def _book(runtime: Runtime, sweep: Sweep, movement: Movement, swept: Swept) -> None:
