@@ -194,6 +194,9 @@ async def test_what_is_undecided_holds_nothing_up(market: Marketplace) -> None:
 
     assert swept.undecided == {made["id"]: "the transfer's effect is PLANNED"}
     assert (await sweep_of(market)).swept_through == at(later)
+    await wait_for_undecided(market, hours=1)
+    assert set((await read(market)).undecided) == {made["id"]}  # it was looked at again
+    assert (await sweep_of(market)).swept_through == at(later)
     found = await rows(market)
     assert made["id"] not in found
     assert later["id"] in found
