@@ -115,6 +115,23 @@ CREATE TYPE public.write_escrow AS (
 	updated_at timestamp with time zone
 );
 
+CREATE TYPE public.write_escrow_v2 AS (
+	tenant_id text,
+	escrow_id uuid,
+	version bigint,
+	reference text,
+	payer_id uuid,
+	payee_id uuid,
+	currency text,
+	state text,
+	policy_version integer,
+	metadata jsonb,
+	created_at timestamp with time zone,
+	updated_at timestamp with time zone,
+	quoted_currency text,
+	quoted_rate numeric
+);
+
 CREATE TYPE public.write_event_end AS (
 	tenant_id text,
 	event_id text,
@@ -610,9 +627,13 @@ CREATE TABLE public.escrows (
     policy_version integer NOT NULL,
     metadata jsonb NOT NULL,
     created_at timestamp with time zone NOT NULL,
-    updated_at timestamp with time zone NOT NULL
+    updated_at timestamp with time zone NOT NULL,
+    quoted_currency text,
+    quoted_rate numeric
 );
 COMMENT ON TABLE public.escrows IS 'The agreement. Its version guards its milestones, payments and releases too.';
+COMMENT ON COLUMN public.escrows.quoted_currency IS 'what Stripe would convert it into, when it was created; null where nothing is converted';
+COMMENT ON COLUMN public.escrows.quoted_rate IS 'what one whole unit came to there at that time; null where Stripe did not say';
 ALTER TABLE ONLY public.escrows
     ADD CONSTRAINT escrows_pkey PRIMARY KEY (tenant_id, escrow_id);
 CREATE INDEX escrows_by_payee ON public.escrows USING btree (tenant_id, payee_id, escrow_id);

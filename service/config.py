@@ -151,7 +151,8 @@ class TenantEntry(BaseModel):
     stripe_api_base: HttpUrl | None = None
     stripe_rate_per_s: float = Field(default=20, gt=0, le=10_000)
     settlement_currencies: list[CurrencyCode] = []
-    """Those with a bank account at Stripe. Empty: not set, and nothing is refused."""
+    """Those with a bank account at Stripe, the account's default currency first: others are
+    converted to it. Empty: not set, and nothing is refused."""
     conversion: Conversion = "refuse"
     """What is done about a payment in another currency: ``allow`` lets Stripe convert it."""
 
@@ -301,7 +302,7 @@ def _default_tenant(problems: list[str]) -> dict[str, Tenant]:
 
 
 def _settlement(currencies: Iterable[str], conversion: Conversion) -> Settlement:
-    return Settlement(frozenset(currencies), conversion == "allow")
+    return Settlement(tuple(currencies), conversion == "allow")
 
 
 def _tenant(

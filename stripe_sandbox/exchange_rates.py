@@ -1,4 +1,5 @@
-"""What money is worth in another currency today: the one table of rates, and its control.
+"""What money is worth in another currency today: the one table of rates, its control, and
+/v1/exchange_rates, which Stripe still serves and calls deprecated.
 
 The table says what one unit of a currency is worth in dollars; every other rate goes through the
 dollar. It never changes by itself, so that amounts in tests can be written down. The control
@@ -12,7 +13,7 @@ import math
 from decimal import ROUND_HALF_UP, Context, Decimal
 
 from stripe_sandbox.call import Call
-from stripe_sandbox.errors import InvalidRequestError, parameter_invalid
+from stripe_sandbox.errors import InvalidRequestError, parameter_invalid, resource_missing
 from stripe_sandbox.params import Params
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.state import NO_ACCOUNT
@@ -60,6 +61,20 @@ def change_exchange_rates(call: Call) -> StripeObject:
         changed[currency] = _worth(currency, value)
     call.on(NO_ACCOUNT).add({"object": KIND, "id": CHANGED, "usd_per_unit": changed})
     return read_exchange_rates(call)
+
+
+@registry.get("/v1/exchange_rates/{id}")
+def retrieve_exchange_rates(call: Call) -> StripeObject:
+    """What one whole unit of a currency comes to in each of the others: not in minor units."""
+    source = call.path["id"]
+    today = {**USD_PER_UNIT, **_changed(call)}
+    if source not in today:
+        raise resource_missing("exchange rate", source, "rate_id")
+    rates = {
+        target: float(SIX_DIGITS.divide(Decimal(today[source]), Decimal(worth)))
+        for target, worth in sorted(today.items())
+    }
+    return {"id": source, "object": "exchange_rate", "rates": rates}
 
 
 def rate(call: Call, source: str, target: str) -> Decimal:

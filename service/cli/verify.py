@@ -131,6 +131,9 @@ def _show_comparisons(compared: Sequence[Comparison]) -> None:
         for what in each.wrong:
             line = f"{each.tenant}, {each.account or 'platform'}: {what}"
             people.print(line, style="red", markup=False, soft_wrap=True)
+        for what in each.settings:
+            line = f"{each.tenant}: {what}"
+            people.print(line, style="yellow", markup=False, soft_wrap=True)
         for transaction_id, why in each.undecided.items():
             people.print(f"on its way: {transaction_id}, {why}", markup=False, soft_wrap=True)
 

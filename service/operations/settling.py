@@ -1,12 +1,14 @@
-"""Refuses what Stripe would have to convert, before anybody has paid."""
+"""Refuses or quotes what Stripe would have to convert, before anybody has paid."""
 
 from __future__ import annotations
 
 from service.domain.call import Call
 from service.domain.errors import CurrencyNotReceived, CurrencyNotSettled
 from service.domain.records.parties import Payee
+from service.domain.settlement import QuotedConversion, Settlement
 from service.runtime import Runtime
 from service.store.balance_transactions import currencies_received
+from service.store.payments import newest_settlements
 
 
 async def check_settles(runtime: Runtime, call: Call, currency: str, payee: Payee) -> None:
@@ -17,13 +19,44 @@ async def check_settles(runtime: Runtime, call: Call, currency: str, payee: Paye
         CurrencyNotReceived: what the payee got before arrived in others.
     """
     settlement = runtime.stripe[call.tenant_id].settlement
-    if settlement.convert or not settlement.currencies:
-        return
-    if not settlement.holds(currency):
-        held = ", ".join(sorted(settlement.currencies))
-        raise CurrencyNotSettled(currency=currency, settlement_currencies=held)
-    if payee.stripe_account is None:
+    _check_held(settlement, currency)
+    if settlement.convert or not settlement.currencies or payee.stripe_account is None:
         return
     received = await currencies_received(runtime.pool, call.tenant_id, payee.stripe_account)
     if received and currency not in received:
         raise CurrencyNotReceived(currency=currency, received=", ".join(sorted(received)))
+
+
+async def quote_conversion(runtime: Runtime, call: Call, currency: str) -> QuotedConversion | None:
+    """None where Stripe need not convert, or the tenant did not say what its account holds.
+
+    Raises:
+        CurrencyNotSettled.
+    """
+    gateway = runtime.stripe[call.tenant_id]
+    settlement = gateway.settlement
+    _check_held(settlement, currency)
+    if settlement.holds(currency):
+        return None
+    into = settlement.currencies[0]
+    return QuotedConversion(into, await gateway.exchange_rates.rate(currency, into))
+
+
+def _check_held(settlement: Settlement, currency: str) -> None:
+    if not settlement.holds(currency) and not settlement.convert:
+        held = ", ".join(sorted(settlement.currencies))
+        raise CurrencyNotSettled(currency=currency, settlement_currencies=held)
+
+
+async def contradicted_settings(runtime: Runtime, tenant_id: str) -> list[str]:
+    """What the newest payment of each currency shows that settlement_currencies does not say."""
+    held = runtime.stripe[tenant_id].settlement.currencies
+    if not held:
+        return []
+    problems = []
+    for paid, settled in await newest_settlements(runtime.pool, tenant_id):
+        if settled not in held:
+            problems.append(f"{paid} settles in {settled}: add {settled}")
+        elif paid in held and settled != paid:
+            problems.append(f"{paid} is converted to {settled}: remove {paid}")
+    return [f"settlement_currencies is {', '.join(held)}, but {each}" for each in problems]

@@ -28,6 +28,12 @@ FIND_TRANSFERRED = """\
 SELECT r.escrow_id, r.payment_id, r.effect_id FROM releases AS r
 WHERE r.tenant_id = $1 AND r.stripe_transfer = $2 LIMIT 1"""
 
+NEWEST_SETTLED = """\
+SELECT DISTINCT ON (p.currency) p.currency, coalesce(p.settled_currency, p.currency)
+FROM payments AS p
+WHERE p.tenant_id = $1 AND p.stripe_balance_transaction IS NOT NULL
+ORDER BY p.currency, p.payment_id DESC"""
+
 
 class FoundPayment(NamedTuple):
     """A payment of ours, its amount in minor units, and its objects at Stripe."""
@@ -72,3 +78,9 @@ async def find_payout(
     """The payout of ours with this id at Stripe, and its payee."""
     row = await pool.fetchrow(FIND_PAYOUT, tenant_id, account, payout)
     return (row[0], row[1]) if row else None
+
+
+async def newest_settlements(pool: asyncpg.Pool, tenant_id: str) -> list[tuple[str, str]]:
+    """(currency, what the newest payment in it settled in), one for each currency paid in."""
+    rows = await pool.fetch(NEWEST_SETTLED, tenant_id)
+    return [(row[0], row[1]) for row in rows]

@@ -15,6 +15,7 @@ from service.domain.errors import StripeRefused, StripeUnavailable
 from service.domain.records.effect import Effect
 from service.domain.records.parties import AccountApi
 from service.domain.settlement import Settlement
+from service.stripe.exchange_rates import ExchangeRates
 from service.stripe.objects.account import ACCOUNT_V2_FIELDS
 from service.stripe.objects.values import Unreadable
 from service.stripe.outcomes import (
@@ -113,6 +114,7 @@ class StripeGateway:
         settlement: Settlement = EVERY_CURRENCY,
     ) -> None:
         self.settlement = settlement
+        self.exchange_rates = ExchangeRates(self.fetch_exchange_rates)
         self.livemode = livemode
         self.environment = environment
         self._session: aiohttp.ClientSession | None = None
@@ -212,6 +214,13 @@ class StripeGateway:
     async def fetch_early_fraud_warning(self, warning_id: str) -> Object:
         warnings = self._client.v1.radar.early_fraud_warnings
         return await self._fetch("early_fraud_warning", warnings, warning_id, {})
+
+    async def fetch_exchange_rates(self, currency: str) -> Object:
+        """What one unit of a currency comes to in others. Stripe calls this deprecated, and has
+        nothing else outside a preview.
+        """
+        rates = self._client.v1.exchange_rates
+        return await self._fetch("exchange_rate", rates, currency.lower(), {})
 
     async def fetch_balance(self, account: str = "") -> Object:
         """What there is at Stripe: of the platform, or of a connected account."""

@@ -101,7 +101,7 @@ def test_everything_said_to_the_service_arrives(
     acme, sandbox = config.tenants["acme"], config.tenants["sand_box"]
     assert acme.stripe_secret_key == "sk_test_acme_api_key"
     assert (acme.stripe_api_base, acme.stripe_rate_per_s) == (None, 80)
-    assert acme.settlement == Settlement(frozenset({"EUR", "USD"}), convert=True)
+    assert acme.settlement == Settlement(("USD", "EUR"), convert=True)
     assert sandbox.stripe_secret_key == "sk_test_sandbox_api_secret_key"
     assert sandbox.stripe_api_base == "http://stripe-sandbox:12111"
 

@@ -1,6 +1,7 @@
 """The table of rates, the control that changes them, and amounts in minor units."""
 
 import pytest
+import stripe
 
 from stripe_sandbox import exchange_rates
 from stripe_sandbox.app import full_registry
@@ -89,3 +90,17 @@ async def test_rates_and_settings_survive_a_restart(
 
 def test_every_country_of_an_account_has_a_rate() -> None:
     assert set(CURRENCY_BY_COUNTRY.values()) <= set(exchange_rates.USD_PER_UNIT)
+
+
+async def test_stripe_serves_what_one_whole_unit_comes_to(running: Running) -> None:
+    await running.control("POST", "exchange_rates", eur=1.1, jpy=0.0065)
+
+    euro = await running.client.v1.exchange_rates.retrieve_async("eur")
+
+    assert (euro.id, euro.object) == ("eur", "exchange_rate")
+    assert euro.rates["usd"] == 1.1
+    assert euro.rates["jpy"] == 169.231
+    assert euro.rates["eur"] == 1
+    with pytest.raises(stripe.InvalidRequestError, match="No such exchange rate: 'xxx'") as refusal:
+        await running.client.v1.exchange_rates.retrieve_async("xxx")
+    assert refusal.value.http_status == 404

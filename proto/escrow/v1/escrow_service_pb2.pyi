@@ -474,6 +474,7 @@ class Escrow(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CONVERSIONS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """"esc_..." """
     reference: _builtins.str
@@ -510,6 +511,10 @@ class Escrow(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it last changed."""
 
+    @_builtins.property
+    def conversions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Conversion]:
+        """Its payments that Stripe settled in another currency; quote.conversion says what was expected."""
+
     def __init__(
         self,
         *,
@@ -526,10 +531,11 @@ class Escrow(_message.Message):
         etag: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        conversions: _abc.Iterable[Global___Conversion] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "quote", b"quote", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "currency", b"currency", "etag", b"etag", "id", b"id", "metadata", b"metadata", "milestones", b"milestones", "payee_id", b"payee_id", "payer_id", b"payer_id", "policy_version", b"policy_version", "quote", b"quote", "reference", b"reference", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversions", b"conversions", "create_time", b"create_time", "currency", b"currency", "etag", b"etag", "id", b"id", "metadata", b"metadata", "milestones", b"milestones", "payee_id", b"payee_id", "payer_id", b"payer_id", "policy_version", b"policy_version", "quote", b"quote", "reference", b"reference", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -547,6 +553,7 @@ class FeeQuote(_message.Message):
     PAYER_TOTAL_FIELD_NUMBER: _builtins.int
     PAYEE_TOTAL_FIELD_NUMBER: _builtins.int
     POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    CONVERSION_FIELD_NUMBER: _builtins.int
     policy_version: _builtins.int
     """The version of the policy that says so."""
     @_builtins.property
@@ -569,6 +576,10 @@ class FeeQuote(_message.Message):
     def payee_total(self) -> _money_pb2.Money:
         """What the payee gets in all: amount - payee_fee."""
 
+    @_builtins.property
+    def conversion(self) -> Global___ConversionQuote:
+        """What Stripe would convert it into; unset where your Stripe account holds the currency, or you did not say what it holds."""
+
     def __init__(
         self,
         *,
@@ -578,14 +589,91 @@ class FeeQuote(_message.Message):
         payer_total: _money_pb2.Money | None = ...,
         payee_total: _money_pb2.Money | None = ...,
         policy_version: _builtins.int = ...,
+        conversion: Global___ConversionQuote | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "payee_fee", b"payee_fee", "payee_total", b"payee_total", "payer_fee", b"payer_fee", "payer_total", b"payer_total"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "conversion", b"conversion", "payee_fee", b"payee_fee", "payee_total", b"payee_total", "payer_fee", b"payer_fee", "payer_total", b"payer_total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "payee_fee", b"payee_fee", "payee_total", b"payee_total", "payer_fee", b"payer_fee", "payer_total", b"payer_total", "policy_version", b"policy_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "conversion", b"conversion", "payee_fee", b"payee_fee", "payee_total", b"payee_total", "payer_fee", b"payer_fee", "payer_total", b"payer_total", "policy_version", b"policy_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FeeQuote: _TypeAlias = FeeQuote  # noqa: Y015
+
+@_typing.final
+class ConversionQuote(_message.Message):
+    """What Stripe would convert a payment into. An estimate: Stripe converts at the rate of the moment of the payment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SETTLEMENT_CURRENCY_FIELD_NUMBER: _builtins.int
+    EXCHANGE_RATE_FIELD_NUMBER: _builtins.int
+    PAYER_TOTAL_FIELD_NUMBER: _builtins.int
+    PAYEE_TOTAL_FIELD_NUMBER: _builtins.int
+    settlement_currency: _builtins.str
+    """The currency that it settles in."""
+    exchange_rate: _builtins.str
+    """What one of the currency came to in that currency when Stripe was asked, as a decimal number; empty, and no amounts, where Stripe did not say."""
+    @_builtins.property
+    def payer_total(self) -> _money_pb2.Money:
+        """What payer_total comes to, before Stripe's fee."""
+
+    @_builtins.property
+    def payee_total(self) -> _money_pb2.Money:
+        """What payee_total comes to: the transfer to the payee. Their bank may convert it once more."""
+
+    def __init__(
+        self,
+        *,
+        settlement_currency: _builtins.str = ...,
+        exchange_rate: _builtins.str = ...,
+        payer_total: _money_pb2.Money | None = ...,
+        payee_total: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["payee_total", b"payee_total", "payer_total", b"payer_total"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exchange_rate", b"exchange_rate", "payee_total", b"payee_total", "payer_total", b"payer_total", "settlement_currency", b"settlement_currency"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConversionQuote: _TypeAlias = ConversionQuote  # noqa: Y015
+
+@_typing.final
+class Conversion(_message.Message):
+    """What Stripe converted of an escrow's money."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    CHARGED_FIELD_NUMBER: _builtins.int
+    SETTLED_FIELD_NUMBER: _builtins.int
+    EXCHANGE_RATE_FIELD_NUMBER: _builtins.int
+    payment_id: _builtins.str
+    """"pay_..." """
+    exchange_rate: _builtins.str
+    """What one of the currency came to, as a decimal number."""
+    @_builtins.property
+    def charged(self) -> _money_pb2.Money:
+        """What the payer paid."""
+
+    @_builtins.property
+    def settled(self) -> _money_pb2.Money:
+        """What it came to, before Stripe's fee."""
+
+    def __init__(
+        self,
+        *,
+        payment_id: _builtins.str = ...,
+        charged: _money_pb2.Money | None = ...,
+        settled: _money_pb2.Money | None = ...,
+        exchange_rate: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["charged", b"charged", "settled", b"settled"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charged", b"charged", "exchange_rate", b"exchange_rate", "payment_id", b"payment_id", "settled", b"settled"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Conversion: _TypeAlias = Conversion  # noqa: Y015
 
 @_typing.final
 class NextAction(_message.Message):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from service.domain import ids
+from service.domain.settlement import QuotedConversion
 from service.domain.states.escrow import ESCROW, EscrowEvent, EscrowState
 from service.domain.states.machine import Machine
 from service.domain.states.milestone import MILESTONE, MilestoneEvent, MilestoneState
@@ -14,7 +16,9 @@ from service.domain.states.milestone import MILESTONE, MilestoneEvent, Milestone
 
 @dataclass(slots=True)
 class Escrow:
-    """The agreement. ``version`` guards it and everything below it."""
+    """The agreement. ``version`` guards it and everything below it. The ``quoted_`` fields are of
+    its conversion.
+    """
 
     tenant_id: str
     escrow_id: UUID
@@ -28,6 +32,15 @@ class Escrow:
     metadata: dict[str, str]
     created_at: datetime
     updated_at: datetime
+    quoted_currency: str | None = None
+    quoted_rate: Decimal | None = None
+
+    @property
+    def conversion(self) -> QuotedConversion | None:
+        """What was quoted when it was created; None where Stripe need not convert."""
+        if self.quoted_currency is None:
+            return None
+        return QuotedConversion(self.quoted_currency, self.quoted_rate)
 
     @property
     def machine(self) -> Machine[EscrowState, EscrowEvent]:

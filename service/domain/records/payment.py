@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
 from service.domain import ids
+from service.domain.money import CURRENCIES
 from service.domain.states.machine import Machine
 from service.domain.states.payment import PAYMENT, PaymentEvent, PaymentState
 
@@ -73,6 +75,16 @@ class Payment:
     @property
     def public_id(self) -> str:
         return ids.show(ids.PAYMENT, self.payment_id)
+
+    @property
+    def exchange_rate(self) -> Decimal | None:
+        """What one whole unit came to where Stripe settled it in another currency: 1.1 where 10.00
+        EUR came to 11.00 USD.
+        """
+        if self.settled_currency is None or self.settled_minor is None:
+            return None
+        moved = CURRENCIES[self.currency] - CURRENCIES[self.settled_currency]
+        return Decimal(self.settled_minor).scaleb(moved) / self.amount_minor
 
     def convert(self, part_minor: int) -> int:
         """The next part of the amount in the settled currency. All parts add up to what the charge

@@ -20,7 +20,7 @@ from service.domain.states.milestone import MilestoneState
 from service.domain.unit import UnitOfWork
 from service.operations.escrows.messages import escrow_message
 from service.operations.mutation import mutation
-from service.operations.settling import check_settles
+from service.operations.settling import check_settles, quote_conversion
 from service.runtime import Runtime
 from service.store.parties import load_parties
 from service.store.tables import EscrowRecords
@@ -46,12 +46,16 @@ async def create_escrow(
     if parties.payee is None:
         raise PayeeMissing
     await check_settles(runtime, unit.call, request.currency, parties.payee)
+    conversion = await quote_conversion(runtime, unit.call, request.currency)
     policy = POLICIES[CURRENT_VERSION]
     step_minor = charge_step_minor(request.currency)
     fees = quote(policy, [m.amount_minor for m in request.milestones], step_minor=step_minor)
     for fee in fees:
         policy.check_limits(fee.amount_minor + fee.payer_fee_minor, request.currency)
     records = _records(unit, request, fees, parties.payer, parties.payee)
+    if conversion is not None:
+        records.escrow.quoted_currency = conversion.currency
+        records.escrow.quoted_rate = conversion.rate
     unit.create(records.escrow)
     for milestone in records.milestones:
         unit.create(milestone)

@@ -11,6 +11,7 @@ from service.domain.policy import Fees
 from service.domain.records.escrow import LineItem, Milestone
 from service.domain.records.freeze import Freeze, FreezeReason
 from service.domain.records.release import Release
+from service.domain.settlement import QuotedConversion, show_rate
 from service.domain.states.milestone import MilestoneState
 from service.domain.states.payee import PayeeState
 from service.domain.states.release import ReleaseState
@@ -18,13 +19,18 @@ from service.operations.messages import money, timestamp
 from service.store.tables import EscrowRecords
 
 
-def quote_message(fees: Iterable[Fees], currency: str, policy_version: int) -> pb.FeeQuote:
+def quote_message(
+    fees: Iterable[Fees],
+    currency: str,
+    policy_version: int,
+    conversion: QuotedConversion | None,
+) -> pb.FeeQuote:
     """The fees of some milestones together."""
     listed = list(fees)
     amount = sum(f.amount_minor for f in listed)
     payer_fee = sum(f.payer_fee_minor for f in listed)
     payee_fee = sum(f.payee_fee_minor for f in listed)
-    return pb.FeeQuote(
+    quote = pb.FeeQuote(
         amount=money(amount, currency),
         payer_fee=money(payer_fee, currency),
         payee_fee=money(payee_fee, currency),
@@ -32,6 +38,14 @@ def quote_message(fees: Iterable[Fees], currency: str, policy_version: int) -> p
         payee_total=money(amount - payee_fee, currency),
         policy_version=policy_version,
     )
+    if conversion is not None:
+        quote.conversion.settlement_currency = conversion.currency
+        if conversion.rate is not None:
+            quote.conversion.exchange_rate = show_rate(conversion.rate)
+            for name in ("payer_total", "payee_total"):
+                minor = conversion.convert(getattr(quote, name).amount_minor, currency)
+                getattr(quote.conversion, name).CopyFrom(money(minor, conversion.currency))
+    return quote
 
 
 def escrow_message(records: EscrowRecords) -> pb.Escrow:
@@ -45,12 +59,22 @@ def escrow_message(records: EscrowRecords) -> pb.Escrow:
         currency=escrow.currency,
         state=pb.EscrowState.Value(f"ESCROW_STATE_{escrow.state}"),
         milestones=[_milestone_message(m, records) for m in records.milestones],
-        quote=quote_message(fees, escrow.currency, escrow.policy_version),
+        quote=quote_message(fees, escrow.currency, escrow.policy_version, escrow.conversion),
         policy_version=escrow.policy_version,
         metadata=escrow.metadata,
         etag=str(escrow.version),
         create_time=timestamp(escrow.created_at),
         update_time=timestamp(escrow.updated_at),
+        conversions=[
+            pb.Conversion(
+                payment_id=payment.public_id,
+                charged=money(payment.amount_minor, payment.currency),
+                settled=money(payment.settled_minor or 0, payment.settled_currency or ""),
+                exchange_rate=show_rate(payment.exchange_rate),
+            )
+            for payment in records.payments
+            if payment.exchange_rate is not None
+        ],
     )
 
 

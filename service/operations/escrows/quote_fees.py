@@ -8,12 +8,12 @@ from service.domain.errors import FieldViolation, InvalidField
 from service.domain.money import charge_step_minor
 from service.domain.policy import CURRENT_VERSION, POLICIES, quote
 from service.operations.escrows.messages import quote_message
+from service.operations.settling import quote_conversion
 from service.runtime import Runtime
 
 
 async def quote_fees(runtime: Runtime, call: Call, request: QuoteFeesRequest) -> QuoteFeesResponse:
-    """Raises AmountBeyondLimits, InvalidField: CreateEscrow would refuse these amounts too."""
-    del runtime, call  # fees are the same for every caller, and nothing is read
+    """Raises AmountBeyondLimits, CurrencyNotSettled, InvalidField: as CreateEscrow would."""
     policy = POLICIES[CURRENT_VERSION]
     step_minor = charge_step_minor(request.currency)
     violations = [
@@ -26,7 +26,9 @@ async def quote_fees(runtime: Runtime, call: Call, request: QuoteFeesRequest) ->
     fees = quote(policy, list(request.amounts_minor), step_minor=step_minor)
     for fee in fees:
         policy.check_limits(fee.amount_minor + fee.payer_fee_minor, request.currency)
+    conversion = await quote_conversion(runtime, call, request.currency)
+    terms = request.currency, policy.version, conversion
     return QuoteFeesResponse(
-        total=quote_message(fees, request.currency, policy.version),
-        milestones=[quote_message([fee], request.currency, policy.version) for fee in fees],
+        total=quote_message(fees, *terms),
+        milestones=[quote_message([fee], *terms) for fee in fees],
     )

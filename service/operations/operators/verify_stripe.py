@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from service.domain.errors import StripeUnavailable
+from service.operations.settling import contradicted_settings
 from service.operations.sweeps.accounts import AccountProgress, all_sweeps
 from service.operations.sweeps.compare_with_stripe import Comparison, compare_account
 from service.operations.sweeps.sweep_balance_transactions import pause_of
@@ -25,7 +26,7 @@ async def verify_stripe(
 async def _compare(runtime: Runtime, sweep: Sweep, progress: AccountProgress) -> Comparison:
     whose = sweep.tenant_id, sweep.account
     try:
-        return await compare_account(
+        found = await compare_account(
             runtime,
             sweep,
             every=pause_of(sweep.account),
@@ -33,3 +34,6 @@ async def _compare(runtime: Runtime, sweep: Sweep, progress: AccountProgress) ->
         )
     except StripeUnavailable as problem:
         return Comparison(*whose, wrong=[f"Stripe does not answer: {problem}"])
+    if not sweep.account:
+        found.settings = await contradicted_settings(runtime, sweep.tenant_id)
+    return found

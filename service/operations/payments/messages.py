@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from escrow.v1 import escrow_service_pb2 as pb
 from service.domain import ids
-from service.domain.money import CURRENCIES
 from service.domain.records.payment import Payment
+from service.domain.settlement import show_rate
 from service.operations.messages import money, timestamp
 from service.store.tables import EscrowRecords
-
-RATE_DIGITS = Decimal("0.00000001")
 
 
 def payment_message(records: EscrowRecords, payment: Payment) -> pb.Payment:
@@ -35,19 +31,11 @@ def payment_message(records: EscrowRecords, payment: Payment) -> pb.Payment:
         create_time=timestamp(payment.created_at),
         update_time=timestamp(payment.updated_at),
     )
-    if payment.settled_minor is not None:
-        message.settled_amount.CopyFrom(money(payment.settled_minor, settled))
-        message.exchange_rate = _rate(payment)
+    if payment.exchange_rate is not None:
+        message.settled_amount.CopyFrom(money(payment.settled_minor or 0, settled))
+        message.exchange_rate = show_rate(payment.exchange_rate)
     if payment.failure_code or payment.failure_message:
         message.failure.code = payment.failure_code or ""
         message.failure.decline_code = payment.failure_decline_code or ""
         message.failure.message = payment.failure_message or ""
     return message
-
-
-def _rate(payment: Payment) -> str:
-    """Of whole units: 1.1 is 1.10 USD for one EUR."""
-    assert payment.settled_currency is not None
-    settled = Decimal(payment.settled_minor or 0).scaleb(-CURRENCIES[payment.settled_currency])
-    paid = Decimal(payment.amount_minor).scaleb(-CURRENCIES[payment.currency])
-    return format((settled / paid).quantize(RATE_DIGITS).normalize(), "f")

@@ -55,7 +55,8 @@ class Comparison:
     ``undecided`` are balance transactions that an operation of ours will book, with why not yet;
     their amounts are ``on_its_way``. ``off`` is what Stripe has more than the books, and ``wrong``
     says what is different. ``access_removed``: its owner disconnected it from the
-    platform, so that nothing of it can be read any more.
+    platform, so that nothing of it can be read any more. ``settings`` says which of the tenant's
+    settings Stripe contradicts; the books are right all the same.
     """
 
     tenant: str
@@ -68,6 +69,7 @@ class Comparison:
     undecided: dict[str, str] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
     access_removed: bool = False
+    settings: list[str] = field(default_factory=list)
 
     @property
     def differences(self) -> dict[str, int]:

@@ -76,6 +76,10 @@ def parse_payment_intent(intent: Object, seen_at: datetime | None) -> PaymentObs
         else None
     )
     shown = charge if isinstance(charge, Mapping) else {}
+    settled = parse_balance_transaction(balance) if isinstance(balance, Mapping) else None
+    currency = text(intent, "currency").upper()
+    if settled and settled.currency != currency and settled.exchange_rate is None:
+        raise Unreadable(f"{settled.id} turns {currency} into {settled.currency} at no rate")
     return PaymentObservation(
         refunded_minor=minor(shown, "amount_refunded") if "amount_refunded" in shown else 0,
         disputed=shown.get("disputed") is True,
@@ -85,11 +89,11 @@ def parse_payment_intent(intent: Object, seen_at: datetime | None) -> PaymentObs
         charge=id_of(intent, "latest_charge"),
         amount_minor=minor(intent, "amount"),
         received_minor=minor(intent, "amount_received"),
-        currency=text(intent, "currency").upper(),
+        currency=currency,
         customer=id_of(intent, "customer"),
         effect=our_id(intent, "effect"),
         transfer_group=optional_text(intent, "transfer_group"),
-        balance=parse_balance_transaction(balance) if isinstance(balance, Mapping) else None,
+        balance=settled,
         failure_code=optional_text(failure, "code"),
         failure_decline_code=optional_text(failure, "decline_code"),
         failure_message=optional_text(failure, "message"),

@@ -139,6 +139,7 @@ async def test_programs_get_the_same_facts(market: Marketplace, escrow: Run) -> 
         "undecided": {},
         "wrong": [],
         "access_removed": False,
+        "settings": [],
         "clean": True,
         "differences": {},
     }

@@ -1,5 +1,8 @@
 """What Stripe settles in another currency is booked as Stripe did it, to the last cent."""
 
+import asyncio
+from decimal import Decimal
+
 import pytest
 import structlog
 
@@ -8,8 +11,9 @@ from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import party_service_pb2 as party_pb
 from service.domain.settlement import Settlement
 from service.operations.operators.verify_books import verify_books
+from service.operations.operators.verify_stripe import verify_stripe
 from tests.service.movements.strangers import assert_same_as_stripe, freezes
-from tests.service.operations.marketplace import TENANT, Marketplace
+from tests.service.operations.marketplace import TENANT, Marketplace, usd
 from tests.service.operations.transfers import TRANSFERS
 
 EXCHANGE = (
@@ -193,7 +197,7 @@ async def test_a_payee_who_holds_another_currency_has_what_arrived(market: Marke
 def holds(market: Marketplace, *currencies: str, convert: bool = False) -> None:
     """The tenant's settings say so."""
     gateway = market.running.runtime.stripe[TENANT]
-    gateway.settlement = Settlement(frozenset(currencies), convert)
+    gateway.settlement = Settlement(tuple(currencies), convert)
 
 
 async def test_a_currency_that_the_platform_does_not_hold_is_refused(market: Marketplace) -> None:
@@ -245,3 +249,109 @@ async def test_a_setting_that_stripe_contradicts_is_an_error_in_the_log(
 
     (wrong,) = [each for each in logs if each["event"] == "settlement_currencies is wrong"]
     assert (wrong["currency"], wrong["settled_in"]) == ("EUR", "USD")
+
+
+async def test_verify_names_a_setting_that_stripe_contradicts(market: Marketplace) -> None:
+    await settles_in_dollars(market)
+    await in_euro(market, 10_000)
+    holds(market, "EUR", "GBP")
+    platform, *_ = await verify_stripe(market.alone)
+    assert (platform.clean, platform.settings) == (
+        True,
+        [
+            "settlement_currencies is EUR, GBP, but EUR settles in USD: add USD",
+        ],
+    )
+
+    holds(market, "USD", "EUR")
+    platform, *_ = await verify_stripe(market.alone)
+    assert platform.settings == [
+        "settlement_currencies is USD, EUR, but EUR is converted to USD: remove EUR"
+    ]
+
+    holds(market, "USD")
+    platform, *_ = await verify_stripe(market.alone)
+    assert platform.settings == []
+
+
+# What would be converted is quoted
+
+
+def quote_request(currency: str, *amounts_minor: int) -> pb.QuoteFeesRequest:
+    return pb.QuoteFeesRequest(currency=currency, amounts_minor=amounts_minor)
+
+
+async def test_a_conversion_is_quoted_and_what_it_came_to_shown(market: Marketplace) -> None:
+    """105.00 EUR, quoted at 1.08 and charged at 1.10."""
+    await settles_in_dollars(market, 1.08)
+    holds(market, "USD", convert=True)
+    quoted = await market.service.escrows.QuoteFees(quote_request("EUR", 5_000, 5_000))
+
+    conversion = quoted.total.conversion
+    assert (conversion.settlement_currency, conversion.exchange_rate) == ("USD", "1.08")
+    assert conversion.payer_total == usd(11_340)
+    assert conversion.payee_total == usd(8_640)
+    assert [each.conversion.payer_total for each in quoted.milestones] == [usd(5_670)] * 2
+
+    await market.sandbox.control("exchange_rates", eur=1.10)
+    escrow = await in_euro(market, 10_000)
+
+    assert escrow.quote.conversion == conversion
+    (converted,) = escrow.conversions
+    assert converted.payment_id == escrow.milestones[0].payment_id
+    assert (converted.charged.amount_minor, converted.charged.currency) == (10_500, "EUR")
+    assert (converted.settled, converted.exchange_rate) == (usd(11_550), "1.1")
+
+
+@pytest.mark.parametrize(
+    ("currency", "amount_minor", "into", "rate", "payer_total"),
+    [
+        ("JPY", 10_000, "USD", "0.0064", 6_720),  # 10,500 yen are 67.20 dollars
+        ("KWD", 10_000, "USD", "3.25", 3_413),  # 10.500 dinars, 34.125 dollars
+        ("USD", 10_000, "JPY", "156.25", 16_406),  # 105.00 dollars, 16,406.25 yen
+        ("USD", 10_000, "KWD", "0.307692", 32_308),  # 32.30766 dinars
+    ],
+)
+async def test_currencies_with_other_decimals_are_quoted(
+    market: Marketplace, currency: str, amount_minor: int, into: str, rate: str, payer_total: int
+) -> None:
+    holds(market, into, convert=True)
+
+    quoted = await market.service.escrows.QuoteFees(quote_request(currency, amount_minor))
+
+    told = quoted.total.conversion
+    assert (told.exchange_rate, told.payer_total.amount_minor) == (rate, payer_total)
+
+
+async def test_without_a_rate_the_currency_is_quoted_alone(market: Marketplace) -> None:
+    """Neither a failure nor an unknown currency keeps an escrow from being made."""
+    holds(market, "USD", convert=True)
+    await market.sandbox.fail_next("/v1/exchange_rates", method="GET", times=9)
+
+    quoted = await market.service.escrows.QuoteFees(quote_request("EUR", 10_000))
+    escrow = await market.new_escrow(10_000, currency="EUR")
+
+    for conversion in (quoted.total.conversion, escrow.quote.conversion):
+        assert conversion == pb.ConversionQuote(settlement_currency="USD")
+
+
+async def test_a_rate_is_asked_for_once_by_many(market: Marketplace) -> None:
+    holds(market, "USD", convert=True)
+    asked = market.running.runtime.stripe[TENANT].exchange_rates
+
+    rates = await asyncio.gather(*(asked.rate("EUR", "USD") for _ in range(100)))
+
+    assert set(rates) == {Decimal("1.08")}
+    seen = await market.sandbox.control("requests", verb="GET")
+    paths = [each["path"] for each in seen["data"]]
+    assert paths.count("/v1/exchange_rates/eur") == 1
+
+
+async def test_what_is_held_has_no_conversion(market: Marketplace) -> None:
+    holds(market, "USD", convert=True)
+    quoted = await market.service.escrows.QuoteFees(quote_request("USD", 10_000))
+    assert not quoted.total.HasField("conversion")
+
+    holds(market, "USD")
+    async with market.refuses("CURRENCY_NOT_SETTLED"):
+        await market.service.escrows.QuoteFees(quote_request("EUR", 10_000))

@@ -1,5 +1,6 @@
 """A payment intent, read strictly, with its charge and what that cost."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -37,10 +38,23 @@ def test_a_payment_intent() -> None:
 def test_a_payment_intent_with_its_charge_and_what_that_cost() -> None:
     charge = {"object": "charge", "id": "ch_2", "balance_transaction": BALANCE}
 
-    told = parse_payment_intent({**INTENT, "latest_charge": charge}, None)
+    told = parse_payment_intent({**INTENT, "currency": "jpy", "latest_charge": charge}, None)
 
     assert told.charge == "ch_2"
     assert told.balance == SHOWN
+
+
+def test_what_was_converted_has_a_rate() -> None:
+    converted = {**BALANCE, "exchange_rate": 1.25}
+    charge = {"object": "charge", "id": "ch_2", "balance_transaction": converted}
+
+    told = parse_payment_intent({**INTENT, "latest_charge": charge}, None)
+
+    assert told.balance is not None
+    assert told.balance.exchange_rate == Decimal("1.25")
+    charge["balance_transaction"] = BALANCE
+    with pytest.raises(Unreadable, match="txn_1 turns KWD into JPY at no rate"):
+        parse_payment_intent({**INTENT, "latest_charge": charge}, None)
 
 
 def test_a_decline_is_told_with_its_reasons() -> None:

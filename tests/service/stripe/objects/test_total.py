@@ -69,7 +69,12 @@ PARSERS: Mapping[str, tuple[Callable[[Json], object], Json]] = {
     "balance transaction": (parse_balance_transaction, BALANCE),
     "payment intent": (
         lambda given: parse_payment_intent(given, None),
-        {**INTENT, "latest_charge": CHARGE, "last_payment_error": {"code": "card_declined"}},
+        {
+            **INTENT,
+            "currency": "jpy",
+            "latest_charge": CHARGE,
+            "last_payment_error": {"code": "card_declined"},
+        },
     ),
     "checkout session": (lambda given: parse_checkout_session(given, None), SESSION),
     "payout": (parse_payout, PAYOUT),
