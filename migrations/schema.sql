@@ -294,6 +294,33 @@ CREATE TYPE public.write_payment_v2 AS (
 	converted_minor bigint
 );
 
+CREATE TYPE public.write_payment_v3 AS (
+	tenant_id text,
+	payment_id uuid,
+	escrow_id uuid,
+	payer_id uuid,
+	method text,
+	capture text,
+	amount_minor bigint,
+	currency text,
+	state text,
+	created_at timestamp with time zone,
+	updated_at timestamp with time zone,
+	stripe_payment_intent text,
+	stripe_checkout_session text,
+	stripe_charge text,
+	stripe_balance_transaction text,
+	processing_fee_minor bigint,
+	failure_code text,
+	failure_decline_code text,
+	failure_message text,
+	observed_at timestamp with time zone,
+	settled_currency text,
+	settled_minor bigint,
+	converted_minor bigint,
+	received_minor bigint
+);
+
 CREATE TYPE public.write_payout AS (
 	tenant_id text,
 	payout_id uuid,
@@ -820,11 +847,13 @@ CREATE TABLE public.payments (
     settled_currency text,
     settled_minor bigint,
     converted_minor bigint DEFAULT 0 NOT NULL,
+    received_minor bigint,
     CONSTRAINT payments_amount_positive CHECK ((amount_minor > 0))
 );
 COMMENT ON COLUMN public.payments.settled_currency IS 'where Stripe settled it in another currency than it was paid in';
 COMMENT ON COLUMN public.payments.settled_minor IS 'what it came to there, before Stripe''s fee';
 COMMENT ON COLUMN public.payments.converted_minor IS 'how much of amount_minor has been converted by now, at the charge''s own rate';
+COMMENT ON COLUMN public.payments.received_minor IS 'what arrived, where it is not amount_minor: it was captured in part. Null otherwise';
 ALTER TABLE ONLY public.payments
     ADD CONSTRAINT payments_pkey PRIMARY KEY (tenant_id, payment_id);
 ALTER TABLE ONLY public.payments

@@ -63,15 +63,19 @@ def check_observation(case: EscrowCase, payment: Payment, seen: PaymentObservati
         if payment.state is PaymentState.SUCCEEDED and seen.seen_at is None:
             raise Contradiction(f"it is paid here, and {seen.state} at Stripe")
         return
-    if payment.state is PaymentState.SUCCEEDED and seen.charge not in (None, payment.stripe_charge):
-        raise Contradiction(f"it was paid by {seen.charge}, and we know {payment.stripe_charge}")
-    if (seen.received_minor, seen.currency) != (payment.amount_minor, payment.currency):
-        raise Contradiction(
-            f"paid {seen.received_minor} {seen.currency},"
-            f" expected {payment.amount_minor} {payment.currency}"
-        )
+    if payment.state is PaymentState.SUCCEEDED:
+        _check_paid(payment, seen)
+    if seen.received_minor <= 0:
+        raise Contradiction(f"it succeeded, and brought {seen.received_minor} {seen.currency}")
     if not (seen.charge or payment.stripe_charge):
         raise Contradiction("it succeeded without a charge")
+
+
+def _check_paid(payment: Payment, seen: PaymentObservation) -> None:
+    if seen.charge not in (None, payment.stripe_charge):
+        raise Contradiction(f"it was paid by {seen.charge}, and we know {payment.stripe_charge}")
+    if seen.received_minor != payment.paid_minor:
+        raise Contradiction(f"it brought {seen.received_minor}, and we know {payment.paid_minor}")
 
 
 def _check_asked(case: EscrowCase, payment: Payment, seen: PaymentObservation) -> None:
@@ -147,12 +151,16 @@ def _failure_of(source: Payment | PaymentObservation) -> Failure:
 
 
 def _fund_milestones(case: EscrowCase, payment: Payment, seen: PaymentObservation) -> None:
-    """Posting 1; what has nothing to fund any more goes to suspense, where it is shown."""
+    """Posting 1; what has nothing to fund any more goes to suspense, where it is shown. So does a
+    payment that was captured in part: what the milestones cost has not come.
+    """
+    whole = seen.received_minor == payment.amount_minor
+    payment.received_minor = None if whole else seen.received_minor
     source = Source("payment", payment.public_id)
     waiting = [
         m
         for m in case.records.milestones
-        if m.payment_id == payment.payment_id and m.state is MilestoneState.AWAITING_FUNDS
+        if whole and m.payment_id == payment.payment_id and m.state is MilestoneState.AWAITING_FUNDS
     ]
     for milestone in waiting:
         case.advance(milestone, MilestoneEvent.PAYMENT_SUCCEEDED)
@@ -162,7 +170,7 @@ def _fund_milestones(case: EscrowCase, payment: Payment, seen: PaymentObservatio
         parts = [_funded_part(milestone) for milestone in waiting]
         unit.post(JournalKind.PAYMENT_SUCCEEDED, source, currency, parts, event_at=seen.seen_at)
         cover_more(case, payment.payment_id)
-    rest = payment.amount_minor - sum(m.amount_minor + m.payer_fee_minor for m in waiting)
+    rest = payment.paid_minor - sum(m.amount_minor + m.payer_fee_minor for m in waiting)
     if rest:
         part = Part({"payment": payment.public_id}, {"amount": rest})
         unit.post(JournalKind.PAYMENT_UNEXPECTED, source, currency, [part], event_at=seen.seen_at)
@@ -184,7 +192,7 @@ def _settle_charge(case: EscrowCase, payment: Payment, balance: BalanceTransacti
     if payment.stripe_balance_transaction:
         raise Contradiction(f"the charge was settled by {payment.stripe_balance_transaction}")
     same = balance.currency == payment.currency
-    if same and balance.amount_minor != payment.amount_minor:
+    if same and balance.amount_minor != payment.paid_minor:
         raise Contradiction(f"{balance.id} settles {balance.amount_minor} {balance.currency}")
     if balance.net_minor < 0 or balance.fee_minor < 0:
         raise Contradiction(f"{balance.id} takes more than it brings")
@@ -193,7 +201,7 @@ def _settle_charge(case: EscrowCase, payment: Payment, balance: BalanceTransacti
     case.touch()
     if not same:
         payment.settled_currency, payment.settled_minor = balance.currency, balance.amount_minor
-    amounts = {"net": balance.net_minor, "fee": balance.fee_minor, "amount": payment.amount_minor}
+    amounts = {"net": balance.net_minor, "fee": balance.fee_minor, "amount": payment.paid_minor}
     case.unit.post(
         JournalKind.CHARGE_SETTLED if same else JournalKind.CHARGE_CONVERTED,
         transaction_source(balance.id),

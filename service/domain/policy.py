@@ -38,10 +38,16 @@ class Policy:
         unit = 10 ** CURRENCIES[currency] * self.scale.get(currency, 1)
         return self.least_major * unit, self.most_major * unit
 
-    def check_limits(self, amount_minor: int, currency: str) -> None:
-        """Raises AmountBeyondLimits."""
+    def check_limits(
+        self, amount_minor: int, currency: str, *, all_there_is: bool = False
+    ) -> None:
+        """The least does not hold for all that there is: it would be shut in for ever.
+
+        Raises:
+            AmountBeyondLimits.
+        """
         least, most = self.limits_minor(currency)
-        if not least <= amount_minor <= most:
+        if not (1 if all_there_is else least) <= amount_minor <= most:
             raise AmountBeyondLimits(
                 f"{format_minor(amount_minor, currency)} is outside the limits of one payment or"
                 f" withdrawal: {format_minor(least, currency)} to {format_minor(most, currency)}.",

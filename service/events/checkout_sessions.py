@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from service.aggregates.contradiction import NotOurs
 from service.events import payments
 from service.events.event import Event, Unmatched
 from service.runtime import Runtime
 from service.store.payments import find_payment
-from service.stripe.objects.checkout_session import parse_checkout_session
-from service.stripe.objects.payment_intent import parse_payment_intent
-from service.stripe.objects.values import our_id, text
+from service.stripe.objects.checkout_session import parse_page
+from service.stripe.objects.values import id_of, our_id, text
 
 
 async def session_changed(runtime: Runtime, event: Event) -> None:
@@ -25,12 +22,9 @@ async def session_changed(runtime: Runtime, event: Event) -> None:
         raise Unmatched("no payment of ours")
     gateway = runtime.stripe[tenant_id].for_workers
     session = await gateway.fetch_checkout_session(text(event.object, "id"))
-    seen = parse_checkout_session(session, None)
-    if seen.payment_intent:
-        intent = await gateway.fetch_payment_intent(seen.payment_intent)
-        page = seen.checkout_session
-        seen = replace(parse_payment_intent(intent, None), checkout_session=page)
-    await payments.observe(runtime, event, seen, proven=True)
+    intent_id = id_of(session, "payment_intent")
+    intent = await gateway.fetch_payment_intent(intent_id) if intent_id else None
+    await payments.observe(runtime, event, parse_page(session, intent), proven=True)
 
 
 PLATFORM = {

@@ -9,7 +9,7 @@ from service.aggregates.escrow import EscrowCase, open_case
 from service.aggregates.payment import check_observation, observe_payment, payment_named
 from service.aggregates.proof import NotProven, binds, fetch_proven
 from service.domain.records.payment import Payment
-from service.domain.states.payment import PAYMENT_ENDED, PAYMENT_RANK
+from service.domain.states.payment import PAYMENT_ENDED, PAYMENT_RANK, PaymentState
 from service.domain.unit import UnitOfWork
 from service.events.event import Event, Unmatched, change
 from service.runtime import Runtime
@@ -89,6 +89,10 @@ def _hold_against(shown: PaymentObservation, told: PaymentObservation) -> None:
         raise Contradiction(f"the event tells {told.state}, and Stripe's API {shown.state}")
     if told.state in PAYMENT_ENDED and told.charge not in (None, shown.charge):
         raise Contradiction(f"the event tells {told.charge}, and Stripe's API {shown.charge}")
+    if told.state is PaymentState.SUCCEEDED and told.received_minor != shown.received_minor:
+        raise Contradiction(
+            f"the event tells {told.received_minor}, and Stripe's API {shown.received_minor}"
+        )
 
 
 async def _open(

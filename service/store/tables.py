@@ -73,7 +73,7 @@ class EscrowRecords:
     ] = field(default_factory=list)
     payments: Annotated[
         list[Payment],
-        Child("write_payment_v2", "payment_id", ("tenant_id", "payment_id")),
+        Child("write_payment_v3", "payment_id", ("tenant_id", "payment_id")),
     ] = field(default_factory=list)
     releases: Annotated[
         list[Release],

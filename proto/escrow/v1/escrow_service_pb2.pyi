@@ -177,6 +177,8 @@ class _PaymentStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PaymentS
     """Canceled or expired; it can no longer succeed."""
     PAYMENT_STATE_REJECTED: _PaymentState.ValueType  # 8
     """Stripe refused to create it; see failure."""
+    PAYMENT_STATE_FAILED: _PaymentState.ValueType  # 9
+    """The bank refused it after the payer had left the Checkout page, which takes no other way to pay; see failure. Fund the escrow again."""
 
 class PaymentState(_PaymentState, metaclass=_PaymentStateEnumTypeWrapper):
     """Where a payment is."""
@@ -199,6 +201,8 @@ PAYMENT_STATE_CANCELED: PaymentState.ValueType  # 7
 """Canceled or expired; it can no longer succeed."""
 PAYMENT_STATE_REJECTED: PaymentState.ValueType  # 8
 """Stripe refused to create it; see failure."""
+PAYMENT_STATE_FAILED: PaymentState.ValueType  # 9
+"""The bank refused it after the payer had left the Checkout page, which takes no other way to pay; see failure. Fund the escrow again."""
 Global___PaymentState: _TypeAlias = PaymentState  # noqa: Y015
 
 class _FreezeReason:
@@ -755,6 +759,7 @@ class Payment(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     SETTLED_AMOUNT_FIELD_NUMBER: _builtins.int
     EXCHANGE_RATE_FIELD_NUMBER: _builtins.int
+    RECEIVED_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """"pay_..." """
     escrow_id: _builtins.str
@@ -807,6 +812,10 @@ class Payment(_message.Message):
     def settled_amount(self) -> _money_pb2.Money:
         """What it came to in the currency that Stripe settled it in, before Stripe's fee; unset where nothing was converted, or it is not settled yet."""
 
+    @_builtins.property
+    def received(self) -> _money_pb2.Money:
+        """What arrived where it is not amount, because it was captured in part at Stripe; unset otherwise. It funds nothing: it is the payer's, and can be paid again."""
+
     def __init__(
         self,
         *,
@@ -828,10 +837,11 @@ class Payment(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         settled_amount: _money_pb2.Money | None = ...,
         exchange_rate: _builtins.str = ...,
+        received: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "failure", b"failure", "next_action", b"next_action", "processing_fee", b"processing_fee", "settled_amount", b"settled_amount", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "failure", b"failure", "next_action", b"next_action", "processing_fee", b"processing_fee", "received", b"received", "settled_amount", b"settled_amount", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "capture", b"capture", "checkout_url", b"checkout_url", "client_secret", b"client_secret", "create_time", b"create_time", "escrow_id", b"escrow_id", "exchange_rate", b"exchange_rate", "failure", b"failure", "id", b"id", "method", b"method", "milestone_ids", b"milestone_ids", "next_action", b"next_action", "processing_fee", b"processing_fee", "settled_amount", b"settled_amount", "state", b"state", "stripe_charge", b"stripe_charge", "stripe_payment_intent", b"stripe_payment_intent", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "capture", b"capture", "checkout_url", b"checkout_url", "client_secret", b"client_secret", "create_time", b"create_time", "escrow_id", b"escrow_id", "exchange_rate", b"exchange_rate", "failure", b"failure", "id", b"id", "method", b"method", "milestone_ids", b"milestone_ids", "next_action", b"next_action", "processing_fee", b"processing_fee", "received", b"received", "settled_amount", b"settled_amount", "state", b"state", "stripe_charge", b"stripe_charge", "stripe_payment_intent", b"stripe_payment_intent", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

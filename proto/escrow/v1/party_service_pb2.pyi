@@ -658,7 +658,7 @@ class RequestPayoutRequest(_message.Message):
     """"pye_..." """
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
-        """How much; not more than their connected balance."""
+        """How much; not more than their connected balance, and not less than the policy's least unless it is all of it (to a step that banks take)."""
 
     def __init__(
         self,

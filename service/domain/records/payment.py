@@ -35,6 +35,7 @@ class Payment:
     ``observed_at`` is Stripe's time of the newest news of it. Where Stripe settled it in another
     currency, ``settled_minor`` is what it came to there, before Stripe's fee, and
     ``converted_minor`` how much of the amount has been converted since, at that rate.
+    ``received_minor`` is what arrived where that is not the amount: it was captured in part.
     """
 
     tenant_id: str
@@ -60,6 +61,12 @@ class Payment:
     settled_currency: str | None = None
     settled_minor: int | None = None
     converted_minor: int = 0
+    received_minor: int | None = None
+
+    @property
+    def paid_minor(self) -> int:
+        """What a payment that succeeded has brought."""
+        return self.amount_minor if self.received_minor is None else self.received_minor
 
     @property
     def confirmed(self) -> bool:
@@ -84,13 +91,13 @@ class Payment:
         if self.settled_currency is None or self.settled_minor is None:
             return None
         moved = CURRENCIES[self.currency] - CURRENCIES[self.settled_currency]
-        return Decimal(self.settled_minor).scaleb(moved) / self.amount_minor
+        return Decimal(self.settled_minor).scaleb(moved) / self.paid_minor
 
     def convert(self, part_minor: int) -> int:
         """The next part of the amount in the settled currency. All parts add up to what the charge
         came to, for they are differences of one rounded-down running total.
         """
         assert self.settled_minor is not None
-        before = self.settled_minor * self.converted_minor // self.amount_minor
+        before = self.settled_minor * self.converted_minor // self.paid_minor
         self.converted_minor += part_minor
-        return self.settled_minor * self.converted_minor // self.amount_minor - before
+        return self.settled_minor * self.converted_minor // self.paid_minor - before

@@ -11,7 +11,9 @@ from service.domain.states.machine import Machine, edge, in_order
 
 
 class PaymentState(StrEnum):
-    """A payer's payment. Stripe has no state "failed": a failed payment wants another card."""
+    """A payer's payment. Stripe has no state "failed": a failed payment wants another card. FAILED
+    is one that nobody can give another: the page of Checkout is complete, and the bank refused.
+    """
 
     CREATING = "CREATING"
     REQUIRES_PAYMENT_METHOD = "REQUIRES_PAYMENT_METHOD"
@@ -19,6 +21,7 @@ class PaymentState(StrEnum):
     PROCESSING = "PROCESSING"
     REQUIRES_CAPTURE = "REQUIRES_CAPTURE"
     SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
     CANCELED = "CANCELED"
     REJECTED = "REJECTED"
 
@@ -33,6 +36,7 @@ class PaymentEvent(StrEnum):
     SEE_REQUIRES_ACTION = "see_requires_action"
     SEE_PROCESSING = "see_processing"
     SEE_REQUIRES_CAPTURE = "see_requires_capture"
+    SEE_FAILED = "see_failed"
     SEE_CANCELED = "see_canceled"
     SEE_SUCCEEDED = "see_succeeded"
 
@@ -41,23 +45,25 @@ P, PE = PaymentState, PaymentEvent
 
 PAYMENT_RANK: Mapping[PaymentState, int] = {
     # Within one second of Stripe's clock the higher rank came later; SUCCEEDED is never left, and
-    # a payment that was CANCELED can only turn out to have SUCCEEDED.
+    # a payment that was CANCELED or FAILED can only turn out to have SUCCEEDED.
     P.CREATING: 0,
     P.REQUIRES_PAYMENT_METHOD: 1,
     P.REQUIRES_ACTION: 2,
     P.PROCESSING: 3,
     P.REQUIRES_CAPTURE: 4,
     P.REJECTED: 5,
-    P.CANCELED: 6,
-    P.SUCCEEDED: 7,
+    P.FAILED: 6,
+    P.CANCELED: 7,
+    P.SUCCEEDED: 8,
 }
 _UPWARDS = sorted(P, key=lambda state: PAYMENT_RANK[state])
-PAYMENT_ENDED = frozenset({P.SUCCEEDED, P.CANCELED, P.REJECTED})
+PAYMENT_ENDED = frozenset({P.SUCCEEDED, P.FAILED, P.CANCELED, P.REJECTED})
 PAYMENT_SEEN: Mapping[PaymentState, PaymentEvent] = {
     P.REQUIRES_PAYMENT_METHOD: PE.SEE_REQUIRES_PAYMENT_METHOD,
     P.REQUIRES_ACTION: PE.SEE_REQUIRES_ACTION,
     P.PROCESSING: PE.SEE_PROCESSING,
     P.REQUIRES_CAPTURE: PE.SEE_REQUIRES_CAPTURE,
+    P.FAILED: PE.SEE_FAILED,
     P.CANCELED: PE.SEE_CANCELED,
     P.SUCCEEDED: PE.SEE_SUCCEEDED,
 }

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from escrow.v1.escrow_service_pb2 import (
     PAYMENT_STATE_CANCELED,
+    PAYMENT_STATE_FAILED,
     PAYMENT_STATE_SUCCEEDED,
     CancelPaymentRequest,
     CancelPaymentResponse,
@@ -25,6 +26,8 @@ from service.operations.send_now import effect_id_of, send_now
 from service.runtime import Runtime
 from service.store.escrows import BY_PAYMENT, find_escrow
 
+ENDED = (PAYMENT_STATE_CANCELED, PAYMENT_STATE_FAILED, PAYMENT_STATE_SUCCEEDED)
+
 
 async def cancel_payment(
     runtime: Runtime, call: Call, request: CancelPaymentRequest
@@ -35,7 +38,7 @@ async def cancel_payment(
     """
     payment_id = ids.parse(request.payment_id)
     payment = await end_payment(runtime, call, payment_id, request)
-    if payment.state != PAYMENT_STATE_CANCELED:
+    if payment.state not in (PAYMENT_STATE_CANCELED, PAYMENT_STATE_FAILED):
         raise WrongState("The payment could not be canceled.", payment_id=payment.id)
     return CancelPaymentResponse(payment=payment)
 
@@ -49,12 +52,14 @@ async def end_payment(
         StripeRefused: it is still open.
     """
     await _finish_creation(runtime, call, payment_id)
-    await present_payment(runtime, call, payment_id)  # what to cancel depends on how far it is
+    before = await present_payment(runtime, call, payment_id)  # how far it is says what to cancel
+    if before.state == PAYMENT_STATE_FAILED:
+        return before
     await _plan(runtime, call, request)
     effect_id = effect_id_of(call, payment_id, PaymentEvent.CANCEL)
     effect = await send_now(runtime, call, effect_id, refusal=None)  # it may have ended otherwise
     payment = await present_payment(runtime, call, payment_id)
-    if payment.state not in (PAYMENT_STATE_CANCELED, PAYMENT_STATE_SUCCEEDED):
+    if payment.state not in ENDED:
         code = effect.error.get("code", "")
         raise StripeRefused(
             f"Stripe does not cancel this payment now ({code or payment.failure.code}).",

@@ -22,9 +22,9 @@ from service.runtime import Runtime, rerun
 from service.store.commit import StripeObjectTaken
 from service.store.escrows import BY_PAYMENT, find_escrow
 from service.store.tables import EscrowRecords
-from service.stripe.objects.checkout_session import parse_checkout_session
+from service.stripe.objects.checkout_session import parse_page
 from service.stripe.objects.payment_intent import PaymentObservation, parse_payment_intent
-from service.stripe.objects.values import Unreadable
+from service.stripe.objects.values import Unreadable, id_of
 
 log = structlog.get_logger()
 PAYABLE = frozenset({"requires_payment_method", "requires_confirmation", "requires_action"})
@@ -87,20 +87,19 @@ async def _fetch(
 ) -> tuple[PaymentObservation, dict[str, Any] | None, dict[str, Any] | None] | None:
     """What Stripe says now, with its intent and session; None when nothing can be new."""
     gateway = runtime.stripe[payment.tenant_id]
-    intent_id, session = payment.stripe_payment_intent, None
+    intent_id = payment.stripe_payment_intent
     ended = payment.state in PAYMENT_ENDED
     if ended and not _awaits_fee(payment):
         return None
     if payment.stripe_checkout_session and not ended:
         session = await gateway.fetch_checkout_session(payment.stripe_checkout_session)
-        seen = parse_checkout_session(session, None)
-        intent_id = intent_id or seen.payment_intent
-        if not intent_id:
-            return seen, None, session
+        intent_id = intent_id or id_of(session, "payment_intent")
+        intent = await gateway.fetch_payment_intent(intent_id) if intent_id else None
+        return parse_page(session, intent), intent, session
     if not intent_id:
         return None
     intent = await gateway.fetch_payment_intent(intent_id)
-    return parse_payment_intent(intent, None), intent, session
+    return parse_payment_intent(intent, None), intent, None
 
 
 def _awaits_fee(payment: Payment) -> bool:

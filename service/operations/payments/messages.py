@@ -34,6 +34,8 @@ def payment_message(records: EscrowRecords, payment: Payment) -> pb.Payment:
     if payment.exchange_rate is not None:
         message.settled_amount.CopyFrom(money(payment.settled_minor or 0, settled))
         message.exchange_rate = show_rate(payment.exchange_rate)
+    if payment.received_minor is not None:
+        message.received.CopyFrom(money(payment.received_minor, payment.currency))
     if payment.failure_code or payment.failure_message:
         message.failure.code = payment.failure_code or ""
         message.failure.decline_code = payment.failure_decline_code or ""

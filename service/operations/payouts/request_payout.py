@@ -45,9 +45,10 @@ async def request_payout(
     if amount_minor % step_minor:
         problem = f"must be a multiple of {step_minor} in {currency}"
         raise InvalidField(FieldViolation("amount.amount_minor", problem))
-    POLICIES[CURRENT_VERSION].check_limits(amount_minor, currency)
     asked_minor = sum(p.amount_minor for p in found.payouts if p.currency == currency)
     free_minor = found.connected_minor.get(currency, 0) - asked_minor
+    whole = amount_minor == free_minor - free_minor % step_minor
+    POLICIES[CURRENT_VERSION].check_limits(amount_minor, currency, all_there_is=whole)
     if amount_minor > free_minor:
         raise AmountAboveBalance(balance_minor=free_minor, currency=currency)
     payout = Payout(

@@ -10,6 +10,7 @@ _READ = """NOT EXISTS (
     SELECT 1 FROM sweeps AS s
     WHERE s.tenant_id = {}.tenant_id AND s.stripe_account = '' AND s.swept_through IS NULL
 )"""
+PAID = "coalesce(p.received_minor, p.amount_minor)"
 STRIPE_BALANCE = Check(
     "I2 stripe",
     f"{accounts.STRIPE.template} is the sum of Stripe's balance transactions (escrow sweep)",
@@ -61,8 +62,8 @@ UNSETTLED_PAYMENTS = Check(
 SELECT * FROM (
     SELECT b.tenant_id, b.currency, {platform(accounts.UNSETTLED)} AS books_minor,
         (SELECT coalesce(sum(
-            CASE WHEN p.state = 'SUCCEEDED' THEN p.amount_minor ELSE 0 END
-            - CASE WHEN p.stripe_balance_transaction IS NULL THEN 0 ELSE p.amount_minor END
+            CASE WHEN p.state = 'SUCCEEDED' THEN {PAID} ELSE 0 END
+            - CASE WHEN p.stripe_balance_transaction IS NULL THEN 0 ELSE {PAID} END
         ), 0) FROM payments AS p
             WHERE p.tenant_id = b.tenant_id AND p.currency = b.currency) AS records_minor
     FROM {BOOKS}
@@ -79,12 +80,12 @@ EXCHANGE = Check(
     f"""\
 SELECT * FROM (
     SELECT b.tenant_id, b.currency, {platform(accounts.EXCHANGE)} AS books_minor,
-        (SELECT coalesce(sum(p.amount_minor - p.converted_minor), 0) FROM payments AS p
+        (SELECT coalesce(sum({PAID} - p.converted_minor), 0) FROM payments AS p
             WHERE p.tenant_id = b.tenant_id AND p.currency = b.currency
             AND p.settled_currency IS NOT NULL)
         + {_TAKEN_BACK.format(amount="payee_share_minor", currency="currency")}
         - (SELECT coalesce(sum(p.settled_minor - div(
-                p.settled_minor::numeric * p.converted_minor, p.amount_minor
+                p.settled_minor::numeric * p.converted_minor, {PAID}
             )), 0) FROM payments AS p
             WHERE p.tenant_id = b.tenant_id AND p.settled_currency = b.currency)
         - {_TAKEN_BACK.format(amount="transfer_minor", currency="transfer_currency")}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from service.domain.states.payment import PaymentState
-from service.stripe.objects.payment_intent import PaymentObservation
-from service.stripe.objects.values import Object, id_of, minor, our_id, text
+from service.stripe.objects.payment_intent import PaymentObservation, parse_payment_intent
+from service.stripe.objects.values import Object, Unreadable, id_of, minor, our_id, text
 
 
 def parse_checkout_session(session: Object, seen_at: datetime | None) -> PaymentObservation:
@@ -23,3 +24,21 @@ def parse_checkout_session(session: Object, seen_at: datetime | None) -> Payment
         customer=id_of(session, "customer"),
         effect=our_id(session, "effect"),
     )
+
+
+def parse_page(session: Object, intent: Object | None) -> PaymentObservation:
+    """A session and its payment intent, both fetched just now. A bank can refuse a debit days after
+    the payer left the page; a page that is complete takes no other way to pay.
+    """
+    page = parse_checkout_session(session, None)
+    if intent is None:
+        return page
+    paid = parse_payment_intent(intent, None)
+    if page.payment_intent != paid.payment_intent:
+        raise Unreadable(
+            f"{page.checkout_session} has {page.payment_intent}, not {paid.payment_intent}"
+        )
+    refused = paid.state is PaymentState.REQUIRES_PAYMENT_METHOD
+    over = session.get("status") == "complete" and refused
+    state = PaymentState.FAILED if over else paid.state
+    return replace(paid, checkout_session=page.checkout_session, state=state)

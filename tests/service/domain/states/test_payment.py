@@ -33,34 +33,42 @@ EXPECTED = Expected(
     CREATING                 see_requires_action             REQUIRES_ACTION          stripe
     CREATING                 see_processing                  PROCESSING               stripe
     CREATING                 see_requires_capture            REQUIRES_CAPTURE         stripe
+    CREATING                 see_failed                      FAILED                   stripe
     CREATING                 see_canceled                    CANCELED                 stripe
     CREATING                 see_succeeded                   SUCCEEDED                stripe
     REQUIRES_PAYMENT_METHOD  see_requires_payment_method     REQUIRES_PAYMENT_METHOD  stripe
     REQUIRES_PAYMENT_METHOD  see_requires_action             REQUIRES_ACTION          stripe
     REQUIRES_PAYMENT_METHOD  see_processing                  PROCESSING               stripe
     REQUIRES_PAYMENT_METHOD  see_requires_capture            REQUIRES_CAPTURE         stripe
+    REQUIRES_PAYMENT_METHOD  see_failed                      FAILED                   stripe
     REQUIRES_PAYMENT_METHOD  see_canceled                    CANCELED                 stripe
     REQUIRES_PAYMENT_METHOD  see_succeeded                   SUCCEEDED                stripe
     REQUIRES_ACTION          see_requires_payment_method     REQUIRES_PAYMENT_METHOD  stripe
     REQUIRES_ACTION          see_requires_action             REQUIRES_ACTION          stripe
     REQUIRES_ACTION          see_processing                  PROCESSING               stripe
     REQUIRES_ACTION          see_requires_capture            REQUIRES_CAPTURE         stripe
+    REQUIRES_ACTION          see_failed                      FAILED                   stripe
     REQUIRES_ACTION          see_canceled                    CANCELED                 stripe
     REQUIRES_ACTION          see_succeeded                   SUCCEEDED                stripe
     PROCESSING               see_requires_payment_method     REQUIRES_PAYMENT_METHOD  stripe
     PROCESSING               see_requires_action             REQUIRES_ACTION          stripe
     PROCESSING               see_processing                  PROCESSING               stripe
     PROCESSING               see_requires_capture            REQUIRES_CAPTURE         stripe
+    PROCESSING               see_failed                      FAILED                   stripe
     PROCESSING               see_canceled                    CANCELED                 stripe
     PROCESSING               see_succeeded                   SUCCEEDED                stripe
     REQUIRES_CAPTURE         see_requires_payment_method     REQUIRES_PAYMENT_METHOD  stripe
     REQUIRES_CAPTURE         see_requires_action             REQUIRES_ACTION          stripe
     REQUIRES_CAPTURE         see_processing                  PROCESSING               stripe
     REQUIRES_CAPTURE         see_requires_capture            REQUIRES_CAPTURE         stripe
+    REQUIRES_CAPTURE         see_failed                      FAILED                   stripe
     REQUIRES_CAPTURE         see_canceled                    CANCELED                 stripe
     REQUIRES_CAPTURE         see_succeeded                   SUCCEEDED                stripe
+    REJECTED                 see_failed                      FAILED                   stripe
     REJECTED                 see_canceled                    CANCELED                 stripe
     REJECTED                 see_succeeded                   SUCCEEDED                stripe
+    FAILED                   see_canceled                    CANCELED                 stripe
+    FAILED                   see_succeeded                   SUCCEEDED                stripe
     CANCELED                 see_succeeded                   SUCCEEDED                stripe
     """,
 )
@@ -78,7 +86,7 @@ def test_each_party_may_cause_what_the_table_says_and_nothing_else(
 
 
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
-ENDED = {PaymentState.SUCCEEDED, PaymentState.CANCELED, PaymentState.REJECTED}
+ENDED = {PaymentState.SUCCEEDED, PaymentState.CANCELED, PaymentState.FAILED, PaymentState.REJECTED}
 Telling = tuple[PaymentState, datetime, Failure]
 # Few seconds and failures, so that most lists have ties: Stripe's clock ticks in seconds.
 TELLINGS = st.lists(
@@ -123,7 +131,12 @@ def test_an_end_is_final_and_success_is_the_last_word(tellings: list[Telling]) -
     told = {state for state, *_ in tellings}
     ends = [
         end
-        for end in (PaymentState.SUCCEEDED, PaymentState.CANCELED, PaymentState.REJECTED)
+        for end in (
+            PaymentState.SUCCEEDED,
+            PaymentState.CANCELED,
+            PaymentState.FAILED,
+            PaymentState.REJECTED,
+        )
         if end in told
     ]
     state, *_ = hear(tellings)

@@ -183,3 +183,46 @@ async def test_there_is_no_such_payee_and_no_such_payout(market: Marketplace) ->
         )
     async with market.refuses("PAYOUT_MISSING"):
         await read(market, party_pb.Payout(id=f"pyo_{AN_ID}"))
+
+
+@pytest.mark.parametrize(
+    ("currency", "price", "balance", "leaves"),
+    [
+        ("USD", 1_000, 800, 800),  # below the least payout of 10.00
+        ("USD", 953, 762, 762),
+        ("KWD", 12_340, 9_870, 9_870),
+        ("HUF", 123_450, 98_760, 98_700),  # a bank is paid in whole forint
+    ],
+)
+async def test_all_there_is_may_always_leave(
+    market: Marketplace, currency: str, price: int, balance: int, leaves: int
+) -> None:
+    payee = await market.new_payee()
+    bank = {
+        "external_account[object]": "bank_account",
+        "external_account[country]": "US",
+        "external_account[currency]": currency.lower(),
+        "external_account[routing_number]": "110000000",
+        "external_account[account_number]": "000123456789",
+    }
+    await market.sandbox.stripe(f"/v1/accounts/{payee.stripe_account}/external_accounts", **bank)
+    escrow = await market.new_escrow(price, currency=currency, payee=payee)
+    await market.pay(await market.fund(escrow))
+    await market.settle()
+    await market.accept(await market.deliver(await market.read(escrow)))
+    await market.settle()
+    (held,) = (await market.find_payee(payee)).balances
+    assert held.connected == Money(amount_minor=balance, currency=currency)
+    part = Money(amount_minor=leaves // 2 // 100 * 100, currency=currency)
+    async with market.refuses("AMOUNT_BEYOND_LIMITS"):
+        await market.payee.parties.RequestPayout(payout_of(payee, part))
+
+    whole = Money(amount_minor=leaves, currency=currency)
+    requested = (await market.payee.parties.RequestPayout(payout_of(payee, whole))).payout
+    await market.settle()
+
+    await market.sandbox.control(f"payouts/{(await read(market, requested)).stripe_payout}/pay")
+    await market.settle()
+    assert (await read(market, requested)).state == party_pb.PAYOUT_STATE_PAID
+    (held,) = (await market.find_payee(payee)).balances
+    assert held.connected.amount_minor == balance - leaves
