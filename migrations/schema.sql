@@ -233,6 +233,23 @@ CREATE TYPE public.write_payee AS (
 	updated_at timestamp with time zone
 );
 
+CREATE TYPE public.write_payee_v2 AS (
+	tenant_id text,
+	payee_id uuid,
+	version bigint,
+	reference text,
+	name text,
+	email text,
+	country text,
+	account_api text,
+	state text,
+	stripe_account text,
+	requirements_due jsonb,
+	created_at timestamp with time zone,
+	updated_at timestamp with time zone,
+	bank_currencies jsonb
+);
+
 CREATE TYPE public.write_payer AS (
 	tenant_id text,
 	payer_id uuid,
@@ -796,8 +813,10 @@ CREATE TABLE public.payees (
     stripe_account text,
     requirements_due jsonb NOT NULL,
     created_at timestamp with time zone NOT NULL,
-    updated_at timestamp with time zone NOT NULL
+    updated_at timestamp with time zone NOT NULL,
+    bank_currencies jsonb DEFAULT '[]'::jsonb NOT NULL
 );
+COMMENT ON COLUMN public.payees.bank_currencies IS 'the currencies of their bank accounts at Stripe; empty where those are not known';
 ALTER TABLE ONLY public.payees
     ADD CONSTRAINT payees_pkey PRIMARY KEY (tenant_id, payee_id);
 ALTER TABLE ONLY public.payees

@@ -26,10 +26,11 @@ def observe_account(unit: UnitOfWork, payee: Payee, seen: AccountObservation) ->
         raise Contradiction(f"the payee's account is {payee.stripe_account}, not {seen.id}")
     event = PAYEE_SEEN[seen.state]
     after = payee.machine.follow(payee.state, event, unit.call.party)
-    known = (payee.stripe_account, payee.state, payee.requirements_due)
-    if (seen.id, after, seen.requirements_due) == known:
+    known = (payee.stripe_account, payee.state, payee.requirements_due, payee.bank_currencies)
+    if (seen.id, after, seen.requirements_due, seen.bank_currencies) == known:
         return False
     payee.stripe_account, payee.requirements_due = seen.id, seen.requirements_due
+    payee.bank_currencies = seen.bank_currencies
     unit.advance(payee, event)
     return True
 

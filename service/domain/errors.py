@@ -163,7 +163,7 @@ class CurrencyNotSettled(Precondition):
 
 
 class CurrencyNotReceived(Precondition):
-    """The payee's account does not hold this currency: what it got before arrived in another. Use
+    """The payee has no bank account in this currency, or what they got before arrived in another. Use
     that, or let the payee add a bank account in this currency.
     """
 

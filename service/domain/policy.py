@@ -38,9 +38,7 @@ class Policy:
         unit = 10 ** CURRENCIES[currency] * self.scale.get(currency, 1)
         return self.least_major * unit, self.most_major * unit
 
-    def check_limits(
-        self, amount_minor: int, currency: str, *, all_there_is: bool = False
-    ) -> None:
+    def check_limits(self, amount_minor: int, currency: str, *, all_there_is: bool = False) -> None:
         """The least does not hold for all that there is: it would be shut in for ever.
 
         Raises:

@@ -74,5 +74,8 @@ PLATFORM = {
 CONNECTED = {
     "account.updated": account_changed,
     "account.application.deauthorized": access_removed,
+    "account.external_account.created": account_changed,
+    "account.external_account.deleted": account_changed,
+    "account.external_account.updated": account_changed,
     "capability.updated": account_changed,
 }

@@ -16,13 +16,16 @@ async def check_settles(runtime: Runtime, call: Call, currency: str, payee: Paye
 
     Raises:
         CurrencyNotSettled: the platform does not hold the currency.
-        CurrencyNotReceived: what the payee got before arrived in others.
+        CurrencyNotReceived: the payee's bank accounts are in others; or, where Stripe does not show
+            them, what the payee got before arrived in others.
     """
     settlement = runtime.stripe[call.tenant_id].settlement
     _check_held(settlement, currency)
     if settlement.convert or not settlement.currencies or payee.stripe_account is None:
         return
-    received = await currencies_received(runtime.pool, call.tenant_id, payee.stripe_account)
+    received = set(payee.bank_currencies) or await currencies_received(
+        runtime.pool, call.tenant_id, payee.stripe_account
+    )
     if received and currency not in received:
         raise CurrencyNotReceived(currency=currency, received=", ".join(sorted(received)))
 

@@ -99,7 +99,7 @@ CHILDREN = tuple(_children())
 # Parents before children.
 TABLES: tuple[Table, ...] = (
     Table(Payer, "payers", "write_payer", ("tenant_id", "payer_id")),
-    Table(Payee, "payees", "write_payee", ("tenant_id", "payee_id")),
+    Table(Payee, "payees", "write_payee_v2", ("tenant_id", "payee_id")),
     Table(Escrow, "escrows", "write_escrow_v2", ("tenant_id", "escrow_id")),
     *CHILDREN,
     Table(Payout, "payouts", "write_payout", ("tenant_id", "payout_id")),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -40,7 +40,9 @@ class Payer:
 
 @dataclass(slots=True)
 class Payee:
-    """Who is paid. ``version`` guards it and its payouts."""
+    """Who is paid. ``version`` guards it and its payouts. ``bank_currencies`` are empty where Stripe
+    does not say in which currencies their bank accounts are.
+    """
 
     tenant_id: str
     payee_id: UUID
@@ -55,6 +57,7 @@ class Payee:
     requirements_due: list[str]
     created_at: datetime
     updated_at: datetime
+    bank_currencies: list[str] = field(default_factory=list)
 
     @property
     def machine(self) -> Machine[PayeeState, PayeeEvent]:

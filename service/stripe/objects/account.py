@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from service.domain.records.parties import AccountApi
 from service.domain.states.payee import PayeeState
@@ -14,11 +14,14 @@ ACCOUNT_V2_FIELDS = ("configuration.recipient", "identity", "requirements")
 
 @dataclass(frozen=True, slots=True)
 class AccountObservation:
-    """What Stripe shows of a payee's account."""
+    """What Stripe shows of a payee's account. It shows v1 bank accounts to the platform that
+    controls the account, and those of v2 to nobody.
+    """
 
     id: str
     state: PayeeState
     requirements_due: list[str]
+    bank_currencies: list[str] = field(default_factory=list)
 
 
 def parse_account(api: AccountApi, account: Object) -> AccountObservation:
@@ -38,7 +41,13 @@ def parse_account_v1(account: Object) -> AccountObservation:
         state = PayeeState.RESTRICTED
     else:
         state = PayeeState.ONBOARDING
-    return AccountObservation(text(account, "id"), state, texts(requirements, "currently_due"))
+    banks = parts(part(account, "external_accounts"), "data")
+    return AccountObservation(
+        text(account, "id"),
+        state,
+        texts(requirements, "currently_due"),
+        sorted({text(bank, "currency").upper() for bank in banks}),
+    )
 
 
 def parse_account_v2(account: Object) -> AccountObservation:

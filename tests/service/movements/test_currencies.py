@@ -229,6 +229,28 @@ async def test_a_currency_that_did_not_arrive_at_the_payee_is_refused(market: Ma
     await market.new_escrow(currency="EUR", payer=payer, payee=payee)
 
 
+async def test_a_currency_of_none_of_the_payees_banks_is_refused(market: Marketplace) -> None:
+    """JPY for a German payee was accepted until the payout failed."""
+    payer = await market.new_payer()
+    payee = await market.new_payee(country="DE", account_api=party_pb.ACCOUNT_API_V1)
+    holds(market, "USD", "EUR", "JPY")
+
+    async with market.refuses("CURRENCY_NOT_RECEIVED") as refusal:
+        await market.new_escrow(currency="JPY", payer=payer, payee=payee)
+    assert refusal.metadata == {"currency": "JPY", "received": "EUR"}
+
+    bank = {
+        "external_account[object]": "bank_account",
+        "external_account[country]": "US",
+        "external_account[currency]": "jpy",
+        "external_account[routing_number]": "110000000",
+        "external_account[account_number]": "000123456789",
+    }
+    await market.sandbox.stripe(f"/v1/accounts/{payee.stripe_account}/external_accounts", **bank)
+    await market.settle()
+    await market.new_escrow(currency="JPY", payer=payer, payee=payee)
+
+
 async def test_conversion_may_be_allowed(market: Marketplace) -> None:
     holds(market, "USD", convert=True)
 

@@ -36,6 +36,15 @@ def test_an_account_of_v1_is_active_only_when_money_gets_in_and_out(
     assert parse_account_v1(account_v1(**changes)).state is state
 
 
+def test_bank_accounts_say_which_currencies_arrive() -> None:
+    banks = {"object": "list", "data": [{"currency": "usd"}, {"currency": "eur"}] * 2}
+
+    assert parse_account_v1(account_v1(external_accounts=banks)).bank_currencies == ["EUR", "USD"]
+    assert parse_account_v1(account_v1()).bank_currencies == []
+    with pytest.raises(Unreadable):
+        parse_account_v1(account_v1(external_accounts={"data": [{"currency": None}]}))
+
+
 def account_v2(transfers: dict[str, Any], **changes: object) -> dict[str, Any]:
     balance = {"stripe_balance": {"stripe_transfers": transfers}}
     return {
