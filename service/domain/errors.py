@@ -163,8 +163,8 @@ class CurrencyNotSettled(Precondition):
 
 
 class CurrencyNotReceived(Precondition):
-    """The payee has no bank account in this currency, or what they got before arrived in another. Use
-    that, or let the payee add a bank account in this currency.
+    """The payee has no bank account in this currency, or what came before arrived in another. Use
+    that, or let the payee add a bank account in this one.
     """
 
 

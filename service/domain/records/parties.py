@@ -40,8 +40,8 @@ class Payer:
 
 @dataclass(slots=True)
 class Payee:
-    """Who is paid. ``version`` guards it and its payouts. ``bank_currencies`` are empty where Stripe
-    does not say in which currencies their bank accounts are.
+    """Who is paid. ``version`` guards it and its payouts. ``bank_currencies`` are empty where
+    Stripe does not say in which currencies their bank accounts are.
     """
 
     tenant_id: str
