@@ -68,6 +68,10 @@ SELECT * FROM (
     FROM {BOOKS}
 ) AS compared WHERE books_minor <> records_minor""",
 )
+# What a refused transfer takes goes back into the position until it is tried again.
+_TAKEN_BACK = """(SELECT coalesce(sum(r.{amount}), 0) FROM releases AS r
+            WHERE r.tenant_id = b.tenant_id AND r.{currency} = b.currency
+            AND r.state = 'WAITING' AND r.transfer_minor IS NOT NULL)"""
 EXCHANGE = Check(
     "exchange",
     f"{accounts.EXCHANGE.template} is what was paid, settled in another currency and not gone yet",
@@ -78,10 +82,13 @@ SELECT * FROM (
         (SELECT coalesce(sum(p.amount_minor - p.converted_minor), 0) FROM payments AS p
             WHERE p.tenant_id = b.tenant_id AND p.currency = b.currency
             AND p.settled_currency IS NOT NULL)
+        + {_TAKEN_BACK.format(amount="payee_share_minor", currency="currency")}
         - (SELECT coalesce(sum(p.settled_minor - div(
                 p.settled_minor::numeric * p.converted_minor, p.amount_minor
             )), 0) FROM payments AS p
-            WHERE p.tenant_id = b.tenant_id AND p.settled_currency = b.currency) AS records_minor
+            WHERE p.tenant_id = b.tenant_id AND p.settled_currency = b.currency)
+        - {_TAKEN_BACK.format(amount="transfer_minor", currency="transfer_currency")}
+            AS records_minor
     FROM {BOOKS}
 ) AS compared WHERE books_minor <> records_minor""",
 )

@@ -50,6 +50,11 @@ async def entries_of(market: Marketplace, kind: str) -> list[tuple[str, str, int
     return [tuple(row) for row in rows]
 
 
+async def assert_books_hold(market: Marketplace) -> None:
+    report = await verify_books(market.running.runtime.pool)
+    assert report.clean, report
+
+
 async def test_a_charge_in_euro_settles_in_dollars(market: Marketplace) -> None:
     """105.00 EUR at 1.10 are 115.50 USD, of which Stripe keeps a fee. It was a contradiction."""
     await settles_in_dollars(market)
@@ -152,6 +157,7 @@ async def test_a_refused_transfer_goes_back_and_takes_the_same_again(market: Mar
     await market.accept(escrow)
     await market.work()
     assert [kind for kind, _ in await market.books()][-1] == "transfer_converted_back"
+    await assert_books_hold(market)
 
     await market.sandbox.control(f"accounts/{account}/restrict", silently=True, lifted=True)
     await market.owner.execute("UPDATE releases SET transfer_at = now()")
@@ -183,8 +189,7 @@ async def test_a_payee_who_holds_another_currency_has_what_arrived(market: Marke
     found = await market.find_payee(payee)
     assert {b.connected.currency: b.connected.amount_minor for b in found.balances}["EUR"] == 6_400
     await assert_same_as_stripe(market)
-    report = await verify_books(market.running.runtime.pool)
-    assert report.clean, report
+    await assert_books_hold(market)
 
 
 # What would be converted is refused before anybody has paid
