@@ -105,6 +105,23 @@ def transfer_requested(case: EscrowCase, release: Release, effect: Effect) -> No
     _post_transfer(case, kind, release, effect, converted=JournalKind.TRANSFER_CONVERTED)
 
 
+def nothing_left(case: EscrowCase, release: Release) -> None:
+    """Posting 7x of a part so small that nothing is left of it in the settled currency: there is no
+    transfer of nothing. What it is worth goes with the next part, for ``Payment.convert`` adds up.
+    """
+    _, currency = release.transfer
+    case.touch()
+    case.unit.advance(release, ReleaseEvent.NOTHING_TO_TRANSFER)
+    case.post(
+        JournalKind.TRANSFER_CONVERTED,
+        Source("release", release.public_id),
+        release.milestone_id,
+        {"amount": release.payee_share_minor, "settled": 0},
+        settled_currency=currency,
+    )
+    _end_when_transferred(case, case.milestone(release.milestone_id))
+
+
 def transfer_succeeded(
     case: EscrowCase,
     release: Release,

@@ -8,6 +8,7 @@ from service.aggregates.contradiction import Contradiction
 from service.aggregates.escrow import EscrowCase, load_case_of_effect
 from service.aggregates.release import (
     convert_transfer,
+    nothing_left,
     transfer_rejected,
     transfer_requested,
     transfer_succeeded,
@@ -27,14 +28,18 @@ from service.stripe.objects.values import Object, Unreadable, id_of, our_id, tex
 from service.stripe.outcomes import Rejected
 
 
-def plan(case: EscrowCase, release: Release, renewed: Effect | None = None) -> Effect:
+def plan(case: EscrowCase, release: Release, renewed: Effect | None = None) -> None:
     """Posting 7a, and the transfer as an effect. ``renewed`` is the effect that Stripe rejected
-    before, which goes on under its next generation's key.
+    before, which goes on under its next generation's key. No effect where nothing is left of the
+    part when it is converted.
     """
-    effect_id = renewed.effect_id if renewed else case.unit.new_id()
-    generation = renewed.generation + 1 if renewed else 1
     payment = case.payment(release.payment_id)
     convert_transfer(case, release, payment)
+    if not release.transfer[0]:
+        nothing_left(case, release)
+        return
+    effect_id = renewed.effect_id if renewed else case.unit.new_id()
+    generation = renewed.generation + 1 if renewed else 1
     charge = payment.stripe_charge
     assert charge is not None  # a payment succeeds with its charge
     shown = ids.show(ids.EFFECT, effect_id)
@@ -53,7 +58,6 @@ def plan(case: EscrowCase, release: Release, renewed: Effect | None = None) -> E
             payee_id=release.payee_id,
         )
     transfer_requested(case, release, effect)
-    return effect
 
 
 def parameters(

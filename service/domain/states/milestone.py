@@ -36,7 +36,7 @@ class MilestoneEvent(StrEnum):
 
 M, ME = MilestoneState, MilestoneEvent
 PAYER, PAYEE, OPERATOR = Party.PAYER, Party.PAYEE, Party.OPERATOR
-STRIPE, SERVICE = Party.STRIPE, Party.SERVICE
+STRIPE, SERVICE, TIMER = Party.STRIPE, Party.SERVICE, Party.TIMER
 
 MILESTONE = Machine(
     "Milestone",
@@ -52,7 +52,7 @@ MILESTONE = Machine(
         (M.DELIVERED, ME.ACCEPT_PART): edge(M.DELIVERED, PAYER),
         (M.DELIVERED, ME.RELEASE): edge(M.RELEASING, PAYER, OPERATOR),
         (M.DELIVERED, ME.RELEASE_PART): edge(M.DELIVERED, PAYER, OPERATOR),
-        # The fee took all of the last part, so nothing is transferred: the release ends it.
-        (M.RELEASING, ME.TRANSFERRED): edge(M.RELEASED, STRIPE, PAYER, OPERATOR),
+        # Where nothing is left of the last part to transfer, the release ends it.
+        (M.RELEASING, ME.TRANSFERRED): edge(M.RELEASED, STRIPE, PAYER, OPERATOR, TIMER),
     },
 )

@@ -22,7 +22,7 @@ class ReleaseEvent(StrEnum):
     REQUEST_TRANSFER = "request_transfer"
     TRANSFER_SUCCEEDED = "transfer_succeeded"
     TRANSFER_REJECTED = "transfer_rejected"
-    NOTHING_TO_TRANSFER = "nothing_to_transfer"  # the fee took all of a very small part
+    NOTHING_TO_TRANSFER = "nothing_to_transfer"  # the fee, or the conversion, left none of it
 
 
 R, RE = ReleaseState, ReleaseEvent
@@ -33,7 +33,7 @@ RELEASE = Machine(
     "Release: the payee's money on its way to their account",
     {
         (R.WAITING, RE.REQUEST_TRANSFER): edge(R.IN_FLIGHT, PAYER, OPERATOR, TIMER),
-        (R.WAITING, RE.NOTHING_TO_TRANSFER): edge(R.TRANSFERRED, PAYER, OPERATOR),
+        (R.WAITING, RE.NOTHING_TO_TRANSFER): edge(R.TRANSFERRED, PAYER, OPERATOR, TIMER),
         (R.IN_FLIGHT, RE.TRANSFER_SUCCEEDED): edge(R.TRANSFERRED, STRIPE),
         (R.IN_FLIGHT, RE.TRANSFER_REJECTED): edge(R.WAITING, STRIPE),
     },

@@ -38,7 +38,7 @@ FROM releases AS r
 LEFT JOIN effects AS f ON f.tenant_id = r.tenant_id AND f.effect_id = r.effect_id
 WHERE (r.state = 'IN_FLIGHT'
         AND coalesce(f.state, '') NOT IN ('PLANNED', 'SENDING', 'UNKNOWN'))
-    OR (r.state = 'TRANSFERRED' AND r.payee_share_minor > 0
+    OR (r.state = 'TRANSFERRED' AND coalesce(r.transfer_minor, r.payee_share_minor) > 0
         AND (f.state IS DISTINCT FROM 'SUCCEEDED' OR r.stripe_transfer IS NULL))
     OR (r.state = 'WAITING' AND f.state IS NOT NULL AND f.state <> 'REJECTED')""",
 )

@@ -21,7 +21,7 @@ EXPECTED = Expected(
     DELIVERED       accept_part        DELIVERED       payer
     DELIVERED       release            RELEASING       payer operator
     DELIVERED       release_part       DELIVERED       payer operator
-    RELEASING       transferred        RELEASED        stripe payer operator
+    RELEASING       transferred        RELEASED        stripe payer operator timer
     """,
 )
 

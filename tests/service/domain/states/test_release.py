@@ -11,7 +11,7 @@ EXPECTED = Expected(
     ReleaseEvent,
     """
     WAITING    request_transfer     IN_FLIGHT    payer operator timer
-    WAITING    nothing_to_transfer  TRANSFERRED  payer operator
+    WAITING    nothing_to_transfer  TRANSFERRED  payer operator timer
     IN_FLIGHT  transfer_succeeded   TRANSFERRED  stripe
     IN_FLIGHT  transfer_rejected    WAITING      stripe
     """,
