@@ -34,13 +34,22 @@ FROM escrows AS e WHERE e.state = 'COMPLETED' AND NOT EXISTS (
     AND (m.state <> 'RELEASED' OR p.stripe_balance_transaction IS NULL))
 AND NOT EXISTS (
     SELECT FROM releases AS r WHERE r.tenant_id = e.tenant_id AND r.escrow_id = e.escrow_id
-    AND r.state <> 'TRANSFERRED')"""
+    AND r.state <> 'TRANSFERRED')
+AND NOT EXISTS (
+    SELECT FROM journals AS j WHERE j.tenant_id = e.tenant_id AND j.escrow_id = e.escrow_id
+    AND j.kind = 'payment_unexpected')"""
 LEFT = """
 SELECT e.account, e.currency, sum(e.amount_minor)::bigint AS left_minor
 FROM entries AS e JOIN journals AS j USING (tenant_id, journal_id)
-WHERE j.escrow_id = $1 AND (e.account = ANY ($2::text[]) OR e.account LIKE 'liab:%')
+WHERE j.escrow_id = $1 AND e.account LIKE ANY ($2::text[])
 GROUP BY e.account, e.currency HAVING sum(e.amount_minor) <> 0"""
-DRAINED = ["asset:exchange", "asset:stripe_unsettled"]
+DRAINED = (
+    "asset:exchange",
+    "asset:stripe_unsettled",
+    "liab:escrow:%",
+    "liab:payee:%",
+    "liab:transfers_in_flight",
+)
 FEE_PERCENT = 20  # of a price; the payee gets the rest
 BROUGHT = """
 SELECT split_part(e.account, ':', 2) AS account, e.currency, sum(e.amount_minor)::bigint
