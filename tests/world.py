@@ -161,11 +161,13 @@ async def open_world(
     *,
     wired: bool = False,
     environment: Mapping[str, str] | None = None,
+    tenant: Mapping[str, object] | None = None,
 ) -> AsyncIterator[World]:
     """Starts everything, each on a free port, and stops it at the end.
 
     ``wired`` puts a wire between the service and the sandbox on which requests and answers can be
-    held back and lost. ``environment`` is for service, worker and gateway alike.
+    held back and lost. ``environment`` is for service, worker and gateway alike, ``tenant`` are
+    more settings of each tenant.
     """
     async with AsyncExitStack() as opened:
         database = await opened.enter_async_context(migrated_database(server, template))
@@ -179,7 +181,8 @@ async def open_world(
         sandbox_url = await _start_sandbox(world, http)
         if wired:
             world.wire = await opened.enter_async_context(Wire.to(sandbox_url))
-        await _start_service(world, world.wire.url if world.wire else sandbox_url)
+        stripe_url = world.wire.url if world.wire else sandbox_url
+        await _start_service(world, _write_tenants(folder, stripe_url, tenant or {}))
         await _start_gateway(world)
         await world.connect_client()
         opened.push_async_callback(world.connection.aclose)
@@ -196,7 +199,7 @@ async def _start_sandbox(world: World, http: aiohttp.ClientSession) -> str:
     return url
 
 
-async def _start_service(world: World, stripe_url: str) -> None:
+async def _start_service(world: World, tenants: Path) -> None:
     environment = world.environment | {
         "ESCROW_AUTH": "development",
         "ESCROW_DATABASE_URL": world.database.service_dsn,
@@ -204,7 +207,7 @@ async def _start_service(world: World, stripe_url: str) -> None:
         "ESCROW_DRAIN_S": "5",
         "ESCROW_GRPC_PORT": "0",
         "ESCROW_LOG_FORMAT": "json",
-        "ESCROW_TENANTS_FILE": str(_write_tenants(world.folder, stripe_url)),
+        "ESCROW_TENANTS_FILE": str(tenants),
     }
     world.add("service", ["service", "serve", "--json"], environment, r'"listening": "([^"]+)"')
     world.target = await world.start("service")
@@ -238,7 +241,7 @@ async def _start_gateway(world: World) -> None:
         )
 
 
-def _write_tenants(folder: Path, stripe_url: str) -> Path:
+def _write_tenants(folder: Path, stripe_url: str, more: Mapping[str, object]) -> Path:
     """One file for both programs, as a deployment mounts it."""
     secrets = {"platform": {"current": PLATFORM_SECRET}, "connect": {"current": CONNECT_SECRET}}
     entry = {
@@ -246,6 +249,7 @@ def _write_tenants(folder: Path, stripe_url: str) -> Path:
         "stripe_api_base": stripe_url,
         "stripe_rate_per_s": 1000,  # the sandbox has no limit
         "webhook_secrets": secrets,
+        **more,
     }
     file = folder / "tenants.json"
     file.write_text(json.dumps({"tenants": dict.fromkeys(TENANTS, entry)}))

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from tests.chaos.currencies import TENANT
 from tests.chaos.seed import Report, run_seed
 from tests.postgres import prepare_template, running_server
 from tests.world import open_world
@@ -31,6 +32,9 @@ def main(
     first: Annotated[int, typer.Option(help="The first of them.")] = 1,
     steps: Annotated[int, typer.Option(help="What clients do in each, in steps.", min=1)] = 50,
     *,
+    convert: Annotated[
+        bool | None, typer.Option(help="All of them, or none; without it the seed decides.")
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="The reports on standard output.")
     ] = False,
@@ -38,7 +42,7 @@ def main(
     """Runs the whole system through seeds of chaos; exit status 1 when anything does not hold."""
     wanted = [seed] if seed is not None else list(range(first, first + seeds))
     folder = Path(tempfile.mkdtemp(prefix="escrow-chaos-"))
-    reports = asyncio.run(_run(wanted, steps, folder))
+    reports = asyncio.run(_run(wanted, steps, folder, convert))
     if as_json:
         json.dump([report.as_json() for report in reports], sys.stdout, indent=2, default=str)
     _summarize(reports)
@@ -47,7 +51,7 @@ def main(
         raise typer.Exit(1)
 
 
-async def _run(wanted: list[int], steps: int, folder: Path) -> list[Report]:
+async def _run(wanted: list[int], steps: int, folder: Path, convert: bool | None) -> list[Report]:
     reports: list[Report] = []
     columns = (
         TextColumn("seed {task.fields[seed]}"),
@@ -62,10 +66,11 @@ async def _run(wanted: list[int], steps: int, folder: Path) -> list[Report]:
         for start in range(0, len(wanted), SEEDS_PER_SYSTEM):
             logs = folder / str(start)
             logs.mkdir()
-            async with open_world(server, template, logs) as world:
+            async with open_world(server, template, logs, tenant=TENANT) as world:
                 for seed in wanted[start : start + SEEDS_PER_SYSTEM]:
                     progress.update(task, seed=seed)
-                    reports.append(await run_seed(world, seed, steps))
+                    report = await run_seed(world, seed, steps, convert=convert)
+                    reports.append(report)
                     if not people.is_terminal:
                         people.print(_line_of(reports[-1]), highlight=False)
                     _show_breaches(reports[-1])  # at once: who reads on may stop here
@@ -78,7 +83,9 @@ async def _run(wanted: list[int], steps: int, folder: Path) -> list[Report]:
 def _line_of(report: Report) -> str:
     """For a log, where a progress bar shows nothing."""
     how = f"{len(report.breaches)} breaches" if report.breaches else "holds"
-    return f"seed {report.seed}: {how}, {report.took_s:.1f} s, {report.lived_s:.1f} s of it chaos"
+    converts = ", converts" if report.converts else ""
+    took = f"{report.took_s:.1f} s, {report.lived_s:.1f} s of it chaos"
+    return f"seed {report.seed}{converts}: {how}, {took}"
 
 
 def _seconds_per_seed(reports: list[Report]) -> float:
@@ -91,6 +98,7 @@ def _summarize(reports: list[Report]) -> None:
     sums = {
         "": Counter(
             seeds=len(reports),
+            converting=sum(report.converts for report in reports),
             calls=sum(report.calls for report in reports),
             kills=sum(report.kills for report in reports),
             **{"events stored together": sum(report.together for report in reports)},
@@ -111,7 +119,8 @@ def _summarize(reports: list[Report]) -> None:
 def _show_breaches(report: Report) -> None:
     if not report.breaches:
         return
-    people.print(f"\n[bold red]seed {report.seed}, {report.steps} steps[/]")
+    converts = ", converts" if report.converts else ""
+    people.print(f"\n[bold red]seed {report.seed}, {report.steps} steps{converts}[/]")
     for breach in report.breaches:
         people.print(f"  {breach.what}", style="red", markup=False)
         for name, value in breach.facts.items():

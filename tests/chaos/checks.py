@@ -11,6 +11,7 @@ from service.operations.operators.verify_books import verify_books
 from tests.chaos.caller import Breach, Caller
 from tests.chaos.closings import Closings
 from tests.chaos.proof import prove
+from tests.chaos.received import check_received
 from tests.chaos.strangers import ORDER, Strangers
 from tests.scenarios.books import held_at_stripe
 from tests.scenarios.sandbox_client import Json, SandboxClient
@@ -21,7 +22,7 @@ SELECT 'pay_' || replace(payment_id::text, '-', '') AS id, state, amount_minor,
     stripe_payment_intent, stripe_charge, stripe_balance_transaction FROM payments"""
 RELEASES = """
 SELECT 'rel_' || replace(release_id::text, '-', '') AS id, state, payee_share_minor,
-    stripe_transfer FROM releases"""
+    transfer_minor, stripe_transfer FROM releases"""
 PAYOUTS = """
 SELECT 'pyo_' || replace(o.payout_id::text, '-', '') AS id, o.state, o.amount_minor,
     o.stripe_payout FROM payouts AS o"""
@@ -56,6 +57,7 @@ async def check(
         *await closings.check(),
         *await prove(world, strangers),  # first, for it reads what is new at Stripe
         *await _verified(pool),
+        *await check_received(world),
         *await _same_books(pool, sandbox),
         *await _charged_once(pool, sandbox),
         *await _transferred_once(pool, sandbox),
@@ -134,9 +136,10 @@ async def _transferred_once(pool: asyncpg.Pool, sandbox: SandboxClient) -> list[
     breaches = []
     for row in await pool.fetch(RELEASES):
         found = made.pop(row["id"], [])
-        share = row["payee_share_minor"]
+        converted, share = row["transfer_minor"], row["payee_share_minor"]
+        taken = share if converted is None else converted
         wanted = (
-            [(row["stripe_transfer"], share)] if row["state"] == "TRANSFERRED" and share else []
+            [(row["stripe_transfer"], taken)] if row["state"] == "TRANSFERRED" and taken else []
         )
         if found != wanted:
             breaches.append(Breach("not transferred exactly once", {**row, "transfers": found}))

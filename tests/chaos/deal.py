@@ -13,8 +13,8 @@ from google.protobuf.message import Message
 
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import party_service_pb2 as party
-from escrow.v1.money_pb2 import Money
 from tests.chaos.caller import Caller, Party, some_answered
+from tests.chaos.currencies import Currencies, price_minor
 from tests.scenarios.sandbox_client import Json, SandboxClient
 
 RETURN_URL = "https://shop.example/thanks"
@@ -43,6 +43,7 @@ class Deal:
     sandbox: SandboxClient
     payer: party.Payer
     payee: party.Payee
+    currencies: Currencies
     escrow: pb.Escrow = field(default_factory=pb.Escrow)
     payments: list[pb.Payment] = field(default_factory=list)
     payouts: list[party.Payout] = field(default_factory=list)
@@ -96,12 +97,13 @@ class Deal:
     # --- clients' actions
 
     async def create(self, rng: random.Random) -> None:
-        amounts = [rng.randrange(2_000, 90_000) for _ in range(rng.randint(1, 4))]
+        currency = self.currencies.presented(rng)
+        amounts = [price_minor(rng, currency) for _ in range(rng.randint(1, 4))]
         request = pb.CreateEscrowRequest(
             reference="job",
             payer_id=self.payer.id,
             payee_id=self.payee.id,
-            currency="USD",
+            currency=currency,
             milestones=[
                 pb.MilestoneInput(title=f"Part {number}", amount_minor=amount_minor)
                 for number, amount_minor in enumerate(amounts, start=1)
@@ -166,7 +168,8 @@ class Deal:
             escrow_id=self.escrow.id, milestone_id=milestone.id, etag=rng.choice(ETAGS)
         )
         if rng.random() < 0.7:  # now and then more than there is
-            request.amount_minor = rng.randint(1, max(1, milestone.held.amount_minor * 11 // 10))
+            most_minor = milestone.held.amount_minor * 11 // 10
+            request.amount_minor = self.currencies.part(rng, most_minor, self.escrow.currency)
         self._saw(await self._want("ReleaseMilestone", "payer", request, rng))
 
     async def cancel(self, rng: random.Random) -> None:
@@ -185,11 +188,9 @@ class Deal:
 
     async def pay_out(self, rng: random.Random) -> None:
         await self._read_payee()
-        balance = next(iter(self.payee.balances), party.PayeeBalance())
-        amount_minor = rng.randint(1_000, max(1_100, balance.connected.amount_minor))
-        request = party.RequestPayoutRequest(
-            payee_id=self.payee.id, amount=Money(amount_minor=amount_minor, currency="USD")
-        )
+        balances = [balance.connected for balance in self.payee.balances]
+        amount = self.currencies.payout(rng, balances, agreed=self.escrow.currency)
+        request = party.RequestPayoutRequest(payee_id=self.payee.id, amount=amount)
         answer = await self._want("RequestPayout", "payee", request, rng)
         if answer is not None:
             self.payouts.append(answer.payout)
@@ -258,6 +259,7 @@ class Deal:
     async def onboard(self, rng: random.Random) -> None:
         bank = {"account_number": FAILING_BANK} if rng.random() < 0.1 else {}
         await self._at_stripe(f"accounts/{self.payee.stripe_account}/onboard", **bank)
+        await self.currencies.add_bank(rng, self.sandbox, self.payee.stripe_account)
         self.onboarded = True
         await self._read_payee()
 

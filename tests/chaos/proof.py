@@ -4,6 +4,7 @@ What is expected is told by Stripe's lists and the strangers' marks there, and b
 service.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ from tests.world import TENANTS, World
 OURS, OTHER, STRIPE, UNEXPLAINED = "ours", "other business", "Stripe's", "unexplained"
 KINDS = {
     "charge_settled": OURS,
+    "charge_converted": OURS,
     "transfer_confirmed": OURS,
     "other_business_brought": OTHER,
     "other_business_took": OTHER,
@@ -47,15 +49,15 @@ SELECT j.kind, j.source_id, e.account, e.amount_minor, j.journal_id
 FROM entries AS e JOIN journals AS j USING (tenant_id, journal_id)
 WHERE e.tenant_id = $1 AND e.account LIKE $2 AND e.book = 'connected' ORDER BY j.created_at"""
 BALANCES = """
-SELECT account, sum(amount_minor)::bigint FROM entries
+SELECT account, currency, sum(amount_minor)::bigint FROM entries
 WHERE tenant_id = $1 AND (account LIKE '%:unexplained:%' OR account = 'eq:other_business')
-GROUP BY account"""
+GROUP BY account, currency"""
 FREEZES = """
-SELECT f.tenant_id, f.source, f.reason, p.amount_minor AS payment_minor,
+SELECT f.tenant_id, f.source, f.reason, p.amount_minor AS payment_minor, p.currency,
     'pay_' || replace(f.payment_id::text, '-', '') AS payment, sum(f.amount_minor)::bigint AS held,
     sum(f.beyond_minor)::bigint AS beyond, bool_or(f.state = 'LIFTED') AS lifted
 FROM freezes AS f JOIN payments AS p USING (tenant_id, payment_id)
-GROUP BY f.tenant_id, f.source, f.reason, f.payment_id, p.amount_minor"""
+GROUP BY f.tenant_id, f.source, f.reason, f.payment_id, p.amount_minor, p.currency"""
 MOST_FEE = 10  # percent of what is held: the payer's fee is threatened with it
 PAYMENTS = """
 SELECT 'pay_' || replace(payment_id::text, '-', '') AS id, state, stripe_payment_intent
@@ -77,6 +79,7 @@ class Extent(NamedTuple):
     """
 
     amount_minor: int | None
+    currency: str = ""
     over: bool = False
 
 
@@ -173,14 +176,16 @@ async def _booked_as_meant(world: World, tenant: str, there: AtStripe) -> list[B
         if transaction["net"]
     }
     breaches = _differing("booked otherwise", tenant, booked, meant)
-    balances = {row[0]: row[1] for row in await world.pool.fetch(BALANCES, tenant)}
-    nets = {id_: there.moved[id_]["net"] for id_ in meant}
-    wanted = {
-        f"{'asset' if net < 0 else 'liab'}:unexplained:{id_}": -net
-        for id_, net in nets.items()
-        if meant[id_] == UNEXPLAINED
-    }
-    wanted["eq:other_business"] = -sum(net for id_, net in nets.items() if meant[id_] == OTHER)
+    rows = await world.pool.fetch(BALANCES, tenant)
+    balances = {f"{row[0]} {row[1]}": row[2] for row in rows}
+    wanted: Counter[str] = Counter()
+    for id_, meaning in meant.items():
+        net_minor, currency = there.moved[id_]["net"], there.moved[id_]["currency"].upper()
+        if meaning == UNEXPLAINED:
+            side = "asset" if net_minor < 0 else "liab"
+            wanted[f"{side}:unexplained:{id_} {currency}"] -= net_minor
+        elif meaning == OTHER:
+            wanted[f"eq:other_business {currency}"] -= net_minor
     return breaches + _differing("a balance is not what was moved", tenant, balances, wanted)
 
 
@@ -228,20 +233,23 @@ async def _frozen_as_meant(world: World, there: AtStripe) -> list[Breach]:
     ]
     for row in rows:
         extent = threats.get(Threatened(row["source"], row["reason"], row["payment"]))
-        if extent and not _covers(row, extent.amount_minor):
-            breaches.append(Breach("frozen otherwise", {**row, "threatened": extent.amount_minor}))
+        if extent and not _covers(row, extent):
+            breaches.append(Breach("frozen otherwise", {**row, "threatened": extent}))
     return breaches + [
         Breach("frozen for nothing", threat._asdict()) for threat in frozen - threats.keys()
     ]
 
 
-def _covers(row: asyncpg.Record, threatened_minor: int | None) -> bool:
-    """What is frozen of what is held, with its part of the fee, and what lies beyond. Of a source
-    that an operator has lifted that is not known any more.
+def _covers(row: asyncpg.Record, extent: Extent) -> bool:
+    """What is frozen of what is held, with its part of the fee, and what lies beyond: all of the
+    payment where the amount is in another currency. Of a source that an operator has lifted that is
+    not known any more.
     """
     if row["lifted"]:
         return True
-    most_minor = min(threatened_minor or row["payment_minor"], row["payment_minor"])
+    same = extent.currency == row["currency"].lower()
+    threatened_minor = (extent.amount_minor if same else None) or row["payment_minor"]
+    most_minor = min(threatened_minor, row["payment_minor"])
     least_minor = row["held"] + row["beyond"]
     fee_minor = row["held"] * MOST_FEE // 100 + 1
     return bool(least_minor <= most_minor <= least_minor + fee_minor)
@@ -253,16 +261,20 @@ def _threats(there: AtStripe) -> dict[Threatened, Extent]:
     """
     found: dict[tuple[str, str, str], Extent] = {}
     for refund in there.refunds.values():
-        extent = Extent(refund["amount"], over=refund["status"] == "failed")
+        extent = Extent(refund["amount"], refund["currency"], over=refund["status"] == "failed")
         found[refund["id"], "REFUND", refund["charge"]] = extent
     for dispute in there.disputes.values():
-        extent = Extent(dispute["amount"], over=dispute["status"] in DISPUTES_OVER)
+        extent = Extent(
+            dispute["amount"], dispute["currency"], over=dispute["status"] in DISPUTES_OVER
+        )
         found[dispute["id"], "CHARGEBACK", dispute["charge"]] = extent
     for warning in there.warnings.values():
         found[warning["id"], "EARLY_FRAUD_WARNING", warning["charge"]] = Extent(None)
     for reversal in there.reversals.values():
         charge = there.transfers[reversal["transfer"]]["source_transaction"]
-        found[reversal["id"], "TRANSFER_REVERSED", charge] = Extent(reversal["amount"])
+        found[reversal["id"], "TRANSFER_REVERSED", charge] = Extent(
+            reversal["amount"], reversal["currency"]
+        )
     return {
         Threatened(source, reason, payment): extent
         for (source, reason, charge), extent in found.items()

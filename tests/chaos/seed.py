@@ -14,6 +14,7 @@ from escrow.v1 import party_service_pb2 as party
 from tests.chaos.caller import PAUSE_S, Breach, Caller
 from tests.chaos.checks import check
 from tests.chaos.closings import Closings
+from tests.chaos.currencies import Currencies
 from tests.chaos.deal import Deal
 from tests.chaos.recovery import recover
 from tests.chaos.strangers import Strangers
@@ -31,13 +32,14 @@ class Report:
 
     seed: int
     steps: int
+    converts: bool = False
     breaches: list[Breach] = field(default_factory=list)
     actions: Counter[str] = field(default_factory=Counter)
     chaos: Counter[str] = field(default_factory=Counter)
     strangers: Counter[str] = field(default_factory=Counter)
     """What others did at Stripe and was accepted, and what they forged."""
     ends: Counter[str] = field(default_factory=Counter)
-    """How events, payments, freezes, releases and payouts ended: "events PROCESSED" and so on."""
+    """How everything ended, "events PROCESSED" and so on, and how often what was converted."""
     kills: int = 0
     together: int = 0
     """How many events were stored in the same statement as another."""
@@ -56,24 +58,30 @@ SELECT 'events ' || state, count(*) FROM stripe_events GROUP BY 1
 UNION ALL SELECT 'payments ' || state, count(*) FROM payments GROUP BY 1
 UNION ALL SELECT 'freezes ' || state, count(*) FROM freezes GROUP BY 1
 UNION ALL SELECT 'releases ' || state, count(*) FROM releases GROUP BY 1
-UNION ALL SELECT 'payouts ' || state, count(*) FROM payouts GROUP BY 1"""
+UNION ALL SELECT 'payouts ' || state, count(*) FROM payouts GROUP BY 1
+UNION ALL SELECT 'escrows ' || state, count(*) FROM escrows GROUP BY 1
+UNION ALL SELECT kind, count(*) FROM journals WHERE kind LIKE '%converted%' GROUP BY 1"""
 TOGETHER = "SELECT coalesce(sum(events), 0)::bigint FROM chaos_arrivals WHERE events > 1"
 
 
-async def run_seed(world: World, seed: int, steps: int) -> Report:
-    """Runs one seed on an empty system, which is left as the seed left it."""
+async def run_seed(world: World, seed: int, steps: int, *, convert: bool | None = None) -> Report:
+    """Runs one seed on an empty system, which is left as the seed left it. ``convert`` says whether
+    it converts, instead of the seed.
+    """
     started = time.monotonic()
-    report = Report(seed, steps)
+    currencies = Currencies(seed, convert=convert)
+    report = Report(seed, steps, currencies.convert)
     await start_afresh(world)
+    await currencies.begin(world)
     closings = Closings(world.pool)
-    weather = Weather(world, closings, seed, steps)
-    strangers = Strangers(world, seed)
+    weather = Weather(world, closings, currencies, seed, steps)
+    strangers = Strangers(world, seed, currencies)
     await world.sandbox.control("POST", "chaos", seed=seed, rates=weather.rates)
     # One channel through all restarts, as a client has it.
     async with connect(world.target, tenant="default", caller="chaos") as client:
         caller = Caller(client)
         try:
-            await _live(world, weather, strangers, caller, report)
+            await _live(world, weather, strangers, caller, currencies, report)
             report.lived_s = time.monotonic() - started
             report.chaos.update(await recover(world, weather, caller))
             report.breaches = await check(world, caller, closings, strangers)
@@ -89,17 +97,24 @@ async def run_seed(world: World, seed: int, steps: int) -> Report:
 
 
 async def _live(
-    world: World, weather: Weather, strangers: Strangers, caller: Caller, report: Report
+    world: World,
+    weather: Weather,
+    strangers: Strangers,
+    caller: Caller,
+    currencies: Currencies,
+    report: Report,
 ) -> None:
     """All deals side by side; together they take so many steps."""
     payers = await asyncio.gather(*(_payer(caller, number) for number in range(2)))
-    payees = await asyncio.gather(*(_payee(caller, number) for number in range(2)))
+    payees = await asyncio.gather(
+        *(_payee(caller, *each) for each in enumerate(currencies.countries))
+    )
 
     async def live(number: int) -> None:
         payer, payee = payers[number % 2], payees[number // 2 % 2]
         if payer is None or payee is None:
             return  # Stripe did not make them yet; the recovery insists on it
-        deal = Deal(caller, world.sandbox, payer, payee)
+        deal = Deal(caller, world.sandbox, payer, payee, currencies)
         for step in range(number, report.steps, DEALS):
             await weather.next_step()
             await strangers.next_step(step)
@@ -117,12 +132,12 @@ async def _payer(caller: Caller, number: int) -> party.Payer | None:
     return answer.payer if answer else None
 
 
-async def _payee(caller: Caller, number: int) -> party.Payee | None:
+async def _payee(caller: Caller, number: int, country: str) -> party.Payee | None:
     request = party.CreatePayeeRequest(
         reference=f"payee-{number}",
         name="Bob Payee",
         email=f"bob{number}@example.com",
-        country="US",
+        country=country,
         account_api=party.ACCOUNT_API_V1 if number else party.ACCOUNT_API_V2,
     )
     answer = await _make(caller, "CreatePayee", request)

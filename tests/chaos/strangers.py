@@ -19,6 +19,7 @@ import aiohttp
 
 from service.stripe.gateway import API_VERSION
 from stripe_sandbox.webhooks import signature_header
+from tests.chaos.currencies import PRESENTED, Currencies, part_minor
 from tests.scenarios.sandbox_client import API_KEY, Json
 from tests.world import CONNECT_SECRET, PLATFORM_SECRET, World
 
@@ -47,6 +48,7 @@ class Strangers:
 
     world: World
     seed: int
+    currencies: Currencies
     did: Counter[str] = field(default_factory=Counter)
     """How often Stripe, or the gateway, accepted what, as they were told."""
     refunds: set[str] = field(default_factory=set)
@@ -111,14 +113,17 @@ class Strangers:
             await self._reverse(rng, theirs, "foreign reversal")
         elif accounts := await self._list("/v1/accounts"):
             form = {"destination": rng.choice(accounts)["id"], f"metadata[{ORDER}]": "7"}
-            amount = str(rng.randrange(100, 3_000))
-            told = await self._stripe("/v1/transfers", amount=amount, currency="usd", **form)
+            amount, currency = str(rng.randrange(100, 3_000)), self.currencies.held(rng)
+            told = await self._stripe("/v1/transfers", amount=amount, currency=currency, **form)
             self.did["foreign transfer"] += bool(told)
 
     async def move(self, rng: random.Random) -> None:
         type_ = rng.choice(list(OF_STRIPE))
         amount_minor = OF_STRIPE[type_] * rng.randrange(1, 900)
-        told = await self._control("balance_transactions", type=type_, amount=amount_minor)
+        currency = self.currencies.held(rng)
+        told = await self._control(
+            "balance_transactions", type=type_, amount=amount_minor, currency=currency
+        )
         self.did[f"Stripe's {type_}"] += bool(told)
 
     # --- forgers: rightly signed, and not true
@@ -200,7 +205,7 @@ class Strangers:
         if not charges:
             return
         charge = rng.choice(charges)
-        part = {} if rng.random() < 0.4 else {"amount": str(_part(rng, charge["amount"]))}
+        part = {} if rng.random() < 0.4 else {"amount": str(_part(rng, charge))}
         mark = {f"metadata[{BY_HAND}]": "yes"}
         told = await self._stripe("/v1/refunds", charge=charge["id"], **part, **mark)
         if told:
@@ -215,7 +220,7 @@ class Strangers:
         charge = rng.choice(charges)
         inquiry = rng.random() < INQUIRY_SHARE
         # Also of what was refunded already: a bank does not know.
-        amount_minor = charge["amount"] if rng.random() < 0.7 else _part(rng, charge["amount"])
+        amount_minor = charge["amount"] if rng.random() < 0.7 else _part(rng, charge)
         path = f"charges/{charge['id']}/dispute"
         told = await self._control(path, inquiry=inquiry, amount=amount_minor)
         if told:
@@ -228,7 +233,7 @@ class Strangers:
         if not transfers:
             return
         transfer = rng.choice(transfers)
-        part = {} if rng.random() < 0.4 else {"amount": str(_part(rng, transfer["amount"]))}
+        part = {} if rng.random() < 0.4 else {"amount": str(_part(rng, transfer))}
         mark = {f"metadata[{BY_HAND}]": "yes"}
         told = await self._stripe(f"/v1/transfers/{transfer['id']}/reversals", **part, **mark)
         if told:
@@ -238,10 +243,13 @@ class Strangers:
     async def _pay(self, kind: str, rng: random.Random, **metadata: str) -> None:
         """The other product is paid."""
         form = {f"metadata[{name}]": value for name, value in metadata.items()}
+        currency = self.currencies.foreign(rng)
+        least_minor, step_minor = PRESENTED[currency.upper()]
+        amount_minor = rng.randrange(least_minor // 2, 20 * least_minor) // step_minor * step_minor
         told = await self._stripe(
             "/v1/payment_intents",
-            amount=str(rng.randrange(500, 20_000)),
-            currency="usd",
+            amount=str(amount_minor),
+            currency=currency,
             confirm="true",
             payment_method=rng.choice(CARDS),
             **{f"metadata[{ORDER}]": "7", "payment_method_types[0]": "card", **form},
@@ -312,8 +320,8 @@ def _is_ours(made: Json) -> bool:
     return ORDER not in made["metadata"]
 
 
-def _part(rng: random.Random, amount_minor: int) -> int:
-    return rng.randint(1, max(1, amount_minor))
+def _part(rng: random.Random, whole: Json) -> int:
+    return part_minor(rng, whole["amount"], whole["currency"])
 
 
 def _name(rng: random.Random) -> str:

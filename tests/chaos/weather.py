@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
 from tests.chaos.closings import Closings
+from tests.chaos.currencies import Currencies
 from tests.scenarios.program import until
 from tests.world import World
 
@@ -20,6 +21,7 @@ STEP_CHANCE = {
     "outage": 0.004,
     "closing": 0.03,
     "burst": 0.03,
+    "rates": 0.25,  # where the seed converts
 }
 LEASE_S = 120.0  # beyond every lease
 DAY_S = 25 * 3600  # beyond the life of an idempotency key
@@ -40,8 +42,11 @@ async def pass_time(world: World, seconds: float) -> None:
 class Weather:
     """The forecast of one seed over a world, and the processes that are about to come back."""
 
-    def __init__(self, world: World, closings: Closings, seed: int, steps: int) -> None:
+    def __init__(
+        self, world: World, closings: Closings, currencies: Currencies, seed: int, steps: int
+    ) -> None:
         self._world = world
+        self._currencies = currencies
         self._closings = closings
         self._started_at: dict[str, datetime] = {}
         self._step = 0
@@ -94,6 +99,7 @@ class Weather:
             "outage": self._outage,
             "closing": lambda: self._closings.close(dice),
             "burst": lambda: self._burst(victim, dice),
+            "rates": lambda: self._currencies.move_rates(self._world, dice),
         }
         for name, chance in STEP_CHANCE.items():
             point -= chance

@@ -54,6 +54,11 @@ async def entries_of(market: Marketplace, kind: str) -> list[tuple[str, str, int
     return [tuple(row) for row in rows]
 
 
+async def assert_books_hold(market: Marketplace) -> None:
+    report = await verify_books(market.running.runtime.pool)
+    assert report.clean, report
+
+
 async def test_a_charge_in_euro_settles_in_dollars(market: Marketplace) -> None:
     """105.00 EUR at 1.10 are 115.50 USD, of which Stripe keeps a fee. It was a contradiction."""
     await settles_in_dollars(market)
@@ -148,6 +153,37 @@ async def test_what_was_released_before_it_settled_is_converted_when_it_is(
     await assert_same_as_stripe(market)
 
 
+async def test_a_part_of_which_nothing_is_left_is_not_transferred(market: Marketplace) -> None:
+    """A yen is less than a cent, and Stripe makes no transfer of nothing. The cent is not lost: it
+    goes with what is released next.
+    """
+    await market.sandbox.control("settings", settlement_currencies=["usd"])
+    await market.sandbox.control("exchange_rates", jpy=0.0064)
+    payee = await market.new_payee()
+    escrow = await market.new_escrow(10_000, currency="JPY", payee=payee)
+    await market.pay(await market.fund(escrow))
+    await market.settle()
+
+    for amount_minor in (1, 1, None):
+        request = pb.ReleaseMilestoneRequest(
+            request_id=new_request_id(),
+            escrow_id=escrow.id,
+            milestone_id=escrow.milestones[0].id,
+            amount_minor=amount_minor,
+        )
+        await market.payer.escrows.ReleaseMilestone(request)
+        await market.settle()
+
+    transfers = [t["amount"] for t in await market.sandbox.objects(TRANSFERS)]
+    assert transfers == [5_119, 1]  # 8,000 yen are 51.20 dollars; newest first
+    converted = await entries_of(market, "transfer_converted")
+    assert converted[:2] == [("liab:payee:*:payable", "JPY", 1), ("asset:exchange", "JPY", -1)]
+    assert await position(market) == {"JPY": 0, "USD": 0}
+    assert (await market.read(escrow)).state == pb.ESCROW_STATE_COMPLETED
+    await assert_same_as_stripe(market)
+    await assert_books_hold(market)
+
+
 async def test_a_refused_transfer_goes_back_and_takes_the_same_again(market: Marketplace) -> None:
     await settles_in_dollars(market)
     escrow = await market.deliver(await in_euro(market, 10_000))
@@ -156,6 +192,7 @@ async def test_a_refused_transfer_goes_back_and_takes_the_same_again(market: Mar
     await market.accept(escrow)
     await market.work()
     assert [kind for kind, _ in await market.books()][-1] == "transfer_converted_back"
+    await assert_books_hold(market)
 
     await market.sandbox.control(f"accounts/{account}/restrict", silently=True, lifted=True)
     await market.owner.execute("UPDATE releases SET transfer_at = now()")
@@ -187,8 +224,7 @@ async def test_a_payee_who_holds_another_currency_has_what_arrived(market: Marke
     found = await market.find_payee(payee)
     assert {b.connected.currency: b.connected.amount_minor for b in found.balances}["EUR"] == 6_400
     await assert_same_as_stripe(market)
-    report = await verify_books(market.running.runtime.pool)
-    assert report.clean, report
+    await assert_books_hold(market)
 
 
 # What would be converted is refused before anybody has paid

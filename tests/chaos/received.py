@@ -1,0 +1,153 @@
+"""What each payee must have received, worked out once more from what was agreed and from Stripe's
+lists, and by no code of the service.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
+from math import ceil, floor
+
+import asyncpg
+
+from tests.chaos.caller import Breach
+from tests.chaos.currencies import PRESENTED
+from tests.scenarios.sandbox_client import Json, SandboxClient
+from tests.world import World
+
+RELEASES = """
+SELECT 'rel_' || replace(r.release_id::text, '-', '') AS id, r.state, r.payee_share_minor,
+    r.currency, p.amount_minor AS paid_minor, p.stripe_charge, y.stripe_account
+FROM releases AS r JOIN payments AS p USING (tenant_id, payment_id)
+JOIN payees AS y ON y.tenant_id = r.tenant_id AND y.payee_id = r.payee_id"""
+# Those of which everything was paid, released and transferred.
+GONE = """
+SELECT e.escrow_id, e.currency,
+    array(SELECT m.amount_minor FROM milestones AS m
+        WHERE m.tenant_id = e.tenant_id AND m.escrow_id = e.escrow_id) AS prices_minor,
+    array(SELECT r.payee_share_minor FROM releases AS r
+        WHERE r.tenant_id = e.tenant_id AND r.escrow_id = e.escrow_id) AS shares_minor
+FROM escrows AS e WHERE e.state = 'COMPLETED' AND NOT EXISTS (
+    SELECT FROM milestones AS m LEFT JOIN payments AS p
+        ON p.tenant_id = m.tenant_id AND p.payment_id = m.payment_id
+    WHERE m.tenant_id = e.tenant_id AND m.escrow_id = e.escrow_id
+    AND (m.state <> 'RELEASED' OR p.stripe_balance_transaction IS NULL))
+AND NOT EXISTS (
+    SELECT FROM releases AS r WHERE r.tenant_id = e.tenant_id AND r.escrow_id = e.escrow_id
+    AND r.state <> 'TRANSFERRED')
+AND NOT EXISTS (
+    SELECT FROM journals AS j WHERE j.tenant_id = e.tenant_id AND j.escrow_id = e.escrow_id
+    AND j.kind = 'payment_unexpected')"""
+LEFT = """
+SELECT e.account, e.currency, sum(e.amount_minor)::bigint AS left_minor
+FROM entries AS e JOIN journals AS j USING (tenant_id, journal_id)
+WHERE j.escrow_id = $1 AND e.account LIKE ANY ($2::text[])
+GROUP BY e.account, e.currency HAVING sum(e.amount_minor) <> 0"""
+DRAINED = (
+    "asset:exchange",
+    "asset:stripe_unsettled",
+    "liab:escrow:%",
+    "liab:payee:%",
+    "liab:transfers_in_flight",
+)
+FEE_PERCENT = 20  # of a price; the payee gets the rest
+BROUGHT = """
+SELECT split_part(e.account, ':', 2) AS account, e.currency, sum(e.amount_minor)::bigint
+FROM entries AS e JOIN journals AS j USING (tenant_id, journal_id)
+WHERE e.account LIKE 'conn:%:balance' AND j.kind IN ('transfer_confirmed', 'arrived_converted')
+GROUP BY 1, 2"""
+
+
+async def check_received(world: World) -> list[Breach]:
+    """Every difference between what payees got and what they must have got."""
+    charges = await _by_id(world.sandbox, "/v1/charges")
+    moved = await _by_id(world.sandbox, "/v1/balance_transactions")
+    transfers = [t for t in await world.sandbox.all_of("/v1/transfers") if _is_ours(t)]
+    releases = {row["id"]: row for row in await world.pool.fetch(RELEASES)}
+    return [
+        *_transferred_as_charged(releases, transfers, charges, moved),
+        *await _arrived_as_transferred(world, transfers),
+        *[b for row in await world.pool.fetch(GONE) for b in await _gone_without_rest(world, row)],
+    ]
+
+
+def _transferred_as_charged(
+    releases: dict[str, asyncpg.Record],
+    transfers: Iterable[Json],
+    charges: dict[str, Json],
+    moved: dict[str, Json],
+) -> list[Breach]:
+    """Each transfer is its share of what the charge came to, in that currency, to the cent: the
+    cent that no part has whole goes to one of them.
+    """
+    made = defaultdict(list)
+    for transfer in transfers:
+        made[transfer["metadata"]["release"]].append(transfer)
+    breaches = []
+    for id_, row in releases.items():
+        if row["state"] != "TRANSFERRED":
+            continue
+        settled = moved[charges[row["stripe_charge"]]["balance_transaction"]]
+        exact = Fraction(row["payee_share_minor"] * settled["amount"], row["paid_minor"])
+        taken = sum(transfer["amount"] for transfer in made[id_])
+        wrong = [t["id"] for t in made[id_] if t["currency"] != settled["currency"]]
+        wrong += [t["id"] for t in made[id_] if t["destination"] != row["stripe_account"]]
+        if wrong or not floor(exact) <= taken <= ceil(exact) or len(made[id_]) > 1:
+            facts = {**row, "must be": f"{float(exact)} {settled['currency']}", "is": taken}
+            breaches.append(Breach("a payee's share is another", {**facts, "wrong": wrong}))
+    return breaches
+
+
+async def _arrived_as_transferred(world: World, transfers: Iterable[Json]) -> list[Breach]:
+    """The book of each connected account got, by currency, what our transfers came to there."""
+    must: Counter[tuple[str, str]] = Counter()
+    breaches = []
+    listed: dict[str, tuple[dict[str, Json], dict[str, Json]]] = {}
+    for transfer in transfers:
+        account = transfer["destination"]
+        if account not in listed:
+            listed[account] = (
+                await _by_id(world.sandbox, "/v1/charges", account),
+                await _by_id(world.sandbox, "/v1/balance_transactions", account),
+            )
+        payments, moved = listed[account]
+        arrived = moved[payments[transfer["destination_payment"]]["balance_transaction"]]
+        must[account, arrived["currency"].upper()] += arrived["amount"]
+        if arrived["amount"] != _converted(transfer["amount"], arrived["exchange_rate"]):
+            facts = {"transfer": transfer["id"], "sent": transfer["amount"], "arrived": arrived}
+            breaches.append(Breach("another amount arrived", facts))
+    rows = await world.pool.fetch(BROUGHT)
+    booked = {(row[0], row[1]): row[2] for row in rows}
+    return breaches + [
+        Breach("booked other than arrived", {"of": key, "is": booked.get(key), "must": must[key]})
+        for key in sorted(booked.keys() | must.keys())
+        if booked.get(key, 0) != must[key]
+    ]
+
+
+async def _gone_without_rest(world: World, row: asyncpg.Record) -> list[Breach]:
+    """Of an escrow that has gone completely nothing is left anywhere, in any currency, and the
+    payee got the prices less the fee on their sum.
+    """
+    left = await world.pool.fetch(LEFT, row["escrow_id"], DRAINED)
+    breaches = [Breach("something is left of an escrow", {**row, **rest}) for rest in left]
+    step_minor = PRESENTED[row["currency"]].step_minor
+    price_minor, share_minor = sum(row["prices_minor"]), sum(row["shares_minor"])
+    fee = Decimal(price_minor * FEE_PERCENT) / 100 / step_minor
+    must_minor = price_minor - int(fee.quantize(Decimal(1), ROUND_HALF_UP)) * step_minor
+    if share_minor != must_minor:
+        breaches.append(Breach("a payee's price is another", {**row, "must be": must_minor}))
+    return breaches
+
+
+async def _by_id(sandbox: SandboxClient, path: str, account: str = "") -> dict[str, Json]:
+    return {each["id"]: each for each in await sandbox.all_of(path, account)}
+
+
+def _is_ours(transfer: Json) -> bool:
+    return "release" in transfer["metadata"]
+
+
+def _converted(amount_minor: int, rate: float | None) -> int:
+    exact = amount_minor * Decimal(str(rate or 1))
+    return int(exact.quantize(Decimal(1), ROUND_HALF_UP))
