@@ -9,6 +9,7 @@ import pytest
 from service.aggregates.escrow import EscrowCase
 from service.aggregates.payment import observe_payment
 from service.domain.call import Party
+from service.domain.postings import JournalKind
 from service.domain.records.payment import Payment
 from service.domain.states.payment import Failure, PaymentState
 from service.store.tables import EscrowRecords
@@ -22,6 +23,7 @@ from tests.records import (
     new_payment,
     new_unit,
 )
+from tests.service.stripe.objects.test_balance_transaction import SHOWN
 
 INTENT = "pi_1"
 DECLINED: Failure = ("card_declined", "generic_decline", "Your card was declined.")
@@ -140,3 +142,40 @@ def test_what_is_read_now_counts_also_when_stripes_clock_is_ahead() -> None:
     read = seen(PaymentState.REQUIRES_CAPTURE, None)
 
     assert hear(AUTHENTICATING, read, now=NOW)[0] is PaymentState.REQUIRES_CAPTURE
+
+
+def test_a_settlement_read_before_the_success_counts_when_that_is_read() -> None:
+    """A bank debit can move the balance while it is still processing, and may fail yet."""
+    payer, payee = new_payer(), new_payee()
+    escrow = new_escrow(payer, payee)
+    payment = new_payment(escrow)
+    settlement = replace(SHOWN, amount_minor=payment.amount_minor, currency=payment.currency)
+    settlement = replace(settlement, net_minor=settlement.amount_minor - settlement.fee_minor)
+    journals = []
+    for state, received_minor in (
+        (PaymentState.PROCESSING, 0),
+        (PaymentState.SUCCEEDED, payment.amount_minor),
+        (PaymentState.SUCCEEDED, payment.amount_minor),
+    ):
+        milestone = new_milestone(escrow, payment_id=payment.payment_id)
+        records = EscrowRecords(
+            escrow=escrow, payer=payer, payee=payee, milestones=[milestone], payments=[payment]
+        )
+        case = EscrowCase(new_unit(now=NOW, party=Party.STRIPE), records)
+        shown = replace(
+            seen(state, None),
+            charge="ch_1",
+            amount_minor=payment.amount_minor,
+            received_minor=received_minor,
+            effect=payment.payment_id,
+            transfer_group=escrow.public_id,
+            customer=payer.stripe_customer,
+            currency=payment.currency,
+            balance=settlement,
+        )
+        observe_payment(case, payment, shown)
+        journals.append([journal.kind for journal in case.unit.journals])
+
+    both = [JournalKind.PAYMENT_SUCCEEDED, JournalKind.CHARGE_SETTLED]
+    assert journals == [[], both, []]
+    assert payment.stripe_balance_transaction == settlement.id
