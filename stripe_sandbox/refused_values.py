@@ -18,14 +18,13 @@ _IS_COUNTRY = re.compile("[A-Z]{2}").fullmatch
 
 # Where Connect makes accounts that can be paid; the United States sanction the others, or Stripe
 # does not go there.
-_COUNTRIES = frozenset(
-    """
+_COUNTRIES = """
     AE AG AL AM AO AR AT AU AZ BA BD BE BG BH BJ BN BO BR BS BT BW CA CH CI CL CO CR CY CZ DE DK DO
     DZ EC EE EG ES ET FI FR GA GB GH GI GM GR GT GY HK HR HU ID IE IL IN IS IT JM JO JP KE KH KR KW
     KZ LA LC LI LK LT LU LV MA MC MD MG MK MN MO MT MU MX MY MZ NA NE NG NL NO NZ OM PA PE PH PK PL
     PT PY QA RO RS RW SA SE SG SI SK SM SN SV TH TN TR TT TW TZ US UY UZ VN ZA
-    """.split()
-)
+"""
+COUNTRIES = frozenset(_COUNTRIES.split())
 
 
 def checked_email(params: Params, name: str, default: str | None = None) -> str | None:
@@ -53,7 +52,7 @@ def check_country(call: Call, country: str, param: str) -> None:
             code="country_code_invalid",
             param=param,
         )
-    if country not in _COUNTRIES - call.state.unsupported_countries:
+    if country not in COUNTRIES - call.state.unsupported_countries:
         raise InvalidRequestError(
             f"{country} is not currently supported by Stripe for this platform.",
             code="country_unsupported",

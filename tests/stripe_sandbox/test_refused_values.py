@@ -3,6 +3,7 @@
 import pytest
 import stripe
 
+from stripe_sandbox.store import Json
 from tests.stripe_sandbox.conftest import Running
 from tests.stripe_sandbox.connect.conftest import EXPRESS, RECIPIENT
 
@@ -15,7 +16,8 @@ def code_of(error: stripe.StripeError) -> str | None:
 
 @pytest.mark.parametrize("email", BAD_EMAILS)
 async def test_an_address_that_is_none(running: Running, email: str) -> None:
-    v1, v2 = running.client.v1, running.client.v2.core.accounts
+    client: Json = running.client  # without its types, which know what is wrong here
+    v1, v2 = client.v1, client.v2.core.accounts
     customer = await v1.customers.create_async({"email": "ann@example.com"})
     account = await v1.accounts.create_async(EXPRESS)
     asked = (
@@ -46,7 +48,8 @@ async def test_an_address_that_is_none(running: Running, email: str) -> None:
 async def test_a_country_where_stripe_makes_no_account(
     running: Running, country: str, code: str
 ) -> None:
-    v1, v2 = running.client.v1, running.client.v2.core.accounts
+    client: Json = running.client  # without its types, which know what is wrong here
+    v1, v2 = client.v1, client.v2.core.accounts
     asked = (
         v1.accounts.create_async({**EXPRESS, "country": country}),
         v2.create_async({**RECIPIENT, "identity": {"country": country}}),
@@ -59,7 +62,8 @@ async def test_a_country_where_stripe_makes_no_account(
 
 
 async def test_a_country_that_this_platform_may_not_connect(running: Running) -> None:
-    accounts = running.client.v1.accounts
+    client: Json = running.client
+    accounts = client.v1.accounts
     await running.control("POST", "settings", unsupported_countries=["BR"])
 
     with pytest.raises(stripe.InvalidRequestError) as caught:
@@ -71,7 +75,8 @@ async def test_a_country_that_this_platform_may_not_connect(running: Running) ->
 
 
 async def test_the_country_of_an_account_stays(running: Running) -> None:
-    accounts = running.client.v2.core.accounts
+    client: Json = running.client
+    accounts = client.v2.core.accounts
     account = await accounts.create_async(RECIPIENT)
 
     with pytest.raises(stripe.InvalidRequestError):
@@ -79,7 +84,8 @@ async def test_the_country_of_an_account_stays(running: Running) -> None:
 
 
 async def test_an_account_that_was_taken_away_is_refused_in_every_call(running: Running) -> None:
-    v1, v2 = running.client.v1, running.client.v2.core
+    client: Json = running.client
+    v1, v2 = client.v1, client.v2.core
     account = (await v1.accounts.create_async(EXPRESS)).id
     await running.control("POST", f"accounts/{account}/deauthorize")
     urls = {"return_url": "https://a.example/", "refresh_url": "https://a.example/"}
