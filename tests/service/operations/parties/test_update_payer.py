@@ -7,8 +7,14 @@ import pytest
 
 from escrow.client import new_request_id
 from escrow.v1 import party_service_pb2 as party_pb
+from service.domain.call import Call, Party
+from service.domain.unit import UnitOfWork
+from service.effects.settle import settle
+from service.effects.update_customer import UPDATE_CUSTOMER
+from service.store.commit import Overtaken
+from service.stripe.outcomes import Succeeded
 from tests.service.operations.later import PAUSE, Later
-from tests.service.operations.marketplace import AN_ID, Marketplace
+from tests.service.operations.marketplace import AN_ID, TENANT, Marketplace
 from tests.service.operations.parties.test_create_payer import payer_request
 
 REFUSED = "zoë@example.com"  # Stripe takes ASCII only
@@ -239,6 +245,54 @@ async def test_many_changes_at_once_end_in_one_truth(market: Marketplace) -> Non
     assert found.payer.name == (await customer(market))["name"] != payer.name
     open_ones = "SELECT count(*) FROM effects WHERE state <> 'SUCCEEDED'"
     assert await market.owner.fetchval(open_ones) == 0
+
+
+async def test_an_answer_of_another_change_is_not_believed(market: Marketplace) -> None:
+    """A worker that hung since the change before brings its answer, as old as that."""
+    payer = await market.new_payer()
+    await market.service.parties.UpdatePayer(change(payer.id, name="First"))
+    old = await customer(market)
+    request = change(payer.id, name="Second")
+    await market.sandbox.fail_next("/v1/customers/", "altered", answer=old)
+
+    async with market.refuses("STRIPE_UNAVAILABLE", writes=True):
+        await market.service.parties.UpdatePayer(request)
+    assert ("update_customer", "UNKNOWN", 2) in await effects(market)
+
+    await market.patience()
+    await market.service.parties.UpdatePayer(request)
+    assert (await customer(market))["name"] == "Second"
+    assert await updates(market) == 2
+
+
+async def test_an_answer_that_was_decided_on_before_a_change_is_decided_on_again(
+    market: Marketplace,
+) -> None:
+    """Else nobody would send the change: it waits for the answer, and the answer knew nothing."""
+    payer = await market.new_payer()
+    await market.sandbox.fail_next("/v1/customers/", "cut_before_effect", times=3)
+    async with market.refuses("STRIPE_UNAVAILABLE", writes=True):
+        await market.service.parties.UpdatePayer(change(payer.id, name="First"))
+    later = Later(market)
+    await later.pass_by(PAUSE)
+    leased = await later.lease()
+    call = Call(TENANT, "stripe", Party.STRIPE, "late")
+    unit = UnitOfWork(call, "settle_effect", b"", later.runtime.clock())
+    subject, effect = await UPDATE_CUSTOMER.load(later.runtime, unit, leased)
+
+    second = asyncio.ensure_future(
+        market.service.parties.UpdatePayer(change(payer.id, name="Second"))
+    )
+    named = "SELECT count(*) FROM payers WHERE name = 'Second'"
+    async with asyncio.timeout(10):
+        while not await market.owner.fetchval(named):  # noqa: ASYNC110  rows tell nobody
+            await asyncio.sleep(0.02)
+    second.cancel()
+
+    outcome = Succeeded({"id": payer.stripe_customer, "metadata": effect.request["metadata"]})
+    assert settle(unit, UPDATE_CUSTOMER, subject, effect, outcome)
+    with pytest.raises(Overtaken):
+        await later.runtime.commit(unit)
 
 
 async def test_a_worker_that_dies_before_or_after_its_call(market: Marketplace) -> None:
