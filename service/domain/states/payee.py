@@ -61,5 +61,9 @@ PAYEE = Machine(
         for seen, event in PAYEE_SEEN.items()
     }
     | {(A.REJECTED, AE.CORRECT_DATA): edge(A.NONE, *Party)}
-    | {(lost, AE.REPLACE_ACCOUNT): edge(A.NONE, Party.PAYEE, Party.OPERATOR) for lost in LOST},
+    | {
+        (lost, AE.REPLACE_ACCOUNT): edge(A.NONE, Party.PAYEE, Party.OPERATOR)
+        for lost in A
+        if lost in LOST
+    },
 )

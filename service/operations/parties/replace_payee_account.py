@@ -61,7 +61,7 @@ async def _replace(
     assert effect is not None  # it made the account
     unit.advance(payee, PayeeEvent.REPLACE_ACCOUNT)
     unit.put(PreviousAccount(payee.tenant_id, payee_id, lost, state, unit.now))
-    payee.stripe_account, payee.requirements_due = None, []
+    payee.stripe_account, payee.requirements_due, payee.bank_currencies = None, [], []
     create_account.replace(unit, payee, effect, lost)
     unit.note = f"{payee.public_id} {lost} {request.reason}".rstrip()
     return await runtime.save(unit, ReplacePayeeAccountResponse(payee=payee_message(payee)))

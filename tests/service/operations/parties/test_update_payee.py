@@ -1,6 +1,6 @@
 """UpdatePayee: what is wrong is corrected, here and at Stripe; a country with the next account."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -11,7 +11,7 @@ from tests.service.operations.parties.test_create_onboarding_link import link_fo
 from tests.service.operations.parties.test_create_payee import APIS, payee_request
 from tests.service.operations.parties.test_update_payer import REFUSED, effects
 
-Api = party_pb.AccountApi.ValueType
+Api: TypeAlias = party_pb.AccountApi.ValueType
 # What Stripe makes no account from, and what is right.
 MISTAKES = [("email", REFUSED, "email_invalid"), ("country", "BR", "country_unsupported")]
 RIGHT = {"email": "bob@example.com", "country": "US"}
