@@ -353,6 +353,14 @@ CREATE TYPE public.write_payout AS (
 	arrival_at timestamp with time zone
 );
 
+CREATE TYPE public.write_previous_account AS (
+	tenant_id text,
+	payee_id uuid,
+	stripe_account text,
+	state text,
+	replaced_at timestamp with time zone
+);
+
 CREATE TYPE public.write_release AS (
 	tenant_id text,
 	release_id uuid,
@@ -903,6 +911,21 @@ ALTER TABLE ONLY public.payouts
 CREATE INDEX payouts_by_payee ON public.payouts USING btree (tenant_id, payee_id, payout_id);
 GRANT SELECT,INSERT,UPDATE ON TABLE public.payouts TO escrow_service;
 
+CREATE TABLE public.previous_accounts (
+    tenant_id text NOT NULL,
+    payee_id uuid NOT NULL,
+    stripe_account text NOT NULL,
+    state text NOT NULL,
+    replaced_at timestamp with time zone NOT NULL
+);
+COMMENT ON TABLE public.previous_accounts IS 'The accounts that payees had before the one in their row. Append-only.';
+COMMENT ON COLUMN public.previous_accounts.state IS 'what had become of it when it was replaced';
+ALTER TABLE ONLY public.previous_accounts
+    ADD CONSTRAINT previous_accounts_pkey PRIMARY KEY (tenant_id, payee_id, stripe_account);
+ALTER TABLE ONLY public.previous_accounts
+    ADD CONSTRAINT previous_accounts_stripe_account UNIQUE (tenant_id, stripe_account);
+GRANT SELECT,INSERT ON TABLE public.previous_accounts TO escrow_service;
+
 CREATE TABLE public.releases (
     tenant_id text NOT NULL,
     release_id uuid NOT NULL,
@@ -1030,6 +1053,9 @@ ALTER TABLE ONLY public.payments
 
 ALTER TABLE ONLY public.payouts
     ADD CONSTRAINT payouts_payee FOREIGN KEY (tenant_id, payee_id) REFERENCES public.payees(tenant_id, payee_id);
+
+ALTER TABLE ONLY public.previous_accounts
+    ADD CONSTRAINT previous_accounts_payee FOREIGN KEY (tenant_id, payee_id) REFERENCES public.payees(tenant_id, payee_id);
 
 ALTER TABLE ONLY public.releases
     ADD CONSTRAINT releases_milestone FOREIGN KEY (tenant_id, escrow_id, milestone_id) REFERENCES public.milestones(tenant_id, escrow_id, milestone_id);

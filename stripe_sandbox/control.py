@@ -64,6 +64,7 @@ def change_settings(call: Call) -> StripeObject:
     {"capture_delay_ms": n}: how long an asynchronous capture takes, in virtual time.
     {"settlement_currencies": ["usd", "eur"]}: what the platform holds, null for every currency.
     {"accounts_settle_in": "external_accounts"}: what connected accounts hold, or "any_currency".
+    {"unsupported_countries": ["BR"]}: where this platform may not connect accounts.
     """
     delay_ms = call.params.integer("capture_delay_ms")
     if delay_ms is not None:
@@ -74,9 +75,13 @@ def change_settings(call: Call) -> StripeObject:
         allowed = (settlement.ANY_CURRENCY, settlement.EXTERNAL_ACCOUNTS)
         chosen = call.params.choice("accounts_settle_in", allowed)
         settlement.change_settings(call, accounts_settle_in=chosen)
+    if "unsupported_countries" in call.params:
+        named = call.params.array("unsupported_countries")
+        call.state.unsupported_countries = frozenset(map(str, named))
     return {
         "object": "settings",
         "capture_delay_ms": int(call.state.capture_delay_s * 1000),
+        "unsupported_countries": sorted(call.state.unsupported_countries),
         **settlement.settings(call),
     }
 

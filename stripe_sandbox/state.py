@@ -28,6 +28,7 @@ class State:
         self.store = store
         self.public_url = ""
         self.capture_delay_s = DEFAULT_CAPTURE_DELAY_S
+        self.unsupported_countries: frozenset[str] = frozenset()
         self.platform = self._remembered_platform()
         self.clock = VirtualClock(self._meta("clock").get("offset_s", 0.0))
         self.agenda = Agenda()
@@ -50,6 +51,7 @@ class State:
         self.traffic.clear()
         self.deliveries.held = False
         self.capture_delay_s = DEFAULT_CAPTURE_DELAY_S
+        self.unsupported_countries = frozenset()
         self._write_meta("platform", account=self.platform)
         self.remember_clock()
 

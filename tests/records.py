@@ -17,7 +17,7 @@ from service.domain.postings import JournalKind
 from service.domain.records.balance_transaction import BalanceTransaction
 from service.domain.records.effect import Effect, EffectKind
 from service.domain.records.escrow import Escrow, LineItem, Milestone
-from service.domain.records.parties import AccountApi, Payee, Payer
+from service.domain.records.parties import AccountApi, Payee, Payer, PreviousAccount
 from service.domain.records.payment import CaptureStrategy, Payment, PaymentMethod
 from service.domain.records.payout import Payout
 from service.domain.records.release import Release
@@ -85,6 +85,12 @@ def new_payee(**changes: Any) -> Payee:  # noqa: ANN401  any field
         "updated_at": NOW,
     }
     return Payee(**fields | changes)
+
+
+def new_previous_account(payee: Payee) -> PreviousAccount:
+    """An account that the payee had before."""
+    account = f"acct_{uuid4().hex[:16]}"
+    return PreviousAccount(payee.tenant_id, payee.payee_id, account, PayeeState.REJECTED, NOW)
 
 
 def new_escrow(payer: Payer, payee: Payee, **changes: Any) -> Escrow:  # noqa: ANN401  any field

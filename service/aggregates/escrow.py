@@ -9,7 +9,6 @@ from service.domain import ids
 from service.domain.errors import EscrowMissing, MilestoneMissing, PaymentMissing, StaleEtag
 from service.domain.journal import Part, Source
 from service.domain.postings import JournalKind
-from service.domain.records.balance_transaction import BalanceTransaction
 from service.domain.records.effect import Effect
 from service.domain.records.escrow import Milestone
 from service.domain.records.payment import Payment
@@ -70,25 +69,19 @@ class EscrowCase:
         milestone_id: UUID,
         amounts: Mapping[str, int],
         *,
-        currency: str = "",
         settled_currency: str = "",
-        transaction: BalanceTransaction | None = None,
     ) -> None:
-        """Adds a journal in the names of the milestone, the payee and the payee's account; it is in
-        the escrow's currency unless another is given.
-        """
+        """Adds a journal in the names of the milestone and the payee, in the escrow's currency."""
         names = {
             "milestone": ids.show(ids.MILESTONE, milestone_id),
             "payee": ids.show(ids.PAYEE, self.escrow.payee_id),
-            "account": self.payee.stripe_account or "",
         }
         self.unit.post(
             kind,
             source,
-            currency or self.escrow.currency,
+            self.escrow.currency,
             [Part(names, amounts)],
             settled_currency=settled_currency,
-            transaction=transaction,
         )
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from service.aggregates.contradiction import Contradiction
+from service.domain.errors import AccountLost, PayeeNotReady, PayeeRefused, StripeRefused
 from service.domain.records.effect import Effect
 from service.domain.records.parties import Payee
-from service.domain.states.payee import PAYEE_SEEN, PayeeEvent
+from service.domain.states.payee import LOST, PAYEE_SEEN, PayeeEvent, PayeeState
 from service.domain.unit import UnitOfWork
 from service.runtime import Runtime
 from service.store.parties import PayeeRecords, load_payee
-from service.stripe.objects.account import AccountObservation
+from service.stripe.gateway import StripeGateway
+from service.stripe.objects.account import AccountObservation, parse_account
 from service.stripe.outcomes import Rejected
 
 NO_ACCESS = "account_invalid"
@@ -33,6 +35,36 @@ def observe_account(unit: UnitOfWork, payee: Payee, seen: AccountObservation) ->
     payee.bank_currencies = seen.bank_currencies
     unit.advance(payee, event)
     return True
+
+
+def require_account(payee: Payee) -> str:
+    """The account at Stripe with which a payee can do something.
+
+    Raises:
+        PayeeNotReady: there is none yet. PayeeRefused, AccountLost: there has to be another.
+    """
+    facts = {"payee_id": payee.public_id, "state": payee.state}
+    if payee.state in LOST:
+        raise (AccountLost if payee.stripe_account else PayeeRefused)(**facts)
+    if payee.stripe_account is None:
+        raise PayeeNotReady(**facts)
+    return payee.stripe_account
+
+
+async def look_at_account(gateway: StripeGateway, payee: Payee) -> AccountObservation:
+    """The account as Stripe shows it now; DEAUTHORIZED where it refuses us access.
+
+    Raises:
+        StripeRefused, StripeUnavailable, Unreadable.
+    """
+    assert payee.stripe_account is not None
+    try:
+        account = await gateway.fetch_account(payee.account_api, payee.stripe_account)
+    except StripeRefused as refusal:
+        if refusal.metadata.get("code") != NO_ACCESS:
+            raise
+        return AccountObservation(payee.stripe_account, PayeeState.DEAUTHORIZED, [])
+    return parse_account(payee.account_api, account)
 
 
 def account_rejected(unit: UnitOfWork, payee: Payee, refusal: Rejected) -> None:

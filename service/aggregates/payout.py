@@ -18,13 +18,16 @@ from service.domain.states.payout import (
 )
 from service.domain.unit import UnitOfWork
 from service.runtime import Runtime
+from service.store.parties import PayeeRecords
 from service.stripe.objects.payout import PayoutObservation
 from service.stripe.outcomes import Rejected
 
 NOT_LEFT = frozenset({PayoutState.REQUESTED, PayoutState.REJECTED})
 
 
-def observe_payout(unit: UnitOfWork, payee: Payee, payout: Payout, seen: PayoutObservation) -> bool:
+def observe_payout(
+    unit: UnitOfWork, found: PayeeRecords, payout: Payout, seen: PayoutObservation
+) -> bool:
     """Books what is new of a payout; False when nothing is. PAID may still become FAILED.
 
     Raises:
@@ -42,9 +45,9 @@ def observe_payout(unit: UnitOfWork, payee: Payee, payout: Payout, seen: PayoutO
     payout.stripe_payout = seen.id
     payout.arrival_at = seen.arrival_at
     payout.failure_code, payout.failure_message = seen.failure_code, seen.failure_message
-    unit.put(payee)
+    unit.put(found.payee)
     for kind in _postings(before, seen.state):
-        _post(unit, payee, payout, kind)
+        _post(unit, account_of_payout(found), payout, kind)
     return True
 
 
@@ -72,8 +75,16 @@ def _postings(before: PayoutState, after: PayoutState) -> list[JournalKind]:
     return kinds
 
 
-def _post(unit: UnitOfWork, payee: Payee, payout: Payout, kind: JournalKind) -> None:
-    part = Part({"account": payee.stripe_account or ""}, {"amount": payout.amount_minor})
+def account_of_payout(found: PayeeRecords) -> str:
+    """The account that the payout which was loaded with its effect leaves; the payee may have
+    another by now.
+    """
+    assert found.effect is not None  # a payout is planned with its effect
+    return found.effect.stripe_account or ""
+
+
+def _post(unit: UnitOfWork, account: str, payout: Payout, kind: JournalKind) -> None:
+    part = Part({"account": account}, {"amount": payout.amount_minor})
     unit.post(kind, payout_source(payout), payout.currency, [part])
 
 
@@ -84,8 +95,8 @@ def payout_source(payout: Payout) -> Source:
 
 async def load_payout_of_effect(
     runtime: Runtime, unit: UnitOfWork, effect: Effect
-) -> tuple[tuple[Payee, Payout], Effect]:
+) -> tuple[tuple[PayeeRecords, Payout], Effect]:
     """The payout that an effect makes, with its payee, and the effect as it is now."""
     found, current = await load_payee_of_effect(runtime, unit, effect)
     payout = next(p for p in found.payouts if p.payout_id == effect.subject_id)
-    return (found.payee, payout), current
+    return (found, payout), current

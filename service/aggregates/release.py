@@ -7,7 +7,7 @@ from datetime import timedelta
 from service.aggregates.contradiction import Contradiction
 from service.aggregates.escrow import EscrowCase
 from service.domain.errors import AmountAboveHeld, AmountFrozen, FieldViolation, InvalidField
-from service.domain.journal import Source
+from service.domain.journal import Part, Source
 from service.domain.money import charge_step_minor
 from service.domain.policy import fee_part
 from service.domain.postings import JournalKind
@@ -186,12 +186,13 @@ def _post_confirmed(
     case: EscrowCase, release: Release, effect: Effect, transaction: BalanceTransaction
 ) -> None:
     amount_minor, currency = release.transfer
-    case.post(
+    # The account that it was sent to: the payee may have another by now.
+    part = Part({"account": effect.request["destination"]}, {"amount": amount_minor})
+    case.unit.post(
         JournalKind.TRANSFER_CONFIRMED,
         transfer_source(effect),
-        release.milestone_id,
-        {"amount": amount_minor},
-        currency=currency,
+        currency,
+        [part],
         transaction=transaction,
     )
 

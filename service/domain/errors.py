@@ -181,11 +181,33 @@ class PaymentRejected(Precondition):
 
 
 class PayerNotReady(Precondition):
-    """The payer has no Stripe customer yet; create the payer again with the same request_id."""
+    """The payer has no Stripe customer yet: send CreatePayer again with the same request_id. If
+    Stripe refused the payer's data, correct them with UpdatePayer.
+    """
 
 
 class PayeeNotReady(Precondition):
     """The payee has no account at Stripe that can do this; send them to onboarding first."""
+
+
+class PayeeRefused(Precondition):
+    """Stripe made no account from the payee's data: correct them with UpdatePayee."""
+
+
+class AccountLost(Precondition):
+    """The payee has taken our access to their account away, or Stripe has rejected it: make another
+    with ReplacePayeeAccount.
+    """
+
+
+class AccountNotLost(Precondition):
+    """Only an account that is DEAUTHORIZED or REJECTED is replaced; any other is onboarded."""
+
+
+class CountryFixed(Precondition):
+    """Stripe never changes the country of an account. Only a payee without an account, or whose
+    account is DEAUTHORIZED or REJECTED, gets another country, with the next account.
+    """
 
 
 class StripeRefused(Precondition):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from service.aggregates.contradiction import Contradiction
 from service.aggregates.payee import account_rejected, load_payee_of_effect, observe_account
 from service.domain import ids
 from service.domain.records.effect import Effect, EffectKind
 from service.domain.records.parties import AccountApi, Payee
 from service.domain.unit import UnitOfWork
-from service.effects import set_manual_payouts
+from service.effects import set_manual_payouts, update_account
 from service.effects.kind import Answer, Kind
-from service.effects.lookup import first_of_ours, since
+from service.effects.lookup import first_of_ours, made_by, since
+from service.effects.parameters import account_details, sends
+from service.effects.renew import ask_again
 from service.store.parties import PayeeRecords
 from service.stripe.gateway import Client, Object, Options, SdkObject
 from service.stripe.objects.account import ACCOUNT_V2_FIELDS, parse_account
@@ -29,13 +32,27 @@ def plan(unit: UnitOfWork, payee: Payee) -> Effect:
     )
 
 
-def parameters(payee: Payee, effect: str) -> dict[str, Any]:
+def correct(unit: UnitOfWork, payee: Payee, effect: Effect) -> None:
+    """Stripe made no account, and is asked again with the payee as they are now."""
+    replaces = effect.request["metadata"].get("replaces", "")
+    ask_again(unit, effect, parameters(payee, effect.public_id, replaces))
+
+
+def replace(unit: UnitOfWork, payee: Payee, effect: Effect, replaces: str) -> None:
+    """The effect that made the account ``replaces`` makes another."""
+    ask_again(unit, effect, parameters(payee, effect.public_id, replaces))
+
+
+def parameters(payee: Payee, effect: str, replaces: str = "") -> dict[str, Any]:
     """An Express dashboard, and losses and fees on the platform: it owes the payees their money."""
     metadata = {"tenant": payee.tenant_id, "payee": payee.public_id, "effect": effect}
+    if replaces:
+        metadata["replaces"] = replaces
+    details = account_details(payee)
     if payee.account_api is AccountApi.V1:
         return {
+            **details,
             "country": payee.country,
-            "email": payee.email,
             "controller": {
                 "stripe_dashboard": {"type": "express"},
                 "losses": {"payments": "application"},
@@ -47,8 +64,7 @@ def parameters(payee: Payee, effect: str) -> dict[str, Any]:
         }
     requested = {"requested": True}
     return {
-        "contact_email": payee.email,
-        "display_name": payee.name,
+        **details,
         "dashboard": "express",
         "identity": {"country": payee.country.lower()},
         "defaults": {
@@ -91,15 +107,23 @@ async def _find(client: Client, effect: Effect, options: Options) -> Object | No
     return answer
 
 
-def _succeed(unit: UnitOfWork, found: PayeeRecords, _: Effect, answer: Answer) -> None:
+def _succeed(unit: UnitOfWork, found: PayeeRecords, effect: Effect, answer: Answer) -> None:
     payee = found.payee
+    if not made_by(effect, answer):
+        raise Contradiction("the account was made for another request")
     observe_account(unit, payee, parse_account(payee.account_api, answer))
     if payee.account_api is AccountApi.V2:
         set_manual_payouts.plan(unit, payee)
+    if not sends(effect, account_details(payee)):
+        update_account.plan(unit, payee)
 
 
-def _reject(unit: UnitOfWork, found: PayeeRecords, _: Effect, refusal: Rejected) -> None:
-    account_rejected(unit, found.payee, refusal)
+def _reject(unit: UnitOfWork, found: PayeeRecords, effect: Effect, refusal: Rejected) -> None:
+    """What was corrected meanwhile is sent at once."""
+    if sends(effect, account_details(found.payee)):
+        account_rejected(unit, found.payee, refusal)
+    else:
+        correct(unit, found.payee, effect)
 
 
 CREATE_ACCOUNT = Kind(_send, _find, load_payee_of_effect, _succeed, _reject)

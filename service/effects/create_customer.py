@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from service.aggregates.payer import load_payer_of_effect
 from service.domain import ids
 from service.domain.records.effect import Effect, EffectKind
 from service.domain.records.parties import Payer
 from service.domain.unit import UnitOfWork
-from service.effects.kind import Answer, Kind, no_change
+from service.effects import update_customer
+from service.effects.kind import Answer, Kind
 from service.effects.lookup import first_of_ours
-from service.runtime import Runtime
-from service.store.parties import load_parties
+from service.effects.parameters import customer_details, sends
+from service.effects.renew import ask_again
 from service.stripe.gateway import Client, Object, Options, SdkObject
 from service.stripe.objects.values import text
+from service.stripe.outcomes import Rejected
 
 
 def plan(unit: UnitOfWork, payer: Payer) -> Effect:
@@ -26,10 +29,14 @@ def plan(unit: UnitOfWork, payer: Payer) -> Effect:
     )
 
 
+def correct(unit: UnitOfWork, payer: Payer, effect: Effect) -> None:
+    """Stripe refused to make the customer, and is asked again with the payer as they are now."""
+    ask_again(unit, effect, parameters(payer, effect.public_id))
+
+
 def parameters(payer: Payer, effect: str) -> dict[str, Any]:
     return {
-        "name": payer.name,
-        "email": payer.email,
+        **customer_details(payer),
         "metadata": {"tenant": payer.tenant_id, "payer": payer.public_id, "effect": effect},
     }
 
@@ -45,18 +52,17 @@ async def _find(client: Client, effect: Effect, options: Options) -> Object | No
     return await first_of_ours(effect, page.auto_paging_iter())
 
 
-async def _load(runtime: Runtime, unit: UnitOfWork, effect: Effect) -> tuple[Payer, Effect]:
-    found = await load_parties(
-        runtime.pool, unit, payer_id=effect.subject_id, effect_id=effect.effect_id
-    )
-    assert found.payer is not None
-    assert found.effect is not None
-    return found.payer, found.effect
-
-
-def _succeed(unit: UnitOfWork, payer: Payer, _: Effect, answer: Answer) -> None:
+def _succeed(unit: UnitOfWork, payer: Payer, effect: Effect, answer: Answer) -> None:
     payer.stripe_customer = text(answer, "id")
     unit.put(payer)
+    if not sends(effect, customer_details(payer)):
+        update_customer.plan(unit, payer)
 
 
-CREATE_CUSTOMER = Kind(_send, _find, _load, _succeed, reject=no_change)
+def _reject(unit: UnitOfWork, payer: Payer, effect: Effect, _: Rejected) -> None:
+    """What was corrected meanwhile is sent at once."""
+    if not sends(effect, customer_details(payer)):
+        correct(unit, payer, effect)
+
+
+CREATE_CUSTOMER = Kind(_send, _find, load_payer_of_effect, _succeed, _reject)

@@ -14,6 +14,7 @@ from service.domain.unit import UnitOfWork
 from service.effects.kind import Answer, Kind
 from service.effects.lookup import first_of_ours, since
 from service.effects.parameters import amount
+from service.store.parties import PayeeRecords
 from service.stripe.gateway import Client, Object, Options, SdkObject
 from service.stripe.objects.payout import parse_payout
 from service.stripe.outcomes import Rejected
@@ -53,12 +54,17 @@ async def _find(client: Client, effect: Effect, options: Options) -> Object | No
     return await first_of_ours(effect, page.auto_paging_iter())
 
 
-def _succeed(unit: UnitOfWork, subject: tuple[Payee, Payout], _: Effect, answer: Answer) -> None:
+def _succeed(
+    unit: UnitOfWork, subject: tuple[PayeeRecords, Payout], _: Effect, answer: Answer
+) -> None:
     observe_payout(unit, *subject, parse_payout(answer))
 
 
-def _reject(unit: UnitOfWork, subject: tuple[Payee, Payout], _: Effect, refusal: Rejected) -> None:
-    payout_rejected(unit, *subject, refusal)
+def _reject(
+    unit: UnitOfWork, subject: tuple[PayeeRecords, Payout], _: Effect, refusal: Rejected
+) -> None:
+    found, payout = subject
+    payout_rejected(unit, found.payee, payout, refusal)
 
 
 CREATE_PAYOUT = Kind(_send, _find, load_payout_of_effect, _succeed, _reject)

@@ -7,8 +7,11 @@ same ones, whatever version of this code sends it.
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from service.domain import ids
+from service.domain.records.effect import Effect
+from service.domain.records.parties import AccountApi, Payee, Payer
 from service.domain.records.payment import CaptureStrategy, Payment
 
 
@@ -28,3 +31,27 @@ def payment_metadata(payment: Payment, effect: str) -> dict[str, str]:
 
 def capture_method(payment: Payment) -> str:
     return "manual" if payment.capture is CaptureStrategy.MANUAL else "automatic_async"
+
+
+def customer_details(payer: Payer) -> dict[str, Any]:
+    """What a payer's customer shows of them, and what an update of the payer changes there."""
+    return {"name": payer.name, "email": payer.email}
+
+
+def account_details(payee: Payee) -> dict[str, Any]:
+    """The same of a payee's account: what a platform may still change in one that exists."""
+    if payee.account_api is AccountApi.V1:
+        return {"email": payee.email}
+    return {"contact_email": payee.email, "display_name": payee.name}
+
+
+def sends(effect: Effect, details: dict[str, Any]) -> bool:
+    """Whether an effect has sent these details; else the party was changed after it was planned."""
+    return details.items() <= effect.request.items()
+
+
+def of_update(effect_id: UUID, generation: int) -> dict[str, Any]:
+    """By what an object shows which change of ours was the last: its values say too little, for
+    Stripe may write them otherwise, and a value may come back.
+    """
+    return {"metadata": {"update": f"{ids.show(ids.EFFECT, effect_id)}:{generation}"}}

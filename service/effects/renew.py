@@ -1,13 +1,16 @@
-"""Asks Stripe again for what it rejected before, under the next generation's key."""
+"""Asks Stripe again for what it rejected before, or with what has changed since it did it, under
+the next generation's key.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 from service.domain.call import Call
 from service.domain.records.effect import Effect
-from service.domain.states.effect import EffectEvent, EffectState
+from service.domain.states.effect import OPEN, EffectEvent, EffectState
 from service.domain.unit import UnitOfWork
 from service.runtime import Runtime, rerun
 from service.store.effects import find_effect
@@ -35,10 +38,23 @@ async def renew_rejected(runtime: Runtime, call: Call, effect_id: UUID) -> None:
         return
 
 
-def renew(unit: UnitOfWork, effect: Effect) -> None:
+def renew(unit: UnitOfWork, effect: Effect, event: EffectEvent = EffectEvent.RENEW) -> None:
     """The next generation of an effect: a new key, and nothing known of it yet."""
-    unit.advance(effect, EffectEvent.RENEW)
+    unit.advance(effect, event)
     effect.generation += 1
     effect.error = {}
+    effect.stripe_object = None
     effect.key_used_at, effect.due_at = None, unit.now
     effect.traceparent = unit.call.traceparent
+
+
+def ask_again(unit: UnitOfWork, effect: Effect, request: dict[str, Any]) -> None:
+    """Sends an effect that has ended again, with another request. One that is open is written too,
+    so that its answer meets what has changed since it was planned.
+    """
+    if effect.state in OPEN:
+        unit.put(effect)
+        return
+    refused = effect.state is EffectState.REJECTED
+    renew(unit, effect, EffectEvent.RENEW if refused else EffectEvent.REPEAT)
+    effect.request = request

@@ -9,6 +9,7 @@ from typing import Any
 from service.aggregates.payee import load_payee_of_effect
 from service.domain.records.effect import Effect, EffectKind
 from service.domain.records.parties import Payee
+from service.domain.states.payee import LOST
 from service.domain.unit import UnitOfWork
 from service.effects.kind import Kind, no_change
 from service.effects.renew import renew
@@ -42,8 +43,11 @@ async def _find(client: Client, _: Effect, options: Options) -> Object | None:
     return settings if schedule["interval"] == "manual" else None
 
 
-def _reject(unit: UnitOfWork, _: PayeeRecords, effect: Effect, __: Rejected) -> None:
-    """It is asked for again until it is so."""
+def _reject(unit: UnitOfWork, found: PayeeRecords, effect: Effect, _: Rejected) -> None:
+    """It is asked for again until it is so, or the account is no longer the payee's."""
+    payee = found.payee
+    if payee.stripe_account != effect.stripe_account or payee.state in LOST:
+        return
     renew(unit, effect)
     pause = FIRST_PAUSE * 2 ** min(effect.generation, 10)
     effect.due_at = unit.now + min(pause, LONGEST_PAUSE)

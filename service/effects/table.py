@@ -16,10 +16,14 @@ from service.effects.create_payout import CREATE_PAYOUT
 from service.effects.create_transfer import CREATE_TRANSFER
 from service.effects.kind import Kind
 from service.effects.set_manual_payouts import SET_MANUAL_PAYOUTS
+from service.effects.update_account import UPDATE_ACCOUNT
+from service.effects.update_customer import UPDATE_CUSTOMER
 
 KINDS: Mapping[EffectKind, Kind[Any]] = {
     EffectKind.CREATE_CUSTOMER: CREATE_CUSTOMER,
+    EffectKind.UPDATE_CUSTOMER: UPDATE_CUSTOMER,
     EffectKind.CREATE_ACCOUNT: CREATE_ACCOUNT,
+    EffectKind.UPDATE_ACCOUNT: UPDATE_ACCOUNT,
     EffectKind.SET_MANUAL_PAYOUTS: SET_MANUAL_PAYOUTS,
     EffectKind.CREATE_PAYMENT_INTENT: CREATE_PAYMENT_INTENT,
     EffectKind.CREATE_CHECKOUT_SESSION: CREATE_CHECKOUT_SESSION,

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from service.aggregates.contradiction import Contradiction, NotOurs
-from service.aggregates.payee import NO_ACCESS, observe_account
-from service.domain.errors import StripeRefused
-from service.domain.states.payee import PayeeState
+from service.aggregates.payee import look_at_account, observe_account
 from service.domain.unit import UnitOfWork
 from service.events.event import Event, Unmatched, change
 from service.runtime import Runtime
-from service.store.parties import find_payee, find_payee_of_account, load_payee
-from service.stripe.objects.account import AccountObservation, parse_account
+from service.store.parties import find_account, find_payee, load_payee
+from service.stripe.objects.account import parse_account
 from service.stripe.objects.values import our_id
 
 
@@ -18,9 +16,10 @@ async def account_changed(runtime: Runtime, event: Event) -> None:
     """An account is fetched afresh: its events are hints, thin, late or out of order."""
     account_id = event.stored.account or str(event.object.get("id") or "")
     tenant_id = event.stored.tenant_id
-    payee_id = our_id(event.object, "payee") or await find_payee_of_account(
-        runtime.pool, tenant_id, account_id
-    )
+    known = await find_account(runtime.pool, tenant_id, account_id)
+    if known is not None and not known.is_current:
+        raise NotOurs("the payee has another account now")
+    payee_id = our_id(event.object, "payee") or (known and known.payee_id)
     if payee_id is None:
         raise NotOurs("no payee")
     payee = await find_payee(runtime.pool, tenant_id, payee_id)
@@ -44,22 +43,18 @@ async def account_changed(runtime: Runtime, event: Event) -> None:
 async def access_removed(runtime: Runtime, event: Event) -> None:
     """The payee took the platform's access away, if it is so: the account is then refused."""
     account_id, tenant_id = event.stored.account or "", event.stored.tenant_id
-    payee_id = await find_payee_of_account(runtime.pool, tenant_id, account_id)
-    payee = await find_payee(runtime.pool, tenant_id, payee_id) if payee_id else None
-    if payee_id is None or payee is None:
-        raise NotOurs("no payee")
-    try:
-        gateway = runtime.stripe[tenant_id].for_workers
-        account = await gateway.fetch_account(payee.account_api, account_id)
-        seen = parse_account(payee.account_api, account)
-    except StripeRefused as refusal:
-        if refusal.metadata.get("code") != NO_ACCESS:
-            raise
-        seen = AccountObservation(account_id, PayeeState.DEAUTHORIZED, [])
+    known = await find_account(runtime.pool, tenant_id, account_id)
+    if known is None or not known.is_current:
+        raise NotOurs("no account that a payee has now")
+    payee = await find_payee(runtime.pool, tenant_id, known.payee_id)
+    if payee is None or payee.stripe_account != account_id:
+        raise Unmatched("the payee's account was replaced while it was read")
+    seen = await look_at_account(runtime.stripe[tenant_id].for_workers, payee)
 
     async def story(unit: UnitOfWork) -> None:
-        found = await load_payee(runtime.pool, unit, payee_id)
-        assert found is not None  # a payee is never deleted
+        found = await load_payee(runtime.pool, unit, known.payee_id)
+        if found is None or found.payee.stripe_account != account_id:
+            raise Unmatched("the payee's account was replaced while it was read")
         observe_account(unit, found.payee, seen)
 
     await change(runtime, event.stored, story)

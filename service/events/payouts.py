@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service.aggregates.contradiction import Contradiction, NotOurs
-from service.aggregates.payout import observe_payout
+from service.aggregates.payout import account_of_payout, observe_payout
 from service.domain.unit import UnitOfWork
 from service.events.event import Event, Unmatched, change
 from service.runtime import Runtime
@@ -34,9 +34,9 @@ async def payout_changed(runtime: Runtime, event: Event) -> None:
         )
         if found is None or payout is None:
             raise Unmatched("no payout of ours")
-        if account != found.payee.stripe_account:
+        if account != account_of_payout(found):
             raise Contradiction(f"the payout is of account {account}")
-        observe_payout(unit, found.payee, payout, seen)
+        observe_payout(unit, found, payout, seen)
 
     await change(runtime, event.stored, story)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from service.aggregates.contradiction import Contradiction
 from service.aggregates.escrow import open_case
-from service.aggregates.payout import observe_payout, payout_source
+from service.aggregates.payout import account_of_payout, observe_payout, payout_source
 from service.aggregates.release import transfer_source
 from service.domain.errors import StripeRefused
 from service.domain.journal import Part
@@ -120,12 +120,12 @@ async def _is_payout(runtime: Runtime, movement: Movement, shown: Object) -> boo
         found = await load_payee(
             runtime.pool, unit, payee_id, payout_id=payout_id, effect_id=payout_id
         )
-        if found is None or found.payee.stripe_account != movement.account:
+        payout = (
+            next((p for p in found.payouts if p.payout_id == payout_id), None) if found else None
+        )
+        if found is None or payout is None or account_of_payout(found) != movement.account:
             return False
-        payout = next((p for p in found.payouts if p.payout_id == payout_id), None)
-        if payout is None:
-            return False
-        observe_payout(unit, found.payee, payout, parse_payout(fetched))
+        observe_payout(unit, found, payout, parse_payout(fetched))
         kinds = PAYOUT_KINDS[movement.brought]
         return await add_row(runtime, unit, movement, payout_source(payout), *kinds)
 

@@ -23,6 +23,9 @@ from service.operations.parties.create_payee import create_payee
 from service.operations.parties.create_payer import create_payer
 from service.operations.parties.get_payee import get_payee
 from service.operations.parties.get_payer import get_payer
+from service.operations.parties.replace_payee_account import replace_payee_account
+from service.operations.parties.update_payee import update_payee
+from service.operations.parties.update_payer import update_payer
 from service.operations.payments.cancel_payment import cancel_payment
 from service.operations.payments.capture_payment import capture_payment
 from service.operations.payments.fund_escrow import fund_escrow
@@ -57,8 +60,11 @@ OPERATIONS: Mapping[str, Operation[Runtime]] = {
     "ListTimeline": list_timeline,
     "CreatePayer": create_payer,
     "GetPayer": get_payer,
+    "UpdatePayer": update_payer,
     "CreatePayee": create_payee,
     "GetPayee": get_payee,
+    "UpdatePayee": update_payee,
+    "ReplacePayeeAccount": replace_payee_account,
     "CreateOnboardingLink": create_onboarding_link,
     "RequestPayout": request_payout,
     "GetPayout": get_payout,

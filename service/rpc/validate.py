@@ -8,6 +8,7 @@ What a field must look like stands in the .proto, in `google.api.field_behavior`
 - no text holds a control character (prose, which is what may be longer than 200, may have line
   breaks and tabs) or what looks like a card number; map keys and values and URLs are texts, too;
 - REQUIRED means: not the default, and not blank. Where an integer has a range, the range decides;
+- an optional text (`optional string`) that is set is not blank;
 - an enum has a value that the contract knows, a Timestamp is in its valid range;
 - Money in a request is an amount to move: positive, in a known currency.
 """
@@ -99,7 +100,9 @@ def _singular_check(
         is_set = message.HasField(name) if has_presence else value or has_range
         if required and isinstance(value, str) and value.isspace():
             is_set = False
-        if is_set:
+        if has_presence and is_set and isinstance(value, str) and not value.strip():
+            violations.append(FieldViolation(path + name, "must not be empty"))
+        elif is_set:
             check(value, path + name, violations)
         elif required:
             violations.append(FieldViolation(path + name, _REQUIRED))

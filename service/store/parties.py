@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
 
 from service.domain.accounts import CONN_BALANCE
 from service.domain.records.effect import Effect
-from service.domain.records.parties import Payee, Payer
+from service.domain.records.parties import Payee, Payer, PreviousAccount
 from service.domain.records.payout import Payout
+from service.domain.states.payee import PayeeState
 from service.domain.unit import UnitOfWork
 from service.store.operations import ANSWERED, KEY, answer_replay, key_arguments
 from service.store.pool import ServicePool
@@ -51,7 +53,22 @@ FIND_PAYER = (
 FIND_PAYEE = (
     f"SELECT {select_list(Payee, 'z')} FROM payees AS z WHERE z.tenant_id = $1 AND z.payee_id = $2"
 )
-PAYEE_OF_ACCOUNT = "SELECT payee_id FROM payees WHERE tenant_id = $1 AND stripe_account = $2"
+FIND_PAYER_BY_REFERENCE = (
+    f"SELECT {select_list(Payer, 'y')} FROM payers AS y WHERE y.tenant_id = $1 AND y.reference = $2"
+)
+FIND_PAYEE_BY_REFERENCE = (
+    f"SELECT {select_list(Payee, 'z')} FROM payees AS z WHERE z.tenant_id = $1 AND z.reference = $2"
+)
+FIND_ACCOUNT = """\
+SELECT z.payee_id, z.state, true AS is_current FROM payees AS z
+WHERE z.tenant_id = $1 AND z.stripe_account = $2
+UNION ALL
+SELECT a.payee_id, a.state, false FROM previous_accounts AS a
+WHERE a.tenant_id = $1 AND a.stripe_account = $2"""
+PREVIOUS_ACCOUNTS = (
+    f"SELECT {select_list(PreviousAccount, 'a')} FROM previous_accounts AS a"
+    " WHERE a.tenant_id = $1 AND a.payee_id = $2 ORDER BY a.replaced_at"
+)
 FIND_PAYOUT = (
     f"SELECT {select_list(Payout, 'o')} FROM payouts AS o"
     " WHERE o.tenant_id = $1 AND o.payout_id = $2"
@@ -62,9 +79,15 @@ WHERE o.tenant_id = $1 AND o.payee_id = $2 AND o.payout_id < coalesce($3::uuid, 
 ORDER BY o.payout_id DESC
 LIMIT $4"""
 # What is on its way to the payee is known per release; the account in the books is shared by all.
-PAYEE_BALANCES = """\
+PAYEE_BALANCES = f"""\
 SELECT account, currency, balance_minor FROM balances
 WHERE tenant_id = $1 AND account = ANY($3::text[])
+UNION ALL
+SELECT {CONN_BALANCE.sql(account="a.stripe_account")}, b.currency, b.balance_minor
+FROM previous_accounts AS a
+LEFT JOIN balances AS b ON b.tenant_id = a.tenant_id
+    AND b.account = {CONN_BALANCE.sql(account="a.stripe_account")}
+WHERE a.tenant_id = $1 AND a.payee_id = $2
 UNION ALL
 SELECT 'in_flight', r.currency, sum(r.payee_share_minor)::bigint
 FROM effects AS f
@@ -86,6 +109,14 @@ class PayeeRecords:
     payouts: list[Payout]
     connected_minor: Mapping[str, int]
     effect: Effect | None
+
+
+class FoundAccount(NamedTuple):
+    """Whose an account is or was, and its state: now, or when it was replaced."""
+
+    payee_id: UUID
+    state: PayeeState
+    is_current: bool
 
 
 @dataclass(slots=True)
@@ -156,11 +187,34 @@ async def find_payee(pool: asyncpg.Pool, tenant_id: str, payee_id: UUID) -> Paye
     return from_row(Payee, row) if row else None
 
 
-async def find_payee_of_account(
+async def find_payer_by_reference(
+    pool: asyncpg.Pool, tenant_id: str, reference: str
+) -> Payer | None:
+    row = await pool.fetchrow(FIND_PAYER_BY_REFERENCE, tenant_id, reference)
+    return from_row(Payer, row) if row else None
+
+
+async def find_payee_by_reference(
+    pool: asyncpg.Pool, tenant_id: str, reference: str
+) -> Payee | None:
+    row = await pool.fetchrow(FIND_PAYEE_BY_REFERENCE, tenant_id, reference)
+    return from_row(Payee, row) if row else None
+
+
+async def find_account(
     pool: asyncpg.Pool, tenant_id: str, stripe_account: str
-) -> UUID | None:
-    payee_id: UUID | None = await pool.fetchval(PAYEE_OF_ACCOUNT, tenant_id, stripe_account)
-    return payee_id
+) -> FoundAccount | None:
+    """Whose account it is, or was; None when no payee of ours ever had it."""
+    row = await pool.fetchrow(FIND_ACCOUNT, tenant_id, stripe_account)
+    return FoundAccount(row[0], PayeeState(row[1]), row[2]) if row else None
+
+
+async def find_previous_accounts(
+    pool: asyncpg.Pool, tenant_id: str, payee_id: UUID
+) -> list[PreviousAccount]:
+    """The accounts that a payee had, oldest first."""
+    rows = await pool.fetch(PREVIOUS_ACCOUNTS, tenant_id, payee_id)
+    return [from_row(PreviousAccount, row) for row in rows]
 
 
 async def find_payout(pool: asyncpg.Pool, tenant_id: str, payout_id: UUID) -> Payout | None:
@@ -177,7 +231,9 @@ async def find_payouts(
 
 async def find_payee_balances(
     pool: asyncpg.Pool, tenant_id: str, payee_id: UUID, accounts: list[str]
-) -> list[tuple[str, str, int]]:
-    """(account, currency, minor) of these accounts, and of "in_flight" for transfers under way."""
+) -> list[tuple[str, str | None, int]]:
+    """(account, currency, minor) of these accounts, of "in_flight" for transfers under way, and of
+    what is in each previous account, without a currency where nothing ever was.
+    """
     rows = await pool.fetch(PAYEE_BALANCES, tenant_id, payee_id, accounts)
     return [(row[0], row[1], row[2]) for row in rows]

@@ -21,9 +21,14 @@ UNION ALL
 SELECT {_FOUND}, 3 FROM payments AS p WHERE p.tenant_id = $1 AND p.payment_id = $2
 ORDER BY place LIMIT 1"""
 FIND_PAYOUT = """\
-SELECT o.payout_id, o.payee_id FROM payees AS z
-JOIN payouts AS o ON o.tenant_id = z.tenant_id AND o.payee_id = z.payee_id
-WHERE z.tenant_id = $1 AND o.tenant_id = $1 AND z.stripe_account = $2 AND o.stripe_payout = $3"""
+SELECT o.payout_id, o.payee_id FROM (
+    SELECT z.payee_id FROM payees AS z WHERE z.tenant_id = $1 AND z.stripe_account = $2
+    UNION ALL
+    SELECT a.payee_id FROM previous_accounts AS a
+    WHERE a.tenant_id = $1 AND a.stripe_account = $2
+) AS owner
+JOIN payouts AS o ON o.tenant_id = $1 AND o.payee_id = owner.payee_id
+WHERE o.stripe_payout = $3"""
 FIND_TRANSFERRED = """\
 SELECT r.escrow_id, r.payment_id, r.effect_id FROM releases AS r
 WHERE r.tenant_id = $1 AND r.stripe_transfer = $2 LIMIT 1"""

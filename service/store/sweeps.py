@@ -21,8 +21,13 @@ ON CONFLICT ON CONSTRAINT sweeps_pkey DO NOTHING
 RETURNING 1"""
 ADD_ACCOUNTS = """\
 INSERT INTO sweeps AS s (tenant_id, stripe_account, due_at, compare_due_at)
-SELECT $1, z.stripe_account, $3, $3 FROM payees AS z
-WHERE z.tenant_id = $1 AND z.stripe_account = ANY($2::text[])
+SELECT $1, theirs.stripe_account, $3, $3 FROM (
+    SELECT z.stripe_account FROM payees AS z
+    WHERE z.tenant_id = $1 AND z.stripe_account = ANY($2::text[])
+    UNION ALL
+    SELECT a.stripe_account FROM previous_accounts AS a
+    WHERE a.tenant_id = $1 AND a.stripe_account = ANY($2::text[])
+) AS theirs
 ON CONFLICT ON CONSTRAINT sweeps_pkey DO UPDATE SET due_at = EXCLUDED.due_at
 WHERE s.due_at > EXCLUDED.due_at
 RETURNING 1"""

@@ -17,7 +17,7 @@ from service.domain.records.balance_transaction import BookedTransaction
 from service.domain.records.effect import Effect
 from service.domain.records.escrow import Escrow, LineItem, Milestone
 from service.domain.records.freeze import Freeze
-from service.domain.records.parties import Payee, Payer
+from service.domain.records.parties import Payee, Payer, PreviousAccount
 from service.domain.records.payment import Payment
 from service.domain.records.payout import Payout
 from service.domain.records.release import Release
@@ -100,6 +100,7 @@ CHILDREN = tuple(_children())
 TABLES: tuple[Table, ...] = (
     Table(Payer, "payers", "write_payer", ("tenant_id", "payer_id")),
     Table(Payee, "payees", "write_payee_v2", ("tenant_id", "payee_id")),
+    Table(PreviousAccount, "previous_accounts", "write_previous_account"),
     Table(Escrow, "escrows", "write_escrow_v2", ("tenant_id", "escrow_id")),
     *CHILDREN,
     Table(Payout, "payouts", "write_payout", ("tenant_id", "payout_id")),

@@ -17,6 +17,7 @@ from stripe_sandbox.connect.external_accounts import (
 from stripe_sandbox.connect.new_account import controller, new_account
 from stripe_sandbox.errors import InvalidRequestError
 from stripe_sandbox.params import Params
+from stripe_sandbox.refused_values import check_country, checked_email
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject
 
@@ -27,7 +28,7 @@ CONTROLLER_BY_TYPE = {
     "express": controller("application_express", "application", "stripe", "express"),
     "custom": controller("application_custom", "application", "application", "none"),
 }
-TEXTS = ("email", "business_type", "default_currency")
+TEXTS = ("business_type", "default_currency")
 SETTINGS_TEXTS = ("branding", "card_payments", "dashboard", "payments")
 
 
@@ -36,6 +37,7 @@ def create_account(call: Call) -> StripeObject:
     """Connect a new account to the platform."""
     kind, control = _controller(call.params)
     country = call.params.text("country") or "US"
+    check_country(call, country, "country")
     account = new_account(call, country=country, kind=kind, control=control)
     call.on(call.state.platform).add(account)
     _apply(call.on(account["id"]), account, call.params)
@@ -142,6 +144,7 @@ def _controller(params: Params) -> tuple[str, StripeObject]:
 
 def _apply(owner: Call, account: StripeObject, params: Params) -> None:
     """Take over the parameters that create and update share."""
+    account["email"] = checked_email(params, "email", account["email"])
     for name in TEXTS:
         account[name] = params.text(name, account[name])
     account["metadata"] = params.merge_metadata(account["metadata"])

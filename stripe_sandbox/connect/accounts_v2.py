@@ -15,6 +15,7 @@ from stripe_sandbox.connect.capabilities import request_capability
 from stripe_sandbox.connect.new_account import controller, new_account
 from stripe_sandbox.errors import InvalidRequestError, parameter_invalid
 from stripe_sandbox.params import Params
+from stripe_sandbox.refused_values import check_country, checked_email
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject
 
@@ -34,11 +35,14 @@ def create_account(call: Call) -> StripeObject:
     dashboard = params.text("dashboard") or "none"
     if dashboard != "none" and not params.is_set("contact_email"):
         raise parameter_invalid("contact_email", "contact_email is required with a dashboard.")
+    identity = params.hash("identity")
+    country = (identity.text("country") or "US").upper()
+    check_country(call, country, identity.name_of("country"))
     # A platform that gives the account no Stripe dashboard must also collect its requirements.
     collection = "application" if dashboard == "none" and losses == "application" else "stripe"
     account = new_account(
         call,
-        country=(params.hash("identity").text("country") or "US").upper(),
+        country=country,
         kind="none",
         control=controller("account" if fees == "stripe" else fees, losses, collection, dashboard),
     )
@@ -106,7 +110,7 @@ def _answer(call: Call, account: StripeObject) -> StripeObject:
 def _apply(call: Call, account: StripeObject) -> None:
     """Take over the parameters that create and update share."""
     params = call.params
-    account["email"] = params.text("contact_email", account["email"])
+    account["email"] = checked_email(params, "contact_email", account["email"])
     account["metadata"] = params.merge_metadata(account["metadata"])
     account["_v2"]["contact_phone"] = params.text("contact_phone", account["_v2"]["contact_phone"])
     if params.is_set("dashboard"):
@@ -130,6 +134,10 @@ def _apply_defaults(account: StripeObject, defaults: Params) -> None:
 
 
 def _apply_identity(account: StripeObject, identity: Params) -> None:
+    country = identity.text("country")
+    if country and country.upper() != account["country"]:
+        name = identity.name_of("country")
+        raise parameter_invalid(name, "The country of an account cannot be changed.")
     account["business_type"] = identity.text("entity_type", account["business_type"])
     individual = identity.hash("individual")
     remember_identity(account, "first_name", individual.text("given_name"))

@@ -5,12 +5,13 @@ from stripe_sandbox.catalog.customer_discounts import take_coupon
 from stripe_sandbox.errors import resource_missing
 from stripe_sandbox.ids import new_id, token
 from stripe_sandbox.payments import payment_methods, sources
+from stripe_sandbox.refused_values import checked_email
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject, private_copy
 
 registry = Registry()
 
-TEXTS = ("description", "email", "name", "phone", "tax_exempt")
+TEXTS = ("description", "name", "phone", "tax_exempt")
 
 
 @registry.post("/v1/customers")
@@ -66,6 +67,7 @@ def _default_to_new_method(call: Call, customer: StripeObject, method: StripeObj
 
 
 def _apply(call: Call, customer: StripeObject) -> None:
+    customer["email"] = checked_email(call.params, "email", customer["email"])
     for name in TEXTS:
         if name in call.params:
             customer[name] = call.params.text(name)

@@ -38,9 +38,9 @@ class _PayeeStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PayeeState
     PAYEE_STATE_ACTIVE: _PayeeState.ValueType  # 4
     """Money can be sent: the transfers capability is active and payouts are enabled."""
     PAYEE_STATE_REJECTED: _PayeeState.ValueType  # 5
-    """Stripe refused the account."""
+    """Stripe refused to make an account from the payee's data (UpdatePayee corrects them), or rejected the account that there was (ReplacePayeeAccount)."""
     PAYEE_STATE_DEAUTHORIZED: _PayeeState.ValueType  # 6
-    """The payee disconnected the account from the platform."""
+    """The payee disconnected the account from the platform; ReplacePayeeAccount makes another."""
 
 class PayeeState(_PayeeState, metaclass=_PayeeStateEnumTypeWrapper):
     """How far a payee's account at Stripe has come."""
@@ -56,9 +56,9 @@ PAYEE_STATE_RESTRICTED: PayeeState.ValueType  # 3
 PAYEE_STATE_ACTIVE: PayeeState.ValueType  # 4
 """Money can be sent: the transfers capability is active and payouts are enabled."""
 PAYEE_STATE_REJECTED: PayeeState.ValueType  # 5
-"""Stripe refused the account."""
+"""Stripe refused to make an account from the payee's data (UpdatePayee corrects them), or rejected the account that there was (ReplacePayeeAccount)."""
 PAYEE_STATE_DEAUTHORIZED: PayeeState.ValueType  # 6
-"""The payee disconnected the account from the platform."""
+"""The payee disconnected the account from the platform; ReplacePayeeAccount makes another."""
 Global___PayeeState: _TypeAlias = PayeeState  # noqa: Y015
 
 class _AccountApi:
@@ -141,6 +141,7 @@ class Payer(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     STRIPE_CUSTOMER_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """"pyr_..." """
     reference: _builtins.str
@@ -151,6 +152,8 @@ class Payer(_message.Message):
     """Their e-mail address, as Stripe gets it."""
     stripe_customer: _builtins.str
     """"cus_...", once it is known."""
+    etag: _builtins.str
+    """Changes when the payer's data change."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created."""
@@ -164,10 +167,11 @@ class Payer(_message.Message):
         email: _builtins.str = ...,
         stripe_customer: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "email", b"email", "id", b"id", "name", b"name", "reference", b"reference", "stripe_customer", b"stripe_customer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "email", b"email", "etag", b"etag", "id", b"id", "name", b"name", "reference", b"reference", "stripe_customer", b"stripe_customer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -234,6 +238,44 @@ class PayeeBalance(_message.Message):
 Global___PayeeBalance: _TypeAlias = PayeeBalance  # noqa: Y015
 
 @_typing.final
+class PreviousAccount(_message.Message):
+    """A Stripe account that a payee had before it was replaced."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STRIPE_ACCOUNT_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REPLACE_TIME_FIELD_NUMBER: _builtins.int
+    CONNECTED_FIELD_NUMBER: _builtins.int
+    stripe_account: _builtins.str
+    """"acct_..." """
+    state: Global___PayeeState.ValueType
+    """What became of it: DEAUTHORIZED or REJECTED."""
+    @_builtins.property
+    def replace_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was replaced."""
+
+    @_builtins.property
+    def connected(self) -> _containers.RepeatedCompositeFieldContainer[_money_pb2.Money]:
+        """What is in it by our books, one entry a currency."""
+
+    def __init__(
+        self,
+        *,
+        stripe_account: _builtins.str = ...,
+        state: Global___PayeeState.ValueType = ...,
+        replace_time: _timestamp_pb2.Timestamp | None = ...,
+        connected: _abc.Iterable[_money_pb2.Money] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["replace_time", b"replace_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connected", b"connected", "replace_time", b"replace_time", "state", b"state", "stripe_account", b"stripe_account"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviousAccount: _TypeAlias = PreviousAccount  # noqa: Y015
+
+@_typing.final
 class Payee(_message.Message):
     """Who is paid."""
 
@@ -251,6 +293,7 @@ class Payee(_message.Message):
     BALANCES_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    PREVIOUS_ACCOUNTS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """"pye_..." """
     reference: _builtins.str
@@ -281,6 +324,10 @@ class Payee(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created."""
 
+    @_builtins.property
+    def previous_accounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___PreviousAccount]:
+        """Their accounts before this one, oldest first; GetPayee tells them."""
+
     def __init__(
         self,
         *,
@@ -296,10 +343,11 @@ class Payee(_message.Message):
         balances: _abc.Iterable[Global___PayeeBalance] | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        previous_accounts: _abc.Iterable[Global___PreviousAccount] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_api", b"account_api", "balances", b"balances", "country", b"country", "create_time", b"create_time", "email", b"email", "etag", b"etag", "id", b"id", "name", b"name", "reference", b"reference", "requirements_due", b"requirements_due", "state", b"state", "stripe_account", b"stripe_account"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_api", b"account_api", "balances", b"balances", "country", b"country", "create_time", b"create_time", "email", b"email", "etag", b"etag", "id", b"id", "name", b"name", "previous_accounts", b"previous_accounts", "reference", b"reference", "requirements_due", b"requirements_due", "state", b"state", "stripe_account", b"stripe_account"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -470,6 +518,75 @@ class GetPayerResponse(_message.Message):
 Global___GetPayerResponse: _TypeAlias = GetPayerResponse  # noqa: Y015
 
 @_typing.final
+class UpdatePayerRequest(_message.Message):
+    """Asks for UpdatePayer. What is not set stays as it is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PAYER_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    EMAIL_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """A UUID that names this request."""
+    payer_id: _builtins.str
+    """"pyr_..." """
+    name: _builtins.str
+    """Their name from now on."""
+    email: _builtins.str
+    """Their e-mail address from now on."""
+    etag: _builtins.str
+    """The payer's etag as you last saw it; not checked when empty."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        payer_id: _builtins.str = ...,
+        name: _builtins.str | None = ...,
+        email: _builtins.str | None = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_email", b"_email", "_name", b"_name", "email", b"email", "name", b"name"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_email", b"_email", "_name", b"_name", "email", b"email", "etag", b"etag", "name", b"name", "payer_id", b"payer_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__email: _TypeAlias = _typing.Literal["email"]  # noqa: Y015
+    _WhichOneofArgType__email: _TypeAlias = _typing.Literal["_email", b"_email"]  # noqa: Y015
+    _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
+    _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__email) -> _WhichOneofReturnType__email | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
+
+Global___UpdatePayerRequest: _TypeAlias = UpdatePayerRequest  # noqa: Y015
+
+@_typing.final
+class UpdatePayerResponse(_message.Message):
+    """Answers UpdatePayer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def payer(self) -> Global___Payer:
+        """The payer as they are now."""
+
+    def __init__(
+        self,
+        *,
+        payer: Global___Payer | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["payer", b"payer"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payer", b"payer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdatePayerResponse: _TypeAlias = UpdatePayerResponse  # noqa: Y015
+
+@_typing.final
 class CreatePayeeRequest(_message.Message):
     """Asks for CreatePayee."""
 
@@ -580,6 +697,141 @@ class GetPayeeResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetPayeeResponse: _TypeAlias = GetPayeeResponse  # noqa: Y015
+
+@_typing.final
+class UpdatePayeeRequest(_message.Message):
+    """Asks for UpdatePayee. What is not set stays as it is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PAYEE_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    EMAIL_FIELD_NUMBER: _builtins.int
+    COUNTRY_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """A UUID that names this request."""
+    payee_id: _builtins.str
+    """"pye_..." """
+    name: _builtins.str
+    """Their name from now on."""
+    email: _builtins.str
+    """Their e-mail address from now on."""
+    country: _builtins.str
+    """Where they live. Stripe never changes the country of an account: only for a payee who has none yet, or whose account is DEAUTHORIZED or REJECTED, for the next one."""
+    etag: _builtins.str
+    """The payee's etag as you last saw it; not checked when empty."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        payee_id: _builtins.str = ...,
+        name: _builtins.str | None = ...,
+        email: _builtins.str | None = ...,
+        country: _builtins.str | None = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_country", b"_country", "_email", b"_email", "_name", b"_name", "country", b"country", "email", b"email", "name", b"name"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_country", b"_country", "_email", b"_email", "_name", b"_name", "country", b"country", "email", b"email", "etag", b"etag", "name", b"name", "payee_id", b"payee_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__country: _TypeAlias = _typing.Literal["country"]  # noqa: Y015
+    _WhichOneofArgType__country: _TypeAlias = _typing.Literal["_country", b"_country"]  # noqa: Y015
+    _WhichOneofReturnType__email: _TypeAlias = _typing.Literal["email"]  # noqa: Y015
+    _WhichOneofArgType__email: _TypeAlias = _typing.Literal["_email", b"_email"]  # noqa: Y015
+    _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
+    _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__country) -> _WhichOneofReturnType__country | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__email) -> _WhichOneofReturnType__email | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
+
+Global___UpdatePayeeRequest: _TypeAlias = UpdatePayeeRequest  # noqa: Y015
+
+@_typing.final
+class UpdatePayeeResponse(_message.Message):
+    """Answers UpdatePayee."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYEE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def payee(self) -> Global___Payee:
+        """The payee as they are now, without balances."""
+
+    def __init__(
+        self,
+        *,
+        payee: Global___Payee | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["payee", b"payee"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payee", b"payee"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdatePayeeResponse: _TypeAlias = UpdatePayeeResponse  # noqa: Y015
+
+@_typing.final
+class ReplacePayeeAccountRequest(_message.Message):
+    """Asks for ReplacePayeeAccount."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PAYEE_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """A UUID that names this request."""
+    payee_id: _builtins.str
+    """"pye_..." """
+    reason: _builtins.str
+    """Why; at most 500 characters."""
+    etag: _builtins.str
+    """The payee's etag as you last saw it; not checked when empty."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        payee_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "payee_id", b"payee_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplacePayeeAccountRequest: _TypeAlias = ReplacePayeeAccountRequest  # noqa: Y015
+
+@_typing.final
+class ReplacePayeeAccountResponse(_message.Message):
+    """Answers ReplacePayeeAccount."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYEE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def payee(self) -> Global___Payee:
+        """The payee with the new account, without balances."""
+
+    def __init__(
+        self,
+        *,
+        payee: Global___Payee | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["payee", b"payee"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payee", b"payee"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplacePayeeAccountResponse: _TypeAlias = ReplacePayeeAccountResponse  # noqa: Y015
 
 @_typing.final
 class CreateOnboardingLinkRequest(_message.Message):

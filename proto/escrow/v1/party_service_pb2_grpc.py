@@ -45,6 +45,11 @@ class PartyServiceStub:
                 request_serializer=escrow_dot_v1_dot_party__service__pb2.GetPayerRequest.SerializeToString,
                 response_deserializer=escrow_dot_v1_dot_party__service__pb2.GetPayerResponse.FromString,
                 _registered_method=True)
+        self.UpdatePayer = channel.unary_unary(
+                '/escrow.v1.PartyService/UpdatePayer',
+                request_serializer=escrow_dot_v1_dot_party__service__pb2.UpdatePayerRequest.SerializeToString,
+                response_deserializer=escrow_dot_v1_dot_party__service__pb2.UpdatePayerResponse.FromString,
+                _registered_method=True)
         self.CreatePayee = channel.unary_unary(
                 '/escrow.v1.PartyService/CreatePayee',
                 request_serializer=escrow_dot_v1_dot_party__service__pb2.CreatePayeeRequest.SerializeToString,
@@ -54,6 +59,16 @@ class PartyServiceStub:
                 '/escrow.v1.PartyService/GetPayee',
                 request_serializer=escrow_dot_v1_dot_party__service__pb2.GetPayeeRequest.SerializeToString,
                 response_deserializer=escrow_dot_v1_dot_party__service__pb2.GetPayeeResponse.FromString,
+                _registered_method=True)
+        self.UpdatePayee = channel.unary_unary(
+                '/escrow.v1.PartyService/UpdatePayee',
+                request_serializer=escrow_dot_v1_dot_party__service__pb2.UpdatePayeeRequest.SerializeToString,
+                response_deserializer=escrow_dot_v1_dot_party__service__pb2.UpdatePayeeResponse.FromString,
+                _registered_method=True)
+        self.ReplacePayeeAccount = channel.unary_unary(
+                '/escrow.v1.PartyService/ReplacePayeeAccount',
+                request_serializer=escrow_dot_v1_dot_party__service__pb2.ReplacePayeeAccountRequest.SerializeToString,
+                response_deserializer=escrow_dot_v1_dot_party__service__pb2.ReplacePayeeAccountResponse.FromString,
                 _registered_method=True)
         self.CreateOnboardingLink = channel.unary_unary(
                 '/escrow.v1.PartyService/CreateOnboardingLink',
@@ -95,6 +110,13 @@ class PartyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdatePayer(self, request, context):
+        """Changes a payer's name or e-mail address, here and at Stripe. If Stripe refused to make their customer, it is asked again with what is right now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreatePayee(self, request, context):
         """Creates a payee, and their connected account at Stripe.
         """
@@ -104,6 +126,21 @@ class PartyServiceServicer:
 
     def GetPayee(self, request, context):
         """Reads a payee: whether they can be paid, and what they own.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdatePayee(self, request, context):
+        """Changes a payee's name, e-mail address or country, here and at Stripe. If Stripe refused to make their account, it is asked again with what is right now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplacePayeeAccount(self, request, context):
+        """Gives a payee whose account is DEAUTHORIZED or REJECTED a new one, which they have to onboard. What waits for them goes there once it is ACTIVE; what is in the old
+        account stays theirs there. Only the payee and operators may do this.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -150,6 +187,11 @@ def add_PartyServiceServicer_to_server(servicer, server):
                     request_deserializer=escrow_dot_v1_dot_party__service__pb2.GetPayerRequest.FromString,
                     response_serializer=escrow_dot_v1_dot_party__service__pb2.GetPayerResponse.SerializeToString,
             ),
+            'UpdatePayer': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdatePayer,
+                    request_deserializer=escrow_dot_v1_dot_party__service__pb2.UpdatePayerRequest.FromString,
+                    response_serializer=escrow_dot_v1_dot_party__service__pb2.UpdatePayerResponse.SerializeToString,
+            ),
             'CreatePayee': grpc.unary_unary_rpc_method_handler(
                     servicer.CreatePayee,
                     request_deserializer=escrow_dot_v1_dot_party__service__pb2.CreatePayeeRequest.FromString,
@@ -159,6 +201,16 @@ def add_PartyServiceServicer_to_server(servicer, server):
                     servicer.GetPayee,
                     request_deserializer=escrow_dot_v1_dot_party__service__pb2.GetPayeeRequest.FromString,
                     response_serializer=escrow_dot_v1_dot_party__service__pb2.GetPayeeResponse.SerializeToString,
+            ),
+            'UpdatePayee': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdatePayee,
+                    request_deserializer=escrow_dot_v1_dot_party__service__pb2.UpdatePayeeRequest.FromString,
+                    response_serializer=escrow_dot_v1_dot_party__service__pb2.UpdatePayeeResponse.SerializeToString,
+            ),
+            'ReplacePayeeAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplacePayeeAccount,
+                    request_deserializer=escrow_dot_v1_dot_party__service__pb2.ReplacePayeeAccountRequest.FromString,
+                    response_serializer=escrow_dot_v1_dot_party__service__pb2.ReplacePayeeAccountResponse.SerializeToString,
             ),
             'CreateOnboardingLink': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateOnboardingLink,
@@ -247,6 +299,33 @@ class PartyService:
             _registered_method=True)
 
     @staticmethod
+    def UpdatePayer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/escrow.v1.PartyService/UpdatePayer',
+            escrow_dot_v1_dot_party__service__pb2.UpdatePayerRequest.SerializeToString,
+            escrow_dot_v1_dot_party__service__pb2.UpdatePayerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def CreatePayee(request,
             target,
             options=(),
@@ -290,6 +369,60 @@ class PartyService:
             '/escrow.v1.PartyService/GetPayee',
             escrow_dot_v1_dot_party__service__pb2.GetPayeeRequest.SerializeToString,
             escrow_dot_v1_dot_party__service__pb2.GetPayeeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdatePayee(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/escrow.v1.PartyService/UpdatePayee',
+            escrow_dot_v1_dot_party__service__pb2.UpdatePayeeRequest.SerializeToString,
+            escrow_dot_v1_dot_party__service__pb2.UpdatePayeeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplacePayeeAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/escrow.v1.PartyService/ReplacePayeeAccount',
+            escrow_dot_v1_dot_party__service__pb2.ReplacePayeeAccountRequest.SerializeToString,
+            escrow_dot_v1_dot_party__service__pb2.ReplacePayeeAccountResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,10 +37,18 @@ class PartyServiceStub:
     """Creates a payer, and the Stripe customer that every later payment reuses."""
     GetPayer: _grpc.UnaryUnaryMultiCallable[_party_service_pb2.GetPayerRequest, _party_service_pb2.GetPayerResponse]
     """Reads a payer."""
+    UpdatePayer: _grpc.UnaryUnaryMultiCallable[_party_service_pb2.UpdatePayerRequest, _party_service_pb2.UpdatePayerResponse]
+    """Changes a payer's name or e-mail address, here and at Stripe. If Stripe refused to make their customer, it is asked again with what is right now."""
     CreatePayee: _grpc.UnaryUnaryMultiCallable[_party_service_pb2.CreatePayeeRequest, _party_service_pb2.CreatePayeeResponse]
     """Creates a payee, and their connected account at Stripe."""
     GetPayee: _grpc.UnaryUnaryMultiCallable[_party_service_pb2.GetPayeeRequest, _party_service_pb2.GetPayeeResponse]
     """Reads a payee: whether they can be paid, and what they own."""
+    UpdatePayee: _grpc.UnaryUnaryMultiCallable[_party_service_pb2.UpdatePayeeRequest, _party_service_pb2.UpdatePayeeResponse]
+    """Changes a payee's name, e-mail address or country, here and at Stripe. If Stripe refused to make their account, it is asked again with what is right now."""
+    ReplacePayeeAccount: _grpc.UnaryUnaryMultiCallable[_party_service_pb2.ReplacePayeeAccountRequest, _party_service_pb2.ReplacePayeeAccountResponse]
+    """Gives a payee whose account is DEAUTHORIZED or REJECTED a new one, which they have to onboard. What waits for them goes there once it is ACTIVE; what is in the old
+    account stays theirs there. Only the payee and operators may do this.
+    """
     CreateOnboardingLink: _grpc.UnaryUnaryMultiCallable[_party_service_pb2.CreateOnboardingLinkRequest, _party_service_pb2.CreateOnboardingLinkResponse]
     """Makes a link to Stripe's onboarding page. It can be used once and only for some minutes; ask for another when it is spent."""
     RequestPayout: _grpc.UnaryUnaryMultiCallable[_party_service_pb2.RequestPayoutRequest, _party_service_pb2.RequestPayoutResponse]
@@ -59,10 +67,18 @@ class PartyServiceAsyncStub(PartyServiceStub):
     """Creates a payer, and the Stripe customer that every later payment reuses."""
     GetPayer: _aio.UnaryUnaryMultiCallable[_party_service_pb2.GetPayerRequest, _party_service_pb2.GetPayerResponse]  # type: ignore[assignment]
     """Reads a payer."""
+    UpdatePayer: _aio.UnaryUnaryMultiCallable[_party_service_pb2.UpdatePayerRequest, _party_service_pb2.UpdatePayerResponse]  # type: ignore[assignment]
+    """Changes a payer's name or e-mail address, here and at Stripe. If Stripe refused to make their customer, it is asked again with what is right now."""
     CreatePayee: _aio.UnaryUnaryMultiCallable[_party_service_pb2.CreatePayeeRequest, _party_service_pb2.CreatePayeeResponse]  # type: ignore[assignment]
     """Creates a payee, and their connected account at Stripe."""
     GetPayee: _aio.UnaryUnaryMultiCallable[_party_service_pb2.GetPayeeRequest, _party_service_pb2.GetPayeeResponse]  # type: ignore[assignment]
     """Reads a payee: whether they can be paid, and what they own."""
+    UpdatePayee: _aio.UnaryUnaryMultiCallable[_party_service_pb2.UpdatePayeeRequest, _party_service_pb2.UpdatePayeeResponse]  # type: ignore[assignment]
+    """Changes a payee's name, e-mail address or country, here and at Stripe. If Stripe refused to make their account, it is asked again with what is right now."""
+    ReplacePayeeAccount: _aio.UnaryUnaryMultiCallable[_party_service_pb2.ReplacePayeeAccountRequest, _party_service_pb2.ReplacePayeeAccountResponse]  # type: ignore[assignment]
+    """Gives a payee whose account is DEAUTHORIZED or REJECTED a new one, which they have to onboard. What waits for them goes there once it is ACTIVE; what is in the old
+    account stays theirs there. Only the payee and operators may do this.
+    """
     CreateOnboardingLink: _aio.UnaryUnaryMultiCallable[_party_service_pb2.CreateOnboardingLinkRequest, _party_service_pb2.CreateOnboardingLinkResponse]  # type: ignore[assignment]
     """Makes a link to Stripe's onboarding page. It can be used once and only for some minutes; ask for another when it is spent."""
     RequestPayout: _aio.UnaryUnaryMultiCallable[_party_service_pb2.RequestPayoutRequest, _party_service_pb2.RequestPayoutResponse]  # type: ignore[assignment]
@@ -92,6 +108,14 @@ class PartyServiceServicer(metaclass=_abc_1.ABCMeta):
         """Reads a payer."""
 
     @_abc_1.abstractmethod
+    def UpdatePayer(
+        self,
+        request: _party_service_pb2.UpdatePayerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_party_service_pb2.UpdatePayerResponse, _abc.Awaitable[_party_service_pb2.UpdatePayerResponse]]:
+        """Changes a payer's name or e-mail address, here and at Stripe. If Stripe refused to make their customer, it is asked again with what is right now."""
+
+    @_abc_1.abstractmethod
     def CreatePayee(
         self,
         request: _party_service_pb2.CreatePayeeRequest,
@@ -106,6 +130,24 @@ class PartyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_party_service_pb2.GetPayeeResponse, _abc.Awaitable[_party_service_pb2.GetPayeeResponse]]:
         """Reads a payee: whether they can be paid, and what they own."""
+
+    @_abc_1.abstractmethod
+    def UpdatePayee(
+        self,
+        request: _party_service_pb2.UpdatePayeeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_party_service_pb2.UpdatePayeeResponse, _abc.Awaitable[_party_service_pb2.UpdatePayeeResponse]]:
+        """Changes a payee's name, e-mail address or country, here and at Stripe. If Stripe refused to make their account, it is asked again with what is right now."""
+
+    @_abc_1.abstractmethod
+    def ReplacePayeeAccount(
+        self,
+        request: _party_service_pb2.ReplacePayeeAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_party_service_pb2.ReplacePayeeAccountResponse, _abc.Awaitable[_party_service_pb2.ReplacePayeeAccountResponse]]:
+        """Gives a payee whose account is DEAUTHORIZED or REJECTED a new one, which they have to onboard. What waits for them goes there once it is ACTIVE; what is in the old
+        account stays theirs there. Only the payee and operators may do this.
+        """
 
     @_abc_1.abstractmethod
     def CreateOnboardingLink(

@@ -17,7 +17,9 @@ class EffectKind(StrEnum):
     """The calls to Stripe that must happen exactly once."""
 
     CREATE_CUSTOMER = "create_customer"
+    UPDATE_CUSTOMER = "update_customer"
     CREATE_ACCOUNT = "create_account"
+    UPDATE_ACCOUNT = "update_account"
     SET_MANUAL_PAYOUTS = "set_manual_payouts"
     CREATE_PAYMENT_INTENT = "create_payment_intent"
     CREATE_CHECKOUT_SESSION = "create_checkout_session"

@@ -66,3 +66,14 @@ class Payee:
     @property
     def public_id(self) -> str:
         return ids.show(ids.PAYEE, self.payee_id)
+
+
+@dataclass(slots=True)
+class PreviousAccount:
+    """An account that a payee had before the one in their row, and what had become of it."""
+
+    tenant_id: str
+    payee_id: UUID
+    stripe_account: str
+    state: PayeeState
+    replaced_at: datetime

@@ -28,6 +28,7 @@ class EffectEvent(StrEnum):
     REJECT = "reject"
     WITHDRAW = "withdraw"  # it was not sent, and must not be any more
     RENEW = "renew"  # asked for again after a rejection, under the next generation's key
+    REPEAT = "repeat"  # the same after a success, with other parameters
 
 
 # Stripe may have been asked, and has not answered yet.
@@ -52,5 +53,6 @@ EFFECT = Machine(
         (E.UNKNOWN, EE.REJECT): edge(E.REJECTED, STRIPE),
         (E.PLANNED, EE.WITHDRAW): edge(E.REJECTED, STRIPE),
         (E.REJECTED, EE.RENEW): edge(E.PLANNED, *Party),
+        (E.SUCCEEDED, EE.REPEAT): edge(E.PLANNED, *Party),
     },
 )

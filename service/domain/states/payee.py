@@ -21,13 +21,15 @@ class PayeeState(StrEnum):
 
 
 class PayeeEvent(StrEnum):
-    """What Stripe shows of a payee's account."""
+    """What Stripe shows of a payee's account, and what is asked for when there is none to use."""
 
     SEE_ONBOARDING = "see_onboarding"
     SEE_RESTRICTED = "see_restricted"
     SEE_ACTIVE = "see_active"
     SEE_REJECTED = "see_rejected"
     SEE_DEAUTHORIZED = "see_deauthorized"
+    CORRECT_DATA = "correct_data"  # Stripe made no account from what we sent, and is asked again
+    REPLACE_ACCOUNT = "replace_account"  # another account is made, and this one left
 
 
 A, AE = PayeeState, PayeeEvent
@@ -40,6 +42,8 @@ PAYEE_SEEN: Mapping[PayeeState, PayeeEvent] = {
     A.DEAUTHORIZED: AE.SEE_DEAUTHORIZED,
 }
 _ONBOARDED = (A.ACTIVE, A.RESTRICTED)
+LOST = frozenset({A.DEAUTHORIZED, A.REJECTED})
+"""No money is sent there any more, and nothing that the payee does at Stripe changes that."""
 
 
 def _after(before: PayeeState, seen: PayeeState) -> PayeeState:
@@ -55,5 +59,11 @@ PAYEE = Machine(
         (before, event): edge(_after(before, seen), Party.STRIPE)
         for before in A
         for seen, event in PAYEE_SEEN.items()
+    }
+    | {(A.REJECTED, AE.CORRECT_DATA): edge(A.NONE, *Party)}
+    | {
+        (lost, AE.REPLACE_ACCOUNT): edge(A.NONE, Party.PAYEE, Party.OPERATOR)
+        for lost in A
+        if lost in LOST
     },
 )

@@ -10,6 +10,7 @@ from service.domain import ids
 from service.domain.policy import Fees
 from service.domain.records.escrow import LineItem, Milestone
 from service.domain.records.freeze import Freeze, FreezeReason
+from service.domain.records.parties import Payee
 from service.domain.records.release import Release
 from service.domain.settlement import QuotedConversion, show_rate
 from service.domain.states.milestone import MilestoneState
@@ -158,12 +159,29 @@ def _waiting_for_transfer(waiting: Sequence[Release], records: EscrowRecords) ->
     if stops_transfers(records, payment_id):
         return _for_freezes(each for each in records.freezes if each.payment_id == payment_id)
     if records.payee.state is not PayeeState.ACTIVE:
-        return "the payee to finish onboarding"
+        return _for_payee(records.payee)
     payments = {payment.payment_id: payment for payment in records.payments}
     if not payments[payment_id].confirmed:
         return "Stripe to settle the payment"
     code = waiting[0].refusal_code if waiting[0].refusal_code != FROZEN else None
     return f"the next try of a transfer that Stripe refused ({code})" if code else "the transfer"
+
+
+FOR_PAYEE = {
+    PayeeState.NONE: "Stripe to make the payee's account",
+    PayeeState.ONBOARDING: "the payee to finish onboarding",
+    PayeeState.RESTRICTED: "the payee to give Stripe what it asks for",
+    PayeeState.REJECTED: "another account of the payee's, for Stripe has rejected this one"
+    " (ReplacePayeeAccount)",
+    PayeeState.DEAUTHORIZED: "another account of the payee's, who has taken access to this one away"
+    " (ReplacePayeeAccount)",
+}
+
+
+def _for_payee(payee: Payee) -> str:
+    if payee.state is PayeeState.REJECTED and payee.stripe_account is None:
+        return "the payee's data to be corrected, for Stripe refused them (UpdatePayee)"
+    return FOR_PAYEE[payee.state]
 
 
 FROZEN_BY = {

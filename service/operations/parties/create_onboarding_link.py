@@ -8,9 +8,10 @@ from escrow.v1.party_service_pb2 import (
     CreateOnboardingLinkRequest,
     CreateOnboardingLinkResponse,
 )
+from service.aggregates.payee import require_account
 from service.domain import ids
 from service.domain.call import Call
-from service.domain.errors import PayeeMissing, PayeeNotReady
+from service.domain.errors import PayeeMissing
 from service.domain.records.parties import AccountApi
 from service.domain.unit import UnitOfWork
 from service.operations.messages import timestamp
@@ -29,14 +30,15 @@ async def create_onboarding_link(
 
     Raises:
         PayeeMissing.
-        PayeeNotReady: the payee has no account yet.
+        PayeeNotReady: the payee has no account yet. PayeeRefused, AccountLost: nor will they,
+            before their data are corrected or the account is replaced.
         StripeRefused, StripeUnavailable.
     """
     await _record(runtime, call, request)
     payee = await find_payee(runtime.pool, call.tenant_id, ids.parse(request.payee_id))
-    if payee is None or payee.stripe_account is None:
-        raise PayeeNotReady
-    params = _parameters(payee.account_api, payee.stripe_account, request)
+    if payee is None:
+        raise PayeeMissing
+    params = _parameters(payee.account_api, require_account(payee), request)
     key = f"onboarding_link:{call.caller}:{call.key}"
     gateway = runtime.stripe[call.tenant_id]
     link = await gateway.create_onboarding_link(payee.account_api, params, key)
@@ -66,7 +68,6 @@ async def _record(
     found = await load_parties(runtime.pool, unit, payee_id=ids.parse(request.payee_id))
     if found.payee is None:
         raise PayeeMissing
-    if found.payee.stripe_account is None:
-        raise PayeeNotReady
+    require_account(found.payee)
     unit.note = request.payee_id
     return await runtime.save(unit, CreateOnboardingLinkResponse())

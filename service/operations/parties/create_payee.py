@@ -11,10 +11,11 @@ from service.domain.states.payee import PayeeState
 from service.domain.unit import UnitOfWork
 from service.effects import create_account
 from service.operations.mutation import mutation
+from service.operations.parties.existing import TAKEN, name_existing
 from service.operations.parties.messages import payee_message
 from service.operations.send_now import send_now
 from service.runtime import Runtime
-from service.store.parties import find_payee, load_parties
+from service.store.parties import find_payee, find_payee_by_reference, load_parties
 
 
 async def create_payee(
@@ -23,12 +24,17 @@ async def create_payee(
     """The account is made at once; should Stripe not answer, the same request_id gets it later.
 
     Raises:
-        AlreadyExists: there is a payee with this reference.
-        StripeRefused, StripeUnavailable.
+        AlreadyExists: there is a payee with this reference, whose id is in the metadata.
+        StripeRefused: correct the payee's data with UpdatePayee. StripeUnavailable.
     """
-    payee_id = ids.parse((await _register(runtime, call, request)).payee.id)
+    try:
+        payee_id = ids.parse((await _register(runtime, call, request)).payee.id)
+    except TAKEN as refusal:
+        payee = await find_payee_by_reference(runtime.pool, call.tenant_id, request.reference)
+        raise await name_existing(runtime, refusal, payee) from None
     # The effect of the payee's account has the payee's own id.
-    await send_now(runtime, call, payee_id, renew=True)
+    shown = ids.show(ids.PAYEE, payee_id)
+    await send_now(runtime, call, payee_id, renew=True, payee_id=shown)
     payee = await find_payee(runtime.pool, call.tenant_id, payee_id)
     if payee is None:
         raise PayeeMissing

@@ -10,10 +10,11 @@ from service.domain.records.parties import Payer
 from service.domain.unit import UnitOfWork
 from service.effects import create_customer
 from service.operations.mutation import mutation
+from service.operations.parties.existing import TAKEN, name_existing
 from service.operations.parties.messages import payer_message
 from service.operations.send_now import send_now
 from service.runtime import Runtime
-from service.store.parties import find_payer, load_parties
+from service.store.parties import find_payer, find_payer_by_reference, load_parties
 
 
 async def create_payer(
@@ -22,12 +23,17 @@ async def create_payer(
     """The customer is made at once; should Stripe not answer, the same request_id gets it later.
 
     Raises:
-        AlreadyExists: there is a payer with this reference.
-        StripeRefused, StripeUnavailable.
+        AlreadyExists: there is a payer with this reference, whose id is in the metadata.
+        StripeRefused: correct the payer's data with UpdatePayer. StripeUnavailable.
     """
-    payer_id = ids.parse((await _register(runtime, call, request)).payer.id)
+    try:
+        payer_id = ids.parse((await _register(runtime, call, request)).payer.id)
+    except TAKEN as refusal:
+        payer = await find_payer_by_reference(runtime.pool, call.tenant_id, request.reference)
+        raise await name_existing(runtime, refusal, payer) from None
     # The effect of the payer's customer has the payer's own id.
-    await send_now(runtime, call, payer_id, renew=True)
+    shown = ids.show(ids.PAYER, payer_id)
+    await send_now(runtime, call, payer_id, renew=True, payer_id=shown)
     payer = await find_payer(runtime.pool, call.tenant_id, payer_id)
     if payer is None:
         raise PayerMissing

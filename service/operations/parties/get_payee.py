@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from escrow.v1 import party_service_pb2 as party_pb
+from escrow.v1.money_pb2 import Money
 from escrow.v1.party_service_pb2 import GetPayeeRequest, GetPayeeResponse, PayeeBalance
 from service.domain import accounts, ids
 from service.domain.accounts import Account
@@ -11,11 +13,11 @@ from service.domain.call import Call
 from service.domain.errors import PayeeMissing
 from service.domain.records.parties import Payee
 from service.domain.states.payee import PayeeState
-from service.operations.messages import money
+from service.operations.messages import money, timestamp
 from service.operations.parties.messages import payee_message
 from service.operations.parties.refresh_account import refresh_account
 from service.runtime import Runtime
-from service.store.parties import find_payee, find_payee_balances
+from service.store.parties import find_payee, find_payee_balances, find_previous_accounts
 
 UNREADY = frozenset({PayeeState.ONBOARDING, PayeeState.RESTRICTED})
 
@@ -40,10 +42,12 @@ async def get_payee(runtime: Runtime, call: Call, request: GetPayeeRequest) -> G
         payee = await find_payee(runtime.pool, call.tenant_id, payee_id)
     if payee is None:
         raise PayeeMissing
-    return GetPayeeResponse(payee=payee_message(payee, await _balances(runtime, payee)))
+    answer = payee_message(payee)
+    await _add_balances(runtime, payee, answer)
+    return GetPayeeResponse(payee=answer)
 
 
-async def _balances(runtime: Runtime, payee: Payee) -> list[PayeeBalance]:
+async def _add_balances(runtime: Runtime, payee: Payee, answer: party_pb.Payee) -> None:
     """What the payee owns, one entry a currency, in the order of the currencies' codes."""
     names = {"payee": payee.public_id, "account": payee.stripe_account or ""}
     field_of = {account.name(names): field for account, field in _FIELDS.items()} | {
@@ -51,9 +55,15 @@ async def _balances(runtime: Runtime, payee: Payee) -> list[PayeeBalance]:
     }
     rows = await find_payee_balances(runtime.pool, payee.tenant_id, payee.payee_id, list(field_of))
     amounts: dict[str, dict[str, int]] = {}
+    previous: dict[str, list[Money]] = {}
     for account, currency, amount_minor in rows:
-        amounts.setdefault(currency, {})[field_of[account]] = amount_minor
-    return [
+        if account not in field_of:
+            previous.setdefault(account, []).extend(
+                [money(amount_minor, currency)] if currency else []
+            )
+        elif currency:
+            amounts.setdefault(currency, {})[field_of[account]] = amount_minor
+    answer.balances.extend(
         PayeeBalance(
             **{
                 name: money(known.get(name, 0), currency)
@@ -61,4 +71,19 @@ async def _balances(runtime: Runtime, payee: Payee) -> list[PayeeBalance]:
             }
         )
         for currency, known in sorted(amounts.items())
-    ]
+    )
+    if previous:
+        await _add_previous_accounts(runtime, payee, answer, previous)
+
+
+async def _add_previous_accounts(
+    runtime: Runtime, payee: Payee, answer: party_pb.Payee, balances: Mapping[str, list[Money]]
+) -> None:
+    for known in await find_previous_accounts(runtime.pool, payee.tenant_id, payee.payee_id):
+        name = accounts.CONN_BALANCE.name({"account": known.stripe_account})
+        answer.previous_accounts.add(
+            stripe_account=known.stripe_account,
+            state=party_pb.PayeeState.Value(f"PAYEE_STATE_{known.state}"),
+            replace_time=timestamp(known.replaced_at),
+            connected=sorted(balances.get(name, ()), key=lambda each: each.currency),
+        )

@@ -17,6 +17,7 @@ def payer_message(payer: Payer) -> party_pb.Payer:
         email=payer.email,
         stripe_customer=payer.stripe_customer or "",
         create_time=timestamp(payer.created_at),
+        etag=str(payer.version),
     )
 
 

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import structlog
 
 from service.aggregates.contradiction import Contradiction
-from service.aggregates.payee import observe_account
+from service.aggregates.payee import look_at_account, observe_account
 from service.domain.call import Call, Party
 from service.domain.errors import StripeRefused, Unavailable
 from service.domain.unit import UnitOfWork
@@ -20,15 +20,24 @@ from service.tracing import traceparent
 log = structlog.get_logger()
 
 
-async def refresh_account(runtime: Runtime, tenant_id: str, payee_id: UUID) -> None:
-    """Books what is new of the account; what cannot be read now is left as it is known."""
+async def refresh_account(
+    runtime: Runtime, tenant_id: str, payee_id: UUID, *, expects_loss: bool = False
+) -> None:
+    """Books what is new of the account; what cannot be read now is left as it is known.
+
+    That Stripe refuses us access counts only where somebody ``expects_loss``: with another
+    platform's key it refuses every account, and a payee who is DEAUTHORIZED stays so.
+    """
     payee = await find_payee(runtime.pool, tenant_id, payee_id)
     if payee is None or payee.stripe_account is None:
         return
     gateway = runtime.stripe[tenant_id]
     try:
-        account = await gateway.fetch_account(payee.account_api, payee.stripe_account)
-        seen = parse_account(payee.account_api, account)
+        if expects_loss:
+            seen = await look_at_account(gateway, payee)
+        else:
+            account = await gateway.fetch_account(payee.account_api, payee.stripe_account)
+            seen = parse_account(payee.account_api, account)
     except (Unavailable, StripeRefused, Unreadable) as problem:
         log.warning("account not read", payee=payee_id.hex, problem=str(problem))
         return

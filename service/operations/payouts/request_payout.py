@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from escrow.v1.party_service_pb2 import RequestPayoutRequest, RequestPayoutResponse
+from service.aggregates.payee import require_account
 from service.domain import ids
 from service.domain.errors import (
     AmountAboveBalance,
@@ -31,7 +32,7 @@ async def request_payout(
     """The books move when Stripe has made the payout (posting 8).
 
     Raises:
-        PayeeMissing, PayeeNotReady.
+        PayeeMissing, PayeeNotReady, PayeeRefused, AccountLost.
         AmountBeyondLimits, AmountAboveBalance.
     """
     found = await load_payee(runtime.pool, unit, ids.parse(request.payee_id))
@@ -39,6 +40,7 @@ async def request_payout(
         raise PayeeMissing
     payee = found.payee
     amount_minor, currency = request.amount.amount_minor, request.amount.currency
+    require_account(payee)
     if payee.state is not PayeeState.ACTIVE:
         raise PayeeNotReady(state=payee.state)
     step_minor = payout_step_minor(currency)

@@ -30,7 +30,7 @@ from service.store.balance_transactions import (
     transactions_of,
 )
 from service.store.balances import balances_as_of
-from service.store.parties import find_payee, find_payee_of_account
+from service.store.parties import find_account
 from service.store.sweeps import (
     Sweep,
     find_undecided,
@@ -104,12 +104,13 @@ async def compare_account(
 
 
 async def _is_disconnected(runtime: Runtime, sweep: Sweep, problem: Exception) -> bool:
-    """Whether Stripe refuses an account because its owner took the platform's access away."""
+    """Whether Stripe refuses an account because its owner took the platform's access away, of which
+    nobody is told any more once the payee has another.
+    """
     if not isinstance(problem, StripeRefused) or problem.metadata.get("code") != NO_ACCESS:
         return False
-    payee_id = await find_payee_of_account(runtime.pool, sweep.tenant_id, sweep.account)
-    payee = await find_payee(runtime.pool, sweep.tenant_id, payee_id) if payee_id else None
-    return payee is not None and payee.state is PayeeState.DEAUTHORIZED
+    known = await find_account(runtime.pool, sweep.tenant_id, sweep.account)
+    return known is not None and (known.state is PayeeState.DEAUTHORIZED or not known.is_current)
 
 
 async def _compare(

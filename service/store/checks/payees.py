@@ -42,6 +42,7 @@ WHERE (r.state = 'IN_FLIGHT'
         AND (f.state IS DISTINCT FROM 'SUCCEEDED' OR r.stripe_transfer IS NULL))
     OR (r.state = 'WAITING' AND f.state IS NOT NULL AND f.state <> 'REJECTED')""",
 )
+# By the account that each was sent to, which the payee may have left since.
 CONNECTED_ACCOUNTS = Check(
     "connected",
     "a connected account's book is what transfers brought less what payouts took",
@@ -62,10 +63,11 @@ SELECT * FROM (
             0 AS expected_in_transit_minor
         FROM entries WHERE book = '{accounts.CONNECTED}'
         UNION ALL
-        SELECT r.tenant_id, coalesce(r.transfer_currency, r.currency), z.stripe_account, 0,
+        SELECT r.tenant_id, coalesce(r.transfer_currency, r.currency),
+            f.request ->> 'destination', 0,
             coalesce(r.transfer_minor, r.payee_share_minor), 0, 0
         FROM releases AS r
-        JOIN payees AS z ON z.tenant_id = r.tenant_id AND z.payee_id = r.payee_id
+        JOIN effects AS f ON f.tenant_id = r.tenant_id AND f.effect_id = r.effect_id
         WHERE r.state = 'TRANSFERRED' AND r.payee_share_minor > 0
         UNION ALL
         SELECT e.tenant_id, e.currency, split_part(e.account, ':', 2), 0, e.amount_minor, 0, 0
@@ -74,12 +76,12 @@ SELECT * FROM (
         WHERE j.kind = '{JournalKind.ARRIVED_CONVERTED}'
         AND e.account LIKE '{accounts.CONN_BALANCE.like}'
         UNION ALL
-        SELECT o.tenant_id, o.currency, z.stripe_account, 0,
+        SELECT o.tenant_id, o.currency, f.stripe_account, 0,
             CASE WHEN o.state IN ('PENDING', 'IN_TRANSIT', 'PAID') THEN -o.amount_minor
                 ELSE 0 END, 0,
             CASE WHEN o.state IN ('PENDING', 'IN_TRANSIT') THEN o.amount_minor ELSE 0 END
         FROM payouts AS o
-        JOIN payees AS z ON z.tenant_id = o.tenant_id AND z.payee_id = o.payee_id
+        JOIN effects AS f ON f.tenant_id = o.tenant_id AND f.effect_id = o.payout_id
     ) AS both_sides GROUP BY tenant_id, currency, stripe_account
 ) AS compared
 WHERE balance_minor <> expected_minor OR in_transit_minor <> expected_in_transit_minor""",

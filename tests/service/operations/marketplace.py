@@ -292,6 +292,18 @@ class Marketplace:
         await self.settle()
         return await self.find_payee(payee)
 
+    async def lost_payee(
+        self, account_api: party_pb.AccountApi.ValueType = party_pb.ACCOUNT_API_V2
+    ) -> party_pb.Payee:
+        """A payee who has taken access to their account away."""
+        return await self.deauthorize(await self.new_payee(account_api=account_api))
+
+    async def deauthorize(self, payee: party_pb.Payee) -> party_pb.Payee:
+        """The payee takes access to their account away, and Stripe tells."""
+        await self.sandbox.control(f"accounts/{payee.stripe_account}/deauthorize")
+        await self.settle()
+        return await self.find_payee(payee)
+
     async def find_payee(self, payee: party_pb.Payee) -> party_pb.Payee:
         request = party_pb.GetPayeeRequest(payee_id=payee.id)
         return (await self.service.parties.GetPayee(request)).payee

@@ -33,6 +33,9 @@ OTHERWISE: Mapping[str, Mapping[str, Any]] = {
     "LiftFreeze": {"reason": "No reason."},
     "CreatePayer": {"name": "Anne Payer"},
     "CreatePayee": {"account_api": party_pb.ACCOUNT_API_V1},
+    "UpdatePayer": {"name": "Anne Payer"},
+    "UpdatePayee": {"name": "Robert Payee"},
+    "ReplacePayeeAccount": {"reason": "No reason."},
     "CreateOnboardingLink": {"return_url": "https://other.example/"},
     "RequestPayout": {"amount": {"amount_minor": 3_001, "currency": "USD"}},
 }

@@ -16,6 +16,7 @@ ALLOWED = {
     "RequestChanges": {"payer"},
     "AcceptDelivery": {"payer"},
     "ReleaseMilestone": {"payer", "operator"},
+    "ReplacePayeeAccount": {"payee", "operator"},
 }
 
 

@@ -21,6 +21,7 @@ EXPECTED = Expected(
     UNKNOWN    reject    REJECTED   stripe
     PLANNED    withdraw  REJECTED   stripe
     REJECTED   renew     PLANNED    timer operator service payer payee stripe
+    SUCCEEDED  repeat    PLANNED    timer operator service payer payee stripe
     """,
 )
 

@@ -40,6 +40,9 @@ EXPECTED = Expected(
     DEAUTHORIZED  see_active        DEAUTHORIZED  stripe
     DEAUTHORIZED  see_rejected      DEAUTHORIZED  stripe
     DEAUTHORIZED  see_deauthorized  DEAUTHORIZED  stripe
+    REJECTED      correct_data      NONE          timer operator service payer payee stripe
+    REJECTED      replace_account   NONE          payee operator
+    DEAUTHORIZED  replace_account   NONE          payee operator
     """,
 )
 

@@ -37,6 +37,42 @@ async def _get_payee(market: Marketplace) -> Asked:
     return Asked("", party_pb.GetPayeeRequest(payee_id=payee.id))
 
 
+async def _update_payer(market: Marketplace) -> Asked:
+    payer = await market.new_payer()
+    request = party_pb.UpdatePayerRequest(
+        request_id=new_request_id(),
+        payer_id=payer.id,
+        name="Anna Payer",
+        email="anna@example.com",
+        etag=payer.etag,
+    )
+    return Asked("", request)
+
+
+async def _update_payee(market: Marketplace) -> Asked:
+    payee = await market.new_payee(active=False)
+    request = party_pb.UpdatePayeeRequest(
+        request_id=new_request_id(),
+        payee_id=payee.id,
+        name="Rob Payee",
+        email="rob@example.com",
+        country=payee.country,
+        etag=payee.etag,
+    )
+    return Asked("", request)
+
+
+async def _replace_payee_account(market: Marketplace) -> Asked:
+    payee = await market.lost_payee()
+    request = party_pb.ReplacePayeeAccountRequest(
+        request_id=new_request_id(),
+        payee_id=payee.id,
+        reason="They closed it by mistake.",
+        etag=payee.etag,
+    )
+    return Asked("payee", request)
+
+
 async def _create_onboarding_link(market: Marketplace) -> Asked:
     payee = await market.new_payee(active=False)
     request = party_pb.CreateOnboardingLinkRequest(
@@ -53,5 +89,8 @@ REQUESTS: Requests = {
     "GetPayer": _get_payer,
     "CreatePayee": _create_payee,
     "GetPayee": _get_payee,
+    "UpdatePayer": _update_payer,
+    "UpdatePayee": _update_payee,
+    "ReplacePayeeAccount": _replace_payee_account,
     "CreateOnboardingLink": _create_onboarding_link,
 }

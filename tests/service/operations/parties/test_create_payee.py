@@ -64,10 +64,11 @@ async def test_stripe_pays_out_only_when_told(
 
 
 async def test_a_reference_is_one_payee(market: Marketplace) -> None:
-    await market.service.parties.CreatePayee(payee_request())
+    payee = (await market.service.parties.CreatePayee(payee_request())).payee
 
-    async with market.refuses("ALREADY_EXISTS"):
+    async with market.refuses("ALREADY_EXISTS") as refusal:
         await market.service.parties.CreatePayee(payee_request())
+    assert refusal.metadata == {"payee_id": payee.id}
 
 
 @pytest.mark.parametrize("account_api", APIS)
@@ -121,7 +122,7 @@ async def test_what_stripe_has_refused_is_asked_again_under_a_new_key(
 
     async with market.refuses("STRIPE_REFUSED", writes=True) as refusal:
         await market.service.parties.CreatePayee(request)
-    assert refusal.metadata == {"code": "stored_failure"}
+    assert refusal.metadata["code"] == "stored_failure"
     payee = (await market.service.parties.CreatePayee(request)).payee
 
     assert payee.state == party_pb.PAYEE_STATE_ONBOARDING

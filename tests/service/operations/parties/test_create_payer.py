@@ -14,7 +14,7 @@ def payer_request(reference: str = "u-1") -> party_pb.CreatePayerRequest:
         request_id=new_request_id(),
         reference=reference,
         name="Zoë Ångström 山田",
-        email="zoë@example.com",
+        email="zoe@example.com",
     )
 
 
@@ -49,10 +49,11 @@ async def test_every_payment_reuses_the_customer(market: Marketplace) -> None:
 
 
 async def test_a_reference_is_one_payer(market: Marketplace) -> None:
-    await market.service.parties.CreatePayer(payer_request())
+    payer = (await market.service.parties.CreatePayer(payer_request())).payer
 
-    async with market.refuses("ALREADY_EXISTS"):
+    async with market.refuses("ALREADY_EXISTS") as refusal:
         await market.service.parties.CreatePayer(payer_request())
+    assert refusal.metadata == {"payer_id": payer.id}
 
 
 @pytest.mark.parametrize(("kind", "times"), TIMES)
@@ -86,9 +87,10 @@ async def test_what_stripe_has_refused_is_asked_again_under_a_new_key(market: Ma
 
     async with market.refuses("STRIPE_REFUSED", writes=True) as refusal:
         await market.service.parties.CreatePayer(request)
-    assert refusal.metadata == {"code": "stored_failure"}
+    assert refusal.metadata["code"] == "stored_failure"
     payer = (await market.service.parties.CreatePayer(request)).payer
 
+    assert refusal.metadata["payer_id"] == payer.id
     (customer,) = await market.sandbox.objects("/v1/customers")
     assert payer.stripe_customer == customer["id"]
     assert await market.owner.fetchval("SELECT generation FROM effects") == 2
