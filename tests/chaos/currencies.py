@@ -74,8 +74,6 @@ class Currencies:
 
     async def move_rates(self, world: World, draw: random.Random) -> None:
         """Money is worth something else from now on."""
-        if not self.convert:
-            return
         rates: Json = (await world.sandbox.control("GET", "exchange_rates"))["usd_per_unit"]
         names = sorted({name.lower() for name in PRESENTED} - {"usd"})
         moved = draw.sample(names, draw.randint(1, MOST_MOVED))

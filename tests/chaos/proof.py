@@ -261,7 +261,7 @@ def _threats(there: AtStripe) -> dict[Threatened, Extent]:
     """
     found: dict[tuple[str, str, str], Extent] = {}
     for refund in there.refunds.values():
-        extent = Extent(refund["amount"], refund["currency"], over=refund["status"] == "failed")
+        extent = Extent(refund["amount"], refund["currency"], over=_may_be_unseen(refund, there))
         found[refund["id"], "REFUND", refund["charge"]] = extent
     for dispute in there.disputes.values():
         extent = Extent(
@@ -280,6 +280,14 @@ def _threats(there: AtStripe) -> dict[Threatened, Extent]:
         for (source, reason, charge), extent in found.items()
         if (payment := _payment_of(there, charge))
     }
+
+
+def _may_be_unseen(refund: Json, there: AtStripe) -> bool:
+    """Whether nobody has to have seen it: it failed, or it waits for money and is of a charge that
+    only claims to be of ours. That one is found when it moves the balance, and not before.
+    """
+    waits = refund["status"] == "pending" and _is_impersonation(there.charges[refund["charge"]])
+    return waits or refund["status"] == "failed"
 
 
 def _payment_of(there: AtStripe, charge: str | None) -> str:

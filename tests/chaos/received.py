@@ -17,7 +17,7 @@ from tests.world import World
 
 RELEASES = """
 SELECT 'rel_' || replace(r.release_id::text, '-', '') AS id, r.state, r.payee_share_minor,
-    r.currency, p.amount_minor AS paid_minor, p.stripe_charge, y.stripe_account
+    r.currency, p.stripe_charge, y.stripe_account
 FROM releases AS r JOIN payments AS p USING (tenant_id, payment_id)
 JOIN payees AS y ON y.tenant_id = r.tenant_id AND y.payee_id = r.payee_id"""
 # Those of which everything was paid, released and transferred.
@@ -87,8 +87,9 @@ def _transferred_as_charged(
     for id_, row in releases.items():
         if row["state"] != "TRANSFERRED":
             continue
-        settled = moved[charges[row["stripe_charge"]]["balance_transaction"]]
-        exact = Fraction(row["payee_share_minor"] * settled["amount"], row["paid_minor"])
+        charge = charges[row["stripe_charge"]]
+        settled = moved[charge["balance_transaction"]]
+        exact = Fraction(row["payee_share_minor"] * settled["amount"], charge["amount_captured"])
         taken = sum(transfer["amount"] for transfer in made[id_])
         wrong = [t["id"] for t in made[id_] if t["currency"] != settled["currency"]]
         wrong += [t["id"] for t in made[id_] if t["destination"] != row["stripe_account"]]

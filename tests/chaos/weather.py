@@ -101,10 +101,12 @@ class Weather:
             "burst": lambda: self._burst(victim, dice),
             "rates": lambda: self._currencies.move_rates(self._world, dice),
         }
+        if self._currencies.convert:
+            events["rates"] = lambda: self._currencies.move_rates(self._world, dice)
         for name, chance in STEP_CHANCE.items():
             point -= chance
             if point < 0:
-                return events[name]
+                return events.get(name)
         return None
 
     async def _kill(self, name: str) -> None:
