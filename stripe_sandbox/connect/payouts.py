@@ -5,6 +5,7 @@ sandbox creates no automatic payouts, even for accounts with an automatic schedu
 """
 
 from stripe_sandbox import ledger, settlement
+from stripe_sandbox.amount_steps import PAYOUTS, require_round
 from stripe_sandbox.call import Call
 from stripe_sandbox.connect.account_state import require_account
 from stripe_sandbox.connect.accounts import platform_account
@@ -29,6 +30,7 @@ def create_payout(call: Call) -> StripeObject:
             "Payouts are not enabled for this account. Complete its requirements first.",
             code="payouts_not_allowed",
         )
+    require_round(amount, currency, PAYOUTS)
     bank = _destination(call, currency)
     if call.params.text("method") == "instant":
         raise RefusedError(

@@ -1,6 +1,7 @@
 """PaymentIntents: /v1/payment_intents, and what a customer does to them in a test."""
 
 from stripe_sandbox import settlement
+from stripe_sandbox.amount_steps import CHARGES, require_round
 from stripe_sandbox.call import Call
 from stripe_sandbox.errors import InvalidRequestError, parameter_invalid
 from stripe_sandbox.ids import new_id, token
@@ -106,7 +107,9 @@ def automatic_payment_methods(params: Params) -> StripeObject:
 
 
 def _must_be_chargeable(call: Call, amount: int, currency: str) -> None:
-    """Refuse what is below the minimum, which counts in the currency that the payer sees."""
+    """Refuse what is below the minimum, which counts in the currency that the payer sees, and what
+    cards cannot pay.
+    """
     minimum = MINIMUM_AMOUNT.get(currency, 50)
     if amount < minimum:
         raise InvalidRequestError(
@@ -114,6 +117,7 @@ def _must_be_chargeable(call: Call, amount: int, currency: str) -> None:
             code="amount_too_small",
             param="amount",
         )
+    require_round(amount, currency, CHARGES)
     settlement.settle(call, amount, currency)  # without a rate it must not come to a charge
 
 

@@ -207,3 +207,12 @@ async def test_the_platform_has_a_bank_account_for_what_it_holds(
     assert await sums(running) == {"eur": 10_000 - 320 - 680}
     await running.hold("usd")
     await refused_payout(running, client, "eur")
+
+
+async def test_banks_are_paid_in_whole_forint(running: Running, client: Json) -> None:
+    payee = await funded_payee(running)
+    with pytest.raises(stripe.InvalidRequestError, match="evenly divisible by 100") as refusal:
+        await client.v1.payouts.create_async(
+            {"amount": 8050, "currency": "huf"}, {"stripe_account": payee}
+        )
+    assert refusal.value.code == "parameter_invalid_integer"
