@@ -19,6 +19,8 @@ from service.domain.records.release import Release
 from service.domain.states.milestone import MilestoneEvent, MilestoneState
 from service.domain.states.release import ReleaseEvent, ReleaseState
 
+DOES_NOT_FIT = "answer_does_not_fit"
+"""Why a transfer in flight waits for a person, in the place of a refusal's code."""
 FIRST_TRANSFER_RETRY = timedelta(minutes=1)
 LONGEST_TRANSFER_RETRY = timedelta(hours=6)
 
@@ -154,6 +156,14 @@ def transfer_rejected(case: EscrowCase, release: Release, effect: Effect, code: 
     release.transfer_at = case.unit.now + pause
     kind = JournalKind.TRANSFER_REFUSED
     _post_transfer(case, kind, release, effect, converted=JournalKind.TRANSFER_CONVERTED_BACK)
+
+
+def transfer_does_not_fit(case: EscrowCase, release: Release) -> None:
+    """What Stripe answers is not what was asked for: the money stays in flight, and it is shown."""
+    if release.refusal_code != DOES_NOT_FIT:
+        release.refusal_code = DOES_NOT_FIT
+        case.unit.put(release)
+        case.touch()
 
 
 def _end_when_transferred(case: EscrowCase, milestone: Milestone) -> None:

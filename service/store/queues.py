@@ -11,6 +11,7 @@ from typing import NamedTuple
 import asyncpg
 
 from service.domain.accounts import BROUGHT_UNEXPLAINED, TAKEN_UNEXPLAINED
+from service.domain.records.effect import NEEDS_PERSON
 
 MOST = 10_000
 
@@ -22,6 +23,13 @@ FROM (
     SELECT kind, state, created_at, due_at FROM effects
     WHERE state IN ('PLANNED', 'SENDING', 'UNKNOWN') ORDER BY due_at LIMIT {MOST}
 ) AS open GROUP BY kind, state""",
+    # Open effects that somebody has to look at, because Stripe's answer does not fit.
+    "strange_answers": f"""\
+SELECT '', 'UNKNOWN', count(*), min(created_at), NULL::timestamptz
+FROM (
+    SELECT error, created_at FROM effects
+    WHERE state IN ('PLANNED', 'SENDING', 'UNKNOWN') ORDER BY due_at LIMIT {MOST}
+) AS open WHERE error ? '{NEEDS_PERSON}' HAVING count(*) > 0""",
     "inbox": f"""\
 SELECT '', state, count(*), min(received_at), min(due_at)
 FROM (

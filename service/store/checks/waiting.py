@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from service.domain.accounts import BROUGHT_UNEXPLAINED, TAKEN_UNEXPLAINED
+from service.domain.records.effect import NEEDS_PERSON
 
 # Each: how many, and since when the oldest waits.
 WAITING: Mapping[str, str] = {
     "open effects": """\
 SELECT count(*), min(created_at) FROM effects WHERE state IN ('PLANNED', 'SENDING', 'UNKNOWN')""",
+    "open effects whose answer does not fit, for a person (escrow effects list)": f"""\
+SELECT count(*), min(created_at) FROM effects
+WHERE state IN ('PLANNED', 'SENDING', 'UNKNOWN') AND error ? '{NEEDS_PERSON}'""",
     "payments not settled": """\
 SELECT count(*), min(updated_at) FROM payments
 WHERE state = 'SUCCEEDED' AND stripe_balance_transaction IS NULL""",
@@ -37,7 +41,7 @@ AND (b.account LIKE '{TAKEN_UNEXPLAINED.like}' OR b.account LIKE '{BROUGHT_UNEXP
 SELECT count(*), min(due_at) FROM sweeps WHERE swept_through IS NULL AND stripe_account = ''""",
     "balance transactions that cannot be booked yet": """\
 SELECT count(*), min(first_seen_at) FROM undecided_transactions WHERE decided_at IS NULL""",
-    "events set aside for a person": """\
+    "events set aside for a person (escrow events list)": """\
 SELECT count(*), min(received_at) FROM stripe_events
 WHERE state IN ('QUARANTINED', 'SUSPENSE')""",
 }
