@@ -196,14 +196,15 @@ def _post_confirmed(
     case: EscrowCase, release: Release, effect: Effect, transaction: BalanceTransaction
 ) -> None:
     amount_minor, currency = release.transfer
+    explains = case.explains == transaction.id
     # The account that it was sent to: the payee may have another by now.
-    part = Part({"account": effect.request["destination"]}, {"amount": amount_minor})
+    names = {"account": effect.request["destination"], "balance_transaction": transaction.id}
     case.unit.post(
-        JournalKind.TRANSFER_CONFIRMED,
+        JournalKind.TRANSFER_EXPLAINED if explains else JournalKind.TRANSFER_CONFIRMED,
         transfer_source(effect),
         currency,
-        [part],
-        transaction=transaction,
+        [Part(names, {"amount": amount_minor})],
+        transaction=None if explains else transaction,
     )
 
 

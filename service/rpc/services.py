@@ -23,11 +23,13 @@ from service.operations.escrows.request_changes import request_changes
 from service.operations.escrows.submit_delivery import submit_delivery
 from service.operations.inbox.batch_ingest_stripe_events import batch_ingest_stripe_events
 from service.operations.inbox.ingest_stripe_event import ingest_stripe_event
+from service.operations.operators.apply_suspense import apply_suspense
 from service.operations.operators.dismiss_stripe_event import dismiss_stripe_event
 from service.operations.operators.get_effect import get_effect
 from service.operations.operators.get_stripe_event import get_stripe_event
 from service.operations.operators.list_effects import list_effects
 from service.operations.operators.list_stripe_events import list_stripe_events
+from service.operations.operators.list_suspense import list_suspense
 from service.operations.operators.reject_effect import reject_effect
 from service.operations.operators.retry_effect import retry_effect
 from service.operations.operators.retry_stripe_event import retry_stripe_event
@@ -93,6 +95,8 @@ OPERATIONS: Mapping[str, Operation[Runtime]] = {
     "GetStripeEvent": get_stripe_event,
     "RetryStripeEvent": retry_stripe_event,
     "DismissStripeEvent": dismiss_stripe_event,
+    "ListSuspense": list_suspense,
+    "ApplySuspense": apply_suspense,
     "IngestStripeEvent": ingest_stripe_event,
     "BatchIngestStripeEvents": batch_ingest_stripe_events,
 }

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import asyncpg
 
-from service.domain.accounts import BROUGHT_UNEXPLAINED, TAKEN_UNEXPLAINED
+from service.domain.accounts import BROUGHT_UNEXPLAINED, SUSPENSE, TAKEN_UNEXPLAINED
+from service.domain.postings import JournalKind
 from service.domain.records.effect import NEEDS_PERSON
 
 MOST = 10_000
@@ -58,6 +59,16 @@ FROM (
     SELECT reason, created_at FROM freezes WHERE state = 'OPEN' ORDER BY created_at LIMIT {MOST}
 ) AS open GROUP BY reason""",
     # What touches an escrow is frozen there; what touches none has nobody who looks after it.
+    # Payments for what no longer waited for them.
+    "suspense": f"""\
+SELECT '', 'OPEN', count(*), min(j.created_at), NULL::timestamptz
+FROM (
+    SELECT tenant_id, split_part(account, ':', 3) AS id FROM balances
+    WHERE account LIKE '{SUSPENSE.like}' AND balance_minor > 0 ORDER BY account LIMIT {MOST}
+) AS open
+JOIN journals AS j ON j.tenant_id = open.tenant_id AND j.source_type = 'payment'
+    AND j.source_id = open.id AND j.kind = '{JournalKind.PAYMENT_UNEXPECTED}'
+HAVING count(*) > 0""",
     "unexplained": f"""\
 SELECT CASE WHEN j.escrow_id IS NULL THEN 'unowned' ELSE 'owned' END, 'OPEN', count(*),
     min(j.created_at), NULL::timestamptz

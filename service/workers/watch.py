@@ -34,6 +34,7 @@ _PLACES: dict[str, Sequence[tuple[str, str]]] = {
     "transfers": [("", "WAITING")],
     "settlements": [("", "SUCCEEDED")],
     "freezes": [(reason, "OPEN") for reason in FreezeReason],
+    "suspense": [("", "OPEN")],
     "unexplained": [("owned", "OPEN"), ("unowned", "OPEN")],
     "differences": [("", "FOUND")],
 }

@@ -22,13 +22,14 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from escrow.v1 import escrow_service_pb2 as escrow_dot_v1_dot_escrow__service__pb2
 from escrow.v1 import money_pb2 as escrow_dot_v1_dot_money__pb2
 from escrow.v1 import options_pb2 as escrow_dot_v1_dot_options__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n escrow/v1/operator_service.proto\x12\tescrow.v1\x1a\x15\x65scrow/v1/money.proto\x1a\x17\x65scrow/v1/options.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd3\x03\n\x06\x45\x66\x66\x65\x63t\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12%\n\x05state\x18\x03 \x01(\x0e\x32\x16.escrow.v1.EffectState\x12\x14\n\x0cneeds_person\x18\x04 \x01(\x08\x12\x13\n\x0bwaiting_for\x18\x05 \x01(\t\x12\x0f\n\x07problem\x18\x06 \x01(\t\x12 \n\x06\x61mount\x18\x07 \x01(\x0b\x32\x10.escrow.v1.Money\x12\x11\n\tescrow_id\x18\x08 \x01(\t\x12\x10\n\x08payee_id\x18\t \x01(\t\x12\x12\n\nsubject_id\x18\n \x01(\t\x12\x16\n\x0estripe_account\x18\x0b \x01(\t\x12\x15\n\rstripe_object\x18\x0c \x01(\t\x12\x12\n\ngeneration\x18\r \x01(\x05\x12\x10\n\x08\x61ttempts\x18\x0e \x01(\x05\x12,\n\x08\x64ue_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x12 \x01(\t\"\xb3\x01\n\rEffectAttempt\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\x05\x12\x12\n\ngeneration\x18\x02 \x01(\x05\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07outcome\x18\x05 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x06 \x01(\t\"u\n\x12ListEffectsRequest\x12\x19\n\tpage_size\x18\x01 \x01(\x05\x42\x06\x92\xb5\x18\x02H\x00\x12\x1b\n\npage_token\x18\x02 \x01(\tB\x07\x92\xb5\x18\x03\x08\xf4\x03\x12\'\n\x06\x66ilter\x18\x03 \x01(\x0e\x32\x17.escrow.v1.EffectFilter\"R\n\x13ListEffectsResponse\x12\"\n\x07\x65\x66\x66\x65\x63ts\x18\x01 \x03(\x0b\x32\x11.escrow.v1.Effect\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"4\n\x10GetEffectRequest\x12 \n\teffect_id\x18\x01 \x01(\tB\r\xe2\x41\x01\x02\x92\xb5\x18\x05\x1a\x03\x65\x66\x66\"b\n\x11GetEffectResponse\x12!\n\x06\x65\x66\x66\x65\x63t\x18\x01 \x01(\x0b\x32\x11.escrow.v1.Effect\x12*\n\x08\x61ttempts\x18\x02 \x03(\x0b\x32\x18.escrow.v1.EffectAttempt\"\x81\x01\n\x12RetryEffectRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\x92\xb5\x18\x02\x10\x01\x12 \n\teffect_id\x18\x02 \x01(\tB\r\xe2\x41\x01\x02\x92\xb5\x18\x05\x1a\x03\x65\x66\x66\x12\x1b\n\x06reason\x18\x03 \x01(\tB\x0b\xe2\x41\x01\x02\x92\xb5\x18\x03\x08\xf4\x03\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\"8\n\x13RetryEffectResponse\x12!\n\x06\x65\x66\x66\x65\x63t\x18\x01 \x01(\x0b\x32\x11.escrow.v1.Effect\"\x99\x01\n\x13RejectEffectRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\x92\xb5\x18\x02\x10\x01\x12 \n\teffect_id\x18\x02 \x01(\tB\r\xe2\x41\x01\x02\x92\xb5\x18\x05\x1a\x03\x65\x66\x66\x12\x1b\n\x06reason\x18\x03 \x01(\tB\x0b\xe2\x41\x01\x02\x92\xb5\x18\x03\x08\xf4\x03\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\"9\n\x14RejectEffectResponse\x12!\n\x06\x65\x66\x66\x65\x63t\x18\x01 \x01(\x0b\x32\x11.escrow.v1.Effect\"\xbd\x01\n\x13SettleEffectRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\x92\xb5\x18\x02\x10\x01\x12 \n\teffect_id\x18\x02 \x01(\tB\r\xe2\x41\x01\x02\x92\xb5\x18\x05\x1a\x03\x65\x66\x66\x12\"\n\rstripe_object\x18\x03 \x01(\tB\x0b\xe2\x41\x01\x02\x92\xb5\x18\x03\x08\xff\x01\x12\x1b\n\x06reason\x18\x04 \x01(\tB\x0b\xe2\x41\x01\x02\x92\xb5\x18\x03\x08\xf4\x03\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\"9\n\x14SettleEffectResponse\x12!\n\x06\x65\x66\x66\x65\x63t\x18\x01 \x01(\x0b\x32\x11.escrow.v1.Effect\"\x93\x03\n\x0bStripeEvent\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12*\n\x05state\x18\x03 \x01(\x0e\x32\x1b.escrow.v1.StripeEventState\x12\x14\n\x0cneeds_person\x18\x04 \x01(\x08\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x11\n\tobject_id\x18\x06 \x01(\t\x12\x11\n\tescrow_id\x18\x07 \x01(\t\x12\x16\n\x0estripe_account\x18\x08 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\t \x01(\t\x12\x13\n\x0b\x61pi_version\x18\n \x01(\t\x12\x10\n\x08livemode\x18\x0b \x01(\x08\x12\x10\n\x08\x61ttempts\x18\x0c \x01(\x05\x12/\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0creceive_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x64ue_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x7f\n\x17ListStripeEventsRequest\x12\x19\n\tpage_size\x18\x01 \x01(\x05\x42\x06\x92\xb5\x18\x02H\x00\x12\x1b\n\npage_token\x18\x02 \x01(\tB\x07\x92\xb5\x18\x03\x08\xf4\x03\x12,\n\x06\x66ilter\x18\x03 \x01(\x0e\x32\x1c.escrow.v1.StripeEventFilter\"[\n\x18ListStripeEventsResponse\x12&\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x16.escrow.v1.StripeEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"6\n\x15GetStripeEventRequest\x12\x1d\n\x08\x65vent_id\x18\x01 \x01(\tB\x0b\xe2\x41\x01\x02\x92\xb5\x18\x03\x08\xff\x01\"?\n\x16GetStripeEventResponse\x12%\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x16.escrow.v1.StripeEvent\"u\n\x17RetryStripeEventRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\x92\xb5\x18\x02\x10\x01\x12\x1d\n\x08\x65vent_id\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x02\x92\xb5\x18\x03\x08\xff\x01\x12\x1b\n\x06reason\x18\x03 \x01(\tB\x0b\xe2\x41\x01\x02\x92\xb5\x18\x03\x08\xf4\x03\"A\n\x18RetryStripeEventResponse\x12%\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x16.escrow.v1.StripeEvent\"w\n\x19\x44ismissStripeEventRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\x92\xb5\x18\x02\x10\x01\x12\x1d\n\x08\x65vent_id\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x02\x92\xb5\x18\x03\x08\xff\x01\x12\x1b\n\x06reason\x18\x03 \x01(\tB\x0b\xe2\x41\x01\x02\x92\xb5\x18\x03\x08\xf4\x03\"C\n\x1a\x44ismissStripeEventResponse\x12%\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x16.escrow.v1.StripeEvent*\xb0\x01\n\x0b\x45\x66\x66\x65\x63tState\x12\x1c\n\x18\x45\x46\x46\x45\x43T_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45\x46\x46\x45\x43T_STATE_PLANNED\x10\x01\x12\x18\n\x14\x45\x46\x46\x45\x43T_STATE_SENDING\x10\x02\x12\x18\n\x14\x45\x46\x46\x45\x43T_STATE_UNKNOWN\x10\x03\x12\x1a\n\x16\x45\x46\x46\x45\x43T_STATE_SUCCEEDED\x10\x04\x12\x19\n\x15\x45\x46\x46\x45\x43T_STATE_REJECTED\x10\x05*M\n\x0c\x45\x66\x66\x65\x63tFilter\x12\x1d\n\x19\x45\x46\x46\x45\x43T_FILTER_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45\x46\x46\x45\x43T_FILTER_NEEDS_PERSON\x10\x01*\x9f\x02\n\x10StripeEventState\x12\"\n\x1eSTRIPE_EVENT_STATE_UNSPECIFIED\x10\x00\x12\x1f\n\x1bSTRIPE_EVENT_STATE_RECEIVED\x10\x01\x12\x1d\n\x19STRIPE_EVENT_STATE_PARKED\x10\x02\x12 \n\x1cSTRIPE_EVENT_STATE_PROCESSED\x10\x03\x12\x1e\n\x1aSTRIPE_EVENT_STATE_IGNORED\x10\x04\x12\"\n\x1eSTRIPE_EVENT_STATE_QUARANTINED\x10\x05\x12\x1f\n\x1bSTRIPE_EVENT_STATE_SUSPENSE\x10\x06\x12 \n\x1cSTRIPE_EVENT_STATE_DISMISSED\x10\x07*\x81\x01\n\x11StripeEventFilter\x12#\n\x1fSTRIPE_EVENT_FILTER_UNSPECIFIED\x10\x00\x12$\n STRIPE_EVENT_FILTER_NEEDS_PERSON\x10\x01\x12!\n\x1dSTRIPE_EVENT_FILTER_DISMISSED\x10\x02\x32\xdc\x06\n\x0fOperatorService\x12U\n\x0bListEffects\x12\x1d.escrow.v1.ListEffectsRequest\x1a\x1e.escrow.v1.ListEffectsResponse\"\x07\x8a\xb5\x18\x03\n\x01\x03\x12O\n\tGetEffect\x12\x1b.escrow.v1.GetEffectRequest\x1a\x1c.escrow.v1.GetEffectResponse\"\x07\x8a\xb5\x18\x03\n\x01\x03\x12U\n\x0bRetryEffect\x12\x1d.escrow.v1.RetryEffectRequest\x1a\x1e.escrow.v1.RetryEffectResponse\"\x07\x8a\xb5\x18\x03\n\x01\x03\x12X\n\x0cRejectEffect\x12\x1e.escrow.v1.RejectEffectRequest\x1a\x1f.escrow.v1.RejectEffectResponse\"\x07\x8a\xb5\x18\x03\n\x01\x03\x12X\n\x0cSettleEffect\x12\x1e.escrow.v1.SettleEffectRequest\x1a\x1f.escrow.v1.SettleEffectResponse\"\x07\x8a\xb5\x18\x03\n\x01\x03\x12\x64\n\x10ListStripeEvents\x12\".escrow.v1.ListStripeEventsRequest\x1a#.escrow.v1.ListStripeEventsResponse\"\x07\x8a\xb5\x18\x03\n\x01\x03\x12^\n\x0eGetStripeEvent\x12 .escrow.v1.GetStripeEventRequest\x1a!.escrow.v1.GetStripeEventResponse\"\x07\x8a\xb5\x18\x03\n\x01\x03\x12\x64\n\x10RetryStripeEvent\x12\".escrow.v1.RetryStripeEventRequest\x1a#.escrow.v1.RetryStripeEventResponse\"\x07\x8a\xb5\x18\x03\n\x01\x03\x12j\n\x12\x44ismissStripeEvent\x12$.escrow.v1.DismissStripeEventRequest\x1a%.escrow.v1.DismissStripeEventResponse\"\x07\x8a\xb5\x18\x03\n\x01\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n escrow/v1/operator_service.proto\x12\tescrow.v1\x1a\x1e\x65scrow/v1/escrow_service.proto\x1a\x15\x65scrow/v1/money.proto\x1a\x17\x65scrow/v1/options.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd3\x03\n\x06\x45\x66\x66\x65\x63t\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12%\n\x05state\x18\x03 \x01(\x0e\x32\x16.escrow.v1.EffectState\x12\x14\n\x0cneeds_person\x18\x04 \x01(\x08\x12\x13\n\x0bwaiting_for\x18\x05 \x01(\t\x12\x0f\n\x07problem\x18\x06 \x01(\t\x12 \n\x06\x61mount\x18\x07 \x01(\x0b\x32\x10.escrow.v1.Money\x12\x11\n\tescrow_id\x18\x08 \x01(\t\x12\x10\n\x08payee_id\x18\t \x01(\t\x12\x12\n\nsubject_id\x18\n \x01(\t\x12\x16\n\x0estripe_account\x18\x0b \x01(\t\x12\x15\n\rstripe_object\x18\x0c \x01(\t\x12\x12\n\ngeneration\x18\r \x01(\x05\x12\x10\n\x08\x61ttempts\x18\x0e \x01(\x05\x12,\n\x08\x64ue_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x12 \x01(\t\"\xb3\x01\n\rEffectAttempt\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\x05\x12\x12\n\ngeneration\x18\x02 \x01(\x05\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07outcome\x18\x05 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x06 \x01(\t\"u\n\x12ListEffectsRequest\x12\x19\n\tpage_size\x18\x01 \x01(\x05\x42\x06\x92\xb5\x18\x02H\x00\x12\x1b\n\npage_token\x18\x02 \x01(\tB\x07\x92\xb5\x18\x03\x08\xf4\x03\x12\'\n\x06\x66ilter\x18\x03 \x01(\x0e\x32\x17.escrow.v1.EffectFilter\"R\n\x13ListEffectsResponse\x12\"\n\x07\x65\x66\x66\x65\x63ts\x18\x01 \x03(\x0b\x32\x11.escrow.v1.Effect\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"4\n\x10GetEffectRequest\x12 \n\teffect_id\x18\x01 \x01(\tB\r\xe2\x41\x01\x02\x92\xb5\x18\x05\x1a\x03\x65\x66\x66\"b\n\x11GetEffectResponse\x12!\n\x06\x65\x66\x66\x65\x63t\x18\x01 \x01(\x0b\x32\x11.escrow.v1.Effect\x12*\n\x08\x61ttempts\x18\x02 \x03(\x0b\x32\x18.escrow.v1.EffectAttempt\"\x81\x01\n\x12RetryEffectRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\x92\xb5\x18\x02\x10\x01\x12 \n\teffect_id\x18\x02 \x01(\tB\r\xe2\x41\x01\x02\x92\xb5\x18\x05\x1a\x03\x65\x66\x66\x12\x1b\n\x06reason\x18\x03 \x01(\tB\x0b\xe2\x41\x01\x02\x92\xb5\x18\x03\x08\xf4\x03\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\"8\n\x13RetryEffectResponse\x12!\n\x06\x65\x66\x66\x65\x63t\x18\x01 \x01(\x0b\x32\x11.escrow.v1.Effect\"\x99\x01\n\x13RejectEffectRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\x92\xb5\x18\x02\x10\x01\x12 \n\teffect_id\x18\x02 \x01(\tB\r\xe2\x41\x01\x02\x92\xb5\x18\x05\x1a\x03\x65\x66\x66\x12\x1b\n\x06reason\x18\x03 \x01(\tB\x0b\xe2\x41\x01\x02\x92\xb5\x18\x03\x08\xf4\x03\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\"9\n\x14RejectEffectResponse\x12!\n\x06\x65\x66\x66\x65\x63t\x18\x01 \x01(\x0b\x32\x11.escrow.v1.Effect\"\xbd\x01\n\x13SettleEffectRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\x92\xb5\x18\x02\x10\x01\x12 \n\teffect_id\x18\x02 \x01(\tB\r\xe2\x41\x01\x02\x92\xb5\x18\x05\x1a\x03\x65\x66\x66\x12\"\n\rstripe_object\x18\x03 \x01(\tB\x0b\xe2\x41\x01\x02\x92\xb5\x18\x03\x08\xff\x01\x12\x1b\n\x06reason\x18\x04 \x01(\tB\x0b\xe2\x41\x01\x02\x92\xb5\x18\x03\x08\xf4\x03\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\"9\n\x14SettleEffectResponse\x12!\n\x06\x65\x66\x66\x65\x63t\x18\x01 \x01(\x0b\x32\x11.escrow.v1.Effect\"\x93\x03\n\x0bStripeEvent\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12*\n\x05state\x18\x03 \x01(\x0e\x32\x1b.escrow.v1.StripeEventState\x12\x14\n\x0cneeds_person\x18\x04 \x01(\x08\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x11\n\tobject_id\x18\x06 \x01(\t\x12\x11\n\tescrow_id\x18\x07 \x01(\t\x12\x16\n\x0estripe_account\x18\x08 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\t \x01(\t\x12\x13\n\x0b\x61pi_version\x18\n \x01(\t\x12\x10\n\x08livemode\x18\x0b \x01(\x08\x12\x10\n\x08\x61ttempts\x18\x0c \x01(\x05\x12/\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0creceive_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x64ue_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x7f\n\x17ListStripeEventsRequest\x12\x19\n\tpage_size\x18\x01 \x01(\x05\x42\x06\x92\xb5\x18\x02H\x00\x12\x1b\n\npage_token\x18\x02 \x01(\tB\x07\x92\xb5\x18\x03\x08\xf4\x03\x12,\n\x06\x66ilter\x18\x03 \x01(\x0e\x32\x1c.escrow.v1.StripeEventFilter\"[\n\x18ListStripeEventsResponse\x12&\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x16.escrow.v1.StripeEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"6\n\x15GetStripeEventRequest\x12\x1d\n\x08\x65vent_id\x18\x01 \x01(\tB\x0b\xe2\x41\x01\x02\x92\xb5\x18\x03\x08\xff\x01\"?\n\x16GetStripeEventResponse\x12%\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x16.escrow.v1.StripeEvent\"u\n\x17RetryStripeEventRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\x92\xb5\x18\x02\x10\x01\x12\x1d\n\x08\x65vent_id\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x02\x92\xb5\x18\x03\x08\xff\x01\x12\x1b\n\x06reason\x18\x03 \x01(\tB\x0b\xe2\x41\x01\x02\x92\xb5\x18\x03\x08\xf4\x03\"A\n\x18RetryStripeEventResponse\x12%\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x16.escrow.v1.StripeEvent\"w\n\x19\x44ismissStripeEventRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\x92\xb5\x18\x02\x10\x01\x12\x1d\n\x08\x65vent_id\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x02\x92\xb5\x18\x03\x08\xff\x01\x12\x1b\n\x06reason\x18\x03 \x01(\tB\x0b\xe2\x41\x01\x02\x92\xb5\x18\x03\x08\xf4\x03\"C\n\x1a\x44ismissStripeEventResponse\x12%\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x16.escrow.v1.StripeEvent\"\xd6\x01\n\x0cSuspenseItem\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12 \n\x06\x61mount\x18\x02 \x01(\x0b\x32\x10.escrow.v1.Money\x12\x12\n\npayment_id\x18\x03 \x01(\t\x12\x11\n\tescrow_id\x18\x04 \x01(\t\x12\x10\n\x08payer_id\x18\x05 \x01(\t\x12\x15\n\rstripe_object\x18\x06 \x01(\t\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nwhat_to_do\x18\x08 \x01(\t\"M\n\x13ListSuspenseRequest\x12\x19\n\tpage_size\x18\x01 \x01(\x05\x42\x06\x92\xb5\x18\x02H\x00\x12\x1b\n\npage_token\x18\x02 \x01(\tB\x07\x92\xb5\x18\x03\x08\xf4\x03\"W\n\x14ListSuspenseResponse\x12&\n\x05items\x18\x01 \x03(\x0b\x32\x17.escrow.v1.SuspenseItem\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc1\x01\n\x14\x41pplySuspenseRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\x92\xb5\x18\x02\x10\x01\x12!\n\npayment_id\x18\x02 \x01(\tB\r\xe2\x41\x01\x02\x92\xb5\x18\x05\x1a\x03pay\x12$\n\rmilestone_ids\x18\x03 \x03(\tB\r\xe2\x41\x01\x02\x92\xb5\x18\x05\x1a\x03mst\x12\x1b\n\x06reason\x18\x04 \x01(\tB\x0b\xe2\x41\x01\x02\x92\xb5\x18\x03\x08\xf4\x03\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\":\n\x15\x41pplySuspenseResponse\x12!\n\x06\x65scrow\x18\x01 \x01(\x0b\x32\x11.escrow.v1.Escrow*\xb0\x01\n\x0b\x45\x66\x66\x65\x63tState\x12\x1c\n\x18\x45\x46\x46\x45\x43T_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45\x46\x46\x45\x43T_STATE_PLANNED\x10\x01\x12\x18\n\x14\x45\x46\x46\x45\x43T_STATE_SENDING\x10\x02\x12\x18\n\x14\x45\x46\x46\x45\x43T_STATE_UNKNOWN\x10\x03\x12\x1a\n\x16\x45\x46\x46\x45\x43T_STATE_SUCCEEDED\x10\x04\x12\x19\n\x15\x45\x46\x46\x45\x43T_STATE_REJECTED\x10\x05*M\n\x0c\x45\x66\x66\x65\x63tFilter\x12\x1d\n\x19\x45\x46\x46\x45\x43T_FILTER_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45\x46\x46\x45\x43T_FILTER_NEEDS_PERSON\x10\x01*\x9f\x02\n\x10StripeEventState\x12\"\n\x1eSTRIPE_EVENT_STATE_UNSPECIFIED\x10\x00\x12\x1f\n\x1bSTRIPE_EVENT_STATE_RECEIVED\x10\x01\x12\x1d\n\x19STRIPE_EVENT_STATE_PARKED\x10\x02\x12 \n\x1cSTRIPE_EVENT_STATE_PROCESSED\x10\x03\x12\x1e\n\x1aSTRIPE_EVENT_STATE_IGNORED\x10\x04\x12\"\n\x1eSTRIPE_EVENT_STATE_QUARANTINED\x10\x05\x12\x1f\n\x1bSTRIPE_EVENT_STATE_SUSPENSE\x10\x06\x12 \n\x1cSTRIPE_EVENT_STATE_DISMISSED\x10\x07*\x81\x01\n\x11StripeEventFilter\x12#\n\x1fSTRIPE_EVENT_FILTER_UNSPECIFIED\x10\x00\x12$\n STRIPE_EVENT_FILTER_NEEDS_PERSON\x10\x01\x12!\n\x1dSTRIPE_EVENT_FILTER_DISMISSED\x10\x02\x32\x93\x08\n\x0fOperatorService\x12U\n\x0bListEffects\x12\x1d.escrow.v1.ListEffectsRequest\x1a\x1e.escrow.v1.ListEffectsResponse\"\x07\x8a\xb5\x18\x03\n\x01\x03\x12O\n\tGetEffect\x12\x1b.escrow.v1.GetEffectRequest\x1a\x1c.escrow.v1.GetEffectResponse\"\x07\x8a\xb5\x18\x03\n\x01\x03\x12U\n\x0bRetryEffect\x12\x1d.escrow.v1.RetryEffectRequest\x1a\x1e.escrow.v1.RetryEffectResponse\"\x07\x8a\xb5\x18\x03\n\x01\x03\x12X\n\x0cRejectEffect\x12\x1e.escrow.v1.RejectEffectRequest\x1a\x1f.escrow.v1.RejectEffectResponse\"\x07\x8a\xb5\x18\x03\n\x01\x03\x12X\n\x0cSettleEffect\x12\x1e.escrow.v1.SettleEffectRequest\x1a\x1f.escrow.v1.SettleEffectResponse\"\x07\x8a\xb5\x18\x03\n\x01\x03\x12\x64\n\x10ListStripeEvents\x12\".escrow.v1.ListStripeEventsRequest\x1a#.escrow.v1.ListStripeEventsResponse\"\x07\x8a\xb5\x18\x03\n\x01\x03\x12^\n\x0eGetStripeEvent\x12 .escrow.v1.GetStripeEventRequest\x1a!.escrow.v1.GetStripeEventResponse\"\x07\x8a\xb5\x18\x03\n\x01\x03\x12\x64\n\x10RetryStripeEvent\x12\".escrow.v1.RetryStripeEventRequest\x1a#.escrow.v1.RetryStripeEventResponse\"\x07\x8a\xb5\x18\x03\n\x01\x03\x12j\n\x12\x44ismissStripeEvent\x12$.escrow.v1.DismissStripeEventRequest\x1a%.escrow.v1.DismissStripeEventResponse\"\x07\x8a\xb5\x18\x03\n\x01\x03\x12X\n\x0cListSuspense\x12\x1e.escrow.v1.ListSuspenseRequest\x1a\x1f.escrow.v1.ListSuspenseResponse\"\x07\x8a\xb5\x18\x03\n\x01\x03\x12[\n\rApplySuspense\x12\x1f.escrow.v1.ApplySuspenseRequest\x1a .escrow.v1.ApplySuspenseResponse\"\x07\x8a\xb5\x18\x03\n\x01\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -79,6 +80,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DISMISSSTRIPEEVENTREQUEST'].fields_by_name['event_id']._serialized_options = b'\342A\001\002\222\265\030\003\010\377\001'
   _globals['_DISMISSSTRIPEEVENTREQUEST'].fields_by_name['reason']._loaded_options = None
   _globals['_DISMISSSTRIPEEVENTREQUEST'].fields_by_name['reason']._serialized_options = b'\342A\001\002\222\265\030\003\010\364\003'
+  _globals['_LISTSUSPENSEREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTSUSPENSEREQUEST'].fields_by_name['page_size']._serialized_options = b'\222\265\030\002H\000'
+  _globals['_LISTSUSPENSEREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTSUSPENSEREQUEST'].fields_by_name['page_token']._serialized_options = b'\222\265\030\003\010\364\003'
+  _globals['_APPLYSUSPENSEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_APPLYSUSPENSEREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\002\222\265\030\002\020\001'
+  _globals['_APPLYSUSPENSEREQUEST'].fields_by_name['payment_id']._loaded_options = None
+  _globals['_APPLYSUSPENSEREQUEST'].fields_by_name['payment_id']._serialized_options = b'\342A\001\002\222\265\030\005\032\003pay'
+  _globals['_APPLYSUSPENSEREQUEST'].fields_by_name['milestone_ids']._loaded_options = None
+  _globals['_APPLYSUSPENSEREQUEST'].fields_by_name['milestone_ids']._serialized_options = b'\342A\001\002\222\265\030\005\032\003mst'
+  _globals['_APPLYSUSPENSEREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_APPLYSUSPENSEREQUEST'].fields_by_name['reason']._serialized_options = b'\342A\001\002\222\265\030\003\010\364\003'
   _globals['_OPERATORSERVICE'].methods_by_name['ListEffects']._loaded_options = None
   _globals['_OPERATORSERVICE'].methods_by_name['ListEffects']._serialized_options = b'\212\265\030\003\n\001\003'
   _globals['_OPERATORSERVICE'].methods_by_name['GetEffect']._loaded_options = None
@@ -97,56 +110,70 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OPERATORSERVICE'].methods_by_name['RetryStripeEvent']._serialized_options = b'\212\265\030\003\n\001\003'
   _globals['_OPERATORSERVICE'].methods_by_name['DismissStripeEvent']._loaded_options = None
   _globals['_OPERATORSERVICE'].methods_by_name['DismissStripeEvent']._serialized_options = b'\212\265\030\003\n\001\003'
-  _globals['_EFFECTSTATE']._serialized_start=2952
-  _globals['_EFFECTSTATE']._serialized_end=3128
-  _globals['_EFFECTFILTER']._serialized_start=3130
-  _globals['_EFFECTFILTER']._serialized_end=3207
-  _globals['_STRIPEEVENTSTATE']._serialized_start=3210
-  _globals['_STRIPEEVENTSTATE']._serialized_end=3497
-  _globals['_STRIPEEVENTFILTER']._serialized_start=3500
-  _globals['_STRIPEEVENTFILTER']._serialized_end=3629
-  _globals['_EFFECT']._serialized_start=162
-  _globals['_EFFECT']._serialized_end=629
-  _globals['_EFFECTATTEMPT']._serialized_start=632
-  _globals['_EFFECTATTEMPT']._serialized_end=811
-  _globals['_LISTEFFECTSREQUEST']._serialized_start=813
-  _globals['_LISTEFFECTSREQUEST']._serialized_end=930
-  _globals['_LISTEFFECTSRESPONSE']._serialized_start=932
-  _globals['_LISTEFFECTSRESPONSE']._serialized_end=1014
-  _globals['_GETEFFECTREQUEST']._serialized_start=1016
-  _globals['_GETEFFECTREQUEST']._serialized_end=1068
-  _globals['_GETEFFECTRESPONSE']._serialized_start=1070
-  _globals['_GETEFFECTRESPONSE']._serialized_end=1168
-  _globals['_RETRYEFFECTREQUEST']._serialized_start=1171
-  _globals['_RETRYEFFECTREQUEST']._serialized_end=1300
-  _globals['_RETRYEFFECTRESPONSE']._serialized_start=1302
-  _globals['_RETRYEFFECTRESPONSE']._serialized_end=1358
-  _globals['_REJECTEFFECTREQUEST']._serialized_start=1361
-  _globals['_REJECTEFFECTREQUEST']._serialized_end=1514
-  _globals['_REJECTEFFECTRESPONSE']._serialized_start=1516
-  _globals['_REJECTEFFECTRESPONSE']._serialized_end=1573
-  _globals['_SETTLEEFFECTREQUEST']._serialized_start=1576
-  _globals['_SETTLEEFFECTREQUEST']._serialized_end=1765
-  _globals['_SETTLEEFFECTRESPONSE']._serialized_start=1767
-  _globals['_SETTLEEFFECTRESPONSE']._serialized_end=1824
-  _globals['_STRIPEEVENT']._serialized_start=1827
-  _globals['_STRIPEEVENT']._serialized_end=2230
-  _globals['_LISTSTRIPEEVENTSREQUEST']._serialized_start=2232
-  _globals['_LISTSTRIPEEVENTSREQUEST']._serialized_end=2359
-  _globals['_LISTSTRIPEEVENTSRESPONSE']._serialized_start=2361
-  _globals['_LISTSTRIPEEVENTSRESPONSE']._serialized_end=2452
-  _globals['_GETSTRIPEEVENTREQUEST']._serialized_start=2454
-  _globals['_GETSTRIPEEVENTREQUEST']._serialized_end=2508
-  _globals['_GETSTRIPEEVENTRESPONSE']._serialized_start=2510
-  _globals['_GETSTRIPEEVENTRESPONSE']._serialized_end=2573
-  _globals['_RETRYSTRIPEEVENTREQUEST']._serialized_start=2575
-  _globals['_RETRYSTRIPEEVENTREQUEST']._serialized_end=2692
-  _globals['_RETRYSTRIPEEVENTRESPONSE']._serialized_start=2694
-  _globals['_RETRYSTRIPEEVENTRESPONSE']._serialized_end=2759
-  _globals['_DISMISSSTRIPEEVENTREQUEST']._serialized_start=2761
-  _globals['_DISMISSSTRIPEEVENTREQUEST']._serialized_end=2880
-  _globals['_DISMISSSTRIPEEVENTRESPONSE']._serialized_start=2882
-  _globals['_DISMISSSTRIPEEVENTRESPONSE']._serialized_end=2949
-  _globals['_OPERATORSERVICE']._serialized_start=3632
-  _globals['_OPERATORSERVICE']._serialized_end=4492
+  _globals['_OPERATORSERVICE'].methods_by_name['ListSuspense']._loaded_options = None
+  _globals['_OPERATORSERVICE'].methods_by_name['ListSuspense']._serialized_options = b'\212\265\030\003\n\001\003'
+  _globals['_OPERATORSERVICE'].methods_by_name['ApplySuspense']._loaded_options = None
+  _globals['_OPERATORSERVICE'].methods_by_name['ApplySuspense']._serialized_options = b'\212\265\030\003\n\001\003'
+  _globals['_EFFECTSTATE']._serialized_start=3625
+  _globals['_EFFECTSTATE']._serialized_end=3801
+  _globals['_EFFECTFILTER']._serialized_start=3803
+  _globals['_EFFECTFILTER']._serialized_end=3880
+  _globals['_STRIPEEVENTSTATE']._serialized_start=3883
+  _globals['_STRIPEEVENTSTATE']._serialized_end=4170
+  _globals['_STRIPEEVENTFILTER']._serialized_start=4173
+  _globals['_STRIPEEVENTFILTER']._serialized_end=4302
+  _globals['_EFFECT']._serialized_start=194
+  _globals['_EFFECT']._serialized_end=661
+  _globals['_EFFECTATTEMPT']._serialized_start=664
+  _globals['_EFFECTATTEMPT']._serialized_end=843
+  _globals['_LISTEFFECTSREQUEST']._serialized_start=845
+  _globals['_LISTEFFECTSREQUEST']._serialized_end=962
+  _globals['_LISTEFFECTSRESPONSE']._serialized_start=964
+  _globals['_LISTEFFECTSRESPONSE']._serialized_end=1046
+  _globals['_GETEFFECTREQUEST']._serialized_start=1048
+  _globals['_GETEFFECTREQUEST']._serialized_end=1100
+  _globals['_GETEFFECTRESPONSE']._serialized_start=1102
+  _globals['_GETEFFECTRESPONSE']._serialized_end=1200
+  _globals['_RETRYEFFECTREQUEST']._serialized_start=1203
+  _globals['_RETRYEFFECTREQUEST']._serialized_end=1332
+  _globals['_RETRYEFFECTRESPONSE']._serialized_start=1334
+  _globals['_RETRYEFFECTRESPONSE']._serialized_end=1390
+  _globals['_REJECTEFFECTREQUEST']._serialized_start=1393
+  _globals['_REJECTEFFECTREQUEST']._serialized_end=1546
+  _globals['_REJECTEFFECTRESPONSE']._serialized_start=1548
+  _globals['_REJECTEFFECTRESPONSE']._serialized_end=1605
+  _globals['_SETTLEEFFECTREQUEST']._serialized_start=1608
+  _globals['_SETTLEEFFECTREQUEST']._serialized_end=1797
+  _globals['_SETTLEEFFECTRESPONSE']._serialized_start=1799
+  _globals['_SETTLEEFFECTRESPONSE']._serialized_end=1856
+  _globals['_STRIPEEVENT']._serialized_start=1859
+  _globals['_STRIPEEVENT']._serialized_end=2262
+  _globals['_LISTSTRIPEEVENTSREQUEST']._serialized_start=2264
+  _globals['_LISTSTRIPEEVENTSREQUEST']._serialized_end=2391
+  _globals['_LISTSTRIPEEVENTSRESPONSE']._serialized_start=2393
+  _globals['_LISTSTRIPEEVENTSRESPONSE']._serialized_end=2484
+  _globals['_GETSTRIPEEVENTREQUEST']._serialized_start=2486
+  _globals['_GETSTRIPEEVENTREQUEST']._serialized_end=2540
+  _globals['_GETSTRIPEEVENTRESPONSE']._serialized_start=2542
+  _globals['_GETSTRIPEEVENTRESPONSE']._serialized_end=2605
+  _globals['_RETRYSTRIPEEVENTREQUEST']._serialized_start=2607
+  _globals['_RETRYSTRIPEEVENTREQUEST']._serialized_end=2724
+  _globals['_RETRYSTRIPEEVENTRESPONSE']._serialized_start=2726
+  _globals['_RETRYSTRIPEEVENTRESPONSE']._serialized_end=2791
+  _globals['_DISMISSSTRIPEEVENTREQUEST']._serialized_start=2793
+  _globals['_DISMISSSTRIPEEVENTREQUEST']._serialized_end=2912
+  _globals['_DISMISSSTRIPEEVENTRESPONSE']._serialized_start=2914
+  _globals['_DISMISSSTRIPEEVENTRESPONSE']._serialized_end=2981
+  _globals['_SUSPENSEITEM']._serialized_start=2984
+  _globals['_SUSPENSEITEM']._serialized_end=3198
+  _globals['_LISTSUSPENSEREQUEST']._serialized_start=3200
+  _globals['_LISTSUSPENSEREQUEST']._serialized_end=3277
+  _globals['_LISTSUSPENSERESPONSE']._serialized_start=3279
+  _globals['_LISTSUSPENSERESPONSE']._serialized_end=3366
+  _globals['_APPLYSUSPENSEREQUEST']._serialized_start=3369
+  _globals['_APPLYSUSPENSEREQUEST']._serialized_end=3562
+  _globals['_APPLYSUSPENSERESPONSE']._serialized_start=3564
+  _globals['_APPLYSUSPENSERESPONSE']._serialized_end=3622
+  _globals['_OPERATORSERVICE']._serialized_start=4305
+  _globals['_OPERATORSERVICE']._serialized_end=5348
 # @@protoc_insertion_point(module_scope)

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from escrow.v1 import escrow_service_pb2 as _escrow_service_pb2
 from escrow.v1 import money_pb2 as _money_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -880,3 +881,179 @@ class DismissStripeEventResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DismissStripeEventResponse: _TypeAlias = DismissStripeEventResponse  # noqa: Y015
+
+@_typing.final
+class SuspenseItem(_message.Message):
+    """Money that waits for a person."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    ESCROW_ID_FIELD_NUMBER: _builtins.int
+    PAYER_ID_FIELD_NUMBER: _builtins.int
+    STRIPE_OBJECT_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    WHAT_TO_DO_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """The account in the books: "liab:suspense:pay_...", "liab:unexplained:txn_..." or "asset:unexplained:txn_..."."""
+    payment_id: _builtins.str
+    """The payment, where it is a payment for what no longer waited for it."""
+    escrow_id: _builtins.str
+    """The escrow that it touches; empty when it touches nothing of ours, and so has no owner here."""
+    payer_id: _builtins.str
+    """The payer whose money it is; empty when that is not known."""
+    stripe_object: _builtins.str
+    """What moved it at Stripe: "ch_..." of a payment, else "txn_..."."""
+    what_to_do: _builtins.str
+    """What can be done, in words."""
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """How much."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when it waits."""
+
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        amount: _money_pb2.Money | None = ...,
+        payment_id: _builtins.str = ...,
+        escrow_id: _builtins.str = ...,
+        payer_id: _builtins.str = ...,
+        stripe_object: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        what_to_do: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "amount", b"amount", "create_time", b"create_time", "escrow_id", b"escrow_id", "payer_id", b"payer_id", "payment_id", b"payment_id", "stripe_object", b"stripe_object", "what_to_do", b"what_to_do"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuspenseItem: _TypeAlias = SuspenseItem  # noqa: Y015
+
+@_typing.final
+class ListSuspenseRequest(_message.Message):
+    """Asks for ListSuspense."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many at most; 50 when 0, never more than 200."""
+    page_token: _builtins.str
+    """next_page_token of the page before."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSuspenseRequest: _TypeAlias = ListSuspenseRequest  # noqa: Y015
+
+@_typing.final
+class ListSuspenseResponse(_message.Message):
+    """Answers ListSuspense."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page; empty when there is none."""
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___SuspenseItem]:
+        """Oldest first."""
+
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[Global___SuspenseItem] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSuspenseResponse: _TypeAlias = ListSuspenseResponse  # noqa: Y015
+
+@_typing.final
+class ApplySuspenseRequest(_message.Message):
+    """Asks for ApplySuspense."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    MILESTONE_IDS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """A UUID that names this request."""
+    payment_id: _builtins.str
+    """The payment in suspense: "pay_..." """
+    reason: _builtins.str
+    """Why the money is for these; at most 500 characters. It is kept with the operation, and shown in the escrow's timeline."""
+    etag: _builtins.str
+    """The escrow's etag as you read it; empty to act on whatever it is now."""
+    validate_only: _builtins.bool
+    """Only says what would be done, or why it would be refused (AIP-163); nothing is written, and the request_id stays unused."""
+    @_builtins.property
+    def milestone_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The milestones to fund, "mst_...": of the payment's escrow. They await exactly what is in suspense, fees included."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        payment_id: _builtins.str = ...,
+        milestone_ids: _abc.Iterable[_builtins.str] | None = ...,
+        reason: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "milestone_ids", b"milestone_ids", "payment_id", b"payment_id", "reason", b"reason", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApplySuspenseRequest: _TypeAlias = ApplySuspenseRequest  # noqa: Y015
+
+@_typing.final
+class ApplySuspenseResponse(_message.Message):
+    """Answers ApplySuspense."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ESCROW_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def escrow(self) -> _escrow_service_pb2.Escrow:
+        """The escrow afterwards."""
+
+    def __init__(
+        self,
+        *,
+        escrow: _escrow_service_pb2.Escrow | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApplySuspenseResponse: _TypeAlias = ApplySuspenseResponse  # noqa: Y015

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class OperatorServiceStub:
-    """What operators see and mend: calls to Stripe and Stripe's events that wait for a person. No method pays money out.
+    """What operators see and mend: calls to Stripe and Stripe's events that wait for a person, and money in suspense. No method pays money out.
 
     Every mutating method takes a request_id and a reason; both are kept with who asked. docs/operations.md says when to use which.
     """
@@ -82,10 +82,20 @@ class OperatorServiceStub:
                 request_serializer=escrow_dot_v1_dot_operator__service__pb2.DismissStripeEventRequest.SerializeToString,
                 response_deserializer=escrow_dot_v1_dot_operator__service__pb2.DismissStripeEventResponse.FromString,
                 _registered_method=True)
+        self.ListSuspense = channel.unary_unary(
+                '/escrow.v1.OperatorService/ListSuspense',
+                request_serializer=escrow_dot_v1_dot_operator__service__pb2.ListSuspenseRequest.SerializeToString,
+                response_deserializer=escrow_dot_v1_dot_operator__service__pb2.ListSuspenseResponse.FromString,
+                _registered_method=True)
+        self.ApplySuspense = channel.unary_unary(
+                '/escrow.v1.OperatorService/ApplySuspense',
+                request_serializer=escrow_dot_v1_dot_operator__service__pb2.ApplySuspenseRequest.SerializeToString,
+                response_deserializer=escrow_dot_v1_dot_operator__service__pb2.ApplySuspenseResponse.FromString,
+                _registered_method=True)
 
 
 class OperatorServiceServicer:
-    """What operators see and mend: calls to Stripe and Stripe's events that wait for a person. No method pays money out.
+    """What operators see and mend: calls to Stripe and Stripe's events that wait for a person, and money in suspense. No method pays money out.
 
     Every mutating method takes a request_id and a reason; both are kept with who asked. docs/operations.md says when to use which.
     """
@@ -155,6 +165,20 @@ class OperatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListSuspense(self, request, context):
+        """Lists money that waits for a person: payments for what no longer waited for them, and movements at Stripe that nobody has explained. Oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApplySuspense(self, request, context):
+        """Funds milestones from a payment in suspense: of the same escrow, that await exactly this amount. No money leaves; it is released from this payment's charge.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OperatorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -203,6 +227,16 @@ def add_OperatorServiceServicer_to_server(servicer, server):
                     request_deserializer=escrow_dot_v1_dot_operator__service__pb2.DismissStripeEventRequest.FromString,
                     response_serializer=escrow_dot_v1_dot_operator__service__pb2.DismissStripeEventResponse.SerializeToString,
             ),
+            'ListSuspense': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSuspense,
+                    request_deserializer=escrow_dot_v1_dot_operator__service__pb2.ListSuspenseRequest.FromString,
+                    response_serializer=escrow_dot_v1_dot_operator__service__pb2.ListSuspenseResponse.SerializeToString,
+            ),
+            'ApplySuspense': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApplySuspense,
+                    request_deserializer=escrow_dot_v1_dot_operator__service__pb2.ApplySuspenseRequest.FromString,
+                    response_serializer=escrow_dot_v1_dot_operator__service__pb2.ApplySuspenseResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'escrow.v1.OperatorService', rpc_method_handlers)
@@ -212,7 +246,7 @@ def add_OperatorServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OperatorService:
-    """What operators see and mend: calls to Stripe and Stripe's events that wait for a person. No method pays money out.
+    """What operators see and mend: calls to Stripe and Stripe's events that wait for a person, and money in suspense. No method pays money out.
 
     Every mutating method takes a request_id and a reason; both are kept with who asked. docs/operations.md says when to use which.
     """
@@ -450,6 +484,60 @@ class OperatorService:
             '/escrow.v1.OperatorService/DismissStripeEvent',
             escrow_dot_v1_dot_operator__service__pb2.DismissStripeEventRequest.SerializeToString,
             escrow_dot_v1_dot_operator__service__pb2.DismissStripeEventResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSuspense(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/escrow.v1.OperatorService/ListSuspense',
+            escrow_dot_v1_dot_operator__service__pb2.ListSuspenseRequest.SerializeToString,
+            escrow_dot_v1_dot_operator__service__pb2.ListSuspenseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApplySuspense(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/escrow.v1.OperatorService/ApplySuspense',
+            escrow_dot_v1_dot_operator__service__pb2.ApplySuspenseRequest.SerializeToString,
+            escrow_dot_v1_dot_operator__service__pb2.ApplySuspenseResponse.FromString,
             options,
             channel_credentials,
             insecure,

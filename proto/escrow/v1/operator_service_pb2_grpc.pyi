@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class OperatorServiceStub:
-    """What operators see and mend: calls to Stripe and Stripe's events that wait for a person. No method pays money out.
+    """What operators see and mend: calls to Stripe and Stripe's events that wait for a person, and money in suspense. No method pays money out.
 
     Every mutating method takes a request_id and a reason; both are kept with who asked. docs/operations.md says when to use which.
     """
@@ -58,10 +58,14 @@ class OperatorServiceStub:
     """Applies an event again that was set aside, is paused or was dismissed. A worker does it within seconds."""
     DismissStripeEvent: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.DismissStripeEventRequest, _operator_service_pb2.DismissStripeEventResponse]
     """Ends an event that will not be applied. It is kept, with the reason and who said it, and can be retried later."""
+    ListSuspense: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.ListSuspenseRequest, _operator_service_pb2.ListSuspenseResponse]
+    """Lists money that waits for a person: payments for what no longer waited for them, and movements at Stripe that nobody has explained. Oldest first."""
+    ApplySuspense: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.ApplySuspenseRequest, _operator_service_pb2.ApplySuspenseResponse]
+    """Funds milestones from a payment in suspense: of the same escrow, that await exactly this amount. No money leaves; it is released from this payment's charge."""
 
 @_typing.type_check_only
 class OperatorServiceAsyncStub(OperatorServiceStub):
-    """What operators see and mend: calls to Stripe and Stripe's events that wait for a person. No method pays money out.
+    """What operators see and mend: calls to Stripe and Stripe's events that wait for a person, and money in suspense. No method pays money out.
 
     Every mutating method takes a request_id and a reason; both are kept with who asked. docs/operations.md says when to use which.
     """
@@ -89,9 +93,13 @@ class OperatorServiceAsyncStub(OperatorServiceStub):
     """Applies an event again that was set aside, is paused or was dismissed. A worker does it within seconds."""
     DismissStripeEvent: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.DismissStripeEventRequest, _operator_service_pb2.DismissStripeEventResponse]  # type: ignore[assignment]
     """Ends an event that will not be applied. It is kept, with the reason and who said it, and can be retried later."""
+    ListSuspense: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.ListSuspenseRequest, _operator_service_pb2.ListSuspenseResponse]  # type: ignore[assignment]
+    """Lists money that waits for a person: payments for what no longer waited for them, and movements at Stripe that nobody has explained. Oldest first."""
+    ApplySuspense: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.ApplySuspenseRequest, _operator_service_pb2.ApplySuspenseResponse]  # type: ignore[assignment]
+    """Funds milestones from a payment in suspense: of the same escrow, that await exactly this amount. No money leaves; it is released from this payment's charge."""
 
 class OperatorServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What operators see and mend: calls to Stripe and Stripe's events that wait for a person. No method pays money out.
+    """What operators see and mend: calls to Stripe and Stripe's events that wait for a person, and money in suspense. No method pays money out.
 
     Every mutating method takes a request_id and a reason; both are kept with who asked. docs/operations.md says when to use which.
     """
@@ -171,5 +179,21 @@ class OperatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operator_service_pb2.DismissStripeEventResponse, _abc.Awaitable[_operator_service_pb2.DismissStripeEventResponse]]:
         """Ends an event that will not be applied. It is kept, with the reason and who said it, and can be retried later."""
+
+    @_abc_1.abstractmethod
+    def ListSuspense(
+        self,
+        request: _operator_service_pb2.ListSuspenseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operator_service_pb2.ListSuspenseResponse, _abc.Awaitable[_operator_service_pb2.ListSuspenseResponse]]:
+        """Lists money that waits for a person: payments for what no longer waited for them, and movements at Stripe that nobody has explained. Oldest first."""
+
+    @_abc_1.abstractmethod
+    def ApplySuspense(
+        self,
+        request: _operator_service_pb2.ApplySuspenseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operator_service_pb2.ApplySuspenseResponse, _abc.Awaitable[_operator_service_pb2.ApplySuspenseResponse]]:
+        """Funds milestones from a payment in suspense: of the same escrow, that await exactly this amount. No money leaves; it is released from this payment's charge."""
 
 def add_OperatorServiceServicer_to_server(servicer: OperatorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

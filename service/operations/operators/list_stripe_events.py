@@ -35,7 +35,7 @@ async def list_stripe_events(
         runtime.pool,
         call.tenant_id,
         LISTS[request.filter],
-        after=cursor_of(request.page_token, question, _cursor) or START,
+        after=cursor_of(request.page_token, question, cursor_at) or START,
         limit=limit + 1,
     )
     page, token = found[:limit], ""
@@ -45,7 +45,8 @@ async def list_stripe_events(
     return ListStripeEventsResponse(events=map(event_message, page), next_page_token=token)
 
 
-def _cursor(text: str) -> tuple[datetime, str]:
+def cursor_at(text: str) -> tuple[datetime, str]:
+    """A moment and an id, as they stand in a page token."""
     moment, _, event_id = text.partition(" ")
     received_at = datetime.fromisoformat(moment)
     if received_at.tzinfo is None or not event_id.isprintable():

@@ -13,13 +13,16 @@ from service.domain.records.effect import Effect, EffectKind
 from service.domain.states.effect import EffectState
 from service.operations.messages import money, timestamp
 from service.store.effects import Attempt
+from service.store.for_operators import SuspenseItem
 from service.store.stripe_events import InboxEntry
 from service.stripe.objects.values import our_id
 
 # What an effect is for.
 SUBJECTS: Mapping[EffectKind, str] = {
     EffectKind.CREATE_CUSTOMER: ids.PAYER,
+    EffectKind.UPDATE_CUSTOMER: ids.PAYER,
     EffectKind.CREATE_ACCOUNT: ids.PAYEE,
+    EffectKind.UPDATE_ACCOUNT: ids.PAYEE,
     EffectKind.SET_MANUAL_PAYOUTS: ids.PAYEE,
     EffectKind.CREATE_TRANSFER: ids.RELEASE,
     EffectKind.CREATE_PAYOUT: ids.PAYOUT,
@@ -104,6 +107,36 @@ def event_message(entry: InboxEntry) -> pb.StripeEvent:
         create_time=timestamp(event.occurred_at),
         receive_time=timestamp(event.received_at),
         due_time=timestamp(due_at if state in ("RECEIVED", "PARKED") else None),
+    )
+
+
+def suspense_message(item: SuspenseItem) -> pb.SuspenseItem:
+    return pb.SuspenseItem(
+        account=item.account,
+        amount=money(item.balance_minor, item.currency),
+        payment_id=ids.show(ids.PAYMENT, item.payment_id) if item.payment_id else "",
+        escrow_id=ids.show(ids.ESCROW, item.escrow_id) if item.escrow_id else "",
+        payer_id=ids.show(ids.PAYER, item.payer_id) if item.payer_id else "",
+        stripe_object=item.stripe_object or "",
+        create_time=timestamp(item.since),
+        what_to_do=_what_to_do(item),
+    )
+
+
+def _what_to_do(item: SuspenseItem) -> str:
+    if item.payment_id:
+        return (
+            "ApplySuspense, if milestones of this escrow await exactly this amount, fees included;"
+            " else it stays the payer's, and is paid back once there are refunds"
+        )
+    if item.escrow_id:
+        return (
+            "find out at Stripe what moved it; what it touches of this escrow is frozen, and"
+            " LiftFreeze lets it move again"
+        )
+    return (
+        "it touches nothing of ours, so nobody here owns it: ask whoever works in Stripe's"
+        " dashboard, then Stripe"
     )
 
 

@@ -6,7 +6,9 @@ import re
 
 from escrow.v1.operator_service_pb2 import SettleEffectRequest, SettleEffectResponse
 from service.aggregates.contradiction import Contradiction
+from service.aggregates.escrow import EscrowCase
 from service.domain import ids
+from service.domain.accounts import TAKEN_UNEXPLAINED
 from service.domain.call import Call
 from service.domain.errors import (
     FieldViolation,
@@ -29,7 +31,8 @@ from service.operations.operators.repair import (
 )
 from service.runtime import Runtime
 from service.store.commit import StripeObjectTaken
-from service.stripe.objects.values import Object, Unreadable, our_id
+from service.store.for_operators import find_balances
+from service.stripe.objects.values import Object, Unreadable, id_of, our_id
 from service.stripe.outcomes import Succeeded
 
 IS_ID = re.compile(r"[a-zA-Z]+_\w+", re.ASCII)
@@ -60,6 +63,7 @@ async def settle_effect(
     ) -> SettleEffectResponse:
         subject, effect = await load_for_repair(runtime, unit, known, request.etag)
         check_unknown(effect)
+        await _see_what_it_explains(runtime, subject, made)
         try:
             end_by_word_of_stripe(unit, subject, effect, Succeeded(dict(made)))
         except (Contradiction, Unreadable) as problem:
@@ -73,6 +77,16 @@ async def settle_effect(
     except StripeObjectTaken as taken:
         says = "another record, or another booking, has it"
         raise _misfit(known, request.stripe_object, says) from taken
+
+
+async def _see_what_it_explains(runtime: Runtime, subject: object, made: Object) -> None:
+    """While the answer did not fit, the sweep may have booked its movement as unexplained."""
+    transaction_id = id_of(made, "balance_transaction")
+    if not isinstance(subject, EscrowCase) or transaction_id is None:
+        return
+    account = TAKEN_UNEXPLAINED.name({"balance_transaction": transaction_id})
+    if await find_balances(runtime.pool, subject.escrow.tenant_id, account):
+        subject.explains = transaction_id
 
 
 async def _fetch(runtime: Runtime, effect: Effect, object_id: str) -> Object:

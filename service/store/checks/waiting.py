@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from service.domain.accounts import BROUGHT_UNEXPLAINED, TAKEN_UNEXPLAINED
+from service.domain.accounts import BROUGHT_UNEXPLAINED, SUSPENSE, TAKEN_UNEXPLAINED
+from service.domain.postings import JournalKind
 from service.domain.records.effect import NEEDS_PERSON
 
 # Each: how many, and since when the oldest waits.
@@ -30,6 +31,12 @@ JOIN journals AS j ON j.tenant_id = c.tenant_id AND j.journal_id > (
 )::uuid""",
     "freezes": """\
 SELECT count(*), min(created_at) FROM freezes WHERE state = 'OPEN'""",
+    "payments in suspense (escrow suspense list)": f"""\
+SELECT count(*), min(j.created_at)
+FROM balances AS b
+JOIN journals AS j ON j.tenant_id = b.tenant_id AND j.source_type = 'payment'
+    AND j.source_id = split_part(b.account, ':', 3) AND j.kind = '{JournalKind.PAYMENT_UNEXPECTED}'
+WHERE b.balance_minor > 0 AND b.account LIKE '{SUSPENSE.like}'""",
     "balance transactions that nobody has explained": f"""\
 SELECT count(*), min(t.recorded_at)
 FROM balances AS b

@@ -27,6 +27,7 @@ MISSING = {
     "GetStripeEvent": "STRIPE_EVENT_MISSING",
     "RetryStripeEvent": "STRIPE_EVENT_MISSING",
     "DismissStripeEvent": "STRIPE_EVENT_MISSING",
+    "ApplySuspense": "PAYMENT_MISSING",
     "GetPayer": "PAYER_MISSING",
     "GetPayee": "PAYEE_MISSING",
     "UpdatePayer": "PAYER_MISSING",
@@ -37,7 +38,11 @@ MISSING = {
     "GetPayout": "PAYOUT_MISSING",
 }
 EMPTY = {"ListEscrows": "escrows", "ListPayouts": "payouts"}
-EMPTY_FOR_OPERATORS = {"ListEffects": "effects", "ListStripeEvents": "events"}
+EMPTY_FOR_OPERATORS = {
+    "ListEffects": "effects",
+    "ListStripeEvents": "events",
+    "ListSuspense": "items",
+}
 NAMES_NOTHING = {
     "QuoteFees",
     "CreatePayer",
@@ -84,7 +89,7 @@ async def test_a_list_of_another_tenant_is_empty(
 async def test_an_operator_sees_nothing_that_waits_at_another_tenant(
     shared_market: Marketplace, name: str, field: str
 ) -> None:
-    for one_of_each in ("GetEffect", "GetStripeEvent"):
+    for one_of_each in ("GetEffect", "GetStripeEvent", "ApplySuspense"):
         await EVERY_REQUEST[one_of_each](shared_market)
     everything = type((await EVERY_REQUEST[name](shared_market)).request)()
     neighbour = shared_market.client("operator", tenant=NEIGHBOUR, role="operator")

@@ -7,6 +7,7 @@ from tests.service.operations.marketplace import Marketplace
 from tests.service.operations.operators.stuck import (
     REASON,
     answer_lost,
+    application,
     event_set_aside,
     long_ago,
     never_arrived,
@@ -14,6 +15,7 @@ from tests.service.operations.operators.stuck import (
     rejection,
     retry,
     settlement,
+    suspended,
 )
 
 
@@ -71,6 +73,15 @@ async def _dismiss_stripe_event(market: Marketplace) -> Asked:
     return _asked(request)
 
 
+async def _list_suspense(_: Marketplace) -> Asked:
+    return _asked(op.ListSuspenseRequest(page_size=2))
+
+
+async def _apply_suspense(market: Marketplace) -> Asked:
+    escrow, payment = await suspended(market)
+    return _asked(application(payment, escrow.milestones[1], etag=escrow.etag))
+
+
 REQUESTS: Requests = {
     "ListEffects": _list_effects,
     "GetEffect": _get_effect,
@@ -81,4 +92,6 @@ REQUESTS: Requests = {
     "GetStripeEvent": _get_stripe_event,
     "RetryStripeEvent": _retry_stripe_event,
     "DismissStripeEvent": _dismiss_stripe_event,
+    "ListSuspense": _list_suspense,
+    "ApplySuspense": _apply_suspense,
 }

@@ -77,6 +77,37 @@ async def long_ago(market: Marketplace) -> None:
     )
 
 
+async def suspended(
+    market: Marketplace, *amounts_minor: int, payee: party_pb.Payee | None = None
+) -> tuple[pb.Escrow, pb.Payment]:
+    """Two milestones of 50.00, or of these amounts. The first was paid for, and canceled by hand
+    while the payer was paying: its money is in suspense, and settled.
+    """
+    escrow = await market.new_escrow(*(amounts_minor or (5_000, 5_000)), payee=payee)
+    payment = await market.fund(escrow, escrow.milestones[0])
+    await market.owner.execute(
+        "UPDATE milestones SET state = 'CANCELED' WHERE milestone_id = $1::text::uuid",
+        escrow.milestones[0].id.removeprefix("mst_"),
+    )
+    await market.pay(payment)
+    await market.settle()
+    return await market.read(escrow), await market.read_payment(payment)
+
+
+def application(
+    payment: pb.Payment,
+    *milestones: pb.Milestone,
+    **more: Any,  # noqa: ANN401  any field
+) -> op.ApplySuspenseRequest:
+    return op.ApplySuspenseRequest(
+        request_id=new_request_id(),
+        payment_id=payment.id,
+        milestone_ids=[milestone.id for milestone in milestones],
+        reason=REASON,
+        **more,
+    )
+
+
 async def event_set_aside(market: Marketplace) -> tuple[pb.Escrow, Event]:
     """An event that tells of another amount than was asked for; with its escrow."""
     escrow = await market.new_escrow()

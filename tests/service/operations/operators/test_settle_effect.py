@@ -9,6 +9,8 @@ from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import operator_service_pb2 as op
 from escrow.v1 import party_service_pb2 as party_pb
+from service.aggregates.contradiction import Contradiction
+from service.effects import create_transfer
 from service.effects.perform import perform_effect
 from tests.service.operations.later import Later
 from tests.service.operations.marketplace import Marketplace, usd
@@ -174,3 +176,34 @@ async def test_a_dry_run_writes_nothing(market: Marketplace, dry_run: bool) -> N
     assert shown.state == op.EFFECT_STATE_SUCCEEDED
     kept = (await read_effect(market, effect)).state
     assert kept == (op.EFFECT_STATE_UNKNOWN if dry_run else op.EFFECT_STATE_SUCCEEDED)
+
+
+async def test_a_transfer_that_was_booked_as_unexplained_is_explained(
+    market: Marketplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older release could not read it, so the sweep booked it as nobody's; and it is ours."""
+    effect, made = await answer_lost(market)
+
+    def misread(*_: object) -> None:
+        raise Contradiction("this release reads it wrongly")
+
+    with monkeypatch.context() as older:
+        older.setattr(create_transfer, "hold_against", misread)
+        await market.patience()
+        await market.effects.run_once()
+        await market.sweep()
+    transaction_id = made["balance_transaction"]
+    assert await market.balance(f"asset:unexplained:{transaction_id}") == 8_000
+    await market.patience()
+    await market.effects.run_once()
+    assert (await read_effect(market, effect)).needs_person  # the movement has its row
+
+    await market.operator.operators.SettleEffect(settlement(effect, made["id"]))
+
+    kind, entries = (await market.books())[-1]
+    assert kind == "transfer_explained"
+    assert entries["liab:transfers_in_flight"] == 8_000
+    assert entries[f"asset:unexplained:{transaction_id}"] == -8_000
+    assert await market.balance(f"asset:unexplained:{transaction_id}") == 0
+    await market.sweep()
+    assert all(each.wrong == [] for each in await market.compare())
