@@ -66,7 +66,7 @@ async def perform_effect(runtime: Runtime, effect: Effect) -> Outcome:
     """Sends an effect that this process has leased. If the process dies, a worker takes it up."""
     gateway = runtime.stripe[effect.tenant_id]
     outcome = await _send_once(runtime, gateway, effect)
-    await settle_effect(runtime, effect, outcome)
+    outcome = await settle_effect(runtime, effect, outcome)
     name = type(outcome).__name__.lower()
     await end_attempt(runtime.pool, effect, runtime.clock(), name, _detail(outcome))
     log.info(

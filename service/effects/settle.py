@@ -26,8 +26,9 @@ SHORTEST_PAUSE, LONGEST_PAUSE = timedelta(seconds=1), timedelta(minutes=10)
 log = structlog.get_logger()
 
 
-async def settle_effect(runtime: Runtime, effect: Effect, outcome: Outcome) -> None:
-    """Ends the attempt that leased ``effect`` with what became of it.
+async def settle_effect(runtime: Runtime, effect: Effect, outcome: Outcome) -> Outcome:
+    """Ends the attempt that leased ``effect`` with what became of it; answers what it counted as.
+    A success that does not fit what was asked for is none.
 
     Does nothing when the effect has ended before, and when the lease has passed to another attempt:
     only a success counts then, because what Stripe has made is made.
@@ -50,6 +51,8 @@ async def settle_effect(runtime: Runtime, effect: Effect, outcome: Outcome) -> N
         log.warning("answer contradicts", effect=effect.effect_id.hex, problem=str(problem))
         strange = Lost(f"{type(problem).__name__}: {problem}", strange=True)
         await rerun(runtime, call, "settle_effect", lambda unit: story(unit, strange))
+        return strange
+    return outcome
 
 
 def settle(

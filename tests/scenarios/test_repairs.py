@@ -36,9 +36,8 @@ async def lost_transfer(world: World) -> str:
     deal = await open_deal(world)
     await deal.pay_for()
     await deal.deliver()
-    await world.sandbox.control(
-        "POST", "faults", kind="cut_after_effect", path_prefix="/v1/transfers", times=TRIES
-    )
+    await world.sandbox.hold()  # its event would tell
+    await world.sandbox.arm(kind="cut_after_effect", path_prefix="/v1/transfers", times=TRIES)
     await deal.accept()
     async with asyncio.timeout(30):
         while not (effect_id := await world.pool.fetchval(UNKNOWN)):  # noqa: ASYNC110
@@ -52,7 +51,7 @@ async def lost_transfer(world: World) -> str:
 
 async def test_the_service_dies_while_a_transfer_is_settled(world: World) -> None:
     effect_id = await lost_transfer(world)
-    made = (await world.sandbox.list_all("/v1/transfers"))[0]["id"]
+    made = (await world.sandbox.all_of("/v1/transfers"))[0]["id"]
     request = op.SettleEffectRequest(
         request_id=new_request_id(), effect_id=effect_id, stripe_object=made, reason="It is there."
     )

@@ -188,7 +188,8 @@ async def test_what_nobody_owns_is_listed_as_that(market: Marketplace) -> None:
     await moved(market, "a_new_type", -700)
     await market.sweep()
     await market.owner.execute(
-        "UPDATE undecided_transactions SET first_seen_at = now() - interval '2 days', due_at = now()"
+        "UPDATE undecided_transactions"
+        " SET first_seen_at = now() - interval '2 days', due_at = now()"
     )
     await market.sweep()
 
