@@ -985,7 +985,7 @@ CREATE TABLE public.stripe_events (
     traceparent text DEFAULT ''::text NOT NULL
 );
 COMMENT ON TABLE public.stripe_events IS 'The inbox: what Stripe told us, byte for byte, once per event id.';
-COMMENT ON COLUMN public.stripe_events.state IS 'RECEIVED, PARKED (retried later), PROCESSED, IGNORED (not acted on), QUARANTINED, SUSPENSE, DISMISSED (by an operator)';
+COMMENT ON COLUMN public.stripe_events.state IS 'RECEIVED, PARKED (retried), PROCESSED, IGNORED (not acted on), QUARANTINED, SUSPENSE, DISMISSED';
 COMMENT ON COLUMN public.stripe_events.traceparent IS 'the span that received it (W3C), or empty';
 ALTER TABLE ONLY public.stripe_events
     ADD CONSTRAINT stripe_events_pkey PRIMARY KEY (tenant_id, event_id);
