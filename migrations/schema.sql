@@ -140,6 +140,15 @@ CREATE TYPE public.write_event_end AS (
 	processed_at timestamp with time zone
 );
 
+CREATE TYPE public.write_event_repair AS (
+	tenant_id text,
+	event_id text,
+	state_before text,
+	state text,
+	reason text,
+	due_at timestamp with time zone
+);
+
 CREATE TYPE public.write_freeze AS (
 	tenant_id text,
 	freeze_id uuid,
@@ -587,6 +596,7 @@ COMMENT ON TABLE public.balances IS 'The balance, on its normal side, of every a
 COMMENT ON COLUMN public.balances.change_minor IS 'the last change of the balance';
 ALTER TABLE ONLY public.balances
     ADD CONSTRAINT balances_pkey PRIMARY KEY (tenant_id, account, currency);
+CREATE INDEX balances_in_suspense ON public.balances USING btree (tenant_id, account) WHERE (account ~~ 'liab:suspense:%'::text);
 CREATE INDEX balances_unexplained ON public.balances USING btree (account) WHERE ((account ~~ 'asset:unexplained:%'::text) OR (account ~~ 'liab:unexplained:%'::text));
 GRANT SELECT,INSERT,UPDATE ON TABLE public.balances TO escrow_service;
 
@@ -975,10 +985,11 @@ CREATE TABLE public.stripe_events (
     traceparent text DEFAULT ''::text NOT NULL
 );
 COMMENT ON TABLE public.stripe_events IS 'The inbox: what Stripe told us, byte for byte, once per event id.';
-COMMENT ON COLUMN public.stripe_events.state IS 'RECEIVED, PARKED (retried later), PROCESSED, IGNORED (not acted on), QUARANTINED, SUSPENSE';
+COMMENT ON COLUMN public.stripe_events.state IS 'RECEIVED, PARKED (retried), PROCESSED, IGNORED (not acted on), QUARANTINED, SUSPENSE, DISMISSED';
 COMMENT ON COLUMN public.stripe_events.traceparent IS 'the span that received it (W3C), or empty';
 ALTER TABLE ONLY public.stripe_events
     ADD CONSTRAINT stripe_events_pkey PRIMARY KEY (tenant_id, event_id);
+CREATE INDEX stripe_events_dismissed ON public.stripe_events USING btree (received_at) WHERE (state = 'DISMISSED'::text);
 CREATE INDEX stripe_events_open ON public.stripe_events USING btree (due_at) WHERE (state = ANY (ARRAY['RECEIVED'::text, 'PARKED'::text]));
 CREATE INDEX stripe_events_set_aside ON public.stripe_events USING btree (received_at) WHERE (state = ANY (ARRAY['QUARANTINED'::text, 'SUSPENSE'::text]));
 GRANT SELECT,INSERT,UPDATE ON TABLE public.stripe_events TO escrow_service;

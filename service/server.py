@@ -10,7 +10,6 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -23,6 +22,7 @@ from service.rpc.caller import development_identify
 from service.rpc.grpc_server import Listening, serving
 from service.rpc.services import OPERATIONS, SERVICES
 from service.runtime import Runtime
+from service.store.clock import DatabaseClock
 from service.stripe.gateway import StripeGateway
 from service.telemetry import open_telemetry
 from service.workers.closings import ClosingsWorker
@@ -96,7 +96,10 @@ async def open_runtime(config: Config) -> AsyncIterator[Runtime]:
             name: await opened.enter_async_context(_stripe_gateway(tenant, config.settings))
             for name, tenant in config.tenants.items()
         }
-        yield Runtime(pool=pool, stripe=stripe, clock=_now)
+        clock = DatabaseClock(pool)
+        await clock.set()
+        await opened.enter_async_context(_beside(clock.follow()))
+        yield Runtime(pool=pool, stripe=stripe, clock=clock)
 
 
 @asynccontextmanager
@@ -167,10 +170,6 @@ def _listening(settings: Settings) -> Listening:
         drain_s=settings.drain_s,
         reflection=settings.reflection,
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 @contextmanager

@@ -25,11 +25,13 @@ from google.rpc.error_details_pb2 import ErrorInfo  # type: ignore[import-untype
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # no py.typed
 
 from escrow.v1.escrow_service_pb2_grpc import EscrowServiceStub
+from escrow.v1.operator_service_pb2_grpc import OperatorServiceStub
 from escrow.v1.party_service_pb2_grpc import PartyServiceStub
 from escrow.v1.stripe_event_service_pb2_grpc import StripeEventServiceStub
 
 if TYPE_CHECKING:
     from escrow.v1.escrow_service_pb2_grpc import EscrowServiceAsyncStub
+    from escrow.v1.operator_service_pb2_grpc import OperatorServiceAsyncStub
     from escrow.v1.party_service_pb2_grpc import PartyServiceAsyncStub
     from escrow.v1.stripe_event_service_pb2_grpc import StripeEventServiceAsyncStub
 
@@ -75,6 +77,7 @@ class EscrowClient:
 
     escrows: "EscrowServiceAsyncStub"
     parties: "PartyServiceAsyncStub"
+    operators: "OperatorServiceAsyncStub"
     events: "StripeEventServiceAsyncStub"
 
     def __init__(
@@ -91,6 +94,7 @@ class EscrowClient:
         view = cast("grpc.aio.Channel", _ChannelView(channel, self._metadata, deadline_s))
         self.escrows = EscrowServiceStub(view)
         self.parties = PartyServiceStub(view)
+        self.operators = OperatorServiceStub(view)
         self.events = StripeEventServiceStub(view)
         self._acting: dict[Party, EscrowClient] = {}
 

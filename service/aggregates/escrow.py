@@ -30,6 +30,8 @@ class EscrowCase:
         self.records = records
         self.escrow = records.escrow
         self.payee = records.payee
+        # A balance transaction that was booked as unexplained, and is what this operation confirms.
+        self.explains = ""
 
     def milestone(self, milestone_id: UUID) -> Milestone:
         for milestone in self.records.milestones:

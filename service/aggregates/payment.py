@@ -4,6 +4,7 @@ Seen twice, or in another order, it ends the same.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from service.aggregates.contradiction import Contradiction
@@ -174,6 +175,25 @@ def _fund_milestones(case: EscrowCase, payment: Payment, seen: PaymentObservatio
     if rest:
         part = Part({"payment": payment.public_id}, {"amount": rest})
         unit.post(JournalKind.PAYMENT_UNEXPECTED, source, currency, [part], event_at=seen.seen_at)
+
+
+def apply_suspense(case: EscrowCase, payment: Payment, milestones: Iterable[Milestone]) -> None:
+    """Posting 1s back: what a payment left in suspense funds these milestones. They are the
+    payment's from now on, as if it had been made for them.
+
+    Raises:
+        WrongState, PartyNotAllowed.
+    """
+    parts = []
+    for milestone in milestones:
+        case.advance(milestone, MilestoneEvent.APPLY_SUSPENSE)
+        milestone.payment_id = payment.payment_id
+        milestone.funded_minor = milestone.amount_minor
+        part = _funded_part(milestone)
+        parts.append(Part({**part.names, "payment": payment.public_id}, part.amounts))
+    case.touch()
+    source = Source("payment", payment.public_id)
+    case.unit.post(JournalKind.SUSPENSE_APPLIED, source, payment.currency, parts)
 
 
 def _funded_part(milestone: Milestone) -> Part:

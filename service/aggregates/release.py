@@ -19,6 +19,8 @@ from service.domain.records.release import Release
 from service.domain.states.milestone import MilestoneEvent, MilestoneState
 from service.domain.states.release import ReleaseEvent, ReleaseState
 
+DOES_NOT_FIT = "answer_does_not_fit"
+"""Why a transfer in flight waits for a person, in the place of a refusal's code."""
 FIRST_TRANSFER_RETRY = timedelta(minutes=1)
 LONGEST_TRANSFER_RETRY = timedelta(hours=6)
 
@@ -156,6 +158,14 @@ def transfer_rejected(case: EscrowCase, release: Release, effect: Effect, code: 
     _post_transfer(case, kind, release, effect, converted=JournalKind.TRANSFER_CONVERTED_BACK)
 
 
+def transfer_does_not_fit(case: EscrowCase, release: Release) -> None:
+    """What Stripe answers is not what was asked for: the money stays in flight, and it is shown."""
+    if release.refusal_code != DOES_NOT_FIT:
+        release.refusal_code = DOES_NOT_FIT
+        case.unit.put(release)
+        case.touch()
+
+
 def _end_when_transferred(case: EscrowCase, milestone: Milestone) -> None:
     ours = [r for r in case.records.releases if r.milestone_id == milestone.milestone_id]
     if milestone.state is MilestoneState.RELEASING and all(
@@ -186,14 +196,15 @@ def _post_confirmed(
     case: EscrowCase, release: Release, effect: Effect, transaction: BalanceTransaction
 ) -> None:
     amount_minor, currency = release.transfer
+    explains = case.explains == transaction.id
     # The account that it was sent to: the payee may have another by now.
-    part = Part({"account": effect.request["destination"]}, {"amount": amount_minor})
+    names = {"account": effect.request["destination"], "balance_transaction": transaction.id}
     case.unit.post(
-        JournalKind.TRANSFER_CONFIRMED,
+        JournalKind.TRANSFER_EXPLAINED if explains else JournalKind.TRANSFER_CONFIRMED,
         transfer_source(effect),
         currency,
-        [part],
-        transaction=transaction,
+        [Part(names, {"amount": amount_minor})],
+        transaction=None if explains else transaction,
     )
 
 

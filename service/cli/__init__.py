@@ -1,5 +1,5 @@
-"""The command line, ``escrow``: up, demo, serve, work, migrate, journals, balances, verify,
-chaos, docs, version.
+"""The command line, ``escrow``: up, demo, serve, work, migrate, journals, balances, verify, sweep,
+effects, events, suspense, chaos, docs, version.
 
 Every command speaks to people; ``--json`` makes it speak to programs. Exit status: 0 done, 1 the
 books or the schema are not what they should be, 2 it could not be done (one line says why).

@@ -9,9 +9,12 @@ from service.cli import (
     chaos,
     demo,
     docs,
+    effects,
+    events,
     journals,
     migrate,
     process,
+    suspense,
     sweep,
     up,
     verify,
@@ -34,6 +37,9 @@ app.command("journals")(journals.journals)
 app.command("balances")(balances.balances)
 app.command("verify")(verify.verify)
 app.command("sweep")(sweep.sweep)
+app.add_typer(effects.app, name="effects")
+app.add_typer(events.app, name="events")
+app.add_typer(suspense.app, name="suspense")
 app.command(
     "chaos",
     add_help_option=False,  # every option is for the driver, and --help too

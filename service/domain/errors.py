@@ -96,6 +96,14 @@ class FreezeMissing(Missing):
     """The escrow has no freeze with this id."""
 
 
+class EffectMissing(Missing):
+    """There is no call to Stripe with this id."""
+
+
+class StripeEventMissing(Missing):
+    """There is no event of Stripe with this id."""
+
+
 class NotAllowed(Refusal):
     """You may not do this."""
 
@@ -165,6 +173,42 @@ class CurrencyNotSettled(Precondition):
 class CurrencyNotReceived(Precondition):
     """The payee has no bank account in this currency, or what came before arrived in another. Use
     that, or let the payee add a bank account in this one.
+    """
+
+
+class EffectUnderWay(Precondition):
+    """An attempt is under way, or so young that Stripe may still be working on it. Read the effect
+    again in a moment, and decide again.
+    """
+
+
+class EffectDone(Precondition):
+    """Stripe shows what this call made, so it is not rejected. RetryEffect or SettleEffect ends it
+    by that. If it is not ours, take the key "effect" out of its metadata at Stripe first.
+    """
+
+
+class ObjectDoesNotFit(Precondition):
+    """This object at Stripe is not what the call asked for."""
+
+
+class MakesNoObject(Precondition):
+    """This call makes no object of its own at Stripe. RetryEffect looks up what became of it."""
+
+
+class EventQuarantined(Precondition):
+    """It is of another mode, API version or endpoint than is expected, and never applied. Mend the
+    endpoint at Stripe, or dismiss it.
+    """
+
+
+class NothingInSuspense(Precondition):
+    """This payment has nothing in suspense; ListSuspense shows those that have."""
+
+
+class SuspenseDiffers(Precondition):
+    """The milestones do not await exactly what is in suspense, fees included. Choose others, or
+    leave it: it can be paid back once there are refunds.
     """
 
 

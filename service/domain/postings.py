@@ -38,6 +38,7 @@ class JournalKind(StrEnum):
 
     PAYMENT_SUCCEEDED = "payment_succeeded"
     PAYMENT_UNEXPECTED = "payment_unexpected"
+    SUSPENSE_APPLIED = "suspense_applied"
     CHARGE_SETTLED = "charge_settled"
     CHARGE_CONVERTED = "charge_converted"
     RELEASED = "released"
@@ -45,6 +46,7 @@ class JournalKind(StrEnum):
     TRANSFER_REQUESTED = "transfer_requested"
     TRANSFER_CONVERTED = "transfer_converted"
     TRANSFER_CONFIRMED = "transfer_confirmed"
+    TRANSFER_EXPLAINED = "transfer_explained"
     TRANSFER_REFUSED = "transfer_refused"
     TRANSFER_CONVERTED_BACK = "transfer_converted_back"
     ARRIVED_CONVERTED = "arrived_converted"
@@ -108,6 +110,11 @@ POSTINGS: Mapping[JournalKind, Posting] = {
     # Money for something that no longer waits for it: the payer's still, and shown until resolved.
     JournalKind.PAYMENT_UNEXPECTED: Posting(
         "1s", debit=(Leg(UNSETTLED, "amount"),), credit=(Leg(SUSPENSE, "amount"),)
+    ),
+    JournalKind.SUSPENSE_APPLIED: Posting(
+        "1s",
+        debit=(Leg(SUSPENSE, "amount"), Leg(SUSPENSE, "payer_fee")),
+        credit=(Leg(HELD, "amount"), Leg(FEE_HELD, "payer_fee")),
     ),
     JournalKind.CHARGE_SETTLED: Posting(
         "2",
@@ -180,6 +187,12 @@ POSTINGS: Mapping[JournalKind, Posting] = {
         "7b 7c",
         debit=(Leg(TRANSFERS_IN_FLIGHT, "amount"), Leg(CONN_BALANCE, "amount")),
         credit=(Leg(STRIPE, "amount"), Leg(CONN_OWNER, "amount")),
+    ),
+    # The same, where the movement had been booked before anybody knew whose it was (26).
+    JournalKind.TRANSFER_EXPLAINED: Posting(
+        "7b 7c 26",
+        debit=(Leg(TRANSFERS_IN_FLIGHT, "amount"), Leg(CONN_BALANCE, "amount")),
+        credit=(Leg(TAKEN_UNEXPLAINED, "amount"), Leg(CONN_OWNER, "amount")),
     ),
     JournalKind.TRANSFER_REFUSED: Posting(
         "7d", debit=(Leg(TRANSFERS_IN_FLIGHT, "amount"),), credit=(Leg(PAYABLE, "amount"),)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from service.domain.call import Call
+from service.domain.call import Call, Party
 from service.domain.ids import new_uuid
 from service.domain.journal import Journal, Part, Source, entries_of
 from service.domain.postings import JournalKind
@@ -37,12 +37,25 @@ class EventEnd:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class EventRepair:
+    """What an operator makes of a Stripe event that is still in the state ``before``."""
+
+    event_id: str
+    before: str
+    after: str
+    reason: str
+    due_at: datetime
+
+
 @dataclass(slots=True)
 class UnitOfWork:
     """Everything that one operation writes, or nothing of it.
 
     ``records`` are whole rows; those with a version must still be in the version before.
     ``response`` is the stored answer: a replay of the same request answers these bytes.
+    ``word_of`` is whose word moves the states where that is not who asks: Stripe's, which an
+    operator asked.
     """
 
     call: Call
@@ -57,9 +70,16 @@ class UnitOfWork:
     escrow: Escrow | None = None
     response: bytes | None = None
     event_end: EventEnd | None = None
+    event_repair: EventRepair | None = None
+    word_of: Party | None = None
 
     def __post_init__(self) -> None:
         self.operation_id = self.new_id()
+
+    @property
+    def party(self) -> Party:
+        """The party that the state machines see."""
+        return self.word_of or self.call.party
 
     def new_id(self) -> UUID:
         return new_uuid(self.now)
@@ -88,7 +108,7 @@ class UnitOfWork:
             WrongState, PartyNotAllowed: see ``Machine.follow``; the record is as it was.
         """
         before = record.state
-        record.state = record.machine.follow(before, event, self.call.party)
+        record.state = record.machine.follow(before, event, self.party)
         self.put(record)
         self._note(record.public_id, before, record.state)
 

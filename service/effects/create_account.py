@@ -126,4 +126,11 @@ def _reject(unit: UnitOfWork, found: PayeeRecords, effect: Effect, refusal: Reje
         correct(unit, found.payee, effect)
 
 
-CREATE_ACCOUNT = Kind(_send, _find, load_payee_of_effect, _succeed, _reject)
+async def _fetch(client: Client, effect: Effect, made: str, options: Options) -> SdkObject:
+    if not _is_v2(effect):
+        return await client.v1.accounts.retrieve_async(made, {}, options)
+    include = {"include": list(ACCOUNT_V2_FIELDS)}
+    return await client.v2.core.accounts.retrieve_async(made, include, options)
+
+
+CREATE_ACCOUNT = Kind(_send, _find, load_payee_of_effect, _succeed, _reject, fetch=_fetch)

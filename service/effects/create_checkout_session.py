@@ -99,4 +99,8 @@ def _reject(_: UnitOfWork, case: EscrowCase, effect: Effect, refusal: Rejected) 
     payment_rejected(case, case.payment(effect.subject_id), refusal)
 
 
-CREATE_CHECKOUT_SESSION = Kind(_send, _find, load_case_of_effect, _succeed, _reject)
+async def _fetch(client: Client, _: Effect, made: str, options: Options) -> SdkObject:
+    return await client.v1.checkout.sessions.retrieve_async(made, {}, options)
+
+
+CREATE_CHECKOUT_SESSION = Kind(_send, _find, load_case_of_effect, _succeed, _reject, fetch=_fetch)

@@ -65,4 +65,8 @@ def _reject(unit: UnitOfWork, payer: Payer, effect: Effect, _: Rejected) -> None
         correct(unit, payer, effect)
 
 
-CREATE_CUSTOMER = Kind(_send, _find, load_payer_of_effect, _succeed, _reject)
+async def _fetch(client: Client, _: Effect, made: str, options: Options) -> SdkObject:
+    return await client.v1.customers.retrieve_async(made, {}, options)
+
+
+CREATE_CUSTOMER = Kind(_send, _find, load_payer_of_effect, _succeed, _reject, fetch=_fetch)

@@ -67,4 +67,10 @@ def _reject(
     payout_rejected(unit, found.payee, payout, refusal)
 
 
-CREATE_PAYOUT = Kind(_send, _find, load_payout_of_effect, _succeed, _reject)
+async def _fetch(client: Client, _: Effect, made: str, options: Options) -> SdkObject:
+    return await client.v1.payouts.retrieve_async(made, {}, options)
+
+
+CREATE_PAYOUT = Kind(
+    _send, _find, load_payout_of_effect, _succeed, _reject, fetch=_fetch, pays_out=True
+)

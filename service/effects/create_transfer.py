@@ -9,6 +9,7 @@ from service.aggregates.escrow import EscrowCase, load_case_of_effect
 from service.aggregates.release import (
     convert_transfer,
     nothing_left,
+    transfer_does_not_fit,
     transfer_rejected,
     transfer_requested,
     transfer_succeeded,
@@ -130,4 +131,16 @@ def _reject(_: UnitOfWork, case: EscrowCase, effect: Effect, refusal: Rejected) 
     transfer_rejected(case, case.release_of(effect.subject_id), effect, refusal.code)
 
 
-CREATE_TRANSFER = Kind(_send, _find, load_case_of_effect, _succeed, _reject)
+def _does_not_fit(_: UnitOfWork, case: EscrowCase, effect: Effect) -> None:
+    transfer_does_not_fit(case, case.release_of(effect.subject_id))
+
+
+async def _fetch(client: Client, _: Effect, made: str, options: Options) -> SdkObject:
+    return await client.v1.transfers.retrieve_async(
+        made, {"expand": ["balance_transaction"]}, options
+    )
+
+
+CREATE_TRANSFER = Kind(
+    _send, _find, load_case_of_effect, _succeed, _reject, _does_not_fit, _fetch, pays_out=True
+)

@@ -26,7 +26,14 @@ from service.effects.table import KINDS
 from service.runtime import Runtime
 from service.store.effects import end_attempt, find_effect, lease_effect
 from service.stripe.gateway import CALL_TIMEOUT_S, StripeGateway
-from service.stripe.outcomes import Lost, Outcome, Postponed, Rejected, Succeeded
+from service.stripe.outcomes import (
+    NEVER_EXECUTED,
+    Lost,
+    Outcome,
+    Postponed,
+    Rejected,
+    Succeeded,
+)
 from service.tracing import continued
 
 LEASE = timedelta(seconds=120)  # longer than a look-up, a call and a look-up can take
@@ -59,7 +66,7 @@ async def perform_effect(runtime: Runtime, effect: Effect) -> Outcome:
     """Sends an effect that this process has leased. If the process dies, a worker takes it up."""
     gateway = runtime.stripe[effect.tenant_id]
     outcome = await _send_once(runtime, gateway, effect)
-    await settle_effect(runtime, effect, outcome)
+    outcome = await settle_effect(runtime, effect, outcome)
     name = type(outcome).__name__.lower()
     await end_attempt(runtime.pool, effect, runtime.clock(), name, _detail(outcome))
     log.info(
@@ -84,7 +91,7 @@ async def _send_once(runtime: Runtime, gateway: StripeGateway, effect: Effect) -
         if isinstance(found, Succeeded) or (found is not None and forgotten):
             return found
         if forgotten:
-            return Rejected("never_executed", "Nothing was found after the key's lifetime.")
+            return Rejected(NEVER_EXECUTED, "Nothing was found after the key's lifetime.")
     assert effect.lease_expires_at is not None
     if runtime.clock() + timedelta(seconds=CALL_TIMEOUT_S) > effect.lease_expires_at:
         return Postponed("the lease is nearly over", 0.0)

@@ -10,7 +10,7 @@ import structlog
 
 from service.aggregates.contradiction import Contradiction
 from service.domain.call import Call, Party
-from service.domain.records.effect import Effect
+from service.domain.records.effect import NEEDS_PERSON, Effect
 from service.domain.states.effect import SENT, EffectEvent
 from service.domain.unit import UnitOfWork
 from service.effects.kind import Kind, Subject
@@ -26,8 +26,9 @@ SHORTEST_PAUSE, LONGEST_PAUSE = timedelta(seconds=1), timedelta(minutes=10)
 log = structlog.get_logger()
 
 
-async def settle_effect(runtime: Runtime, effect: Effect, outcome: Outcome) -> None:
-    """Ends the attempt that leased ``effect`` with what became of it.
+async def settle_effect(runtime: Runtime, effect: Effect, outcome: Outcome) -> Outcome:
+    """Ends the attempt that leased ``effect`` with what became of it; answers what it counted as.
+    A success that does not fit what was asked for is none.
 
     Does nothing when the effect has ended before, and when the lease has passed to another attempt:
     only a success counts then, because what Stripe has made is made.
@@ -48,8 +49,10 @@ async def settle_effect(runtime: Runtime, effect: Effect, outcome: Outcome) -> N
         await rerun(runtime, call, "settle_effect", lambda unit: story(unit, outcome))
     except (Contradiction, StripeObjectTaken, Unreadable) as problem:
         log.warning("answer contradicts", effect=effect.effect_id.hex, problem=str(problem))
-        strange = Lost(f"{type(problem).__name__}: {problem}")
+        strange = Lost(f"{type(problem).__name__}: {problem}", strange=True)
         await rerun(runtime, call, "settle_effect", lambda unit: story(unit, strange))
+        return strange
+    return outcome
 
 
 def settle(
@@ -66,7 +69,7 @@ def settle(
     match outcome:
         case Succeeded(answer):
             unit.advance(effect, EffectEvent.SUCCEED)
-            effect.stripe_object = str(answer.get("id") or "")
+            effect.stripe_object, effect.error = str(answer.get("id") or ""), {}
             kind.succeed(unit, subject, effect, answer)
         case Rejected(code, message):
             unit.advance(effect, EffectEvent.REJECT)
@@ -76,9 +79,12 @@ def settle(
             unit.advance(effect, EffectEvent.POSTPONE)
             effect.error = {"code": reason}
             effect.due_at = unit.now + timedelta(seconds=retry_s)
-        case Lost(reason):
+        case Lost(reason, strange=strange):
             unit.advance(effect, EffectEvent.LOSE)
             effect.error = {"code": reason}
+            if strange:
+                effect.error[NEEDS_PERSON] = "true"
+                kind.does_not_fit(unit, subject, effect)
             # The longer the outcome is unknown, the longer the pause: it doubles, from a second.
             age = unit.now - (effect.key_used_at or unit.now)
             effect.due_at = unit.now + min(max(age, SHORTEST_PAUSE), LONGEST_PAUSE)

@@ -28,6 +28,7 @@ from service.store.payments import find_payout, find_transferred
 from service.stripe.objects.payout import parse_payout
 from service.stripe.objects.values import Object, Unreadable, id_of, our_id, text
 
+ARRIVED_KINDS = (JournalKind.TRANSFER_CONFIRMED, JournalKind.TRANSFER_EXPLAINED)
 PAYOUT_KINDS = {
     False: (JournalKind.PAYOUT_CREATED,),
     True: (JournalKind.PAYOUT_RETURNED, JournalKind.PAYOUT_RETURNED_AFTER_PAID),
@@ -83,7 +84,7 @@ async def _arrived(runtime: Runtime, movement: Movement, effect: Effect) -> bool
         amount_minor, currency = release.transfer
         made = transfer_source(effect)
         if shown.currency == currency:
-            return await add_row(runtime, unit, movement, made, JournalKind.TRANSFER_CONFIRMED)
+            return await add_row(runtime, unit, movement, made, *ARRIVED_KINDS)
         if await is_booked(runtime, movement):
             return True
         case.touch()

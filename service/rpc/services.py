@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from escrow.v1 import escrow_service_pb2, party_service_pb2, stripe_event_service_pb2
+from escrow.v1 import (
+    escrow_service_pb2,
+    operator_service_pb2,
+    party_service_pb2,
+    stripe_event_service_pb2,
+)
 from service.operations.escrows.accept_delivery import accept_delivery
 from service.operations.escrows.cancel_escrow import cancel_escrow
 from service.operations.escrows.create_escrow import create_escrow
@@ -18,6 +23,17 @@ from service.operations.escrows.request_changes import request_changes
 from service.operations.escrows.submit_delivery import submit_delivery
 from service.operations.inbox.batch_ingest_stripe_events import batch_ingest_stripe_events
 from service.operations.inbox.ingest_stripe_event import ingest_stripe_event
+from service.operations.operators.apply_suspense import apply_suspense
+from service.operations.operators.dismiss_stripe_event import dismiss_stripe_event
+from service.operations.operators.get_effect import get_effect
+from service.operations.operators.get_stripe_event import get_stripe_event
+from service.operations.operators.list_effects import list_effects
+from service.operations.operators.list_stripe_events import list_stripe_events
+from service.operations.operators.list_suspense import list_suspense
+from service.operations.operators.reject_effect import reject_effect
+from service.operations.operators.retry_effect import retry_effect
+from service.operations.operators.retry_stripe_event import retry_stripe_event
+from service.operations.operators.settle_effect import settle_effect
 from service.operations.parties.create_onboarding_link import create_onboarding_link
 from service.operations.parties.create_payee import create_payee
 from service.operations.parties.create_payer import create_payer
@@ -39,6 +55,7 @@ from service.runtime import Runtime
 SERVICES = (
     escrow_service_pb2.DESCRIPTOR.services_by_name["EscrowService"],
     party_service_pb2.DESCRIPTOR.services_by_name["PartyService"],
+    operator_service_pb2.DESCRIPTOR.services_by_name["OperatorService"],
     stripe_event_service_pb2.DESCRIPTOR.services_by_name["StripeEventService"],
 )
 
@@ -69,6 +86,17 @@ OPERATIONS: Mapping[str, Operation[Runtime]] = {
     "RequestPayout": request_payout,
     "GetPayout": get_payout,
     "ListPayouts": list_payouts,
+    "ListEffects": list_effects,
+    "GetEffect": get_effect,
+    "RetryEffect": retry_effect,
+    "RejectEffect": reject_effect,
+    "SettleEffect": settle_effect,
+    "ListStripeEvents": list_stripe_events,
+    "GetStripeEvent": get_stripe_event,
+    "RetryStripeEvent": retry_stripe_event,
+    "DismissStripeEvent": dismiss_stripe_event,
+    "ListSuspense": list_suspense,
+    "ApplySuspense": apply_suspense,
     "IngestStripeEvent": ingest_stripe_event,
     "BatchIngestStripeEvents": batch_ingest_stripe_events,
 }

@@ -108,6 +108,9 @@ def _add_rows(unit: UnitOfWork, rows: Rows) -> None:
         )
     if end := unit.event_end:
         rows["event_ends"].append((tenant_id, end.event_id, end.state, end.reason, unit.now))
+    if repair := unit.event_repair:
+        change = repair.event_id, repair.before, repair.after, repair.reason, repair.due_at
+        rows["event_repairs"].append((tenant_id, *change))
 
 
 def _operation_row(unit: UnitOfWork) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -47,6 +48,25 @@ FIND = (
     f"SELECT {select_list(Effect, 'f')} FROM effects AS f"
     " WHERE f.tenant_id = $1 AND f.effect_id = $2"
 )
+ATTEMPTS = """\
+SELECT attempt, generation, started_at, ended_at, outcome, detail FROM effect_attempts
+WHERE tenant_id = $1 AND effect_id = $2
+ORDER BY attempt DESC
+LIMIT $3"""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One time that an effect was sent or looked up; one without an end is under way, or its
+    process died.
+    """
+
+    attempt: int
+    generation: int
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str | None
+    detail: str | None
 
 
 async def lease_due_effects(
@@ -81,3 +101,11 @@ async def end_attempt(
 async def find_effect(pool: asyncpg.Pool, tenant_id: str, effect_id: UUID) -> Effect | None:
     row = await pool.fetchrow(FIND, tenant_id, effect_id)
     return from_row(Effect, row) if row else None
+
+
+async def find_attempts(
+    pool: asyncpg.Pool, tenant_id: str, effect_id: UUID, *, limit: int
+) -> list[Attempt]:
+    """The newest attempts, the oldest of them first."""
+    rows = await pool.fetch(ATTEMPTS, tenant_id, effect_id, limit)
+    return [Attempt(*row) for row in reversed(rows)]

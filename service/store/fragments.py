@@ -52,6 +52,15 @@ wrote_event_ends AS (
     AND e.state IN ('RECEIVED', 'PARKED')
     RETURNING 1
 )"""
+# What an operator makes of an event that is still as it was read.
+EVENT_REPAIRS = """\
+wrote_event_repairs AS (
+    UPDATE stripe_events AS e
+    SET state = c.state, reason = c.reason, due_at = c.due_at, attempts = 0
+    FROM unnest({0}::write_event_repair[]) AS c
+    WHERE e.tenant_id = c.tenant_id AND e.event_id = c.event_id AND e.state = c.state_before
+    RETURNING 1
+)"""
 # Parents before children, as in TABLES.
 FRAGMENTS = {
     "operations": OPERATION,
@@ -59,6 +68,7 @@ FRAGMENTS = {
     "entries": ENTRIES,
     "balances": BALANCES,
     "event_ends": EVENT_ENDS,
+    "event_repairs": EVENT_REPAIRS,
 }
 
 
@@ -81,7 +91,9 @@ def _fragment(table: Table) -> str:
 
 
 _FRAGMENT_OF = FRAGMENTS | {table.name: _fragment(table) for table in TABLES}
-COUNTED = frozenset({table.name for table in TABLES if table.versioned} | {"event_ends"})
+COUNTED = frozenset(
+    {table.name for table in TABLES if table.versioned} | {"event_ends", "event_repairs"}
+)
 ORDER = tuple(_FRAGMENT_OF)
 
 

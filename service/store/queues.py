@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 import asyncpg
 
-from service.domain.accounts import BROUGHT_UNEXPLAINED, TAKEN_UNEXPLAINED
+from service.domain.accounts import BROUGHT_UNEXPLAINED, SUSPENSE, TAKEN_UNEXPLAINED
+from service.domain.postings import JournalKind
+from service.domain.records.effect import NEEDS_PERSON
 
 MOST = 10_000
 
@@ -22,6 +24,13 @@ FROM (
     SELECT kind, state, created_at, due_at FROM effects
     WHERE state IN ('PLANNED', 'SENDING', 'UNKNOWN') ORDER BY due_at LIMIT {MOST}
 ) AS open GROUP BY kind, state""",
+    # Open effects that somebody has to look at, because Stripe's answer does not fit.
+    "strange_answers": f"""\
+SELECT '', 'UNKNOWN', count(*), min(created_at), NULL::timestamptz
+FROM (
+    SELECT error, created_at FROM effects
+    WHERE state IN ('PLANNED', 'SENDING', 'UNKNOWN') ORDER BY due_at LIMIT {MOST}
+) AS open WHERE error ? '{NEEDS_PERSON}' HAVING count(*) > 0""",
     "inbox": f"""\
 SELECT '', state, count(*), min(received_at), min(due_at)
 FROM (
@@ -49,6 +58,16 @@ SELECT reason, 'OPEN', count(*), min(created_at), NULL::timestamptz
 FROM (
     SELECT reason, created_at FROM freezes WHERE state = 'OPEN' ORDER BY created_at LIMIT {MOST}
 ) AS open GROUP BY reason""",
+    # Payments for what no longer waited for them.
+    "suspense": f"""\
+SELECT '', 'OPEN', count(*), min(j.created_at), NULL::timestamptz
+FROM (
+    SELECT tenant_id, split_part(account, ':', 3) AS id FROM balances
+    WHERE account LIKE '{SUSPENSE.like}' AND balance_minor > 0 ORDER BY account LIMIT {MOST}
+) AS open
+JOIN journals AS j ON j.tenant_id = open.tenant_id AND j.source_type = 'payment'
+    AND j.source_id = open.id AND j.kind = '{JournalKind.PAYMENT_UNEXPECTED}'
+HAVING count(*) > 0""",
     # What touches an escrow is frozen there; what touches none has nobody who looks after it.
     "unexplained": f"""\
 SELECT CASE WHEN j.escrow_id IS NULL THEN 'unowned' ELSE 'owned' END, 'OPEN', count(*),

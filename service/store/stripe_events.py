@@ -58,6 +58,14 @@ UPDATE stripe_events SET state = $3, reason = $4, due_at = $5
 WHERE tenant_id = $1 AND event_id = $2 AND state IN ('RECEIVED', 'PARKED')"""
 
 
+ENTRY = """\
+e.tenant_id, e.event_id, e.endpoint, e.account, e.type, e.api_version, e.livemode,
+    e.occurred_at, e.payload, e.traceparent, e.attempts, e.received_at, e.state, e.reason,
+    e.due_at"""
+FIND = f"""\
+SELECT {ENTRY} FROM stripe_events AS e WHERE e.tenant_id = $1 AND e.event_id = $2"""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
     """One event as Stripe sent it; ``account`` is the connected account it is about, if any.
@@ -77,6 +85,15 @@ class StoredEvent:
     traceparent: str
     attempts: int
     received_at: datetime
+
+
+class InboxEntry(NamedTuple):
+    """An event in the inbox: where it is, why, and when it is due."""
+
+    event: StoredEvent
+    state: str
+    reason: str
+    due_at: datetime
 
 
 class Arrival(NamedTuple):
@@ -158,3 +175,13 @@ async def set_event_aside(
 def _storable(text: str) -> str:
     """A reason may quote what PostgreSQL cannot keep: a NUL, or half a surrogate pair."""
     return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
+
+
+def entry_of(row: asyncpg.Record) -> InboxEntry:
+    *event, state, reason, due_at = row
+    return InboxEntry(StoredEvent(*event), state, reason, due_at)
+
+
+async def find_event(pool: asyncpg.Pool, tenant_id: str, event_id: str) -> InboxEntry | None:
+    row = await pool.fetchrow(FIND, tenant_id, event_id)
+    return entry_of(row) if row else None

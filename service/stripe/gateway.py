@@ -36,6 +36,7 @@ Options = dict[str, Any]
 Object = dict[str, Any]
 Send = Callable[[Client, Effect, Options], Awaitable["SdkObject"]]
 Find = Callable[[Client, Effect, Options], Awaitable[Object | None]]
+Fetch = Callable[[Client, Effect, str, Options], Awaitable["SdkObject"]]
 
 
 class SdkObject(Protocol):
@@ -73,6 +74,12 @@ class _HTTPClient(stripe.AIOHTTPClient):
 def _of(account: str) -> Options:
     """Of a connected account; the platform's own when there is none."""
     return {"stripe_account": account} if account else {}
+
+
+def _with_id(answer: Object, object_id: str) -> Object:
+    if answer.get("id") != object_id:
+        raise Unreadable(f"asked for {object_id}, and got {answer.get('id')!r}")
+    return answer
 
 
 class TokenBucket:
@@ -184,6 +191,18 @@ class StripeGateway:
             return Succeeded(found) if found is not None else None
         except Exception as error:  # noqa: BLE001  an answer that cannot be read says nothing
             return Lost(f"look-up: {type(error).__name__}")
+
+    async def fetch_made(self, effect: Effect, fetch: Fetch, object_id: str) -> Object:
+        """What an effect made, or is said to have made, by its id at Stripe.
+
+        Raises:
+            StripeRefused: there is no such object. StripeUnavailable, Unreadable.
+        """
+        options = _of(effect.stripe_account or "")
+        answer = await self._answer(
+            f"read {effect.kind}", lambda: fetch(self._client, effect, object_id, options)
+        )
+        return _with_id(answer, object_id)
 
     async def fetch_payment_intent(self, intent_id: str) -> Object:
         """A PaymentIntent with its latest charge and that charge's balance transaction."""
@@ -304,9 +323,7 @@ class StripeGateway:
         answer = await self._answer(
             f"read {name}", lambda: resource.retrieve_async(object_id, params, options or {})
         )
-        if answer.get("id") != object_id:
-            raise Unreadable(f"asked for {name} {object_id}, and got {answer.get('id')!r}")
-        return answer
+        return _with_id(answer, object_id)
 
     async def _answer(self, operation: str, request: Callable[[], Awaitable[Any]]) -> Object:
         """A call that changes nothing we keep.

@@ -43,14 +43,20 @@ class Lost:
     """It may or may not have been executed.
 
     ``replayed``: Stripe answered from what it stored under the key, so the first request has ended,
-    and sending the key again can only bring the same answer.
+    and sending the key again can only bring the same answer. ``strange``: it is no trouble of the
+    network, but does not fit what was asked for, and somebody has to look.
     """
 
     reason: str
     replayed: bool = False
+    strange: bool = False
 
 
 Outcome = Succeeded | Rejected | Postponed | Lost
+
+# Codes of rejections that are not Stripe's own.
+NEVER_EXECUTED = "never_executed"
+ENDED_BY_OPERATOR = "ended_by_operator"
 
 RATE_LIMIT_RETRY_S = 2.0
 CREDENTIALS_RETRY_S = 60.0
@@ -70,7 +76,7 @@ def outcome_of(error: BaseException) -> Outcome:
     if unclear or (body is None and status not in (401, 403, 429)):  # a proxy's page says nothing
         return Lost(f"{status or 'connection'} {code or type(error).__name__}", replayed)
     if isinstance(error, stripe.IdempotencyError):
-        return Lost(f"{status} the key was used with other parameters")
+        return Lost(f"{status} the key was used with other parameters", strange=True)
     if status == 429:
         return Postponed("rate limit", RATE_LIMIT_RETRY_S)
     if status == 401 or (status == 403 and code != "account_invalid"):

@@ -28,11 +28,13 @@ PAUSE_S = 15.0
 # What is reported of every queue, also when nothing waits there: (kind, state).
 _PLACES: dict[str, Sequence[tuple[str, str]]] = {
     "effects": [(kind, state) for kind in EffectKind for state in EffectState if state in OPEN],
+    "strange_answers": [("", "UNKNOWN")],
     "inbox": [("", "RECEIVED"), ("", "PARKED")],
     "set_aside": [("", "QUARANTINED"), ("", "SUSPENSE")],
     "transfers": [("", "WAITING")],
     "settlements": [("", "SUCCEEDED")],
     "freezes": [(reason, "OPEN") for reason in FreezeReason],
+    "suspense": [("", "OPEN")],
     "unexplained": [("owned", "OPEN"), ("unowned", "OPEN")],
     "differences": [("", "FOUND")],
 }

@@ -29,6 +29,10 @@ class EffectKind(StrEnum):
     CREATE_PAYOUT = "create_payout"
 
 
+NEEDS_PERSON = "needs_person"
+"""The key in an effect's ``error`` that says that somebody has to look."""
+
+
 @dataclass(slots=True)
 class Effect:
     """A call to Stripe as a row, before it is a call.
@@ -63,6 +67,11 @@ class Effect:
     @property
     def machine(self) -> Machine[EffectState, EffectEvent]:
         return EFFECT
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether Stripe's last answer does not fit what was asked for."""
+        return NEEDS_PERSON in self.error
 
     @property
     def public_id(self) -> str:

@@ -27,6 +27,7 @@ class EffectEvent(StrEnum):
     SUCCEED = "succeed"
     REJECT = "reject"
     WITHDRAW = "withdraw"  # it was not sent, and must not be any more
+    RETRY = "retry"  # an operator asks for it to be looked up now
     RENEW = "renew"  # asked for again after a rejection, under the next generation's key
     REPEAT = "repeat"  # the same after a success, with other parameters
 
@@ -51,6 +52,8 @@ EFFECT = Machine(
         (E.UNKNOWN, EE.SUCCEED): edge(E.SUCCEEDED, STRIPE),
         (E.SENDING, EE.REJECT): edge(E.REJECTED, STRIPE),
         (E.UNKNOWN, EE.REJECT): edge(E.REJECTED, STRIPE),
+        (E.PLANNED, EE.RETRY): edge(E.PLANNED, Party.OPERATOR),
+        (E.UNKNOWN, EE.RETRY): edge(E.UNKNOWN, Party.OPERATOR),
         (E.PLANNED, EE.WITHDRAW): edge(E.REJECTED, STRIPE),
         (E.REJECTED, EE.RENEW): edge(E.PLANNED, *Party),
         (E.SUCCEEDED, EE.REPEAT): edge(E.PLANNED, *Party),

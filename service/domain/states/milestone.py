@@ -24,6 +24,7 @@ class MilestoneEvent(StrEnum):
 
     START_PAYMENT = "start_payment"
     PAYMENT_SUCCEEDED = "payment_succeeded"
+    APPLY_SUSPENSE = "apply_suspense"  # an operator corrects what a payment was for
     DELIVER = "deliver"
     REQUEST_CHANGES = "request_changes"
     ACCEPT = "accept"
@@ -43,6 +44,7 @@ MILESTONE = Machine(
     {
         (M.AWAITING_FUNDS, ME.START_PAYMENT): edge(M.AWAITING_FUNDS, PAYER, OPERATOR, SERVICE),
         (M.AWAITING_FUNDS, ME.PAYMENT_SUCCEEDED): edge(M.FUNDED, STRIPE),
+        (M.AWAITING_FUNDS, ME.APPLY_SUSPENSE): edge(M.FUNDED, OPERATOR),
         (M.AWAITING_FUNDS, ME.CANCEL): edge(M.CANCELED, PAYER, PAYEE, OPERATOR),
         (M.FUNDED, ME.DELIVER): edge(M.DELIVERED, PAYEE),
         (M.FUNDED, ME.RELEASE): edge(M.RELEASING, PAYER, OPERATOR),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from escrow.v1 import escrow_service_pb2 as pb
 from service.aggregates.freeze import FROZEN, stops_transfers
+from service.aggregates.release import DOES_NOT_FIT
 from service.domain import ids
 from service.domain.policy import Fees
 from service.domain.records.escrow import LineItem, Milestone
@@ -18,6 +19,7 @@ from service.domain.states.payee import PayeeState
 from service.domain.states.release import ReleaseState
 from service.operations.messages import money, timestamp
 from service.store.tables import EscrowRecords
+from service.stripe.outcomes import ENDED_BY_OPERATOR, NEVER_EXECUTED
 
 
 def quote_message(
@@ -141,15 +143,11 @@ def _waiting_for(milestone: Milestone, records: EscrowRecords) -> str:
         return _for_freezes(_open_freezes(milestone, records))
     if milestone.state is not MilestoneState.RELEASING:
         return WAITING_FOR.get(milestone.state, "")
-    return _waiting_for_transfer(
-        [
-            release
-            for release in records.releases
-            if release.milestone_id == milestone.milestone_id
-            and release.state is ReleaseState.WAITING
-        ],
-        records,
-    )
+    ours = [r for r in records.releases if r.milestone_id == milestone.milestone_id]
+    if any(release.refusal_code == DOES_NOT_FIT for release in ours):
+        return "an operator: Stripe's answer to the transfer does not fit (RetryEffect)"
+    waiting = [release for release in ours if release.state is ReleaseState.WAITING]
+    return _waiting_for_transfer(waiting, records)
 
 
 def _waiting_for_transfer(waiting: Sequence[Release], records: EscrowRecords) -> str:
@@ -163,8 +161,10 @@ def _waiting_for_transfer(waiting: Sequence[Release], records: EscrowRecords) ->
     payments = {payment.payment_id: payment for payment in records.payments}
     if not payments[payment_id].confirmed:
         return "Stripe to settle the payment"
-    code = waiting[0].refusal_code if waiting[0].refusal_code != FROZEN else None
-    return f"the next try of a transfer that Stripe refused ({code})" if code else "the transfer"
+    code = waiting[0].refusal_code
+    if code in NOT_OF_STRIPE:
+        return "the transfer"
+    return f"the next try of a transfer that Stripe refused ({code})"
 
 
 FOR_PAYEE = {
@@ -184,6 +184,8 @@ def _for_payee(payee: Payee) -> str:
     return FOR_PAYEE[payee.state]
 
 
+# Why a transfer was not made, where Stripe did not refuse it.
+NOT_OF_STRIPE = frozenset({None, FROZEN, NEVER_EXECUTED, ENDED_BY_OPERATOR})
 FROZEN_BY = {
     FreezeReason.REFUND: "a refund made at Stripe",
     FreezeReason.CHARGEBACK: "a dispute of the payment",

@@ -51,7 +51,7 @@ def parse_arrival(runtime: Runtime, call: Call, request: IngestStripeEventReques
         InvalidField: the payload is not an event.
     """
     event = _parse_event(runtime, call, request)
-    problem = _problem(runtime, event)
+    problem = why_quarantined(runtime, event)
     return Arrival(event, "QUARANTINED" if problem else "RECEIVED", problem)
 
 
@@ -62,7 +62,7 @@ def outcome_of(arrival: Arrival, *, stored: bool) -> IngestOutcome.ValueType:
     return INGEST_OUTCOME_QUARANTINED if arrival.reason else INGEST_OUTCOME_STORED
 
 
-def _problem(runtime: Runtime, event: StoredEvent) -> str:
+def why_quarantined(runtime: Runtime, event: StoredEvent) -> str:
     """Why an event may not be acted on; empty when it may."""
     expected = runtime.stripe[event.tenant_id].livemode
     if event.livemode is not expected:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from service.domain.accounts import BROUGHT_UNEXPLAINED, TAKEN_UNEXPLAINED
+from service.domain.accounts import BROUGHT_UNEXPLAINED, SUSPENSE, TAKEN_UNEXPLAINED
+from service.domain.postings import JournalKind
+from service.domain.records.effect import NEEDS_PERSON
 
 # Each: how many, and since when the oldest waits.
 WAITING: Mapping[str, str] = {
     "open effects": """\
 SELECT count(*), min(created_at) FROM effects WHERE state IN ('PLANNED', 'SENDING', 'UNKNOWN')""",
+    "open effects whose answer does not fit, for a person (escrow effects list)": f"""\
+SELECT count(*), min(created_at) FROM effects
+WHERE state IN ('PLANNED', 'SENDING', 'UNKNOWN') AND error ? '{NEEDS_PERSON}'""",
     "payments not settled": """\
 SELECT count(*), min(updated_at) FROM payments
 WHERE state = 'SUCCEEDED' AND stripe_balance_transaction IS NULL""",
@@ -26,6 +31,12 @@ JOIN journals AS j ON j.tenant_id = c.tenant_id AND j.journal_id > (
 )::uuid""",
     "freezes": """\
 SELECT count(*), min(created_at) FROM freezes WHERE state = 'OPEN'""",
+    "payments in suspense (escrow suspense list)": f"""\
+SELECT count(*), min(j.created_at)
+FROM balances AS b
+JOIN journals AS j ON j.tenant_id = b.tenant_id AND j.source_type = 'payment'
+    AND j.source_id = split_part(b.account, ':', 3) AND j.kind = '{JournalKind.PAYMENT_UNEXPECTED}'
+WHERE b.balance_minor > 0 AND b.account LIKE '{SUSPENSE.like}'""",
     "balance transactions that nobody has explained": f"""\
 SELECT count(*), min(t.recorded_at)
 FROM balances AS b
@@ -37,7 +48,7 @@ AND (b.account LIKE '{TAKEN_UNEXPLAINED.like}' OR b.account LIKE '{BROUGHT_UNEXP
 SELECT count(*), min(due_at) FROM sweeps WHERE swept_through IS NULL AND stripe_account = ''""",
     "balance transactions that cannot be booked yet": """\
 SELECT count(*), min(first_seen_at) FROM undecided_transactions WHERE decided_at IS NULL""",
-    "events set aside for a person": """\
+    "events set aside for a person (escrow events list)": """\
 SELECT count(*), min(received_at) FROM stripe_events
 WHERE state IN ('QUARANTINED', 'SUSPENSE')""",
 }

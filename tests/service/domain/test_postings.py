@@ -42,6 +42,12 @@ EXPECTED: Mapping[str, tuple[JournalKind, Mapping[str, int], list[Line], list[Li
         [("asset:stripe_unsettled", 105_00), (SUSPENSE, -105_00)],
         [],
     ),
+    "1s applied": (
+        JournalKind.SUSPENSE_APPLIED,
+        {"amount": 100_00, "payer_fee": 5_00},
+        [(SUSPENSE, 105_00), (HELD, -100_00), (FEE_HELD, -5_00)],
+        [],
+    ),
     "2": (
         JournalKind.CHARGE_SETTLED,
         {"net": 101_65, "fee": 3_35},
@@ -70,6 +76,12 @@ EXPECTED: Mapping[str, tuple[JournalKind, Mapping[str, int], list[Line], list[Li
         JournalKind.TRANSFER_CONFIRMED,
         {"amount": 80_00},
         [("liab:transfers_in_flight", 80_00), ("asset:stripe", -80_00)],
+        [(BALANCE, 80_00), (OWNER, -80_00)],
+    ),
+    "7b 7c 26": (
+        JournalKind.TRANSFER_EXPLAINED,
+        {"amount": 80_00},
+        [("liab:transfers_in_flight", 80_00), (TAKEN_UNEXPLAINED, -80_00)],
         [(BALANCE, 80_00), (OWNER, -80_00)],
     ),
     "7d": (

@@ -13,19 +13,26 @@ from google.protobuf.message import Message
 
 from escrow.client import EscrowClient
 from escrow.v1 import escrow_service_pb2 as pb
+from escrow.v1 import operator_service_pb2 as operator_pb
 from escrow.v1 import party_service_pb2 as party_pb
 from escrow.v1 import stripe_event_service_pb2 as event_pb
 from tests.service.operations.asked import Asked, Requests
 from tests.service.operations.escrows.catalogue import REQUESTS as OF_ESCROWS
 from tests.service.operations.inbox.catalogue import REQUESTS as OF_INBOX
 from tests.service.operations.marketplace import Marketplace
+from tests.service.operations.operators.catalogue import REQUESTS as OF_OPERATORS
 from tests.service.operations.parties.catalogue import REQUESTS as OF_PARTIES
 from tests.service.operations.payments.catalogue import REQUESTS as OF_PAYMENTS
 from tests.service.operations.payouts.catalogue import REQUESTS as OF_PAYOUTS
 
 METHODS: Mapping[str, MethodDescriptor] = {
     method.name: method
-    for file in (pb.DESCRIPTOR, party_pb.DESCRIPTOR, event_pb.DESCRIPTOR)
+    for file in (
+        pb.DESCRIPTOR,
+        party_pb.DESCRIPTOR,
+        operator_pb.DESCRIPTOR,
+        event_pb.DESCRIPTOR,
+    )
     for service in file.services_by_name.values()
     for method in service.methods
 }
@@ -37,6 +44,7 @@ PARTS: Mapping[str, Requests] = {
     "payments": OF_PAYMENTS,
     "parties": OF_PARTIES,
     "payouts": OF_PAYOUTS,
+    "operators": OF_OPERATORS,
     "inbox": OF_INBOX,
 }
 EVERY_REQUEST: Requests = {name: make for part in PARTS.values() for name, make in part.items()}
@@ -47,6 +55,7 @@ async def ask(client: EscrowClient, name: str, request: Message) -> Any:  # noqa
     stubs = {
         "EscrowService": client.escrows,
         "PartyService": client.parties,
+        "OperatorService": client.operators,
         "StripeEventService": client.events,
     }
     stub = stubs[METHODS[name].containing_service.name]

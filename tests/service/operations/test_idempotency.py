@@ -31,6 +31,12 @@ OTHERWISE: Mapping[str, Mapping[str, Any]] = {
     "ReleaseMilestone": {"amount_minor": 2_501},
     "CancelEscrow": {"reason": "No reason."},
     "LiftFreeze": {"reason": "No reason."},
+    "RetryEffect": {"reason": "No reason."},
+    "RejectEffect": {"reason": "No reason."},
+    "SettleEffect": {"reason": "No reason."},
+    "RetryStripeEvent": {"reason": "No reason."},
+    "DismissStripeEvent": {"reason": "No reason."},
+    "ApplySuspense": {"reason": "No reason."},
     "CreatePayer": {"name": "Anne Payer"},
     "CreatePayee": {"account_api": party_pb.ACCOUNT_API_V1},
     "UpdatePayer": {"name": "Anne Payer"},
@@ -112,7 +118,7 @@ async def test_an_id_is_the_callers_own(market: Marketplace, name: str) -> None:
     elif name in ("CreatePayer", "CreatePayee"):
         async with market.refuses("ALREADY_EXISTS"):
             await ask(stranger, name, asked.request)
-    elif name in ("CapturePayment", "CancelPayment"):
+    elif name in ("CapturePayment", "CancelPayment", "RetryStripeEvent", "DismissStripeEvent"):
         async with market.refuses("WRONG_STATE"):
             await ask(stranger, name, asked.request)
     else:

@@ -20,6 +20,14 @@ MISSING = {
     "CancelEscrow": "ESCROW_MISSING",
     "LiftFreeze": "ESCROW_MISSING",
     "ListTimeline": "ESCROW_MISSING",
+    "GetEffect": "EFFECT_MISSING",
+    "RetryEffect": "EFFECT_MISSING",
+    "RejectEffect": "EFFECT_MISSING",
+    "SettleEffect": "EFFECT_MISSING",
+    "GetStripeEvent": "STRIPE_EVENT_MISSING",
+    "RetryStripeEvent": "STRIPE_EVENT_MISSING",
+    "DismissStripeEvent": "STRIPE_EVENT_MISSING",
+    "ApplySuspense": "PAYMENT_MISSING",
     "GetPayer": "PAYER_MISSING",
     "GetPayee": "PAYEE_MISSING",
     "UpdatePayer": "PAYER_MISSING",
@@ -30,6 +38,11 @@ MISSING = {
     "GetPayout": "PAYOUT_MISSING",
 }
 EMPTY = {"ListEscrows": "escrows", "ListPayouts": "payouts"}
+EMPTY_FOR_OPERATORS = {
+    "ListEffects": "effects",
+    "ListStripeEvents": "events",
+    "ListSuspense": "items",
+}
 NAMES_NOTHING = {
     "QuoteFees",
     "CreatePayer",
@@ -40,7 +53,7 @@ NAMES_NOTHING = {
 
 
 def test_every_method_is_asked() -> None:
-    assert set(MISSING) | set(EMPTY) | NAMES_NOTHING == set(METHODS)
+    assert set(MISSING) | set(EMPTY) | set(EMPTY_FOR_OPERATORS) | NAMES_NOTHING == set(METHODS)
 
 
 @pytest.mark.parametrize(("name", "reason"), MISSING.items())
@@ -70,6 +83,19 @@ async def test_a_list_of_another_tenant_is_empty(
 
     assert getattr(await ask(shared_market.service, name, asked.request), field)
     assert not getattr(await ask(shared_market.neighbour, name, asked.request), field)
+
+
+@pytest.mark.parametrize(("name", "field"), EMPTY_FOR_OPERATORS.items())
+async def test_an_operator_sees_nothing_that_waits_at_another_tenant(
+    shared_market: Marketplace, name: str, field: str
+) -> None:
+    for one_of_each in ("GetEffect", "GetStripeEvent", "ApplySuspense"):
+        await EVERY_REQUEST[one_of_each](shared_market)
+    everything = type((await EVERY_REQUEST[name](shared_market)).request)()
+    neighbour = shared_market.client("operator", tenant=NEIGHBOUR, role="operator")
+
+    assert getattr(await ask(shared_market.operator, name, everything), field)
+    assert not getattr(await ask(neighbour, name, everything), field)
 
 
 async def test_two_tenants_may_use_the_same_reference_and_request_id(market: Marketplace) -> None:

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from escrow.v1 import escrow_service_pb2 as pb
+from escrow.v1 import operator_service_pb2 as operator_pb
 from escrow.v1 import party_service_pb2 as party_pb
 from service.domain.records.parties import AccountApi
 from service.domain.records.payment import CaptureStrategy, PaymentMethod
+from service.domain.states.effect import EffectState
 from service.domain.states.escrow import EscrowState
 from service.domain.states.milestone import MilestoneState
 from service.domain.states.payee import PayeeState
@@ -26,6 +28,7 @@ SHOWN: list[tuple[type[StrEnum], Any, str]] = [
     (CaptureStrategy, pb.CaptureStrategy, "CAPTURE_STRATEGY"),
     (PayeeState, party_pb.PayeeState, "PAYEE_STATE"),
     (AccountApi, party_pb.AccountApi, "ACCOUNT_API"),
+    (EffectState, operator_pb.EffectState, "EFFECT_STATE"),
     (PayoutState, party_pb.PayoutState, "PAYOUT_STATE"),
 ]
 

@@ -22,6 +22,7 @@ from service.store import (
     commit,
     effects,
     escrows,
+    for_operators,
     fragments,
     journals,
     operations,
@@ -50,7 +51,7 @@ HOT = (
     stripe_events,
     sweeps,
 )
-MODULES = (*HOT, queues, books, journals)
+MODULES = (*HOT, for_operators, queues, books, journals)
 STARTS = ("SELECT", "INSERT", "UPDATE", "WITH")
 RELEASE = ("operations", "journals", "entries", "balances", "escrows", "milestones", "releases")
 BY = {text: name for name, text in vars(escrows).items() if name.startswith("BY_")}
@@ -95,6 +96,7 @@ def function_body(name: str) -> str:
 
 HOT_STATEMENTS = dict(_hot_statements())
 QUEUES = {f"queues.{name}": text for name, text in queues.WAITING.items()}
+LISTS = {f"for_operators.{name}": text for name, text in _statements(for_operators)}
 STATEMENTS = (
     HOT_STATEMENTS
     | {f"{module.__name__}.{n}": t for module in MODULES for n, t in _statements(module)}
@@ -185,11 +187,11 @@ async def test_prepares(filled: asyncpg.pool.PoolConnectionProxy, name: str) -> 
 
 
 @pytest.mark.parametrize("rows", ROWS)
-@pytest.mark.parametrize("name", sorted(HOT_STATEMENTS | QUEUES))
+@pytest.mark.parametrize("name", sorted(HOT_STATEMENTS | QUEUES | LISTS))
 async def test_hot_statement_finds_its_rows_by_index(
     planners: Mapping[str, asyncpg.pool.PoolConnectionProxy], name: str, rows: str
 ) -> None:
-    plan = await _plan(planners[rows], (HOT_STATEMENTS | QUEUES)[name])
+    plan = await _plan(planners[rows], (HOT_STATEMENTS | QUEUES | LISTS)[name])
 
     assert list(_troubles(plan)) == [], json.dumps(plan, indent=1)
 

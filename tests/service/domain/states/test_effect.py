@@ -19,6 +19,8 @@ EXPECTED = Expected(
     UNKNOWN    succeed   SUCCEEDED  stripe
     SENDING    reject    REJECTED   stripe
     UNKNOWN    reject    REJECTED   stripe
+    PLANNED    retry     PLANNED    operator
+    UNKNOWN    retry     UNKNOWN    operator
     PLANNED    withdraw  REJECTED   stripe
     REJECTED   renew     PLANNED    timer operator service payer payee stripe
     SUCCEEDED  repeat    PLANNED    timer operator service payer payee stripe

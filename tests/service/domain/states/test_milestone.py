@@ -12,6 +12,7 @@ EXPECTED = Expected(
     """
     AWAITING_FUNDS  start_payment      AWAITING_FUNDS  payer operator service
     AWAITING_FUNDS  payment_succeeded  FUNDED          stripe
+    AWAITING_FUNDS  apply_suspense     FUNDED          operator
     AWAITING_FUNDS  cancel             CANCELED        payer payee operator
     FUNDED          deliver            DELIVERED       payee
     FUNDED          release            RELEASING       payer operator

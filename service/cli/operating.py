@@ -1,0 +1,121 @@
+"""What the commands of operators share: they run the same operations as the RPCs, in this process,
+and so need the settings of the service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+from collections.abc import Awaitable, Callable
+from datetime import UTC
+from typing import Annotated, Any, TypeVar
+from uuid import uuid4
+
+import typer
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from rich.table import Table
+
+from escrow.v1.money_pb2 import Money
+from service.cli.printing import errors, people, print_json
+from service.config import load_config
+from service.domain.call import Call, Party
+from service.domain.errors import Refusal
+from service.domain.money import format_minor
+from service.rpc.validate import compile_validator
+from service.runtime import Runtime
+from service.server import open_runtime
+from service.telemetry import configure_logging
+
+Answer = TypeVar("Answer", bound=Message)
+Operation = Callable[[Runtime, Call, Any], Awaitable[Answer]]
+
+Tenant = Annotated[str, typer.Option(help="Whose.")]
+Reason = Annotated[str, typer.Option(help="Why; it is kept with the operation.")]
+RequestId = Annotated[
+    str | None, typer.Option(help="A UUID that names this request; the same is not done twice.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, or refused.")]
+Everything = Annotated[bool, typer.Option("--all", help="Also what goes on by itself.")]
+
+
+def call(operation: Operation[Answer], request: Message, *, tenant: str) -> Answer:
+    """Runs an operation as the operator who is logged in here; a refusal is one line.
+
+    Raises:
+        typer.Exit: it was refused.
+    """
+    config = load_config()
+    configure_logging(config.settings.log_level, config.settings.log_format)
+    if tenant not in config.tenants:
+        raise typer.BadParameter(f"no tenant {tenant!r} is configured", param_hint="--tenant")
+    key = getattr(request, "request_id", "")
+
+    async def run() -> Answer:
+        compile_validator(request.DESCRIPTOR)(request)  # type: ignore[arg-type]  # either is one
+        async with open_runtime(config) as runtime:
+            who = Call(tenant, f"cli:{getpass.getuser()}", Party.OPERATOR, key)
+            return await operation(runtime, who, request)
+
+    try:
+        return asyncio.run(run())
+    except Refusal as refusal:
+        facts = ", ".join(f"{name}: {text}" for name, text in refusal.metadata.items())
+        errors.print(f"refused: {refusal.message}", f"({facts})" if facts else "", markup=False)
+        raise typer.Exit(2) from refusal
+
+
+def new_key(request_id: str | None) -> str:
+    return request_id or str(uuid4())
+
+
+def show(answer: Message, *, as_json: bool, dry_run: bool = False) -> None:
+    """One thing, a fact a line; of an answer with a list, that list as a table."""
+    if as_json:
+        document = MessageToDict(answer, preserving_proto_field_name=True)
+        print_json(document | ({"dry_run": True} if dry_run else {}))
+        return
+    if dry_run:
+        people.print("dry run: nothing is written; it would be", style="yellow")
+    for field, value in answer.ListFields():
+        if field.message_type is None:
+            people.print(f"{field.name}: {value}", markup=False, soft_wrap=True)
+        elif not field.is_repeated:
+            _print_facts(value)
+    for name, rows in _lists(answer):
+        people.print(_table(rows) if rows else f"no {name} wait", markup=False)
+
+
+def _lists(answer: Message) -> list[tuple[str, list[Message]]]:
+    fields = answer.DESCRIPTOR.fields
+    return [(f.name, list(getattr(answer, f.name))) for f in fields if f.is_repeated]
+
+
+def _print_facts(thing: Message) -> None:
+    for field, value in thing.ListFields():
+        if not field.is_repeated:
+            text = _text(thing, field.name, value)
+            people.print(f"{field.name}: {text}", markup=False, soft_wrap=True)
+
+
+def _table(rows: list[Message]) -> Table:
+    """The columns that any of the rows fills."""
+    filled = {field.name for row in rows for field, _ in row.ListFields()}
+    names = [field.name for field in rows[0].DESCRIPTOR.fields if field.name in filled]
+    table = Table(*names, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(_text(row, name, getattr(row, name)) for name in names))
+    return table
+
+
+def _text(thing: Message, name: str, value: Any) -> str:  # noqa: ANN401  any field's
+    field = thing.DESCRIPTOR.fields_by_name[name]
+    if isinstance(value, Money):
+        return format_minor(value.amount_minor, value.currency) if value.currency else ""
+    if isinstance(value, Timestamp):
+        return f"{value.ToDatetime(UTC):%Y-%m-%d %H:%M:%S} UTC" if value.seconds else ""
+    if field.enum_type is not None:
+        whole = field.enum_type.values_by_number[value].name
+        return whole.partition("_STATE_")[2] or whole
+    return str(value)

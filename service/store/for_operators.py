@@ -1,0 +1,132 @@
+"""What operators list. Open items are few, and found by partial indexes that hold nothing else;
+only then they are put in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import asyncpg
+
+from service.domain import accounts
+from service.domain.postings import JournalKind
+from service.domain.records.effect import NEEDS_PERSON, Effect
+from service.store.rows import NO_ID_YET, from_row, select_list
+from service.store.stripe_events import ENTRY, InboxEntry, entry_of
+
+_EFFECTS = f"""\
+WITH open AS MATERIALIZED (
+    SELECT * FROM effects
+    WHERE tenant_id = $1 AND state IN ('PLANNED', 'SENDING', 'UNKNOWN'){{which}}
+)
+SELECT {select_list(Effect, "f")} FROM open AS f
+WHERE f.effect_id < coalesce($2::uuid, {NO_ID_YET})
+ORDER BY f.effect_id DESC
+LIMIT $3"""
+EFFECTS: Mapping[bool, str] = {
+    False: _EFFECTS.format(which=""),
+    True: _EFFECTS.format(which=f" AND error ? '{NEEDS_PERSON}'"),
+}
+"""Those that are open; by True, those of them that need a person."""
+
+EVENT_STATES: Mapping[str, str] = {
+    "open": "'RECEIVED', 'PARKED'",
+    "set_aside": "'QUARANTINED', 'SUSPENSE'",
+    "dismissed": "'DISMISSED'",
+}
+EVENTS = {
+    name: f"""\
+WITH listed AS MATERIALIZED (
+    SELECT * FROM stripe_events WHERE tenant_id = $1 AND state IN ({states})
+)
+SELECT {ENTRY} FROM listed AS e
+WHERE (e.received_at, e.event_id) > ($2::timestamptz, $3::text)
+ORDER BY e.received_at, e.event_id
+LIMIT $4"""
+    for name, states in EVENT_STATES.items()
+}
+
+# The money that waits for a person; what it belongs to, where anything of ours does.
+SUSPENSE = f"""\
+WITH suspended AS MATERIALIZED (
+    SELECT account, currency, balance_minor, split_part(account, ':', 3) AS id FROM balances
+    WHERE tenant_id = $1 AND account LIKE '{accounts.SUSPENSE.like}' AND balance_minor > 0
+), unexplained AS MATERIALIZED (
+    SELECT account, currency, balance_minor, split_part(account, ':', 3) AS id FROM balances
+    WHERE tenant_id = $1 AND balance_minor > 0 AND (
+        account LIKE '{accounts.TAKEN_UNEXPLAINED.like}'
+        OR account LIKE '{accounts.BROUGHT_UNEXPLAINED.like}')
+), items AS (
+    SELECT s.account, s.currency, s.balance_minor, p.payment_id, p.escrow_id, p.payer_id,
+        p.stripe_charge AS stripe_object, j.created_at AS since
+    FROM suspended AS s
+    JOIN payments AS p ON p.tenant_id = $1 AND p.payment_id = right(s.id, 32)::uuid
+    JOIN journals AS j ON j.tenant_id = $1 AND j.source_type = 'payment' AND j.source_id = s.id
+        AND j.kind = '{JournalKind.PAYMENT_UNEXPECTED}'
+    UNION ALL
+    SELECT u.account, u.currency, u.balance_minor, NULL, j.escrow_id, NULL, u.id, j.created_at
+    FROM unexplained AS u
+    JOIN balance_transactions AS t ON t.tenant_id = $1 AND t.balance_transaction_id = u.id
+    JOIN journals AS j ON j.tenant_id = $1 AND j.journal_id = t.journal_id
+)
+SELECT * FROM items AS i
+WHERE (i.since, i.account) > ($2::timestamptz, $3::text)
+ORDER BY i.since, i.account
+LIMIT $4"""
+BALANCES = """\
+SELECT balance_minor FROM balances
+WHERE tenant_id = $1 AND account = $2 AND balance_minor > 0"""
+
+
+class SuspenseItem(NamedTuple):
+    """An account whose money waits for a person, in minor units of its currency."""
+
+    account: str
+    currency: str
+    balance_minor: int
+    payment_id: UUID | None
+    escrow_id: UUID | None
+    payer_id: UUID | None
+    stripe_object: str | None
+    since: datetime
+
+
+async def find_open_effects(
+    pool: asyncpg.Pool, tenant_id: str, *, needs_person: bool, before: UUID | None, limit: int
+) -> list[Effect]:
+    """The newest open effects that were decided on before ``before``."""
+    rows = await pool.fetch(EFFECTS[needs_person], tenant_id, before, limit)
+    return [from_row(Effect, row) for row in rows]
+
+
+async def list_events(
+    pool: asyncpg.Pool,
+    tenant_id: str,
+    lists: Iterable[str],
+    *,
+    after: tuple[datetime, str],
+    limit: int,
+) -> list[InboxEntry]:
+    """The oldest events of these lists (see ``EVENT_STATES``) received after ``after``."""
+    found = [
+        entry_of(row)
+        for name in lists
+        for row in await pool.fetch(EVENTS[name], tenant_id, *after, limit)
+    ]
+    return sorted(found, key=lambda entry: (entry.event.received_at, entry.event.event_id))[:limit]
+
+
+async def list_suspense(
+    pool: asyncpg.Pool, tenant_id: str, *, after: tuple[datetime, str], limit: int
+) -> list[SuspenseItem]:
+    """The oldest money that waits for a person, since after ``after``."""
+    rows = await pool.fetch(SUSPENSE, tenant_id, *after, limit)
+    return [SuspenseItem(*row) for row in rows]
+
+
+async def find_balances(pool: asyncpg.Pool, tenant_id: str, account: str) -> list[int]:
+    """What a tracked account holds, in minor units, a currency each; empty when nothing."""
+    return [row[0] for row in await pool.fetch(BALANCES, tenant_id, account)]
