@@ -24,7 +24,7 @@ Item = TypeVar("Item", bound=Message)
 DIGEST_BYTES = 8
 # A client of gRPC takes messages of 4 MiB unless it is told otherwise, and no single item is larger
 # than a request may be, 1 MiB, and what the service adds to it.
-PAGE_MAX_BYTES = 2_500_000
+PAGE_MAX_BYTES = 3_500_000
 MOST_AT_ONCE = 64  # rows of one statement, each of which may be as large as a request
 
 log = structlog.get_logger()

@@ -1070,7 +1070,7 @@ class ListEscrowsResponse(_message.Message):
     """For the next page; empty when there is none."""
     @_builtins.property
     def escrows(self) -> _containers.RepeatedCompositeFieldContainer[Global___Escrow]:
-        """The escrows, newest first. A page ends before page_size, too, where it would get larger than 2.5 MB."""
+        """The escrows, newest first. A page ends before page_size, too, where it would get larger than 3.5 MB."""
 
     @_builtins.property
     def unreadable(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -1861,7 +1861,7 @@ class ListTimelineResponse(_message.Message):
     """For the next page; empty when there is none."""
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___TimelineEntry]:
-        """The changes, oldest first. A page ends before page_size, too, where it would get larger than 2.5 MB."""
+        """The changes, oldest first. A page ends before page_size, too, where it would get larger than 3.5 MB."""
 
     @_builtins.property
     def unreadable(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:

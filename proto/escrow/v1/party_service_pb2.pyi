@@ -1040,7 +1040,7 @@ class ListPayoutsResponse(_message.Message):
     """For the next page; empty when there is none."""
     @_builtins.property
     def payouts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Payout]:
-        """The payouts, newest first. A page ends before page_size, too, where it would get larger than 2.5 MB."""
+        """The payouts, newest first. A page ends before page_size, too, where it would get larger than 3.5 MB."""
 
     @_builtins.property
     def unreadable(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -117,9 +117,10 @@ async def look(market: Marketplace, before: Seen | None = None) -> Seen:
         request = pb.ListTimelineRequest(escrow_id=escrow.id, page_size=500)
         try:
             timeline = await market.service.escrows.ListTimeline(request)
-        except grpc.aio.AioRpcError as error:  # its only operation names another escrow now
-            assert error.code() is grpc.StatusCode.NOT_FOUND
-            continue
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.NOT_FOUND:
+                continue  # its only operation names another escrow now
+            raise
         seen.shown |= {f"{escrow.id}/{entry.version}": entry for entry in timeline.entries}
         seen.named += [f"{escrow.id}/{version}" for version in timeline.unreadable]
     for payee_id in {escrow.payee_id for escrow in escrows}:
