@@ -4,6 +4,7 @@ with its entries and every record with the books, and checks every invariant.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,7 +52,7 @@ async def verify_books(pool: asyncpg.Pool) -> Report:
         for check in CHECKS:
             report.checks.append(await _run(connection, check))
         for what, statement in WAITING.items():
-            told = await connection.fetchval(as_json(statement, "count", "since"))
+            told = json.loads(await connection.fetchval(as_json(statement, "count", "since")))
             report.waiting[what] = (told["count"], told["since"])
     return report
 
@@ -67,7 +68,7 @@ async def _run(connection: PoolConnectionProxy, check: Check) -> CheckResult:
         return CheckResult(
             check.name, check.says, examined, [{"problem": f"cannot be checked: {error}"}]
         )
-    return CheckResult(check.name, check.says, examined, [row[0] for row in rows])
+    return CheckResult(check.name, check.says, examined, [json.loads(row[0]) for row in rows])
 
 
 async def _replay(connection: PoolConnectionProxy) -> list[CheckResult]:

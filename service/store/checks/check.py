@@ -52,8 +52,8 @@ def platform(account: Account) -> str:
 
 
 def as_json(statement: str, *columns: str) -> str:
-    """The same rows, each as one JSON object, by the names of their columns or by these: whatever
-    SQL can hold can be told so, also a time for which Python has no value.
+    """The same rows, each as the text of one JSON object, by the names of their columns or by
+    these: whatever SQL can hold can be told so, also a time for which Python has no value.
     """
     names = f" ({', '.join(columns)})" if columns else ""
-    return f"SELECT to_jsonb(told) FROM (\n{statement}\n) AS told{names}"
+    return f"SELECT to_jsonb(told)::text FROM (\n{statement}\n) AS told{names}"
