@@ -6,11 +6,13 @@ What a record's column may hold is derived from the type of its field, as rows.p
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from service.domain.money import CURRENCIES
 from service.store.checks.check import Check
 from service.store.tables import TABLES, columns
 
@@ -37,16 +39,23 @@ _ARRAY_OF_TEXTS = '$[*] ? (@.type() <> "string")'
 _ARRAY_OF_TRIPLES = '$[*] ? (@.type() <> "array" || @.size() <> 3 || @[*].type() <> "string")'
 
 
-def _cannot_hold(column: str, hint: Any) -> str:  # noqa: ANN401  a type
+def _names(values: Iterable[str]) -> str:
+    return ", ".join(f"'{each}'" for each in values)
+
+
+def _cannot_hold(column: str, hint: Any) -> str:  # noqa: ANN401, PLR0911  a type; one for each
     """The condition under which a field of this type cannot hold the column; "" for never."""
     kinds = (hint, *typing.get_args(hint))
     if isinstance(hint, type) and issubclass(hint, StrEnum):
-        names = ", ".join(f"'{each.value}'" for each in hint)
-        return f"{column} NOT IN ({names})"
+        return f"{column} NOT IN ({_names(hint)})"
     if column == "due_at" and type(None) in kinds:
         return f"{_time(column)} AND {column} <> 'infinity'"  # the last moment there is: rows.py
     if datetime in kinds:
         return _time(column)
+    if column == "quoted_currency":
+        return f"{column} NOT IN ({_names(CURRENCIES)})"
+    if Decimal in kinds:
+        return f"{column} NOT BETWEEN 0 AND 1e9"  # a rate; NaN is above every number
     if typing.get_origin(hint) is list:
         return _json(column, "array", _ARRAY_OF_TEXTS)
     if typing.get_origin(hint) is dict:

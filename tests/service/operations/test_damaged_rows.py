@@ -77,6 +77,7 @@ async def damaged(
         await tell_it_all(market)
         created = await EVERY_REQUEST["CreateEscrow"](market)  # with metadata and line items
         await market.service.escrows.CreateEscrow(created.request)
+        await market.owner.execute("UPDATE escrows SET quoted_currency = 'EUR', quoted_rate = 0.9")
         await market.owner.execute("SET session_replication_role = replica")
         for table, constraint in await market.owner.fetch(CONSTRAINTS):
             await market.owner.execute(f"ALTER TABLE {table} DROP CONSTRAINT {constraint}")

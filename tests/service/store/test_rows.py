@@ -3,6 +3,7 @@
 import re
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -116,6 +117,8 @@ def full_records() -> dict[str, Any]:
         state=EscrowState.ACTIVE,
         currency="KWD",
         metadata={"colour": TEXT, "": "empty key"},
+        quoted_currency="EUR",
+        quoted_rate=Decimal("0.923456789012"),
     )
     payment = new_payment(
         escrow,
@@ -135,6 +138,7 @@ def full_records() -> dict[str, Any]:
         settled_currency="EUR",
         settled_minor=97_00,
         converted_minor=40_00,
+        received_minor=97_00,
     )
     milestone = new_milestone(
         escrow,
