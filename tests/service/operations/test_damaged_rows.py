@@ -52,7 +52,7 @@ CONSTRAINTS = """
 SELECT conrelid::regclass::text, conname FROM pg_constraint
 WHERE connamespace = 'public'::regnamespace AND contype IN ('c', 'f', 'u')
 ORDER BY contype <> 'f'"""
-EMPTY = {"closings", "effect_attempts", "undecided_transactions"}
+EMPTY = {"closings", "effect_attempts", "previous_accounts", "undecided_transactions"}
 """Tables without a row here, or of which nothing is shown."""
 
 

@@ -43,6 +43,7 @@ READ_AS: Mapping[tuple[str, ...], tuple[str, ...]] = {
 }
 NOT_READ: Mapping[str, str] = {
     "etag": "is compared",
+    "validate_only": "writes nothing",
     "page_token": "is issued by the service",
     "page_size": "is no value of anything",
     "filter": "finds, and is tried on every escrow that is written (readings.py)",
@@ -54,6 +55,7 @@ NOT_READ: Mapping[str, str] = {
     "CreateOnboardingLink.request_id": "a party has no timeline",
     "CreateOnboardingLink.payee_id": "an answer that is an address only",
     "RequestPayout.request_id": "a party has no timeline",
+    "ApplySuspense.request_id": "a step of it has the payment in its cause",
     "CapturePayment.request_id": "a step of it has the effect as its cause",
     "CancelPayment.request_id": "likewise",
 }
