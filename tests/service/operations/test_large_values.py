@@ -158,7 +158,7 @@ async def test_an_answer_that_was_stored_whole_is_told_as_it_is(market: Marketpl
 
 
 def test_every_answer_with_an_escrow_is_told_again_above() -> None:
-    """CancelEscrow, LiftFreeze and ApplySuspense go the same way, and are replayed in test_idempotency.py."""
+    """The others go the same way, and are replayed in test_idempotency.py."""
     assert set(SHOW_AN_ESCROW) == {
         *("CreateEscrow", "SubmitDelivery", "RequestChanges", "AcceptDelivery"),
         *("ReleaseMilestone", "CancelEscrow", "LiftFreeze", "ApplySuspense"),
