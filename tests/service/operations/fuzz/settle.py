@@ -49,6 +49,11 @@ def _create_party(_: Random, request: Any) -> None:  # noqa: ANN401  of the part
     request.reference = request.reference[:150] + request.request_id
 
 
+def _update_payee(_: Random, request: Any) -> None:  # noqa: ANN401  of the parties' contract
+    """The country of an account never changes."""
+    request.ClearField("country")
+
+
 def _quote_fees(random: Random, request: pb.QuoteFeesRequest) -> None:
     amounts = request.amounts_minor
     amounts[:] = [amount(random, request.currency) for _ in amounts]
@@ -95,6 +100,7 @@ SETTLE: Mapping[str, Settle] = {
     "CreateEscrow": _create_escrow,
     "CreatePayer": _create_party,
     "CreatePayee": _create_party,
+    "UpdatePayee": _update_payee,
     "QuoteFees": _quote_fees,
     "ReleaseMilestone": _release_milestone,
     "RequestPayout": _request_payout,

@@ -43,6 +43,7 @@ READ_AS: Mapping[tuple[str, ...], tuple[str, ...]] = {
 }
 NOT_READ: Mapping[str, str] = {
     "request_id": "names the request, and is the cause in a timeline: test_idempotency.py",
+    "UpdatePayee.country": "is refused for an account that is there: test_update_payee.py",
     "ReplacePayeeAccount.reason": "is in the audit record only, which no method shows",
     "etag": "is compared",
     "validate_only": "writes nothing",
