@@ -34,6 +34,11 @@ chaos: $(INSTALLED) ## run the system through bad days; SEEDS=1000 STEPS=50, or 
 	@PYTHONPATH=.:proto $(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),25)) \
 		--steps $(or $(STEPS),50) $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(INSTALLED) ## read back what every field of every request brings; VALUES=1000000, SEED=17 again
+	@ESCROW_FUZZ_VALUES=$(or $(VALUES),1000000) $(if $(SEED),ESCROW_FUZZ_SEED=$(SEED)) \
+		$(BIN)/pytest -n 0 --quiet --capture=no --log-level=ERROR tests/service/operations/fuzz $(ARGS)
+
 .PHONY: trace
 trace: $(INSTALLED) ## run a call and a webhook through everything, and show their traces
 	@$(BIN)/pytest --quiet --capture=no tests/scenarios/test_one_trace.py

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from itertools import groupby, zip_longest
 
+from rich.markup import escape
 from rich.table import Table
 
 from service.domain.accounts import ID_PATTERN
@@ -33,12 +34,13 @@ def journals_table(found: Iterable[JournalRecord], *, with_header: bool = False)
 
 
 def _add_journal(table: Table, journal: JournalRecord) -> None:
-    leads = [(posting_number(journal.kind), journal.kind), ("", f"[dim]{journal.currency}[/]")]
+    currency = escape(journal.currency)
+    leads = [(posting_number(journal.kind), escape(journal.kind)), ("", f"[dim]{currency}[/]")]
     for entry, lead in zip_longest(journal.entries, leads[: len(journal.entries)]):
-        account = short_account(entry.account)
+        account = escape(short_account(entry.account))
         amount = _amount(abs(entry.amount_minor), entry.currency)
         if entry.currency != journal.currency:
-            amount = f"{amount} {entry.currency}"
+            amount = f"{amount} {escape(entry.currency)}"
         is_debit = entry.amount_minor > 0
         cells = (account, amount, "") if is_debit else (f"  {account}", "", amount)
         table.add_row(*(lead or ("", "")), *cells)
@@ -66,10 +68,10 @@ def _add_book(table: Table, book: str, currency: str, balances: list[AccountBala
         sums[side] += abs(balance.balance_minor)
         cells = ["", ""]
         cells[side] = _amount(abs(balance.balance_minor), currency)
-        table.add_row(book, balance.accounts, *cells, currency)
+        table.add_row(escape(book), escape(balance.accounts), *cells, escape(currency))
     verdict = "[green]balanced[/]" if sums[0] == sums[1] else "[red]out of balance[/]"
     shown = [_amount(total, currency) for total in sums]
-    table.add_row(book, verdict, *shown, currency, style="bold")
+    table.add_row(escape(book), verdict, *shown, escape(currency), style="bold")
     table.add_section()
 
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
+from service.answers import stored_form
 from service.domain.call import Call
 from service.domain.errors import AlreadyExists, Busy
 from service.domain.unit import UnitOfWork
@@ -43,7 +44,7 @@ class Runtime:
 
     async def save(self, unit: UnitOfWork, answer: Answer) -> Answer:
         """Commits the unit, with its answer stored for every replay of the same request."""
-        unit.response = answer.SerializeToString(deterministic=True)
+        unit.response = stored_form(answer).SerializeToString(deterministic=True)
         await self.commit(unit)
         return answer
 

@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from service.cli.printing import AsJson, people, print_json
 from service.config import load_settings
 from service.database import pooled_database
 from service.domain.accounts import STRIPE, normal_side
+from service.domain.ids import EPOCH
 from service.domain.money import CURRENCIES, format_minor
 from service.domain.postings import PLATFORM_WIDE
 from service.store.balances import Balance, balances_as_of, is_final
@@ -80,9 +82,9 @@ def balances_table(found: list[Balance]) -> Table:
     for column in table.columns[1:]:
         column.justify = "right"
     for account, currency, balance_minor in found:
-        amount = format_minor(abs(balance_minor), currency)
+        amount = escape(format_minor(abs(balance_minor), currency))
         on_debit = (balance_minor or normal_side(account)) > 0
-        table.add_row(account, amount if on_debit else "", "" if on_debit else amount)
+        table.add_row(escape(account), amount if on_debit else "", "" if on_debit else amount)
     return table
 
 
@@ -96,6 +98,8 @@ def _moment(text: str) -> datetime:
             f"{text!r} is not an RFC 3339 time with its offset, such as 2026-11-30T23:59:59.999Z",
             param_hint="--as-of",
         )
+    if at < EPOCH:
+        raise typer.BadParameter(f"{text} is before 1970", param_hint="--as-of")
     if at > datetime.now(UTC):
         raise typer.BadParameter(f"{text} is in the future", param_hint="--as-of")
     return at

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import re
 from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 
-from service.cli.printing import AsJson, people, print_json
+from service.cli.printing import AsJson, errors, people, print_json
 from service.config import load_settings
 from service.database import pooled_database
 from service.domain import ids
 from service.ledger_tables import journals_table, posting_number
 from service.store.journals import JournalRecord, latest_journals
+from service.store.unreadable import Unreadable
 
 _ESCROW_ID = re.compile(r"esc_[0-9a-f]{32}")
 
@@ -31,15 +33,22 @@ def journals(
     if escrow is not None and not _ESCROW_ID.fullmatch(escrow):
         raise typer.BadParameter("must be an escrow's id: esc_ and 32 hexadecimal digits")
     found = asyncio.run(_find(tenant, escrow, limit))
+    unreadable = [journal for journal in found if isinstance(journal, Unreadable)]
+    readable = [journal for journal in found if not isinstance(journal, Unreadable)]
     if as_json:
-        print_json([as_document(journal) for journal in found])
-    elif found:
-        people.print(journals_table(found, with_header=True))
-    else:
+        print_json([as_document(journal) for journal in readable])
+    elif readable:
+        people.print(journals_table(readable, with_header=True))
+    elif not unreadable:
         people.print("nothing is booked")
+    for damaged in unreadable:
+        line = f"journal {damaged.key.hex} cannot be shown (escrow verify): {damaged.problem}"
+        errors.print(line, style="red", markup=False, soft_wrap=True)
 
 
-async def _find(tenant: str, escrow: str | None, limit: int) -> list[JournalRecord]:
+async def _find(
+    tenant: str, escrow: str | None, limit: int
+) -> list[JournalRecord | Unreadable[UUID]]:
     escrow_id = ids.parse(escrow) if escrow else None
     async with pooled_database(load_settings()) as pool:
         return await latest_journals(pool, tenant, escrow_id=escrow_id, limit=limit)

@@ -12,7 +12,7 @@ from uuid import UUID, uuid5
 ESCROW, MILESTONE, PAYMENT, RELEASE = "esc", "mst", "pay", "rel"
 PAYER, PAYEE, PAYOUT, EFFECT, FREEZE = "pyr", "pye", "pyo", "eff", "frz"
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _VERSION_7 = 0x7 << 76 | 0x2 << 62  # and the variant of RFC 9562
 _RANDOM = (1 << 80) - 1 & ~(0xF << 76 | 0x3 << 62)
 
@@ -31,7 +31,7 @@ def last_uuid(moment: datetime) -> UUID:
 
 
 def _uuid7(moment: datetime, rest: int) -> UUID:
-    since = moment - _EPOCH
+    since = moment - EPOCH
     # Exact, as a float's are not.
     milliseconds = (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
     return UUID(int=milliseconds << 80 | rest & _RANDOM | _VERSION_7)

@@ -88,9 +88,10 @@ def split_pro_rata(total_minor: int, weights: Sequence[int]) -> list[int]:
 def format_minor(amount_minor: int, currency: str) -> str:
     """The amount for a person, in no particular language: "1,234.50 USD", "-5 JPY", "0.105 KWD".
 
-    Raises:
-        KeyError: the currency is not known.
+    Of a currency that is not known it says so: "123450 minor units XXX".
     """
+    if currency not in CURRENCIES:
+        return f"{amount_minor} minor units {currency}"
     exponent = CURRENCIES[currency]
     whole, fraction = divmod(abs(amount_minor), 10**exponent)
     sign = "-" if amount_minor < 0 else ""

@@ -9,9 +9,12 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
+from service.answers import add_texts, escrow_of, is_whole
+from service.domain import ids
 from service.domain.call import Call
 from service.domain.unit import UnitOfWork
 from service.runtime import Answer, Runtime, rerun
+from service.store.escrows import find_escrow
 from service.store.operations import Answered
 
 Request = TypeVar("Request", bound=Message)
@@ -45,8 +48,18 @@ def mutation(
                     request_hash=digest,
                 )
             except Answered as answered:
-                return answer_type.FromString(answered.response)
+                return await _told_again(runtime, call, answer_type.FromString(answered.response))
 
         return run
 
     return decorate
+
+
+async def _told_again(runtime: Runtime, call: Call, stored: Answer) -> Answer:
+    """What was answered, of what is stored of it."""
+    escrow = escrow_of(stored)
+    if escrow is not None and not is_whole(escrow):
+        records = await find_escrow(runtime.pool, call.tenant_id, ids.parse(escrow.id))
+        assert records is not None  # no escrow is ever deleted
+        add_texts(escrow, records)
+    return stored

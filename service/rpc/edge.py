@@ -23,6 +23,7 @@ from service.domain.errors import Invalid, Refusal, RoleNotAllowed
 from service.rpc.caller import Identify, Metadata, Role, call_of
 from service.rpc.contract import ContractError, access_table
 from service.rpc.errors import DeadlineExpired, Internal, abort, status_of
+from service.rpc.times import Truncate, compile_truncation
 from service.rpc.tracing import ServedCall, Tracer
 from service.rpc.validate import Validator, compile_validator
 
@@ -39,6 +40,7 @@ class Method:
     name: str  # "escrow.v1.EscrowService/GetEscrow"
     roles: frozenset[Role]
     validate: Validator
+    truncate: Truncate | None  # None where a request has no time
 
 
 def methods_of(services: Iterable[ServiceDescriptor]) -> Mapping[str, Method]:
@@ -55,8 +57,9 @@ def methods_of(services: Iterable[ServiceDescriptor]) -> Mapping[str, Method]:
             if method.client_streaming or method.server_streaming:
                 raise ContractError(f"{method.full_name}: streams are not served yet")
             name = f"{service.full_name}/{method.name}"
+            asked = method.input_type
             methods[f"/{name}"] = Method(
-                name, access[f"/{name}"], compile_validator(method.input_type)
+                name, access[f"/{name}"], compile_validator(asked), compile_truncation(asked)
             )
     return methods
 
@@ -128,6 +131,8 @@ class Edge:
             raise RoleNotAllowed(method=endpoint.method.name)
         request = _parse(endpoint, body)
         endpoint.method.validate(request)
+        if endpoint.method.truncate:
+            endpoint.method.truncate(request)
         call = call_of(caller, request, served.traceparent)
         remaining_s = _remaining_s(context)
         if remaining_s is None:

@@ -9,7 +9,7 @@ What a field must look like stands in the .proto, in `google.api.field_behavior`
   breaks and tabs) or what looks like a card number; map keys and values and URLs are texts, too;
 - REQUIRED means: not the default, and not blank. Where an integer has a range, the range decides;
 - an optional text (`optional string`) that is set is not blank;
-- an enum has a value that the contract knows, a Timestamp is in its valid range;
+- an enum has a value that the contract knows, a Timestamp is between the years 1970 and 9999;
 - Money in a request is an amount to move: positive, in a known currency.
 """
 
@@ -227,14 +227,14 @@ def _range_complaint(least: int | None, most: int | None) -> _Complaint:
     return complaint
 
 
-_EARLIEST_S = -62_135_596_800  # 0001-01-01T00:00:00Z
+_EARLIEST_S = 0  # 1970-01-01T00:00:00Z: nothing here is older
 _LATEST_S = 253_402_300_799  # 9999-12-31T23:59:59Z
 
 
 def _timestamp_complaint(time: Timestamp) -> str | None:
     if _EARLIEST_S <= time.seconds <= _LATEST_S and 0 <= time.nanos < 1_000_000_000:
         return None
-    return "must be a time between the years 1 and 9999"
+    return "must be a time between the years 1970 and 9999"
 
 
 def _text_complaint(name: str, rules: Rules) -> _Complaint:

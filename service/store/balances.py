@@ -41,7 +41,7 @@ WITH RECURSIVE held (account, currency) AS (
     ) AS next
 )
 SELECT held.account, held.currency,
-    (coalesce(snapshot.balance_minor, 0) + coalesce(newer.sum_minor, 0))::bigint AS balance_minor
+    coalesce(snapshot.balance_minor, 0) + coalesce(newer.sum_minor, 0) AS balance_minor
 FROM held
 LEFT JOIN LATERAL (
     SELECT s.through, s.balance_minor FROM balance_snapshots AS s
@@ -120,7 +120,7 @@ async def balances_as_of(
     """
     through = ids.last_uuid(at) if at else LAST
     rows = await pool.fetch(AS_OF, tenant_id, list(accounts), through, currency)
-    return [Balance(*row) for row in rows]
+    return [Balance(row[0], row[1], int(row[2])) for row in rows]
 
 
 async def is_final(pool: asyncpg.Pool, tenant_id: str, at: datetime) -> bool:

@@ -17,6 +17,7 @@ from service.store.pool import ServicePool
 from service.store.rows import NO_ID_YET, from_row, typed
 from service.store.shared_loads import IN_ORDER, asked
 from service.store.tables import CHILDREN, EscrowRecords, Table
+from service.store.unreadable import Unreadable, read_all
 
 # How an escrow is named: its id, or what finds it, in the column ``name`` of who asks.
 BY_ESCROW = "q.name"
@@ -77,14 +78,14 @@ FROM {asked({"tenant_id": "text", "name": NAME_TYPE[by]})}
 {_found(by)}"""
     for by in (BY_ESCROW, BY_PAYMENT)
 }
-LIST = f"""\
-SELECT
-{AGGREGATE}
+_LISTED = f"""\
 FROM escrows AS e
 WHERE e.tenant_id = $1 AND e.escrow_id < coalesce($2::uuid, {NO_ID_YET})
 {{conditions}}
 ORDER BY e.escrow_id DESC
 LIMIT $3"""
+LIST = f"SELECT\n{AGGREGATE}\n{_LISTED}"
+LIST_IDS = f"SELECT e.escrow_id\n{_LISTED}"
 KNOWS_INTENT = """\
 SELECT EXISTS (
     SELECT 1 FROM payments AS p WHERE p.tenant_id = $1 AND p.stripe_payment_intent = $2
@@ -149,19 +150,27 @@ async def is_intent_of_ours(pool: asyncpg.Pool, tenant_id: str, payment_intent: 
 
 
 async def find_escrows(
-    pool: asyncpg.Pool,
+    pool: ServicePool,
     tenant_id: str,
     conditions: Sequence[tuple[str, Any]],
     *,
     before: UUID | None,
     limit: int,
-) -> list[EscrowRecords]:
+) -> list[EscrowRecords | Unreadable[UUID]]:
     """The newest escrows created before ``before`` that meet every (column, value) condition."""
     clauses = [
         f"AND e.{column} = ${number}::{FILTERABLE[column]}"
         for number, (column, _) in enumerate(conditions, start=4)
     ]
-    statement = LIST.format(conditions="\n".join(clauses))
-    values = [value for _, value in conditions]
-    rows = await pool.fetch(statement, tenant_id, before, limit, *values)
-    return [_records(row) for row in rows]
+    arguments = tenant_id, before, limit, *(value for _, value in conditions)
+
+    async def fetch(statement: str) -> list[asyncpg.Record]:
+        return list(await pool.fetch(statement.format(conditions="\n".join(clauses)), *arguments))
+
+    async def together() -> list[EscrowRecords]:
+        return [_records(row) for row in await fetch(LIST)]
+
+    async def keys() -> list[UUID]:
+        return [row[0] for row in await fetch(LIST_IDS)]
+
+    return await read_all(together, keys, lambda key: find_escrow(pool, tenant_id, key))

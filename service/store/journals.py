@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 
 from service.domain.accounts import ID_PATTERN
+from service.store.unreadable import Unreadable, read_all
 
 _JOURNALS = """\
 SELECT j.journal_id, j.kind, j.source_type, j.source_id, j.currency, j.escrow_id, j.event_at,
@@ -22,17 +23,23 @@ FROM journals AS j
 JOURNALS_AFTER = f"""\
 {_JOURNALS}WHERE j.tenant_id = $1 AND j.journal_id > $2
 ORDER BY j.journal_id LIMIT $3"""
-LATEST_JOURNALS = f"""\
-{_JOURNALS}WHERE j.tenant_id = $1
+FIND_JOURNAL = f"""\
+{_JOURNALS}WHERE j.tenant_id = $1 AND j.journal_id = $2"""
+_LATEST = """\
+WHERE j.tenant_id = $1
 ORDER BY j.journal_id DESC LIMIT $2"""
-LATEST_JOURNALS_OF_ESCROW = f"""\
-{_JOURNALS}WHERE j.tenant_id = $1 AND j.escrow_id = $2
-ORDER BY j.journal_id DESC LIMIT $3"""
+_LATEST_OF_ESCROW = """\
+WHERE j.tenant_id = $1 AND j.escrow_id = $3
+ORDER BY j.journal_id DESC LIMIT $2"""
+LATEST_JOURNALS = f"{_JOURNALS}{_LATEST}"
+LATEST_JOURNALS_OF_ESCROW = f"{_JOURNALS}{_LATEST_OF_ESCROW}"
+LATEST_IDS = f"SELECT j.journal_id FROM journals AS j {_LATEST}"
+LATEST_IDS_OF_ESCROW = f"SELECT j.journal_id FROM journals AS j {_LATEST_OF_ESCROW}"
 
 # The accounts of one row of the chart together: those of all milestones, of all payees ...
 TRIAL_BALANCE = f"""\
 SELECT book, regexp_replace(account, '{ID_PATTERN}', '*') AS accounts, currency,
-    sum(amount_minor)::bigint AS balance_minor
+    sum(amount_minor) AS balance_minor
 FROM entries WHERE tenant_id = $1
 GROUP BY book, accounts, currency
 ORDER BY book DESC, currency, accounts"""
@@ -80,18 +87,31 @@ async def journals_after(
 
 async def latest_journals(
     pool: asyncpg.Pool, tenant_id: str, *, escrow_id: UUID | None = None, limit: int
-) -> list[JournalRecord]:
+) -> list[JournalRecord | Unreadable[UUID]]:
     """The newest journals, of one escrow if one is named; oldest first among them."""
-    if escrow_id is None:
-        rows = await pool.fetch(LATEST_JOURNALS, tenant_id, limit)
-    else:
-        rows = await pool.fetch(LATEST_JOURNALS_OF_ESCROW, tenant_id, escrow_id, limit)
-    return [_journal(row) for row in reversed(rows)]
+    whole, ids_only = LATEST_JOURNALS, LATEST_IDS
+    arguments: list[object] = [tenant_id, limit]
+    if escrow_id is not None:
+        whole, ids_only = LATEST_JOURNALS_OF_ESCROW, LATEST_IDS_OF_ESCROW
+        arguments.append(escrow_id)
+
+    async def together() -> list[JournalRecord]:
+        return [_journal(row) for row in await pool.fetch(whole, *arguments)]
+
+    async def keys() -> list[UUID]:
+        return [row[0] for row in await pool.fetch(ids_only, *arguments)]
+
+    async def alone(journal_id: UUID) -> JournalRecord | None:
+        row = await pool.fetchrow(FIND_JOURNAL, tenant_id, journal_id)
+        return _journal(row) if row else None
+
+    return (await read_all(together, keys, alone))[::-1]
 
 
 async def trial_balance(pool: asyncpg.Pool, tenant_id: str) -> list[AccountBalance]:
     """What every kind of account comes to. Reads every entry of the tenant."""
-    return [AccountBalance(*row) for row in await pool.fetch(TRIAL_BALANCE, tenant_id)]
+    rows = await pool.fetch(TRIAL_BALANCE, tenant_id)
+    return [AccountBalance(row[0], row[1], row[2], int(row[3])) for row in rows]
 
 
 def _journal(row: asyncpg.Record) -> JournalRecord:

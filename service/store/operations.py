@@ -12,6 +12,7 @@ import asyncpg
 
 from service.domain.errors import RequestIdReused
 from service.domain.unit import UnitOfWork
+from service.store.unreadable import Unreadable, read_all
 
 # Part of every load: the parameters by which the operation itself is named, and what was answered.
 KEY = {"tenant_id": "text", "caller": "text", "kind": "text", "key": "text"}
@@ -20,12 +21,15 @@ ANSWERED = """\
     WHERE o.tenant_id = q.tenant_id AND o.caller = q.caller AND o.kind = q.kind
     AND o.key = q.key) AS answered"""
 
-TIMELINE = """\
-SELECT escrow_version, kind, party, caller, key, transitions, note, occurred_at, trace_id
+_OF_ESCROW = """\
 FROM operations
 WHERE tenant_id = $1 AND escrow_id = $2 AND escrow_version > $3
 ORDER BY escrow_version
 LIMIT $4"""
+TIMELINE = f"""\
+SELECT escrow_version, kind, party, caller, key, transitions, note, occurred_at, trace_id
+{_OF_ESCROW}"""
+TIMELINE_VERSIONS = f"SELECT escrow_version\n{_OF_ESCROW}"
 
 
 class Answered(Exception):
@@ -73,6 +77,19 @@ def answer_replay(unit: UnitOfWork, answered: Sequence[Any] | None) -> None:
 
 async def find_timeline(
     pool: asyncpg.Pool, tenant_id: str, escrow_id: UUID, *, after_version: int, limit: int
-) -> list[TimelineRow]:
-    rows = await pool.fetch(TIMELINE, tenant_id, escrow_id, after_version, limit)
-    return [TimelineRow(*row) for row in rows]
+) -> list[TimelineRow | Unreadable[int]]:
+    """What was done to an escrow after a version, oldest first."""
+
+    async def rows(after: int, most: int) -> list[TimelineRow]:
+        found = await pool.fetch(TIMELINE, tenant_id, escrow_id, after, most)
+        return [TimelineRow(*row) for row in found]
+
+    async def versions() -> list[int]:
+        found = await pool.fetch(TIMELINE_VERSIONS, tenant_id, escrow_id, after_version, limit)
+        return [row[0] for row in found]
+
+    async def alone(version: int) -> TimelineRow:
+        (row,) = await rows(version - 1, 1)
+        return row
+
+    return await read_all(lambda: rows(after_version, limit), versions, alone)

@@ -19,6 +19,7 @@ from service.store.operations import ANSWERED, KEY, answer_replay, key_arguments
 from service.store.pool import ServicePool
 from service.store.rows import NO_ID_YET, from_row, select_list, typed
 from service.store.shared_loads import IN_ORDER, asked
+from service.store.unreadable import Unreadable, read_all
 
 PAYER_ROW = f"(SELECT {typed(Payer, 'y')} FROM payers AS y WHERE y.tenant_id = q.tenant_id"
 PAYEE_ROW = f"(SELECT {typed(Payee, 'z')} FROM payees AS z WHERE z.tenant_id = q.tenant_id"
@@ -73,11 +74,13 @@ FIND_PAYOUT = (
     f"SELECT {select_list(Payout, 'o')} FROM payouts AS o"
     " WHERE o.tenant_id = $1 AND o.payout_id = $2"
 )
-LIST_PAYOUTS = f"""\
-SELECT {select_list(Payout, "o")} FROM payouts AS o
+_PAYOUTS_LISTED = f"""\
+FROM payouts AS o
 WHERE o.tenant_id = $1 AND o.payee_id = $2 AND o.payout_id < coalesce($3::uuid, {NO_ID_YET})
 ORDER BY o.payout_id DESC
 LIMIT $4"""
+LIST_PAYOUTS = f"SELECT {select_list(Payout, 'o')} {_PAYOUTS_LISTED}"
+LIST_PAYOUT_IDS = f"SELECT o.payout_id {_PAYOUTS_LISTED}"
 # What is on its way to the payee is known per release; the account in the books is shared by all.
 PAYEE_BALANCES = f"""\
 SELECT account, currency, balance_minor FROM balances
@@ -224,9 +227,17 @@ async def find_payout(pool: asyncpg.Pool, tenant_id: str, payout_id: UUID) -> Pa
 
 async def find_payouts(
     pool: asyncpg.Pool, tenant_id: str, payee_id: UUID, *, before: UUID | None, limit: int
-) -> list[Payout]:
-    rows = await pool.fetch(LIST_PAYOUTS, tenant_id, payee_id, before, limit)
-    return [from_row(Payout, row) for row in rows]
+) -> list[Payout | Unreadable[UUID]]:
+    """A payee's newest payouts that were asked for before ``before``."""
+    arguments = tenant_id, payee_id, before, limit
+
+    async def together() -> list[Payout]:
+        return [from_row(Payout, row) for row in await pool.fetch(LIST_PAYOUTS, *arguments)]
+
+    async def keys() -> list[UUID]:
+        return [row[0] for row in await pool.fetch(LIST_PAYOUT_IDS, *arguments)]
+
+    return await read_all(together, keys, lambda key: find_payout(pool, tenant_id, key))
 
 
 async def find_payee_balances(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
 from operator import attrgetter
@@ -56,9 +57,30 @@ def _state_fields(record: Hashable) -> tuple[tuple[int, Mapping[str, StrEnum]], 
     )
 
 
+@cache
+def _time_fields(record: Hashable) -> tuple[int, ...]:
+    """The places of a record's times."""
+    assert isinstance(record, type)
+    hints = typing.get_type_hints(record)
+    return tuple(
+        index
+        for index, column in enumerate(columns(record))
+        if datetime in (hints[column], *typing.get_args(hints[column]))
+    )
+
+
 def from_row(record: type[R], row: Iterable[Any]) -> R:
-    """Builds a record from the columns of ``select_list``."""
+    """Builds a record from the columns of ``select_list``.
+
+    Raises:
+        Exception: of any kind, for what the database can hold and a record cannot.
+    """
     values = list(row)
     for index, states in _state_fields(typing.cast(Hashable, record)):
         values[index] = states[values[index]]
+    for index in _time_fields(typing.cast(Hashable, record)):
+        # asyncpg writes the first and the last moment that a datetime can hold as -infinity and
+        # infinity, and reads these without a zone.
+        if values[index] is not None and values[index].tzinfo is None:
+            values[index] = values[index].replace(tzinfo=UTC)
     return record(*values)

@@ -14,9 +14,11 @@ from service.domain.errors import FieldViolation, InvalidField
 from service.domain.money import CURRENCIES
 from service.domain.states.escrow import EscrowState
 from service.operations.escrows.messages import escrow_message
-from service.operations.paging import cursor_of, next_page_token, page_limit
+from service.operations.paging import cursor_of, fill_page, next_page_token, page_limit
 from service.runtime import Runtime
 from service.store.escrows import find_escrows
+from service.store.tables import EscrowRecords
+from service.store.unreadable import Unreadable
 
 CONDITION = re.compile(r'\s*(\w+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s"]+)\s*')
 AND = re.compile(r"AND\b")
@@ -27,21 +29,23 @@ async def list_escrows(
 ) -> ListEscrowsResponse:
     """Raises InvalidField: the filter or the page token is not one of ours."""
     conditions = parse_filter(request.filter)
-    limit = page_limit(request.page_size, usual=50, most=200)
-    cursor = cursor_of(request.page_token, request.filter, UUID)
-    found = await find_escrows(
-        runtime.pool,
-        call.tenant_id,
-        conditions,
-        before=cursor,
-        limit=limit + 1,
+
+    async def read(after: UUID | None, most: int) -> list[EscrowRecords | Unreadable[UUID]]:
+        return await find_escrows(
+            runtime.pool, call.tenant_id, conditions, before=after, limit=most
+        )
+
+    page = await fill_page(
+        read,
+        lambda records: records.escrow.escrow_id,
+        escrow_message,
+        after=cursor_of(request.page_token, request.filter, UUID),
+        limit=page_limit(request.page_size, usual=50, most=200),
     )
-    page = found[:limit]
-    token = ""
-    if len(found) > limit:
-        token = next_page_token(page[-1].escrow.escrow_id.hex, request.filter)
     return ListEscrowsResponse(
-        escrows=[escrow_message(records) for records in page], next_page_token=token
+        escrows=page.items,
+        next_page_token=next_page_token(page.last.hex, request.filter) if page.last else "",
+        unreadable=[ids.show(ids.ESCROW, key) for key in page.unreadable],
     )
 
 

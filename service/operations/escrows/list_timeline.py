@@ -14,31 +14,38 @@ from service.domain import ids
 from service.domain.call import Call
 from service.domain.errors import EscrowMissing
 from service.operations.messages import timestamp
-from service.operations.paging import cursor_of, next_page_token, page_limit
+from service.operations.paging import cursor_of, fill_page, next_page_token, page_limit
 from service.runtime import Runtime
 from service.store.operations import TimelineRow, find_timeline
+from service.store.unreadable import Unreadable
 
 
 async def list_timeline(
     runtime: Runtime, call: Call, request: ListTimelineRequest
 ) -> ListTimelineResponse:
     """Raises EscrowMissing, InvalidField."""
-    limit = page_limit(request.page_size, usual=100, most=500)
-    cursor = cursor_of(request.page_token, request.escrow_id, _version) or 0
-    rows = await find_timeline(
-        runtime.pool,
-        call.tenant_id,
-        ids.parse(request.escrow_id),
-        after_version=cursor,
-        limit=limit + 1,
+    escrow_id = ids.parse(request.escrow_id)
+    after = cursor_of(request.page_token, request.escrow_id, _version)
+
+    async def read(after: int | None, most: int) -> list[TimelineRow | Unreadable[int]]:
+        return await find_timeline(
+            runtime.pool, call.tenant_id, escrow_id, after_version=after or 0, limit=most
+        )
+
+    page = await fill_page(
+        read,
+        lambda row: row.version,
+        _entry,
+        after=after,
+        limit=page_limit(request.page_size, usual=100, most=500),
     )
-    if not rows and not cursor:
+    if not (page.items or page.unreadable or after):
         raise EscrowMissing
-    page = rows[:limit]
-    token = ""
-    if len(rows) > limit:
-        token = next_page_token(str(page[-1].version), request.escrow_id)
-    return ListTimelineResponse(entries=[_entry(row) for row in page], next_page_token=token)
+    return ListTimelineResponse(
+        entries=page.items,
+        next_page_token=next_page_token(str(page.last), request.escrow_id) if page.last else "",
+        unreadable=page.unreadable,
+    )
 
 
 def _version(text: str) -> int:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from escrow.v1 import escrow_service_pb2 as pb
 from service.aggregates.freeze import FROZEN, stops_transfers
 from service.aggregates.release import DOES_NOT_FIT
+from service.answers import line_items
 from service.domain import ids
 from service.domain.policy import Fees
-from service.domain.records.escrow import LineItem, Milestone
+from service.domain.records.escrow import Milestone
 from service.domain.records.freeze import Freeze, FreezeReason
 from service.domain.records.parties import Payee
 from service.domain.records.release import Release
@@ -99,19 +100,10 @@ def _milestone_message(milestone: Milestone, records: EscrowRecords) -> pb.Miles
         frozen=money(milestone.frozen_minor, currency),
         due_time=timestamp(milestone.due_at),
         deliver_time=timestamp(milestone.delivered_at),
-        line_items=[_line_item_message(item) for item in items],
+        line_items=line_items(items),
         payment_id=ids.show(ids.PAYMENT, payment_id) if payment_id else "",
         waiting_for=_waiting_for(milestone, records),
         freezes=[_freeze_message(f, currency) for f in _open_freezes(milestone, records)],
-    )
-
-
-def _line_item_message(item: LineItem) -> pb.LineItem:
-    return pb.LineItem(
-        name=item.name,
-        quantity=item.quantity,
-        unit_amount_minor=item.unit_amount_minor,
-        sku=item.sku,
     )
 
 

@@ -4,9 +4,9 @@ with its entries and every record with the books, and checks every invariant.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -15,6 +15,7 @@ from asyncpg.pool import PoolConnectionProxy
 from service.domain.accounts import Account, UnknownAccount, account_named
 from service.domain.postings import POSTINGS, JournalKind
 from service.store.books import BALANCES, JOURNALS, one_moment
+from service.store.checks.check import Check, as_json
 from service.store.checks.table import CHECKS
 from service.store.checks.waiting import WAITING
 
@@ -36,7 +37,7 @@ class Report:
     """What was checked at one moment. ``waiting`` is no breach: {what: (how many, since when)}."""
 
     checks: list[CheckResult] = field(default_factory=list)
-    waiting: dict[str, tuple[int, datetime | None]] = field(default_factory=dict)
+    waiting: dict[str, tuple[int, str | None]] = field(default_factory=dict)
 
     @property
     def clean(self) -> bool:
@@ -49,15 +50,25 @@ async def verify_books(pool: asyncpg.Pool) -> Report:
     async with one_moment(pool) as connection:
         report.checks += await _replay(connection)
         for check in CHECKS:
-            examined = await connection.fetchval(check.examined)
-            rows = await connection.fetch(f"{check.breaches}\nLIMIT {MOST_ROWS}")
-            breaches = [dict(row) for row in rows]
-            report.checks.append(CheckResult(check.name, check.says, examined, breaches))
+            report.checks.append(await _run(connection, check))
         for what, statement in WAITING.items():
-            row = await connection.fetchrow(statement)
-            assert row is not None  # an aggregate always answers
-            report.waiting[what] = (row[0], row[1])
+            told = json.loads(await connection.fetchval(as_json(statement, "count", "since")))
+            report.waiting[what] = (told["count"], told["since"])
     return report
+
+
+async def _run(connection: PoolConnectionProxy, check: Check) -> CheckResult:
+    """What stops a check is a breach of it, and stops no other: a sum that is too large, say."""
+    examined = 0
+    try:
+        async with connection.transaction():
+            examined = await connection.fetchval(check.examined)
+            rows = await connection.fetch(f"{as_json(check.breaches)}\nLIMIT {MOST_ROWS}")
+    except asyncpg.DataError as error:
+        return CheckResult(
+            check.name, check.says, examined, [{"problem": f"cannot be checked: {error}"}]
+        )
+    return CheckResult(check.name, check.says, examined, [json.loads(row[0]) for row in rows])
 
 
 async def _replay(connection: PoolConnectionProxy) -> list[CheckResult]:

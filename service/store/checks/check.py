@@ -49,3 +49,11 @@ def platform(account: Account) -> str:
     """What an account of the platform itself holds, in a row of ``BOOKS``."""
     assert account.book == accounts.PLATFORM
     return _holds(account, account.sql(), "b")
+
+
+def as_json(statement: str, *columns: str) -> str:
+    """The same rows, each as the text of one JSON object, by the names of their columns or by
+    these: whatever SQL can hold can be told so, also a time for which Python has no value.
+    """
+    names = f" ({', '.join(columns)})" if columns else ""
+    return f"SELECT to_jsonb(told)::text FROM (\n{statement}\n) AS told{names}"

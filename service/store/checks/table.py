@@ -20,6 +20,7 @@ from service.store.checks.platform import (
     TRANSFERS_IN_FLIGHT,
     UNSETTLED_PAYMENTS,
 )
+from service.store.checks.readable import READABLE
 from service.store.checks.snapshots import SNAPSHOTS
 
 CHECKS: tuple[Check, ...] = (
@@ -42,5 +43,6 @@ CHECKS: tuple[Check, ...] = (
     CONNECTED_ACCOUNTS,
     TIMELINE,
     EVENTS,
+    READABLE,
     APPEND_ONLY,
 )

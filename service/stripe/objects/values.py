@@ -16,13 +16,25 @@ class Unreadable(Exception):
     """An object of Stripe that is not as documented; it waits for a person."""
 
 
+# Stripe knows no earlier time, and the very last microseconds are no time to PostgreSQL's driver.
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+INT64 = range(-(2**63), 2**63)
+
+
 def time_of(seconds: object) -> datetime:
     if not isinstance(seconds, int) or isinstance(seconds, bool):
         raise Unreadable(f"{seconds!r} is not a time of Stripe")
     try:
-        return datetime.fromtimestamp(seconds, UTC)
+        return _in_range(datetime.fromtimestamp(seconds, UTC))
     except (OverflowError, OSError, ValueError) as error:
         raise Unreadable(f"{seconds!r} is not a time of Stripe") from error
+
+
+def _in_range(moment: datetime) -> datetime:
+    if EARLIEST <= moment <= LATEST:
+        return moment
+    raise ValueError(moment)
 
 
 def moment_of(value: object) -> datetime:
@@ -30,7 +42,9 @@ def moment_of(value: object) -> datetime:
     if isinstance(value, str):
         try:
             moment = datetime.fromisoformat(value)
-            return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+            return _in_range(
+                moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+            )
         except (ValueError, OverflowError) as error:
             raise Unreadable(f"{value!r} is not a time of Stripe") from error
     return time_of(value)
@@ -92,7 +106,7 @@ def texts(source: Object, name: str) -> list[str]:
 
 def minor(source: Object, name: str) -> int:
     value = source.get(name)
-    if not isinstance(value, int) or isinstance(value, bool):
+    if not isinstance(value, int) or isinstance(value, bool) or value not in INT64:
         raise Unreadable(f"{source.get('object', 'object')}.{name} is not an amount")
     return value
 

@@ -328,6 +328,12 @@ CRIMES = {
         "timeline",
         named_by=("escrow_id",),
     ),
+    "a milestone is due in a year that no calendar of ours has": crime(
+        "UPDATE milestones SET due_at = '10000-01-01' WHERE milestone_id ="
+        " (SELECT min(milestone_id::text)::uuid FROM milestones) RETURNING milestone_id",
+        "readable",
+        named_by=("milestone_id",),
+    ),
     "an event says that it was applied": crime(
         "UPDATE stripe_events SET state = 'PROCESSED' WHERE event_id ="
         " (SELECT min(event_id) FROM stripe_events WHERE state = 'IGNORED') RETURNING event_id",

@@ -1,4 +1,6 @@
 import re
+import string
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -28,6 +30,11 @@ CARDS = [
     "x4242424242424242x",
     "https://example.com/pay?card=4242424242424242",
     "f47ac10b-58cc-4372-a567-0e02b2c3d479 4242424242424242",
+    "pyr_0193000a4242424242424242abcdefab 4242424242424242",
+    "card_4242424242424242",
+    "pan_4242424242424242x",
+    "esc_4242424242424242",
+    "pyr_0193000a4242424242424242abcdefabc",  # a digit more than an id has
 ]
 
 
@@ -50,10 +57,31 @@ def test_a_card_number_is_found(value: str) -> None:
         "+49 30 901820",
         "42424242-4242-4242-4242-424242424242",  # a UUID, though of digits
         "order 2026-11-20/42",
+        "pyr_0193000a4242424242424242abcdefab",  # ids hold any digits
+        "0193000a4242424242424242abcdefab",
+        'payer_id = "pyr_0193000a4242424242424242abcdefab" AND state = ACTIVE',
+        "of esc_0193000a4242424242424242abcdefab, paid by pi_3Mtw4242LkdIwHu7ix28a4242",
+        "pi_3MtwBwLkdIwHu7ix28a4242 4242 4242 4242",
+        "cs_test_a1MtwBwLkdIwHu7ix28a4242-4242-4242-4242",
+        "acct_1MtwBwLkdIwH4242 4242 4242 4242",
     ],
 )
 def test_other_numbers_are_no_card_numbers(value: str) -> None:
     assert text.no_card_number(value) is None
+
+
+@pytest.mark.parametrize("prefix", ["esc", "pyr", "mst", "pi", "txn", "evt_test", ""])
+def test_no_id_is_a_card_number(prefix: str) -> None:
+    """One in 500 would be."""
+    alphabet = string.digits + ("abcdef" if prefix in ("esc", "pyr", "mst", "") else "XYZxyz")
+    random = Random(prefix)
+    for _ in range(20_000):
+        body = "".join(random.choices(alphabet, k=32))
+        if re.search("[0-9]{13}", body) and prefix in ("pi", "txn", "evt_test"):
+            continue  # never of 62 letters and digits: the letters are few here, not to be so rare
+        name = f"{prefix}_{body}" if prefix else body
+        assert text.no_card_number(name) is None
+        assert text.no_card_number(f"see {name}, {name}-{name}") is None
 
 
 def with_check_digit(digits: str) -> str:

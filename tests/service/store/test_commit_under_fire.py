@@ -27,7 +27,7 @@ from service.migrations import Connection
 from service.runtime import Runtime
 from service.store.commit import Overtaken, write
 from service.store.lane import PATIENCE_S
-from service.store.operations import find_timeline
+from service.store.operations import TimelineRow, find_timeline
 from service.store.pool import ServicePool
 from tests.postgres import Database, connected
 from tests.records import TENANT, Deal, fund_deal, new_unit
@@ -106,9 +106,10 @@ async def test_100_rivals_on_one_escrow_each_release_once_or_not_at_all(
     assert 0 < len(done) <= 30
     assert Busy in heard or len(done) == 30  # nobody was refused while there was money
     assert await owner.fetchval(BALANCE, deal.held) == 30_07 - len(done) * 1_00
-    timeline = await find_timeline(
+    found = await find_timeline(
         houses[0].pool, TENANT, deal.escrow.escrow_id, after_version=0, limit=200
     )
+    timeline = [row for row in found if isinstance(row, TimelineRow)]
     assert [row.version for row in timeline] == list(range(1, len(done) + 2))
     assert sorted(row.key for row in timeline[1:]) == sorted(done)
     await assert_books_hold(houses[0].pool)

@@ -3,6 +3,7 @@
 import re
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -49,6 +50,7 @@ SELECT attname, format_type(atttypid, atttypmod) AS kind FROM pg_attribute
 WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum"""
 LARGE = 2**62  # more than a float holds exactly
 TEXT = 'Zoë O\'Neil, "Łódź" \\ {}()[],;$1 %s\n\t日本語 🦊'
+LAST = datetime.max.replace(tzinfo=UTC)  # which asyncpg writes as infinity
 EARLY = datetime(1970, 1, 1, 0, 0, 0, 1, tzinfo=UTC)
 
 
@@ -105,6 +107,7 @@ def full_records() -> dict[str, Any]:
         account_api=AccountApi.V1,
         state=PayeeState.RESTRICTED,
         requirements_due=["individual.dob", TEXT],
+        bank_currencies=["EUR", "USD"],
         created_at=EARLY,
     )
     escrow = new_escrow(
@@ -114,6 +117,8 @@ def full_records() -> dict[str, Any]:
         state=EscrowState.ACTIVE,
         currency="KWD",
         metadata={"colour": TEXT, "": "empty key"},
+        quoted_currency="EUR",
+        quoted_rate=Decimal("0.923456789012"),
     )
     payment = new_payment(
         escrow,
@@ -133,6 +138,7 @@ def full_records() -> dict[str, Any]:
         settled_currency="EUR",
         settled_minor=97_00,
         converted_minor=40_00,
+        received_minor=97_00,
     )
     milestone = new_milestone(
         escrow,
@@ -148,7 +154,7 @@ def full_records() -> dict[str, Any]:
         lost_minor=10,
         frozen_minor=5,
         payment_id=payment.payment_id,
-        due_at=later(days=1),
+        due_at=LAST,
         delivered_at=later(days=2),
     )
     release = new_release(

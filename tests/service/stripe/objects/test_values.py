@@ -23,7 +23,13 @@ def test_a_time_of_either_api(value: object, expected: datetime) -> None:
     assert moment_of(value) == expected
 
 
-@pytest.mark.parametrize("value", [*NO_TIME, "", "yesterday", "0001-01-01T00:00:00+14:00"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(*NO_TIME, "", "yesterday", "0001-01-01T00:00:00+14:00"),
+        *("1969-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.000001Z", -1, -62_135_596_800),
+    ],
+)
 def test_what_is_no_time(value: object) -> None:
     with pytest.raises(Unreadable):
         moment_of(value)

@@ -1,0 +1,97 @@
+"""Rows that the database can hold and the service cannot show: lists leave them out and name them.
+
+What a record's column may hold is derived from the type of its field, as rows.py reads it.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from service.domain.money import CURRENCIES
+from service.store.checks.check import Check
+from service.store.tables import TABLES, columns
+
+# The sums of what no request may ask for (rpc/validate.py), and more than any message may show.
+_MOST_MINOR = 10**15
+
+
+def _time(column: str) -> str:
+    """Without a value it is left to the schema whether there must be one."""
+    return f"{column} NOT BETWEEN '0001-01-01 00:00+00' AND '9999-12-31 23:59:59.999999+00'"
+
+
+def _json(column: str, kind: str, wrong: str = "") -> str:
+    """Whether it is no object (or array), or holds what is ``wrong``, or the path cannot even be
+    followed.
+    """
+    differs = f"jsonb_typeof({column}) <> '{kind}'"
+    strict = f"jsonb_path_exists({column}, 'strict {wrong}', '{{}}', true)"
+    return f"({differs} OR coalesce({strict}, true))" if wrong else differs
+
+
+_OBJECT_OF_TEXTS = '$.* ? (@.type() <> "string")'
+_ARRAY_OF_TEXTS = '$[*] ? (@.type() <> "string")'
+_ARRAY_OF_TRIPLES = '$[*] ? (@.type() <> "array" || @.size() <> 3 || @[*].type() <> "string")'
+
+
+def _names(values: Iterable[str]) -> str:
+    return ", ".join(f"'{each}'" for each in values)
+
+
+def _cannot_hold(column: str, hint: Any) -> str:  # noqa: ANN401, PLR0911  a type; one for each
+    """The condition under which a field of this type cannot hold the column; "" for never."""
+    kinds = (hint, *typing.get_args(hint))
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return f"{column} NOT IN ({_names(hint)})"
+    if column == "due_at" and type(None) in kinds:
+        return f"{_time(column)} AND {column} <> 'infinity'"  # the last moment there is: rows.py
+    if datetime in kinds:
+        return _time(column)
+    if column == "quoted_currency":
+        return f"{column} NOT IN ({_names(CURRENCIES)})"
+    if Decimal in kinds:
+        return f"{column} NOT BETWEEN 0 AND 1e9"  # a rate; NaN is above every number
+    if typing.get_origin(hint) is list:
+        return _json(column, "array", _ARRAY_OF_TEXTS)
+    if typing.get_origin(hint) is dict:
+        is_texts = typing.get_args(hint)[1] is str
+        return _json(column, "object", _OBJECT_OF_TEXTS if is_texts else "")
+    return f"{column} NOT BETWEEN {-_MOST_MINOR} AND {_MOST_MINOR}" if "_minor" in column else ""
+
+
+def _conditions() -> Iterator[tuple[str, tuple[str, ...], str, str]]:
+    """(table, its key, column, when it cannot be shown)."""
+    for table in TABLES:
+        hints = typing.get_type_hints(table.record)
+        key = table.key or tuple(
+            each for each in columns(table.record)[:4] if each.endswith(("_id", "position"))
+        )
+        for column in columns(table.record):
+            yield table.name, key, column, _cannot_hold(column, hints[column])
+    operation = ("tenant_id", "escrow_id", "escrow_version", "operation_id")
+    yield "operations", operation, "occurred_at", _time("occurred_at")
+    yield "operations", operation, "transitions", _json("transitions", "array", _ARRAY_OF_TRIPLES)
+    for column in ("event_at", "created_at"):
+        yield "journals", ("tenant_id", "journal_id"), column, _time(column)
+    for column in ("occurred_at", "received_at", "due_at"):
+        yield "stripe_events", ("tenant_id", "event_id"), column, _time(column)
+
+
+def _breach(table: str, key: tuple[str, ...], column: str, condition: str) -> str:
+    return f"""\
+SELECT tenant_id, '{table}' AS in_table, concat_ws(' ', {", ".join(key[1:])}) AS row_of,
+    '{column}' AS in_column, left({column}::text, 100) AS holds
+FROM {table} WHERE {condition}"""
+
+
+READABLE = Check(
+    "readable",
+    "every row holds what can be shown",
+    "SELECT (SELECT count(*) FROM escrows) + (SELECT count(*) FROM operations)",
+    "\nUNION ALL\n".join(_breach(*each) for each in _conditions() if each[-1]),
+)

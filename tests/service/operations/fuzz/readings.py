@@ -1,0 +1,82 @@
+"""What can be read of what a request wrote: its answer, the subject's Get and its lists.
+
+A Get is found by the name of the message that the answer shows: a new one is read by itself.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from escrow.client import EscrowClient
+from escrow.v1 import escrow_service_pb2 as pb
+from escrow.v1 import stripe_event_service_pb2 as event_pb
+from tests.service.operations.catalogue import METHODS, ask
+from tests.service.operations.marketplace import Marketplace
+
+EVENT = """
+SELECT endpoint, payload, traceparent, received_at FROM stripe_events WHERE event_id = $1"""
+
+
+async def read_back(market: Marketplace, request: Any, answer: Message) -> AsyncIterator[Message]:  # noqa: ANN401  any request
+    """Every message that shows what was written."""
+    for field, shown in answer.ListFields():
+        getter = METHODS.get(f"Get{field.message_type.name}") if field.message_type else None
+        if getter is None or field.is_repeated:
+            continue
+        (name,) = (each.name for each in getter.input_type.fields)
+        found = await ask(
+            market.service, getter.name, GetMessageClass(getter.input_type)(**{name: shown.id})
+        )
+        yield found
+        if isinstance(shown, pb.Escrow):
+            yield await found_by_filter(market.service, shown)
+    yield answer
+    escrow_id = getattr(request, "escrow_id", "") or getattr(
+        getattr(answer, "escrow", None), "id", ""
+    )
+    if escrow_id:
+        timeline = pb.ListTimelineRequest(escrow_id=escrow_id)
+        listed = await market.service.escrows.ListTimeline(timeline)
+        assert not listed.unreadable
+        yield listed
+    if isinstance(request, event_pb.IngestStripeEventRequest):
+        yield await stored_event(market, request)
+    if isinstance(request, event_pb.BatchIngestStripeEventsRequest):
+        stored = [await stored_event(market, each) for each in request.requests]
+        yield event_pb.BatchIngestStripeEventsRequest(requests=stored)
+
+
+async def found_by_filter(client: EscrowClient, escrow: pb.Escrow) -> Message:
+    """The escrow as its list tells it, found by all that it can be found by."""
+    reference = escrow.reference.replace("\\", "\\\\").replace('"', '\\"')
+    conditions = {
+        "payer_id": f'"{escrow.payer_id}"',
+        "payee_id": escrow.payee_id,
+        "currency": escrow.currency,
+        "reference": f'"{reference}"',
+    }
+    filter_ = " AND ".join(f"{name} = {value}" for name, value in conditions.items())
+    listed = await client.escrows.ListEscrows(pb.ListEscrowsRequest(filter=filter_))
+    assert not listed.unreadable
+    (found,) = listed.escrows
+    return found
+
+
+async def stored_event(
+    market: Marketplace, request: event_pb.IngestStripeEventRequest
+) -> event_pb.IngestStripeEventRequest:
+    """The event as it stands in the inbox, in the words of its request."""
+    row = await market.owner.fetchrow(EVENT, json.loads(request.payload)["id"])
+    assert row is not None
+    endpoint, payload, traceparent, received_at = row
+    stored = event_pb.IngestStripeEventRequest(
+        endpoint=event_pb.StripeEndpoint.Value(f"STRIPE_ENDPOINT_{endpoint}"),
+        payload=payload,
+        traceparent=traceparent,
+    )
+    if request.HasField("receive_time"):
+        stored.receive_time.FromDatetime(received_at)
+    return stored

@@ -1,0 +1,110 @@
+"""Where the fields of a request belong together, or to its subject: what random values cannot know.
+
+A method that is not here is asked with its random values as they are.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+from escrow.client import new_request_id
+from escrow.v1 import escrow_service_pb2 as pb
+from escrow.v1 import stripe_event_service_pb2 as event_pb
+from service.domain.money import charge_step_minor
+from service.domain.policy import CURRENT_VERSION, POLICIES
+from tests.service.operations.fuzz.values import LAST_S, text
+
+Settle = Callable[[Random, Any], None]
+
+
+def amount(random: Random, currency: str) -> int:
+    """What may be asked for in a currency, the payer's fee of 5 % left room for."""
+    least, most = POLICIES[CURRENT_VERSION].limits_minor(currency)
+    step = charge_step_minor(currency)
+    drawn = random.choice((least, most * 95 // 100, random.randint(least, most * 95 // 100)))
+    return drawn // step * step
+
+
+def _create_escrow(random: Random, request: pb.CreateEscrowRequest) -> None:
+    now_s = int(datetime.now(UTC).timestamp())
+    while request.ByteSize() > 1_000_000:
+        del request.milestones[-1]
+    for milestone in request.milestones:
+        milestone.amount_minor = amount(random, request.currency)
+        if milestone.HasField("due_time") and milestone.due_time.seconds <= now_s:
+            milestone.due_time.seconds = random.randint(now_s + 60, LAST_S)
+        for item in milestone.line_items:
+            item.unit_amount_minor = 0
+        if milestone.line_items:
+            bought = random.choice(milestone.line_items)
+            whole = [n for n in (1, 2, 5, 100) if milestone.amount_minor % n == 0]
+            bought.quantity = random.choice(whole)
+            bought.unit_amount_minor = milestone.amount_minor // bought.quantity
+
+
+def _create_party(_: Random, request: Any) -> None:  # noqa: ANN401  of the parties' contract
+    """No two have one reference."""
+    request.reference = request.reference[:150] + request.request_id
+
+
+def _update_payee(_: Random, request: Any) -> None:  # noqa: ANN401  of the parties' contract
+    """The country of an account never changes."""
+    request.ClearField("country")
+
+
+def _quote_fees(random: Random, request: pb.QuoteFeesRequest) -> None:
+    amounts = request.amounts_minor
+    amounts[:] = [amount(random, request.currency) for _ in amounts]
+
+
+def _release_milestone(random: Random, request: pb.ReleaseMilestoneRequest) -> None:
+    request.amount_minor = random.choice((1, 10_000, random.randint(1, 10_000)))
+
+
+def _request_payout(random: Random, request: Any) -> None:  # noqa: ANN401  of the parties' contract
+    request.amount.amount_minor = random.randint(1_000, 8_000)
+
+
+def _event(random: Random, request: event_pb.IngestStripeEventRequest) -> None:
+    event = {
+        "id": f"evt_{new_request_id()}",
+        "object": "event",
+        "type": "charge.succeeded",
+        "api_version": "2026-10-28.endive",
+        "created": random.choice((0, LAST_S, random.randint(0, LAST_S))),
+        "livemode": random.random() < 0.5,
+        "data": {"object": {"id": "ch_1", text(random, 40): text(random, 2_000)}},
+    }
+    request.payload = json.dumps(event, ensure_ascii=random.random() < 0.5).encode()
+    request.endpoint = random.choice(
+        (event_pb.STRIPE_ENDPOINT_PLATFORM, event_pb.STRIPE_ENDPOINT_CONNECT)
+    )
+    now_s = int(datetime.now(UTC).timestamp())
+    if request.receive_time.seconds >= now_s:
+        request.receive_time.seconds = random.randint(0, now_s - 1)
+
+
+def _events(random: Random, request: event_pb.BatchIngestStripeEventsRequest) -> None:
+    for each in request.requests:
+        _event(random, each)
+
+
+def _list_escrows(random: Random, request: pb.ListEscrowsRequest) -> None:
+    reference = text(random, 200).replace("\\", "\\\\").replace('"', '\\"')
+    request.filter = f'currency = USD AND reference = "{reference}"'
+
+
+SETTLE: Mapping[str, Settle] = {
+    "CreateEscrow": _create_escrow,
+    "CreatePayer": _create_party,
+    "CreatePayee": _create_party,
+    "UpdatePayee": _update_payee,
+    "QuoteFees": _quote_fees,
+    "ReleaseMilestone": _release_milestone,
+    "RequestPayout": _request_payout,
+    "IngestStripeEvent": _event,
+    "BatchIngestStripeEvents": _events,
+    "ListEscrows": _list_escrows,
+}

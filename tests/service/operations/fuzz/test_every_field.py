@@ -1,0 +1,209 @@
+"""What a request brings is read back as it was brought: every field of every request, at random.
+
+`make fuzz` does this for a million values; ESCROW_FUZZ_SEED repeats a run. Nothing here names a
+field but where it is read under another name, or cannot be read: a new field, or a new method, is
+tried by itself, and fails the test until it can be read back or is said not to be.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from itertools import count
+from random import Random, SystemRandom
+from time import monotonic
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+from service.operations.operators.verify_books import verify_books
+from tests.postgres import Server, migrated_database
+from tests.service.operations.asked import Asked
+from tests.service.operations.catalogue import EVERY_REQUEST, METHODS, ask, client_for
+from tests.service.operations.fuzz.readings import read_back
+from tests.service.operations.fuzz.settle import SETTLE
+from tests.service.operations.fuzz.values import Leaf, fill, leaves, rules_of, scalar
+from tests.service.operations.marketplace import Marketplace, open_marketplace
+from tests.service.operations.operators.catalogue import REQUESTS as OF_OPERATORS
+from tests.service.operations.refusals import check_refusal, read_refusal
+
+VALUES = int(os.environ.get("ESCROW_FUZZ_VALUES", "4000"))
+BUDGET_S = 0.3  # of one method on one database, where what happened is read again and again
+MOST_ROUNDS = 3  # for what is seldom filled; as many as it takes for the values
+SEED = os.environ.get("ESCROW_FUZZ_SEED") or str(SystemRandom().randrange(10**9))
+
+# Where a value is read under another name than it was brought.
+READ_AS: Mapping[tuple[str, ...], tuple[str, ...]] = {
+    ("reason",): ("note",),
+    ("amounts_minor",): ("milestones", "amount", "amount_minor"),
+    ("milestones", "amount_minor"): ("milestones", "amount", "amount_minor"),
+    ("amount_minor",): ("milestones", "released", "amount_minor"),
+}
+NOT_READ: Mapping[str, str] = {
+    "request_id": "names the request, and is the cause in a timeline: test_idempotency.py",
+    "UpdatePayee.country": "is refused for an account that is there: test_update_payee.py",
+    "ReplacePayeeAccount.reason": "is in the audit record only, which no method shows",
+    "etag": "is compared",
+    "validate_only": "writes nothing",
+    "page_token": "is issued by the service",
+    "page_size": "is no value of anything",
+    "filter": "finds, and is tried on every escrow that is written (readings.py)",
+    "FundEscrow.return_url": "goes to Stripe only",
+    "CreateOnboardingLink.return_url": "goes to Stripe only",
+    "CreateOnboardingLink.refresh_url": "goes to Stripe only",
+    "CreateOnboardingLink.payee_id": "an answer that is an address only",
+}
+"""By the method and the field, or by the field in all methods: why its value is not read back."""
+
+
+Place = tuple[tuple[str, ...], tuple[int, ...], Any]
+"""The names of a path, its places in lists, and the value there."""
+
+
+def place_of(leaf: Leaf) -> Place:
+    path, value = leaf
+    names = tuple(part for part in path if isinstance(part, str))
+    return names, tuple(part for part in path if isinstance(part, int)), value
+
+
+def readable(readings: list[Message]) -> set[Place]:
+    """Every value that is shown, by the ends of its path: an answer has it below a field more."""
+    found: set[Place] = set()
+    for reading in readings:
+        for leaf in leaves(reading):
+            names, places, value = place_of(leaf)
+            found |= {
+                (names[first:], places[start:], value)
+                for first in range(len(names))
+                for start in range(len(places) + 1)
+            }
+    return found
+
+
+def field_at(message: Descriptor, names: tuple[str, ...]) -> FieldDescriptor:
+    """The field at the end of a path; that of a map stands for its entries."""
+    field = message.fields_by_name[names[0]]
+    of_type = field.message_type
+    if len(names) == 1 or of_type is None or of_type.GetOptions().map_entry:
+        return field
+    return field_at(of_type, names[1:])
+
+
+def is_brought(name: str, field: FieldDescriptor) -> bool:
+    """Whether the field brings a value, and does not name what is there."""
+    if f"{name}.{field.name}" in NOT_READ or field.name in NOT_READ:
+        return False
+    return not (field.type == FieldDescriptor.TYPE_STRING and rules_of(field).id_prefix)
+
+
+def brought_by(name: str, message: Descriptor) -> set[str]:
+    """The names of all the fields by which a method brings values."""
+    found: set[str] = set()
+    for field in message.fields:
+        of_type = field.message_type
+        if of_type is None or of_type.file.package == "google.protobuf" or is_map(field):
+            found |= {field.full_name} if is_brought(name, field) else set()
+        else:
+            found |= brought_by(name, of_type)
+    return found
+
+
+def is_map(field: FieldDescriptor) -> bool:
+    return field.message_type is not None and field.message_type.GetOptions().map_entry
+
+
+# What operators repair is made on an empty market only, so it cannot be asked again and again; what
+# they bring is a reason, which test_bad_input.py and their own tests try.
+BROUGHT = {
+    name: brought_by(name, METHODS[name].input_type)
+    for name in sorted({*METHODS} - {*OF_OPERATORS})
+}
+
+
+class Fuzz:
+    """One run: how many values were read back, by their fields, and how many were refused."""
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+        self.values: Counter[tuple[str, str]] = Counter()
+        self.refused: Counter[str] = Counter()
+
+    @property
+    def missing(self) -> set[tuple[str, str]]:
+        """The methods and fields of which no value was read back yet."""
+        return {(name, field) for name in BROUGHT for field in BROUGHT[name]} - {*self.values}
+
+    async def try_method(self, market: Marketplace, name: str) -> None:
+        """As often as fits into BUDGET_S, and once at least; each fifth time with any nonsense."""
+        ends_s = monotonic() + BUDGET_S
+        for time in count(1):
+            asked = await EVERY_REQUEST[name](market)
+            fill(self.random, asked.request)
+            if name in SETTLE:
+                SETTLE[name](self.random, asked.request)
+            wild = self._spoil(name, asked.request) if time % 5 == 0 else ""
+            await self._ask(market, name, asked, wild)
+            if monotonic() > ends_s:
+                return
+
+    async def _ask(self, market: Marketplace, name: str, asked: Asked, wild: str) -> None:
+        request = asked.request
+        try:
+            answer = await ask(client_for(market, asked, deadline_s=60), name, request)
+        except grpc.aio.AioRpcError as error:
+            refusal = read_refusal(error)
+            assert wild, (refusal, request)
+            if refusal.reason != "ALREADY_EXISTS":  # a reference of one letter
+                check_refusal(refusal, "INVALID_FIELD")
+                assert any(field.startswith(wild) for field in refusal.fields), refusal
+            self.refused[name] += 1
+            return
+        found = readable([reading async for reading in read_back(market, request, answer)])
+        for leaf in leaves(request):
+            names, places, value = place_of(leaf)
+            field = field_at(request.DESCRIPTOR, names)
+            if is_brought(name, field):
+                assert (READ_AS.get(names, names), places, value) in found, (name, leaf)
+                self.values[name, field.full_name] += 1
+
+    def _spoil(self, name: str, request: Any) -> str:  # noqa: ANN401  any request
+        """Gives one field a value that may be refused; its name."""
+        values: list[tuple[str, Any]] = [
+            (field.name, scalar(self.random, field, wild=True))
+            for field in request.DESCRIPTOR.fields
+            if field.message_type is None
+            and not field.is_repeated
+            and field.type != FieldDescriptor.TYPE_BYTES
+            and is_brought(name, field)
+        ]
+        values = [(field, value) for field, value in values if value is not None]
+        if not values:
+            return ""
+        field, value = self.random.choice(values)
+        setattr(request, field, value)
+        return field
+
+
+@pytest.mark.timeout(6 * 3_600)
+async def test_every_value_is_read_back_as_it_was_brought(
+    postgres_server: Server, template_database: str, sandbox_url: str
+) -> None:
+    print(f"ESCROW_FUZZ_SEED={SEED}")  # noqa: T201  shown with a failure
+    fuzz = Fuzz(Random(SEED))
+    for rounds in count(1):
+        async with (
+            migrated_database(postgres_server, template_database) as database,
+            open_marketplace(database, sandbox_url) as market,
+        ):
+            for name, fields in BROUGHT.items():
+                if fields:
+                    await fuzz.try_method(market, name)
+            report = await verify_books(market.running.runtime.pool)
+            assert report.clean, report
+        read = sum(fuzz.values.values())
+        print(f"{read:,} values read back, {fuzz.refused.total():,} requests refused")  # noqa: T201
+        if read >= VALUES and (rounds >= MOST_ROUNDS or not fuzz.missing):
+            break
+    assert fuzz.missing == set()
