@@ -3,6 +3,7 @@
 import re
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -105,6 +106,7 @@ def full_records() -> dict[str, Any]:
         account_api=AccountApi.V1,
         state=PayeeState.RESTRICTED,
         requirements_due=["individual.dob", TEXT],
+        bank_currencies=["EUR", "USD"],
         created_at=EARLY,
     )
     escrow = new_escrow(
@@ -114,6 +116,8 @@ def full_records() -> dict[str, Any]:
         state=EscrowState.ACTIVE,
         currency="KWD",
         metadata={"colour": TEXT, "": "empty key"},
+        quoted_currency="EUR",
+        quoted_rate=Decimal("1.0875"),
     )
     payment = new_payment(
         escrow,
@@ -133,6 +137,7 @@ def full_records() -> dict[str, Any]:
         settled_currency="EUR",
         settled_minor=97_00,
         converted_minor=40_00,
+        received_minor=99_00,
     )
     milestone = new_milestone(
         escrow,
