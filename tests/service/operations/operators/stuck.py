@@ -9,7 +9,7 @@ from escrow.v1 import operator_service_pb2 as op
 from escrow.v1 import party_service_pb2 as party_pb
 from tests.service.events.forgeries import of_type, verdict
 from tests.service.operations.marketplace import Event, Marketplace
-from tests.service.operations.transfers import TRANSFERS, TRIES, lose_answer
+from tests.service.operations.transfers import TRANSFERS, TRIES
 
 REASON = "Stripe's support says so."
 
@@ -35,18 +35,22 @@ async def read_effect(market: Marketplace, effect: op.Effect) -> op.Effect:
 async def never_arrived(market: Marketplace) -> op.Effect:
     """A transfer of which nobody knows that nothing of it was done."""
     await transfer_under_way(market)
-    await market.sandbox.fail_next(TRANSFERS, "cut_before_effect", times=TRIES)
+    # Also for those of other tests, which are due too.
+    await market.sandbox.fail_next(TRANSFERS, "cut_before_effect", times=100 * TRIES)
     await market.effects.run_once()
+    await market.sandbox.control("faults", verb="DELETE")
     return await open_effect(market)
 
 
 async def answer_lost(market: Marketplace) -> tuple[op.Effect, dict[str, Any]]:
     """A transfer that was made, and nobody heard of it; with the transfer."""
     await transfer_under_way(market)
-    await lose_answer(market)
+    await market.sandbox.fail_next(TRANSFERS, "cut_after_effect", times=100 * TRIES)
     await market.effects.run_once()
-    made, *_ = await market.sandbox.objects(TRANSFERS)  # the newest
-    return await open_effect(market), made
+    await market.sandbox.control("faults", verb="DELETE")
+    effect = await open_effect(market)
+    made = await market.sandbox.objects(TRANSFERS)
+    return effect, next(each for each in made if each["metadata"]["effect"] == effect.id)
 
 
 async def shadowed(market: Marketplace) -> tuple[op.Effect, dict[str, Any], dict[str, Any]]:
