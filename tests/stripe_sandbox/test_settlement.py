@@ -14,6 +14,7 @@ async def test_by_default_every_currency_is_held_as_it_is(running: Running) -> N
         "capture_delay_ms": 1500,
         "settlement_currencies": None,
         "accounts_settle_in": "any_currency",
+        "unsupported_countries": [],
     }
     charge = await charge_in(running, "eur", 10_500)
     assert posted(charge.balance_transaction) == (10_500, "eur", None)
