@@ -14,23 +14,32 @@ import asyncpg
 from service.domain import accounts
 from service.domain.postings import JournalKind
 from service.domain.records.effect import NEEDS_PERSON, Effect
+from service.store.effects import find_effect
 from service.store.rows import NO_ID_YET, from_row, select_list
 from service.store.stripe_events import ENTRY, InboxEntry, entry_of
+from service.store.unreadable import Unreadable, read_all
 
 _EFFECTS = f"""\
 WITH open AS MATERIALIZED (
     SELECT * FROM effects
     WHERE tenant_id = $1 AND state IN ('PLANNED', 'SENDING', 'UNKNOWN'){{which}}
 )
-SELECT {select_list(Effect, "f")} FROM open AS f
+SELECT {{columns}} FROM open AS f
 WHERE f.effect_id < coalesce($2::uuid, {NO_ID_YET})
 ORDER BY f.effect_id DESC
 LIMIT $3"""
-EFFECTS: Mapping[bool, str] = {
-    False: _EFFECTS.format(which=""),
-    True: _EFFECTS.format(which=f" AND error ? '{NEEDS_PERSON}'"),
-}
-"""Those that are open; by True, those of them that need a person."""
+_OF_PERSON: Mapping[bool, str] = {False: "", True: f" AND error ? '{NEEDS_PERSON}'"}
+
+
+def _effects(columns: str) -> Mapping[bool, str]:
+    """Those that are open; by True, those of them that need a person."""
+    return {
+        person: _EFFECTS.format(columns=columns, which=which)
+        for person, which in _OF_PERSON.items()
+    }
+
+
+EFFECTS, EFFECT_IDS = _effects(select_list(Effect, "f")), _effects("f.effect_id")
 
 EVENT_STATES: Mapping[str, str] = {
     "open": "'RECEIVED', 'PARKED'",
@@ -96,10 +105,18 @@ class SuspenseItem(NamedTuple):
 
 async def find_open_effects(
     pool: asyncpg.Pool, tenant_id: str, *, needs_person: bool, before: UUID | None, limit: int
-) -> list[Effect]:
+) -> list[Effect | Unreadable[UUID]]:
     """The newest open effects that were decided on before ``before``."""
-    rows = await pool.fetch(EFFECTS[needs_person], tenant_id, before, limit)
-    return [from_row(Effect, row) for row in rows]
+    arguments = tenant_id, before, limit
+
+    async def together() -> list[Effect]:
+        rows = await pool.fetch(EFFECTS[needs_person], *arguments)
+        return [from_row(Effect, row) for row in rows]
+
+    async def keys() -> list[UUID]:
+        return [row[0] for row in await pool.fetch(EFFECT_IDS[needs_person], *arguments)]
+
+    return await read_all(together, keys, lambda key: find_effect(pool, tenant_id, key))
 
 
 async def list_events(

@@ -9,11 +9,14 @@ from escrow.v1.operator_service_pb2 import (
     ListEffectsRequest,
     ListEffectsResponse,
 )
+from service.domain import ids
 from service.domain.call import Call
+from service.domain.records.effect import Effect
 from service.operations.operators.messages import effect_message
-from service.operations.paging import cursor_of, next_page_token, page_limit
+from service.operations.paging import cursor_of, fill_page, next_page_token, page_limit
 from service.runtime import Runtime
 from service.store.for_operators import find_open_effects
+from service.store.unreadable import Unreadable
 
 
 async def list_effects(
@@ -21,14 +24,22 @@ async def list_effects(
 ) -> ListEffectsResponse:
     """Raises InvalidField: the page token is not one of ours."""
     question = f"effects {request.filter}"
-    limit = page_limit(request.page_size, usual=50, most=200)
-    found = await find_open_effects(
-        runtime.pool,
-        call.tenant_id,
-        needs_person=request.filter == EFFECT_FILTER_NEEDS_PERSON,
-        before=cursor_of(request.page_token, question, UUID),
-        limit=limit + 1,
+    needs_person = request.filter == EFFECT_FILTER_NEEDS_PERSON
+
+    async def read(after: UUID | None, most: int) -> list[Effect | Unreadable[UUID]]:
+        return await find_open_effects(
+            runtime.pool, call.tenant_id, needs_person=needs_person, before=after, limit=most
+        )
+
+    page = await fill_page(
+        read,
+        lambda effect: effect.effect_id,
+        effect_message,
+        after=cursor_of(request.page_token, question, UUID),
+        limit=page_limit(request.page_size, usual=50, most=200),
     )
-    page = found[:limit]
-    token = next_page_token(page[-1].effect_id.hex, question) if len(found) > limit else ""
-    return ListEffectsResponse(effects=map(effect_message, page), next_page_token=token)
+    return ListEffectsResponse(
+        effects=page.items,
+        next_page_token=next_page_token(page.last.hex, question) if page.last else "",
+        unreadable=[ids.show(ids.EFFECT, key) for key in page.unreadable],
+    )
