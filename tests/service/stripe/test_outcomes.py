@@ -85,7 +85,7 @@ async def test_a_key_with_other_parameters_is_never_taken_for_a_refusal(at_strip
 
     outcome = await at_stripe.send(replace(effect, request={"name": "Grace"}))
 
-    assert outcome == Lost("400 the key was used with other parameters")
+    assert outcome == Lost("400 the key was used with other parameters", strange=True)
 
 
 async def test_a_rate_limit_is_waited_out(at_stripe: Stripe) -> None:
