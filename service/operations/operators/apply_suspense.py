@@ -81,8 +81,10 @@ def _check(
     for milestone in milestones:
         if open_payment := case.open_payment(milestone):
             raise PaymentOpen(payment_id=open_payment.public_id)
-    if any(f.is_open and f.payment_id == payment.payment_id for f in case.records.freezes):
+    # A freeze that was lifted gave nothing back: what was refunded at Stripe is still gone.
+    if any(f.payment_id == payment.payment_id for f in case.records.freezes):
         raise AmountFrozen(
-            "A part of this payment is frozen. GetEscrow shows the freezes; operators lift them.",
+            "Money of this payment was moved or threatened at Stripe, so that it may be gone. Leave"
+            " it in suspense until there are refunds.",
             payment_id=payment.public_id,
         )

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import grpc
 import pytest
 
+from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import operator_service_pb2 as op
 from tests.service.movements.strangers import charge_of, dispute, moved
@@ -138,6 +139,18 @@ async def test_what_a_bank_takes_back_funds_nothing(market: Marketplace) -> None
     await market.sweep()
 
     async with market.refuses("AMOUNT_FROZEN"):
+        await apply(market, application(payment, escrow.milestones[1]))
+
+    for freeze in [f for m in (await market.read(escrow)).milestones for f in m.freezes]:
+        await market.operator.escrows.LiftFreeze(
+            pb.LiftFreezeRequest(
+                request_id=new_request_id(),
+                escrow_id=escrow.id,
+                freeze_id=freeze.id,
+                reason="seen",
+            )
+        )
+    async with market.refuses("AMOUNT_FROZEN"):  # lifting it brought nothing back
         await apply(market, application(payment, escrow.milestones[1]))
 
 
