@@ -18,6 +18,7 @@ COMMENT ON COLUMN payments.received_minor IS
 -- migrate:down
 
 -- The version before does not know FAILED; it reads the payment again from Stripe.
-UPDATE payments SET state = 'REQUIRES_PAYMENT_METHOD' WHERE state = 'FAILED';
+UPDATE payments SET state = 'REQUIRES_PAYMENT_METHOD'
+WHERE state = 'FAILED';
 ALTER TABLE payments DROP COLUMN received_minor;
 DROP TYPE write_payment_v3;
