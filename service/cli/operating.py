@@ -79,17 +79,20 @@ def show(answer: Message, *, as_json: bool, dry_run: bool = False) -> None:
     if dry_run:
         people.print("dry run: nothing is written; it would be", style="yellow")
     for field, value in answer.ListFields():
-        if field.message_type is None:
+        if field.message_type is None and not field.is_repeated:
             people.print(f"{field.name}: {value}", markup=False, soft_wrap=True)
-        elif not field.is_repeated:
+        elif field.message_type is not None and not field.is_repeated:
             _print_facts(value)
+    if damaged := getattr(answer, "unreadable", None):
+        people.print(f"damaged, see escrow verify: {', '.join(damaged)}", style="red", markup=False)
     for name, rows in _lists(answer):
         people.print(_table(rows) if rows else f"no {name} wait", markup=False)
 
 
 def _lists(answer: Message) -> list[tuple[str, list[Message]]]:
     fields = answer.DESCRIPTOR.fields
-    return [(f.name, list(getattr(answer, f.name))) for f in fields if f.is_repeated]
+    lists = [f for f in fields if f.is_repeated and f.message_type is not None]
+    return [(f.name, list(getattr(answer, f.name))) for f in lists]
 
 
 def _print_facts(thing: Message) -> None:

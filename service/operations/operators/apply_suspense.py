@@ -42,6 +42,9 @@ async def apply_suspense(
         AmountFrozen: Stripe has taken or threatens a part of the payment.
     """
     payment_id = ids.parse(request.payment_id)
+    # Read before the case: what a twin takes in between makes this run again, and find its answer.
+    account = SUSPENSE.name({"payment": ids.show(ids.PAYMENT, payment_id)})
+    held = await find_balances(runtime.pool, unit.call.tenant_id, account)
     case = await open_case(
         runtime,
         unit,
@@ -52,8 +55,6 @@ async def apply_suspense(
     )
     payment = case.payment(payment_id)
     milestones = _named(case, request.milestone_ids)
-    account = SUSPENSE.name({"payment": payment.public_id})
-    held = await find_balances(runtime.pool, unit.call.tenant_id, account)
     _check(case, payment, milestones, sum(held))
     payments.apply_suspense(case, payment, milestones)
     unit.note = f"{payment.public_id}: {request.reason}"
