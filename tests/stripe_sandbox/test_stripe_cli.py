@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -25,6 +26,7 @@ from tests.stripe_sandbox.schema_check import problems_in_traffic
 from tests.world import open_world
 
 CLI = "@stripe/cli@1.52.0"
+RECENT_S = 600.0
 INSTALL_LIMIT_S = 45  # two tries, within the limit of a test
 API_KEY = "sk_test_sandboxsandbox"  # the CLI wants twelve characters at least
 TOLERANCE_S = 300
@@ -112,12 +114,17 @@ def cli(pytestconfig: pytest.Config) -> Path:
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         program = folder / CLI.rpartition("@")[2] / "node_modules" / ".bin" / "stripe"
-        if not program.exists():
-            _install(npm, program.parents[2])
+        failed = folder / "failed"  # what another worker has just found out is not tried again
+        if failed.exists() and time.time() - failed.stat().st_mtime < RECENT_S:
+            pytest.skip(failed.read_text())
+        if not program.exists() and (problem := _install(npm, program.parents[2])):
+            failed.write_text(f"npm could not install {CLI}: {problem}")
+            pytest.skip(failed.read_text())
     return program
 
 
-def _install(npm: str, folder: Path) -> None:
+def _install(npm: str, folder: Path) -> str:
+    """Why it could not be installed; empty when it was."""
     options = ["--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts"]
     problem = ""
     for _ in range(2):  # a registry hangs now and then, and answers the next request
@@ -133,9 +140,9 @@ def _install(npm: str, folder: Path) -> None:
             problem = f"no answer in {INSTALL_LIMIT_S} s"
             continue
         if installed.returncode == 0:
-            return
+            return ""
         problem = installed.stderr.strip()[-300:]
-    pytest.skip(f"npm could not install {CLI}: {problem}")
+    return problem
 
 
 @pytest.fixture
