@@ -5,7 +5,7 @@ from __future__ import annotations
 from service.domain.call import Call
 from service.domain.errors import CurrencyNotReceived, CurrencyNotSettled
 from service.domain.records.parties import Payee
-from service.domain.settlement import QuotedConversion, Settlement
+from service.domain.settlement import QuotedConversion
 from service.runtime import Runtime
 from service.store.balance_transactions import currencies_received
 from service.store.payments import newest_settlements
@@ -19,8 +19,8 @@ async def check_settles(runtime: Runtime, call: Call, currency: str, payee: Paye
         CurrencyNotReceived: the payee's bank accounts are in others; or, where Stripe does not show
             them, what the payee got before arrived in others.
     """
+    check_held(runtime, call, currency)
     settlement = runtime.stripe[call.tenant_id].settlement
-    _check_held(settlement, currency)
     if settlement.convert or not settlement.currencies or payee.stripe_account is None:
         return
     received = set(payee.bank_currencies) or await currencies_received(
@@ -31,21 +31,20 @@ async def check_settles(runtime: Runtime, call: Call, currency: str, payee: Paye
 
 
 async def quote_conversion(runtime: Runtime, call: Call, currency: str) -> QuotedConversion | None:
-    """None where Stripe need not convert, or the tenant did not say what its account holds.
-
-    Raises:
-        CurrencyNotSettled.
+    """None where Stripe need not convert or may not, or the tenant did not say what its account
+    holds. It asks Stripe, so call it before anything is loaded.
     """
     gateway = runtime.stripe[call.tenant_id]
     settlement = gateway.settlement
-    _check_held(settlement, currency)
-    if settlement.holds(currency):
+    if settlement.holds(currency) or not settlement.convert:
         return None
     into = settlement.currencies[0]
     return QuotedConversion(into, await gateway.exchange_rates.rate(currency, into))
 
 
-def _check_held(settlement: Settlement, currency: str) -> None:
+def check_held(runtime: Runtime, call: Call, currency: str) -> None:
+    """Raises CurrencyNotSettled: the platform does not hold it, and refuses conversion."""
+    settlement = runtime.stripe[call.tenant_id].settlement
     if not settlement.holds(currency) and not settlement.convert:
         held = ", ".join(sorted(settlement.currencies))
         raise CurrencyNotSettled(currency=currency, settlement_currencies=held)

@@ -12,7 +12,7 @@ from service.domain.states.machine import Machine, edge, in_order
 
 class PaymentState(StrEnum):
     """A payer's payment. Stripe has no state "failed": a failed payment wants another card. FAILED
-    is one that nobody can give another: the page of Checkout is complete, and the bank refused.
+    takes no other card either: the page of Checkout is complete, and the bank refused.
     """
 
     CREATING = "CREATING"

@@ -35,6 +35,7 @@ async def create_escrow(
     CurrencyNotSettled, CurrencyNotReceived: Stripe would have to convert.
     """
     _check_milestones(unit, request)
+    conversion = await quote_conversion(runtime, unit.call, request.currency)
     parties = await load_parties(
         runtime.pool,
         unit,
@@ -46,7 +47,6 @@ async def create_escrow(
     if parties.payee is None:
         raise PayeeMissing
     await check_settles(runtime, unit.call, request.currency, parties.payee)
-    conversion = await quote_conversion(runtime, unit.call, request.currency)
     policy = POLICIES[CURRENT_VERSION]
     step_minor = charge_step_minor(request.currency)
     fees = quote(policy, [m.amount_minor for m in request.milestones], step_minor=step_minor)

@@ -8,7 +8,7 @@ from service.domain.errors import FieldViolation, InvalidField
 from service.domain.money import charge_step_minor
 from service.domain.policy import CURRENT_VERSION, POLICIES, quote
 from service.operations.escrows.messages import quote_message
-from service.operations.settling import quote_conversion
+from service.operations.settling import check_held, quote_conversion
 from service.runtime import Runtime
 
 
@@ -26,6 +26,7 @@ async def quote_fees(runtime: Runtime, call: Call, request: QuoteFeesRequest) ->
     fees = quote(policy, list(request.amounts_minor), step_minor=step_minor)
     for fee in fees:
         policy.check_limits(fee.amount_minor + fee.payer_fee_minor, request.currency)
+    check_held(runtime, call, request.currency)
     conversion = await quote_conversion(runtime, call, request.currency)
     terms = request.currency, policy.version, conversion
     return QuoteFeesResponse(

@@ -71,7 +71,9 @@ def _named(case: EscrowCase, milestone_ids: Sequence[str]) -> list[Milestone]:
 def _check(
     case: EscrowCase, payment: Payment, milestones: Sequence[Milestone], suspense_minor: int
 ) -> None:
-    """Exactly what is in suspense, and nobody else pays for them or takes it."""
+    """The milestones await exactly what is in suspense, no other payment is open for them, and
+    Stripe has moved no money of this one.
+    """
     if not suspense_minor:
         raise NothingInSuspense(payment_id=payment.public_id)
     awaited_minor = sum(m.amount_minor + m.payer_fee_minor for m in milestones)

@@ -1,5 +1,5 @@
-"""What the repairs of an effect share: it is as it was read, nobody is at it, and who asked stays
-with its escrow.
+"""What the repairs of an effect share: the effect is as it was read, no attempt of it is under way,
+and the escrow's timeline keeps who asked.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ async def read_effect(runtime: Runtime, call: Call, effect_id: UUID) -> Effect:
 async def load_for_repair(
     runtime: Runtime, unit: UnitOfWork, known: Effect, etag: str
 ) -> tuple[Any, Effect]:
-    """What the effect is settled against, and the effect, which nobody has changed since.
+    """What the effect is settled against, and the effect as it was read.
 
     Raises:
         Answered: the same request was done before.

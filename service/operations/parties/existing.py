@@ -1,4 +1,4 @@
-"""What a request to create a party is told when there is one with its reference already."""
+"""How a request to create a party is refused when another party has its reference already."""
 
 from __future__ import annotations
 

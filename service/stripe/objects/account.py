@@ -14,8 +14,8 @@ ACCOUNT_V2_FIELDS = ("configuration.recipient", "identity", "requirements")
 
 @dataclass(frozen=True, slots=True)
 class AccountObservation:
-    """What Stripe shows of a payee's account. It shows v1 bank accounts to the platform that
-    controls the account, and those of v2 to nobody.
+    """What Stripe shows of a payee's account. Stripe shows bank accounts of v1 to the platform that
+    controls the account, and none of v2.
     """
 
     id: str
