@@ -8,7 +8,16 @@ from tests.postgres import Server
 from tests.world import open_world
 
 SEEDS = range(1, 25)
+MORE_SEEDS = range(25, 49)
 STEPS = 40
+MUST_HAPPEN = {
+    *{"cut_after_effect", "drop", "never_generated", "rate_limited"},
+    *{"refund", "dispute", "reversal", "foreign payment", "impersonation"},
+    *{"forged payment_intent.succeeded", "forged transfer.created"},
+    *{"charge_converted", "fees_converted", "transfer_converted", "arrived_converted"},
+    "events that share a call",
+}
+"""A chaos that does nothing would break nothing either, nor would strangers who do nothing."""
 
 
 @pytest.mark.timeout(600)  # they share one start of the system, and CI has two cores
@@ -16,23 +25,17 @@ async def test_two_dozen_seeds_break_nothing(
     postgres_server: Server, template_database: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("chaos")
-    kinds: set[str] = set()
-    deeds: set[str] = set()
-    converted: set[str] = set()
-    together = 0
+    happened: set[str] = set()
     async with open_world(postgres_server, template_database, folder, tenant=TENANT) as world:
-        for seed in SEEDS:
+        for seed in (*SEEDS, *MORE_SEEDS):
+            # A process that is down takes no forgery: which of the rarer deeds of a seed succeed
+            # is up to the machine, so that now and then more seeds are needed to see them all.
+            if seed in MORE_SEEDS and happened >= MUST_HAPPEN:
+                break
             report = await run_seed(world, seed, STEPS)
             assert not report.breaches, f"make chaos SEED={seed} STEPS={STEPS}: {report.breaches}"
-            kinds.update(report.chaos)
-            deeds.update(report.strangers)
-            converted.update(report.ends)
-            together += report.together
+            happened.update(report.chaos, report.strangers, report.ends)
+            if report.together:
+                happened.add("events that share a call")
         await world.verify()
-    # A chaos that does nothing would break nothing either, nor would strangers who do nothing.
-    assert {"cut_after_effect", "drop", "never_generated", "rate_limited"} <= kinds
-    assert deeds >= {"refund", "dispute", "reversal", "foreign payment", "impersonation"}
-    assert deeds >= {"forged payment_intent.succeeded", "forged transfer.created"}
-    assert converted >= {"charge_converted", "fees_converted", "transfer_converted"}
-    assert "arrived_converted" in converted
-    assert together  # and where no events share a call, nothing is shown about those that do
+    assert happened >= MUST_HAPPEN
