@@ -11,15 +11,14 @@ from dataclasses import dataclass
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from service.rpc.caller import Identify
 from service.rpc.edge import Edge
+from service.rpc.reflection import add_reflection
 from service.rpc.servicer import Operation, add_services
 from service.runtime import Runtime
 
 REQUEST_MAX_BYTES = 1 << 20
-_REFLECTION = "grpc.reflection.v1.ServerReflection"
 
 
 class PortTaken(Exception):
@@ -63,7 +62,7 @@ async def serving(
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     if listening.reflection:
-        _add_reflection(server, [*names, health.SERVICE_NAME])
+        add_reflection(server, [*names, health.SERVICE_NAME])
     port = _bind(server, listening)
     await server.start()
     for name in names:
@@ -105,16 +104,3 @@ def _bind(server: grpc.aio.Server, listening: Listening) -> int:
         raise PortTaken(f"cannot listen on {address}: {reason}") from error
     except RuntimeError as error:  # taken in this very moment
         raise PortTaken(f"cannot listen on {address}") from error
-
-
-def _add_reflection(server: grpc.aio.Server, names: Iterable[str]) -> None:
-    """Both versions: the messages are the same, and the package knows the older one only."""
-    names = [*names, reflection.SERVICE_NAME, _REFLECTION]
-    servicer = reflection.aio.ReflectionServicer(names)
-    reflection.enable_server_reflection(names, server)
-    handler = grpc.stream_stream_rpc_method_handler(
-        servicer.ServerReflectionInfo,
-        request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
-        response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
-    )
-    server.add_registered_method_handlers(_REFLECTION, {"ServerReflectionInfo": handler})

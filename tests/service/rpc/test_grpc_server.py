@@ -8,7 +8,6 @@ import pytest
 from google.protobuf.message import Message
 from grpc import StatusCode
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2
 
 from escrow.v1 import stripe_event_service_pb2, stripe_event_service_pb2_grpc
 from service.domain.call import Call
@@ -35,10 +34,8 @@ class Door:
         return stripe_event_service_pb2.IngestStripeEventResponse()
 
 
-def serve(
-    door: Door, *, port: int = 0, drain_s: float = 10, reflection: bool = False
-) -> AbstractAsyncContextManager[int]:
-    listening = Listening("127.0.0.1", port, 30, 300, drain_s, reflection)
+def serve(door: Door, *, port: int = 0, drain_s: float = 10) -> AbstractAsyncContextManager[int]:
+    listening = Listening("127.0.0.1", port, 30, 300, drain_s, reflection=False)
     operations: Any = {method.name: door.ingest for method in SERVICE.methods}
     runtime: Any = None  # the operation needs none
     identify = development_identify({"default"})
@@ -117,38 +114,3 @@ async def test_a_request_above_the_limit_is_refused() -> None:
 
         assert refused.value.code() == StatusCode.RESOURCE_EXHAUSTED
         assert not door.reached.is_set()
-
-
-@pytest.mark.parametrize("version", ["v1", "v1alpha"])
-async def test_reflection_is_there_when_asked_for(version: str) -> None:
-    async with (
-        serve(Door(), reflection=True) as port,
-        grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
-    ):
-        assert SERVICE.full_name in await services_listed(channel, version)
-
-
-async def test_reflection_is_not_there_by_default() -> None:
-    async with (
-        serve(Door()) as port,
-        grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
-    ):
-        with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await services_listed(channel, "v1")
-        assert refused.value.code() == StatusCode.UNIMPLEMENTED
-
-
-async def services_listed(channel: grpc.aio.Channel, version: str) -> list[str]:
-    ask: Any = channel.stream_stream(
-        f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
-        request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
-        response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
-    )
-    call = ask(timeout=5)
-    await call.write(reflection_pb2.ServerReflectionRequest(list_services="*"))
-    await call.done_writing()
-    return [
-        service.name
-        async for response in call
-        for service in response.list_services_response.service
-    ]
