@@ -22,8 +22,8 @@ help: ## show this list
 	/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: $(INSTALLED) ## start everything on this machine, play a short story, keep serving
-	@exec $(BIN)/escrow up $(ARGS)
+run: $(INSTALLED) ## start everything here, play a story the first time (STORY=1: again), keep serving
+	@exec $(BIN)/escrow up $(if $(STORY),--story) $(ARGS)
 
 .PHONY: test
 test: $(INSTALLED) ## run the tests

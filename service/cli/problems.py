@@ -8,6 +8,7 @@ from service.cli.checkout import CheckoutOnly
 from service.cli.docs import DocsDiffer
 from service.config import ConfigError
 from service.database import DatabaseProblem
+from service.domain.errors import DatabaseUnavailable
 from service.migrations import MigrationError
 from service.rpc.contract import ContractError
 from service.rpc.grpc_server import PortTaken
@@ -17,6 +18,7 @@ PROBLEMS = (
     ConfigError,
     ContractError,
     DatabaseProblem,
+    DatabaseUnavailable,
     DocsDiffer,
     MigrationError,
     PortTaken,

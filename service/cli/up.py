@@ -28,10 +28,12 @@ def up(
     sandbox_port: Annotated[int, typer.Option(help="The sandbox; 0 takes any.")] = SANDBOX_PORT,
     data_dir: Annotated[Path, typer.Option(help="Where data and logs are kept.")] = FOLDER,
     *,
-    story: Annotated[bool, typer.Option(help="Play the story once everything runs.")] = True,
+    story: Annotated[
+        bool | None, typer.Option(help="Play the story, or do not; else in an empty database only.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Starts everything on this machine, plays a short story, and serves until Ctrl-C."""
+    """Starts everything on this machine, plays a short story at first, and serves until Ctrl-C."""
     require_local("up", instead="make run")
     from service.local.folder import hold_folder  # noqa: PLC0415 - the image has no service.local
     from service.local.setup import read_setup  # noqa: PLC0415 - likewise

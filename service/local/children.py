@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from service.local.causes import cause_in
 from service.local.problem import LocalProblem
 
 T = TypeVar("T")
@@ -25,12 +26,10 @@ T = TypeVar("T")
 READY_WITHIN_S = 60.0
 DRAIN_S = 40.0  # above the service's own limit
 POLL_S = 0.05
-TAIL_LINES = 12
-TAIL_LINE_MAX = 300
 
 
 class ChildEnded(LocalProblem):
-    """A process ended too early or did not get ready. The message ends with the end of its log."""
+    """A part ended too early or did not get ready. The message is one line: why, and its log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +40,6 @@ class Child:
     process: asyncio.subprocess.Process
     log: Path
     ended: asyncio.Task[int]
-
-    def tail(self) -> str:
-        """The last lines of its log, indented."""
-        lines = self.log.read_text(errors="replace").splitlines()[-TAIL_LINES:]
-        return "\n".join(f"    {line[:TAIL_LINE_MAX]}" for line in lines)
 
 
 class Children:
@@ -120,7 +114,7 @@ class Children:
                 await self.while_alive(poll())
         except TimeoutError:
             raise ChildEnded(
-                f"{child.name} was not ready within {READY_WITHIN_S:.0f} s; {_end_of_log(child)}"
+                why_ended(f"{child.name} was not ready within {READY_WITHIN_S:.0f} s", child.log)
             ) from None
 
     async def while_alive(self, work: Coroutine[Any, Any, T]) -> T:
@@ -152,7 +146,7 @@ class Children:
                 how = (
                     f"with status {status}" if status >= 0 else f"by {signal.Signals(-status).name}"
                 )
-                raise ChildEnded(f"{child.name} ended {how}; {_end_of_log(child)}")
+                raise ChildEnded(why_ended(f"{child.name} ended {how}", child.log))
 
     @staticmethod
     async def _end(child: Child) -> None:
@@ -164,6 +158,7 @@ class Children:
             await child.ended
 
 
-def _end_of_log(child: Child) -> str:
-    said = child.tail()
-    return f"the end of {child.log}:\n{said}" if said else f"it wrote nothing to {child.log}"
+def why_ended(what: str, log: Path) -> str:
+    """What happened to a part, why by its own words, and where the rest of them are."""
+    cause = cause_in(log.read_text(errors="replace")) if log.exists() else ""
+    return f"{what}: {cause} (its log: {log})" if cause else f"{what} (its log: {log})"

@@ -16,11 +16,14 @@ from service.local.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresEr
 
 DATABASE = "escrow"
 CREATE_DATABASE = f"CREATE DATABASE {DATABASE}"
+ANY_OPERATION = "SELECT EXISTS (SELECT FROM operations)"
 
 
 @asynccontextmanager
-async def embedded_database(folder: Path, on_stopped: Callable[[], None]) -> AsyncIterator[str]:
-    """The DSN of a database in the folder; its server stops with its last user.
+async def embedded_database(
+    folder: Path, on_stopped: Callable[[], None]
+) -> AsyncIterator[EmbeddedPostgres]:
+    """A server that has the database in the folder; it stops with its last user.
 
     Raises:
         EmbeddedPostgresError: there are no programs, or they do not work here.
@@ -30,7 +33,7 @@ async def embedded_database(folder: Path, on_stopped: Callable[[], None]) -> Asy
     try:
         await asyncio.shield(starting)
         await _require_database(postgres)
-        yield postgres.dsn(DATABASE)
+        yield postgres
     finally:
         # When this is cancelled while the server starts, the start has to end before the stop.
         with suppress(EmbeddedPostgresError):
@@ -46,6 +49,12 @@ async def _require_database(postgres: EmbeddedPostgres) -> None:
             await admin.execute(CREATE_DATABASE)
     finally:
         await admin.close()
+
+
+async def is_empty(database_url: str) -> bool:
+    """Whether nobody has asked for anything yet, in a database with every migration."""
+    async with direct_connection(local_settings(database_url)) as connection:
+        return not await connection.fetchval(ANY_OPERATION)
 
 
 async def migrate(database_url: str) -> int:

@@ -12,6 +12,7 @@ from service.local.problem import LocalProblem
 
 HOST = "127.0.0.1"
 TENANT = "default"
+STRIPE = "https://api.stripe.com"
 ENDPOINTS = ("platform", "connect")
 
 
@@ -24,6 +25,7 @@ class RealStripe:
     """A test account at Stripe itself, as the environment names it."""
 
     secret_key: str = field(repr=False)
+    api_base: str
     webhook_secrets: Mapping[str, str] = field(repr=False)
 
 
@@ -108,7 +110,9 @@ def _real_stripe() -> RealStripe | None:
     if not all(given.values()):
         raise SetupProblem(
             "with STRIPE_SECRET_KEY set, also set STRIPE_WEBHOOK_SECRET_PLATFORM and "
-            "STRIPE_WEBHOOK_SECRET_CONNECT to what `stripe listen --print-secret` says; "
-            "or unset it to use the sandbox"
+            "STRIPE_WEBHOOK_SECRET_CONNECT, both to what `stripe listen --print-secret` says (the "
+            "Stripe CLI signs all that it forwards with one secret); or unset STRIPE_SECRET_KEY to "
+            "use the sandbox"
         )
-    return RealStripe(key, given)
+    api_base = os.environ.get("STRIPE_API_BASE", "").strip().rstrip("/") or STRIPE
+    return RealStripe(key, api_base, given)

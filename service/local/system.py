@@ -6,6 +6,7 @@ calls, and last the worker finishes what is under way at Stripe.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import time
@@ -16,8 +17,8 @@ import aiohttp
 from rich.console import Console
 from rich.markup import escape
 
-from service.local.children import Children
-from service.local.database import embedded_database, migrate
+from service.local.children import ChildEnded, Children, why_ended
+from service.local.database import DATABASE, embedded_database, migrate
 from service.local.environments import (
     SANDBOX_KEY,
     gateway_environment,
@@ -26,8 +27,10 @@ from service.local.environments import (
     service_environment,
 )
 from service.local.folder import Addresses, write_private
+from service.local.postgres.embedded import EmbeddedPostgres
 from service.local.probes import grpc_serves, http_answers, log_contains
 from service.local.setup import ENDPOINTS, TENANT, Setup
+from service.local.stripe_account import require_stripe
 
 
 class LocalSystem:
@@ -37,6 +40,7 @@ class LocalSystem:
         self.setup = setup
         self.console = console
         self.children = Children(setup.folder / "logs", self._ended)
+        self._postgres: EmbeddedPostgres | None = None
         self._stopping = False
 
     @asynccontextmanager
@@ -45,18 +49,33 @@ class LocalSystem:
         async with AsyncExitStack() as opened:
             yield await self._start(opened)
 
+    async def require_postgres(self) -> None:
+        """Raises ChildEnded when the PostgreSQL that was started here is gone, and not just busy
+        with its recovery, from which it comes back by itself.
+        """
+        if self._postgres is None:
+            return
+        server = self._postgres.server
+        if not await asyncio.to_thread(server.answers):
+            raise ChildEnded(why_ended("PostgreSQL ended", server.log))
+
     # --- starting
 
     async def _start(self, opened: AsyncExitStack) -> Addresses:
         setup, children = self.setup, self.children
         self.console.print("[bold]Starting[/]")
+        if setup.stripe:
+            with self._starting("Stripe") as say:
+                await require_stripe(setup.stripe)
+                say(f"your test account at {setup.stripe.api_base}")
         database_url = setup.database_url
         if database_url is None:
             with self._starting("PostgreSQL") as say:
                 folder = setup.folder / "postgres"
-                database_url = await opened.enter_async_context(
+                self._postgres = await opened.enter_async_context(
                     embedded_database(folder, lambda: self._ended("PostgreSQL"))
                 )
+                database_url = self._postgres.dsn(DATABASE)
                 say(f"keeps its data in {folder}")
         await opened.enter_async_context(children)
         webhook_secrets = setup.stripe.webhook_secrets if setup.stripe else new_webhook_secrets()

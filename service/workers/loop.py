@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 import structlog
 from opentelemetry.trace import Span
 
+from service.domain.errors import DatabaseUnavailable
 from service.runtime import Runtime
 from service.tracing import continued, mark_failed
 
@@ -77,6 +78,11 @@ class Worker(ABC, Generic[Item]):
         free = self.slots - len(busy)
         try:
             taken = await self.take(free) if free else []
+        except DatabaseUnavailable as outage:
+            log.warning(
+                "worker waits for the database", worker=self.name, cause=str(outage.__cause__)
+            )
+            return TROUBLE_REST_S
         except Exception:  # the queue may be out of reach for a while; a loop never dies of it
             log.exception("worker in trouble", worker=self.name)
             return TROUBLE_REST_S

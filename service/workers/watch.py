@@ -14,6 +14,7 @@ import structlog
 from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 
+from service.domain.errors import DatabaseUnavailable
 from service.domain.records.effect import EffectKind
 from service.domain.records.freeze import FreezeReason
 from service.domain.states.effect import OPEN, EffectState
@@ -72,7 +73,10 @@ class QueueWatch:
         while True:
             try:
                 await self.run_once()
-            except Exception:  # the database may be out of reach for a while
+            except DatabaseUnavailable as outage:
+                self._seen = None
+                log.warning("queues not read", cause=str(outage.__cause__))
+            except Exception:
                 self._seen = None
                 log.exception("queues not read")
             await asyncio.sleep(PAUSE_S)

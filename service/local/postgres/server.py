@@ -100,6 +100,18 @@ class PostgresServer:
         pid_file.unlink(missing_ok=True)
         return False
 
+    def answers(self) -> bool:
+        """Whether the server is there at all; it may be starting, or recovering from a crash."""
+        try:
+            folder, port = self.address()
+        except (OSError, IndexError, ValueError):
+            return False
+        return _answers(folder / f".s.PGSQL.{port}")
+
+    @property
+    def log(self) -> Path:
+        return self._data.with_name("postgres.log")
+
     def prepare(self) -> None:
         """Make the folder with an initialised cluster in it. A half-made one is thrown away.
 
@@ -127,14 +139,13 @@ class PostgresServer:
             "unix_socket_permissions": "0700",
         }
         options = " ".join(f"-c {shlex.quote(f'{k}={v}')}" for k, v in settings.items())
-        log = self._data.with_name("postgres.log")
         try:
             self._run(
-                *("pg_ctl", "start", "-D", self._data, "-l", log, "-w", "-t", START_TIMEOUT_S),
+                *("pg_ctl", "start", "-D", self._data, "-l", self.log, "-w", "-t", START_TIMEOUT_S),
                 *("-o", options),
             )
         except EmbeddedPostgresError as error:
-            raise EmbeddedPostgresError(_last_error(log) or str(error)) from None
+            raise EmbeddedPostgresError(_last_error(self.log) or str(error)) from None
 
     def stop(self) -> None:
         """Stop the server, and return when it has stopped."""

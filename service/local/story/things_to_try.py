@@ -38,6 +38,11 @@ class ToTry:
     checkout_url: str = ""
 
 
+def anything() -> ToTry:
+    """What can be done without knowing what is there."""
+    return ToTry([Call("List the escrows, newest first", "ListEscrows", {})])
+
+
 def show_things_to_try(
     console: Console, addresses: Addresses, to_try: ToTry, *, serving: bool = True
 ) -> None:

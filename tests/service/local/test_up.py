@@ -1,18 +1,14 @@
 """`escrow up` as a person starts it: a process of its own, its real parts, and no remains."""
 
-import asyncio
 import json
-import os
 import re
 import shutil
 import signal
 import socket
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
@@ -20,128 +16,20 @@ import pytest
 from escrow.client import EscrowClient, connect, new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import party_service_pb2 as party
-
-ROOT = Path(__file__).parents[3]
-READY_WITHIN_S = 100.0  # the story included, on two cores that others use too
-ENDED_WITHIN_S = 30.0
+from tests.service.local.running_up import (
+    ENDED_WITHIN_S,
+    Up,
+    alive,
+    command,
+    descendants,
+    listens,
+    postmasters,
+    run,
+    running,
+    until,
+)
 
 pytestmark = pytest.mark.timeout(240)
-
-
-async def until(
-    condition: Callable[[], object], what: Callable[[], object], within_s: float
-) -> None:
-    """Asks again and again until the answer is true."""
-    deadline = asyncio.get_running_loop().time() + within_s
-    while not condition():
-        assert asyncio.get_running_loop().time() < deadline, what()
-        await asyncio.sleep(0.05)
-
-
-class Up:
-    """A running `escrow up`."""
-
-    def __init__(self, folder: Path, *options: str) -> None:
-        self.data_dir = folder / "data"
-        self.log = folder / "up.log"
-        self._options = options
-        self.process: Process
-
-    async def start(self, *, ready: str) -> None:
-        with self.log.open("wb") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                *command(self.data_dir),
-                *self._options,
-                cwd=ROOT,
-                env=environment(),
-                stdin=DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        await until(lambda: self._is_ready(ready), self.said, READY_WITHIN_S)
-
-    def said(self) -> str:
-        return self.log.read_text()
-
-    def addresses(self) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads((self.data_dir / "up.json").read_text())
-        return told
-
-    async def interrupt(self, number: signal.Signals) -> int:
-        self.process.send_signal(number)
-        return await asyncio.wait_for(self.process.wait(), ENDED_WITHIN_S)
-
-    def _is_ready(self, ready: str) -> bool:
-        assert self.process.returncode is None, self.said()
-        return ready in self.said()
-
-
-def command(data_dir: Path) -> list[str]:
-    ports = [f"--{name}-port=0" for name in ("grpc", "gateway", "sandbox")]
-    return [sys.executable, "-m", "service", "up", f"--data-dir={data_dir}", *ports]
-
-
-def environment() -> dict[str, str]:
-    """Ours, without what would configure the programs behind the test's back."""
-    ours = ("ESCROW_", "STRIPE_", "OTEL_")
-    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-
-
-async def run(*arguments: str, **more: str) -> tuple[int, str]:
-    """Runs a program to its end: (exit status, output)."""
-    process = await asyncio.create_subprocess_exec(
-        *arguments, cwd=ROOT, env=environment() | more, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT
-    )
-    output, _ = await asyncio.wait_for(process.communicate(), ENDED_WITHIN_S)
-    assert process.returncode is not None
-    return process.returncode, output.decode()
-
-
-async def descendants(pid: int) -> set[int]:
-    _, listed = await run("ps", "-eo", "pid=,ppid=")
-    children: dict[int, list[int]] = {}
-    for child, parent in (map(int, line.split()) for line in listed.splitlines()):
-        children.setdefault(parent, []).append(child)
-    found: set[int] = set()
-    left = [pid]
-    while left:
-        new = children.get(left.pop(), [])
-        found.update(new)
-        left += new
-    return found
-
-
-def alive(pids: set[int]) -> set[int]:
-    found = set()
-    for pid in pids:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            continue
-        found.add(pid)
-    return found
-
-
-def listens(address: str) -> bool:
-    host, _, port = address.removeprefix("http://").rpartition(":")
-    with socket.socket() as probe:
-        return probe.connect_ex((host, int(port))) == 0
-
-
-def postmasters(data_dir: Path) -> list[Path]:
-    return list(data_dir.glob("postgres/server/data/postmaster.pid"))
-
-
-@asynccontextmanager
-async def running(folder: Path, *options: str, ready: str) -> AsyncIterator[Up]:
-    """One that is ready, and that ends with the test whatever becomes of it."""
-    up = Up(folder, *options)
-    try:
-        await up.start(ready=ready)
-        yield up
-    finally:
-        if up.process.returncode is None:
-            await up.interrupt(signal.SIGTERM)
 
 
 @pytest.fixture(scope="module")
@@ -278,18 +166,6 @@ async def test_a_taken_port_is_one_line(tmp_path: Path, name: str) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("key", "told"),
-    [("sk_live_1", "is not a test key"), ("sk_test_1", "also set STRIPE_WEBHOOK_SECRET_PLATFORM")],
-)
-async def test_a_key_that_will_not_do_is_one_line(tmp_path: Path, key: str, told: str) -> None:
-    status, said = await run(*command(tmp_path), STRIPE_SECRET_KEY=key)
-
-    assert status == 2
-    assert told in said
-    assert said.count("\n") == 1
-
-
 async def test_it_stops_leaving_nothing_and_starts_again_with_its_data(tmp_path: Path) -> None:
     created = party.CreatePayerRequest(
         request_id=new_request_id(), reference="ada", name="Ada", email="ada@example.com"
@@ -320,22 +196,3 @@ async def test_it_stops_leaving_nothing_and_starts_again_with_its_data(tmp_path:
         assert await second.interrupt(signal.SIGKILL) == -signal.SIGKILL
         await until(lambda: not alive(started), lambda: alive(started), ENDED_WITHIN_S)
         await until(lambda: not postmasters(second.data_dir), second.said, ENDED_WITHIN_S)
-
-
-async def test_a_part_that_dies_is_told_and_ends_the_rest(tmp_path: Path) -> None:
-    async with running(tmp_path, "--no-story", "--json", ready="\n") as up:
-        started = await descendants(up.process.pid)
-        _, listed = await run("ps", "-eo", "pid=,args=")
-        gateway = next(
-            int(pid)
-            for pid, _, arguments in (line.strip().partition(" ") for line in listed.splitlines())
-            if "webhook_gateway" in arguments and int(pid) in started
-        )
-
-        os.kill(gateway, signal.SIGKILL)
-
-        assert await asyncio.wait_for(up.process.wait(), ENDED_WITHIN_S) == 2
-        log = f"{up.data_dir}/logs/gateway.log"
-        assert f"escrow: gateway ended by SIGKILL; the end of {log}:" in up.said()
-        assert "gateway listening on" in up.said()
-        assert alive(started) == set()
