@@ -30,8 +30,9 @@ class EscrowCase:
         self.records = records
         self.escrow = records.escrow
         self.payee = records.payee
-        # A balance transaction that was booked as unexplained, and is what this operation confirms.
-        self.explains = ""
+        # How the movement of the transfer that this operation confirms was booked, before anybody
+        # knew that it is ours; None where it has not been.
+        self.booked_as: JournalKind | None = None
 
     def milestone(self, milestone_id: UUID) -> Milestone:
         for milestone in self.records.milestones:

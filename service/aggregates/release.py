@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 from service.aggregates.contradiction import Contradiction
@@ -21,6 +22,12 @@ from service.domain.states.release import ReleaseEvent, ReleaseState
 
 DOES_NOT_FIT = "answer_does_not_fit"
 """Why a transfer in flight waits for a person, in the place of a refusal's code."""
+CONFIRMS: Mapping[JournalKind | None, JournalKind] = {
+    None: JournalKind.TRANSFER_CONFIRMED,
+    JournalKind.TAKEN_UNEXPLAINED: JournalKind.TRANSFER_EXPLAINED,
+    JournalKind.OTHER_BUSINESS_TOOK: JournalKind.TRANSFER_RECOGNIZED,
+}
+"""What confirms a transfer, by the kind of the journal that has booked its movement already."""
 FIRST_TRANSFER_RETRY = timedelta(minutes=1)
 LONGEST_TRANSFER_RETRY = timedelta(hours=6)
 
@@ -196,16 +203,25 @@ def _post_confirmed(
     case: EscrowCase, release: Release, effect: Effect, transaction: BalanceTransaction
 ) -> None:
     amount_minor, currency = release.transfer
-    explains = case.explains == transaction.id
     # The account that it was sent to: the payee may have another by now.
     names = {"account": effect.request["destination"], "balance_transaction": transaction.id}
     case.unit.post(
-        JournalKind.TRANSFER_EXPLAINED if explains else JournalKind.TRANSFER_CONFIRMED,
+        CONFIRMS[case.booked_as],
         transfer_source(effect),
         currency,
         [Part(names, {"amount": amount_minor})],
-        transaction=None if explains else transaction,
+        transaction=None if case.booked_as else transaction,
     )
+
+
+def arrived_converted(
+    effect: Effect, release: Release, settled_minor: int
+) -> tuple[JournalKind, Source, str, list[Part]]:
+    """Posting 7cx: what a transfer came to in an account that holds another currency."""
+    amount_minor, currency = release.transfer
+    names = {"account": effect.request["destination"]}
+    part = Part(names, {"amount": amount_minor, "settled": settled_minor})
+    return JournalKind.ARRIVED_CONVERTED, transfer_source(effect), currency, [part]
 
 
 def convert_transfer(case: EscrowCase, release: Release, payment: Payment) -> None:

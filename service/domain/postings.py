@@ -47,6 +47,7 @@ class JournalKind(StrEnum):
     TRANSFER_CONVERTED = "transfer_converted"
     TRANSFER_CONFIRMED = "transfer_confirmed"
     TRANSFER_EXPLAINED = "transfer_explained"
+    TRANSFER_RECOGNIZED = "transfer_recognized"
     TRANSFER_REFUSED = "transfer_refused"
     TRANSFER_CONVERTED_BACK = "transfer_converted_back"
     ARRIVED_CONVERTED = "arrived_converted"
@@ -70,6 +71,8 @@ class JournalKind(StrEnum):
     TAKEN_UNEXPLAINED = "taken_unexplained"
     EXTERNAL_BROUGHT = "external_brought"
     EXTERNAL_TOOK = "external_took"
+    EXTERNAL_BROUGHT_RECOGNIZED = "external_brought_recognized"
+    EXTERNAL_TOOK_RECOGNIZED = "external_took_recognized"
 
 
 class Leg(NamedTuple):
@@ -194,6 +197,12 @@ POSTINGS: Mapping[JournalKind, Posting] = {
         debit=(Leg(TRANSFERS_IN_FLIGHT, "amount"), Leg(CONN_BALANCE, "amount")),
         credit=(Leg(TAKEN_UNEXPLAINED, "amount"), Leg(CONN_OWNER, "amount")),
     ),
+    # And the same, where it had been booked as another product's (25).
+    JournalKind.TRANSFER_RECOGNIZED: Posting(
+        "7b 7c 25",
+        debit=(Leg(TRANSFERS_IN_FLIGHT, "amount"), Leg(CONN_BALANCE, "amount")),
+        credit=(Leg(OTHER_BUSINESS, "amount"), Leg(CONN_OWNER, "amount")),
+    ),
     JournalKind.TRANSFER_REFUSED: Posting(
         "7d", debit=(Leg(TRANSFERS_IN_FLIGHT, "amount"),), credit=(Leg(PAYABLE, "amount"),)
     ),
@@ -230,6 +239,9 @@ POSTINGS: Mapping[JournalKind, Posting] = {
     # The same in the book of a connected account.
     JournalKind.EXTERNAL_BROUGHT: _one("27", CONN_EXTERNAL, CONN_OWNER),
     JournalKind.EXTERNAL_TOOK: _one("27", CONN_OWNER, CONN_EXTERNAL),
+    # Taken back, where it turns out to be a transfer or a payout of ours.
+    JournalKind.EXTERNAL_BROUGHT_RECOGNIZED: _one("27 back", CONN_OWNER, CONN_EXTERNAL),
+    JournalKind.EXTERNAL_TOOK_RECOGNIZED: _one("27 back", CONN_EXTERNAL, CONN_OWNER),
 }
 
 PLATFORM_WIDE = tuple(

@@ -5,9 +5,8 @@ from __future__ import annotations
 from service.aggregates.contradiction import Contradiction
 from service.aggregates.escrow import open_case
 from service.aggregates.payout import account_of_payout, observe_payout, payout_source
-from service.aggregates.release import transfer_source
+from service.aggregates.release import CONFIRMS, arrived_converted, transfer_source
 from service.domain.errors import StripeRefused
-from service.domain.journal import Part
 from service.domain.postings import JournalKind
 from service.domain.records.effect import Effect
 from service.domain.states.effect import OPEN
@@ -28,7 +27,7 @@ from service.store.payments import find_payout, find_transferred
 from service.stripe.objects.payout import parse_payout
 from service.stripe.objects.values import Object, Unreadable, id_of, our_id, text
 
-ARRIVED_KINDS = (JournalKind.TRANSFER_CONFIRMED, JournalKind.TRANSFER_EXPLAINED)
+ARRIVED_KINDS = tuple(CONFIRMS.values())
 PAYOUT_KINDS = {
     False: (JournalKind.PAYOUT_CREATED,),
     True: (JournalKind.PAYOUT_RETURNED, JournalKind.PAYOUT_RETURNED_AFTER_PAID),
@@ -81,23 +80,15 @@ async def _arrived(runtime: Runtime, movement: Movement, effect: Effect) -> bool
     async def story(unit: UnitOfWork) -> bool:
         case = await open_case(runtime, unit, escrow_id)
         release = case.release_of(effect.subject_id)
-        amount_minor, currency = release.transfer
-        made = transfer_source(effect)
+        _, currency = release.transfer
         if shown.currency == currency:
+            made = transfer_source(effect)
             return await add_row(runtime, unit, movement, made, *ARRIVED_KINDS)
         if await is_booked(runtime, movement):
             return True
         case.touch()
         unit.post(
-            JournalKind.ARRIVED_CONVERTED,
-            made,
-            currency,
-            [
-                Part(
-                    {"account": movement.account},
-                    {"amount": amount_minor, "settled": shown.net_minor},
-                )
-            ],
+            *arrived_converted(effect, release, shown.net_minor),
             settled_currency=shown.currency,
             event_at=shown.created_at,
             transaction=shown,

@@ -33,6 +33,12 @@ WHERE t.tenant_id = $1 AND t.stripe_account = $2 GROUP BY t.currency"""
 RECEIVED = """\
 SELECT DISTINCT t.currency FROM balance_transactions AS t
 WHERE t.tenant_id = $1 AND t.stripe_account = $2 AND t.type = 'payment'"""
+BOOKED_AS = """\
+SELECT t.stripe_account, t.balance_transaction_id, t.net_minor, t.currency, j.kind
+FROM balance_transactions AS t
+JOIN journals AS j ON j.tenant_id = t.tenant_id AND j.journal_id = t.journal_id
+WHERE t.tenant_id = $1
+AND (t.balance_transaction_id = $2 OR t.stripe_account = $3 AND t.source = $4)"""
 FIND_JOURNAL = """\
 SELECT j.journal_id FROM journals AS j
 WHERE j.tenant_id = $1 AND j.source_type = $2 AND j.source_id = $3 AND j.kind = ANY($4::text[])
@@ -46,6 +52,28 @@ class ShownAmounts(NamedTuple):
     fee_minor: int
     net_minor: int
     currency: str
+
+
+class BookedAs(NamedTuple):
+    """A balance transaction of the platform (no account) or of a connected account, and the kind of
+    the journal that booked it. ``net_minor`` in minor units of ``currency``.
+    """
+
+    account: str | None
+    transaction_id: str
+    net_minor: int
+    currency: str
+    kind: str
+
+
+async def find_booked(
+    pool: asyncpg.Pool, tenant_id: str, transaction_id: str, *, account: str, source: str
+) -> list[BookedAs]:
+    """How this balance transaction was booked, and those of a connected account that this object
+    there has caused.
+    """
+    rows = await pool.fetch(BOOKED_AS, tenant_id, transaction_id, account, source)
+    return [BookedAs(*row) for row in rows]
 
 
 async def known_transactions(

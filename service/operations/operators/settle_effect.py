@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from escrow.v1.operator_service_pb2 import SettleEffectRequest, SettleEffectResponse
 from service.aggregates.contradiction import Contradiction
 from service.aggregates.escrow import EscrowCase
+from service.aggregates.payment import transaction_source
+from service.aggregates.release import CONFIRMS, arrived_converted
 from service.domain import ids
-from service.domain.accounts import TAKEN_UNEXPLAINED
 from service.domain.call import Call
 from service.domain.errors import (
     FieldViolation,
@@ -16,6 +18,8 @@ from service.domain.errors import (
     MakesNoObject,
     ObjectDoesNotFit,
 )
+from service.domain.journal import Part
+from service.domain.postings import JournalKind
 from service.domain.records.effect import Effect
 from service.domain.states.effect import EffectState
 from service.domain.unit import UnitOfWork
@@ -30,11 +34,16 @@ from service.operations.operators.repair import (
     read_effect,
 )
 from service.runtime import Runtime
+from service.store.balance_transactions import find_booked
 from service.store.commit import StripeObjectTaken
-from service.store.for_operators import find_balances
-from service.stripe.objects.values import Object, Unreadable, id_of, our_id
+from service.stripe.objects.values import Object, Unreadable, id_of, our_id, text
 from service.stripe.outcomes import Succeeded
 
+RECOGNIZED: Mapping[str, JournalKind] = {
+    JournalKind.EXTERNAL_BROUGHT: JournalKind.EXTERNAL_BROUGHT_RECOGNIZED,
+    JournalKind.EXTERNAL_TOOK: JournalKind.EXTERNAL_TOOK_RECOGNIZED,
+}
+"""What takes back how the movement of an account was booked."""
 IS_ID = re.compile(r"[a-zA-Z]+_\w+", re.ASCII)
 
 
@@ -63,7 +72,7 @@ async def settle_effect(
     ) -> SettleEffectResponse:
         subject, effect = await load_for_repair(runtime, unit, known, request.etag)
         check_unknown(effect)
-        await _see_what_it_explains(runtime, subject, made)
+        await _recognize(runtime, unit, subject, effect, made)
         try:
             end_by_word_of_stripe(unit, subject, effect, Succeeded(dict(made)))
         except (Contradiction, Unreadable) as problem:
@@ -79,14 +88,32 @@ async def settle_effect(
         raise _misfit(known, request.stripe_object, says) from taken
 
 
-async def _see_what_it_explains(runtime: Runtime, subject: object, made: Object) -> None:
-    """While the answer did not fit, the sweep may have booked its movement as unexplained."""
-    transaction_id = id_of(made, "balance_transaction")
-    if not isinstance(subject, EscrowCase) or transaction_id is None:
-        return
-    account = TAKEN_UNEXPLAINED.name({"balance_transaction": transaction_id})
-    if await find_balances(runtime.pool, subject.escrow.tenant_id, account):
-        subject.explains = transaction_id
+async def _recognize(
+    runtime: Runtime, unit: UnitOfWork, subject: object, effect: Effect, made: Object
+) -> None:
+    """While nobody knew the object as ours, the sweep may have booked what it moved: at the
+    platform as unexplained or as another product's, in the payee's account as theirs.
+    """
+    source = id_of(made, "destination_payment") or text(made, "id")
+    booked = await find_booked(
+        runtime.pool,
+        effect.tenant_id,
+        id_of(made, "balance_transaction") or "",
+        account=effect.request.get("destination") or effect.stripe_account or "",
+        source=source,
+    )
+    for each in booked:
+        if each.account is None:
+            if isinstance(subject, EscrowCase) and each.kind in CONFIRMS:
+                subject.booked_as = JournalKind(each.kind)
+        elif kind := RECOGNIZED.get(each.kind):
+            part = Part({"account": each.account}, {"amount": abs(each.net_minor)})
+            unit.post(kind, transaction_source(each.transaction_id), each.currency, [part])
+            if isinstance(subject, EscrowCase):
+                release = subject.release_of(effect.subject_id)
+                if release.transfer[1] != each.currency:
+                    posting = arrived_converted(effect, release, each.net_minor)
+                    unit.post(*posting, settled_currency=each.currency)
 
 
 async def _fetch(runtime: Runtime, effect: Effect, object_id: str) -> Object:

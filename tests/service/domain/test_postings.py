@@ -84,6 +84,12 @@ EXPECTED: Mapping[str, tuple[JournalKind, Mapping[str, int], list[Line], list[Li
         [("liab:transfers_in_flight", 80_00), (TAKEN_UNEXPLAINED, -80_00)],
         [(BALANCE, 80_00), (OWNER, -80_00)],
     ),
+    "7b 7c 25": (
+        JournalKind.TRANSFER_RECOGNIZED,
+        {"amount": 80_00},
+        [("liab:transfers_in_flight", 80_00), ("eq:other_business", -80_00)],
+        [(BALANCE, 80_00), (OWNER, -80_00)],
+    ),
     "7d": (
         JournalKind.TRANSFER_REFUSED,
         {"amount": 80_00},
@@ -267,6 +273,18 @@ EXPECTED: Mapping[str, tuple[JournalKind, Mapping[str, int], list[Line], list[Li
         {"amount": 7_00},
         [],
         [(OWNER, 7_00), (EXTERNAL, -7_00)],
+    ),
+    "27 back, brought": (
+        JournalKind.EXTERNAL_BROUGHT_RECOGNIZED,
+        {"amount": 7_00},
+        [],
+        [(OWNER, 7_00), (EXTERNAL, -7_00)],
+    ),
+    "27 back, took": (
+        JournalKind.EXTERNAL_TOOK_RECOGNIZED,
+        {"amount": 7_00},
+        [],
+        [(EXTERNAL, 7_00), (OWNER, -7_00)],
     ),
 }
 

@@ -1,6 +1,7 @@
 """Effects and events that wait, as a bad day leaves them."""
 
 import copy
+import json
 from typing import Any
 
 from escrow.client import new_request_id
@@ -14,9 +15,11 @@ from tests.service.operations.transfers import TRANSFERS, TRIES
 REASON = "Stripe's support says so."
 
 
-async def transfer_under_way(market: Marketplace) -> tuple[pb.Escrow, party_pb.Payee]:
+async def transfer_under_way(
+    market: Marketplace, country: str = "US"
+) -> tuple[pb.Escrow, party_pb.Payee]:
     """80.00 are released and their transfer is planned, not sent."""
-    payee = await market.new_payee()
+    payee = await market.new_payee(country=country)
     escrow = await market.delivered_escrow(payee=payee)
     return await market.accept(escrow), payee
 
@@ -32,9 +35,9 @@ async def read_effect(market: Marketplace, effect: op.Effect) -> op.Effect:
     return (await market.operator.operators.GetEffect(request)).effect
 
 
-async def never_arrived(market: Marketplace) -> op.Effect:
+async def never_arrived(market: Marketplace, country: str = "US") -> op.Effect:
     """A transfer of which nobody knows that nothing of it was done."""
-    await transfer_under_way(market)
+    await transfer_under_way(market, country)
     # Also for those of other tests, which are due too.
     await market.sandbox.fail_next(TRANSFERS, "cut_before_effect", times=100 * TRIES)
     await market.effects.run_once()
@@ -72,6 +75,20 @@ async def transfer_by_hand(
     form = {name: str(like[name]) for name in names}
     form |= {f"metadata[{name}]": text for name, text in like["metadata"].items()}
     return await market.sandbox.stripe(TRANSFERS, **(form | changes))
+
+
+async def asked_for(market: Marketplace, effect: op.Effect) -> dict[str, Any]:
+    """The parameters of the call."""
+    query = "SELECT request FROM effects WHERE effect_id = $1::text::uuid"
+    asked: dict[str, Any] = json.loads(
+        await market.owner.fetchval(query, effect.id.removeprefix("eff_"))
+    )
+    return asked
+
+
+def as_asked(request: dict[str, Any]) -> dict[str, str]:
+    """The same as a person types it into the dashboard, without our metadata."""
+    return {name: str(request[name]) for name in request.keys() - {"metadata", "expand"}}
 
 
 async def long_ago(market: Marketplace) -> None:
