@@ -34,14 +34,28 @@ async def cancel_escrow(
         EscrowMissing, StaleEtag, PartyNotAllowed, StripeRefused, StripeUnavailable.
         WrongState: it has been paid for, at least in part.
     """
+    has_ended_one = False
+
+    @mutation(CancelEscrowResponse, of="cancel_escrow")
+    async def story(
+        runtime: Runtime, unit: UnitOfWork, request: CancelEscrowRequest
+    ) -> CancelEscrowResponse:
+        case = await open_case(runtime, unit, ids.parse(request.escrow_id))
+        is_stale = request.etag not in ("", str(case.escrow.version))
+        # Unless this request has made it so, by ending a payment.
+        if is_stale and not has_ended_one and not await _began(runtime, case):
+            raise StaleEtag(etag=case.escrow.version)
+        return await _cancel(runtime, case, request)
+
     while True:
         try:
-            return await _cancel(runtime, call, request)
+            return await story(runtime, call, request)
         except _OpenPayment as found:
             payment_id = found.payment.payment_id
             stop = CancelPaymentRequest(request_id=request.request_id, payment_id=found.shown)
             # The payment ends as canceled or as paid; either way the escrow is loaded again.
             await end_payment(runtime, _step(call, found.payment), payment_id, stop)
+            has_ended_one = True
 
 
 def _step(call: Call, payment: Payment) -> Call:
@@ -56,17 +70,10 @@ class _OpenPayment(PaymentOpen):
         super().__init__(payment_id=self.shown)
 
 
-@mutation(CancelEscrowResponse, of="cancel_escrow")
 async def _cancel(
-    runtime: Runtime, unit: UnitOfWork, request: CancelEscrowRequest
+    runtime: Runtime, case: EscrowCase, request: CancelEscrowRequest
 ) -> CancelEscrowResponse:
-    case = await open_case(runtime, unit, ids.parse(request.escrow_id))
-    if (
-        request.etag
-        and request.etag != str(case.escrow.version)
-        and not await _began(runtime, case)
-    ):
-        raise StaleEtag(etag=case.escrow.version)
+    unit = case.unit
     for milestone in case.records.milestones:
         MILESTONE.follow(milestone.state, MilestoneEvent.CANCEL, unit.call.party)
     for payment in case.records.payments:
@@ -79,7 +86,7 @@ async def _cancel(
 
 
 async def _began(runtime: Runtime, case: EscrowCase) -> bool:
-    """Whether this request has ended a payment before: it is then what changed the etag."""
+    """Whether an earlier attempt of this request has planned the end of a payment."""
     call = case.unit.call
     for payment in case.records.payments:
         step = _step(call, payment)

@@ -16,7 +16,7 @@ from service.aggregates.escrow import open_case
 from service.domain import ids
 from service.domain.call import Call
 from service.domain.errors import PaymentMissing, StripeRefused, WrongState
-from service.domain.states.payment import PAYMENT, PaymentEvent, PaymentState
+from service.domain.states.payment import PAYMENT, PAYMENT_ENDED, PaymentEvent, PaymentState
 from service.domain.unit import UnitOfWork
 from service.effects import cancel_payment as cancel_payment_at_stripe
 from service.operations.mutation import mutation
@@ -51,9 +51,11 @@ async def end_payment(
     Raises:
         StripeRefused: it is still open.
     """
-    await _finish_creation(runtime, call, payment_id)
+    was_open = await _finish_creation(runtime, call, payment_id)
     before = await present_payment(runtime, call, payment_id)  # how far it is says what to cancel
     if before.state == PAYMENT_STATE_FAILED:
+        return before
+    if was_open and before.state == PAYMENT_STATE_CANCELED:  # at Stripe, and no event told us yet
         return before
     await _plan(runtime, call, request)
     effect_id = effect_id_of(call, payment_id, PaymentEvent.CANCEL)
@@ -69,14 +71,17 @@ async def end_payment(
     return payment
 
 
-async def _finish_creation(runtime: Runtime, call: Call, payment_id: UUID) -> None:
-    """What Stripe may not have made yet cannot be canceled there."""
+async def _finish_creation(runtime: Runtime, call: Call, payment_id: UUID) -> bool:
+    """What Stripe may not have made yet cannot be canceled there. Whether the payment is open, as
+    far as we know.
+    """
     records = await find_escrow(runtime.pool, call.tenant_id, payment_id, by=BY_PAYMENT)
     if records is None:
         raise PaymentMissing
     payment = next(p for p in records.payments if p.payment_id == payment_id)
     if payment.state is PaymentState.CREATING:
         await send_now(runtime, call, payment_id, refusal=None)
+    return payment.state not in PAYMENT_ENDED
 
 
 @mutation(CancelPaymentResponse, of="cancel_payment")

@@ -47,6 +47,31 @@ async def test_an_authorization_is_given_back(market: Marketplace) -> None:
     assert (charge["captured"], charge["refunded"]) == (False, True)
 
 
+@pytest.mark.parametrize("way", ["payment", "escrow"])
+async def test_what_was_canceled_at_stripe_and_nobody_told_us_of_is_canceled(
+    market: Marketplace, way: str
+) -> None:
+    escrow = await market.new_escrow()
+    payment = await market.fund(escrow)
+    intent = f"/v1/payment_intents/{payment.stripe_payment_intent}/cancel"
+    await market.sandbox.stripe(intent)
+
+    if way == "payment":
+        canceled = (await market.payer.escrows.CancelPayment(cancel_of(payment))).payment
+        assert canceled.state == pb.PAYMENT_STATE_CANCELED
+        await market.fund(escrow)
+    else:
+        request = pb.CancelEscrowRequest(
+            request_id=new_request_id(),
+            escrow_id=escrow.id,
+            reason="Found another.",
+            etag=(await market.read(escrow)).etag,
+        )
+        ended = (await market.payer.escrows.CancelEscrow(request)).escrow
+        assert ended.state == pb.ESCROW_STATE_CANCELED
+        assert (await market.payer.escrows.CancelEscrow(request)).escrow == ended
+
+
 async def test_a_payer_who_was_faster_has_paid(market: Marketplace) -> None:
     escrow = await market.new_escrow()
     payment = await market.fund(escrow)
