@@ -8,7 +8,6 @@ import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
-from uuid import UUID
 
 import structlog
 from google.protobuf.message import Message
@@ -18,7 +17,7 @@ from service.store.unreadable import Unreadable
 
 Cursor = TypeVar("Cursor")
 Row = TypeVar("Row")
-Key = TypeVar("Key", UUID, int)
+Key = TypeVar("Key")
 Item = TypeVar("Item", bound=Message)
 
 DIGEST_BYTES = 8
@@ -62,7 +61,7 @@ def cursor_of(page_token: str, question: str, read: Callable[[str], Cursor]) -> 
     try:
         raw = base64.b64decode(page_token.encode(), altchars=b"-_", validate=True)
         if raw[:DIGEST_BYTES] == hashlib.sha256(question.encode()).digest()[:DIGEST_BYTES]:
-            return read(raw[DIGEST_BYTES:].decode("ascii"))
+            return read(raw[DIGEST_BYTES:].decode())
     except (binascii.Error, ValueError):
         pass  # refused below, like a token of another list
     raise InvalidField(

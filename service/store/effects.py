@@ -8,9 +8,10 @@ from uuid import UUID
 
 import asyncpg
 
-from service.domain.records.effect import Effect
+from service.domain.records.effect import Effect, EffectKind
 from service.store.pool import ServicePool, lease_tenant_by_tenant
 from service.store.rows import from_row, select_list
+from service.store.unreadable import read_leased
 
 # The attempt is in the database before the call: whatever dies after this, we know it may have
 # been sent. A lease that ran out means that its worker died, maybe after sending.
@@ -35,12 +36,17 @@ WITH chosen AS (
     RETURNING 1
 )
 SELECT * FROM leased"""
-_DUE = "state IN ('PLANNED', 'SENDING', 'UNKNOWN') AND due_at <= $1"
+# What a later version plans is left to its workers.
+_KNOWN = ", ".join(f"'{kind.value}'" for kind in EffectKind)
+_DUE = f"state IN ('PLANNED', 'SENDING', 'UNKNOWN') AND due_at <= $1 AND kind IN ({_KNOWN})"
 LEASE_DUE = _LEASE.format(which=_DUE, tenant="chosen.tenant_id")
 LEASE_ONE = _LEASE.format(which=f"tenant_id = $4 AND effect_id = $5\n    AND {_DUE}", tenant="$4")
 # On a cluster no statement locks rows of two tenants: those with work are found first.
 DUE_TENANTS = f"SELECT tenant_id FROM effects WHERE {_DUE} GROUP BY tenant_id ORDER BY min(due_at)"
 LEASE_DUE_OF_TENANT = _LEASE.format(which=f"tenant_id = $4 AND {_DUE}", tenant="$4")
+LEASED_UNTIL = """\
+SELECT tenant_id, effect_id FROM effects
+WHERE state = 'SENDING' AND due_at = $1 AND lease_expires_at = $1"""
 END_ATTEMPT = """\
 UPDATE effect_attempts SET ended_at = $4, outcome = $5, detail = $6
 WHERE tenant_id = $1 AND effect_id = $2 AND attempt = $3"""
@@ -73,13 +79,21 @@ async def lease_due_effects(
     pool: ServicePool, now: datetime, *, lease: timedelta, limit: int
 ) -> list[Effect]:
     """Takes effects that are due, of any tenant; no other worker gets them during the lease."""
-    if pool.engine.per_tenant:
-        rows = await lease_tenant_by_tenant(
-            pool, DUE_TENANTS, LEASE_DUE_OF_TENANT, now, now + lease, limit
-        )
-    else:
-        rows = await pool.fetch(LEASE_DUE, now, now + lease, limit)
-    return [from_row(Effect, row) for row in rows]
+    until = now + lease
+
+    async def together() -> list[Effect]:
+        if pool.engine.per_tenant:
+            rows = await lease_tenant_by_tenant(
+                pool, DUE_TENANTS, LEASE_DUE_OF_TENANT, now, until, limit
+            )
+        else:
+            rows = await pool.fetch(LEASE_DUE, now, until, limit)
+        return [from_row(Effect, row) for row in rows]
+
+    async def keys() -> list[tuple[str, UUID]]:
+        return [(row[0], row[1]) for row in await pool.fetch(LEASED_UNTIL, until)]
+
+    return await read_leased(together, keys, lambda key: find_effect(pool, *key))
 
 
 async def lease_effect(

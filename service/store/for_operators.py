@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -16,7 +16,7 @@ from service.domain.postings import JournalKind
 from service.domain.records.effect import NEEDS_PERSON, Effect
 from service.store.effects import find_effect
 from service.store.rows import NO_ID_YET, from_row, select_list
-from service.store.stripe_events import ENTRY, InboxEntry, entry_of
+from service.store.stripe_events import ENTRY, InboxEntry, entry_of, find_event
 from service.store.unreadable import Unreadable, read_all
 
 _EFFECTS = f"""\
@@ -46,16 +46,29 @@ EVENT_STATES: Mapping[str, str] = {
     "set_aside": "'QUARANTINED', 'SUSPENSE'",
     "dismissed": "'DISMISSED'",
 }
-EVENTS = {
-    name: f"""\
+
+
+def _since(column: str) -> str:
+    """A time to list by: of a damaged one, the nearest that can be read."""
+    return f"greatest(least({column}, '9999-12-31'), '1970-01-01')"
+
+
+_EVENTS = f"""\
 WITH listed AS MATERIALIZED (
-    SELECT * FROM stripe_events WHERE tenant_id = $1 AND state IN ({states})
+    SELECT e.*, {_since("received_at")} AS since FROM stripe_events AS e
+    WHERE tenant_id = $1 AND state IN ({{states}})
 )
-SELECT {ENTRY} FROM listed AS e
-WHERE (e.received_at, e.event_id) > ($2::timestamptz, $3::text)
-ORDER BY e.received_at, e.event_id
+SELECT {{columns}} FROM listed AS e
+WHERE (e.since, e.event_id) > ($2::timestamptz, $3::text)
+ORDER BY e.since, e.event_id
 LIMIT $4"""
+_KEY = "e.since, e.event_id"
+EVENTS = {
+    name: _EVENTS.format(columns=f"{_KEY}, {ENTRY}", states=states)
     for name, states in EVENT_STATES.items()
+}
+EVENT_KEYS = {
+    name: _EVENTS.format(columns=_KEY, states=states) for name, states in EVENT_STATES.items()
 }
 
 # The money that waits for a person; what it belongs to, where anything of ours does.
@@ -70,16 +83,19 @@ WITH suspended AS MATERIALIZED (
         OR account LIKE '{accounts.BROUGHT_UNEXPLAINED.like}')
 ), items AS (
     SELECT s.account, s.currency, s.balance_minor, p.payment_id, p.escrow_id, p.payer_id,
-        p.stripe_charge AS stripe_object, j.created_at AS since
+        p.stripe_charge AS stripe_object, coalesce({_since("j.created_at")}, '1970-01-01') AS since
     FROM suspended AS s
-    JOIN payments AS p ON p.tenant_id = $1 AND p.payment_id = right(s.id, 32)::uuid
-    JOIN journals AS j ON j.tenant_id = $1 AND j.source_type = 'payment' AND j.source_id = s.id
-        AND j.kind = '{JournalKind.PAYMENT_UNEXPECTED}'
+    LEFT JOIN payments AS p ON p.tenant_id = $1
+        AND p.payment_id = CASE WHEN length(s.id) = 36 AND s.id ~ '^pay_[0-9a-f]+$'
+            THEN right(s.id, 32)::uuid END
+    LEFT JOIN journals AS j ON j.tenant_id = $1 AND j.source_type = 'payment'
+        AND j.source_id = s.id AND j.kind = '{JournalKind.PAYMENT_UNEXPECTED}'
     UNION ALL
-    SELECT u.account, u.currency, u.balance_minor, NULL, j.escrow_id, NULL, u.id, j.created_at
+    SELECT u.account, u.currency, u.balance_minor, NULL, j.escrow_id, NULL, u.id,
+        coalesce({_since("j.created_at")}, '1970-01-01')
     FROM unexplained AS u
-    JOIN balance_transactions AS t ON t.tenant_id = $1 AND t.balance_transaction_id = u.id
-    JOIN journals AS j ON j.tenant_id = $1 AND j.journal_id = t.journal_id
+    LEFT JOIN balance_transactions AS t ON t.tenant_id = $1 AND t.balance_transaction_id = u.id
+    LEFT JOIN journals AS j ON j.tenant_id = $1 AND j.journal_id = t.journal_id
 )
 SELECT * FROM items AS i
 WHERE (i.since, i.account) > ($2::timestamptz, $3::text)
@@ -88,6 +104,17 @@ LIMIT $4"""
 BALANCES = """\
 SELECT balance_minor FROM balances
 WHERE tenant_id = $1 AND account = $2 AND balance_minor > 0"""
+
+
+Since: TypeAlias = tuple[datetime, str]
+"""Where something is in a list that is by time: when it began to wait, and its id."""
+
+
+class ListedEvent(NamedTuple):
+    """An event, and where it is in its list."""
+
+    since: Since
+    entry: InboxEntry
 
 
 class SuspenseItem(NamedTuple):
@@ -124,20 +151,34 @@ async def list_events(
     tenant_id: str,
     lists: Iterable[str],
     *,
-    after: tuple[datetime, str],
+    after: Since,
     limit: int,
-) -> list[InboxEntry]:
+) -> list[ListedEvent | Unreadable[Since]]:
     """The oldest events of these lists (see ``EVENT_STATES``) received after ``after``."""
-    found = [
-        entry_of(row)
-        for name in lists
-        for row in await pool.fetch(EVENTS[name], tenant_id, *after, limit)
-    ]
-    return sorted(found, key=lambda entry: (entry.event.received_at, entry.event.event_id))[:limit]
+
+    async def rows(statements: Mapping[str, str]) -> list[asyncpg.Record]:
+        found = [
+            row
+            for name in lists
+            for row in await pool.fetch(statements[name], tenant_id, *after, limit)
+        ]
+        return sorted(found, key=lambda row: (row[0], row[1]))[:limit]
+
+    async def together() -> list[ListedEvent]:
+        return [ListedEvent((row[0], row[1]), entry_of(row[2:])) for row in await rows(EVENTS)]
+
+    async def keys() -> list[Since]:
+        return [(row[0], row[1]) for row in await rows(EVENT_KEYS)]
+
+    async def alone(key: Since) -> ListedEvent | None:
+        entry = await find_event(pool, tenant_id, key[1])
+        return ListedEvent(key, entry) if entry else None
+
+    return await read_all(together, keys, alone)
 
 
 async def list_suspense(
-    pool: asyncpg.Pool, tenant_id: str, *, after: tuple[datetime, str], limit: int
+    pool: asyncpg.Pool, tenant_id: str, *, after: Since, limit: int
 ) -> list[SuspenseItem]:
     """The oldest money that waits for a person, since after ``after``."""
     rows = await pool.fetch(SUSPENSE, tenant_id, *after, limit)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import asyncpg
 
 from service.store.pool import ServicePool, lease_tenant_by_tenant
+from service.store.unreadable import read_leased
 
 INSERT = """\
 INSERT INTO stripe_events (
@@ -53,6 +54,9 @@ DUE_TENANTS = (
     f"SELECT tenant_id FROM stripe_events WHERE {_DUE} GROUP BY tenant_id ORDER BY min(due_at)"
 )
 LEASE_OF_TENANT = _LEASE.format(which=f"tenant_id = $4 AND {_DUE}", tenant="$4")
+LEASED_UNTIL = """\
+SELECT tenant_id, event_id FROM stripe_events
+WHERE state IN ('RECEIVED', 'PARKED') AND due_at = $1"""
 SET_ASIDE = """\
 UPDATE stripe_events SET state = $3, reason = $4, due_at = $5
 WHERE tenant_id = $1 AND event_id = $2 AND state IN ('RECEIVED', 'PARKED')"""
@@ -155,13 +159,25 @@ async def lease_due_events(
     pool: ServicePool, now: datetime, *, lease: timedelta, limit: int
 ) -> list[StoredEvent]:
     """Takes events that are due, of any tenant; no other worker gets them during the lease."""
-    if pool.engine.per_tenant:
-        rows = await lease_tenant_by_tenant(
-            pool, DUE_TENANTS, LEASE_OF_TENANT, now, now + lease, limit
-        )
-    else:
-        rows = await pool.fetch(LEASE, now, now + lease, limit)
-    return [StoredEvent(*row) for row in rows]
+    until = now + lease
+
+    async def together() -> list[StoredEvent]:
+        if pool.engine.per_tenant:
+            rows = await lease_tenant_by_tenant(
+                pool, DUE_TENANTS, LEASE_OF_TENANT, now, until, limit
+            )
+        else:
+            rows = await pool.fetch(LEASE, now, until, limit)
+        return [StoredEvent(*row) for row in rows]
+
+    async def keys() -> list[tuple[str, str]]:
+        return [(row[0], row[1]) for row in await pool.fetch(LEASED_UNTIL, until)]
+
+    async def alone(key: tuple[str, str]) -> StoredEvent | None:
+        entry = await find_event(pool, *key)
+        return entry.event if entry else None
+
+    return await read_leased(together, keys, alone)
 
 
 async def set_event_aside(

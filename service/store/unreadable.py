@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
-from uuid import UUID
+
+import structlog
 
 from service.domain.errors import DatabaseUnavailable
 
+log = structlog.get_logger()
+
 Row = TypeVar("Row")
-Key = TypeVar("Key", UUID, int)
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,32 @@ async def read_all(
     except Exception:  # noqa: BLE001  whichever it is, and for whatever it holds
         rows = [await _read(key, alone) for key in await keys()]
         return [row for row in rows if row is not None]
+
+
+async def read_leased(
+    lease: Callable[[], Awaitable[list[Row]]],
+    leased: Callable[[], Awaitable[Iterable[Key]]],
+    alone: Callable[[Key], Awaitable[Row | None]],
+) -> list[Row]:
+    """What a worker has leased, in one round trip. Of rows among which one is unreadable the others
+    are read each by its key, from those that are ``leased``: the one is logged, and is leased again
+    when its lease is over.
+
+    Raises:
+        DatabaseUnavailable. Whatever fails the lease itself.
+    """
+    try:
+        return await lease()
+    except DatabaseUnavailable:
+        raise
+    except Exception:
+        rows = [row for key in await leased() if (row := await _read(key, alone)) is not None]
+        if not rows:
+            raise  # none was leased
+    for row in rows:
+        if isinstance(row, Unreadable):
+            log.error("leased row unreadable", row=str(row.key), problem=row.problem)
+    return [row for row in rows if not isinstance(row, Unreadable)]
 
 
 async def _read(

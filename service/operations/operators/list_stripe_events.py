@@ -13,9 +13,10 @@ from escrow.v1.operator_service_pb2 import (
 )
 from service.domain.call import Call
 from service.operations.operators.messages import event_message
-from service.operations.paging import cursor_of, next_page_token, page_limit
+from service.operations.paging import cursor_of, fill_page, next_page_token, page_limit
 from service.runtime import Runtime
-from service.store.for_operators import list_events
+from service.store.for_operators import ListedEvent, Since, list_events
+from service.store.unreadable import Unreadable
 
 LISTS = {
     STRIPE_EVENT_FILTER_UNSPECIFIED: ("open", "set_aside"),
@@ -30,22 +31,34 @@ async def list_stripe_events(
 ) -> ListStripeEventsResponse:
     """Raises InvalidField: the page token is not one of ours."""
     question = f"events {request.filter}"
-    limit = page_limit(request.page_size, usual=50, most=200)
-    found = await list_events(
-        runtime.pool,
-        call.tenant_id,
-        LISTS[request.filter],
-        after=cursor_of(request.page_token, question, cursor_at) or START,
-        limit=limit + 1,
+
+    async def read(after: Since | None, most: int) -> list[ListedEvent | Unreadable[Since]]:
+        lists = LISTS[request.filter]
+        return await list_events(
+            runtime.pool, call.tenant_id, lists, after=after or START, limit=most
+        )
+
+    page = await fill_page(
+        read,
+        lambda listed: listed.since,
+        lambda listed: event_message(listed.entry),
+        after=cursor_of(request.page_token, question, cursor_at),
+        limit=page_limit(request.page_size, usual=50, most=200),
     )
-    page, token = found[:limit], ""
-    if len(found) > limit:
-        last = page[-1].event
-        token = next_page_token(f"{last.received_at.isoformat()} {last.event_id}", question)
-    return ListStripeEventsResponse(events=map(event_message, page), next_page_token=token)
+    return ListStripeEventsResponse(
+        events=page.items,
+        next_page_token=next_page_token(cursor_text(page.last), question) if page.last else "",
+        unreadable=[event_id for _, event_id in page.unreadable],
+    )
 
 
-def cursor_at(text: str) -> tuple[datetime, str]:
+def cursor_text(since: Since) -> str:
+    """What ``cursor_at`` reads."""
+    moment, name = since
+    return f"{moment.isoformat()} {name}"
+
+
+def cursor_at(text: str) -> Since:
     """A moment and an id, as they stand in a page token."""
     moment, _, event_id = text.partition(" ")
     received_at = datetime.fromisoformat(moment)
