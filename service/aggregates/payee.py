@@ -12,10 +12,7 @@ from service.runtime import Runtime
 from service.store.parties import PayeeRecords, load_payee
 from service.stripe.gateway import StripeGateway
 from service.stripe.objects.account import AccountObservation, parse_account
-from service.stripe.outcomes import Rejected
-
-NO_ACCESS = "account_invalid"
-"""Stripe's code where the platform has no access to an account any more."""
+from service.stripe.outcomes import NO_ACCESS, Rejected
 
 
 def observe_account(unit: UnitOfWork, payee: Payee, seen: AccountObservation) -> bool:

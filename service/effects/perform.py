@@ -4,6 +4,7 @@
 - Maybe sent before, or refused before: look for what it made; if there is nothing, or Stripe cannot
   say, send it under the same key.
 - The key is too old to be remembered: look; if there is nothing, it never happened.
+- Maybe sent before, and its account shows us nothing any more: a person decides about money.
 - Answered from a stored failure: look; if there is nothing, it never happened.
 - The lease is nearly over: leave it to the next lease.
 """
@@ -28,6 +29,7 @@ from service.store.effects import end_attempt, find_effect, lease_effect
 from service.stripe.gateway import CALL_TIMEOUT_S, StripeGateway
 from service.stripe.outcomes import (
     NEVER_EXECUTED,
+    NO_ACCESS,
     Lost,
     Outcome,
     Postponed,
@@ -84,9 +86,12 @@ async def perform_effect(runtime: Runtime, effect: Effect) -> Outcome:
 
 async def _send_once(runtime: Runtime, gateway: StripeGateway, effect: Effect) -> Outcome:
     assert effect.key_used_at is not None  # set by the lease
-    find = KINDS[effect.kind].find
+    kind = KINDS[effect.kind]
     if effect.key_used_at < effect.updated_at or effect.generation > 1:
-        found = await gateway.find(effect, find)
+        found = await gateway.find(effect, kind.find)
+        if isinstance(found, Lost) and found.no_access:
+            # Stripe would refuse it now, and may have done it before.
+            return found if kind.pays_out else Rejected(NO_ACCESS, "The account is lost.")
         forgotten = runtime.clock() - effect.key_used_at > KEY_LIFETIME
         if isinstance(found, Succeeded) or (found is not None and forgotten):
             return found
@@ -95,9 +100,9 @@ async def _send_once(runtime: Runtime, gateway: StripeGateway, effect: Effect) -
     assert effect.lease_expires_at is not None
     if runtime.clock() + timedelta(seconds=CALL_TIMEOUT_S) > effect.lease_expires_at:
         return Postponed("the lease is nearly over", 0.0)
-    outcome = await gateway.send(effect, KINDS[effect.kind].send)
+    outcome = await gateway.send(effect, kind.send)
     if isinstance(outcome, Lost) and outcome.replayed:
-        found = await gateway.find(effect, find)
+        found = await gateway.find(effect, kind.find)
         return found or Rejected("stored_failure", f"Stripe stored {outcome.reason}.")
     return outcome
 

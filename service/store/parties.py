@@ -39,7 +39,12 @@ SELECT {ANSWERED},
     {PAYEE_ROW} AND z.payee_id = q.payee_id) AS payee,
     ARRAY(SELECT {typed(Payout, "o")} FROM payouts AS o
         WHERE o.tenant_id = q.tenant_id AND o.payee_id = q.payee_id
-        AND (o.state = 'REQUESTED' OR o.payout_id = q.payout_id)) AS payouts,
+        AND (o.payout_id = q.payout_id OR o.state = 'REQUESTED' AND EXISTS (
+            SELECT FROM effects AS f
+            JOIN payees AS z ON z.tenant_id = f.tenant_id AND z.payee_id = f.payee_id
+                AND z.stripe_account = f.stripe_account
+            WHERE f.tenant_id = o.tenant_id AND f.effect_id = o.payout_id
+        ))) AS payouts,
     ARRAY(SELECT (b.account, b.currency, b.balance_minor)::read_balance FROM balances AS b
         WHERE b.tenant_id = q.tenant_id AND b.account = (
             SELECT {CONN_BALANCE.sql(account="z.stripe_account")} FROM payees AS z
@@ -103,7 +108,8 @@ GROUP BY r.currency"""
 
 @dataclass(slots=True)
 class PayeeRecords:
-    """A payee with the payouts that count: those asked for and not yet made, and the named one.
+    """A payee with the payouts that count: those asked for of the account that the payee has now
+    and not yet made, and the named one.
 
     ``connected_minor`` is what the books know of the payee's Stripe account, by currency.
     """

@@ -19,6 +19,7 @@ from service.stripe.exchange_rates import ExchangeRates
 from service.stripe.objects.account import ACCOUNT_V2_FIELDS
 from service.stripe.objects.values import Unreadable
 from service.stripe.outcomes import (
+    NO_ACCESS,
     RATE_LIMIT_RETRY_S,
     Lost,
     Outcome,
@@ -190,6 +191,9 @@ class StripeGateway:
                     found = await find(self._client, effect, options)
             return Succeeded(found) if found is not None else None
         except Exception as error:  # noqa: BLE001  an answer that cannot be read says nothing
+            refused = outcome_of(error)
+            if isinstance(refused, Rejected) and refused.code == NO_ACCESS:
+                return Lost(f"look-up: {NO_ACCESS}", strange=True, no_access=True)
             return Lost(f"look-up: {type(error).__name__}")
 
     async def fetch_made(self, effect: Effect, fetch: Fetch, object_id: str) -> Object:

@@ -44,16 +44,20 @@ class Lost:
 
     ``replayed``: Stripe answered from what it stored under the key, so the first request has ended,
     and sending the key again can only bring the same answer. ``strange``: it is no trouble of the
-    network, but does not fit what was asked for, and somebody has to look.
+    network, but does not fit what was asked for, and somebody has to look. ``no_access``: the
+    account that it was sent to shows us nothing any more.
     """
 
     reason: str
     replayed: bool = False
     strange: bool = False
+    no_access: bool = False
 
 
 Outcome = Succeeded | Rejected | Postponed | Lost
 
+NO_ACCESS = "account_invalid"
+"""Stripe's code where the platform has no access to an account any more."""
 # Codes of rejections that are not Stripe's own.
 NEVER_EXECUTED = "never_executed"
 ENDED_BY_OPERATOR = "ended_by_operator"
@@ -79,6 +83,6 @@ def outcome_of(error: BaseException) -> Outcome:
         return Lost(f"{status} the key was used with other parameters", strange=True)
     if status == 429:
         return Postponed("rate limit", RATE_LIMIT_RETRY_S)
-    if status == 401 or (status == 403 and code != "account_invalid"):
+    if status == 401 or (status == 403 and code != NO_ACCESS):
         return Postponed(f"{status}: Stripe refuses our key", CREDENTIALS_RETRY_S)
     return Rejected(code, message, getattr(body, "decline_code", None) or "")

@@ -22,7 +22,7 @@ from service.operations.operators.repair import (
     read_effect,
 )
 from service.runtime import Runtime
-from service.stripe.outcomes import ENDED_BY_OPERATOR, Rejected, Succeeded
+from service.stripe.outcomes import ENDED_BY_OPERATOR, Lost, Rejected, Succeeded
 
 ENDED = Rejected(ENDED_BY_OPERATOR, "An operator ended it: nothing of it was done at Stripe.")
 
@@ -69,8 +69,8 @@ async def _done(runtime: Runtime, call: Call, effect: Effect) -> str:
     """
     kind = KINDS[effect.kind]
     found = await runtime.stripe[effect.tenant_id].find(effect, kind.find)
-    if found is None:
-        return ""
+    if found is None or (isinstance(found, Lost) and found.no_access):
+        return ""  # of an account that is lost, nobody will ever know more than the operator
     if not isinstance(found, Succeeded):
         raise StripeUnavailable
     if not kind.pays_out and await misfit(runtime, call, effect, found.object):

@@ -15,7 +15,7 @@ from service.operations.parties.messages import payee_message
 from service.operations.parties.refresh_account import refresh_account
 from service.operations.send_now import send_now
 from service.runtime import Runtime
-from service.store.parties import find_payee, load_payee
+from service.store.parties import find_payee, find_previous_accounts, load_payee
 
 
 async def replace_payee_account(
@@ -34,7 +34,16 @@ async def replace_payee_account(
     if payee is not None and payee.state not in LOST:
         # The event that tells of the loss may be late, or never come.
         await refresh_account(runtime, call.tenant_id, payee_id, expects_loss=True)
-    await _replace(runtime, call, request)
+    known = await find_previous_accounts(runtime.pool, call.tenant_id, payee_id)
+    gone = {previous.stripe_account for previous in known}
+
+    @mutation(ReplacePayeeAccountResponse, of="replace_payee_account")
+    async def story(
+        runtime: Runtime, unit: UnitOfWork, request: ReplacePayeeAccountRequest
+    ) -> ReplacePayeeAccountResponse:
+        return await _replace(runtime, unit, request, gone)
+
+    await story(runtime, call, request)
     # The effect of the payee's account has the payee's own id.
     await send_now(runtime, call, payee_id, renew=True, payee_id=request.payee_id)
     payee = await find_payee(runtime.pool, call.tenant_id, payee_id)
@@ -42,10 +51,12 @@ async def replace_payee_account(
     return ReplacePayeeAccountResponse(payee=payee_message(payee))
 
 
-@mutation(ReplacePayeeAccountResponse, of="replace_payee_account")
 async def _replace(
-    runtime: Runtime, unit: UnitOfWork, request: ReplacePayeeAccountRequest
+    runtime: Runtime, unit: UnitOfWork, request: ReplacePayeeAccountRequest, gone: set[str]
 ) -> ReplacePayeeAccountResponse:
+    """``gone`` are the accounts that are known as previous: a worker of a version without
+    replacements may have found the lost one again, and given it to the payee.
+    """
     payee_id = ids.parse(request.payee_id)
     found = await load_payee(runtime.pool, unit, payee_id, effect_id=payee_id)
     if found is None:
@@ -60,7 +71,8 @@ async def _replace(
         raise PayeeRefused(payee_id=payee.public_id)
     assert effect is not None  # it made the account
     unit.advance(payee, PayeeEvent.REPLACE_ACCOUNT)
-    unit.put(PreviousAccount(payee.tenant_id, payee_id, lost, state, unit.now))
+    if lost not in gone:
+        unit.put(PreviousAccount(payee.tenant_id, payee_id, lost, state, unit.now))
     payee.stripe_account, payee.requirements_due, payee.bank_currencies = None, [], []
     create_account.replace(unit, payee, effect, lost)
     unit.note = f"{payee.public_id} {lost} {request.reason}".rstrip()

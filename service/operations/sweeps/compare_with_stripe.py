@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from service.aggregates.payee import NO_ACCESS
 from service.domain.accounts import CONN_BALANCE, CONN_EXTERNAL, STRIPE
 from service.domain.errors import StripeRefused
 from service.domain.states.payee import PayeeState
@@ -41,6 +40,7 @@ from service.store.sweeps import (
 from service.stripe.gateway import MOST_OF_A_PAGE
 from service.stripe.objects.balance_transaction import parse_balance_transaction
 from service.stripe.objects.values import Object, Unreadable, minor, parts, text
+from service.stripe.outcomes import NO_ACCESS
 
 TRIES, PAUSE_S = 5, 0.3  # while money moves, a list and a balance are of two moments
 MOST_SHOWN = 50
