@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import asyncpg
 
@@ -193,7 +193,8 @@ def _storable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
 
 
-def entry_of(row: asyncpg.Record) -> InboxEntry:
+def entry_of(row: Iterable[Any]) -> InboxEntry:
+    """From the columns of ``ENTRY``."""
     *event, state, reason, due_at = row
     return InboxEntry(StoredEvent(*event), state, reason, due_at)
 
