@@ -8,8 +8,8 @@ from aiohttp import web
 from stripe_sandbox import ledger, settlement
 from stripe_sandbox.call import Call
 from stripe_sandbox.connect.accounts import platform_account
+from stripe_sandbox.connect.bank_details import GOOD_ACCOUNT_NUMBER
 from stripe_sandbox.connect.external_accounts import (
-    GOOD_ACCOUNT_NUMBER,
     add_bank_account,
     default_bank_account,
 )

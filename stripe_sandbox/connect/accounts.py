@@ -8,9 +8,9 @@ from stripe_sandbox.connect.account_state import (
     require_account,
     shown,
 )
+from stripe_sandbox.connect.bank_details import GOOD_ACCOUNT_NUMBER
 from stripe_sandbox.connect.capabilities import request_capability
 from stripe_sandbox.connect.external_accounts import (
-    GOOD_ACCOUNT_NUMBER,
     add_bank_account,
     attach_bank_account,
 )

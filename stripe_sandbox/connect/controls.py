@@ -2,7 +2,6 @@
 
 from stripe_sandbox.call import Call
 from stripe_sandbox.connect.account_state import change_account, disconnect, require_account, shown
-from stripe_sandbox.connect.external_accounts import GOOD_ACCOUNT_NUMBER
 from stripe_sandbox.connect.onboarding_page import complete_onboarding
 from stripe_sandbox.connect.payout_progress import FAILURE, fail, pay
 from stripe_sandbox.errors import resource_missing
@@ -19,7 +18,7 @@ def onboard_account(call: Call) -> StripeObject:
         call,
         call.path["account"],
         legal_name=call.params.text("legal_name") or "Jenny Rosen",
-        account_number=call.params.text("account_number") or GOOD_ACCOUNT_NUMBER,
+        account_number=call.params.text("account_number"),
     )
     return shown(call, account)
 

@@ -1,10 +1,15 @@
 """External accounts: bank accounts that receive payouts; no debit cards.
 
-Stripe's test numbers decide how a payout ends; see `PAYOUT_FAILURES`.
+Stripe's test numbers decide how a payout ends; see `PAYOUT_FAILURES` in `bank_details.py`.
 """
 
 from stripe_sandbox.call import Call
 from stripe_sandbox.connect.account_state import change_account, require_account
+from stripe_sandbox.connect.bank_details import (
+    GOOD_ACCOUNT_NUMBER,
+    TEST_ROUTING_NUMBER,
+    bank_details,
+)
 from stripe_sandbox.errors import InvalidRequestError, parameter_invalid
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.params import Params
@@ -12,18 +17,6 @@ from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject, private_copy
 
 registry = Registry()
-
-GOOD_ACCOUNT_NUMBER = "000123456789"
-TEST_ROUTING_NUMBER = "110000000"
-
-# account number -> (failure_code, failure_message) of every payout to it
-PAYOUT_FAILURES = {
-    "000111111116": ("no_account", "The bank account could not be located."),
-    "000111111113": ("account_closed", "The bank account has been closed."),
-    "000222222227": ("insufficient_funds", "Your Stripe account has insufficient funds."),
-    "000333333335": ("debit_not_authorized", "Debit transactions are not approved here."),
-    "000444444440": ("invalid_currency", "The bank was unable to process this currency."),
-}
 
 ACCOUNT_NUMBER_BY_TOKEN = {
     "btok_us": GOOD_ACCOUNT_NUMBER,
@@ -146,8 +139,12 @@ def add_bank_account(
 ) -> StripeObject:
     """Store a bank account and emit `account.external_account.created`."""
     name = "external_account[account_number]"
-    if not account_number.replace(" ", "").isalnum() or len(account_number) < 4:
-        raise parameter_invalid(name, "You must use a test bank account number.")
+    details = bank_details(country)
+    account_number = account_number.replace(" ", "")
+    if not details.takes(account_number):
+        kind = "valid IBAN" if details.is_iban else "test bank account number"
+        raise parameter_invalid(name, f"You must use a {kind}.")
+    routing_number = routing_number or details.routing_number or TEST_ROUTING_NUMBER
     bank = owner.add(
         {
             "id": new_id("ba"),
@@ -161,12 +158,12 @@ def add_bank_account(
             "country": country,
             "currency": currency,
             "default_for_currency": default_bank_account(owner, currency) is None,
-            "fingerprint": f"fp_{account_number[-4:]}{routing_number or TEST_ROUTING_NUMBER}",
+            "fingerprint": f"fp_{account_number[-4:]}{routing_number}",
             "last4": account_number[-4:],
             "metadata": {},
-            "routing_number": routing_number or TEST_ROUTING_NUMBER,
+            "routing_number": routing_number,
             "status": "new",
-            "_account_number": account_number.replace(" ", ""),
+            "_account_number": account_number,
         }
     )
     owner.emit("account.external_account.created", bank)

@@ -8,12 +8,8 @@ from aiohttp import web
 from stripe_sandbox import ledger
 from stripe_sandbox.call import Call
 from stripe_sandbox.connect.account_state import change_account
-from stripe_sandbox.connect.external_accounts import (
-    GOOD_ACCOUNT_NUMBER,
-    TEST_ROUTING_NUMBER,
-    add_bank_account,
-    make_default,
-)
+from stripe_sandbox.connect.bank_details import bank_details, failing_numbers
+from stripe_sandbox.connect.external_accounts import add_bank_account, make_default
 from stripe_sandbox.errors import StripeError
 from stripe_sandbox.exchange_rates import decimals
 from stripe_sandbox.html import error_box, escape, page
@@ -23,19 +19,19 @@ from stripe_sandbox.store import StripeObject
 
 pages = Pages()
 
-FORM = """<form method="post">
+FORM = """<p>Your bank account in {country} ({currency})</p><form method="post">
 <label>Legal name <input name="legal_name" value="{name}" required autocomplete="name"></label>
-<label>Routing number <input name="routing_number" value="{routing}" required></label>
-<label>Bank account number <input name="account_number" value="{number}" required></label>
-<p class="note">000123456789 receives payouts; 000111111116 and 000111111113 fail them.</p>
+{bank}
+<p class="note">{good} receives payouts{bad}.</p>
 <button type="submit">Submit</button></form>"""
+FIELD = '<label>{label} <input name="{name}" value="{value}" required></label>'
 
 
 @pages.get("/connect/onboard/{secret}")
 async def show_onboarding(sandbox: Sandbox, request: web.Request) -> web.StreamResponse:
     """The form, or a redirect to `refresh_url` for a link that was used or has expired."""
     link = _link(sandbox, request)
-    return _refresh(link) if _is_stale(sandbox, link) else _form()
+    return _refresh(link) if _is_stale(sandbox, link) else _form(sandbox, link, {})
 
 
 @pages.post("/connect/onboard/{secret}")
@@ -46,11 +42,11 @@ async def submit_onboarding(sandbox: Sandbox, request: web.Request) -> web.Strea
         return _refresh(link)
     form = {name: str(value).strip() for name, value in (await request.post()).items()}
     if not form.get("legal_name"):
-        return _form(error="Enter your legal name.")
+        return _form(sandbox, link, form, "Enter your legal name.")
     try:
         sandbox.execute(sandbox.platform, lambda call: _complete(call, link, form))
     except StripeError as error:
-        return _form(form["legal_name"], error.message)
+        return _form(sandbox, link, form, error.message)
     raise web.HTTPSeeOther(link["return_url"] or f"{sandbox.state.public_url}/connect/onboarded")
 
 
@@ -75,10 +71,13 @@ def complete_onboarding(
     account_id: str,
     *,
     legal_name: str,
-    account_number: str = GOOD_ACCOUNT_NUMBER,
-    routing_number: str = TEST_ROUTING_NUMBER,
+    account_number: str | None = None,
+    routing_number: str | None = None,
 ) -> StripeObject:
-    """Fill in all that Stripe requires; the requested capabilities become active."""
+    """Fill in all that Stripe requires; the requested capabilities become active.
+
+    Without an account number it is the country's one that receives payouts.
+    """
     with change_account(call, account_id) as account:
         account["business_type"] = account["business_type"] or "individual"
         first_name, _, last_name = legal_name.partition(" ")
@@ -95,7 +94,9 @@ def complete_onboarding(
             owner,
             country=account["country"],
             currency=account["default_currency"],
-            account_number=account_number,
+            account_number=bank_details(account["country"]).account_number
+            if account_number is None
+            else account_number,
             routing_number=routing_number,
             holder_name=legal_name,
         )
@@ -111,7 +112,7 @@ def _complete(call: Call, link: StripeObject, form: dict[str, str]) -> None:
         link["account"],
         legal_name=form["legal_name"],
         account_number=form.get("account_number", ""),
-        routing_number=form.get("routing_number", TEST_ROUTING_NUMBER),
+        routing_number=form.get("routing_number"),
     )
 
 
@@ -149,6 +150,28 @@ def _refresh(link: StripeObject) -> web.StreamResponse:
     return web.Response(status=303, headers={"Location": link["refresh_url"]})
 
 
-def _form(name: str = "", error: str | None = None) -> web.Response:
-    form = FORM.format(name=escape(name), routing=TEST_ROUTING_NUMBER, number=GOOD_ACCOUNT_NUMBER)
+def _form(
+    sandbox: Sandbox, link: StripeObject, typed: dict[str, str], error: str | None = None
+) -> web.Response:
+    """The form of the account's country, with what was typed before, or test values."""
+    account = sandbox.store.read(sandbox.platform, "account", link["account"])
+    assert account is not None
+    details = bank_details(account["country"])
+    fields = [
+        ("routing_number", details.routing_label, details.routing_number),
+        ("account_number", details.number_label, details.account_number),
+    ]
+    bad = " and ".join(failing_numbers(account["country"])[:2])
+    form = FORM.format(
+        country=escape(account["country"]),
+        currency=escape(account["default_currency"].upper()),
+        name=escape(typed.get("legal_name", "")),
+        bank="".join(
+            FIELD.format(label=label, name=name, value=escape(typed.get(name, value)))
+            for name, label, value in fields
+            if label
+        ),
+        good=details.account_number,
+        bad=f"; {bad} fail them" if bad else "",
+    )
     return page("Get paid", error_box(error) + form, status=400 if error else 200)

@@ -16,21 +16,29 @@ pages = Pages()
 CARD_FORM = """
 <form method="post">
 <label for="email">Email</label>
-<input id="email" name="email" type="email" autocomplete="email" required value="{email}">
+<input id="email" name="email" type="email" autocomplete="email" required value="{email}"{fixed}>
 <label for="number">Card number</label>
 <input id="number" name="number" inputmode="numeric" autocomplete="cc-number" required
- placeholder="4242 4242 4242 4242">
+ placeholder="4242 4242 4242 4242" value="{number}">
 <label for="expiry">Expiry (MM / YY)</label>
-<input id="expiry" name="expiry" autocomplete="cc-exp" required placeholder="12 / 34">
+<input id="expiry" name="expiry" autocomplete="cc-exp" required placeholder="12 / 34"
+ value="{expiry}">
 <label for="cvc">CVC</label>
-<input id="cvc" name="cvc" inputmode="numeric" autocomplete="cc-csc" required placeholder="123">
+<input id="cvc" name="cvc" inputmode="numeric" autocomplete="cc-csc" required placeholder="123"
+ value="{cvc}">
 <label for="name">Name on card</label>
-<input id="name" name="name" autocomplete="cc-name">
+<input id="name" name="name" autocomplete="cc-name" value="{name}">
 <button type="submit">Pay {total}</button>
 </form>
 <p class="note">4242 4242 4242 4242 pays, 4000 0027 6000 3184 asks for 3D Secure,
 4000 0000 0000 0002 is declined, 4000 0000 0000 9995 has insufficient funds.</p>
 """
+TYPED = ("email", "number", "expiry", "cvc", "name")
+# What the API tells a developer is told to a person in other words, as on Stripe's own page.
+IN_A_PERSONS_WORDS = {
+    "payment_intent_authentication_failure": "We are unable to authenticate your payment method."
+    " Please choose a different payment method and try again.",
+}
 AUTHENTICATION_FORM = """
 <p>Your bank asks you to confirm a payment of <strong>{amount}</strong>.</p>
 <form method="post">
@@ -62,9 +70,9 @@ async def submit_checkout(sandbox: Sandbox, request: web.Request) -> web.StreamR
             sandbox.platform, lambda call: _pay(call, session["id"], card, form.get("email"))
         )
     except StripeError as error:
-        return _checkout_page(sandbox, session, error.message)
+        return _checkout_page(sandbox, session, form, error.message)
     if decline is not None:
-        return _checkout_page(sandbox, session, decline.message)
+        return _checkout_page(sandbox, session, form, decline.message)
     if intent["status"] == "requires_action":
         return html.redirect(intent["next_action"]["redirect_to_url"]["url"])
     return html.redirect(_success_url(session))
@@ -77,7 +85,21 @@ def _pay(
     return checkout_flow.pay(call, session, payment_methods.create(call, card), email)
 
 
+def _incomplete(form: dict[str, str]) -> str | None:
+    """What a browser's page would not send in, in the words of Stripe's."""
+    month, _, year = (part.strip() for part in form.get("expiry", "").partition("/"))
+    if not form.get("number", "").strip():
+        return "Your card number is incomplete."
+    if not (month.isdecimal() and year.isdecimal()):
+        return "Your card's expiration date is incomplete."
+    if not form.get("cvc", "").strip():
+        return "Your card's security code is incomplete."
+    return None
+
+
 def _card_params(form: dict[str, str]) -> Params:
+    if incomplete := _incomplete(form):
+        raise StripeError(incomplete)
     month, _, year = form.get("expiry", "").partition("/")
     card = {
         "number": form.get("number", ""),
@@ -99,24 +121,52 @@ def _not_found() -> web.Response:
 
 
 def _checkout_page(
-    sandbox: Sandbox, session: StripeObject, message: str | None = None
+    sandbox: Sandbox,
+    session: StripeObject,
+    typed: dict[str, str] | None = None,
+    message: str | None = None,
 ) -> web.Response:
+    """The page with what was typed before, so that a declined card is the only thing to change."""
     if session["status"] != "open":
         body = f"<p>This payment is {html.escape(session['status'])}.</p>"
         return html.page("Checkout", body + html.link_back(_success_url(session)), 410)
-    if message is None and session["payment_intent"]:
-        # After a failed 3D Secure step the intent has the error.
-        intent = sandbox.store.read(sandbox.platform, "payment_intent", session["payment_intent"])
-        message = ((intent or {}).get("last_payment_error") or {}).get("message")
+    if message is None:
+        message = _last_error(sandbox, session)
     total = html.amount(session["amount_total"], session["currency"])
-    email = html.escape(session["customer_email"] or "")
+    known = _known_of_customer(sandbox, session)
+    values = {name: (typed or {}).get(name) or known.get(name) or "" for name in TYPED}
     body = (
         html.error_box(message)
         + _items_table(session, total)
-        + CARD_FORM.format(total=html.escape(total), email=email)
+        + CARD_FORM.format(
+            total=html.escape(total),
+            # Stripe asks no customer for an address that it has.
+            fixed=" readonly" if known.get("fixed") else "",
+            **{name: html.escape(value) for name, value in values.items()},
+        )
         + html.link_back(session["cancel_url"])
     )
     return html.page("Checkout", body, 402 if message else 200)
+
+
+def _last_error(sandbox: Sandbox, session: StripeObject) -> str | None:
+    """Why the last attempt failed: after a failed 3D Secure step the intent has the error."""
+    if not session["payment_intent"]:
+        return None
+    intent = sandbox.store.read(sandbox.platform, "payment_intent", session["payment_intent"])
+    error = (intent or {}).get("last_payment_error") or {}
+    return IN_A_PERSONS_WORDS.get(error.get("code", ""), error.get("message"))
+
+
+def _known_of_customer(sandbox: Sandbox, session: StripeObject) -> dict[str, str | None]:
+    """E-mail and name, of the last attempt or of the customer; ``fixed`` when it is theirs."""
+    tried = session.get("customer_details") or {}
+    known = {"email": tried.get("email") or session["customer_email"], "name": tried.get("name")}
+    if session["customer"]:
+        customer = sandbox.store.read(sandbox.platform, "customer", session["customer"]) or {}
+        if customer.get("email"):
+            return known | {"email": customer["email"], "fixed": "yes"}
+    return known
 
 
 def _items_table(session: StripeObject, total: str) -> str:

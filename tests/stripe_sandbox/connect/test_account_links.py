@@ -3,6 +3,7 @@
 import pytest
 import stripe
 
+from stripe_sandbox.connect.bank_details import BY_COUNTRY, BankDetails
 from stripe_sandbox.store import Json
 from tests.stripe_sandbox.conftest import Running
 from tests.stripe_sandbox.connect.conftest import EXPRESS, LINK, RECIPIENT
@@ -31,6 +32,59 @@ async def test_onboarding_in_a_browser(running: Running, client: Json) -> None:
     for send in (running.http.get, running.http.post):
         async with send(link.url, allow_redirects=False) as page:
             assert (page.status, page.headers["Location"]) == (303, LINK["refresh_url"])
+
+
+BANKS = {
+    "US": ("Routing number", "110000000", "Account number", "000123456789", "!"),
+    "GB": ("Sort code", "108800", "Account number", "00012345", "!"),
+    "DE": ("", "", "IBAN", "DE89370400440532013000", "000123456789"),
+    "SE": ("", "", "IBAN", "SE3550000000054910000003", "000123456789"),
+    "JP": ("Bank and branch code", "1100000", "Account number", "0001234", "!"),
+    "MX": ("", "", "CLABE", "000000001234567897", "!"),
+}
+
+
+@pytest.mark.parametrize("country", BANKS)
+async def test_the_bank_details_are_those_of_the_country(
+    running: Running, client: Json, country: str
+) -> None:
+    routing_label, routing, label, number, wrong = BANKS[country]
+    account = await client.v1.accounts.create_async({**EXPRESS, "country": country})
+    link = await client.v1.account_links.create_async({**LINK, "account": account.id})
+    async with running.http.get(link.url) as page:
+        shown = await page.text()
+    assert f"{label} <input" in shown
+    assert ("routing_number" in shown) == bool(routing_label)
+    assert routing_label in shown
+
+    typed = {"legal_name": "Kim Lee"} | ({"routing_number": routing} if routing else {})
+    refused = typed | {"account_number": wrong}
+    async with running.http.post(link.url, data=refused, allow_redirects=False) as page:
+        assert page.status == 400
+        assert f'value="{wrong}"' in await page.text()
+    taken = typed | {"account_number": number}
+    async with running.http.post(link.url, data=taken, allow_redirects=False) as page:
+        assert page.status == 303
+
+    [bank] = (await client.v1.accounts.external_accounts.list_async(account.id)).data
+    assert (bank.country, bank.last4) == (country, number[-4:])
+    assert bank.currency == account.default_currency
+
+
+@pytest.mark.parametrize("country", sorted(BY_COUNTRY))
+async def test_an_account_is_ready_with_the_test_number_of_its_country(
+    running: Running, client: Json, country: str
+) -> None:
+    account = await client.v1.accounts.create_async({**EXPRESS, "country": country})
+    await running.control("POST", f"accounts/{account.id}/onboard")
+    assert (await client.v1.accounts.retrieve_async(account.id)).payouts_enabled
+
+
+@pytest.mark.parametrize("details", [each for each in BY_COUNTRY.values() if each.is_iban])
+def test_the_ibans_are_real_ones(details: BankDetails) -> None:
+    iban = details.account_number
+    digits = "".join(str(int(character, 36)) for character in iban[4:] + iban[:4])
+    assert int(digits) % 97 == 1
 
 
 async def test_an_account_link_expires_on_the_virtual_clock(running: Running, client: Json) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from html import unescape
 
 import pytest
 import stripe
@@ -55,6 +56,13 @@ def card(number: str) -> dict[str, str]:
     }
 
 
+def typed_in(html: str) -> dict[str, str]:
+    """What stands in the fields of a page."""
+    inputs = re.findall(r"<input[^>]*>", html)
+    values = [re.search(r'name="(\w+)".*?(?:value="([^"]*)")', each, re.DOTALL) for each in inputs]
+    return {found[1]: found[2] for found in values if found}
+
+
 async def test_a_customer_pays_on_the_hosted_page(running: Running) -> None:
     session = await create_session(running)
     assert (session.status, session.payment_status) == ("open", "unpaid")
@@ -92,7 +100,7 @@ async def test_a_customer_pays_on_the_hosted_page(running: Running) -> None:
         ("4000000000009995", "Your card has insufficient funds."),
         ("4242424242424241", "Your card number is incorrect."),
         ("4929000000006", "non test (live) card"),
-        ("", "Missing required param: card[number]."),
+        ("", "Your card number is incomplete."),
     ],
 )
 async def test_a_refused_card_is_explained_and_another_one_pays(
@@ -110,6 +118,52 @@ async def test_a_refused_card_is_explained_and_another_one_pays(
     assert [intent.status for intent in intents.data] == ["succeeded"]
 
 
+async def test_what_was_typed_stays_after_a_decline(running: Running) -> None:
+    session = await create_session(running)
+    assert session.url is not None
+    typed = card("4000 0000 0000 0002") | {"name": 'Ada "A" <L>'}
+    _, _, html = await submit(running, session.url, **typed)
+
+    assert "Your card was declined." in html
+    assert {name: unescape(value) for name, value in typed_in(html).items()} == typed
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"expiry": "12"}, "Your card's expiration date is incomplete."),
+        ({"expiry": "soon"}, "Your card's expiration date is incomplete."),
+        ({"cvc": " "}, "Your card's security code is incomplete."),
+    ],
+)
+async def test_what_is_incomplete_is_said_to_a_person(
+    running: Running, wrong: dict[str, str], message: str
+) -> None:
+    session = await create_session(running)
+    assert session.url is not None
+    status, _, html = await submit(running, session.url, **card("4242424242424242") | wrong)
+
+    assert status == 402
+    assert message in unescape(html)
+    assert not (await running.client.v1.payment_intents.list_async()).data
+
+
+async def test_the_customers_address_is_there_already(running: Running) -> None:
+    customer = await running.client.v1.customers.create_async({"email": "eve@example.com"})
+    known = await create_session(running, customer=customer.id)
+    given = await create_session(running, customer_email="joe@example.com")
+    unknown = await create_session(running)
+    pages = {}
+    for session in (known, given, unknown):
+        assert session.url is not None
+        pages[session.id] = (await browse(running, session.url))[1]
+
+    assert typed_in(pages[known.id])["email"] == "eve@example.com"
+    assert " readonly" in pages[known.id]
+    assert typed_in(pages[given.id])["email"] == "joe@example.com"
+    assert typed_in(pages[unknown.id])["email"] == ""
+
+
 @pytest.mark.parametrize("number", ["4000002760003184", "4000002500003155"])
 async def test_three_d_secure_failed_then_completed(running: Running, number: str) -> None:
     session = await create_session(running)
@@ -122,7 +176,10 @@ async def test_three_d_secure_failed_then_completed(running: Running, number: st
 
     _, headers, _ = await submit(running, page, outcome="fail")
     assert headers["Location"] == f"/checkout/{session.id}"
-    assert "failed authentication" in (await browse(running, session.url))[1]
+    _, html = await browse(running, session.url)
+    assert "We are unable to authenticate your payment method." in html
+    assert "PaymentIntent" not in html
+    assert typed_in(html)["email"] == "ada@example.com"
 
     _, headers, _ = await submit(running, session.url, **card(number))
     _, headers, _ = await submit(running, headers["Location"], outcome="complete")
