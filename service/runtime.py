@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
@@ -24,6 +24,8 @@ Result = TypeVar("Result")
 
 MOST_RUNS = 60
 LONGEST_PAUSE_S = 0.1
+# Who has its turn races with one operation of each other process, and the others wait behind it.
+LONGEST_PAUSE_OF_TURN_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +59,35 @@ async def rerun(
     *,
     request_hash: bytes = b"",
 ) -> Result:
-    """Runs a story, and again for as long as other writers are first.
+    """Runs a story, and again for as long as other writers are first. In this process it waits for
+    its turn at what it loads (``Turns``), and keeps it through all its runs.
 
     Raises:
         Answered: the operation was done before.
         Busy: others were faster every time.
+        Overloaded, DeadlineExpired: it would be the call's turn too late.
     """
+    turns: list[Hashable] = []
+    try:
+        return await _until_first(
+            lambda: story(UnitOfWork(call, operation, request_hash, runtime.clock(), turns)), turns
+        )
+    finally:
+        runtime.pool.turns.give_up(turns)
+
+
+async def _until_first(run: Callable[[], Awaitable[Result]], turns: Sequence[Hashable]) -> Result:
     exists = False
-    for run in range(MOST_RUNS):
-        unit = UnitOfWork(call, operation, request_hash, runtime.clock())
+    for number in range(MOST_RUNS):
         try:
-            return await story(unit)
+            return await run()
         except AlreadyExists:
             # A twin of this very request may have made it after we looked: then it has answered.
             if exists:
                 raise
             exists = True
         except Overtaken:
-            await asyncio.sleep(random.uniform(0, min(0.002 * 2**run, LONGEST_PAUSE_S)))  # noqa: S311  jitter
+            longest_s = LONGEST_PAUSE_OF_TURN_S if turns else LONGEST_PAUSE_S
+            pause_s = random.uniform(0, min(0.002 * 2**number, longest_s))  # noqa: S311  jitter
+            await asyncio.sleep(pause_s)
     raise Busy

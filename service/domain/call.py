@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -24,6 +25,8 @@ class Call:
     ``caller`` is the client's identity ("orders-service", "stripe", "worker"); ``key`` is the
     request id, Stripe event id, effect id or deadline id: (tenant, caller, operation, key) names
     the change, so that it happens once. ``traceparent`` names the span that asks (W3C), or is "".
+    ``answer_by`` is when nobody waits for the answer any longer, in seconds of the event loop's
+    clock; nothing else than a client stops waiting.
     """
 
     tenant_id: str
@@ -31,6 +34,7 @@ class Call:
     party: Party
     key: str = ""
     traceparent: str = ""
+    answer_by: float = math.inf
 
     @property
     def trace_id(self) -> str:

@@ -12,7 +12,9 @@
     │   └── Busy                too many writers on one aggregate; nothing was written
     ├── Precondition            the state does not allow it now
     │   ├── WrongState ...
-    └── Unavailable             not now: the same request_id later gets the result
+    ├── Unavailable             not now: the same request_id later gets the result
+    ├── Overloaded              too many wait already; nothing was begun
+    └── DeadlineExpired         too late to begin
 
 The docstring is the default message. It is shown to callers: it says what to do, and nothing
 private. ``rpc/errors.py`` maps each class to a gRPC status; the reason in ErrorInfo is the class
@@ -256,6 +258,20 @@ class CountryFixed(Precondition):
 
 class StripeRefused(Precondition):
     """Stripe refused this request; see the metadata for its code."""
+
+
+class Overloaded(Refusal):
+    """More is asked than can be answered before your deadline, so nothing was begun. Send the same
+    request again after the delay in RetryInfo, with the same request_id.
+    """
+
+    def __init__(self, *, retry_after_ms: int = 1_000) -> None:
+        super().__init__()
+        self.retry_after_ms = retry_after_ms
+
+
+class DeadlineExpired(Refusal):
+    """The deadline of the call had passed; send the same request again with a later one."""
 
 
 class Unavailable(Refusal):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -55,13 +55,15 @@ class UnitOfWork:
     ``records`` are whole rows; those with a version must still be in the version before.
     ``response`` is the stored answer: a replay of the same request answers these bytes.
     ``word_of`` is whose word moves the states where that is not who asks: Stripe's, which an
-    operator asked.
+    operator asked. ``turns`` are the aggregates whose turn it is for the operation; with None it
+    waits for none.
     """
 
     call: Call
     operation: str
     request_hash: bytes
     now: datetime
+    turns: list[Hashable] | None = None
     operation_id: UUID = field(init=False)
     records: dict[int, Any] = field(default_factory=dict)
     journals: list[Journal] = field(default_factory=list)

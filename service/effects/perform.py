@@ -19,6 +19,7 @@ from uuid import UUID
 import structlog
 from opentelemetry.trace import Span
 
+from service.admission import aside
 from service.domain.errors import StripeUnavailable
 from service.domain.records.effect import Effect
 from service.domain.states.effect import OPEN
@@ -44,7 +45,7 @@ CLIENT_PATIENCE_S = 8.0
 POLL_S = 0.05
 
 log = structlog.get_logger()
-_sending: set[asyncio.Task[bool]] = set()  # whose clients may have gone
+_sending: set[asyncio.Task[Outcome | None]] = set()  # whose clients may have gone
 
 
 async def finish_sending() -> None:
@@ -117,14 +118,13 @@ def _detail(outcome: Outcome) -> str:
             return reason
 
 
-async def _perform_here(runtime: Runtime, tenant_id: str, effect_id: UUID) -> bool:
-    """Leases an effect and sends it; False when it is not to be had."""
+async def _perform_here(runtime: Runtime, tenant_id: str, effect_id: UUID) -> Outcome | None:
+    """Leases an effect and sends it; None when it is not to be had."""
     effect = await lease_effect(runtime.pool, tenant_id, effect_id, runtime.clock(), lease=LEASE)
     if effect is None:
-        return False
+        return None
     with effect_span(effect):
-        await perform_effect(runtime, effect)
-    return True
+        return await perform_effect(runtime, effect)
 
 
 async def finish_effect(runtime: Runtime, tenant_id: str, effect_id: UUID) -> Effect:
@@ -139,12 +139,14 @@ async def finish_effect(runtime: Runtime, tenant_id: str, effect_id: UUID) -> Ef
         sending = asyncio.create_task(_perform_here(runtime, tenant_id, effect_id))
         _sending.add(sending)
         sending.add_done_callback(_sending.discard)
-        leased = await asyncio.shield(sending)
+        with aside():
+            outcome = await asyncio.shield(sending)
         effect = await find_effect(runtime.pool, tenant_id, effect_id)
         assert effect is not None
         if effect.state not in OPEN:
             return effect
-        if leased:
-            break  # it was postponed or lost: the worker looks after it
-        await asyncio.sleep(POLL_S)
+        if isinstance(outcome, Postponed | Lost):
+            break  # the worker looks after it; any other was asked again since, with more to say
+        with aside():
+            await asyncio.sleep(POLL_S)
     raise StripeUnavailable

@@ -115,7 +115,7 @@ def _wrong(key: str, description: str) -> InvalidField:
     return InvalidField(FieldViolation(f"metadata:{key}", description))
 
 
-def call_of(caller: Caller, request: Message, traceparent: str) -> Call:
+def call_of(caller: Caller, request: Message, traceparent: str, answer_by: float) -> Call:
     """The cause of change that this request is: its caller, and its request_id where it has one."""
     return Call(
         tenant_id=caller.tenant_id,
@@ -123,4 +123,5 @@ def call_of(caller: Caller, request: Message, traceparent: str) -> Call:
         party=caller.party,
         key=getattr(request, "request_id", ""),
         traceparent=traceparent,
+        answer_by=answer_by,
     )

@@ -18,11 +18,12 @@ from google.protobuf.message import DecodeError, Message
 from grpc import StatusCode
 from structlog.contextvars import bind_contextvars
 
+from service.admission import Admission
 from service.domain.call import Call
-from service.domain.errors import Invalid, Refusal, RoleNotAllowed
-from service.rpc.caller import Identify, Metadata, Role, call_of
+from service.domain.errors import DeadlineExpired, Invalid, Refusal, RoleNotAllowed
+from service.rpc.caller import Caller, Identify, Metadata, Role, call_of
 from service.rpc.contract import ContractError, access_table
-from service.rpc.errors import DeadlineExpired, Internal, abort, status_of
+from service.rpc.errors import Internal, abort, status_of
 from service.rpc.times import Truncate, compile_truncation
 from service.rpc.tracing import ServedCall, Tracer
 from service.rpc.validate import Validator, compile_validator
@@ -72,6 +73,7 @@ class Endpoint:
     read: Callable[[bytes], Message]
     run: Callable[[Call, Message], Awaitable[Message]]
     write: Callable[[Message], bytes]
+    admission: Admission
 
 
 class Edge:
@@ -129,19 +131,15 @@ class Edge:
         caller = self._identify(metadata)
         if caller.role not in endpoint.method.roles:
             raise RoleNotAllowed(method=endpoint.method.name)
-        request = _parse(endpoint, body)
-        endpoint.method.validate(request)
-        if endpoint.method.truncate:
-            endpoint.method.truncate(request)
-        call = call_of(caller, request, served.traceparent)
         remaining_s = _remaining_s(context)
         if remaining_s is None:
-            return endpoint.write(await self._limited(endpoint.run(call, request)))
+            answer_by = _now() + self._default_deadline_s
+            return await self._limited(_run(endpoint, body, caller, served, answer_by))
         if remaining_s <= 0:
             raise DeadlineExpired
-        return endpoint.write(await endpoint.run(call, request))
+        return await _run(endpoint, body, caller, served, _now() + remaining_s)
 
-    async def _limited(self, running: Awaitable[Message]) -> Message:
+    async def _limited(self, running: Awaitable[bytes]) -> bytes:
         """Only a call without a deadline needs a limit from us; gRPC cancels the others itself."""
         limit = asyncio.timeout(self._default_deadline_s)
         try:
@@ -151,6 +149,26 @@ class Edge:
             if limit.expired():
                 raise DeadlineExpired from None
             raise
+
+
+async def _run(
+    endpoint: Endpoint, body: bytes, caller: Caller, served: ServedCall, answer_by: float
+) -> bytes:
+    """Runs the method as soon as it has a place for the call."""
+    place = await endpoint.admission.enter(answer_by)
+    try:
+        request = _parse(endpoint, body)
+        endpoint.method.validate(request)
+        if endpoint.method.truncate:
+            endpoint.method.truncate(request)
+        call = call_of(caller, request, served.traceparent, answer_by)
+        return endpoint.write(await endpoint.run(call, request))
+    finally:
+        place.leave()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _parse(endpoint: Endpoint, body: bytes) -> Message:

@@ -23,10 +23,12 @@ from service.domain.errors import (
     AlreadyExists,
     Busy,
     Conflict,
+    DeadlineExpired,
     Invalid,
     InvalidField,
     Missing,
     NotAllowed,
+    Overloaded,
     Precondition,
     Refusal,
     Unauthenticated,
@@ -34,10 +36,6 @@ from service.domain.errors import (
 )
 
 DOMAIN = "escrow.v1"
-
-
-class DeadlineExpired(Refusal):
-    """The deadline of the call had passed; send the same request again with a later one."""
 
 
 class Internal(Refusal):
@@ -53,6 +51,7 @@ STATUSES: Mapping[type[Refusal], StatusCode] = {
     Conflict: StatusCode.ABORTED,
     Precondition: StatusCode.FAILED_PRECONDITION,
     Unavailable: StatusCode.UNAVAILABLE,
+    Overloaded: StatusCode.RESOURCE_EXHAUSTED,
     DeadlineExpired: StatusCode.DEADLINE_EXCEEDED,
     Internal: StatusCode.INTERNAL,
     Refusal: StatusCode.UNKNOWN,  # and a test proves that no caller gets this
@@ -92,6 +91,8 @@ async def abort(context: grpc.aio.ServicerContext[Any, Any], refusal: Refusal) -
 
 
 def _retry_after_ms(refusal: Refusal) -> int | None:
+    if isinstance(refusal, Overloaded):
+        return refusal.retry_after_ms
     delays = (RETRY_AFTER_MS.get(ancestor) for ancestor in type(refusal).__mro__)
     return next((delay for delay in delays if delay is not None), None)
 

@@ -19,6 +19,7 @@ from service.rpc.servicer import Operation, add_services
 from service.runtime import Runtime
 
 REQUEST_MAX_BYTES = 1 << 20
+MOST_PENDING = 10_000
 
 
 class PortTaken(Exception):
@@ -86,8 +87,14 @@ def server_options(listening: Listening) -> list[tuple[str, int]]:
         # A connection that was cut silently is found out, and clients may ask as often.
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
         ("grpc.keepalive_permit_without_calls", 1),
+        # Clients may ask every ten seconds, a little jitter included. The header of gRPC's core calls
+        # this one "min_recv_ping_interval", and nothing obeys that name.
+        ("grpc.http2.min_ping_interval_without_data_ms", 9_000),
+        # Above these (1,000 and 3,000 by default) gRPC cancels calls before we see them, without a
+        # reason. A crowd is for admission.py to refuse, which says when to come again.
+        ("grpc.server.max_pending_requests", MOST_PENDING),
+        ("grpc.server.max_pending_requests_hard_limit", 2 * MOST_PENDING),
     ]
 
 

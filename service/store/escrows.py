@@ -112,6 +112,14 @@ def _records(row: asyncpg.Record) -> EscrowRecords:
     )
 
 
+async def _load(
+    pool: ServicePool, unit: UnitOfWork, by: str, name: UUID | str, effect_id: UUID | None
+) -> asyncpg.Record:
+    row = await pool.loads.row(LOAD[by], *key_arguments(unit), name, effect_id)
+    answer_replay(unit, row["answered"])
+    return row
+
+
 async def load_escrow(
     pool: ServicePool,
     unit: UnitOfWork,
@@ -120,16 +128,21 @@ async def load_escrow(
     by: str = BY_ESCROW,
     effect_id: UUID | None = None,
 ) -> EscrowRecords | None:
-    """Loads what an operation decides on, and whether it was done before: one shared round trip.
+    """Loads what an operation decides on, and whether it was done before, when it is its turn: one
+    shared round trip.
 
     ``name`` is what ``by`` says: the id of the escrow or of one of its payments, or the Stripe id
     of a payment's intent. None when there is no such escrow.
 
     Raises:
         Answered, RequestIdReused: see ``answer_replay``.
+        Overloaded, DeadlineExpired: see ``Turns.take``.
     """
-    row = await pool.loads.row(LOAD[by], *key_arguments(unit), name, effect_id)
-    answer_replay(unit, row["answered"])
+    if by == BY_ESCROW:
+        await pool.turns.take(unit, name)
+    row = await _load(pool, unit, by, name, effect_id)
+    if by != BY_ESCROW and row["found_id"] and await pool.turns.take(unit, row["found_id"]):
+        row = await _load(pool, unit, by, name, effect_id)  # others had their turn meanwhile
     if row["found_id"] is None:
         return None
     records = _records(row)

@@ -145,7 +145,7 @@ async def load_parties(
     payee_id: UUID | None = None,
     effect_id: UUID | None = None,
 ) -> PartyRecords:
-    """Loads either party, and whether the operation was done before: one shared round trip.
+    """Reads either party, and whether the operation was done before: one shared round trip.
 
     Raises:
         Answered, RequestIdReused: see ``answer_replay``.
@@ -160,6 +160,19 @@ async def load_parties(
     )
 
 
+async def load_payer(
+    pool: ServicePool, unit: UnitOfWork, payer_id: UUID, *, effect_id: UUID | None = None
+) -> PartyRecords:
+    """Loads a payer for a change of them, when it is its turn: one shared round trip.
+
+    Raises:
+        Answered, RequestIdReused: see ``answer_replay``.
+        Overloaded, DeadlineExpired: see ``Turns.take``.
+    """
+    await pool.turns.take(unit, payer_id)
+    return await load_parties(pool, unit, payer_id=payer_id, effect_id=effect_id)
+
+
 async def load_payee(
     pool: ServicePool,
     unit: UnitOfWork,
@@ -168,11 +181,13 @@ async def load_payee(
     payout_id: UUID | None = None,
     effect_id: UUID | None = None,
 ) -> PayeeRecords | None:
-    """Loads a payee for a change of it or its payouts: one shared round trip.
+    """Loads a payee for a change of it or its payouts, when it is its turn: one shared round trip.
 
     Raises:
         Answered, RequestIdReused: see ``answer_replay``.
+        Overloaded, DeadlineExpired: see ``Turns.take``.
     """
+    await pool.turns.take(unit, payee_id)
     arguments = *key_arguments(unit), payee_id, payout_id, effect_id
     row = await pool.loads.row(LOAD_PAYEE, *arguments)
     answer_replay(unit, row["answered"])

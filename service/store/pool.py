@@ -15,6 +15,7 @@ from asyncpg.pool import PoolAcquireContext, PoolConnectionProxy
 from service.domain.errors import DatabaseUnavailable
 from service.store.engine import POSTGRESQL, Engine
 from service.store.shared_loads import SharedLoads
+from service.store.turns import Turns
 
 # Every statement of the service finds its rows by index. The planner guesses the length of an array
 # or of a LIMIT that it cannot see, and would rather hash and scan the whole of a growing table.
@@ -52,7 +53,8 @@ class _Acquired(PoolAcquireContext):
 class ServicePool(asyncpg.Pool):
     """A pool that every method of asyncpg's works on, and that raises DatabaseUnavailable.
 
-    ``loads`` are what concurrent requests read together.
+    ``loads`` are what concurrent requests read together, ``turns`` whose turn it is at what they
+    change.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class ServicePool(asyncpg.Pool):
         super().__init__(*args, **settings)
         self.engine = engine
         self.loads = SharedLoads(self, per_tenant=engine.per_tenant)
+        self.turns = Turns()
 
     def acquire(self, *, timeout: float | None = None) -> PoolAcquireContext[asyncpg.Record]:
         return _Acquired(self, timeout)

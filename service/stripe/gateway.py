@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self
 import aiohttp
 import stripe
 
+from service.admission import aside
 from service.domain.errors import StripeRefused, StripeUnavailable
 from service.domain.records.effect import Effect
 from service.domain.records.parties import AccountApi
@@ -336,6 +337,12 @@ class StripeGateway:
             StripeRefused: Stripe's code is in the metadata.
             StripeUnavailable: it did not answer.
         """
+        with aside():
+            return await self._answer_in_time(operation, request)
+
+    async def _answer_in_time(
+        self, operation: str, request: Callable[[], Awaitable[Any]]
+    ) -> Object:
         if not await self.reads.take(most_s=READ_TIMEOUT_S / 2):
             raise StripeUnavailable
         try:

@@ -14,7 +14,7 @@ from service.operations.send_now import send_now
 from service.runtime import Runtime
 from service.store.commit import Overtaken
 from service.store.effects import find_effect
-from service.store.parties import find_payer, load_parties
+from service.store.parties import find_payer, load_payer
 
 
 async def update_payer(
@@ -51,7 +51,7 @@ async def _change(
         raise PayerMissing
     exists = known.stripe_customer is not None
     effect_id = update_customer.effect_id_of(known) if exists else payer_id
-    found = await load_parties(runtime.pool, unit, payer_id=payer_id, effect_id=effect_id)
+    found = await load_payer(runtime.pool, unit, payer_id, effect_id=effect_id)
     payer, effect = found.payer, found.effect
     if payer is None or payer.stripe_customer != known.stripe_customer:
         raise Overtaken("the payer's customer was made meanwhile")

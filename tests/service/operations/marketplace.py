@@ -459,17 +459,9 @@ def transitions(entry: pb.TimelineEntry) -> list[tuple[str, str, str]]:
 @asynccontextmanager
 async def open_marketplace(database: Database, sandbox_url: str) -> AsyncIterator[Marketplace]:
     """The service on this database and sandbox, which is emptied first."""
-    tenant = Tenant(API_KEY, sandbox_url, 1000)  # the sandbox has no limit
-    settings = Settings(
-        auth="development",
-        database_url=database.service_dsn,  # type: ignore[arg-type]  # read from text, as ever
-        grpc_port=0,
-        drain_s=1,
-    )
-    config = Config(settings, {TENANT: tenant, NEIGHBOUR: tenant})
     async with (
         aiohttp.ClientSession() as http,
-        running(config, serve=True, work=False) as everything,
+        running(_config(database, sandbox_url), serve=True, work=False) as everything,
         grpc.aio.insecure_channel(f"127.0.0.1:{everything.port}") as channel,
     ):
         sandbox = Sandbox(sandbox_url, http)
@@ -479,3 +471,25 @@ async def open_marketplace(database: Database, sandbox_url: str) -> AsyncIterato
             yield Marketplace(everything, owner, sandbox, channel)
         finally:
             await owner.close()
+
+
+@asynccontextmanager
+async def second_service(database: Database, sandbox_url: str) -> AsyncIterator[EscrowClient]:
+    """Another service on the same database, as another process would be: the payer's client."""
+    async with (
+        running(_config(database, sandbox_url), serve=True, work=False) as everything,
+        grpc.aio.insecure_channel(f"127.0.0.1:{everything.port}") as channel,
+    ):
+        identity = {"escrow-tenant": TENANT, "escrow-caller": "orders", "escrow-party": "payer"}
+        yield EscrowClient(channel, identity, 20.0)
+
+
+def _config(database: Database, sandbox_url: str) -> Config:
+    tenant = Tenant(API_KEY, sandbox_url, 1000)  # the sandbox has no limit
+    settings = Settings(
+        auth="development",
+        database_url=database.service_dsn,  # type: ignore[arg-type]  # read from text, as ever
+        grpc_port=0,
+        drain_s=1,
+    )
+    return Config(settings, {TENANT: tenant, NEIGHBOUR: tenant})

@@ -54,6 +54,7 @@ STATUS_OF_REASON: Mapping[str, StatusCode] = {
     "COUNTRY_FIXED": StatusCode.FAILED_PRECONDITION,
     "STRIPE_REFUSED": StatusCode.FAILED_PRECONDITION,
     "STRIPE_UNAVAILABLE": StatusCode.UNAVAILABLE,
+    "OVERLOADED": StatusCode.RESOURCE_EXHAUSTED,
 }
 """What clients may rely on, written out here and not taken from the service."""
 
@@ -104,5 +105,5 @@ def check_refusal(refusal: Refusal, reason: str) -> None:
     if reason == "INVALID_FIELD":
         assert refusal.fields, refusal
         assert all(refusal.fields.values())
-    if refusal.status is StatusCode.UNAVAILABLE:
+    if refusal.status in (StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED):
         assert refusal.retry_delay_s is not None

@@ -309,7 +309,8 @@ async def test_the_callers_own_words(served: Served) -> None:
         ("traceparent", TRACEPARENT),
     )
 
-    assert call == Call("acme", "orders-service", Party.PAYER, "", call.traceparent)
+    known = call.traceparent, call.answer_by
+    assert call == Call("acme", "orders-service", Party.PAYER, "", *known)
     assert call.trace_id == "0af7651916cd43dd8448eb211c80319c"
 
 
