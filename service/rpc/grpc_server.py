@@ -88,8 +88,8 @@ def server_options(listening: Listening) -> list[tuple[str, int]]:
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
         ("grpc.keepalive_permit_without_calls", 1),
-        # Clients may ask every ten seconds, a little jitter included. The header of gRPC's core calls
-        # this one "min_recv_ping_interval", and nothing obeys that name.
+        # Clients may ask every ten seconds, a little jitter included. The headers of gRPC speak of
+        # "min_recv_ping_interval", and nothing obeys that name.
         ("grpc.http2.min_ping_interval_without_data_ms", 9_000),
         # Above these (1,000 and 3,000 by default) gRPC cancels calls before we see them, without a
         # reason. A crowd is for admission.py to refuse, which says when to come again.
