@@ -841,6 +841,7 @@ ALTER TABLE ONLY public.payees
     ADD CONSTRAINT payees_reference UNIQUE (tenant_id, reference);
 ALTER TABLE ONLY public.payees
     ADD CONSTRAINT payees_stripe_account UNIQUE (tenant_id, stripe_account);
+CREATE INDEX payees_by_email ON public.payees USING btree (tenant_id, email, payee_id);
 GRANT SELECT,INSERT,UPDATE ON TABLE public.payees TO escrow_service;
 
 CREATE TABLE public.payers (
@@ -858,6 +859,7 @@ ALTER TABLE ONLY public.payers
     ADD CONSTRAINT payers_pkey PRIMARY KEY (tenant_id, payer_id);
 ALTER TABLE ONLY public.payers
     ADD CONSTRAINT payers_reference UNIQUE (tenant_id, reference);
+CREATE INDEX payers_by_email ON public.payers USING btree (tenant_id, email, payer_id);
 GRANT SELECT,INSERT,UPDATE ON TABLE public.payers TO escrow_service;
 
 CREATE TABLE public.payments (

@@ -22,6 +22,11 @@ def new_uuid(now: datetime) -> UUID:
     return _uuid7(now, int.from_bytes(os.urandom(10), "big"))
 
 
+def first_uuid(moment: datetime) -> UUID:
+    """The first UUIDv7 of this moment: those from it on were made then or later."""
+    return _uuid7(moment, 0)
+
+
 def last_uuid(moment: datetime) -> UUID:
     """The last UUIDv7 of this moment: those up to it were made then or before.
 

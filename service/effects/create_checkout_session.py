@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from service.aggregates.escrow import EscrowCase, load_case_of_effect
 from service.aggregates.payment import observe_payment, payment_rejected
@@ -22,8 +22,15 @@ from service.stripe.objects.values import time_of
 from service.stripe.outcomes import Rejected
 
 
+class Pages(NamedTuple):
+    """Where Stripe sends the payer: who has paid, and who goes back without paying."""
+
+    success_url: str
+    cancel_url: str
+
+
 def plan(
-    case: EscrowCase, payment: Payment, milestones: Sequence[Milestone], return_url: str
+    case: EscrowCase, payment: Payment, milestones: Sequence[Milestone], pages: Pages
 ) -> Effect:
     """The effect has the payment's own id."""
     effect = ids.show(ids.EFFECT, payment.payment_id)
@@ -32,7 +39,7 @@ def plan(
         EffectKind.CREATE_CHECKOUT_SESSION,
         payment.payment_id,
         subject_id=payment.payment_id,
-        request=parameters(payment, payer, escrow, milestones, return_url, effect),
+        request=parameters(payment, payer, escrow, milestones, pages, effect),
         escrow_id=payment.escrow_id,
     )
 
@@ -42,7 +49,7 @@ def parameters(
     payer: Payer,
     escrow: Escrow,
     milestones: Sequence[Milestone],
-    return_url: str,
+    pages: Pages,
     effect: str,
 ) -> dict[str, Any]:
     currency = payment.currency
@@ -55,8 +62,8 @@ def parameters(
         "mode": "payment",
         "customer": payer.stripe_customer,
         "line_items": lines,
-        "success_url": return_url,
-        "cancel_url": return_url,
+        "success_url": pages.success_url,
+        "cancel_url": pages.cancel_url,
         "metadata": metadata,
         "payment_intent_data": {
             "capture_method": capture_method(payment),

@@ -39,6 +39,8 @@ from service.operations.parties.create_payee import create_payee
 from service.operations.parties.create_payer import create_payer
 from service.operations.parties.get_payee import get_payee
 from service.operations.parties.get_payer import get_payer
+from service.operations.parties.list_payees import list_payees
+from service.operations.parties.list_payers import list_payers
 from service.operations.parties.replace_payee_account import replace_payee_account
 from service.operations.parties.update_payee import update_payee
 from service.operations.parties.update_payer import update_payer
@@ -46,6 +48,7 @@ from service.operations.payments.cancel_payment import cancel_payment
 from service.operations.payments.capture_payment import capture_payment
 from service.operations.payments.fund_escrow import fund_escrow
 from service.operations.payments.get_payment import get_payment
+from service.operations.payments.list_payments import list_payments
 from service.operations.payouts.get_payout import get_payout
 from service.operations.payouts.list_payouts import list_payouts
 from service.operations.payouts.request_payout import request_payout
@@ -66,6 +69,7 @@ OPERATIONS: Mapping[str, Operation[Runtime]] = {
     "QuoteFees": quote_fees,
     "FundEscrow": fund_escrow,
     "GetPayment": get_payment,
+    "ListPayments": list_payments,
     "CapturePayment": capture_payment,
     "CancelPayment": cancel_payment,
     "SubmitDelivery": submit_delivery,
@@ -77,9 +81,11 @@ OPERATIONS: Mapping[str, Operation[Runtime]] = {
     "ListTimeline": list_timeline,
     "CreatePayer": create_payer,
     "GetPayer": get_payer,
+    "ListPayers": list_payers,
     "UpdatePayer": update_payer,
     "CreatePayee": create_payee,
     "GetPayee": get_payee,
+    "ListPayees": list_payees,
     "UpdatePayee": update_payee,
     "ReplacePayeeAccount": replace_payee_account,
     "CreateOnboardingLink": create_onboarding_link,

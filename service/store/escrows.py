@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,12 +11,12 @@ from service.domain.records.effect import Effect
 from service.domain.records.escrow import Escrow
 from service.domain.records.parties import Payee, Payer
 from service.domain.unit import UnitOfWork
+from service.store.lists import CREATED_AT, Listing
 from service.store.operations import ANSWERED, KEY, answer_replay, key_arguments
 from service.store.pool import ServicePool
-from service.store.rows import NO_ID_YET, from_row, typed
+from service.store.rows import from_row, typed
 from service.store.shared_loads import IN_ORDER, asked
 from service.store.tables import CHILDREN, EscrowRecords, Table
-from service.store.unreadable import Unreadable, read_all
 
 # How an escrow is named: its id, or what finds it, in the column ``name`` of who asks.
 BY_ESCROW = "q.name"
@@ -32,22 +31,26 @@ BY_PAYMENT_INTENT = (
 NAME_TYPE = {BY_ESCROW: "uuid", BY_PAYMENT: "uuid", BY_PAYMENT_INTENT: "text"}
 
 
-def _child(table: Table) -> str:
+def _child(table: Table, escrow: str) -> str:
     order = ", ".join(f"c.{column}" for column in table.order.split(", "))
     return f"""\
     ARRAY(SELECT {typed(table.record, "c")} FROM {table.name} AS c
-        WHERE c.tenant_id = e.tenant_id AND c.escrow_id = e.escrow_id
+        WHERE c.tenant_id = {escrow}.tenant_id AND c.escrow_id = {escrow}.escrow_id
         ORDER BY {order}) AS {table.name},"""
 
 
-_CHILDREN = "\n".join(map(_child, CHILDREN))
-AGGREGATE = f"""\
-    {typed(Escrow, "e")} AS escrow,
-{_CHILDREN}
+def _aggregate(escrow: str) -> str:
+    """An escrow, which the statement calls so, with everything below it."""
+    children = "\n".join(_child(table, escrow) for table in CHILDREN)
+    return f"""\
+    {typed(Escrow, escrow)} AS escrow,
+{children}
     (SELECT {typed(Payer, "y")} FROM payers AS y
-        WHERE y.tenant_id = e.tenant_id AND y.payer_id = e.payer_id) AS payer,
+        WHERE y.tenant_id = {escrow}.tenant_id AND y.payer_id = {escrow}.payer_id) AS payer,
     (SELECT {typed(Payee, "z")} FROM payees AS z
-        WHERE z.tenant_id = e.tenant_id AND z.payee_id = e.payee_id) AS payee"""
+        WHERE z.tenant_id = {escrow}.tenant_id AND z.payee_id = {escrow}.payee_id) AS payee"""
+
+
 EFFECT = f"""\
     (SELECT {typed(Effect, "f")} FROM effects AS f
         WHERE f.tenant_id = q.tenant_id AND f.effect_id = q.effect_id) AS effect"""
@@ -57,7 +60,7 @@ def _found(by: str) -> str:
     return f"""\
 LEFT JOIN LATERAL (
     SELECT e.escrow_id AS found_id,
-{AGGREGATE}
+{_aggregate("e")}
     FROM escrows AS e WHERE e.tenant_id = q.tenant_id AND e.escrow_id = {by}
 ) AS found ON true
 {IN_ORDER}"""
@@ -78,25 +81,10 @@ FROM {asked({"tenant_id": "text", "name": NAME_TYPE[by]})}
 {_found(by)}"""
     for by in (BY_ESCROW, BY_PAYMENT)
 }
-_LISTED = f"""\
-FROM escrows AS e
-WHERE e.tenant_id = $1 AND e.escrow_id < coalesce($2::uuid, {NO_ID_YET})
-{{conditions}}
-ORDER BY e.escrow_id DESC
-LIMIT $3"""
-LIST = f"SELECT\n{AGGREGATE}\n{_LISTED}"
-LIST_IDS = f"SELECT e.escrow_id\n{_LISTED}"
 KNOWS_INTENT = """\
 SELECT EXISTS (
     SELECT 1 FROM payments AS p WHERE p.tenant_id = $1 AND p.stripe_payment_intent = $2
 )"""
-FILTERABLE: Mapping[str, str] = {
-    "payer_id": "uuid",
-    "payee_id": "uuid",
-    "reference": "text",
-    "state": "text",
-    "currency": "text",
-}
 
 
 def _records(row: asyncpg.Record) -> EscrowRecords:
@@ -162,28 +150,17 @@ async def is_intent_of_ours(pool: asyncpg.Pool, tenant_id: str, payment_intent: 
     return bool(await pool.fetchval(KNOWS_INTENT, tenant_id, payment_intent))
 
 
-async def find_escrows(
-    pool: ServicePool,
-    tenant_id: str,
-    conditions: Sequence[tuple[str, Any]],
-    *,
-    before: UUID | None,
-    limit: int,
-) -> list[EscrowRecords | Unreadable[UUID]]:
-    """The newest escrows created before ``before`` that meet every (column, value) condition."""
-    clauses = [
-        f"AND e.{column} = ${number}::{FILTERABLE[column]}"
-        for number, (column, _) in enumerate(conditions, start=4)
-    ]
-    arguments = tenant_id, before, limit, *(value for _, value in conditions)
-
-    async def fetch(statement: str) -> list[asyncpg.Record]:
-        return list(await pool.fetch(statement.format(conditions="\n".join(clauses)), *arguments))
-
-    async def together() -> list[EscrowRecords]:
-        return [_records(row) for row in await fetch(LIST)]
-
-    async def keys() -> list[UUID]:
-        return [row[0] for row in await fetch(LIST_IDS)]
-
-    return await read_all(together, keys, lambda key: find_escrow(pool, tenant_id, key))
+ESCROWS = Listing(
+    "escrows",
+    "escrow_id",
+    _aggregate("t"),
+    _records,
+    {
+        "payer_id": "uuid",
+        "payee_id": "uuid",
+        "reference": "text",
+        "state": "text",
+        "currency": "text",
+        CREATED_AT: "timestamptz",
+    },
+)

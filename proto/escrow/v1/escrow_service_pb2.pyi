@@ -1039,8 +1039,9 @@ class ListEscrowsRequest(_message.Message):
     page_token: _builtins.str
     """next_page_token of the page before; the other fields must be the same."""
     filter: _builtins.str
-    """Conditions joined by AND (a subset of AIP-160): payer_id, payee_id, reference, state, currency, each with = and a value, quoted or bare:
-    payer_id = "pyr_..." AND state = ACTIVE
+    """Conditions joined by AND (a subset of AIP-160): payer_id, payee_id, reference, state, currency, each with = and a value, quoted or bare; create_time with
+    >=, >, <=, < or = and a time of RFC 3339:
+    payer_id = "pyr_..." AND state = ACTIVE AND create_time >= "2026-11-01T00:00:00Z" AND create_time < "2026-12-01T00:00:00Z"
     """
     def __init__(
         self,
@@ -1162,6 +1163,7 @@ class FundEscrowRequest(_message.Message):
     CAPTURE_FIELD_NUMBER: _builtins.int
     RETURN_URL_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    CANCEL_URL_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """A UUID that names this request."""
     escrow_id: _builtins.str
@@ -1171,9 +1173,11 @@ class FundEscrowRequest(_message.Message):
     capture: Global___CaptureStrategy.ValueType
     """When the money is taken."""
     return_url: _builtins.str
-    """Where Checkout sends the payer afterwards; required for method CHECKOUT."""
+    """Where Checkout sends the payer who has paid; required for method CHECKOUT."""
     etag: _builtins.str
     """The escrow's etag as you last saw it; refuses when it has changed since. Not checked when empty."""
+    cancel_url: _builtins.str
+    """Where Checkout sends the payer who goes back without paying; return_url when empty. Not used by other methods."""
     @_builtins.property
     def milestone_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The milestones to pay for; all that await funds when empty."""
@@ -1188,10 +1192,11 @@ class FundEscrowRequest(_message.Message):
         capture: Global___CaptureStrategy.ValueType = ...,
         return_url: _builtins.str = ...,
         etag: _builtins.str = ...,
+        cancel_url: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capture", b"capture", "escrow_id", b"escrow_id", "etag", b"etag", "method", b"method", "milestone_ids", b"milestone_ids", "request_id", b"request_id", "return_url", b"return_url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_url", b"cancel_url", "capture", b"capture", "escrow_id", b"escrow_id", "etag", b"etag", "method", b"method", "milestone_ids", b"milestone_ids", "request_id", b"request_id", "return_url", b"return_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1266,6 +1271,73 @@ class GetPaymentResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetPaymentResponse: _TypeAlias = GetPaymentResponse  # noqa: Y015
+
+@_typing.final
+class ListPaymentsRequest(_message.Message):
+    """Asks for ListPayments."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many at most; 50 when 0, never more than 200."""
+    page_token: _builtins.str
+    """next_page_token of the page before; the other fields must be the same."""
+    filter: _builtins.str
+    """Conditions joined by AND (a subset of AIP-160): escrow_id, state, method, currency, each with = and a value, quoted or bare; create_time with >=, >, <=, < or =
+    and a time of RFC 3339:
+    escrow_id = "esc_..." AND state = SUCCEEDED AND create_time >= "2026-11-01T00:00:00Z"
+    """
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        filter: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPaymentsRequest: _TypeAlias = ListPaymentsRequest  # noqa: Y015
+
+@_typing.final
+class ListPaymentsResponse(_message.Message):
+    """Answers ListPayments."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYMENTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    UNREADABLE_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page; empty when there is none."""
+    @_builtins.property
+    def payments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Payment]:
+        """The payments, newest first. A page ends before page_size, too, where it would get larger than 3.5 MB."""
+
+    @_builtins.property
+    def unreadable(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The ids of payments of this page whose records are damaged, so that they cannot be shown. An operator has to repair them."""
+
+    def __init__(
+        self,
+        *,
+        payments: _abc.Iterable[Global___Payment] | None = ...,
+        next_page_token: _builtins.str = ...,
+        unreadable: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "payments", b"payments", "unreadable", b"unreadable"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPaymentsResponse: _TypeAlias = ListPaymentsResponse  # noqa: Y015
 
 @_typing.final
 class CapturePaymentRequest(_message.Message):
@@ -1772,19 +1844,27 @@ class Transition(_message.Message):
     SUBJECT_FIELD_NUMBER: _builtins.int
     FROM_FIELD_NUMBER: _builtins.int
     TO_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
     """What changed: an escrow's, milestone's, payment's, release's or effect's id."""
     to: _builtins.str
     """The state after."""
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """The money that the change is about: a milestone's price, what a payment takes or a release gives to the payee's side (service fee included), what a call to
+        Stripe moves, what a freeze holds back. Unset for a subject that is not money: an escrow.
+        """
+
     def __init__(
         self,
         *,
         subject: _builtins.str = ...,
         to: _builtins.str = ...,
+        amount: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "subject", b"subject", "to", b"to"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "from", b"from", "subject", b"subject", "to", b"to"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -68,6 +68,11 @@ class EscrowServiceStub:
                 request_serializer=escrow_dot_v1_dot_escrow__service__pb2.GetPaymentRequest.SerializeToString,
                 response_deserializer=escrow_dot_v1_dot_escrow__service__pb2.GetPaymentResponse.FromString,
                 _registered_method=True)
+        self.ListPayments = channel.unary_unary(
+                '/escrow.v1.EscrowService/ListPayments',
+                request_serializer=escrow_dot_v1_dot_escrow__service__pb2.ListPaymentsRequest.SerializeToString,
+                response_deserializer=escrow_dot_v1_dot_escrow__service__pb2.ListPaymentsResponse.FromString,
+                _registered_method=True)
         self.CapturePayment = channel.unary_unary(
                 '/escrow.v1.EscrowService/CapturePayment',
                 request_serializer=escrow_dot_v1_dot_escrow__service__pb2.CapturePaymentRequest.SerializeToString,
@@ -159,6 +164,13 @@ class EscrowServiceServicer:
 
     def GetPayment(self, request, context):
         """Reads a payment: everything a payment page needs, the client secret and the next action read from Stripe at this moment.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPayments(self, request, context):
+        """Lists payments, newest first. What only Stripe can say of one (the client secret, the Checkout page, the next action) is told by GetPayment.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -260,6 +272,11 @@ def add_EscrowServiceServicer_to_server(servicer, server):
                     servicer.GetPayment,
                     request_deserializer=escrow_dot_v1_dot_escrow__service__pb2.GetPaymentRequest.FromString,
                     response_serializer=escrow_dot_v1_dot_escrow__service__pb2.GetPaymentResponse.SerializeToString,
+            ),
+            'ListPayments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPayments,
+                    request_deserializer=escrow_dot_v1_dot_escrow__service__pb2.ListPaymentsRequest.FromString,
+                    response_serializer=escrow_dot_v1_dot_escrow__service__pb2.ListPaymentsResponse.SerializeToString,
             ),
             'CapturePayment': grpc.unary_unary_rpc_method_handler(
                     servicer.CapturePayment,
@@ -473,6 +490,33 @@ class EscrowService:
             '/escrow.v1.EscrowService/GetPayment',
             escrow_dot_v1_dot_escrow__service__pb2.GetPaymentRequest.SerializeToString,
             escrow_dot_v1_dot_escrow__service__pb2.GetPaymentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPayments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/escrow.v1.EscrowService/ListPayments',
+            escrow_dot_v1_dot_escrow__service__pb2.ListPaymentsRequest.SerializeToString,
+            escrow_dot_v1_dot_escrow__service__pb2.ListPaymentsResponse.FromString,
             options,
             channel_credentials,
             insecure,

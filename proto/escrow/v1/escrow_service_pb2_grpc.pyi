@@ -49,6 +49,8 @@ class EscrowServiceStub:
     """Starts the payment that funds the whole escrow or chosen milestones. Answers with what the payer's browser needs to pay."""
     GetPayment: _grpc.UnaryUnaryMultiCallable[_escrow_service_pb2.GetPaymentRequest, _escrow_service_pb2.GetPaymentResponse]
     """Reads a payment: everything a payment page needs, the client secret and the next action read from Stripe at this moment."""
+    ListPayments: _grpc.UnaryUnaryMultiCallable[_escrow_service_pb2.ListPaymentsRequest, _escrow_service_pb2.ListPaymentsResponse]
+    """Lists payments, newest first. What only Stripe can say of one (the client secret, the Checkout page, the next action) is told by GetPayment."""
     CapturePayment: _grpc.UnaryUnaryMultiCallable[_escrow_service_pb2.CapturePaymentRequest, _escrow_service_pb2.CapturePaymentResponse]
     """Takes the money that a payment with capture strategy MANUAL holds on the payer's card."""
     CancelPayment: _grpc.UnaryUnaryMultiCallable[_escrow_service_pb2.CancelPaymentRequest, _escrow_service_pb2.CancelPaymentResponse]
@@ -91,6 +93,8 @@ class EscrowServiceAsyncStub(EscrowServiceStub):
     """Starts the payment that funds the whole escrow or chosen milestones. Answers with what the payer's browser needs to pay."""
     GetPayment: _aio.UnaryUnaryMultiCallable[_escrow_service_pb2.GetPaymentRequest, _escrow_service_pb2.GetPaymentResponse]  # type: ignore[assignment]
     """Reads a payment: everything a payment page needs, the client secret and the next action read from Stripe at this moment."""
+    ListPayments: _aio.UnaryUnaryMultiCallable[_escrow_service_pb2.ListPaymentsRequest, _escrow_service_pb2.ListPaymentsResponse]  # type: ignore[assignment]
+    """Lists payments, newest first. What only Stripe can say of one (the client secret, the Checkout page, the next action) is told by GetPayment."""
     CapturePayment: _aio.UnaryUnaryMultiCallable[_escrow_service_pb2.CapturePaymentRequest, _escrow_service_pb2.CapturePaymentResponse]  # type: ignore[assignment]
     """Takes the money that a payment with capture strategy MANUAL holds on the payer's card."""
     CancelPayment: _aio.UnaryUnaryMultiCallable[_escrow_service_pb2.CancelPaymentRequest, _escrow_service_pb2.CancelPaymentResponse]  # type: ignore[assignment]
@@ -166,6 +170,14 @@ class EscrowServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_escrow_service_pb2.GetPaymentResponse, _abc.Awaitable[_escrow_service_pb2.GetPaymentResponse]]:
         """Reads a payment: everything a payment page needs, the client secret and the next action read from Stripe at this moment."""
+
+    @_abc_1.abstractmethod
+    def ListPayments(
+        self,
+        request: _escrow_service_pb2.ListPaymentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_escrow_service_pb2.ListPaymentsResponse, _abc.Awaitable[_escrow_service_pb2.ListPaymentsResponse]]:
+        """Lists payments, newest first. What only Stripe can say of one (the client secret, the Checkout page, the next action) is told by GetPayment."""
 
     @_abc_1.abstractmethod
     def CapturePayment(

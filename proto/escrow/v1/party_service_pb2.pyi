@@ -190,6 +190,8 @@ class PayeeBalance(_message.Message):
     RECEIVABLE_FIELD_NUMBER: _builtins.int
     CONNECTED_FIELD_NUMBER: _builtins.int
     IN_TRANSIT_FIELD_NUMBER: _builtins.int
+    AVAILABLE_FIELD_NUMBER: _builtins.int
+    AVAILABLE_TIME_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def pending(self) -> _money_pb2.Money:
         """Released, in the clearing window."""
@@ -212,11 +214,21 @@ class PayeeBalance(_message.Message):
 
     @_builtins.property
     def connected(self) -> _money_pb2.Money:
-        """In their Stripe account."""
+        """In their Stripe account, available or not."""
 
     @_builtins.property
     def in_transit(self) -> _money_pb2.Money:
         """On its way from their Stripe account to their bank."""
+
+    @_builtins.property
+    def available(self) -> _money_pb2.Money:
+        """What RequestPayout may send to their bank now: connected, less what Stripe holds back for some days after a payment, less payouts that were asked for and not
+        made yet. Unset when Stripe would have to say and did not answer.
+        """
+
+    @_builtins.property
+    def available_time(self) -> _timestamp_pb2.Timestamp:
+        """When all of connected is available; unset when it is, or when available is."""
 
     def __init__(
         self,
@@ -228,10 +240,12 @@ class PayeeBalance(_message.Message):
         receivable: _money_pb2.Money | None = ...,
         connected: _money_pb2.Money | None = ...,
         in_transit: _money_pb2.Money | None = ...,
+        available: _money_pb2.Money | None = ...,
+        available_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["connected", b"connected", "in_flight", b"in_flight", "in_transit", b"in_transit", "payable", b"payable", "pending", b"pending", "receivable", b"receivable", "reserve", b"reserve"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "available_time", b"available_time", "connected", b"connected", "in_flight", b"in_flight", "in_transit", b"in_transit", "payable", b"payable", "pending", b"pending", "receivable", b"receivable", "reserve", b"reserve"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["connected", b"connected", "in_flight", b"in_flight", "in_transit", b"in_transit", "payable", b"payable", "pending", b"pending", "receivable", b"receivable", "reserve", b"reserve"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "available_time", b"available_time", "connected", b"connected", "in_flight", b"in_flight", "in_transit", b"in_transit", "payable", b"payable", "pending", b"pending", "receivable", b"receivable", "reserve", b"reserve"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -473,21 +487,25 @@ Global___CreatePayerResponse: _TypeAlias = CreatePayerResponse  # noqa: Y015
 
 @_typing.final
 class GetPayerRequest(_message.Message):
-    """Asks for GetPayer."""
+    """Asks for GetPayer: by the id or by your own reference, one of the two."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PAYER_ID_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
     payer_id: _builtins.str
     """"pyr_..." """
+    reference: _builtins.str
+    """Your own id of this person or company."""
     def __init__(
         self,
         *,
         payer_id: _builtins.str = ...,
+        reference: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["payer_id", b"payer_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payer_id", b"payer_id", "reference", b"reference"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -516,6 +534,73 @@ class GetPayerResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetPayerResponse: _TypeAlias = GetPayerResponse  # noqa: Y015
+
+@_typing.final
+class ListPayersRequest(_message.Message):
+    """Asks for ListPayers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many at most; 50 when 0, never more than 200."""
+    page_token: _builtins.str
+    """next_page_token of the page before; the other fields must be the same."""
+    filter: _builtins.str
+    """Conditions joined by AND (a subset of AIP-160): reference, email, each with = and a value, quoted or bare; create_time with >=, >, <=, < or = and a time of
+    RFC 3339:
+    email = "ann@example.com" AND create_time >= "2026-11-01T00:00:00Z"
+    """
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        filter: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPayersRequest: _TypeAlias = ListPayersRequest  # noqa: Y015
+
+@_typing.final
+class ListPayersResponse(_message.Message):
+    """Answers ListPayers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYERS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    UNREADABLE_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page; empty when there is none."""
+    @_builtins.property
+    def payers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Payer]:
+        """The payers, newest first. A page ends before page_size, too, where it would get larger than 3.5 MB."""
+
+    @_builtins.property
+    def unreadable(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The ids of payers of this page whose records are damaged, so that they cannot be shown. An operator has to repair them."""
+
+    def __init__(
+        self,
+        *,
+        payers: _abc.Iterable[Global___Payer] | None = ...,
+        next_page_token: _builtins.str = ...,
+        unreadable: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "payers", b"payers", "unreadable", b"unreadable"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPayersResponse: _TypeAlias = ListPayersResponse  # noqa: Y015
 
 @_typing.final
 class UpdatePayerRequest(_message.Message):
@@ -654,21 +739,25 @@ Global___CreatePayeeResponse: _TypeAlias = CreatePayeeResponse  # noqa: Y015
 
 @_typing.final
 class GetPayeeRequest(_message.Message):
-    """Asks for GetPayee."""
+    """Asks for GetPayee: by the id or by your own reference, one of the two."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PAYEE_ID_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
     payee_id: _builtins.str
     """"pye_..." """
+    reference: _builtins.str
+    """Your own id of this person or company."""
     def __init__(
         self,
         *,
         payee_id: _builtins.str = ...,
+        reference: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["payee_id", b"payee_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payee_id", b"payee_id", "reference", b"reference"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -697,6 +786,73 @@ class GetPayeeResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetPayeeResponse: _TypeAlias = GetPayeeResponse  # noqa: Y015
+
+@_typing.final
+class ListPayeesRequest(_message.Message):
+    """Asks for ListPayees."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many at most; 50 when 0, never more than 200."""
+    page_token: _builtins.str
+    """next_page_token of the page before; the other fields must be the same."""
+    filter: _builtins.str
+    """Conditions joined by AND (a subset of AIP-160): reference, email, state, country, stripe_account, each with = and a value, quoted or bare; create_time with >=,
+    >, <=, < or = and a time of RFC 3339:
+    state = RESTRICTED AND country = DE
+    """
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        filter: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPayeesRequest: _TypeAlias = ListPayeesRequest  # noqa: Y015
+
+@_typing.final
+class ListPayeesResponse(_message.Message):
+    """Answers ListPayees."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYEES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    UNREADABLE_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page; empty when there is none."""
+    @_builtins.property
+    def payees(self) -> _containers.RepeatedCompositeFieldContainer[Global___Payee]:
+        """The payees, newest first, without balances. A page ends before page_size, too, where it would get larger than 3.5 MB."""
+
+    @_builtins.property
+    def unreadable(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The ids of payees of this page whose records are damaged, so that they cannot be shown. An operator has to repair them."""
+
+    def __init__(
+        self,
+        *,
+        payees: _abc.Iterable[Global___Payee] | None = ...,
+        next_page_token: _builtins.str = ...,
+        unreadable: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "payees", b"payees", "unreadable", b"unreadable"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPayeesResponse: _TypeAlias = ListPayeesResponse  # noqa: Y015
 
 @_typing.final
 class UpdatePayeeRequest(_message.Message):
@@ -904,13 +1060,16 @@ class RequestPayoutRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     PAYEE_ID_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """A UUID that names this request."""
     payee_id: _builtins.str
     """"pye_..." """
+    etag: _builtins.str
+    """The payee's etag as you last saw it; refuses when their data, state or payouts have changed since. Not checked when empty."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
-        """How much; not more than their connected balance, and not less than the policy's least unless it is all of it (to a step that banks take)."""
+        """How much; not more than what is available of their balance, and not less than the policy's least unless it is all of it (to a step that banks take)."""
 
     def __init__(
         self,
@@ -918,10 +1077,11 @@ class RequestPayoutRequest(_message.Message):
         request_id: _builtins.str = ...,
         payee_id: _builtins.str = ...,
         amount: _money_pb2.Money | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "payee_id", b"payee_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "etag", b"etag", "payee_id", b"payee_id", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -45,6 +45,11 @@ class PartyServiceStub:
                 request_serializer=escrow_dot_v1_dot_party__service__pb2.GetPayerRequest.SerializeToString,
                 response_deserializer=escrow_dot_v1_dot_party__service__pb2.GetPayerResponse.FromString,
                 _registered_method=True)
+        self.ListPayers = channel.unary_unary(
+                '/escrow.v1.PartyService/ListPayers',
+                request_serializer=escrow_dot_v1_dot_party__service__pb2.ListPayersRequest.SerializeToString,
+                response_deserializer=escrow_dot_v1_dot_party__service__pb2.ListPayersResponse.FromString,
+                _registered_method=True)
         self.UpdatePayer = channel.unary_unary(
                 '/escrow.v1.PartyService/UpdatePayer',
                 request_serializer=escrow_dot_v1_dot_party__service__pb2.UpdatePayerRequest.SerializeToString,
@@ -59,6 +64,11 @@ class PartyServiceStub:
                 '/escrow.v1.PartyService/GetPayee',
                 request_serializer=escrow_dot_v1_dot_party__service__pb2.GetPayeeRequest.SerializeToString,
                 response_deserializer=escrow_dot_v1_dot_party__service__pb2.GetPayeeResponse.FromString,
+                _registered_method=True)
+        self.ListPayees = channel.unary_unary(
+                '/escrow.v1.PartyService/ListPayees',
+                request_serializer=escrow_dot_v1_dot_party__service__pb2.ListPayeesRequest.SerializeToString,
+                response_deserializer=escrow_dot_v1_dot_party__service__pb2.ListPayeesResponse.FromString,
                 _registered_method=True)
         self.UpdatePayee = channel.unary_unary(
                 '/escrow.v1.PartyService/UpdatePayee',
@@ -110,6 +120,13 @@ class PartyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPayers(self, request, context):
+        """Lists payers, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def UpdatePayer(self, request, context):
         """Changes a payer's name or e-mail address, here and at Stripe. If Stripe refused to make their customer, it is asked again with what is right now.
         """
@@ -126,6 +143,13 @@ class PartyServiceServicer:
 
     def GetPayee(self, request, context):
         """Reads a payee: whether they can be paid, and what they own.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPayees(self, request, context):
+        """Lists payees, newest first, without their balances.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -187,6 +211,11 @@ def add_PartyServiceServicer_to_server(servicer, server):
                     request_deserializer=escrow_dot_v1_dot_party__service__pb2.GetPayerRequest.FromString,
                     response_serializer=escrow_dot_v1_dot_party__service__pb2.GetPayerResponse.SerializeToString,
             ),
+            'ListPayers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPayers,
+                    request_deserializer=escrow_dot_v1_dot_party__service__pb2.ListPayersRequest.FromString,
+                    response_serializer=escrow_dot_v1_dot_party__service__pb2.ListPayersResponse.SerializeToString,
+            ),
             'UpdatePayer': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdatePayer,
                     request_deserializer=escrow_dot_v1_dot_party__service__pb2.UpdatePayerRequest.FromString,
@@ -201,6 +230,11 @@ def add_PartyServiceServicer_to_server(servicer, server):
                     servicer.GetPayee,
                     request_deserializer=escrow_dot_v1_dot_party__service__pb2.GetPayeeRequest.FromString,
                     response_serializer=escrow_dot_v1_dot_party__service__pb2.GetPayeeResponse.SerializeToString,
+            ),
+            'ListPayees': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPayees,
+                    request_deserializer=escrow_dot_v1_dot_party__service__pb2.ListPayeesRequest.FromString,
+                    response_serializer=escrow_dot_v1_dot_party__service__pb2.ListPayeesResponse.SerializeToString,
             ),
             'UpdatePayee': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdatePayee,
@@ -299,6 +333,33 @@ class PartyService:
             _registered_method=True)
 
     @staticmethod
+    def ListPayers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/escrow.v1.PartyService/ListPayers',
+            escrow_dot_v1_dot_party__service__pb2.ListPayersRequest.SerializeToString,
+            escrow_dot_v1_dot_party__service__pb2.ListPayersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def UpdatePayer(request,
             target,
             options=(),
@@ -369,6 +430,33 @@ class PartyService:
             '/escrow.v1.PartyService/GetPayee',
             escrow_dot_v1_dot_party__service__pb2.GetPayeeRequest.SerializeToString,
             escrow_dot_v1_dot_party__service__pb2.GetPayeeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPayees(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/escrow.v1.PartyService/ListPayees',
+            escrow_dot_v1_dot_party__service__pb2.ListPayeesRequest.SerializeToString,
+            escrow_dot_v1_dot_party__service__pb2.ListPayeesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,12 +37,16 @@ class PartyServiceStub:
     """Creates a payer, and the Stripe customer that every later payment reuses."""
     GetPayer: _grpc.UnaryUnaryMultiCallable[_party_service_pb2.GetPayerRequest, _party_service_pb2.GetPayerResponse]
     """Reads a payer."""
+    ListPayers: _grpc.UnaryUnaryMultiCallable[_party_service_pb2.ListPayersRequest, _party_service_pb2.ListPayersResponse]
+    """Lists payers, newest first."""
     UpdatePayer: _grpc.UnaryUnaryMultiCallable[_party_service_pb2.UpdatePayerRequest, _party_service_pb2.UpdatePayerResponse]
     """Changes a payer's name or e-mail address, here and at Stripe. If Stripe refused to make their customer, it is asked again with what is right now."""
     CreatePayee: _grpc.UnaryUnaryMultiCallable[_party_service_pb2.CreatePayeeRequest, _party_service_pb2.CreatePayeeResponse]
     """Creates a payee, and their connected account at Stripe."""
     GetPayee: _grpc.UnaryUnaryMultiCallable[_party_service_pb2.GetPayeeRequest, _party_service_pb2.GetPayeeResponse]
     """Reads a payee: whether they can be paid, and what they own."""
+    ListPayees: _grpc.UnaryUnaryMultiCallable[_party_service_pb2.ListPayeesRequest, _party_service_pb2.ListPayeesResponse]
+    """Lists payees, newest first, without their balances."""
     UpdatePayee: _grpc.UnaryUnaryMultiCallable[_party_service_pb2.UpdatePayeeRequest, _party_service_pb2.UpdatePayeeResponse]
     """Changes a payee's name, e-mail address or country, here and at Stripe. If Stripe refused to make their account, it is asked again with what is right now."""
     ReplacePayeeAccount: _grpc.UnaryUnaryMultiCallable[_party_service_pb2.ReplacePayeeAccountRequest, _party_service_pb2.ReplacePayeeAccountResponse]
@@ -67,12 +71,16 @@ class PartyServiceAsyncStub(PartyServiceStub):
     """Creates a payer, and the Stripe customer that every later payment reuses."""
     GetPayer: _aio.UnaryUnaryMultiCallable[_party_service_pb2.GetPayerRequest, _party_service_pb2.GetPayerResponse]  # type: ignore[assignment]
     """Reads a payer."""
+    ListPayers: _aio.UnaryUnaryMultiCallable[_party_service_pb2.ListPayersRequest, _party_service_pb2.ListPayersResponse]  # type: ignore[assignment]
+    """Lists payers, newest first."""
     UpdatePayer: _aio.UnaryUnaryMultiCallable[_party_service_pb2.UpdatePayerRequest, _party_service_pb2.UpdatePayerResponse]  # type: ignore[assignment]
     """Changes a payer's name or e-mail address, here and at Stripe. If Stripe refused to make their customer, it is asked again with what is right now."""
     CreatePayee: _aio.UnaryUnaryMultiCallable[_party_service_pb2.CreatePayeeRequest, _party_service_pb2.CreatePayeeResponse]  # type: ignore[assignment]
     """Creates a payee, and their connected account at Stripe."""
     GetPayee: _aio.UnaryUnaryMultiCallable[_party_service_pb2.GetPayeeRequest, _party_service_pb2.GetPayeeResponse]  # type: ignore[assignment]
     """Reads a payee: whether they can be paid, and what they own."""
+    ListPayees: _aio.UnaryUnaryMultiCallable[_party_service_pb2.ListPayeesRequest, _party_service_pb2.ListPayeesResponse]  # type: ignore[assignment]
+    """Lists payees, newest first, without their balances."""
     UpdatePayee: _aio.UnaryUnaryMultiCallable[_party_service_pb2.UpdatePayeeRequest, _party_service_pb2.UpdatePayeeResponse]  # type: ignore[assignment]
     """Changes a payee's name, e-mail address or country, here and at Stripe. If Stripe refused to make their account, it is asked again with what is right now."""
     ReplacePayeeAccount: _aio.UnaryUnaryMultiCallable[_party_service_pb2.ReplacePayeeAccountRequest, _party_service_pb2.ReplacePayeeAccountResponse]  # type: ignore[assignment]
@@ -108,6 +116,14 @@ class PartyServiceServicer(metaclass=_abc_1.ABCMeta):
         """Reads a payer."""
 
     @_abc_1.abstractmethod
+    def ListPayers(
+        self,
+        request: _party_service_pb2.ListPayersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_party_service_pb2.ListPayersResponse, _abc.Awaitable[_party_service_pb2.ListPayersResponse]]:
+        """Lists payers, newest first."""
+
+    @_abc_1.abstractmethod
     def UpdatePayer(
         self,
         request: _party_service_pb2.UpdatePayerRequest,
@@ -130,6 +146,14 @@ class PartyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_party_service_pb2.GetPayeeResponse, _abc.Awaitable[_party_service_pb2.GetPayeeResponse]]:
         """Reads a payee: whether they can be paid, and what they own."""
+
+    @_abc_1.abstractmethod
+    def ListPayees(
+        self,
+        request: _party_service_pb2.ListPayeesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_party_service_pb2.ListPayeesResponse, _abc.Awaitable[_party_service_pb2.ListPayeesResponse]]:
+        """Lists payees, newest first, without their balances."""
 
     @_abc_1.abstractmethod
     def UpdatePayee(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from escrow.v1 import party_service_pb2 as party_pb
 from escrow.v1.money_pb2 import Money
-from escrow.v1.party_service_pb2 import GetPayeeRequest, GetPayeeResponse, PayeeBalance
+from escrow.v1.party_service_pb2 import GetPayeeRequest, GetPayeeResponse
 from service.domain import accounts, ids
 from service.domain.accounts import Account
 from service.domain.call import Call
@@ -15,9 +15,15 @@ from service.domain.records.parties import Payee
 from service.domain.states.payee import PayeeState
 from service.operations.messages import money, timestamp
 from service.operations.parties.messages import payee_message
+from service.operations.parties.named import check_named_once
 from service.operations.parties.refresh_account import refresh_account
 from service.runtime import Runtime
-from service.store.parties import find_payee, find_payee_balances, find_previous_accounts
+from service.store.parties import (
+    find_payee,
+    find_payee_balances,
+    find_payee_by_reference,
+    find_previous_accounts,
+)
 
 UNREADY = frozenset({PayeeState.ONBOARDING, PayeeState.RESTRICTED})
 
@@ -34,12 +40,19 @@ _FIELDS: Mapping[Account, str] = {
 
 
 async def get_payee(runtime: Runtime, call: Call, request: GetPayeeRequest) -> GetPayeeResponse:
-    """A payee who cannot be paid yet is looked up at Stripe: they may be ready by now."""
-    payee_id = ids.parse(request.payee_id)
-    payee = await find_payee(runtime.pool, call.tenant_id, payee_id)
+    """A payee who cannot be paid yet is looked up at Stripe: they may be ready by now.
+
+    Raises:
+        PayeeMissing, InvalidField.
+    """
+    check_named_once("payee_id", request.payee_id, request.reference)
+    if request.payee_id:
+        payee = await find_payee(runtime.pool, call.tenant_id, ids.parse(request.payee_id))
+    else:
+        payee = await find_payee_by_reference(runtime.pool, call.tenant_id, request.reference)
     if payee is not None and payee.state in UNREADY:
-        await refresh_account(runtime, call.tenant_id, payee_id)
-        payee = await find_payee(runtime.pool, call.tenant_id, payee_id)
+        await refresh_account(runtime, call.tenant_id, payee.payee_id)
+        payee = await find_payee(runtime.pool, call.tenant_id, payee.payee_id)
     if payee is None:
         raise PayeeMissing
     answer = payee_message(payee)
@@ -63,15 +76,10 @@ async def _add_balances(runtime: Runtime, payee: Payee, answer: party_pb.Payee) 
             )
         elif currency:
             amounts.setdefault(currency, {})[field_of[account]] = amount_minor
-    answer.balances.extend(
-        PayeeBalance(
-            **{
-                name: money(known.get(name, 0), currency)
-                for name in dict.fromkeys(field_of.values())
-            }
-        )
-        for currency, known in sorted(amounts.items())
-    )
+    for currency, known in sorted(amounts.items()):
+        balance = answer.balances.add()
+        for name in dict.fromkeys(field_of.values()):
+            getattr(balance, name).CopyFrom(money(known.get(name, 0), currency))
     if previous:
         await _add_previous_accounts(runtime, payee, answer, previous)
 

@@ -1,4 +1,4 @@
-"""Reads a payer."""
+"""Reads a payer, by id or by reference."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ from service.domain import ids
 from service.domain.call import Call
 from service.domain.errors import PayerMissing
 from service.operations.parties.messages import payer_message
+from service.operations.parties.named import check_named_once
 from service.runtime import Runtime
-from service.store.parties import find_payer
+from service.store.parties import find_payer, find_payer_by_reference
 
 
 async def get_payer(runtime: Runtime, call: Call, request: GetPayerRequest) -> GetPayerResponse:
-    payer = await find_payer(runtime.pool, call.tenant_id, ids.parse(request.payer_id))
+    """Raises PayerMissing, InvalidField."""
+    check_named_once("payer_id", request.payer_id, request.reference)
+    if request.payer_id:
+        payer = await find_payer(runtime.pool, call.tenant_id, ids.parse(request.payer_id))
+    else:
+        payer = await find_payer_by_reference(runtime.pool, call.tenant_id, request.reference)
     if payer is None:
         raise PayerMissing
     return GetPayerResponse(payer=payer_message(payer))

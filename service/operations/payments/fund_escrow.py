@@ -28,6 +28,7 @@ from service.domain.states.milestone import MilestoneEvent, MilestoneState
 from service.domain.states.payment import PaymentState
 from service.domain.unit import UnitOfWork
 from service.effects import create_checkout_session, create_payment_intent
+from service.effects.create_checkout_session import Pages
 from service.operations.mutation import mutation
 from service.operations.payments.get_payment import present_payment
 from service.operations.payments.messages import payment_message
@@ -72,7 +73,8 @@ async def _start_payment(
         case.advance(milestone, MilestoneEvent.START_PAYMENT)
     payment = _new_payment(case, milestones, request)
     if checkout:
-        create_checkout_session.plan(case, payment, milestones, request.return_url)
+        pages = Pages(request.return_url, request.cancel_url or request.return_url)
+        create_checkout_session.plan(case, payment, milestones, pages)
     else:
         create_payment_intent.plan(case, payment)
     answer = FundEscrowResponse(payment=payment_message(case.records, payment))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from uuid import UUID
+
 from escrow.v1 import escrow_service_pb2 as pb
 from service.domain import ids
 from service.domain.records.payment import Payment
@@ -12,15 +15,17 @@ from service.store.tables import EscrowRecords
 
 def payment_message(records: EscrowRecords, payment: Payment) -> pb.Payment:
     """Everything that is known here; what only Stripe may say is filled in by GetPayment."""
+    milestones = (m for m in records.milestones if m.payment_id == payment.payment_id)
+    return payment_of(payment, (milestone.milestone_id for milestone in milestones))
+
+
+def payment_of(payment: Payment, milestone_ids: Iterable[UUID]) -> pb.Payment:
+    """The same of a payment by itself, and the milestones that it funds."""
     fee_minor, settled = payment.processing_fee_minor, payment.settled_currency or payment.currency
     message = pb.Payment(
         id=payment.public_id,
         escrow_id=ids.show(ids.ESCROW, payment.escrow_id),
-        milestone_ids=[
-            milestone.public_id
-            for milestone in records.milestones
-            if milestone.payment_id == payment.payment_id
-        ],
+        milestone_ids=[ids.show(ids.MILESTONE, each) for each in milestone_ids],
         amount=money(payment.amount_minor, payment.currency),
         state=pb.PaymentState.Value(f"PAYMENT_STATE_{payment.state}"),
         method=pb.PaymentMethod.Value(f"PAYMENT_METHOD_{payment.method}"),

@@ -131,6 +131,17 @@ async def look(market: Marketplace, before: Seen | None = None) -> Seen:
         )
         seen.shown |= {payout.id: payout for payout in payouts.payouts}
         seen.named += payouts.unreadable
+    service = market.service
+    payments = await service.escrows.ListPayments(pb.ListPaymentsRequest(page_size=200))
+    payers = await service.parties.ListPayers(party_pb.ListPayersRequest(page_size=200))
+    payees = await service.parties.ListPayees(party_pb.ListPayeesRequest(page_size=200))
+    for page, items in (
+        (payments, payments.payments),
+        (payers, payers.payers),
+        (payees, payees.payees),
+    ):
+        seen.shown |= {item.id: item for item in items}
+        seen.named += page.unreadable
     seen.report = await verify_books(market.running.runtime.pool)
     return seen
 

@@ -13,12 +13,15 @@ SELECT
 FROM generate_series(1, 5000) AS i;
 
 INSERT INTO payers
-SELECT tenant_id, pg_temp.id('payer', i), 1, 'payer-' || i, 'Ada', 'ada@example.com', 'cus_' || i, at, at
+SELECT
+    tenant_id, pg_temp.id('payer', i), 1, 'payer-' || i, 'Ada', 'ada' || i || '@example.com',
+    'cus_' || i, at, at
 FROM numbers WHERE i <= 2000;
 
 INSERT INTO payees
 SELECT
-    tenant_id, pg_temp.id('payee', i), 1, 'payee-' || i, 'Grace', 'grace@example.com', 'US', 'V2',
+    tenant_id, pg_temp.id('payee', i), 1, 'payee-' || i, 'Grace', 'grace' || i || '@example.com',
+    'US', 'V2',
     CASE WHEN i <= 800 THEN 'ONBOARDING' ELSE 'ACTIVE' END, 'acct_' || i, '[]', at, at
 FROM numbers WHERE i <= 2000;
 

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from service.store import (
     for_operators,
     fragments,
     journals,
+    lists,
     operations,
     parties,
     payments,
@@ -80,10 +82,14 @@ def _hot_statements() -> Iterator[tuple[str, str]]:
             yield f"{module.__name__.rpartition('.')[2]}.{name}", text
     yield "commit of everything", fragments.commit_statement(fragments.ORDER)
     yield "commit of a release", fragments.commit_statement((*RELEASE, "effects"))
-    for column, kind in escrows.FILTERABLE.items():
-        condition = f"AND e.{column} = $4::{kind}"
-        yield f"escrows.LIST by {column}", escrows.LIST.format(conditions=condition)
-
+    for listing in (escrows.ESCROWS, lists.PAYMENTS, lists.PAYERS, lists.PAYEES):
+        yield f"list {listing.table}", listing.statement.format(conditions="")
+        yield f"list {listing.table}, keys", listing.keys.format(conditions="")
+        for column in listing.filterable:
+            value = datetime.now(UTC)  # which only a time's bounds look at
+            condition = lists.Condition(column, "=", value)
+            clauses, _ = lists.where(listing.key, [condition], listing.filterable)
+            yield f"list {listing.table} by {column}", listing.statement.format(conditions=clauses)
     yield "balances.roll_up_balances", function_body("roll_up_balances")
 
 
@@ -219,10 +225,20 @@ async def test_hot_statement_enters_every_table_by_a_key(
         ("releases.WAITING", "releases_waiting", "transfer_at <= $1"),
         ("operations.TIMELINE", "operations_timeline", "escrow_version > $3"),
         # Every page starts where the one before ended.
-        ("escrows.LIST", "escrows_pkey", "escrow_id < COALESCE($2"),
-        ("escrows.LIST by payer_id", "escrows_by_payer", "escrow_id < COALESCE($2"),
-        ("escrows.LIST by payee_id", "escrows_by_payee", "escrow_id < COALESCE($2"),
-        ("escrows.LIST by reference", "escrows_by_reference", "escrow_id < COALESCE($2"),
+        ("list escrows", "escrows_pkey", "escrow_id < COALESCE($2"),
+        ("list escrows by payer_id", "escrows_by_payer", "escrow_id < COALESCE($2"),
+        ("list escrows by payee_id", "escrows_by_payee", "escrow_id < COALESCE($2"),
+        ("list escrows by reference", "escrows_by_reference", "escrow_id < COALESCE($2"),
+        ("list payments", "payments_pkey", "payment_id < COALESCE($2"),
+        ("list payments by escrow_id", "payments_by_escrow", "escrow_id = $4"),
+        ("list payers", "payers_pkey", "payer_id < COALESCE($2"),
+        ("list payers by reference", "payers_reference", "reference = $4"),
+        ("list payers by email", "payers_by_email", "payer_id < COALESCE($2"),
+        ("list payees by email", "payees_by_email", "payee_id < COALESCE($2"),
+        ("list payees by stripe_account", "payees_stripe_account", "stripe_account = $4"),
+        # A time is a range of ids.
+        ("list escrows by created_at", "escrows_pkey", "escrow_id >= $5"),
+        ("list payments by created_at", "payments_pkey", "payment_id <= $6"),
         ("parties.LIST_PAYOUTS", "payouts_by_payee", "payout_id < COALESCE($3"),
     ],
 )

@@ -67,9 +67,23 @@ async def test_filters(market: Marketplace) -> None:
     assert await ids_of(market, 'reference = "\'; DROP TABLE escrows; --"') == []
 
 
+async def test_escrows_of_a_time(market: Marketplace) -> None:
+    payer = await market.new_payer()
+    first, second, third = [await market.new_escrow(payer=payer) for _ in range(3)]
+    since, until = (each.create_time.ToJsonString() for each in (second, third))
+
+    of_payer = f"payer_id = {payer.id}"
+    assert await ids_of(market, f"create_time >= {since}") == [third.id, second.id]
+    assert await ids_of(market, f"{of_payer} AND create_time < {since}") == [first.id]
+    window = f"create_time >= {since} AND create_time < {until} AND state = AWAITING_FUNDS"
+    assert await ids_of(market, window) == [second.id]
+
+
 @pytest.mark.parametrize(
     "filter_",
     [
+        "state >= ACTIVE",
+        "create_time > now",
         "state",
         "state =",
         "= ACTIVE",

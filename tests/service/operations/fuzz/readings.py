@@ -12,9 +12,18 @@ from google.protobuf.message_factory import GetMessageClass
 
 from escrow.client import EscrowClient
 from escrow.v1 import escrow_service_pb2 as pb
+from escrow.v1 import party_service_pb2 as party_pb
 from escrow.v1 import stripe_event_service_pb2 as event_pb
 from tests.service.operations.catalogue import METHODS, ask
 from tests.service.operations.marketplace import Marketplace
+
+FOUND_BY = {
+    pb.Escrow: ("payer_id", "payee_id", "currency", "reference"),
+    pb.Payment: ("escrow_id",),
+    party_pb.Payer: ("reference", "email"),
+    party_pb.Payee: ("reference", "email", "country", "stripe_account"),
+}
+"""By which fields a list finds what a request made."""
 
 EVENT = """
 SELECT endpoint, payload, traceparent, received_at FROM stripe_events WHERE event_id = $1"""
@@ -26,12 +35,14 @@ async def read_back(market: Marketplace, request: Any, answer: Message) -> Async
         getter = METHODS.get(f"Get{field.message_type.name}") if field.message_type else None
         if getter is None or field.is_repeated:
             continue
-        (name,) = (each.name for each in getter.input_type.fields)
-        found = await ask(
-            market.service, getter.name, GetMessageClass(getter.input_type)(**{name: shown.id})
-        )
+        asked = GetMessageClass(getter.input_type)
+        (name,) = (each.name for each in getter.input_type.fields if each.name != "reference")
+        found = await ask(market.service, getter.name, asked(**{name: shown.id}))
         yield found
-        if isinstance(shown, pb.Escrow):
+        if "reference" in getter.input_type.fields_by_name:
+            by_reference = asked(reference=shown.reference)
+            assert await ask(market.service, getter.name, by_reference) == found
+        if type(shown) in FOUND_BY:
             yield await found_by_filter(market.service, shown)
     yield answer
     escrow_id = getattr(request, "escrow_id", "") or getattr(
@@ -49,20 +60,23 @@ async def read_back(market: Marketplace, request: Any, answer: Message) -> Async
         yield event_pb.BatchIngestStripeEventsRequest(requests=stored)
 
 
-async def found_by_filter(client: EscrowClient, escrow: pb.Escrow) -> Message:
-    """The escrow as its list tells it, found by all that it can be found by."""
-    reference = escrow.reference.replace("\\", "\\\\").replace('"', '\\"')
-    conditions = {
-        "payer_id": f'"{escrow.payer_id}"',
-        "payee_id": escrow.payee_id,
-        "currency": escrow.currency,
-        "reference": f'"{reference}"',
-    }
-    filter_ = " AND ".join(f"{name} = {value}" for name, value in conditions.items())
-    listed = await client.escrows.ListEscrows(pb.ListEscrowsRequest(filter=filter_))
+async def found_by_filter(client: EscrowClient, shown: Any) -> Message:  # noqa: ANN401  in FOUND_BY
+    """What was made as its list tells it, found by all that it can be found by."""
+    conditions = [f"{name} = {quoted(getattr(shown, name))}" for name in FOUND_BY[type(shown)]]
+    moment = shown.create_time.ToJsonString()
+    conditions += [f"create_time {operator} {moment}" for operator in ("=", ">=", "<=")]
+    method = METHODS[f"List{type(shown).__name__}s"]
+    request = GetMessageClass(method.input_type)(filter=" AND ".join(conditions))
+    listed = await ask(client, method.name, request)
     assert not listed.unreadable
-    (found,) = listed.escrows
+    found: Message
+    (found,) = getattr(listed, f"{type(shown).__name__.lower()}s")
     return found
+
+
+def quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 async def stored_event(

@@ -20,6 +20,18 @@ async def _get_payer(market: Marketplace) -> Asked:
     return Asked("", party_pb.GetPayerRequest(payer_id=(await market.new_payer()).id))
 
 
+async def _list_payers(market: Marketplace) -> Asked:
+    payer = await market.new_payer()
+    filter_ = f'reference = "{payer.reference}" AND email = {payer.email}'
+    return Asked("", party_pb.ListPayersRequest(page_size=10, filter=filter_))
+
+
+async def _list_payees(market: Marketplace) -> Asked:
+    payee = await market.new_payee(active=False)
+    filter_ = f'reference = "{payee.reference}" AND country = US'
+    return Asked("", party_pb.ListPayeesRequest(page_size=10, filter=filter_))
+
+
 async def _create_payee(market: Marketplace) -> Asked:
     request = party_pb.CreatePayeeRequest(
         request_id=new_request_id(),
@@ -87,8 +99,10 @@ async def _create_onboarding_link(market: Marketplace) -> Asked:
 REQUESTS: Requests = {
     "CreatePayer": _create_payer,
     "GetPayer": _get_payer,
+    "ListPayers": _list_payers,
     "CreatePayee": _create_payee,
     "GetPayee": _get_payee,
+    "ListPayees": _list_payees,
     "UpdatePayer": _update_payer,
     "UpdatePayee": _update_payee,
     "ReplacePayeeAccount": _replace_payee_account,

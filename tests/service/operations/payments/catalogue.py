@@ -25,6 +25,12 @@ async def _get_payment(market: Marketplace) -> Asked:
     return Asked("", pb.GetPaymentRequest(payment_id=payment.id))
 
 
+async def _list_payments(market: Marketplace) -> Asked:
+    payment = await market.fund(await market.new_escrow())
+    filter_ = f"escrow_id = {payment.escrow_id}"
+    return Asked("", pb.ListPaymentsRequest(page_size=10, filter=filter_))
+
+
 async def _capture_payment(market: Marketplace) -> Asked:
     escrow = await market.new_escrow()
     payment = await market.fund(escrow, capture=pb.CAPTURE_STRATEGY_MANUAL)
@@ -43,6 +49,7 @@ async def _cancel_payment(market: Marketplace) -> Asked:
 REQUESTS: Requests = {
     "FundEscrow": _fund_escrow,
     "GetPayment": _get_payment,
+    "ListPayments": _list_payments,
     "CapturePayment": _capture_payment,
     "CancelPayment": _cancel_payment,
 }

@@ -110,6 +110,23 @@ async def test_on_stripes_own_page(market: Marketplace) -> None:
     assert (await market.read(escrow)).state == pb.ESCROW_STATE_ACTIVE
 
 
+@pytest.mark.parametrize("cancel_url", ["https://shop.example/cart", ""])
+async def test_who_goes_back_without_paying_comes_to_the_cancel_url(
+    market: Marketplace, cancel_url: str
+) -> None:
+    request = funding(await market.new_escrow())
+    request.method, request.return_url = pb.PAYMENT_METHOD_CHECKOUT, RETURN_URL
+    request.cancel_url = cancel_url
+
+    payment = (await market.payer.escrows.FundEscrow(request)).payment
+
+    (session,) = await market.sandbox.objects("/v1/checkout/sessions")
+    assert session["success_url"] == RETURN_URL
+    assert session["cancel_url"] == (cancel_url or RETURN_URL)
+    async with market.sandbox.http.get(payment.checkout_url) as page:
+        assert f'href="{cancel_url or RETURN_URL}"' in await page.text()
+
+
 async def test_a_second_payment_waits_for_the_end_of_the_first(market: Marketplace) -> None:
     escrow = await market.new_escrow(6_000, 4_000)
     payment = await market.fund(escrow, escrow.milestones[0])
