@@ -34,6 +34,10 @@ chaos: $(INSTALLED) ## run the system through bad days; SEEDS=1000 STEPS=50, or 
 	@PYTHONPATH=.:proto $(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),25)) \
 		--steps $(or $(STEPS),50) $(ARGS)
 
+.PHONY: acceptance
+acceptance: $(INSTALLED) ## the scenarios at a Stripe test account, its answers compared (STRIPE_SECRET_KEY)
+	@GRPC_ENABLE_FORK_SUPPORT=false PYTHONPATH=.:proto $(BIN)/python -m tests.acceptance $(ARGS)
+
 .PHONY: fuzz
 fuzz: $(INSTALLED) ## read back what every field of every request brings; VALUES=1000000, SEED=17 again
 	@ESCROW_FUZZ_VALUES=$(or $(VALUES),1000000) $(if $(SEED),ESCROW_FUZZ_SEED=$(SEED)) \
@@ -124,6 +128,12 @@ lock: $(INSTALLED) ## resolve the dependencies again; ARGS=--upgrade for newer o
 
 COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-annotate --no-header
+
+# Stripe's own, which judges our requests in the scenarios; it needs Go, and the tests skip without.
+STRIPE_MOCK := github.com/stripe/stripe-mock@v0.203.0
+.PHONY: stripe-mock
+stripe-mock: $(INSTALLED) ## build Stripe's stripe-mock into .venv, for the tests that ask it (needs Go)
+	@GOBIN=$(CURDIR)/$(BIN) go install $(STRIPE_MOCK)
 
 .PHONY: clean
 clean: ## remove the environment, caches and the local databases

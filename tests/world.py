@@ -10,6 +10,7 @@ clock, and ``World.let_pass`` for what our own tables wait for.
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from tests.scenarios.books import assert_same_as_stripe
 from tests.scenarios.program import Program, run, until
 from tests.scenarios.sandbox_client import API_KEY, SandboxClient
 from tests.scenarios.wire import Wire
+from tests.stripe_mock import refusals
 
 PLATFORM_SECRET = "whsec_scenarios_platform"
 CONNECT_SECRET = "whsec_scenarios_connect"
@@ -143,6 +145,8 @@ class World:
         odd = [tuple(row) for row in await self.pool.fetch(DESCRIBE_OPEN_WORK)]
         assert not odd, odd
         assert await self.sandbox.schema_problems() == []
+        sent = (await self.sandbox.control("GET", "requests"))["data"]
+        assert await refusals(sent) == []  # by Stripe's own judge, where it is installed
         await assert_same_as_stripe(self.pool, self.sandbox)
         await self.verify()
 
@@ -151,6 +155,14 @@ class World:
         status, output = await run(["service", "verify"], self.programs["service"].environment)
         assert status == 0, output
         return output
+
+
+@dataclass(frozen=True, slots=True)
+class Stripe:
+    """Another Stripe than a sandbox of the world's own: its address, and a key that it takes."""
+
+    url: str
+    key: str = field(repr=False)
 
 
 @asynccontextmanager
@@ -162,12 +174,14 @@ async def open_world(
     wired: bool = False,
     environment: Mapping[str, str] | None = None,
     tenant: Mapping[str, object] | None = None,
+    stripe: Stripe | None = None,
 ) -> AsyncIterator[World]:
     """Starts everything, each on a free port, and stops it at the end.
 
     ``wired`` puts a wire between the service and the sandbox on which requests and answers can be
     held back and lost. ``environment`` is for service, worker and gateway alike, ``tenant`` are
-    more settings of each tenant.
+    more settings of each tenant. With ``stripe`` there is no sandbox of the world's own: the
+    controls and ``check`` do not work, and nobody delivers events to the gateway.
     """
     async with AsyncExitStack() as opened:
         database = await opened.enter_async_context(migrated_database(server, template))
@@ -178,12 +192,19 @@ async def open_world(
         world = World(folder, database, pool)
         world.environment |= environment or {}
         opened.push_async_callback(_end_all, world)
-        sandbox_url = await _start_sandbox(world, http)
+        if stripe:
+            stripe_url = stripe.url
+            world.sandbox = SandboxClient(stripe.url, http, stripe.key)
+            tenant = {**(tenant or {}), "stripe_secret_key": stripe.key}
+        else:
+            stripe_url = await _start_sandbox(world, http)
         if wired:
-            world.wire = await opened.enter_async_context(Wire.to(sandbox_url))
-        stripe_url = world.wire.url if world.wire else sandbox_url
+            world.wire = await opened.enter_async_context(Wire.to(stripe_url))
+            stripe_url = world.wire.url
         await _start_service(world, _write_tenants(folder, stripe_url, tenant or {}))
         await _start_gateway(world)
+        if stripe is None:
+            await _subscribe_gateway(world)
         await world.connect_client()
         opened.push_async_callback(world.connection.aclose)
         yield world
@@ -228,6 +249,9 @@ async def _start_gateway(world: World) -> None:
     world.programs["gateway"].environment["ESCROW_GATEWAY_PORT"] = world.gateway_url.rpartition(
         ":"
     )[2]
+
+
+async def _subscribe_gateway(world: World) -> None:
     for name, secret in (("platform", PLATFORM_SECRET), ("connect", CONNECT_SECRET)):
         endpoint = await world.sandbox.stripe(
             "POST",

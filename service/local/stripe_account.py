@@ -9,11 +9,13 @@ import aiohttp
 from service.local.setup import RealStripe, SetupProblem
 
 WITHIN_S = 10.0
-OR_THE_SANDBOX = "or unset STRIPE_SECRET_KEY to use the sandbox"
+OR_THE_SANDBOX = ", or unset STRIPE_SECRET_KEY to use the sandbox"
 
 
-async def require_stripe(stripe: RealStripe) -> None:
+async def require_stripe(stripe: RealStripe, *, otherwise: str = "") -> None:
     """Asks Stripe for the account's balance, which changes nothing.
+
+    ``otherwise`` ends the sentences that say what to do.
 
     Raises:
         SetupProblem: Stripe cannot be reached, or does not take the key.
@@ -30,12 +32,12 @@ async def require_stripe(stripe: RealStripe) -> None:
         reason = f"no answer within {WITHIN_S:g} s" if isinstance(error, TimeoutError) else error
         raise SetupProblem(
             f"Stripe cannot be reached at {stripe.api_base} ({reason}): "
-            f"look at the network, {OR_THE_SANDBOX}"
+            f"look at the network{otherwise}"
         ) from None
     if status == 401:
         raise SetupProblem(
             f"Stripe does not take STRIPE_SECRET_KEY ({says}): copy the test key again from "
-            f"Stripe's dashboard, Developers, API keys, {OR_THE_SANDBOX}"
+            f"Stripe's dashboard, Developers, API keys{otherwise}"
         )
     if status >= 500:
         raise SetupProblem(f"Stripe answers {status} at {stripe.api_base}: try again later")

@@ -30,7 +30,7 @@ from service.local.folder import Addresses, write_private
 from service.local.postgres.embedded import EmbeddedPostgres
 from service.local.probes import grpc_serves, http_answers, log_contains
 from service.local.setup import ENDPOINTS, TENANT, Setup
-from service.local.stripe_account import require_stripe
+from service.local.stripe_account import OR_THE_SANDBOX, require_stripe
 
 
 class LocalSystem:
@@ -66,7 +66,7 @@ class LocalSystem:
         self.console.print("[bold]Starting[/]")
         if setup.stripe:
             with self._starting("Stripe") as say:
-                await require_stripe(setup.stripe)
+                await require_stripe(setup.stripe, otherwise=OR_THE_SANDBOX)
                 say(f"your test account at {setup.stripe.api_base}")
         database_url = setup.database_url
         if database_url is None:

@@ -226,6 +226,7 @@ async def open_deal(
     *amounts_minor: int,
     onboarded: bool = True,
     account_api: party.AccountApi.ValueType = party.ACCOUNT_API_V2,
+    kind: type[Deal] = Deal,
 ) -> Deal:
     """A new payer, a new payee and an escrow with these milestones, in USD."""
     reference = new_request_id()
@@ -248,7 +249,7 @@ async def open_deal(
         )
     )
     escrow = await new_escrow(world, payer.payer, payee.payee, amounts_minor or [10_000])
-    deal = Deal(world, payer.payer, payee.payee, escrow)
+    deal = kind(world, payer.payer, payee.payee, escrow)
     if onboarded:
         await deal.onboard()
     return deal

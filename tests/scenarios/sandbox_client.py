@@ -14,9 +14,10 @@ Json = dict[str, Any]
 class SandboxClient:
     """Talks to a running sandbox over HTTP."""
 
-    def __init__(self, url: str, http: aiohttp.ClientSession) -> None:
+    def __init__(self, url: str, http: aiohttp.ClientSession, key: str = API_KEY) -> None:
         self.url = url
         self.http = http
+        self._key = key
 
     async def control(self, method: str, path: str, **body: object) -> Json:
         """A route under /_sandbox/; it must not refuse."""
@@ -27,7 +28,7 @@ class SandboxClient:
 
     async def stripe(self, method: str, path: str, account: str = "", **form: str) -> Json:
         """A request of the API as the platform, or as it acts for a connected account."""
-        headers = {"Authorization": f"Bearer {API_KEY}"}
+        headers = {"Authorization": f"Bearer {self._key}"}
         if account:
             headers["Stripe-Account"] = account
         query, body = (form, None) if method == "GET" else (None, form)

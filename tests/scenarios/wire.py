@@ -6,7 +6,7 @@ held.lose()                   ... and never will; held.let_go() lets it go on it
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -17,6 +17,8 @@ from tests.scenarios.program import DEADLINE_S
 
 # They are about one connection, and there are two.
 HOP_BY_HOP = {"connection", "content-encoding", "content-length", "host", "transfer-encoding"}
+
+Record = Callable[[web.Request, int, bytes], None]
 
 
 @dataclass
@@ -52,18 +54,23 @@ class Held:
 class Wire:
     """Passes everything on to the sandbox, except what it was told to hold."""
 
-    def __init__(self, sandbox_url: str, http: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, sandbox_url: str, http: aiohttp.ClientSession, record: Record | None = None
+    ) -> None:
         self._sandbox_url = sandbox_url
         self._http = http
+        self._record = record
         self._armed: list[Held] = []
         self.url = ""
 
     @classmethod
     @asynccontextmanager
-    async def to(cls, sandbox_url: str) -> AsyncIterator["Wire"]:
-        """A wire that is open until the end; its url stands for the sandbox's."""
-        async with aiohttp.ClientSession(auto_decompress=False) as http:
-            wire = cls(sandbox_url, http)
+    async def to(cls, sandbox_url: str, record: Record | None = None) -> AsyncIterator["Wire"]:
+        """A wire that is open until the end; its url stands for the sandbox's. ``record`` is told
+        of each request that was answered.
+        """
+        async with aiohttp.ClientSession(trust_env=True) as http:
+            wire = cls(sandbox_url, http, record)
             app = web.Application(client_max_size=4 * 1024 * 1024)
             app.router.add_route("*", "/{path:.*}", wire._pass_on)
             runner = web.AppRunner(app, shutdown_timeout=1)
@@ -99,6 +106,8 @@ class Wire:
             return _hang_up(request)
         if held and not held.before and not await held.stop():
             return _hang_up(request)
+        if self._record:
+            self._record(request, answer.status, content)
         headers = _end_to_end(answer.headers.items())
         return web.Response(status=answer.status, body=content, headers=headers)
 
