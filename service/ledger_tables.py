@@ -12,7 +12,8 @@ from rich.table import Table
 from service.domain.accounts import ID_PATTERN
 from service.domain.money import format_minor
 from service.domain.postings import POSTINGS, JournalKind
-from service.store.journals import AccountBalance, JournalRecord
+from service.store.journals import JournalRecord
+from service.store.trial_balance import Turnover
 
 _ID = re.compile(ID_PATTERN)
 
@@ -46,7 +47,7 @@ def _add_journal(table: Table, journal: JournalRecord) -> None:
         table.add_row(*(lead or ("", "")), *cells)
 
 
-def trial_balance_table(balances: Iterable[AccountBalance]) -> Table:
+def trial_balance_table(balances: Iterable[Turnover]) -> Table:
     """Every kind of account on the side where its balance is; the two sides add up to the same."""
     table = Table(box=None, pad_edge=False, padding=(0, 1))
     table.add_column("book", style="dim", min_width=9)
@@ -59,16 +60,16 @@ def trial_balance_table(balances: Iterable[AccountBalance]) -> Table:
     return table
 
 
-def _add_book(table: Table, book: str, currency: str, balances: list[AccountBalance]) -> None:
+def _add_book(table: Table, book: str, currency: str, balances: list[Turnover]) -> None:
     sums = [0, 0]
     for balance in balances:
-        if not balance.balance_minor:
+        if not balance.closing_minor:
             continue
-        side = 0 if balance.balance_minor > 0 else 1
-        sums[side] += abs(balance.balance_minor)
+        side = 0 if balance.closing_minor > 0 else 1
+        sums[side] += abs(balance.closing_minor)
         cells = ["", ""]
-        cells[side] = _amount(abs(balance.balance_minor), currency)
-        table.add_row(escape(book), escape(balance.accounts), *cells, escape(currency))
+        cells[side] = _amount(abs(balance.closing_minor), currency)
+        table.add_row(escape(book), escape(balance.account), *cells, escape(currency))
     verdict = "[green]balanced[/]" if sums[0] == sums[1] else "[red]out of balance[/]"
     shown = [_amount(total, currency) for total in sums]
     table.add_row(escape(book), verdict, *shown, escape(currency), style="bold")

@@ -1,8 +1,8 @@
-"""The command line, ``escrow``: up, demo, serve, work, migrate, journals, balances, verify, sweep,
-effects, events, suspense, chaos, docs, version.
+"""The command line, ``escrow``; ``escrow --help`` lists the commands.
 
-Every command speaks to people; ``--json`` makes it speak to programs. Exit status: 0 done, 1 the
-books or the schema are not what they should be, 2 it could not be done (one line says why).
+Every command speaks to people; ``--json`` makes it speak to programs, in one shape that
+docs/command-line.md describes. Exit status: 0 done, 1 the books or the schema are not what they
+should be, 2 it could not be done (one line on standard error says why, and nothing was changed).
 """
 
 from __future__ import annotations
@@ -18,12 +18,7 @@ def main() -> None:
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
     # The imports take a second: Ctrl-C meanwhile ends the process, and not in the middle of one.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from service.cli.commands import app  # noqa: PLC0415 - see above
-    from service.cli.problems import problems  # noqa: PLC0415 - likewise
+    from service.cli.run import run  # noqa: PLC0415 - see above
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        app()
-    except problems() as problem:
-        print(f"escrow: {problem}", file=sys.stderr)  # noqa: T201 - this is the program's voice
-        sys.exit(2)
+    sys.exit(run())

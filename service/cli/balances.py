@@ -3,36 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from collections.abc import AsyncIterator, Iterable
+from datetime import datetime
+from typing import Any
 
-import typer
 from rich.markup import escape
 from rich.table import Table
 
-from service.cli.printing import AsJson, people, print_json
-from service.config import load_settings
-from service.database import pooled_database
-from service.domain.accounts import STRIPE, normal_side
-from service.domain.ids import EPOCH
-from service.domain.money import CURRENCIES, format_minor
+from service.cli.books import (
+    MOMENT,
+    Accounts,
+    AsOf,
+    Currency,
+    Tenant,
+    check_accounts,
+    check_currency,
+    moment,
+    open_books,
+)
+from service.cli.csv_output import Csv, csv_rows
+from service.cli.listing import Listing, one_output
+from service.cli.printing import AsJson, people, print_json_list
+from service.domain.accounts import WILDCARD, normal_side
+from service.domain.money import format_minor
 from service.domain.postings import PLATFORM_WIDE
-from service.store.balances import Balance, balances_as_of, is_final
+from service.store.balances import Balance, balances_as_of, balances_of
+from service.store.books import Connection
+
+HEADER = ("tenant", "as_of", "account", "normal_side", "currency", "balance_minor")
 
 
 def balances(
-    accounts: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help=f'As journals name them; else "{STRIPE.template}" and all of its kind.'
-        ),
-    ] = None,
-    as_of: Annotated[
-        str | None,
-        typer.Option(help='At the end of this moment, RFC 3339: "2026-11-30T23:59:59.999Z".'),
-    ] = None,
-    currency: Annotated[str | None, typer.Option(help='Only in this one: "USD".')] = None,
-    tenant: Annotated[str, typer.Option(help="Whose books.")] = "default",
+    accounts: Accounts = None,
+    as_of: AsOf = None,
+    currency: Currency = None,
+    tenant: Tenant = "default",
+    csv: Csv = None,
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -40,29 +46,41 @@ def balances(
 
     The time is the books' (created_at of a journal), not the world's (event_at).
     """
-    at = _moment(as_of) if as_of else None
-    if currency is not None and currency not in CURRENCIES:
-        raise typer.BadParameter(f"there is no currency {currency!r}", param_hint="--currency")
-    found, final = asyncio.run(_find(tenant, accounts or PLATFORM_WIDE, at, currency))
-    if as_json:
-        shown = [as_document(balance) for balance in found]
-        print_json({"tenant": tenant, "as_of": at, "final": final, "balances": shown})
+    one_output(csv, as_json=as_json)
+    check_accounts(accounts or ())
+    check_currency(currency)
+    at = moment(as_of)
+
+    async def run() -> None:
+        async with open_books(tenant, at + MOMENT if at else None) as (connection, final):
+            found = _read(connection, tenant, accounts or PLATFORM_WIDE, at, currency)
+            if csv:
+                with csv_rows(csv, HEADER) as write:
+                    async for balance in found:
+                        write((tenant, at, *as_document(balance).values()))
+            elif as_json:
+                before = {"tenant": tenant, "as_of": at, "final": final}
+                documents = (as_document(balance) async for balance in found)
+                await print_json_list("balances", documents, before=before)
+            else:
+                await _print(found, tenant, at, final=final)
+
+    asyncio.run(run())
+
+
+async def _read(
+    connection: Connection,
+    tenant: str,
+    names: Iterable[str],
+    at: datetime | None,
+    currency: str | None,
+) -> AsyncIterator[Balance]:
+    if any(WILDCARD in name for name in names):
+        async for balance in balances_of(connection, tenant, names, at, currency=currency):
+            yield balance
         return
-    if found:
-        people.print(balances_table(found))
-    else:
-        people.print("nothing is booked there")
-    if at and not final:
-        people.print("not final: the books are still open for this moment", style="yellow")
-
-
-async def _find(
-    tenant: str, accounts: list[str] | tuple[str, ...], at: datetime | None, currency: str | None
-) -> tuple[list[Balance], bool]:
-    async with pooled_database(load_settings()) as pool:
-        # Asked first: what is final now is final in what is read after.
-        final = at is not None and await is_final(pool, tenant, at)
-        return await balances_as_of(pool, tenant, accounts, at, currency=currency), final
+    for balance in await balances_as_of(connection, tenant, names, at, currency=currency):
+        yield balance
 
 
 def as_document(balance: Balance) -> dict[str, Any]:
@@ -70,13 +88,24 @@ def as_document(balance: Balance) -> dict[str, Any]:
     side = normal_side(balance.account)
     return {
         "account": balance.account,
-        "currency": balance.currency,
         "normal_side": "debit" if side > 0 else "credit",
+        "currency": balance.currency,
         "balance_minor": balance.balance_minor * side,
     }
 
 
-def balances_table(found: list[Balance]) -> Table:
+async def _print(
+    found: AsyncIterator[Balance], tenant: str, at: datetime | None, *, final: bool
+) -> None:
+    listing = Listing(balances_table)
+    async for balance in found:
+        listing.add(balance)
+    listing.end(f"nothing is booked there for tenant {tenant}")
+    if at and not final:
+        people.print("not final: the books are still open for this moment", style="yellow")
+
+
+def balances_table(found: Iterable[Balance]) -> Table:
     """One balance a line, on the side on which it is."""
     table = Table("account", "debit", "credit", box=None, pad_edge=False)
     for column in table.columns[1:]:
@@ -86,20 +115,3 @@ def balances_table(found: list[Balance]) -> Table:
         on_debit = (balance_minor or normal_side(account)) > 0
         table.add_row(escape(account), amount if on_debit else "", "" if on_debit else amount)
     return table
-
-
-def _moment(text: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        raise typer.BadParameter(
-            f"{text!r} is not an RFC 3339 time with its offset, such as 2026-11-30T23:59:59.999Z",
-            param_hint="--as-of",
-        )
-    if at < EPOCH:
-        raise typer.BadParameter(f"{text} is before 1970", param_hint="--as-of")
-    if at > datetime.now(UTC):
-        raise typer.BadParameter(f"{text} is in the future", param_hint="--as-of")
-    return at

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from service.cli import (
@@ -16,6 +18,7 @@ from service.cli import (
     process,
     suspense,
     sweep,
+    trial_balance,
     up,
     verify,
     version,
@@ -23,11 +26,25 @@ from service.cli import (
 
 app = typer.Typer(
     name="escrow",
-    help="Holds marketplace money: funded by the payer, released when the delivery is accepted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,  # they would print local variables, and so secrets
 )
+
+
+@app.callback()
+def escrow(
+    *,
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=version.print_release, help="Say which release."
+        ),
+    ] = False,
+) -> None:
+    """Holds marketplace money: funded by the payer, released when the delivery is accepted."""
+
+
 app.command("up")(up.up)
 app.command("demo")(demo.demo)
 app.command("serve")(process.serve)
@@ -35,6 +52,7 @@ app.command("work")(process.work)
 app.add_typer(migrate.app, name="migrate")
 app.command("journals")(journals.journals)
 app.command("balances")(balances.balances)
+app.command("trial-balance")(trial_balance.trial_balance_command)
 app.command("verify")(verify.verify)
 app.command("sweep")(sweep.sweep)
 app.add_typer(effects.app, name="effects")

@@ -29,4 +29,4 @@ def demo(
     console = Console(quiet=True) if as_json else people
     played = asyncio.run(play_again(data_dir, target, console))
     if as_json:
-        print_json(asdict(played) if played else None)
+        print_json({"story": asdict(played) if played else None})

@@ -10,6 +10,7 @@ from escrow.v1 import operator_service_pb2 as pb
 from service.cli.operating import (
     DryRun,
     Everything,
+    PageToken,
     Reason,
     RequestId,
     Tenant,
@@ -31,11 +32,15 @@ Made = Annotated[str, typer.Argument(help='What it made at Stripe: "tr_...", "po
 
 @app.command("list")
 def list_(
-    tenant: Tenant = "default", *, everything: Everything = False, as_json: AsJson = False
+    tenant: Tenant = "default",
+    page_token: PageToken = "",
+    *,
+    everything: Everything = False,
+    as_json: AsJson = False,
 ) -> None:
     """Those whose answer does not fit, for a person; the newest 200."""
     filter_ = pb.EFFECT_FILTER_UNSPECIFIED if everything else pb.EFFECT_FILTER_NEEDS_PERSON
-    request = pb.ListEffectsRequest(page_size=200, filter=filter_)
+    request = pb.ListEffectsRequest(page_size=200, page_token=page_token, filter=filter_)
     show(call(list_effects, request, tenant=tenant), as_json=as_json)
 
 

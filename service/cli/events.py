@@ -7,7 +7,16 @@ from typing import Annotated
 import typer
 
 from escrow.v1 import operator_service_pb2 as pb
-from service.cli.operating import Everything, Reason, RequestId, Tenant, call, new_key, show
+from service.cli.operating import (
+    Everything,
+    PageToken,
+    Reason,
+    RequestId,
+    Tenant,
+    call,
+    new_key,
+    show,
+)
 from service.cli.printing import AsJson
 from service.operations.operators.dismiss_stripe_event import dismiss_stripe_event
 from service.operations.operators.get_stripe_event import get_stripe_event
@@ -22,6 +31,7 @@ Dismissed = Annotated[bool, typer.Option("--dismissed", help="Those that were di
 @app.command("list")
 def list_(
     tenant: Tenant = "default",
+    page_token: PageToken = "",
     *,
     everything: Everything = False,
     dismissed: Dismissed = False,
@@ -33,7 +43,7 @@ def list_(
         filter_ = pb.STRIPE_EVENT_FILTER_UNSPECIFIED
     if dismissed:
         filter_ = pb.STRIPE_EVENT_FILTER_DISMISSED
-    request = pb.ListStripeEventsRequest(page_size=200, filter=filter_)
+    request = pb.ListStripeEventsRequest(page_size=200, page_token=page_token, filter=filter_)
     show(call(list_stripe_events, request, tenant=tenant), as_json=as_json)
 
 

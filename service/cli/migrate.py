@@ -61,12 +61,11 @@ def status(*, as_json: AsJson = False) -> None:
 
     standing = asyncio.run(read())
     if as_json:
-        print_json(
-            [
-                {"file": _file(one), "state": _state(one), "applied_at": one.applied_at}
-                for one in standing
-            ]
-        )
+        listed = [
+            {"file": _file(one), "state": _state(one), "apply_time": one.applied_at}
+            for one in standing
+        ]
+        print_json({"migrations": listed})
     else:
         table = Table("migration", "state", "applied at", box=None, pad_edge=False)
         for one in standing:

@@ -12,16 +12,14 @@ from typing import Annotated, Any, TypeVar
 from uuid import uuid4
 
 import typer
-from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.table import Table
 
 from escrow.v1.money_pb2 import Money
-from service.cli.printing import errors, people, print_json
+from service.cli.printing import document_of, people, print_json
 from service.config import load_config
 from service.domain.call import Call, Party
-from service.domain.errors import Refusal
 from service.domain.money import format_minor
 from service.rpc.validate import compile_validator
 from service.runtime import Runtime
@@ -37,14 +35,17 @@ RequestId = Annotated[
     str | None, typer.Option(help="A UUID that names this request; the same is not done twice.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, or refused.")]
+PageToken = Annotated[
+    str, typer.Option(help="Go on from where a list ended: next_page_token of its answer.")
+]
 Everything = Annotated[bool, typer.Option("--all", help="Also what goes on by itself.")]
 
 
 def call(operation: Operation[Answer], request: Message, *, tenant: str) -> Answer:
-    """Runs an operation as the operator who is logged in here; a refusal is one line.
+    """Runs an operation as the operator who is logged in here.
 
     Raises:
-        typer.Exit: it was refused.
+        Refusal: it was refused.
     """
     config = load_config()
     configure_logging(config.settings.log_level, config.settings.log_format)
@@ -58,12 +59,7 @@ def call(operation: Operation[Answer], request: Message, *, tenant: str) -> Answ
             who = Call(tenant, f"cli:{getpass.getuser()}", Party.OPERATOR, key)
             return await operation(runtime, who, request)
 
-    try:
-        return asyncio.run(run())
-    except Refusal as refusal:
-        facts = ", ".join(f"{name}: {text}" for name, text in refusal.metadata.items())
-        errors.print(f"refused: {refusal.message}", f"({facts})" if facts else "", markup=False)
-        raise typer.Exit(2) from refusal
+    return asyncio.run(run())
 
 
 def new_key(request_id: str | None) -> str:
@@ -73,20 +69,23 @@ def new_key(request_id: str | None) -> str:
 def show(answer: Message, *, as_json: bool, dry_run: bool = False) -> None:
     """One thing, a fact a line; of an answer with a list, that list as a table."""
     if as_json:
-        document = MessageToDict(answer, preserving_proto_field_name=True)
-        print_json(document | ({"dry_run": True} if dry_run else {}))
+        print_json(document_of(answer) | ({"dry_run": True} if dry_run else {}))
         return
     if dry_run:
         people.print("dry run: nothing is written; it would be", style="yellow")
     for field, value in answer.ListFields():
+        if field.name == "next_page_token":
+            continue
         if field.message_type is None and not field.is_repeated:
             people.print(f"{field.name}: {value}", markup=False, soft_wrap=True)
         elif field.message_type is not None and not field.is_repeated:
-            _print_facts(value)
+            print_facts(value)
     if damaged := getattr(answer, "unreadable", None):
         people.print(f"damaged, see escrow verify: {', '.join(damaged)}", style="red", markup=False)
     for name, rows in _lists(answer):
-        people.print(_table(rows) if rows else f"no {name} wait", markup=False)
+        people.print(table_of(rows) if rows else f"no {name} wait", markup=False)
+    if token := getattr(answer, "next_page_token", ""):
+        people.print(f"there are more: --page-token {token}", markup=False, soft_wrap=True)
 
 
 def _lists(answer: Message) -> list[tuple[str, list[Message]]]:
@@ -95,24 +94,24 @@ def _lists(answer: Message) -> list[tuple[str, list[Message]]]:
     return [(f.name, list(getattr(answer, f.name))) for f in lists]
 
 
-def _print_facts(thing: Message) -> None:
+def print_facts(thing: Message) -> None:
     for field, value in thing.ListFields():
         if not field.is_repeated:
-            text = _text(thing, field.name, value)
+            text = text_of(thing, field.name, value)
             people.print(f"{field.name}: {text}", markup=False, soft_wrap=True)
 
 
-def _table(rows: list[Message]) -> Table:
+def table_of(rows: list[Message]) -> Table:
     """The columns that any of the rows fills."""
     filled = {field.name for row in rows for field, _ in row.ListFields()}
     names = [field.name for field in rows[0].DESCRIPTOR.fields if field.name in filled]
     table = Table(*names, box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*(_text(row, name, getattr(row, name)) for name in names))
+        table.add_row(*(text_of(row, name, getattr(row, name)) for name in names))
     return table
 
 
-def _text(thing: Message, name: str, value: Any) -> str:  # noqa: ANN401  any field's
+def text_of(thing: Message, name: str, value: Any) -> str:  # noqa: ANN401  any field's
     field = thing.DESCRIPTOR.fields_by_name[name]
     if isinstance(value, Money):
         return format_minor(value.amount_minor, value.currency) if value.currency else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from service.cli.checkout import CheckoutOnly
+from service.cli.csv_output import CsvProblem
 from service.cli.docs import DocsDiffer
 from service.config import ConfigError
 from service.database import DatabaseProblem
@@ -17,6 +18,7 @@ PROBLEMS = (
     CheckoutOnly,
     ConfigError,
     ContractError,
+    CsvProblem,
     DatabaseProblem,
     DatabaseUnavailable,
     DocsDiffer,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from escrow.v1 import operator_service_pb2 as pb
-from service.cli.operating import DryRun, Reason, RequestId, Tenant, call, new_key, show
+from service.cli.operating import DryRun, PageToken, Reason, RequestId, Tenant, call, new_key, show
 from service.cli.printing import AsJson
 from service.operations.operators.apply_suspense import apply_suspense
 from service.operations.operators.list_suspense import list_suspense
@@ -18,9 +18,11 @@ MilestoneIds = Annotated[list[str], typer.Argument(help='"mst_...", one or more.
 
 
 @app.command("list")
-def list_(tenant: Tenant = "default", *, as_json: AsJson = False) -> None:
+def list_(
+    tenant: Tenant = "default", page_token: PageToken = "", *, as_json: AsJson = False
+) -> None:
     """All of it, with whose it is and what can be done; the oldest 200."""
-    request = pb.ListSuspenseRequest(page_size=200)
+    request = pb.ListSuspenseRequest(page_size=200, page_token=page_token)
     show(call(list_suspense, request, tenant=tenant), as_json=as_json)
 
 

@@ -55,6 +55,11 @@ class Account:
         return "{" not in self.template
 
     @property
+    def shape(self) -> str:
+        """The name with ``*`` for every id: as the trial balance shows all of this row."""
+        return _PLACEHOLDER.sub("*", self.template)
+
+    @property
     def like(self) -> str:
         """An SQL pattern (LIKE) of all accounts of this row."""
         return _PLACEHOLDER.sub("%", self.template).replace("_", r"\_")
@@ -147,7 +152,16 @@ ID_PATTERN = "({})_[A-Za-z0-9]+".format(
 """A regular expression (Python's and PostgreSQL's) of the ids within accounts' names."""
 
 _ID = re.compile(ID_PATTERN)
-_BY_SHAPE = {_PLACEHOLDER.sub("*", account.template): account for account in CHART}
+_BY_SHAPE = {account.shape: account for account in CHART}
+
+
+WILDCARD = "*"
+
+
+def pattern_of(name: str) -> str:
+    """An SQL pattern (LIKE) of what a person wrote: ``*`` stands for any characters."""
+    escaped = re.sub(r"([\\%_])", r"\\\1", name)
+    return escaped.replace(WILDCARD, "%")
 
 
 def account_named(name: str) -> Account:

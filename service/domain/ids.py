@@ -11,6 +11,7 @@ from uuid import UUID, uuid5
 
 ESCROW, MILESTONE, PAYMENT, RELEASE = "esc", "mst", "pay", "rel"
 PAYER, PAYEE, PAYOUT, EFFECT, FREEZE = "pyr", "pye", "pyo", "eff", "frz"
+JOURNAL = "jrn"
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _VERSION_7 = 0x7 << 76 | 0x2 << 62  # and the variant of RFC 9562
@@ -40,6 +41,12 @@ def _uuid7(moment: datetime, rest: int) -> UUID:
     # Exact, as a float's are not.
     milliseconds = (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
     return UUID(int=milliseconds << 80 | rest & _RANDOM | _VERSION_7)
+
+
+def same_moment(value: UUID) -> tuple[UUID, UUID]:
+    """The first and the last UUIDv7 that was made in the same moment as this one."""
+    since = value.int >> 80 << 80
+    return UUID(int=since | _VERSION_7), UUID(int=since | _RANDOM | _VERSION_7)
 
 
 def show(prefix: str, value: UUID) -> str:

@@ -8,7 +8,7 @@ in below a snapshot; docs/decisions/0013-balances-as-of.md says why that holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -17,6 +17,8 @@ from uuid import UUID
 import asyncpg
 
 from service.domain import ids
+from service.domain.accounts import pattern_of
+from service.store.books import Connection
 
 # Below and above every id.
 FIRST, LAST = UUID(int=0), UUID(int=(1 << 128) - 1)
@@ -56,6 +58,22 @@ CROSS JOIN LATERAL (
 ) AS newer
 WHERE $4::text IS NULL OR held.currency = $4
 ORDER BY held.account, held.currency"""
+# The accounts that fit patterns, by going from one to the next, as far as a page needs.
+MATCHING = """\
+WITH RECURSIVE named (account) AS (
+    (SELECT e.account FROM entries AS e
+        WHERE e.tenant_id = $1 AND e.account > $3 ORDER BY e.account LIMIT 1)
+    UNION ALL
+    SELECT next.account
+    FROM named
+    CROSS JOIN LATERAL (
+        SELECT e.account FROM entries AS e
+        WHERE e.tenant_id = $1 AND e.account > named.account ORDER BY e.account LIMIT 1
+    ) AS next
+)
+SELECT named.account FROM named
+WHERE named.account LIKE ANY ($2::text[])
+LIMIT $4"""
 IS_FINAL = "SELECT rolled_up_through >= $2 FROM closings WHERE tenant_id = $1"
 
 # A tenant has no row before its books are closed for the first time, so those that are not due are
@@ -76,6 +94,9 @@ RETURNING closed_through"""
 # Transaction ids mean something on one node only: these functions run on that of the tenant.
 NEXT_XID = "SELECT next_transaction_id($1)"
 ROLL_UP = "SELECT roll_up_balances($1, $2, $3, $4, $5)"
+
+
+PAGE = 500  # accounts of one statement
 
 
 class Balance(NamedTuple):
@@ -108,7 +129,7 @@ class Closing:
 
 
 async def balances_as_of(
-    pool: asyncpg.Pool,
+    pool: Connection,
     tenant_id: str,
     accounts: Iterable[str],
     at: datetime | None = None,
@@ -123,7 +144,29 @@ async def balances_as_of(
     return [Balance(row[0], row[1], int(row[2])) for row in rows]
 
 
-async def is_final(pool: asyncpg.Pool, tenant_id: str, at: datetime) -> bool:
+async def balances_of(
+    connection: Connection,
+    tenant_id: str,
+    names: Iterable[str],
+    at: datetime | None = None,
+    *,
+    currency: str | None = None,
+) -> AsyncIterator[Balance]:
+    """The same of names in which ``*`` stands for any characters: all that fit, by their names."""
+    patterns = [*map(pattern_of, names)]
+    after = ""
+    while True:
+        page = [
+            row[0] for row in await connection.fetch(MATCHING, tenant_id, patterns, after, PAGE)
+        ]
+        for balance in await balances_as_of(connection, tenant_id, page, at, currency=currency):
+            yield balance
+        if len(page) < PAGE:
+            return
+        after = page[-1]
+
+
+async def is_final(pool: Connection, tenant_id: str, at: datetime) -> bool:
     """Whether nothing can be booked any more that would count as of this moment."""
     return bool(await pool.fetchval(IS_FINAL, tenant_id, ids.last_uuid(at)))
 

@@ -19,6 +19,10 @@ ORDER BY j.tenant_id, j.journal_id"""
 BALANCES = "SELECT tenant_id, account, currency, balance_minor FROM balances"
 
 
+Connection = asyncpg.Pool | PoolConnectionProxy
+"""Where a statement is run: on its own, or at the moment of others."""
+
+
 @asynccontextmanager
 async def one_moment(pool: asyncpg.Pool) -> AsyncIterator[PoolConnectionProxy]:
     """A connection that sees the books as they are at one moment, and can change nothing.

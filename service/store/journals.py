@@ -1,20 +1,26 @@
-"""The journals, read for people: what was booked, and what every account comes to."""
+"""The journals, read for people: what was booked."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
 
-from service.domain.accounts import ID_PATTERN
+from service.domain import ids
+from service.domain.accounts import WILDCARD, pattern_of
+from service.store.balances import FIRST, LAST
+from service.store.books import Connection
 from service.store.unreadable import Unreadable, read_all
 
 _JOURNALS = """\
 SELECT j.journal_id, j.kind, j.source_type, j.source_id, j.currency, j.escrow_id, j.event_at,
     j.created_at,
+    (SELECT x.reference FROM escrows AS x
+        WHERE x.tenant_id = j.tenant_id AND x.escrow_id = j.escrow_id) AS reference,
     ARRAY(SELECT (e.book, e.account, e.currency, e.amount_minor)::read_entry FROM entries AS e
         WHERE e.tenant_id = j.tenant_id AND e.journal_id = j.journal_id ORDER BY e.line) AS entries
 FROM journals AS j
@@ -25,24 +31,30 @@ JOURNALS_AFTER = f"""\
 ORDER BY j.journal_id LIMIT $3"""
 FIND_JOURNAL = f"""\
 {_JOURNALS}WHERE j.tenant_id = $1 AND j.journal_id = $2"""
-_LATEST = """\
-WHERE j.tenant_id = $1
-ORDER BY j.journal_id DESC LIMIT $2"""
-_LATEST_OF_ESCROW = """\
-WHERE j.tenant_id = $1 AND j.escrow_id = $3
-ORDER BY j.journal_id DESC LIMIT $2"""
-LATEST_JOURNALS = f"{_JOURNALS}{_LATEST}"
-LATEST_JOURNALS_OF_ESCROW = f"{_JOURNALS}{_LATEST_OF_ESCROW}"
-LATEST_IDS = f"SELECT j.journal_id FROM journals AS j {_LATEST}"
-LATEST_IDS_OF_ESCROW = f"SELECT j.journal_id FROM journals AS j {_LATEST_OF_ESCROW}"
-
-# The accounts of one row of the chart together: those of all milestones, of all payees ...
-TRIAL_BALANCE = f"""\
-SELECT book, regexp_replace(account, '{ID_PATTERN}', '*') AS accounts, currency,
-    sum(amount_minor) AS balance_minor
-FROM entries WHERE tenant_id = $1
-GROUP BY book, accounts, currency
-ORDER BY book DESC, currency, accounts"""
+# The journals of a period: $2 and $3 are ids, of which neither belongs to it.
+_CHOSEN = """\
+WHERE j.tenant_id = $1 AND j.journal_id > $2 AND j.journal_id < $3
+{conditions}
+ORDER BY j.journal_id"""
+OLDEST_FIRST = f"{_JOURNALS}{_CHOSEN} LIMIT $4"
+OLDEST_FIRST_IDS = f"SELECT j.journal_id FROM journals AS j {_CHOSEN} LIMIT $4"
+NEWEST_FIRST = f"{_JOURNALS}{_CHOSEN} DESC LIMIT $4"
+NEWEST_FIRST_IDS = f"SELECT j.journal_id FROM journals AS j {_CHOSEN} DESC LIMIT $4"
+OF_ESCROW = "AND j.escrow_id = ${number}::uuid"
+# Of a few accounts by their index; of patterns by the entries of every journal of the period.
+OF_ACCOUNTS = """\
+AND j.journal_id IN (
+    SELECT e.journal_id FROM entries AS e
+    WHERE e.tenant_id = $1 AND e.account = ANY(${number}::text[])
+    AND e.journal_id > $2 AND e.journal_id < $3
+)"""
+OF_PATTERNS = """\
+AND EXISTS (
+    SELECT 1 FROM entries AS e
+    WHERE e.tenant_id = $1 AND e.journal_id = j.journal_id
+    AND e.account LIKE ANY (${number}::text[])
+)"""
+PAGE = 500
 
 
 class EntryRecord(NamedTuple):
@@ -67,15 +79,39 @@ class JournalRecord:
     event_at: datetime
     created_at: datetime
     entries: tuple[EntryRecord, ...]
+    reference: str | None = None
+
+    @property
+    def public_id(self) -> str:
+        return ids.show(ids.JOURNAL, self.journal_id)
 
 
-class AccountBalance(NamedTuple):
-    """What the accounts of one kind come to: positive on the debit side, in minor units."""
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which journals: of the period between two ids, of an escrow, of any of some accounts.
 
-    book: str
-    accounts: str
-    currency: str
-    balance_minor: int
+    An account with a wildcard stands for all that it fits.
+    """
+
+    after: UUID = FIRST
+    before: UUID = LAST
+    escrow_id: UUID | None = None
+    accounts: Sequence[str] = ()
+
+    def conditions(self) -> tuple[str, list[object]]:
+        """What is added to a statement with four parameters, and the further ones."""
+        parts: list[tuple[str, object]] = []
+        if self.escrow_id is not None:
+            parts.append((OF_ESCROW, self.escrow_id))
+        if any(WILDCARD in name for name in self.accounts):
+            parts.append((OF_PATTERNS, [*map(pattern_of, self.accounts)]))
+        elif self.accounts:
+            parts.append((OF_ACCOUNTS, [*self.accounts]))
+        clauses = [part.format(number=number) for number, (part, _) in enumerate(parts, start=5)]
+        return "\n".join(clauses), [value for _, value in parts]
+
+
+EVERYTHING = Chosen()
 
 
 async def journals_after(
@@ -85,15 +121,43 @@ async def journals_after(
     return [_journal(row) for row in await pool.fetch(JOURNALS_AFTER, tenant_id, journal_id, limit)]
 
 
+async def find_journal(
+    pool: asyncpg.Pool, tenant_id: str, journal_id: UUID
+) -> JournalRecord | None:
+    row = await pool.fetchrow(FIND_JOURNAL, tenant_id, journal_id)
+    return _journal(row) if row else None
+
+
 async def latest_journals(
-    pool: asyncpg.Pool, tenant_id: str, *, escrow_id: UUID | None = None, limit: int
+    pool: Connection, tenant_id: str, *, limit: int, chosen: Chosen = EVERYTHING
 ) -> list[JournalRecord | Unreadable[UUID]]:
-    """The newest journals, of one escrow if one is named; oldest first among them."""
-    whole, ids_only = LATEST_JOURNALS, LATEST_IDS
-    arguments: list[object] = [tenant_id, limit]
-    if escrow_id is not None:
-        whole, ids_only = LATEST_JOURNALS_OF_ESCROW, LATEST_IDS_OF_ESCROW
-        arguments.append(escrow_id)
+    """The newest journals of those; oldest first among them."""
+    statements = NEWEST_FIRST, NEWEST_FIRST_IDS
+    return (await _page(pool, statements, tenant_id, chosen, limit))[::-1]
+
+
+async def all_journals(
+    connection: Connection, tenant_id: str, chosen: Chosen
+) -> AsyncIterator[JournalRecord | Unreadable[UUID]]:
+    """All of those, oldest first, a page after the other."""
+    statements = OLDEST_FIRST, OLDEST_FIRST_IDS
+    while True:
+        page = await _page(connection, statements, tenant_id, chosen, PAGE)
+        for journal in page:
+            yield journal
+        if len(page) < PAGE:
+            return
+        last = page[-1]
+        after = last.key if isinstance(last, Unreadable) else last.journal_id
+        chosen = replace(chosen, after=after)
+
+
+async def _page(
+    pool: Connection, statements: tuple[str, str], tenant_id: str, chosen: Chosen, limit: int
+) -> list[JournalRecord | Unreadable[UUID]]:
+    conditions, further = chosen.conditions()
+    whole, ids_only = (statement.format(conditions=conditions) for statement in statements)
+    arguments = [tenant_id, chosen.after, chosen.before, limit, *further]
 
     async def together() -> list[JournalRecord]:
         return [_journal(row) for row in await pool.fetch(whole, *arguments)]
@@ -105,13 +169,7 @@ async def latest_journals(
         row = await pool.fetchrow(FIND_JOURNAL, tenant_id, journal_id)
         return _journal(row) if row else None
 
-    return (await read_all(together, keys, alone))[::-1]
-
-
-async def trial_balance(pool: asyncpg.Pool, tenant_id: str) -> list[AccountBalance]:
-    """What every kind of account comes to. Reads every entry of the tenant."""
-    rows = await pool.fetch(TRIAL_BALANCE, tenant_id)
-    return [AccountBalance(row[0], row[1], row[2], int(row[3])) for row in rows]
+    return await read_all(together, keys, alone)
 
 
 def _journal(row: asyncpg.Record) -> JournalRecord:

@@ -5,7 +5,8 @@ from uuid import UUID
 from rich.console import Console
 
 from service.ledger_tables import journals_table, short_account, trial_balance_table
-from service.store.journals import AccountBalance, EntryRecord, JournalRecord
+from service.store.journals import EntryRecord, JournalRecord
+from service.store.trial_balance import Turnover
 
 MILESTONE = "mst_01a1faa3fb807db48bc0c0dd6ad3c71a"
 JOURNAL = JournalRecord(
@@ -53,8 +54,8 @@ def test_ids_are_shortened_to_their_random_end() -> None:
 
 def test_a_trial_balance_says_when_it_does_not_balance() -> None:
     balances = [
-        AccountBalance("platform", "asset:stripe", "USD", 500),
-        AccountBalance("platform", "liab:escrow:*:held", "USD", -500),
+        Turnover("platform", "asset:stripe", "USD", 0, 500, 0),
+        Turnover("platform", "liab:escrow:*:held", "USD", 100, 0, 600),
     ]
 
     assert "balanced" in shown(trial_balance_table(balances), width=80)

@@ -19,7 +19,7 @@ from service.local.story.steps import Steps, shown
 from service.local.story.stuck import StoryStuck, failing_as_stuck, until
 from service.local.story.things_to_try import Call, ToTry
 from service.operations.operators.verify_books import verify_books
-from service.store.journals import trial_balance
+from service.store.trial_balance import trial_balance
 
 DAYS_UNTIL_AVAILABLE = 2
 DAYS_UNTIL_PAID = 4

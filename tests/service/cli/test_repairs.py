@@ -88,7 +88,7 @@ async def test_a_refusal_is_one_line_and_status_2(market: Marketplace, escrow: R
     said = await escrow("effects", "reject", effect.id, *WHY)
 
     assert (said.status, said.out) == (2, "")
-    assert said.err.startswith("refused: Stripe shows what this call made")
+    assert said.err.startswith("escrow: Stripe shows what this call made")
     assert made["id"] in said.err
     wrong = await escrow("effects", "show", "eff_1")
     assert wrong.status == 2

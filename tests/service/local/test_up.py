@@ -122,7 +122,9 @@ async def test_the_ledger_can_be_read_by_what_is_printed(up: Up) -> None:
     proved = await run("sh", "-c", verify)
 
     assert listed[0] == summed[0] == proved[0] == 0, (listed, summed, proved)
-    assert {"payment_succeeded", "payout_paid"} <= {told["kind"] for told in json.loads(listed[1])}
+    assert {"payment_succeeded", "payout_paid"} <= {
+        told["kind"] for told in json.loads(listed[1])["journals"]
+    }
     assert "asset:stripe" in summed[1]
     assert "the books are right" in proved[1]
     assert "the same as Stripe" in proved[1]
@@ -134,7 +136,7 @@ async def test_the_demo_plays_it_again(up: Up, client: EscrowClient) -> None:
     )
 
     assert status == 0, said
-    request = pb.GetEscrowRequest(escrow_id=json.loads(said)["completed_id"])
+    request = pb.GetEscrowRequest(escrow_id=json.loads(said)["story"]["completed_id"])
     assert (await client.escrows.GetEscrow(request)).escrow.state == pb.ESCROW_STATE_COMPLETED
 
 

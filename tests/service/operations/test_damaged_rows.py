@@ -25,7 +25,8 @@ from service.ledger_tables import journals_table, trial_balance_table
 from service.migrations import MIGRATIONS
 from service.operations.operators.verify_books import Report, verify_books
 from service.store.balances import balances_as_of
-from service.store.journals import latest_journals, trial_balance
+from service.store.journals import latest_journals
+from service.store.trial_balance import trial_balance
 from service.store.unreadable import Unreadable
 from tests.postgres import Server, migrated_database
 from tests.service.operations.catalogue import EVERY_REQUEST
@@ -151,7 +152,8 @@ async def look_at_the_books(market: Marketplace) -> list[str]:
     pool = market.running.runtime.pool
     journals = await latest_journals(pool, TENANT, limit=1_000)
     readable = [journal for journal in journals if not isinstance(journal, Unreadable)]
-    PAPER.print(journals_table(readable), trial_balance_table(await trial_balance(pool, TENANT)))
+    balances = await trial_balance(pool, TENANT)
+    PAPER.print(journals_table(readable), trial_balance_table(balances))
     accounts = {entry.account for journal in readable for entry in journal.entries}
     PAPER.print(balances_table(await balances_as_of(pool, TENANT, accounts)))
     return [each.key.hex for each in journals if isinstance(each, Unreadable)]

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from service.domain import ids
-from service.store.journals import JournalRecord, journals_after, latest_journals, trial_balance
+from service.store.journals import Chosen, JournalRecord, journals_after, latest_journals
 from service.store.pool import open_pool
 from tests.postgres import Database
 
@@ -49,21 +49,10 @@ async def test_journals_come_in_the_order_of_the_books(pool: asyncpg.Pool) -> No
 
     after = await journals_after(pool, "default", first, limit=10)
     latest = await latest_journals(pool, "default", limit=2)
-    of_escrow = await latest_journals(pool, "default", escrow_id=escrow_id, limit=10)
+    of_escrow = await latest_journals(pool, "default", chosen=Chosen(escrow_id=escrow_id), limit=10)
 
     assert [journal.journal_id for journal in after] == [second, third]
     assert [j.journal_id for j in latest if isinstance(j, JournalRecord)] == [second, third]
     assert [j.journal_id for j in of_escrow if isinstance(j, JournalRecord)] == [first, third]
     assert [entry.amount_minor for entry in after[0].entries] == [200, -200]
     assert after[0].entries[1].account == "liab:transfers_in_flight"
-
-
-async def test_the_trial_balance_puts_accounts_of_one_kind_together(pool: asyncpg.Pool) -> None:
-    await book(pool, "default", 1, 100)
-    await book(pool, "default", 2, 250)
-    await book(pool, "neighbour", 3, 7)
-
-    assert await trial_balance(pool, "default") == [
-        ("platform", "liab:payee:*:payable", "USD", 350),
-        ("platform", "liab:transfers_in_flight", "USD", -350),
-    ]

@@ -34,6 +34,7 @@ from service.store import (
     releases,
     stripe_events,
     sweeps,
+    trial_balance,
 )
 from service.store.checks.table import CHECKS
 from service.store.checks.waiting import WAITING
@@ -53,7 +54,7 @@ HOT = (
     stripe_events,
     sweeps,
 )
-MODULES = (*HOT, for_operators, queues, books, journals)
+MODULES = (*HOT, for_operators, queues, books, journals, trial_balance)
 STARTS = ("SELECT", "INSERT", "UPDATE", "WITH")
 RELEASE = ("operations", "journals", "entries", "balances", "escrows", "milestones", "releases")
 BY = {text: name for name, text in vars(escrows).items() if name.startswith("BY_")}
@@ -91,6 +92,11 @@ def _hot_statements() -> Iterator[tuple[str, str]]:
             clauses, _ = lists.where(listing.key, [condition], listing.filterable)
             yield f"list {listing.table} by {column}", listing.statement.format(conditions=clauses)
     yield "balances.roll_up_balances", function_body("roll_up_balances")
+    for name in ("OF_ESCROW", "OF_ACCOUNTS", "OF_PATTERNS"):
+        condition = getattr(journals, name).format(number=5)
+        for order in ("OLDEST_FIRST", "NEWEST_FIRST"):
+            text = getattr(journals, order).format(conditions=condition)
+            yield f"journals.{order} {name}", text
 
 
 def function_body(name: str) -> str:

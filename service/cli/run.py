@@ -1,0 +1,35 @@
+"""Runs a command, and gives its exit status: every way of failing ends here."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import typer
+
+from service.cli.commands import app
+from service.cli.failures import fail
+from service.cli.printing import ReaderGone
+from service.cli.problems import problems
+from service.domain.errors import Refusal
+
+INTERRUPTED = 1
+READER_GONE = 128 + signal.SIGPIPE  # as a shell says it
+
+
+def run() -> int:
+    """Runs what the arguments of this process name. Anything that escapes is a bug."""
+    # Where the arguments themselves are wrong, nobody has read them.
+    as_json = "--json" in sys.argv
+    expected: tuple[type[Exception], ...] = (typer.TyperException, Refusal, *problems())
+    try:
+        return app(standalone_mode=False) or 0
+    except ReaderGone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what Python flushes yet
+        return READER_GONE
+    except typer.Abort:
+        print("Aborted.", file=sys.stderr)  # noqa: T201 - the program's voice
+        return INTERRUPTED
+    except expected as problem:
+        return fail(problem, as_json=as_json)
