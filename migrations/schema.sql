@@ -658,6 +658,7 @@ ALTER TABLE ONLY public.effects
     ADD CONSTRAINT effects_pkey PRIMARY KEY (tenant_id, effect_id);
 CREATE INDEX effects_open ON public.effects USING btree (due_at) WHERE (state = ANY (ARRAY['PLANNED'::text, 'SENDING'::text, 'UNKNOWN'::text]));
 CREATE INDEX effects_open_by_payee ON public.effects USING btree (tenant_id, payee_id) WHERE (state = ANY (ARRAY['PLANNED'::text, 'SENDING'::text, 'UNKNOWN'::text]));
+CREATE INDEX effects_rejected ON public.effects USING btree (tenant_id, effect_id) WHERE (state = 'REJECTED'::text);
 GRANT SELECT,INSERT,UPDATE ON TABLE public.effects TO escrow_service;
 
 CREATE TABLE public.entries (
@@ -724,6 +725,7 @@ COMMENT ON COLUMN public.freezes.fact IS 'what was known of the source: its stag
 COMMENT ON COLUMN public.freezes.beyond_minor IS 'what the source threatens beyond what is held: it stops transfers that have not been requested';
 ALTER TABLE ONLY public.freezes
     ADD CONSTRAINT freezes_pkey PRIMARY KEY (tenant_id, escrow_id, freeze_id);
+CREATE INDEX freezes_by_source ON public.freezes USING btree (tenant_id, source);
 CREATE INDEX freezes_open ON public.freezes USING btree (created_at) WHERE (state = 'OPEN'::text);
 GRANT SELECT,INSERT,UPDATE ON TABLE public.freezes TO escrow_service;
 
@@ -860,6 +862,7 @@ ALTER TABLE ONLY public.payers
 ALTER TABLE ONLY public.payers
     ADD CONSTRAINT payers_reference UNIQUE (tenant_id, reference);
 CREATE INDEX payers_by_email ON public.payers USING btree (tenant_id, email, payer_id);
+CREATE INDEX payers_stripe_customer ON public.payers USING btree (tenant_id, stripe_customer) WHERE (stripe_customer IS NOT NULL);
 GRANT SELECT,INSERT,UPDATE ON TABLE public.payers TO escrow_service;
 
 CREATE TABLE public.payments (
@@ -900,6 +903,7 @@ ALTER TABLE ONLY public.payments
 ALTER TABLE ONLY public.payments
     ADD CONSTRAINT payments_stripe_payment_intent UNIQUE (tenant_id, stripe_payment_intent);
 CREATE INDEX payments_by_escrow ON public.payments USING btree (tenant_id, escrow_id);
+CREATE INDEX payments_stripe_checkout_session ON public.payments USING btree (tenant_id, stripe_checkout_session) WHERE (stripe_checkout_session IS NOT NULL);
 CREATE INDEX payments_unsettled ON public.payments USING btree (updated_at) WHERE ((state = 'SUCCEEDED'::text) AND (stripe_balance_transaction IS NULL));
 GRANT SELECT,INSERT,UPDATE ON TABLE public.payments TO escrow_service;
 
@@ -921,6 +925,7 @@ CREATE TABLE public.payouts (
 ALTER TABLE ONLY public.payouts
     ADD CONSTRAINT payouts_pkey PRIMARY KEY (tenant_id, payout_id);
 CREATE INDEX payouts_by_payee ON public.payouts USING btree (tenant_id, payee_id, payout_id);
+CREATE INDEX payouts_stripe_payout ON public.payouts USING btree (tenant_id, stripe_payout) WHERE (stripe_payout IS NOT NULL);
 GRANT SELECT,INSERT,UPDATE ON TABLE public.payouts TO escrow_service;
 
 CREATE TABLE public.previous_accounts (

@@ -16,6 +16,7 @@ from service.cli import (
     journals,
     migrate,
     process,
+    show,
     suspense,
     sweep,
     trial_balance,
@@ -50,6 +51,7 @@ app.command("demo")(demo.demo)
 app.command("serve")(process.serve)
 app.command("work")(process.work)
 app.add_typer(migrate.app, name="migrate")
+app.command("show")(show.show)
 app.command("journals")(journals.journals)
 app.command("balances")(balances.balances)
 app.command("trial-balance")(trial_balance.trial_balance_command)

@@ -23,6 +23,8 @@ def run() -> int:
     # Where the arguments themselves are wrong, nobody has read them.
     as_json = "--json" in sys.argv
     expected: tuple[type[Exception], ...] = (typer.TyperException, Refusal, *problems())
+    if any(_is_not_text(argument) for argument in sys.argv):
+        return fail(typer.BadParameter("an argument is not UTF-8"), as_json=as_json)
     try:
         return app(standalone_mode=False) or 0
     except ReaderGone:
@@ -33,3 +35,8 @@ def run() -> int:
         return INTERRUPTED
     except expected as problem:
         return fail(problem, as_json=as_json)
+
+
+def _is_not_text(argument: str) -> bool:
+    """Bytes that are not UTF-8 come as halves of characters, which nothing can write."""
+    return any("\ud800" <= character <= "\udfff" for character in argument)

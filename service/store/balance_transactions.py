@@ -10,6 +10,8 @@ import asyncpg
 
 from service.domain.journal import Source
 from service.domain.postings import JournalKind
+from service.domain.records.balance_transaction import BookedTransaction
+from service.store.rows import from_row, select_list
 
 KNOWN = """\
 SELECT t.balance_transaction_id FROM balance_transactions AS t
@@ -39,6 +41,9 @@ FROM balance_transactions AS t
 JOIN journals AS j ON j.tenant_id = t.tenant_id AND j.journal_id = t.journal_id
 WHERE t.tenant_id = $1
 AND (t.balance_transaction_id = $2 OR t.stripe_account = $3 AND t.source = $4)"""
+FIND = f"""\
+SELECT {select_list(BookedTransaction, "t")} FROM balance_transactions AS t
+WHERE t.tenant_id = $1 AND t.balance_transaction_id = $2"""
 FIND_JOURNAL = """\
 SELECT j.journal_id FROM journals AS j
 WHERE j.tenant_id = $1 AND j.source_type = $2 AND j.source_id = $3 AND j.kind = ANY($4::text[])
@@ -74,6 +79,13 @@ async def find_booked(
     """
     rows = await pool.fetch(BOOKED_AS, tenant_id, transaction_id, account, source)
     return [BookedAs(*row) for row in rows]
+
+
+async def find_transaction(
+    pool: asyncpg.Pool, tenant_id: str, transaction_id: str
+) -> BookedTransaction | None:
+    row = await pool.fetchrow(FIND, tenant_id, transaction_id)
+    return from_row(BookedTransaction, row) if row else None
 
 
 async def known_transactions(

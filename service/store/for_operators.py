@@ -28,6 +28,17 @@ SELECT {{columns}} FROM open AS f
 WHERE f.effect_id < coalesce($2::uuid, {NO_ID_YET})
 ORDER BY f.effect_id DESC
 LIMIT $3"""
+# The open ones of an escrow, of a payee, or with one of these ids.
+_EFFECTS_ABOUT = """\
+WITH open AS MATERIALIZED (
+    SELECT * FROM effects WHERE tenant_id = $1 AND state IN ('PLANNED', 'SENDING', 'UNKNOWN')
+)
+SELECT {columns} FROM open AS f
+WHERE f.escrow_id = $2 OR f.payee_id = $3 OR f.effect_id = ANY($4::uuid[])
+ORDER BY f.effect_id DESC
+LIMIT $5"""
+EFFECTS_ABOUT = _EFFECTS_ABOUT.format(columns=select_list(Effect, "f"))
+EFFECT_IDS_ABOUT = _EFFECTS_ABOUT.format(columns="f.effect_id")
 _OF_PERSON: Mapping[bool, str] = {False: "", True: f" AND error ? '{NEEDS_PERSON}'"}
 
 
@@ -142,6 +153,27 @@ async def find_open_effects(
 
     async def keys() -> list[UUID]:
         return [row[0] for row in await pool.fetch(EFFECT_IDS[needs_person], *arguments)]
+
+    return await read_all(together, keys, lambda key: find_effect(pool, tenant_id, key))
+
+
+async def find_effects_about(
+    pool: asyncpg.Pool,
+    tenant_id: str,
+    *,
+    escrow_id: UUID | None = None,
+    payee_id: UUID | None = None,
+    effect_ids: Iterable[UUID] = (),
+    limit: int,
+) -> list[Effect | Unreadable[UUID]]:
+    """The newest open effects of an escrow, of a payee, or of these ids."""
+    arguments = tenant_id, escrow_id, payee_id, [*effect_ids], limit
+
+    async def together() -> list[Effect]:
+        return [from_row(Effect, row) for row in await pool.fetch(EFFECTS_ABOUT, *arguments)]
+
+    async def keys() -> list[UUID]:
+        return [row[0] for row in await pool.fetch(EFFECT_IDS_ABOUT, *arguments)]
 
     return await read_all(together, keys, lambda key: find_effect(pool, tenant_id, key))
 

@@ -32,6 +32,11 @@ SELECT escrow_version, kind, party, caller, key, transitions, note, occurred_at,
 TIMELINE_VERSIONS = f"SELECT escrow_version\n{_OF_ESCROW}"
 
 
+FIND_OPERATION = """\
+SELECT operation_id, kind, caller, party, key, note, transitions, response, trace_id, occurred_at
+FROM operations WHERE tenant_id = $1 AND operation_id = $2"""
+
+
 class Answered(Exception):
     """The same request was answered before; ``response`` is what it was answered."""
 
@@ -53,6 +58,29 @@ class TimelineRow:
     note: str
     occurred_at: datetime
     trace_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OperationRow:
+    """One operation; ``response`` is what was answered, as it is stored."""
+
+    operation_id: UUID
+    kind: str
+    caller: str
+    party: str
+    key: str
+    note: str
+    transitions: Sequence[Sequence[str]]
+    response: bytes | None
+    trace_id: str
+    occurred_at: datetime
+
+
+async def find_operation(
+    pool: asyncpg.Pool, tenant_id: str, operation_id: UUID
+) -> OperationRow | None:
+    row = await pool.fetchrow(FIND_OPERATION, tenant_id, operation_id)
+    return OperationRow(*row) if row else None
 
 
 def key_arguments(unit: UnitOfWork) -> tuple[str, str, str, str]:

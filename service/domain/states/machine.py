@@ -37,6 +37,14 @@ class Machine(Generic[S, V]):
     def allows(self, state: S, event: V) -> bool:
         return (state, event) in self.edges
 
+    def open_to(self, state: S) -> Mapping[Party, list[V]]:
+        """What each party may cause in this state."""
+        open_: dict[Party, list[V]] = {}
+        for (before, event), found in self.edges.items():
+            for party in found.parties if before is state else ():
+                open_.setdefault(party, []).append(event)
+        return open_
+
     def follow(self, state: S, event: V, party: Party) -> S:
         """The state after ``event``.
 

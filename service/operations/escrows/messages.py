@@ -149,7 +149,7 @@ def _waiting_for_transfer(waiting: Sequence[Release], records: EscrowRecords) ->
     if stops_transfers(records, payment_id):
         return _for_freezes(each for each in records.freezes if each.payment_id == payment_id)
     if records.payee.state is not PayeeState.ACTIVE:
-        return _for_payee(records.payee)
+        return for_payee(records.payee)
     payments = {payment.payment_id: payment for payment in records.payments}
     if not payments[payment_id].confirmed:
         return "Stripe to settle the payment"
@@ -170,7 +170,8 @@ FOR_PAYEE = {
 }
 
 
-def _for_payee(payee: Payee) -> str:
+def for_payee(payee: Payee) -> str:
+    """What is waited for before a payee can be paid who is not ACTIVE."""
     if payee.state is PayeeState.REJECTED and payee.stripe_account is None:
         return "the payee's data to be corrected, for Stripe refused them (UpdatePayee)"
     return FOR_PAYEE[payee.state]

@@ -25,8 +25,10 @@ class Said:
 Run = Callable[..., Awaitable[Said]]
 
 
-def escrow_at(market: Marketplace, database: Database) -> Run:
-    """Runs ``escrow`` with these arguments; it knows the tenant ``default`` alone."""
+def escrow_at(market: Marketplace, database: Database, **settings: str) -> Run:
+    """Runs ``escrow`` with these arguments; it knows the tenant ``default`` alone, unless the
+    settings say otherwise.
+    """
     ours = ("ESCROW_", "STRIPE_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     environment |= {
@@ -35,6 +37,9 @@ def escrow_at(market: Marketplace, database: Database) -> Run:
         "STRIPE_SECRET_KEY": API_KEY,
         "STRIPE_API_BASE": market.sandbox.url,
     }
+    if settings:
+        environment = {n: v for n, v in environment.items() if not n.startswith("STRIPE_")}
+        environment |= settings
 
     async def run(*arguments: str) -> Said:
         process = await asyncio.create_subprocess_exec(

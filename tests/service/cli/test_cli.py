@@ -68,6 +68,31 @@ def test_version(escrow: Run) -> None:
     assert json.loads(escrow("version", "--json").out)["grpcio"] in escrow("version").out
 
 
+def test_the_release_alone(escrow: Run) -> None:
+    release = json.loads(escrow("version", "--json").out)["escrow-service"]
+
+    assert escrow("--version") == Said(0, f"escrow {release}\n", "")
+
+
+def test_no_command_prints_the_help_and_one_that_is_none_is_one_line(escrow: Run) -> None:
+    nothing, wrong = escrow(), escrow("shwo")
+
+    assert nothing.status == 2
+    assert "trial-balance" in nothing.out + nothing.err
+    assert (wrong.status, wrong.out) == (2, "")
+    assert wrong.err.startswith("escrow: No such command 'shwo'")
+    assert wrong.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [["show"], ["balances"], ["effects", "show"]])
+def test_an_argument_that_is_no_text_is_one_line(
+    escrow: Run, configured: Environment, command: list[str]
+) -> None:
+    said = escrow(*command, os.fsdecode(b"a\xff"))
+
+    assert said == Said(2, "", "escrow: Invalid value: an argument is not UTF-8\n")
+
+
 def test_bad_configuration_is_one_line(escrow: Run, configured: Environment) -> None:
     configured.delenv("ESCROW_AUTH")
     configured.delenv("STRIPE_SECRET_KEY")

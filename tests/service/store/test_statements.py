@@ -27,6 +27,7 @@ from service.store import (
     fragments,
     journals,
     lists,
+    names,
     operations,
     parties,
     payments,
@@ -35,6 +36,7 @@ from service.store import (
     stripe_events,
     sweeps,
     trial_balance,
+    turnovers,
 )
 from service.store.checks.table import CHECKS
 from service.store.checks.waiting import WAITING
@@ -47,12 +49,14 @@ HOT = (
     commit,
     effects,
     escrows,
+    names,
     operations,
     parties,
     payments,
     releases,
     stripe_events,
     sweeps,
+    turnovers,
 )
 MODULES = (*HOT, for_operators, queues, books, journals, trial_balance)
 STARTS = ("SELECT", "INSERT", "UPDATE", "WITH")
@@ -255,6 +259,25 @@ async def test_index_answers_the_whole_condition(
 
     (scan,) = [scan for scan in scans if scan.get("Index Name") == index]
     assert condition in scan["Index Cond"]
+
+
+INDEXES_OF_NAMES = {
+    *("escrows_by_reference", "payers_reference", "payees_reference", "payers_stripe_customer"),
+    *("payees_stripe_account", "previous_accounts_stripe_account", "payments_stripe_charge"),
+    *("payments_stripe_payment_intent", "payments_stripe_checkout_session", "freezes_by_source"),
+    *("releases_by_transfer", "payouts_stripe_payout", "stripe_events_pkey"),
+    *("balance_transactions_pkey", "journals_pkey"),
+}
+
+
+async def test_every_column_of_names_is_asked_by_its_own_index(
+    filled: asyncpg.pool.PoolConnectionProxy,
+) -> None:
+    scans = _table_scans(await _plan(filled, names.BY_TEXT))
+
+    assert {scan["Index Name"] for scan in scans} == INDEXES_OF_NAMES
+    for scan in scans:
+        assert "$2" in scan["Index Cond"] or scan["Index Name"] == "journals_pkey", scan
 
 
 @pytest.mark.parametrize(

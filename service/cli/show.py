@@ -1,0 +1,84 @@
+"""``escrow show``: whatever has a name, with its state, its money, its waits and its past."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+from typing import Annotated
+
+import typer
+
+from service.cli.explained_document import as_document
+from service.cli.explained_tables import print_explained
+from service.cli.printing import AsJson, people, print_json
+from service.cli.tables import Rows, table
+from service.config import load_config
+from service.domain import ids
+from service.domain.call import Call, Party
+from service.domain.errors import Missing
+from service.operations.operators.explain.named import Explained, explain
+from service.server import open_runtime
+from service.store.names import Named, find_named
+from service.telemetry import configure_logging
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        help="Any id of ours, any of Stripe's that we store, any reference of a caller's, or the"
+        " id of a request."
+    ),
+]
+OfTenant = Annotated[
+    str | None, typer.Option("--tenant", help="Whose. [else: all that are configured]")
+]
+
+
+def show(name: Name, tenant: OfTenant = None, *, as_json: AsJson = False) -> None:
+    """Shows what has this name: state, money, what it waits for and who can act, and its past.
+
+    Where several have it they are listed, with their tenant. Stripe is not asked.
+    """
+    matches, explained = asyncio.run(_find(name.strip(), tenant))
+    if as_json:
+        listed = [_match_document(whose, named) for whose, named in matches]
+        found = as_document(explained) if explained else {}
+        print_json({"name": name, "matches": listed, **found})
+    elif explained:
+        print_explained(explained, tenant=matches[0][0])
+    else:
+        people.print(f"{len(matches)} have this name; show one by its id:", markup=False)
+        rows: Rows = [_match_document(whose, named) for whose, named in matches]
+        people.print(table(rows))
+
+
+async def _find(name: str, tenant: str | None) -> tuple[list[tuple[str, Named]], Explained | None]:
+    """What has the name, and the only one explained.
+
+    Raises:
+        Missing: nothing has.
+    """
+    config = load_config()
+    configure_logging(config.settings.log_level, config.settings.log_format)
+    if tenant is not None and tenant not in config.tenants:
+        raise typer.BadParameter(f"no tenant {tenant!r} is configured", param_hint="--tenant")
+    tenants = [tenant] if tenant else sorted(config.tenants)
+    async with open_runtime(config) as runtime:
+        matches = [
+            (whose, named)
+            for whose in tenants
+            for named in await find_named(runtime.pool, whose, name)
+        ]
+        if not matches:
+            raise Missing(
+                f"Nothing is called {name!r} here (tenants: {', '.join(tenants)}).", name=name
+            )
+        if len(matches) > 1:
+            return matches, None
+        ((whose, named),) = matches
+        call = Call(whose, f"cli:{getpass.getuser()}", Party.OPERATOR)
+        return matches, await explain(runtime, call, named)
+
+
+def _match_document(tenant: str, named: Named) -> dict[str, str]:
+    escrow_id = ids.show(ids.ESCROW, named.escrow_id) if named.escrow_id else ""
+    return {"tenant": tenant, "kind": named.kind, "id": named.id, "escrow_id": escrow_id}
