@@ -47,7 +47,11 @@ class Settings(BaseSettings):
     """How the service listens, where its database is, and how long it waits. Times in seconds."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_ignore_empty=True, hide_input_in_errors=True, frozen=True
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
+        frozen=True,
+        use_attribute_docstrings=True,  # for the table of `make docs`
     )
 
     auth: Literal["development"]
@@ -56,6 +60,7 @@ class Settings(BaseSettings):
     """Begins every idempotency key at Stripe, so that two environments never share one."""
 
     database_url: SecretStr
+    """``postgresql://user:password@host/database``, perhaps through a pooler."""
     database_engine: Literal["postgresql", "citus"] = "postgresql"
     """``citus`` where the tables are distributed (``escrow migrate distribute``): loads, commits
     and leases then go tenant by tenant, and plans are made with the tenant known."""
@@ -64,13 +69,18 @@ class Settings(BaseSettings):
     database_role: str = "escrow_service"
     """What connections work as: it cannot change the books. "none": the login's own rights."""
     database_pool_min: int = Field(default=2, ge=0, le=1000)
+    """Connections that each process keeps open."""
     database_pool_max: int = Field(default=10, ge=1, le=1000)
+    """Connections that each process opens at most."""
     database_command_timeout_s: float = Field(default=10, gt=0, le=600)
+    """After it a statement is given up, and its call is UNAVAILABLE."""
     pgbouncer: bool = False
     """Set it behind PgBouncer in transaction mode: no prepared statements, no SET ROLE."""
 
     grpc_host: str = Field(default="127.0.0.1", min_length=1)
+    """The address to listen on; 0.0.0.0 or :: for all of them."""
     grpc_port: int = Field(default=50051, ge=0, le=65535)
+    """The port to listen on; 0 takes any free one."""
     grpc_default_deadline_s: float = Field(default=30, gt=0, le=600)
     """For calls that bring none."""
     grpc_max_connection_age_s: float = Field(default=300, gt=0)
@@ -84,6 +94,7 @@ class Settings(BaseSettings):
     """After it the process ends, whatever still hangs."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """What is less grave is not logged."""
     log_format: Literal["auto", "json", "console"] = "auto"
     """``auto`` is for people on a terminal, and JSON elsewhere."""
 
@@ -145,11 +156,14 @@ class SecretFile(BaseModel):
 class TenantEntry(BaseModel):
     """One tenant in the file; other keys of it (webhook_secrets) belong to the gateway."""
 
-    model_config = ConfigDict(hide_input_in_errors=True)
+    model_config = ConfigDict(hide_input_in_errors=True, use_attribute_docstrings=True)
 
     stripe_secret_key: SecretStr | SecretFile
+    """The account's secret key, or the file that holds it."""
     stripe_api_base: HttpUrl | None = None
+    """Another address than Stripe's, for the sandbox; a live key is never sent there."""
     stripe_rate_per_s: float = Field(default=20, gt=0, le=10_000)
+    """Calls to Stripe that each process makes at most in a second."""
     settlement_currencies: list[CurrencyCode] = []
     """Those with a bank account at Stripe, the account's default currency first: others are
     converted to it. Empty: not set, and nothing is refused."""
@@ -169,16 +183,25 @@ class DefaultTenant(BaseSettings):
     """Where the one tenant's account is, for when there is no tenants file."""
 
     model_config = SettingsConfigDict(
-        env_prefix="STRIPE_", env_ignore_empty=True, hide_input_in_errors=True
+        env_prefix="STRIPE_",
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
     )
 
     secret_key: SecretStr | None = None
+    """The account's secret key, ``sk_...`` or a restricted ``rk_...``."""
     secret_key_file: Path | None = None
+    """A file that holds the key; it wins over STRIPE_SECRET_KEY."""
     api_base: HttpUrl | None = None
+    """Another address than Stripe's, for the sandbox; a live key is never sent there."""
     rate_per_s: float = Field(default=20, gt=0, le=10_000)
+    """Calls to Stripe that each process makes at most in a second."""
     settlement_currencies: Annotated[list[CurrencyCode], NoDecode] = []
-    """Separated by commas: USD,EUR."""
+    """The currencies that have a bank account there, the account's default one first, separated by
+    commas: USD,EUR. Not set: nothing is refused."""
     conversion: Conversion = "refuse"
+    """What is done about a payment in another currency: ``allow`` lets Stripe convert it."""
 
     @field_validator("settlement_currencies", mode="before")
     @classmethod

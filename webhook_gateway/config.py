@@ -46,28 +46,37 @@ class Settings(BaseSettings):
         populate_by_name=True,  # the command line's --host and --port
         env_ignore_empty=True,
         hide_input_in_errors=True,
+        use_attribute_docstrings=True,  # for the table of `make docs`
     )
 
     host: str = Field(default="127.0.0.1", validation_alias="ESCROW_GATEWAY_HOST", min_length=1)
+    """The address to listen on."""
     port: int = Field(default=8080, validation_alias="ESCROW_GATEWAY_PORT", ge=0, le=65535)
+    """The port to listen on; 0 takes any free one."""
     service_target: str = Field(
         default="localhost:50051", validation_alias="ESCROW_SERVICE_TARGET", min_length=1
     )
-    # Stripe waits about ten seconds for an answer; ours must come before that.
+    """Where the service is: host and port."""
     deadline_s: float = Field(default=8, validation_alias="ESCROW_GATEWAY_DEADLINE_S", gt=0, le=60)
+    """For a delivery. Stripe waits about ten seconds for an answer; ours must come before that."""
     body_timeout_s: float = Field(
         default=5, validation_alias="ESCROW_GATEWAY_BODY_TIMEOUT_S", gt=0, le=60
     )
+    """For the body of a delivery to arrive."""
     drain_s: float = Field(default=15, validation_alias="ESCROW_GATEWAY_DRAIN_S", gt=0, le=600)
+    """How long deliveries may still take when the gateway stops."""
     tolerance_s: int = Field(
         default=300, validation_alias="STRIPE_WEBHOOK_TOLERANCE_S", gt=0, le=3600
     )
+    """How old a signature may be."""
     tenants_poll_s: float = Field(
         default=5, validation_alias="ESCROW_TENANTS_POLL_S", gt=0, le=3600
     )
+    """How often the tenants file is looked at: rotated secrets are taken without a restart."""
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", validation_alias="ESCROW_LOG_LEVEL"
     )
+    """What is less grave is not logged."""
 
 
 class DefaultTenantSecrets(BaseSettings):
@@ -76,16 +85,20 @@ class DefaultTenantSecrets(BaseSettings):
     The previous secret stays valid while Stripe's endpoint is rolled to the current one.
     """
 
-    model_config = SettingsConfigDict(hide_input_in_errors=True)
+    model_config = SettingsConfigDict(hide_input_in_errors=True, use_attribute_docstrings=True)
 
     platform: Secret = Field(validation_alias="STRIPE_WEBHOOK_SECRET_PLATFORM")
+    """The signing secret, ``whsec_...``, of the endpoint for the account's own events."""
     platform_previous: Secret | None = Field(
         default=None, validation_alias="STRIPE_WEBHOOK_SECRET_PLATFORM_PREVIOUS"
     )
+    """The one before, while it is rolled."""
     connect: Secret = Field(validation_alias="STRIPE_WEBHOOK_SECRET_CONNECT")
+    """The signing secret of the endpoint for events of connected accounts."""
     connect_previous: Secret | None = Field(
         default=None, validation_alias="STRIPE_WEBHOOK_SECRET_CONNECT_PREVIOUS"
     )
+    """The one before, while it is rolled."""
 
 
 TenantsSource = DefaultTenantSecrets | Path

@@ -53,9 +53,11 @@ class EndpointSecrets(BaseModel):
 class TenantEntry(BaseModel):
     """One tenant, as far as the gateway is concerned."""
 
-    model_config = ConfigDict(hide_input_in_errors=True)
+    model_config = ConfigDict(hide_input_in_errors=True, use_attribute_docstrings=True)
 
     webhook_secrets: dict[Endpoint, EndpointSecrets] = Field(min_length=1)
+    """The signing secrets of its endpoints ``platform`` and ``connect``, each with the ``current``
+    one and, while it is rolled, the ``previous`` one."""
 
 
 class TenantsDocument(BaseModel):

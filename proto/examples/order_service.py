@@ -1,6 +1,6 @@
 """An order service to copy: an awarded order is paid into escrow, an accepted one pays the seller.
 
-    pip install escrow-client aiohttp
+    pip install ./proto aiohttp      from a checkout; README.md says how without one
     ESCROW_TARGET=localhost:50051 python order_service.py
 
     POST /orders/{order}/award   {"payer_id", "payee_id", "title", "price_minor"}

@@ -9,7 +9,9 @@ import typer
 
 from service.cli.docs_tables import DOCUMENTS
 from service.cli.printing import people
+from service.cli.settings_table import settings
 
+ALL = {**DOCUMENTS, "settings.md": settings}
 FOLDER = Path(__file__).parents[2] / "docs" / "generated"
 
 
@@ -23,8 +25,8 @@ def docs(
         bool, typer.Option("--check", help="Compare instead of writing; exit status 2 on a drift.")
     ] = False,
 ) -> None:
-    """Writes the states, postings, refusals and the policy into docs/generated/."""
-    texts = {FOLDER / name: write() for name, write in DOCUMENTS.items()}
+    """Writes the states, postings, refusals, policy and settings into docs/generated/."""
+    texts = {FOLDER / name: write() for name, write in ALL.items()}
     if check:
         _compare(texts)
         return

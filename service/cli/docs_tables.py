@@ -21,11 +21,11 @@ WRITTEN_BY = "<!-- Written by `make docs` from {source}. Do not edit. -->"
 Table = Mapping[tuple[Any, Any], Edge[Any]]
 
 
-def _document(title: str, source: str, *paragraphs: str) -> str:
+def markdown_document(title: str, source: str, *paragraphs: str) -> str:
     return "\n\n".join([WRITTEN_BY.format(source=source), f"# {title}", *paragraphs]) + "\n"
 
 
-def _markdown_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def markdown_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     head = list(head)
     lines = [head, ["---"] * len(head), *(list(row) for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -36,7 +36,7 @@ def _markdown_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def states() -> str:
     """What may follow what, by which event, and who may cause it."""
-    return _document(
+    return markdown_document(
         "States",
         "service/domain/states/",
         "What may follow what, by which event, and which party may cause it. Everything else is"
@@ -56,7 +56,7 @@ def _machine(machine: Machine[Any, Any]) -> Iterator[str]:
 
 
 def _edges(table: Table) -> str:
-    return _markdown_table(
+    return markdown_table(
         ("from", "event", "to", "who"),
         (
             (state, event, edge.to, ", ".join(sorted(edge.parties)))
@@ -87,7 +87,7 @@ def _escrow_states() -> str:
             if one <= other:
                 mix = one if one is other else f"{one} + {other}"
                 rows.setdefault(escrow_state({one, other}), []).append(mix)
-    return _markdown_table(
+    return markdown_table(
         ("escrow", "milestones are all, or some each"),
         ((f"`{state}`", "; ".join(mixes)) for state, mixes in rows.items()),
     )
@@ -98,12 +98,12 @@ def _escrow_states() -> str:
 
 def postings() -> str:
     """Which event debits and credits which accounts."""
-    return _document(
+    return markdown_document(
         "Postings",
         "service/domain/postings.py and service/domain/accounts.py",
         "One journal for each fact; debits and credits are equal per book and currency. The words"
         " in parentheses name the amounts.",
-        _markdown_table(
+        markdown_table(
             ("#", "journal", "debit", "credit"),
             (
                 (posting.number, f"`{kind}`", _legs(posting.debit), _legs(posting.credit))
@@ -113,7 +113,7 @@ def postings() -> str:
         "## Accounts",
         "Those that belong to a person or a milestone have a balance row that may not fall below"
         " zero. The others are append-only, so that no two releases wait for each other.",
-        _markdown_table(("account", "book", "grows by", "never below zero"), _accounts()),
+        markdown_table(("account", "book", "grows by", "never below zero"), _accounts()),
     )
 
 
@@ -141,12 +141,12 @@ SHOWN = ("service.domain.errors", "service.rpc.errors")  # others are caught whe
 
 def refusals() -> str:
     """Every refusal: its reason, its gRPC status and what it says."""
-    return _document(
+    return markdown_document(
         "Refusals",
         "service/domain/errors.py and service/rpc/errors.py",
         "Every error carries an ErrorInfo with the reason and the domain `escrow.v1`. Where a wait"
         " is given, the same request may be sent again after it, with the same request_id.",
-        _markdown_table(
+        markdown_table(
             ("reason", "status", "again after", "says"),
             (
                 (f"`{kind.reason()}`", status_of(kind).name, _wait(kind), _says(kind))
@@ -180,7 +180,7 @@ EXAMPLES = ("USD", "EUR", "JPY", "KWD", "KRW", "HUF")
 
 def policy() -> str:
     """The rules, by version."""
-    return _document(
+    return markdown_document(
         "Policy",
         "service/domain/policy.py",
         f"An escrow is pinned to the version of its creation; new ones get version"
@@ -192,7 +192,7 @@ def policy() -> str:
 
 def _policy(version: Policy) -> Iterator[str]:
     yield f"## Version {version.version}"
-    yield _markdown_table(
+    yield markdown_table(
         ("rule", "value"),
         (
             ("platform fee, paid by the payer on top", _share(version.payer_fee)),

@@ -146,13 +146,14 @@ def test_the_wheel_holds_the_client_the_contract_and_its_types(wheel: Path) -> N
     assert code == {file for file in here if "__pycache__" not in file.parts}
     assert {PurePath("escrow/py.typed"), PurePath("escrow/v1/escrow_service_pb2.pyi")} < code
     # One name to import beside the metadata: no `examples`, no `tests`, no `google`, no `proto`.
-    assert {file.parts[0].partition("-")[0] for file in files - code} == {"escrow_client"}
+    assert {file.parts[0].partition("-")[0] for file in files - code} == {"escrow_payments_client"}
     assert not (PROTO / "__init__.py").exists()
 
 
 def test_the_wheel_says_what_it_is(wheel: Path) -> None:
     told = metadata(wheel)
-    assert told["Name"] == "escrow-client"
+    assert told["Name"] == "escrow-payments-client"
+    assert "Private :: Do Not Upload" in told.get_all("Classifier", [])
     assert told["Summary"]
     assert told["License-Expression"] == "Apache-2.0"
     assert told["Requires-Python"] == ">=3.11"
