@@ -52,6 +52,11 @@ class Setup:
     def sandbox_url(self) -> str | None:
         return None if self.stripe else f"http://{HOST}:{self.sandbox_port}"
 
+    @property
+    def database_folder(self) -> Path:
+        """What the sandbox has made does not exist at Stripe, and the other way round."""
+        return self.folder / ("postgres-at-stripe" if self.stripe else "postgres")
+
     def webhook_url(self, endpoint: str) -> str:
         """Where Stripe posts its events; ``endpoint`` is platform or connect."""
         return f"{self.gateway_url}/stripe/{TENANT}/{endpoint}"

@@ -71,7 +71,7 @@ class LocalSystem:
         database_url = setup.database_url
         if database_url is None:
             with self._starting("PostgreSQL") as say:
-                folder = setup.folder / "postgres"
+                folder = setup.database_folder
                 self._postgres = await opened.enter_async_context(
                     embedded_database(folder, lambda: self._ended("PostgreSQL"))
                 )

@@ -134,7 +134,7 @@ def _checkout_page(
         message = _last_error(sandbox, session)
     total = html.amount(session["amount_total"], session["currency"])
     known = _known_of_customer(sandbox, session)
-    values = {name: (typed or {}).get(name) or known.get(name) or "" for name in TYPED}
+    values = {**known, **(typed or {})} | ({"email": known["email"]} if known.get("fixed") else {})
     body = (
         html.error_box(message)
         + _items_table(session, total)
@@ -142,7 +142,7 @@ def _checkout_page(
             total=html.escape(total),
             # Stripe asks no customer for an address that it has.
             fixed=" readonly" if known.get("fixed") else "",
-            **{name: html.escape(value) for name, value in values.items()},
+            **{name: html.escape(values.get(name) or "") for name in TYPED},
         )
         + html.link_back(session["cancel_url"])
     )

@@ -35,6 +35,9 @@ class Narrator:
         self.console.print()
         self.console.print(f"[bold]{escape(title)}[/]")
 
+    def remark(self, text: str) -> None:
+        self.console.print(f"\n[dim]{escape(text)}[/]")
+
     @contextmanager
     def step(self, title: str) -> Iterator[Step]:
         """Prints a step when it is done; of one that fails, the error is printed instead."""

@@ -67,6 +67,10 @@ class _Story(Steps):
     """The acts, in their order."""
 
     async def play(self) -> Played:
+        self.narrator.remark(
+            "What each step books is shown below it: the number of the posting in "
+            "docs/generated/postings.md, then debits, then credits."
+        )
         await self.meet()
         logo = await self.one_payment()
         website, build = await self.two_milestones()

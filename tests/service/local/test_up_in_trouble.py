@@ -242,3 +242,5 @@ async def test_with_a_key_that_is_taken_a_person_is_told_what_to_do(tmp_path: Pa
             await until(lambda: "stripe listen --forward-to" in said, up.said, 1)
             assert "Onboard the payee" in said
             assert "Pay with 4242" in said
+            assert (up.data_dir / "postgres-at-stripe").is_dir()
+            assert not (up.data_dir / "postgres").exists()

@@ -163,6 +163,10 @@ async def test_the_customers_address_is_there_already(running: Running) -> None:
     assert typed_in(pages[given.id])["email"] == "joe@example.com"
     assert typed_in(pages[unknown.id])["email"] == ""
 
+    assert known.url is not None
+    _, _, declined = await submit(running, known.url, **card("4000000000000002"))
+    assert typed_in(declined)["email"] == "eve@example.com"
+
 
 @pytest.mark.parametrize("number", ["4000002760003184", "4000002500003155"])
 async def test_three_d_secure_failed_then_completed(running: Running, number: str) -> None:
