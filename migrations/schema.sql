@@ -7,6 +7,12 @@ CREATE TYPE public.read_answer AS (
 	response bytea
 );
 
+CREATE TYPE public.read_answer_v2 AS (
+	request_hash bytea,
+	response bytea,
+	kind text
+);
+
 CREATE TYPE public.read_balance AS (
 	account text,
 	currency text,
@@ -580,8 +586,8 @@ COMMENT ON COLUMN public.balance_transactions.created_at IS 'when it happened, b
 COMMENT ON COLUMN public.balance_transactions.journal_id IS 'the journal that booked it';
 ALTER TABLE ONLY public.balance_transactions
     ADD CONSTRAINT balance_transactions_pkey PRIMARY KEY (tenant_id, balance_transaction_id);
+CREATE INDEX balance_transactions_availability ON public.balance_transactions USING btree (tenant_id, stripe_account, currency) INCLUDE (net_minor, created_at, available_at) WHERE (stripe_account IS NOT NULL);
 CREATE UNIQUE INDEX balance_transactions_booked_once ON public.balance_transactions USING btree (tenant_id, journal_id) WHERE (book = 'platform'::text);
-CREATE INDEX balance_transactions_of_account ON public.balance_transactions USING btree (tenant_id, stripe_account) WHERE (stripe_account IS NOT NULL);
 GRANT SELECT,INSERT ON TABLE public.balance_transactions TO escrow_service;
 
 CREATE TABLE public.balances (
@@ -814,7 +820,7 @@ CREATE TABLE public.operations (
 );
 COMMENT ON TABLE public.operations IS 'Every mutation, once: idempotency record, audit record, timeline entry. Append-only.';
 ALTER TABLE ONLY public.operations
-    ADD CONSTRAINT operations_key UNIQUE (tenant_id, caller, kind, key);
+    ADD CONSTRAINT operations_key UNIQUE (tenant_id, caller, key, kind);
 ALTER TABLE ONLY public.operations
     ADD CONSTRAINT operations_pkey PRIMARY KEY (tenant_id, operation_id);
 CREATE UNIQUE INDEX operations_timeline ON public.operations USING btree (tenant_id, escrow_id, escrow_version) WHERE (escrow_id IS NOT NULL);

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from service.aggregates.contradiction import Contradiction
 from service.aggregates.escrow import EscrowCase
-from service.domain.errors import AmountAboveHeld, AmountFrozen, FieldViolation, InvalidField
+from service.domain.errors import AmountAboveHeld, AmountFrozen, check_multiples
 from service.domain.journal import Part, Source
 from service.domain.money import charge_step_minor
 from service.domain.policy import fee_part
@@ -46,19 +46,23 @@ def split_off(
 
     Raises:
         WrongState, PartyNotAllowed.
-        InvalidField: the amount is not a multiple of the currency's step.
+        AmountNotMultiple: of the step that the currency is charged in.
         AmountAboveHeld: it is more than what is held. AmountFrozen: a part of that is frozen.
     """
     amount = milestone.releasable_minor if amount_minor is None else amount_minor
     everything = amount == milestone.held_minor
     case.advance(milestone, whole if everything else part)
     step_minor = charge_step_minor(case.escrow.currency)
-    if amount % step_minor:
-        problem = f"must be a multiple of {step_minor} in {case.escrow.currency}"
-        raise InvalidField(FieldViolation("amount_minor", problem))
+    check_multiples({"amount_minor": amount}, step_minor, case.escrow.currency)
     if not 0 < amount <= milestone.releasable_minor:
-        refusal = AmountFrozen if milestone.frozen_minor else AmountAboveHeld
-        raise refusal(held_minor=milestone.held_minor, frozen_minor=milestone.frozen_minor)
+        facts = {
+            "amount_minor": amount or milestone.held_minor,
+            "held_minor": milestone.held_minor,
+            "currency": case.escrow.currency,
+        }
+        if milestone.frozen_minor:
+            raise AmountFrozen(**facts, frozen_minor=milestone.frozen_minor)
+        raise AmountAboveHeld(**facts)
     release = _new_release(case, milestone, amount, step_minor)
     if release.payee_share_minor == 0:
         case.unit.advance(release, ReleaseEvent.NOTHING_TO_TRANSFER)

@@ -17,8 +17,8 @@
     └── DeadlineExpired         too late to begin
 
 The docstring is the default message. It is shown to callers: it says what to do, and nothing
-private. ``rpc/errors.py`` maps each class to a gRPC status; the reason in ErrorInfo is the class
-name in UPPER_SNAKE_CASE.
+private, and has the amounts of the metadata in it. ``rpc/errors.py`` maps each class to a gRPC
+status; the reason in ErrorInfo is the class name in UPPER_SNAKE_CASE.
 """
 
 from __future__ import annotations
@@ -27,14 +27,28 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from service.domain.money import format_minor
+
 
 class Refusal(Exception):
     """The request was refused."""
 
     def __init__(self, message: str | None = None, /, **metadata: object) -> None:
-        self.message = message or " ".join((type(self).__doc__ or "").split())
         self.metadata: Mapping[str, str] = {key: str(value) for key, value in metadata.items()}
+        self.message = message or self._says(metadata)
         super().__init__(self.message)
+
+    @classmethod
+    def _says(cls, facts: Mapping[str, object]) -> str:
+        """The docstring; {amount} in it is ``amount_minor`` of the facts, for a person."""
+
+        def shown(place: re.Match[str]) -> str:
+            amount_minor = facts.get(f"{place[1]}_minor")
+            if not isinstance(amount_minor, int):
+                return place[1]
+            return format_minor(amount_minor, str(facts["currency"]))
+
+        return re.sub(r"\{(\w+)\}", shown, " ".join((cls.__doc__ or "").split()))
 
     @classmethod
     def reason(cls) -> str:
@@ -56,10 +70,28 @@ class Invalid(Refusal):
 class InvalidField(Invalid):
     """Some fields of the request are not valid; see the field violations."""
 
-    def __init__(self, *violations: FieldViolation) -> None:
+    def __init__(self, *violations: FieldViolation, **metadata: object) -> None:
         self.violations = violations
         fields = "; ".join(f"{v.field}: {v.description}" for v in violations[:5])
-        super().__init__(f"The request is not valid: {fields}.")
+        super().__init__(f"The request is not valid: {fields}.", **metadata)
+
+
+class AmountNotMultiple(InvalidField):
+    """Banks or card networks take this currency in multiples of a step only; see the metadata for
+    the step, and the field violations.
+    """
+
+
+def check_multiples(amounts_minor: Mapping[str, int], step_minor: int, currency: str) -> None:
+    """Raises AmountNotMultiple: one of the amounts, by their fields, is no multiple of the step."""
+    step = format_minor(step_minor, currency)
+    violations = [
+        FieldViolation(field, f"must be a multiple of {step_minor} ({step})")
+        for field, amount_minor in amounts_minor.items()
+        if amount_minor % step_minor
+    ]
+    if violations:
+        raise AmountNotMultiple(*violations, step_minor=step_minor, currency=currency)
 
 
 class RequestIdReused(Invalid):
@@ -147,15 +179,23 @@ class WrongState(Precondition):
 
 
 class AmountAboveHeld(Precondition):
-    """More than what is held."""
+    """{amount} is more than what is held: {held}."""
 
 
 class AmountFrozen(Precondition):
-    """More than what is held and not frozen. GetEscrow shows the freezes; operators lift them."""
+    """{amount} is more than what may be released: of the {held} that are held {frozen} are frozen.
+    GetEscrow shows the freezes; operators lift them.
+    """
 
 
 class AmountAboveBalance(Precondition):
-    """More than the balance."""
+    """{amount} is more than the balance: {balance}."""
+
+
+class AmountNotAvailable(Precondition):
+    """Of the balance of {balance} only {available} can be paid out now, not {amount}: Stripe holds
+    the rest back for some days after a payment. available_time in the metadata says until when.
+    """
 
 
 class AmountBeyondLimits(Precondition):
@@ -209,8 +249,8 @@ class NothingInSuspense(Precondition):
 
 
 class SuspenseDiffers(Precondition):
-    """The milestones do not await exactly what is in suspense, fees included. Choose others, or
-    leave it: it can be paid back once there are refunds.
+    """The milestones await {awaited}, fees included, and not the {suspense} that are in suspense.
+    Choose others, or leave it: it can be paid back once there are refunds.
     """
 
 

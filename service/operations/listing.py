@@ -163,7 +163,7 @@ def by_name(column: str, names: Iterable[str], prefix: str) -> Field:
 
 def _currency(value: str) -> str:
     if value not in CURRENCIES:
-        raise _violation(f"{value!r} is not a currency")
+        raise _violation(f"{value!r} is not the ISO 4217 code of a currency, such as USD or EUR")
     return value
 
 
@@ -173,7 +173,7 @@ def _time(value: str) -> datetime:
             return datetime.fromisoformat(value).astimezone(UTC)
     except (ValueError, OverflowError):  # the 31st of February; the year 10000 in another zone
         pass
-    raise _violation(f"{value!r} is not a time: 2026-11-01T00:00:00Z")
+    raise _violation(f"{value!r} is not a time of RFC 3339, such as 2026-11-01T00:00:00Z")
 
 
 BY_CURRENCY = Field("currency", _currency)

@@ -24,6 +24,15 @@ _IS_TRACEPARENT = re.compile(
 _IS_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(?:\.[^@\s.]+)+").fullmatch
 _EMAIL_MAX_LEN = 254  # RFC 5321
 
+_NO_CURRENCY = (
+    "must be the ISO 4217 code, in upper case, of any currency that Stripe charges in, such as USD,"
+    " EUR or JPY"
+)
+_NO_COUNTRY = (
+    "must be the ISO 3166-1 alpha-2 code, in upper case, of any country where Stripe pays people,"
+    " such as US, DE or IN"
+)
+
 # C0, DEL, C1, the Unicode line separators, and the marks that reorder what a reader sees.
 _CONTROLS = "\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069"
 _FIND_CONTROL = re.compile(f"[{_CONTROLS}]").search
@@ -46,12 +55,12 @@ def id_of_kind(prefix: str) -> TextCheck:
 
 def currency(text: str) -> str | None:
     """An ISO 4217 code, upper case, that Stripe charges in."""
-    return None if text in CURRENCIES else "must be the ISO 4217 code of a known currency: USD"
+    return None if text in CURRENCIES else _NO_CURRENCY
 
 
 def country(text: str) -> str | None:
     """An ISO 3166-1 alpha-2 code, upper case, of a country where Stripe pays people."""
-    return None if text in COUNTRIES else "must be the ISO 3166-1 code of a supported country: US"
+    return None if text in COUNTRIES else _NO_COUNTRY
 
 
 def traceparent(text: str) -> str | None:

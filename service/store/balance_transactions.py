@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -32,6 +33,26 @@ WHERE t.tenant_id = $1 AND t.stripe_account IS NULL GROUP BY t.currency"""
 NET_OF_ACCOUNT = """\
 SELECT t.currency, sum(t.net_minor)::bigint FROM balance_transactions AS t
 WHERE t.tenant_id = $1 AND t.stripe_account = $2 GROUP BY t.currency"""
+# What is available already is one row, without a time. By Stripe's clock, as far as it was seen, or
+# ours, whichever is ahead.
+AVAILABILITY = """\
+SELECT b.currency, b.balance_minor, t.available_at, t.net_minor
+FROM balances AS b
+LEFT JOIN LATERAL (
+    SELECT greatest($4::timestamptz, max(r.created_at)) AS time
+    FROM balance_transactions AS r
+    WHERE r.tenant_id = $1 AND r.stripe_account = $2
+) AS clock ON true
+LEFT JOIN LATERAL (
+    SELECT
+        CASE WHEN r.available_at > clock.time THEN r.available_at END AS available_at,
+        sum(r.net_minor)::bigint AS net_minor
+    FROM balance_transactions AS r
+    WHERE r.tenant_id = $1 AND r.stripe_account = $2 AND r.currency = b.currency
+    GROUP BY 1
+) AS t ON true
+WHERE b.tenant_id = $1 AND b.account = $3
+ORDER BY b.currency, t.available_at NULLS FIRST"""
 RECEIVED = """\
 SELECT DISTINCT t.currency FROM balance_transactions AS t
 WHERE t.tenant_id = $1 AND t.stripe_account = $2 AND t.type = 'payment'"""
@@ -81,6 +102,21 @@ async def find_booked(
     return [BookedAs(*row) for row in rows]
 
 
+class Availability(NamedTuple):
+    """The balance of a connected account in one currency, in minor units: by the books, by the rows
+    of what moved it, and what of these is not available yet, with its time, the earliest first.
+    """
+
+    balance_minor: int
+    rows_minor: int
+    pending: tuple[tuple[datetime, int], ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether the rows have all that the books have."""
+        return self.balance_minor == self.rows_minor
+
+
 async def find_transaction(
     pool: asyncpg.Pool, tenant_id: str, transaction_id: str
 ) -> BookedTransaction | None:
@@ -120,6 +156,30 @@ async def net_of_rows(pool: asyncpg.Pool, tenant_id: str, account: str) -> dict[
     else:
         rows = await pool.fetch(NET_OF_PLATFORM, tenant_id)
     return {row[0]: row[1] for row in rows}
+
+
+async def availability_of(
+    pool: asyncpg.Pool, tenant_id: str, stripe_account: str, account: str, now: datetime
+) -> dict[str, Availability]:
+    """How available the balance of a connected account is, by currency; ``account`` is the one of
+    the books.
+    """
+    rows = await pool.fetch(AVAILABILITY, tenant_id, stripe_account, account, now)
+    found: dict[str, list[asyncpg.Record]] = {}
+    for row in rows:
+        found.setdefault(row["currency"], []).append(row)
+    return {
+        currency: Availability(
+            balance_minor=of_currency[0]["balance_minor"],
+            rows_minor=sum(row["net_minor"] or 0 for row in of_currency),
+            pending=tuple(
+                (row["available_at"], row["net_minor"])
+                for row in of_currency
+                if row["available_at"] is not None
+            ),
+        )
+        for currency, of_currency in found.items()
+    }
 
 
 async def currencies_received(pool: asyncpg.Pool, tenant_id: str, account: str) -> set[str]:

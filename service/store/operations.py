@@ -17,9 +17,9 @@ from service.store.unreadable import Unreadable, read_all
 # Part of every load: the parameters by which the operation itself is named, and what was answered.
 KEY = {"tenant_id": "text", "caller": "text", "kind": "text", "key": "text"}
 ANSWERED = """\
-(SELECT (o.request_hash, o.response)::read_answer FROM operations AS o
-    WHERE o.tenant_id = q.tenant_id AND o.caller = q.caller AND o.kind = q.kind
-    AND o.key = q.key) AS answered"""
+(SELECT (o.request_hash, o.response, o.kind)::read_answer_v2 FROM operations AS o
+    WHERE o.tenant_id = q.tenant_id AND o.caller = q.caller AND o.key = q.key
+    ORDER BY o.kind <> q.kind LIMIT 1) AS answered"""
 
 _OF_ESCROW = """\
 FROM operations
@@ -93,11 +93,16 @@ def answer_replay(unit: UnitOfWork, answered: Sequence[Any] | None) -> None:
 
     Raises:
         Answered: with the answer of the first time.
-        RequestIdReused: the same key came with another request.
+        RequestIdReused: the same key came with another request, or to another method.
     """
     if answered is None:
         return
-    request_hash, response = answered
+    request_hash, response, kind = answered
+    if kind != unit.operation:
+        if unit.request_hash and request_hash:  # both are what a client asked for
+            method = "".join(part.capitalize() for part in kind.split("_"))
+            raise RequestIdReused(f"This request_id was used for {method} before; send a new one.")
+        return
     if request_hash != unit.request_hash:
         raise RequestIdReused
     raise Answered(response or b"")

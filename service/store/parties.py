@@ -97,6 +97,11 @@ LEFT JOIN balances AS b ON b.tenant_id = a.tenant_id
     AND b.account = {CONN_BALANCE.sql(account="a.stripe_account")}
 WHERE a.tenant_id = $1 AND a.payee_id = $2
 UNION ALL
+SELECT 'asked', o.currency, sum(o.amount_minor)::bigint
+FROM payouts AS o
+WHERE o.tenant_id = $1 AND o.payee_id = $2 AND o.state = 'REQUESTED'
+GROUP BY o.currency
+UNION ALL
 SELECT 'in_flight', r.currency, sum(r.payee_share_minor)::bigint
 FROM effects AS f
 JOIN releases AS r
@@ -264,8 +269,9 @@ async def find_payouts(
 async def find_payee_balances(
     pool: asyncpg.Pool, tenant_id: str, payee_id: UUID, accounts: list[str]
 ) -> list[tuple[str, str | None, int]]:
-    """(account, currency, minor) of these accounts, of "in_flight" for transfers under way, and of
-    what is in each previous account, without a currency where nothing ever was.
+    """(account, currency, minor) of these accounts, of "in_flight" for transfers under way, of
+    "asked" for payouts that are not made yet, and of what is in each previous account, without a
+    currency where nothing ever was.
     """
     rows = await pool.fetch(PAYEE_BALANCES, tenant_id, payee_id, accounts)
     return [(row[0], row[1], row[2]) for row in rows]

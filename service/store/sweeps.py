@@ -108,6 +108,11 @@ class Sweep:
     compare_due_at: datetime
 
 
+def new_sweep(tenant_id: str, account: str, now: datetime) -> Sweep:
+    """Of an account of which nothing has been read."""
+    return Sweep(tenant_id, account, None, None, None, now)
+
+
 async def add_tenants(pool: asyncpg.Pool, tenants: Iterable[str], now: datetime) -> None:
     """Lets the platform accounts of new tenants be read from now on, and soon be compared."""
     await pool.fetch(ADD_TENANTS, sorted(tenants), now)

@@ -223,7 +223,7 @@ class PayeeBalance(_message.Message):
     @_builtins.property
     def available(self) -> _money_pb2.Money:
         """What RequestPayout may send to their bank now: connected, less what Stripe holds back for some days after a payment, less payouts that were asked for and not
-        made yet. Unset when Stripe would have to say and did not answer.
+        made yet. Unset when Stripe would have to say and did not answer, and of an account that is DEAUTHORIZED or REJECTED.
         """
 
     @_builtins.property

@@ -10,8 +10,14 @@ from escrow.v1.escrow_service_pb2 import (
     MilestoneInput,
 )
 from service.domain import ids
-from service.domain.errors import FieldViolation, InvalidField, PayeeMissing, PayerMissing
-from service.domain.money import charge_step_minor
+from service.domain.errors import (
+    FieldViolation,
+    InvalidField,
+    PayeeMissing,
+    PayerMissing,
+    check_multiples,
+)
+from service.domain.money import charge_step_minor, format_minor
 from service.domain.policy import CURRENT_VERSION, POLICIES, Fees, quote
 from service.domain.records.escrow import Escrow, LineItem, Milestone
 from service.domain.records.parties import Payee, Payer
@@ -30,7 +36,7 @@ from service.store.tables import EscrowRecords
 async def create_escrow(
     runtime: Runtime, unit: UnitOfWork, request: CreateEscrowRequest
 ) -> CreateEscrowResponse:
-    """Raises PayerMissing, PayeeMissing, AmountBeyondLimits, InvalidField.
+    """Raises PayerMissing, PayeeMissing, AmountBeyondLimits, InvalidField, AmountNotMultiple.
 
     CurrencyNotSettled, CurrencyNotReceived: Stripe would have to convert.
     """
@@ -72,18 +78,20 @@ def _check_milestones(unit: UnitOfWork, request: CreateEscrowRequest) -> None:
             due_at = milestone.due_time.ToDatetime(UTC)
             if due_at <= unit.now:
                 violations.append(FieldViolation(f"{path}.due_time", "must be in the future"))
-        step_minor = charge_step_minor(request.currency)
-        if milestone.amount_minor % step_minor:
-            problem = f"must be a multiple of {step_minor} in {request.currency}"
-            violations.append(FieldViolation(f"{path}.amount_minor", problem))
         items = milestone.line_items
         total = sum(item.quantity * item.unit_amount_minor for item in items)
         if items and total != milestone.amount_minor:
-            violations.append(
-                FieldViolation(f"{path}.line_items", f"sum to {total}, not to amount_minor")
-            )
+            sums_to = format_minor(total, request.currency)
+            price = format_minor(milestone.amount_minor, request.currency)
+            problem = f"sum to {sums_to}, not to amount_minor, {price}"
+            violations.append(FieldViolation(f"{path}.line_items", problem))
     if violations:
         raise InvalidField(*violations)
+    amounts = {
+        f"milestones[{index}].amount_minor": milestone.amount_minor
+        for index, milestone in enumerate(request.milestones)
+    }
+    check_multiples(amounts, charge_step_minor(request.currency), request.currency)
 
 
 def _records(

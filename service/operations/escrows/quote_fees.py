@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from escrow.v1.escrow_service_pb2 import QuoteFeesRequest, QuoteFeesResponse
 from service.domain.call import Call
-from service.domain.errors import FieldViolation, InvalidField
+from service.domain.errors import check_multiples
 from service.domain.money import charge_step_minor
 from service.domain.policy import CURRENT_VERSION, POLICIES, quote
 from service.operations.escrows.messages import quote_message
@@ -13,16 +13,11 @@ from service.runtime import Runtime
 
 
 async def quote_fees(runtime: Runtime, call: Call, request: QuoteFeesRequest) -> QuoteFeesResponse:
-    """Raises AmountBeyondLimits, CurrencyNotSettled, InvalidField: as CreateEscrow would."""
+    """Raises AmountBeyondLimits, CurrencyNotSettled, AmountNotMultiple: as CreateEscrow would."""
     policy = POLICIES[CURRENT_VERSION]
     step_minor = charge_step_minor(request.currency)
-    violations = [
-        FieldViolation(f"amounts_minor[{index}]", f"must be a multiple of {step_minor}")
-        for index, amount_minor in enumerate(request.amounts_minor)
-        if amount_minor % step_minor
-    ]
-    if violations:
-        raise InvalidField(*violations)
+    amounts = {f"amounts_minor[{n}]": amount for n, amount in enumerate(request.amounts_minor)}
+    check_multiples(amounts, step_minor, request.currency)
     fees = quote(policy, list(request.amounts_minor), step_minor=step_minor)
     for fee in fees:
         policy.check_limits(fee.amount_minor + fee.payer_fee_minor, request.currency)

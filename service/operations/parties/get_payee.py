@@ -12,11 +12,12 @@ from service.domain.accounts import Account
 from service.domain.call import Call
 from service.domain.errors import PayeeMissing
 from service.domain.records.parties import Payee
-from service.domain.states.payee import PayeeState
+from service.domain.states.payee import LOST, PayeeState
 from service.operations.messages import money, timestamp
 from service.operations.parties.messages import payee_message
 from service.operations.parties.named import check_named_once
 from service.operations.parties.refresh_account import refresh_account
+from service.operations.payouts.availability import NOTHING, HeldBack, held_back
 from service.runtime import Runtime
 from service.store.parties import (
     find_payee,
@@ -62,9 +63,11 @@ async def get_payee(runtime: Runtime, call: Call, request: GetPayeeRequest) -> G
 
 async def _add_balances(runtime: Runtime, payee: Payee, answer: party_pb.Payee) -> None:
     """What the payee owns, one entry a currency, in the order of the currencies' codes."""
+    held = await _held_back(runtime, payee)  # first, for it may book what has come
     names = {"payee": payee.public_id, "account": payee.stripe_account or ""}
     field_of = {account.name(names): field for account, field in _FIELDS.items()} | {
-        "in_flight": "in_flight"
+        "in_flight": "in_flight",
+        "asked": "asked",
     }
     rows = await find_payee_balances(runtime.pool, payee.tenant_id, payee.payee_id, list(field_of))
     amounts: dict[str, dict[str, int]] = {}
@@ -78,10 +81,25 @@ async def _add_balances(runtime: Runtime, payee: Payee, answer: party_pb.Payee) 
             amounts.setdefault(currency, {})[field_of[account]] = amount_minor
     for currency, known in sorted(amounts.items()):
         balance = answer.balances.add()
-        for name in dict.fromkeys(field_of.values()):
+        for name in (*_FIELDS.values(), "in_flight"):
             getattr(balance, name).CopyFrom(money(known.get(name, 0), currency))
+        if held is not None:
+            back = held.get(currency, NOTHING)
+            free_minor = known.get("connected", 0) - known.get("asked", 0)
+            balance.available.CopyFrom(money(max(0, free_minor - back.minor), currency))
+            if until := timestamp(back.until):
+                balance.available_time.CopyFrom(until)
     if previous:
         await _add_previous_accounts(runtime, payee, answer, previous)
+
+
+async def _held_back(runtime: Runtime, payee: Payee) -> Mapping[str, HeldBack] | None:
+    """None: Stripe would have to say and does not, or it pays out nothing of a lost account."""
+    if payee.state in LOST:
+        return None
+    if payee.stripe_account is None:
+        return {}
+    return await held_back(runtime, payee.tenant_id, payee.stripe_account)
 
 
 async def _add_previous_accounts(

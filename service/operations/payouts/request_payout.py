@@ -5,12 +5,14 @@ from __future__ import annotations
 from escrow.v1.party_service_pb2 import RequestPayoutRequest, RequestPayoutResponse
 from service.aggregates.payee import require_account
 from service.domain import ids
+from service.domain.call import Call
 from service.domain.errors import (
     AmountAboveBalance,
-    FieldViolation,
-    InvalidField,
+    AmountNotAvailable,
     PayeeMissing,
     PayeeNotReady,
+    StaleEtag,
+    check_multiples,
 )
 from service.domain.money import payout_step_minor
 from service.domain.policy import CURRENT_VERSION, POLICIES
@@ -20,45 +22,62 @@ from service.domain.states.payout import PayoutState
 from service.domain.unit import UnitOfWork
 from service.effects import create_payout
 from service.operations.mutation import mutation
+from service.operations.payouts.availability import NOTHING, HeldBack, held_back_of
 from service.operations.payouts.messages import payout_message
 from service.runtime import Runtime
-from service.store.parties import load_payee
+from service.store.parties import PayeeRecords, find_payee, load_payee
 
 
-@mutation(RequestPayoutResponse)
 async def request_payout(
-    runtime: Runtime, unit: UnitOfWork, request: RequestPayoutRequest
+    runtime: Runtime, call: Call, request: RequestPayoutRequest
 ) -> RequestPayoutResponse:
     """The books move when Stripe has made the payout (posting 8).
 
     Raises:
-        PayeeMissing, PayeeNotReady, PayeeRefused, AccountLost.
-        AmountBeyondLimits, AmountAboveBalance.
+        PayeeMissing, PayeeNotReady, PayeeRefused, AccountLost, StaleEtag.
+        AmountNotMultiple, AmountBeyondLimits.
+        AmountAboveBalance, AmountNotAvailable: there is less, or Stripe holds some of it back.
     """
+    held = await _held_back(runtime, call, request)
+
+    @mutation(RequestPayoutResponse, of="request_payout")
+    async def story(
+        runtime: Runtime, unit: UnitOfWork, request: RequestPayoutRequest
+    ) -> RequestPayoutResponse:
+        return await _request(runtime, unit, request, held)
+
+    return await story(runtime, call, request)
+
+
+async def _held_back(runtime: Runtime, call: Call, request: RequestPayoutRequest) -> HeldBack:
+    payee = await find_payee(runtime.pool, call.tenant_id, ids.parse(request.payee_id))
+    if payee is None or payee.stripe_account is None or payee.state is not PayeeState.ACTIVE:
+        return NOTHING  # and the request is refused
+    amount = request.amount
+    return await held_back_of(
+        runtime, call.tenant_id, payee.stripe_account, amount.currency, amount.amount_minor
+    )
+
+
+async def _request(
+    runtime: Runtime, unit: UnitOfWork, request: RequestPayoutRequest, held: HeldBack
+) -> RequestPayoutResponse:
     found = await load_payee(runtime.pool, unit, ids.parse(request.payee_id))
     if found is None:
         raise PayeeMissing
     payee = found.payee
-    amount_minor, currency = request.amount.amount_minor, request.amount.currency
+    if request.etag not in ("", str(payee.version)):
+        raise StaleEtag(etag=payee.version)
     require_account(payee)
     if payee.state is not PayeeState.ACTIVE:
         raise PayeeNotReady(state=payee.state)
-    step_minor = payout_step_minor(currency)
-    if amount_minor % step_minor:
-        problem = f"must be a multiple of {step_minor} in {currency}"
-        raise InvalidField(FieldViolation("amount.amount_minor", problem))
-    asked_minor = sum(p.amount_minor for p in found.payouts if p.currency == currency)
-    free_minor = found.connected_minor.get(currency, 0) - asked_minor
-    whole = amount_minor == free_minor - free_minor % step_minor
-    POLICIES[CURRENT_VERSION].check_limits(amount_minor, currency, all_there_is=whole)
-    if amount_minor > free_minor:
-        raise AmountAboveBalance(balance_minor=free_minor, currency=currency)
+    _check_amount(found, request.amount.amount_minor, request.amount.currency, held)
     payout = Payout(
         tenant_id=unit.call.tenant_id,
         payout_id=unit.new_id(),
         payee_id=payee.payee_id,
-        amount_minor=amount_minor,
-        currency=currency,
+        amount_minor=request.amount.amount_minor,
+        currency=request.amount.currency,
         state=PayoutState.REQUESTED,
         created_at=unit.now,
         updated_at=unit.now,
@@ -67,3 +86,26 @@ async def request_payout(
     unit.create(payout)
     create_payout.plan(unit, payee, payout)
     return await runtime.save(unit, RequestPayoutResponse(payout=payout_message(payout)))
+
+
+def _check_amount(found: PayeeRecords, amount_minor: int, currency: str, held: HeldBack) -> None:
+    step_minor = payout_step_minor(currency)
+    check_multiples({"amount.amount_minor": amount_minor}, step_minor, currency)
+    asked_minor = sum(p.amount_minor for p in found.payouts if p.currency == currency)
+    free_minor = found.connected_minor.get(currency, 0) - asked_minor
+    whole = amount_minor == free_minor - free_minor % step_minor
+    POLICIES[CURRENT_VERSION].check_limits(amount_minor, currency, all_there_is=whole)
+    if amount_minor > free_minor:
+        raise AmountAboveBalance(
+            amount_minor=amount_minor, balance_minor=free_minor, currency=currency
+        )
+    available_minor = free_minor - held.minor
+    if amount_minor > available_minor:
+        moment = held.covers_at(amount_minor - available_minor)
+        raise AmountNotAvailable(
+            amount_minor=amount_minor,
+            balance_minor=free_minor,
+            available_minor=max(0, available_minor),
+            currency=currency,
+            available_time=moment.isoformat() if moment else "",
+        )

@@ -9,11 +9,14 @@ from google.rpc import error_details_pb2  # type: ignore[import-untyped]  # ship
 from grpc import StatusCode
 from grpc_status import rpc_status
 
+from service.domain.money import format_minor
+
 DOMAIN = "escrow.v1"
 
 STATUS_OF_REASON: Mapping[str, StatusCode] = {
     "INVALID": StatusCode.INVALID_ARGUMENT,
     "INVALID_FIELD": StatusCode.INVALID_ARGUMENT,
+    "AMOUNT_NOT_MULTIPLE": StatusCode.INVALID_ARGUMENT,
     "REQUEST_ID_REUSED": StatusCode.INVALID_ARGUMENT,
     "UNAUTHENTICATED": StatusCode.UNAUTHENTICATED,
     "PARTY_NOT_ALLOWED": StatusCode.PERMISSION_DENIED,
@@ -42,6 +45,7 @@ STATUS_OF_REASON: Mapping[str, StatusCode] = {
     "CURRENCY_NOT_SETTLED": StatusCode.FAILED_PRECONDITION,
     "CURRENCY_NOT_RECEIVED": StatusCode.FAILED_PRECONDITION,
     "AMOUNT_ABOVE_BALANCE": StatusCode.FAILED_PRECONDITION,
+    "AMOUNT_NOT_AVAILABLE": StatusCode.FAILED_PRECONDITION,
     "AMOUNT_BEYOND_LIMITS": StatusCode.FAILED_PRECONDITION,
     "NOTHING_TO_FUND": StatusCode.FAILED_PRECONDITION,
     "PAYMENT_OPEN": StatusCode.FAILED_PRECONDITION,
@@ -100,9 +104,13 @@ def check_refusal(refusal: Refusal, reason: str) -> None:
     assert refusal.reason == reason, refusal
     assert refusal.status is STATUS_OF_REASON[reason], refusal
     assert refusal.message
+    for name, value in refusal.metadata.items():
+        if name.endswith("_minor"):  # a person reads the sentence, and a program the metadata
+            shown = format_minor(int(value), refusal.metadata["currency"])
+            assert shown in refusal.message, refusal
     if refusal.status is StatusCode.FAILED_PRECONDITION:
         assert refusal.precondition == reason
-    if reason == "INVALID_FIELD":
+    if reason in ("INVALID_FIELD", "AMOUNT_NOT_MULTIPLE"):
         assert refusal.fields, refusal
         assert all(refusal.fields.values())
     if refusal.status in (StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED):

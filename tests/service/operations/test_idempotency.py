@@ -111,7 +111,7 @@ async def test_an_id_is_the_callers_own(market: Marketplace, name: str) -> None:
 
     if name == "CreateOnboardingLink":  # may be asked for as often as one likes
         assert await ask(stranger, name, asked.request)
-    elif name in ("CreateEscrow", "RequestPayout"):
+    elif name == "CreateEscrow":
         answer = await ask(stranger, name, asked.request)
         first = await ask(client_for(market, asked), name, asked.request)
         assert as_bytes(answer) != as_bytes(first)
@@ -135,9 +135,27 @@ async def test_an_id_is_for_one_method(market: Marketplace) -> None:
         milestone_id=asked.request.milestone_id,
     )
 
-    answer = await market.payer.escrows.AcceptDelivery(acceptance)
+    async with market.refuses("REQUEST_ID_REUSED") as refusal:
+        await market.payer.escrows.AcceptDelivery(acceptance)
 
-    assert answer.escrow.milestones[0].state == pb.MILESTONE_STATE_RELEASING
+    assert refusal.message == "This request_id was used for SubmitDelivery before; send a new one."
+    again = await ask(market.payee, "SubmitDelivery", asked.request)  # and still is for the first
+    assert again.escrow.milestones[0].state == pb.MILESTONE_STATE_DELIVERED
+    await market.client("payer", caller="another-service").escrows.AcceptDelivery(acceptance)
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+async def test_an_id_that_another_method_has_used_is_refused(
+    market: Marketplace, name: str
+) -> None:
+    asked = await EVERY_REQUEST[name](market)
+    other = "CreateEscrow" if name == "CreatePayer" else "CreatePayer"
+    used = await EVERY_REQUEST[other](market)
+    used.request.request_id = asked.request.request_id
+    await ask(market.service, other, used.request)
+
+    async with market.refuses("REQUEST_ID_REUSED", writes=True):
+        await ask(client_for(market, asked), name, asked.request)
 
 
 async def test_a_refusal_is_not_an_answer_that_is_kept(market: Marketplace) -> None:

@@ -44,6 +44,13 @@ def test_every_entry_of_the_table_counts_for_somebody() -> None:
     assert given | {StatusCode.UNKNOWN} == set(errors.STATUSES.values())
 
 
+def test_a_sentence_has_the_amounts_of_its_metadata() -> None:
+    refusal = refusals.AmountAboveBalance(amount_minor=500, balance_minor=20_000, currency="JPY")
+
+    assert refusal.message == "500 JPY is more than the balance: 20,000 JPY."
+    assert refusals.AmountAboveBalance().message == "amount is more than the balance: balance."
+
+
 @pytest.mark.parametrize(
     ("refusal", "status"),
     [

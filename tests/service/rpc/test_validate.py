@@ -89,7 +89,8 @@ def test_every_violation_is_found_at_once_with_its_path() -> None:
     )
 
     assert violations(request) == {
-        "currency": "must be the ISO 4217 code of a known currency: USD",
+        "currency": "must be the ISO 4217 code, in upper case, of any currency that Stripe charges"
+        " in, such as USD, EUR or JPY",
         "reference": "must have at most 200 characters",
         "milestones[1].title": "is required",
         "milestones[1].amount_minor": "must be at least 1",

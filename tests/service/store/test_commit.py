@@ -340,7 +340,9 @@ async def test_the_same_key_with_another_request_is_refused(pool: ServicePool) -
 async def test_a_key_is_one_tenants_one_callers_and_one_operations(pool: ServicePool) -> None:
     await write(pool, [new_unit("fund", key="one")])
 
-    await load_parties(pool, new_unit("release", key="one"))
+    with pytest.raises(RequestIdReused):
+        await load_parties(pool, new_unit("release", key="one"))
+    await load_parties(pool, new_unit("settle", key="one", request_hash=b""))  # no client's
     await load_parties(pool, new_unit("fund", key="one", tenant_id="other"))
     with pytest.raises(Answered):  # whoever acts: the party is no part of the key
         await load_parties(pool, new_unit("fund", key="one", party=Party.OPERATOR))

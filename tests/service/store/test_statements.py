@@ -315,6 +315,18 @@ async def test_entries_of_an_account_are_summed_from_the_index_alone(
         assert column in range_of_time["Index Cond"]
 
 
+@pytest.mark.parametrize("rows", ROWS)
+async def test_what_is_available_is_summed_from_the_index_alone(
+    planners: Mapping[str, asyncpg.pool.PoolConnectionProxy], rows: str
+) -> None:
+    scans = _table_scans(
+        await _plan(planners[rows], HOT_STATEMENTS["balance_transactions.AVAILABILITY"])
+    )
+
+    of_account = [s for s in scans if s.get("Index Name") == "balance_transactions_availability"]
+    assert [scan["Node Type"] for scan in of_account] == ["Index Only Scan"] * 2
+
+
 async def test_the_guard_sees_a_plan_that_scans(
     filled: asyncpg.pool.PoolConnectionProxy,
 ) -> None:

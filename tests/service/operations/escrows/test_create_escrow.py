@@ -125,9 +125,30 @@ async def test_all_that_does_not_add_up_is_named_at_once(shared_market: Marketpl
 
     assert refusal.fields == {
         "milestones[0].due_time": "must be in the future",
-        "milestones[1].line_items": "sum to 4998, not to amount_minor",
-        "milestones[2].line_items": "sum to 100000000000000000, not to amount_minor",
+        "milestones[1].line_items": "sum to 49.98 USD, not to amount_minor, 50.00 USD",
+        "milestones[2].line_items": "sum to 1,000,000,000,000,000.00 USD, not to amount_minor,"
+        " 50.00 USD",
     }
+
+
+@pytest.mark.parametrize(("currency", "step"), [("KWD", "0.010"), ("ISK", "1.00"), ("UGX", "1.00")])
+async def test_a_price_is_of_the_currencys_steps(
+    shared_market: Marketplace, currency: str, step: str
+) -> None:
+    payer, payee = await shared_market.new_payer(), await shared_market.new_payee(active=False)
+    request = escrow_request(123_450, 123_455, payer=payer, payee=payee, currency=currency)
+    request.milestones[0].amount_minor = 1_000_000
+
+    async with shared_market.refuses("AMOUNT_NOT_MULTIPLE") as refusal:
+        await shared_market.service.escrows.CreateEscrow(request)
+    assert set(refusal.fields) == {"milestones[1].amount_minor"}
+    assert refusal.metadata["currency"] == currency
+    assert f"{step} {currency}" in refusal.message
+
+    quote = pb.QuoteFeesRequest(currency=currency, amounts_minor=[1_000_000, 123_455])
+    async with shared_market.refuses("AMOUNT_NOT_MULTIPLE") as refusal:
+        await shared_market.service.escrows.QuoteFees(quote)
+    assert set(refusal.fields) == {"amounts_minor[1]"}
 
 
 @pytest.mark.parametrize("currency", ["JPY", "KWD", "ISK", "UGX", "HUF"])

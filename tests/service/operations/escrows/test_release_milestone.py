@@ -95,12 +95,15 @@ async def test_what_is_frozen_stays(market: Marketplace) -> None:
 
     async with market.refuses("AMOUNT_FROZEN") as refusal:
         await release(market, escrow, 6_001)
-    assert refusal.metadata == {"held_minor": "10000", "frozen_minor": "4000"}
+    facts = {"amount_minor": "6001", "held_minor": "10000", "currency": "USD"}
+    assert refusal.metadata == {**facts, "frozen_minor": "4000"}
+    assert refusal.message.startswith("60.01 USD is more than what may be released")
     accepted = (await market.payer.escrows.AcceptDelivery(acceptance(escrow))).escrow.milestones[0]
     assert accepted.state == pb.MILESTONE_STATE_DELIVERED  # the frozen part is still to be decided
     assert (accepted.held, accepted.frozen) == (usd(4_000), usd(4_000))
-    async with market.refuses("AMOUNT_FROZEN"):
+    async with market.refuses("AMOUNT_FROZEN") as refusal:
         await release(market, escrow, None)
+    assert refusal.metadata["amount_minor"] == "4000"
 
     await lift(market, escrow)
     last = await release(market, escrow, None)
@@ -112,7 +115,21 @@ async def test_no_more_than_what_is_held(market: Marketplace) -> None:
 
     async with market.refuses("AMOUNT_ABOVE_HELD") as refusal:
         await release(market, escrow, 10_001)
-    assert refusal.metadata == {"held_minor": "10000", "frozen_minor": "0"}
+    facts = {"amount_minor": "10001", "held_minor": "10000", "currency": "USD"}
+    assert refusal.metadata == facts
+    assert refusal.message == "100.01 USD is more than what is held: 100.00 USD."
+
+
+async def test_a_part_is_of_the_currencys_steps(market: Marketplace) -> None:
+    escrow = await market.new_escrow(10_000_00, currency="ISK")
+    await market.pay(await market.fund(escrow))
+    await market.settle()
+
+    async with market.refuses("AMOUNT_NOT_MULTIPLE") as refusal:
+        await release(market, escrow, 123_450)
+    assert refusal.metadata == {"step_minor": "100", "currency": "ISK"}
+    assert set(refusal.fields) == {"amount_minor"}
+    assert "multiple of 100 (1.00 ISK)" in refusal.message
 
 
 async def test_parts_that_are_released_at_once_are_never_more_than_all(

@@ -9,7 +9,7 @@ from tests.service.operations.marketplace import Marketplace, usd
 async def _request_payout(market: Marketplace) -> Asked:
     payee = await market.paid_payee()
     request = party_pb.RequestPayoutRequest(
-        request_id=new_request_id(), payee_id=payee.id, amount=usd(3_000)
+        request_id=new_request_id(), payee_id=payee.id, amount=usd(3_000), etag=payee.etag
     )
     return Asked("payee", request)
 

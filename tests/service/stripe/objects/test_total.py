@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from service.domain.records.parties import AccountApi
 from service.stripe.objects.account import parse_account
+from service.stripe.objects.balance import parse_pending
 from service.stripe.objects.balance_transaction import parse_balance_transaction
 from service.stripe.objects.checkout_session import parse_checkout_session
 from service.stripe.objects.payment_intent import parse_payment_intent
@@ -78,6 +79,7 @@ PARSERS: Mapping[str, tuple[Callable[[Json], object], Json]] = {
     ),
     "checkout session": (lambda given: parse_checkout_session(given, None), SESSION),
     "payout": (parse_payout, PAYOUT),
+    "balance": (parse_pending, {"pending": [{"amount": 1, "currency": "usd"}]}),
     "v1 account": (lambda given: parse_account(AccountApi.V1, given), ACCOUNT_V1),
     "v2 account": (lambda given: parse_account(AccountApi.V2, given), ACCOUNT_V2),
     "refund": (parse_refund, THREAT),
