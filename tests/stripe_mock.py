@@ -121,14 +121,29 @@ def _encode(value: object, name: str = "") -> Iterator[tuple[str, str]]:
         yield name, str(value).lower() if isinstance(value, bool) else str(value)
 
 
+async def samples(exchanges: Iterable[Json]) -> list[Json]:
+    """The same exchanges with stripe-mock's answers: samples that Stripe publishes, and no more."""
+    asked = [each for each in exchanges if _can_judge(each)]
+    async with stripe_mock() as url, aiohttp.ClientSession() as http:
+        answers = [await _ask(http, url, each) for each in asked]
+    return [
+        {**each, "status": status, "body": body}
+        for each, (status, body) in zip(asked, answers, strict=True)
+    ]
+
+
 async def _judge(http: aiohttp.ClientSession, url: str, exchange: Json) -> str:
     """The judge's words when it refuses, else an empty text."""
-    method, path = exchange["method"], exchange["path"]
+    status, said = await _ask(http, url, exchange)
+    if status == 200:
+        return ""
+    what = f"{exchange['method']} {exchange['path']} with {form(exchange)}"
+    return f"{what}: {said['error']['message']}"
+
+
+async def _ask(http: aiohttp.ClientSession, url: str, exchange: Json) -> tuple[int, Json]:
+    method, pairs = exchange["method"], form(exchange)
     headers = {"Authorization": f"Bearer {KEY}"}
-    pairs = form(exchange)
     sent: Json = {"data": aiohttp.FormData(pairs)} if method == "POST" else {"params": pairs}
-    async with http.request(method, url + path, headers=headers, **sent) as answer:
-        if answer.status == 200:
-            return ""
-        said = await answer.json(content_type=None)
-    return f"{method} {path} with {pairs}: {said['error']['message']}"
+    async with http.request(method, url + exchange["path"], headers=headers, **sent) as answer:
+        return answer.status, await answer.json(content_type=None)

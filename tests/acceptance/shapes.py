@@ -91,6 +91,10 @@ def _events(body: Any) -> list[Any]:  # noqa: ANN401  JSON is any of its types
 def _fields(value: Any, name: str) -> Iterator[tuple[str, str]]:  # noqa: ANN401  likewise
     if isinstance(value, dict):
         yield name, "object"
+        kind = value.get("object")
+        if name and isinstance(kind, str):  # a charge in one place is no payout in another
+            name = f"{name}<{kind}>"
+            yield name, "object"
         for key, each in value.items():
             if key not in OPAQUE:
                 yield from _fields(each, f"{name}.{key}" if name else key)
@@ -119,8 +123,8 @@ def _kind(field: str, theirs: Fields, ours: Fields) -> Kind | None:
         known, given = theirs[field] - {"null"}, ours[field] - {"null"}
         return Kind.TYPE if known and given and not given <= known else None
     one, other = (ours, theirs) if field in ours else (theirs, ours)
-    if field.endswith("[]") or "object" not in other.get(_parent(field), ()):
-        return None  # the list was empty, or the object itself was not there
+    if field.endswith(("[]", ">")) or "object" not in other.get(_parent(field), ()):
+        return None  # the list was empty, or an object of this kind was not there
     return Kind.NOT_AT_STRIPE if one is ours else Kind.ONLY_AT_STRIPE
 
 

@@ -62,6 +62,19 @@ def test_ids_in_a_path_are_alike() -> None:
     assert list(shapes_of([first])) == list(shapes_of([second]))
 
 
+def test_objects_of_different_kinds_in_one_place_are_not_compared() -> None:
+    def listed(**source: object) -> list[Exchange]:
+        return [Exchange("GET", "/v1/balance_transactions", 200, {"data": [{"source": source}]})]
+
+    charge = shapes_of(listed(object="charge", paid=True))
+    payout = shapes_of(listed(object="payout", method="standard"))
+    wrong = shapes_of(listed(object="charge", paid="yes"))
+
+    assert differences(charge, payout) == []
+    [found] = differences(charge, wrong)
+    assert found.field == "data[].source<charge>.paid"
+
+
 def test_events_are_compared_by_their_type() -> None:
     def log(kind: str, value: object) -> list[Exchange]:
         event = {"object": "event", "type": kind, "data": {"object": {"amount": value}}}

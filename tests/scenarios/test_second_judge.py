@@ -6,8 +6,9 @@ import pytest
 
 from escrow.v1 import escrow_service_pb2 as pb
 from tests import stripe_mock
+from tests.acceptance.shapes import Exchange, Kind, differences, shapes_of
 from tests.scenarios.deal import Deal
-from tests.stripe_mock import NONE_HERE, Json, find_stripe_mock, refusals
+from tests.stripe_mock import NONE_HERE, Json, find_stripe_mock, refusals, samples
 
 pytestmark = pytest.mark.skipif(find_stripe_mock() is None, reason=NONE_HERE)
 
@@ -44,13 +45,12 @@ async def test_the_judge_takes_what_is_right_and_refuses_what_is_wrong(
     assert "amount_minor" in told[0]
 
 
-async def test_what_a_whole_deal_sends_is_judged(deal: Deal) -> None:
+async def test_what_a_whole_deal_sends_and_gets_is_judged(deal: Deal) -> None:
     await deal.pay_for()
     await deal.deliver()
     await deal.accept()
     await deal.until_milestone(pb.MILESTONE_STATE_RELEASED)
-    sandbox = deal.world.sandbox
-    sent = (await sandbox.control("GET", "requests"))["data"]
+    sent = (await deal.world.sandbox.control("GET", "requests"))["data"]
 
     assert await refusals(sent) == []
     judged = {(shape[0], shape[1]) for shape in stripe_mock._judged}
@@ -59,3 +59,14 @@ async def test_what_a_whole_deal_sends_is_judged(deal: Deal) -> None:
         ("POST", "/v1/payment_intents"),
         ("POST", "/v1/transfers"),
     } <= judged
+
+    # A sample lacks what is optional, so only the types of what both have are compared.
+    answered = [each for each in sent if each["status"] == 200]
+    theirs = shapes_of(map(as_exchange, await samples(answered)))
+    ours = shapes_of(map(as_exchange, answered))
+    assert "POST /v1/transfers -> 200" in theirs.keys() & ours.keys()
+    assert [each for each in differences(theirs, ours) if each.kind is Kind.TYPE] == []
+
+
+def as_exchange(told: Json) -> Exchange:
+    return Exchange(told["method"], told["path"], told["status"], told["body"])
