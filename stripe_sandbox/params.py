@@ -10,7 +10,13 @@ from typing import Any
 from stripe_sandbox.errors import parameter_invalid, parameter_missing
 from stripe_sandbox.store import Json
 
-LARGEST_AMOUNT = 99_999_999
+# How many digits an amount may have; eight where it is not said. Stripe's "Supported currencies".
+MOST_DIGITS = {"idr": 12, "lbp": 11, "cop": 10, "huf": 10, "jpy": 10, "inr": 9}
+
+
+def largest_amount(currency: str) -> int:
+    """The most that one amount of a currency can be, in its smallest unit."""
+    return int(10 ** MOST_DIGITS.get(currency, 8) - 1)
 
 
 class Params(Mapping[str, Any]):
@@ -82,8 +88,10 @@ class Params(Mapping[str, Any]):
             self.name_of(name), f"Invalid integer: {value}", "parameter_invalid_integer"
         )
 
-    def amount(self, name: str = "amount") -> int | None:
-        """An amount in minor units, at least 1 and at most Stripe's eight digits."""
+    def amount(self, name: str = "amount", *, currency: str | None = None) -> int | None:
+        """An amount in minor units, at least 1 and at most Stripe's digits for the currency: this
+        one, or the one that stands beside it.
+        """
         value = self.integer(name)
         if value is None:
             return None
@@ -93,9 +101,12 @@ class Params(Mapping[str, Any]):
                 "This value must be greater than or equal to 1.",
                 "parameter_invalid_integer",
             )
-        if value > LARGEST_AMOUNT:
+        most = largest_amount(currency or str(self.values_by_name.get("currency")).lower())
+        if value > most:
             raise parameter_invalid(
-                self.name_of(name), "Amount must be no more than 999999.99", "amount_too_large"
+                self.name_of(name),
+                f"Amount must be no more than {most} in the currency's smallest unit.",
+                "amount_too_large",
             )
         return value
 

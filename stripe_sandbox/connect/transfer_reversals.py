@@ -101,7 +101,7 @@ def _amount(call: Call, transfer: StripeObject) -> int:
     left = int(transfer["amount"] - transfer["amount_reversed"])
     if left == 0:
         raise RefusedError(f"Transfer {transfer['id']} has already been fully reversed.")
-    amount = call.params.amount()
+    amount = call.params.amount(currency=transfer["currency"])
     if amount is not None and amount > left:
         raise InvalidRequestError(
             f"Reversal amount ({amount}) is greater than the unreversed amount of the transfer "

@@ -1,6 +1,7 @@
 """Checkout Sessions: /v1/checkout/sessions, in payment mode with a hosted page."""
 
 from stripe_sandbox import lists
+from stripe_sandbox.amount_limits import require_chargeable
 from stripe_sandbox.call import Call
 from stripe_sandbox.errors import (
     parameter_invalid,
@@ -31,6 +32,7 @@ def create_checkout_session(call: Call) -> StripeObject:
         raise parameter_invalid("ui_mode", "The sandbox supports ui_mode=hosted_page only.")
     items = read_line_items(call)
     total = sum(item["amount_total"] for item in items)
+    require_chargeable(call, total, items[0]["currency"])
     customer = params.text("customer")
     if customer:
         require_customer(call, customer)

@@ -99,7 +99,8 @@ def dispute_charge(call: Call) -> StripeObject:
         call,
         charge,
         reason=call.params.text("reason") or "fraudulent",
-        amount=call.params.amount() or charge["amount_captured"] - charge["amount_refunded"],
+        amount=call.params.amount(currency=charge["currency"])
+        or charge["amount_captured"] - charge["amount_refunded"],
         inquiry=call.params.boolean("inquiry"),
     )
 

@@ -1,7 +1,6 @@
 """PaymentIntents: /v1/payment_intents, and what a customer does to them in a test."""
 
-from stripe_sandbox import settlement
-from stripe_sandbox.amount_steps import CHARGES, require_round
+from stripe_sandbox.amount_limits import require_chargeable
 from stripe_sandbox.call import Call
 from stripe_sandbox.errors import InvalidRequestError, parameter_invalid
 from stripe_sandbox.ids import new_id, token
@@ -13,8 +12,6 @@ from stripe_sandbox.store import StripeObject
 
 registry = Registry()
 
-# Stripe's minimum charge where it is not 50 minor units.
-MINIMUM_AMOUNT = {"gbp": 30, "dkk": 250, "nok": 300, "sek": 300, "czk": 1500, "hkd": 400}
 CHANGEABLE_TEXTS = (
     "description",
     "receipt_email",
@@ -46,7 +43,7 @@ def create(call: Call, params: Params) -> StripeObject:
     for name in UNSUPPORTED:
         if params.is_set(name):
             raise parameter_invalid(name, f"The sandbox does not support {name}.")
-    _must_be_chargeable(call, amount, currency)
+    require_chargeable(call, amount, currency)
     # A card that is refused by its number leaves no intent behind, so it is read first.
     method = given_payment_method(call, params)
     intent_id = new_id("pi")
@@ -104,21 +101,6 @@ def automatic_payment_methods(params: Params) -> StripeObject:
         "allow_redirects": asked.text("allow_redirects", "always"),
         "enabled": asked.boolean("enabled", default=True),
     }
-
-
-def _must_be_chargeable(call: Call, amount: int, currency: str) -> None:
-    """Refuse what is below the minimum, which counts in the currency that the payer sees, and what
-    cards cannot pay.
-    """
-    minimum = MINIMUM_AMOUNT.get(currency, 50)
-    if amount < minimum:
-        raise InvalidRequestError(
-            f"Amount must be at least {minimum} {currency} in the currency's smallest unit.",
-            code="amount_too_small",
-            param="amount",
-        )
-    require_round(amount, currency, CHARGES)
-    settlement.settle(call, amount, currency)  # without a rate it must not come to a charge
 
 
 def _apply(call: Call, intent: StripeObject, params: Params, method: StripeObject | None) -> None:
@@ -237,8 +219,8 @@ def update_payment_intent(call: Call) -> StripeObject:
             f"{intent['status']}.",
         )
     intent["currency"] = call.params.currency() if "currency" in money else intent["currency"]
-    intent["amount"] = call.params.amount() or intent["amount"]
-    _must_be_chargeable(call, intent["amount"], intent["currency"])
+    intent["amount"] = call.params.amount(currency=intent["currency"]) or intent["amount"]
+    require_chargeable(call, intent["amount"], intent["currency"])
     if call.params.is_set("capture_method"):
         intent["capture_method"] = call.params.text("capture_method")
     _apply(call, intent, call.params, given_payment_method(call, call.params))
@@ -250,7 +232,8 @@ def capture_payment_intent(call: Call) -> StripeObject:
     """Take what was authorized."""
     intent = retrieve_payment_intent(call)
     intent["metadata"] = call.params.merge_metadata(intent["metadata"])
-    payment_flow.capture(call, intent, call.params.amount("amount_to_capture"))
+    amount = call.params.amount("amount_to_capture", currency=intent["currency"])
+    payment_flow.capture(call, intent, amount)
     return intent
 
 

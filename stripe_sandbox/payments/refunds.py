@@ -28,7 +28,7 @@ def create_refund(call: Call) -> StripeObject:
     """Refund a charge, or the charge of a payment intent, whole or in part."""
     charge = _charge_to_refund(call)
     refundable = charge["amount_captured"] - charge["amount_refunded"]
-    amount = call.params.amount() or refundable
+    amount = call.params.amount(currency=charge["currency"]) or refundable
     _must_be_refundable(charge, amount, refundable)
     by_card = charge["payment_method_details"]["type"] == "card"
     refund = call.add(

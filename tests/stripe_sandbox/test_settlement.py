@@ -96,11 +96,11 @@ async def test_a_connected_account_holds_the_currencies_of_its_bank_accounts(
 
 async def test_what_cannot_be_converted_cannot_be_charged(running: Running) -> None:
     await running.hold("usd")
-    with pytest.raises(stripe.InvalidRequestError, match="no exchange rate for xpf") as refused:
-        await charge_in(running, "xpf", 10_500)
+    with pytest.raises(stripe.InvalidRequestError, match="no exchange rate for svc") as refused:
+        await charge_in(running, "svc", 10_500)
     assert refused.value.param == "currency"
-    with pytest.raises(stripe.InvalidRequestError, match="no exchange rate for xpf"):
-        await running.client.v1.payment_intents.create_async({"amount": 10_500, "currency": "xpf"})
-    await running.worth(xpf=0.009)
-    charge = await charge_in(running, "xpf", 10_500)
-    assert posted(charge.balance_transaction) == (9_450, "usd", 0.9)
+    with pytest.raises(stripe.InvalidRequestError, match="no exchange rate for svc"):
+        await running.client.v1.payment_intents.create_async({"amount": 10_500, "currency": "svc"})
+    await running.worth(svc=0.009)
+    charge = await charge_in(running, "svc", 10_500)
+    assert posted(charge.balance_transaction) == (95, "usd", 0.009)

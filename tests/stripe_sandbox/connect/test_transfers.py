@@ -319,11 +319,11 @@ async def test_without_a_source_a_transfer_is_in_a_currency_of_the_balance(
 async def test_a_transfer_that_could_not_be_converted_later_is_refused_now(
     running: Running, client: Json
 ) -> None:
-    payee = await payee_in(running, "DE", "xpf")
+    payee = await payee_in(running, "DE", "svc")
     await running.hold("usd")
     charge = await charge_in(running, "usd", 10_000, capture_method="automatic_async")
     params = {"amount": 100, "currency": "usd", "source_transaction": charge.id}
-    with pytest.raises(stripe.InvalidRequestError, match="no exchange rate for xpf"):
+    with pytest.raises(stripe.InvalidRequestError, match="no exchange rate for svc"):
         await client.v1.transfers.create_async({**params, "destination": payee})
 
 

@@ -69,13 +69,58 @@ async def test_what_is_captured_by_hand_has_the_rate_of_the_capture(running: Run
     assert posted(intent.latest_charge.balance_transaction) == (4_800, "usd", 1.2)
 
 
-async def test_minimum_amounts_are_in_the_presented_currency(running: Running) -> None:
-    await running.hold("usd")
-    await running.worth(gbp=1.25, jpy=0.0064)
-    charge = await charge_in(running, "gbp", 30)
-    assert posted(charge.balance_transaction) == (38, "usd", 1.25)  # 37.5
-    charge = await charge_in(running, "jpy", 50)
-    assert posted(charge.balance_transaction) == (32, "usd", 0.64)
-    with pytest.raises(stripe.InvalidRequestError, match="at least 50 jpy") as refused:
-        await charge_in(running, "jpy", 49)
+@pytest.mark.parametrize(
+    ("currency", "least", "step"),
+    [
+        ("usd", 50, 1),
+        ("czk", 15_00, 1),
+        ("huf", 175_00, 1),
+        ("mxn", 10_00, 1),
+        ("inr", 50, 1),
+        # Stripe settles in none of these: at least 50 US cents.
+        ("isk", 69_00, 100),
+        ("xof", 300, 1),
+        ("ngn", 739_00, 100),
+        ("kwd", 160, 10),
+    ],
+)
+async def test_a_charge_has_a_minimum(
+    running: Running, currency: str, least: int, step: int
+) -> None:
+    await charge_in(running, currency, least)
+    with pytest.raises(stripe.InvalidRequestError, match=r"Amount must .* at least") as refused:
+        await charge_in(running, currency, least - step)
     assert refused.value.code == "amount_too_small"
+
+
+async def test_a_minimum_counts_after_the_conversion(running: Running) -> None:
+    await running.hold("usd")
+    await running.worth(gbp=1.25, inr=0.0125)
+    charge = await charge_in(running, "gbp", 40)
+    assert posted(charge.balance_transaction) == (50, "usd", 1.25)
+    too_small = "Amount must convert to at least 0.50 usd"
+    for currency, amount in (("gbp", 39), ("inr", 39_00)):
+        with pytest.raises(stripe.InvalidRequestError, match=too_small) as refused:
+            await charge_in(running, currency, amount)
+        assert refused.value.code == "amount_too_small"
+    await charge_in(running, "inr", 40_00)
+
+
+@pytest.mark.parametrize(
+    ("currency", "most", "step"),
+    [
+        ("usd", 99_999_999, 1),
+        ("ugx", 99_999_900, 100),
+        ("inr", 999_999_999, 1),
+        ("huf", 9_999_999_999, 1),
+        ("idr", 999_999_999_999, 1),
+    ],
+)
+async def test_a_charge_has_a_maximum(
+    running: Running, currency: str, most: int, step: int
+) -> None:
+    charge = await charge_in(running, currency, most)
+    assert charge.amount == most
+    with pytest.raises(stripe.InvalidRequestError) as refused:
+        await charge_in(running, currency, most + step)
+    assert refused.value.code == "amount_too_large"

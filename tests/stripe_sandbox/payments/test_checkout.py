@@ -269,6 +269,17 @@ async def test_create_refuses(running: Running, params: dict[str, object], param
     assert refused.value.param == param
 
 
+@pytest.mark.parametrize(("amount", "code"), [(49, "too_small"), (99_999_999, "too_large")])
+async def test_a_session_is_for_what_can_be_charged(
+    running: Running, amount: int, code: str
+) -> None:
+    data = {"currency": "usd", "unit_amount": amount, "product_data": {"name": "A drawing"}}
+    items = [{"price_data": data, "quantity": 1 if amount < 50 else 2}]
+    with pytest.raises(stripe.InvalidRequestError) as refused:
+        await create_session(running, line_items=items)
+    assert refused.value.code == f"amount_{code}"
+
+
 async def test_pages_of_nothing_are_not_found(running: Running) -> None:
     for path in ("checkout/cs_test_nobody", "three_d_secure/pi_nobody"):
         assert (await browse(running, f"{running.url}/{path}"))[0] == 404

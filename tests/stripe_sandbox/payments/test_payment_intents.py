@@ -213,7 +213,8 @@ async def test_update_merges_metadata(running: Running) -> None:
         ({"amount": 49, "currency": "usd"}, "amount_too_small", "amount"),
         ({"amount": 100_000_000, "currency": "usd"}, "amount_too_large", "amount"),
         ({"amount": 10_005, "currency": "kwd"}, "parameter_invalid_integer", "amount"),
-        ({"amount": 10_050, "currency": "isk"}, "parameter_invalid_integer", "amount"),
+        ({"amount": 100_050, "currency": "isk"}, "parameter_invalid_integer", "amount"),
+        ({"amount": 5_000, "currency": "huf"}, "amount_too_small", "amount"),
         ({"amount": 1000, "currency": "usd", "colour": "red"}, "parameter_unknown", "colour"),
         (
             {"amount": 1000, "currency": "usd", "customer": "cus_nobody"},
