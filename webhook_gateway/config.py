@@ -63,6 +63,20 @@ class Settings(BaseSettings):
         default=5, validation_alias="ESCROW_GATEWAY_BODY_TIMEOUT_S", gt=0, le=60
     )
     """For the body of a delivery to arrive."""
+    header_timeout_s: float = Field(
+        default=10, validation_alias="ESCROW_GATEWAY_HEADER_TIMEOUT_S", gt=0, le=600
+    )
+    """For the first request of a connection to begin."""
+    idle_timeout_s: float = Field(
+        default=75, validation_alias="ESCROW_GATEWAY_IDLE_TIMEOUT_S", gt=0, le=3600
+    )
+    """How long a connection is kept for its next request: longer than a proxy in front keeps its
+    own (nginx and AWS: 60), so that none sends while it is closed."""
+    max_connections: int = Field(
+        default=1000, validation_alias="ESCROW_GATEWAY_MAX_CONNECTIONS", gt=0, le=100_000
+    )
+    """How many connections there are at most, if its descriptors allow as many. The one that has
+    waited longest makes room."""
     drain_s: float = Field(default=15, validation_alias="ESCROW_GATEWAY_DRAIN_S", gt=0, le=600)
     """How long deliveries may still take when the gateway stops."""
     tolerance_s: int = Field(

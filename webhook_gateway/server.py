@@ -15,6 +15,7 @@ from aiohttp import web
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from webhook_gateway.config import Settings
+from webhook_gateway.connections import Connections
 from webhook_gateway.ingestion import EventIngestion, NotStored
 from webhook_gateway.stripe_events import Refusal, VerifiedEvent, judge
 from webhook_gateway.telemetry import Telemetry
@@ -169,7 +170,9 @@ async def running(settings: Settings, tenants: Tenants, telemetry: Telemetry) ->
         watcher = asyncio.create_task(tenants.watch(settings.tenants_poll_s))
         stack.push_async_callback(_cancelled, watcher)
 
-        app = web.Application(client_max_size=MAX_BODY_BYTES)
+        connections = Connections(settings)
+        middlewares = [connections.middleware()]
+        app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=middlewares)
         app.add_routes(WebhookHandler(settings, tenants, ingestion, telemetry).routes())
         runner = web.AppRunner(
             app,
@@ -177,20 +180,30 @@ async def running(settings: Settings, tenants: Tenants, telemetry: Telemetry) ->
             auto_decompress=False,
             handler_cancellation=True,  # when Stripe hangs up, its event stops waiting
             lingering_time=LINGER_S,
+            keepalive_timeout=settings.idle_timeout_s,
             shutdown_timeout=settings.drain_s,
         )
         stack.push_async_callback(runner.cleanup)
         await runner.setup()
-        try:
-            await web.TCPSite(runner, settings.host, settings.port).start()
-        except OSError as error:
-            where = f"{settings.host}:{settings.port}"
-            raise ListenError(f"cannot listen on {where}: {error.strerror}") from None
-        yield _address(settings.host, runner)
+        assert runner.server is not None  # since setup
+        connections.server = runner.server
+        listening = await _listen(connections, settings)
+        stack.callback(listening.close)
+        stack.push_async_callback(_cancelled, asyncio.create_task(connections.watch()))
+        yield _address(settings.host, listening)
 
 
-def _address(host: str, runner: web.AppRunner) -> str:
-    port = runner.addresses[0][1]
+async def _listen(connections: Connections, settings: Settings) -> asyncio.Server:
+    """Not a site of aiohttp's: that one would accept any number of connections."""
+    host, port = settings.host, settings.port
+    try:
+        return await asyncio.get_running_loop().create_server(connections.accept, host, port)
+    except OSError as error:
+        raise ListenError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+
+
+def _address(host: str, listening: asyncio.Server) -> str:
+    port = listening.sockets[0].getsockname()[1]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 

@@ -24,8 +24,16 @@ SECRETS = {
 
 
 @asynccontextmanager
-async def started(*arguments: str, **variables: str) -> AsyncIterator[Process]:
+async def started(
+    *arguments: str, descriptors: int = 0, **variables: str
+) -> AsyncIterator[Process]:
+    """With ``descriptors``, the process may have no more of them."""
+    limit = f"ulimit -n {descriptors}; " if descriptors else ""
     process = await asyncio.create_subprocess_exec(
+        "/bin/sh",
+        "-c",
+        f'{limit}exec "$@"',
+        "sh",
         sys.executable,
         "-m",
         "webhook_gateway",
