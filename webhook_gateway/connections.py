@@ -53,7 +53,7 @@ class Connections:
         return handler
 
     def middleware(self) -> Middleware:
-        """Spares a connection while a request of it is answered, which has time limits of its own."""
+        """Spares a connection while it is answered, which has time limits of its own."""
 
         @web.middleware
         async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -63,8 +63,9 @@ CHANNEL_OPTIONS = (
     ("grpc.max_send_message_length", BATCH_MOST_BYTES),
     ("grpc.max_receive_message_length", 1 << 18),  # a batch of refusals, each with its reason
     ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),  # any number; else the third waits for data
     # The default waits up to two minutes before it notices that the service is back.
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 5_000),

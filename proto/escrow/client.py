@@ -65,7 +65,7 @@ SERVICE_CONFIG = {
 CHANNEL_OPTIONS = (
     ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
     ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),
     ("grpc.max_reconnect_backoff_ms", 5_000),
 )
 # A proxy from the environment (http_proxy) would read what is sent in plain text.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import grpc
+import structlog
 from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
@@ -18,8 +20,15 @@ from service.rpc.reflection import add_reflection
 from service.rpc.servicer import Operation, add_services
 from service.runtime import Runtime
 
+log = structlog.get_logger()
+
 REQUEST_MAX_BYTES = 1 << 20
 MOST_PENDING = 10_000
+MOST_CONNECTIONS = 10_000
+# What the process needs besides: connections to the database and to Stripe, libraries, telemetry.
+OWN_DESCRIPTORS = 48
+FEWEST_CONNECTIONS = 8
+FEW_CONNECTIONS = 200
 
 
 class PortTaken(Exception):
@@ -86,16 +95,32 @@ def server_options(listening: Listening) -> list[tuple[str, int]]:
         ("grpc.max_connection_age_grace_ms", round(listening.default_deadline_s * 1000)),
         # A connection that was cut silently is found out, and clients may ask as often.
         ("grpc.keepalive_time_ms", 60_000),
-        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.http2.ping_timeout_ms", 20_000),
         ("grpc.keepalive_permit_without_calls", 1),
         # Clients may ask every ten seconds, a little jitter included. The headers of gRPC speak of
         # "min_recv_ping_interval", and nothing obeys that name.
         ("grpc.http2.min_ping_interval_without_data_ms", 9_000),
+        # Who connects and says nothing may not keep others out for longer than this, nor take the
+        # descriptors that the database and Stripe need.
+        ("grpc.server_handshake_timeout_ms", 10_000),
+        ("grpc.max_allowed_incoming_connections", most_connections()),
         # Above these (1,000 and 3,000 by default) gRPC cancels calls before we see them, without a
         # reason. A crowd is for admission.py to refuse, which says when to come again.
         ("grpc.server.max_pending_requests", MOST_PENDING),
         ("grpc.server.max_pending_requests_hard_limit", 2 * MOST_PENDING),
     ]
+
+
+def most_connections() -> int:
+    """As many clients as the process may have descriptors for; it says so when they are few."""
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if descriptors == resource.RLIM_INFINITY:
+        return MOST_CONNECTIONS
+    most = min(max(descriptors - OWN_DESCRIPTORS, FEWEST_CONNECTIONS), MOST_CONNECTIONS)
+    if most < FEW_CONNECTIONS:
+        advice = f"allow {FEW_CONNECTIONS + OWN_DESCRIPTORS} open files or more (ulimit -n)"
+        log.warning("few descriptors", limit=descriptors, connections=most, advice=advice)
+    return most
 
 
 def _bind(server: grpc.aio.Server, listening: Listening) -> int:

@@ -1,4 +1,4 @@
-"""Connections that say nothing, or too little too slowly, and more of them than there is room for."""
+"""Connections that say nothing, or too little too slowly, and more than there is room for."""
 
 import asyncio
 import json
@@ -146,7 +146,7 @@ async def test_few_descriptors_are_said_and_survived(peer: Peer, descriptors: in
         await peer.stop()
         await peer.start()  # a new descriptor for the channel
         async with asyncio.timeout(20):
-            while await gateway.post(EVENT, sign(EVENT)) != (200, "stored"):
+            while await gateway.post(EVENT, sign(EVENT)) != (200, "stored"):  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.2)
         assert process.returncode is None
         process.terminate()
