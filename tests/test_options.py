@@ -1,4 +1,4 @@
-"""Each option of gRPC that we set does what it is set for; gRPC itself ignores what it does not know.
+"""Each option of gRPC that we set does what it is set for: gRPC ignores what it does not know.
 
 The options are those of the programs; what would take a minute is made shorter here.
 """
@@ -42,7 +42,8 @@ def observes(option: str, *programs: str) -> Callable[[Test], Test]:
 
 
 def test_each_option_has_a_test() -> None:
-    assert OBSERVED == {(program, name) for program, table in TABLES.items() for name, _ in table}
+    options = {(program, name) for program, table in TABLES.items() for name, _ in table}
+    assert options == OBSERVED
 
 
 def test_no_option_is_set_twice() -> None:

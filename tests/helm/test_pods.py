@@ -104,6 +104,9 @@ def test_the_times_by_default_are_those_of_the_programs() -> None:
         ("drainSeconds", "drain_s"),
         ("deadlineSeconds", "deadline_s"),
         ("bodyTimeoutSeconds", "body_timeout_s"),
+        ("headerTimeoutSeconds", "header_timeout_s"),
+        ("idleTimeoutSeconds", "idle_timeout_s"),
+        ("maxConnections", "max_connections"),
         ("toleranceSeconds", "tolerance_s"),
         ("tenantsPollSeconds", "tenants_poll_s"),
     ):
