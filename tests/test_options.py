@@ -280,7 +280,7 @@ async def test_a_request_that_is_too_large_is_refused() -> None:
 @asynccontextmanager
 async def answering(answer: Any) -> AsyncIterator[int]:  # noqa: ANN401  a method of bytes and context
     """A service that answers events, and the health checks, so."""
-    handler = grpc.unary_unary_rpc_method_handler(answer)
+    handler: Any = grpc.unary_unary_rpc_method_handler(answer)
     running = grpc.aio.server(options=[("grpc.max_receive_message_length", -1)])
     for name in (EVENTS, CHECK):
         _, service, method = name.split("/")
@@ -361,4 +361,4 @@ async def test_a_crowd_is_not_canceled_by_grpc_itself() -> None:
     assert await answered() == 2_000
     few = await answered(**limits)
     more = await answered(**limits | {"server__max_pending_requests_hard_limit": 20_000})
-    assert few < more < 2_000
+    assert 2 * few < more < 2_000

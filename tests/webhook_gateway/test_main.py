@@ -25,7 +25,7 @@ SECRETS = {
 
 @asynccontextmanager
 async def started(
-    *arguments: str, descriptors: int = 0, **variables: str
+    *arguments: str, descriptors: str = "", **variables: str
 ) -> AsyncIterator[Process]:
     """With ``descriptors``, the process may have no more of them."""
     limit = f"ulimit -n {descriptors}; " if descriptors else ""
