@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -35,6 +35,35 @@ TIMELINE_VERSIONS = f"SELECT escrow_version\n{_OF_ESCROW}"
 FIND_OPERATION = """\
 SELECT operation_id, kind, caller, party, key, note, transitions, response, trace_id, occurred_at
 FROM operations WHERE tenant_id = $1 AND operation_id = $2"""
+
+
+# What the subjects of a timeline are about: none of it changes but what a freeze holds. The effect
+# that makes a payment has the payment's own id.
+AMOUNTS = """\
+SELECT m.milestone_id AS subject_id, m.amount_minor, e.currency
+FROM milestones AS m
+JOIN escrows AS e ON e.tenant_id = m.tenant_id AND e.escrow_id = m.escrow_id
+WHERE m.tenant_id = $1 AND m.escrow_id = $2 AND m.milestone_id = ANY($3::uuid[])
+UNION ALL
+SELECT p.payment_id, p.amount_minor, p.currency
+FROM payments AS p
+WHERE p.tenant_id = $1 AND p.escrow_id = $2 AND p.payment_id = ANY($3::uuid[])
+UNION ALL
+SELECT r.release_id, r.amount_minor, r.currency
+FROM releases AS r
+WHERE r.tenant_id = $1 AND r.escrow_id = $2 AND r.release_id = ANY($3::uuid[])
+UNION ALL
+SELECT
+    r.effect_id,
+    coalesce(r.transfer_minor, r.payee_share_minor),
+    coalesce(r.transfer_currency, r.currency)
+FROM releases AS r
+WHERE r.tenant_id = $1 AND r.escrow_id = $2 AND r.effect_id = ANY($3::uuid[])
+UNION ALL
+SELECT f.freeze_id, f.amount_minor, e.currency
+FROM freezes AS f
+JOIN escrows AS e ON e.tenant_id = f.tenant_id AND e.escrow_id = f.escrow_id
+WHERE f.tenant_id = $1 AND f.escrow_id = $2 AND f.freeze_id = ANY($3::uuid[])"""
 
 
 class Answered(Exception):
@@ -126,3 +155,13 @@ async def find_timeline(
         return row
 
     return await read_all(lambda: rows(after_version, limit), versions, alone)
+
+
+async def find_amounts(
+    pool: asyncpg.Pool, tenant_id: str, escrow_id: UUID, subjects: Collection[UUID]
+) -> dict[str, tuple[int, str]]:
+    """What of an escrow's subjects is money: (minor, currency), by their ids in hexadecimal."""
+    if not subjects:
+        return {}
+    rows = await pool.fetch(AMOUNTS, tenant_id, escrow_id, list(subjects))
+    return {row[0].hex: (row[1], row[2]) for row in rows}

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import NamedTuple
+from uuid import UUID
 
 from escrow.v1.escrow_service_pb2 import (
     ListTimelineRequest,
@@ -13,10 +16,10 @@ from escrow.v1.escrow_service_pb2 import (
 from service.domain import ids
 from service.domain.call import Call
 from service.domain.errors import EscrowMissing
-from service.operations.messages import timestamp
+from service.operations.messages import money, timestamp
 from service.operations.paging import cursor_of, fill_page, next_page_token, page_limit
 from service.runtime import Runtime
-from service.store.operations import TimelineRow, find_timeline
+from service.store.operations import TimelineRow, find_amounts, find_timeline
 from service.store.unreadable import Unreadable
 
 
@@ -27,14 +30,17 @@ async def list_timeline(
     escrow_id = ids.parse(request.escrow_id)
     after = cursor_of(request.page_token, request.escrow_id, _version)
 
-    async def read(after: int | None, most: int) -> list[TimelineRow | Unreadable[int]]:
-        return await find_timeline(
+    async def read(after: int | None, most: int) -> list[_Told | Unreadable[int]]:
+        rows = await find_timeline(
             runtime.pool, call.tenant_id, escrow_id, after_version=after or 0, limit=most
         )
+        subjects = {each for row in rows for each in _subjects(row)}
+        amounts = await find_amounts(runtime.pool, call.tenant_id, escrow_id, subjects)
+        return [row if isinstance(row, Unreadable) else _Told(row, amounts) for row in rows]
 
     page = await fill_page(
         read,
-        lambda row: row.version,
+        lambda told: told.row.version,
         _entry,
         after=after,
         limit=page_limit(request.page_size, usual=100, most=500),
@@ -54,11 +60,28 @@ def _version(text: str) -> int:
     return int(text)
 
 
-def _entry(row: TimelineRow) -> TimelineEntry:
-    transitions = []
+class _Told(NamedTuple):
+    """A change of an escrow, and the amounts of what changed by it."""
+
+    row: TimelineRow
+    amounts: Mapping[str, tuple[int, str]]  # by the ids' hexadecimal digits
+
+
+def _subjects(row: TimelineRow | Unreadable[int]) -> list[UUID]:
+    """What changed; nothing of a damaged row, of which _entry says so."""
+    try:
+        return [] if isinstance(row, Unreadable) else [ids.parse(t[0]) for t in row.transitions]
+    except (TypeError, ValueError, LookupError):
+        return []
+
+
+def _entry(told: _Told) -> TimelineEntry:
+    row, transitions = told.row, []
     for subject, before, after in row.transitions:
         transition = Transition(subject=subject, to=after)
         setattr(transition, "from", before)  # a keyword in Python, not in the contract
+        if amount := told.amounts.get(str(subject)[-32:]):
+            transition.amount.CopyFrom(money(*amount))
         transitions.append(transition)
     return TimelineEntry(
         version=row.version,

@@ -1,8 +1,12 @@
 """ListTimeline: every transition with its time, actor and cause, oldest first."""
 
 import base64
+from collections.abc import Iterable
 
+from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
+from service.domain.money import format_minor
+from tests.service.movements.strangers import charge_of, dispute
 from tests.service.operations.marketplace import AN_ID, Marketplace, transitions
 
 
@@ -29,6 +33,54 @@ async def test_it_tells_the_whole_story(market: Marketplace) -> None:
         ("DELIVERED", "RELEASING"),
         ("RELEASING", "RELEASED"),
     ]
+
+
+def amounts(entries: Iterable[pb.TimelineEntry]) -> list[tuple[str, str, str]]:
+    """Every change that says an amount: (operation, kind of its subject, amount)."""
+    return [
+        (entry.operation, t.subject[:3], format_minor(t.amount.amount_minor, t.amount.currency))
+        for entry in entries
+        for t in entry.transitions
+        if t.HasField("amount")
+    ]
+
+
+async def test_what_moves_or_promises_money_says_how_much(market: Marketplace) -> None:
+    payee = await market.new_payee()
+    escrow = await market.funded_escrow(6_000, 4_000, payee=payee)
+    request = pb.ReleaseMilestoneRequest(
+        request_id=new_request_id(),
+        escrow_id=escrow.id,
+        milestone_id=escrow.milestones[0].id,
+        amount_minor=2_500,
+    )
+    await market.payer.escrows.ReleaseMilestone(request)
+    await market.settle()
+
+    entries = await market.timeline(escrow)
+
+    told = amounts(entries)
+    assert told[:3] == [
+        ("create_escrow", "mst", "60.00 USD"),
+        ("create_escrow", "mst", "40.00 USD"),
+        ("fund_escrow", "pay", "105.00 USD"),
+    ]
+    assert ("apply_stripe_event", "pay", "105.00 USD") in told
+    assert ("apply_stripe_event", "mst", "40.00 USD") in told
+    assert ("release_milestone", "rel", "25.00 USD") in told
+    assert {amount for _, kind, amount in told if kind == "eff"} == {"105.00 USD", "20.00 USD"}
+    without = [t for e in entries for t in e.transitions if not t.HasField("amount")]
+    assert {t.subject for t in without} == {escrow.id}
+
+
+async def test_a_freeze_says_how_much(market: Marketplace) -> None:
+    escrow = await market.funded_escrow()
+    await dispute(market, await charge_of(market, escrow), amount=4_000)
+    await market.sweep()
+
+    told = amounts(await market.timeline(escrow))
+
+    assert "40.00 USD" in [amount for _, kind, amount in told if kind == "frz"]
 
 
 async def test_a_trace_is_found_again(market: Marketplace) -> None:
