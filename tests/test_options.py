@@ -14,7 +14,7 @@ import pytest
 from grpc import StatusCode
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-import escrow.client
+import escrow.channels
 import webhook_gateway.ingestion
 from service.rpc.grpc_server import Listening, server_options
 from tests.http2_wire import Peer, client_of, silent_server
@@ -26,7 +26,7 @@ SERVER, GATEWAY, CLIENT = "server", "gateway", "client"
 TABLES: Mapping[str, Options] = {
     SERVER: server_options(Listening("127.0.0.1", 0, 30, 300, 1, reflection=False)),
     GATEWAY: webhook_gateway.ingestion.CHANNEL_OPTIONS,
-    CLIENT: escrow.client.PLAIN_TEXT_OPTIONS,
+    CLIENT: escrow.channels.PLAIN_TEXT_OPTIONS,
 }
 CHANNELS = pytest.mark.parametrize("program", [GATEWAY, CLIENT])
 OBSERVED: set[tuple[str, str]] = set()

@@ -183,7 +183,7 @@ def test_its_users_programs_are_strictly_typed(users_python: Path, tmp_path: Pat
         snippets.append(tmp_path / f"snippet_{number}.py")
         snippets[-1].write_text(code)
     told = check_types(users_python, tmp_path, program, example, *snippets)
-    assert told == "Success: no issues found in 4 source files\n"
+    assert told == "Success: no issues found in 5 source files\n"
 
 
 def test_a_users_mistakes_are_found(users_python: Path, tmp_path: Path) -> None:

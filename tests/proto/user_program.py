@@ -4,7 +4,18 @@ from typing import assert_type
 
 import grpc
 
-from escrow.client import EscrowClient, Party, Token, connect, new_request_id, reason_of
+from escrow.client import (
+    EscrowClient,
+    FieldViolation,
+    Party,
+    SyncEscrowClient,
+    Token,
+    connect,
+    connect_sync,
+    details_of,
+    new_request_id,
+    reason_of,
+)
 from escrow.v1.escrow_service_pb2 import (
     ESCROW_STATE_ACTIVE,
     CreateEscrowRequest,
@@ -64,3 +75,17 @@ async def fund(payer: EscrowClient, payee: Payee) -> Escrow:
         assert_type(read.escrow.state, EscrowState.ValueType)
         assert_type(read.escrow.milestones[0].state, MilestoneState.ValueType)
     return read.escrow
+
+
+def without_asyncio(target: str) -> str:
+    with connect_sync(target, tenant="acme", caller="orders", token=TOKEN) as client:
+        assert_type(client, SyncEscrowClient)
+        try:
+            found = client.acting(PAYER).parties.GetPayee(GetPayeeRequest(reference="seller 1"))
+            assert_type(found.payee, Payee)
+        except grpc.RpcError as error:
+            details = details_of(error)
+            assert_type(details.field_violations, tuple[FieldViolation, ...])
+            assert_type(details.retry_delay_s, float | None)
+            return details.reason
+        return found.payee.id
