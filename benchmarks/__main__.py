@@ -4,6 +4,7 @@ make bench                      some minutes
 make bench ARGS=--quick         that it works, not how fast it is
 make bench ARGS=--full          five million entries
 make bench ARGS=--memory        whether memory stays flat over 200,000 calls
+make bench ARGS=--crowd         300 releases of one escrow at once, and a neighbour
 make bench-gate                 what CI asks for
 """
 
@@ -19,6 +20,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from benchmarks.crowd import crowd_table, measure_crowds
 from benchmarks.gate import measure_gate
 from benchmarks.goals import PGBENCH
 from benchmarks.machine import header
@@ -52,6 +54,7 @@ def main(
     quick: Annotated[bool, typer.Option("--quick", help="Tiny counts: that it works.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Up to 5,000,000 entries.")] = False,
     memory: Annotated[bool, typer.Option("--memory", help="Only resident memory.")] = False,
+    crowd: Annotated[bool, typer.Option("--crowd", help="Only many at one escrow.")] = False,
     gate: Annotated[bool, typer.Option("--gate", help="Only what CI asks for.")] = False,
     rounds: Annotated[int | None, typer.Option(help="How many.", min=1)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="On standard output.")] = False,
@@ -61,6 +64,8 @@ def main(
     try:
         if gate:
             result, good = asyncio.run(_gate(shown))
+        elif crowd:
+            result, good = asyncio.run(_crowd(shown))
         elif memory:
             result, good = asyncio.run(_memory(shown, quick=quick))
         else:
@@ -108,6 +113,17 @@ async def _gate(shown: Console) -> tuple[dict[str, Any], bool]:
     print_header(facts, shown)
     shown.print(ratio_line(verdict), highlight=False)
     return {"header": facts, "ratios": [ratio_json(verdict)]}, verdict.met is True
+
+
+async def _crowd(shown: Console) -> tuple[dict[str, Any], bool]:
+    """Whether everybody in a crowd is answered."""
+    async with open_stand() as stand:
+        facts = header(GATE, await stand.version())
+        crowds = await measure_crowds(stand)
+    print_header(facts, shown)
+    shown.print(crowd_table(crowds))
+    result = {"header": facts, "crowds": [crowd.as_json() for crowd in crowds]}
+    return result, all(crowd.is_answered for crowd in crowds)
 
 
 async def _memory(shown: Console, *, quick: bool) -> tuple[dict[str, Any], bool]:

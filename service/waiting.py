@@ -20,6 +20,7 @@ Item = TypeVar("Item")
 MOST_WAITING = 1_000
 PACE_S = 0.002  # what a line takes its pace for until it has seen some
 _WEIGHT = 0.2  # of the newest of the moves that the pace is the average of
+_LONGEST_STEP = 4.0  # paces that one move counts for at most: one that was held up says little
 LONGEST_RETRY_S = 30.0
 SHORTEST_RETRY_S = 0.1
 
@@ -118,7 +119,8 @@ class Line(Generic[Item]):
     def _measure(self, now: float) -> None:
         """A move counts as a sample only when somebody has waited since the one before."""
         if self._moved_at is not None:
-            self._pace_s += _WEIGHT * (now - self._moved_at - self._pace_s)
+            took_s = min(now - self._moved_at, _LONGEST_STEP * self._pace_s)
+            self._pace_s += _WEIGHT * (took_s - self._pace_s)
         if self._waiting:
             self._moved_at = now
         else:  # what held it up may be over

@@ -130,6 +130,15 @@ async def test_the_memory_of_every_process_is_read_while_it_works() -> None:
         assert min(memory["resident_bytes"]) > 2**24  # a Python with gRPC or aiohttp in it
 
 
+async def test_a_crowd_at_one_escrow_is_answered_beside_its_neighbours() -> None:
+    told = await bench("--crowd")
+    assert [(crowd["processes"], crowd["answers"]) for crowd in told["crowds"]] == [
+        (1, {"OK": 300}),
+        (2, {"OK": 300}),
+    ]
+    assert all(crowd["beside"]["p99_ms"] > 0 for crowd in told["crowds"])
+
+
 def test_memory_that_grows_is_not_flat() -> None:
     calls = range(10_000, 210_000, 10_000)
     start = 100 * 2**20
