@@ -130,6 +130,7 @@ async def test_the_memory_of_every_process_is_read_while_it_works() -> None:
         assert min(memory["resident_bytes"]) > 2**24  # a Python with gRPC or aiohttp in it
 
 
+@pytest.mark.timeout(300)
 async def test_a_crowd_at_one_escrow_is_answered_beside_its_neighbours() -> None:
     told = await bench("--crowd")
     assert [(crowd["processes"], crowd["answers"]) for crowd in told["crowds"]] == [
