@@ -118,7 +118,7 @@ schema: $(INSTALLED) ## write migrations/schema.sql from the migrations
 	@$(BIN)/python -m service.local.schema_dump $(TEST_POSTGRES)
 
 .PHONY: docs
-docs: $(INSTALLED) ## write the tables of states, postings and refusals into docs/generated/
+docs: $(INSTALLED) ## write the tables of states, postings, refusals and settings into docs/generated/
 	@$(BIN)/escrow docs
 
 .PHONY: lock

@@ -16,7 +16,7 @@ from service.local.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresEr
 
 DATABASE = "escrow"
 CREATE_DATABASE = f"CREATE DATABASE {DATABASE}"
-ANY_OPERATION = "SELECT EXISTS (SELECT FROM operations)"
+ANY_PARTY = "SELECT EXISTS (SELECT FROM payers) OR EXISTS (SELECT FROM payees)"
 
 
 @asynccontextmanager
@@ -52,9 +52,9 @@ async def _require_database(postgres: EmbeddedPostgres) -> None:
 
 
 async def is_empty(database_url: str) -> bool:
-    """Whether nobody has asked for anything yet, in a database with every migration."""
+    """Whether there is nobody in it yet. The database has every migration."""
     async with direct_connection(local_settings(database_url)) as connection:
-        return not await connection.fetchval(ANY_OPERATION)
+        return not await connection.fetchval(ANY_PARTY)
 
 
 async def migrate(database_url: str) -> int:
