@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 CAUSE_MAX = 300
+RECENT_LINES = 20  # an error that was survived long ago is no cause
 _SAID = re.compile(r"^(?:escrow|escrow-gateway|stripe_sandbox|stripe-sandbox): (?P<cause>.+)")
 _POSTGRES = re.compile(r"\b(?:FATAL|PANIC): +(?P<cause>.+)")
 _TRACEBACK = "Traceback (most recent call last):"
@@ -40,7 +41,7 @@ def _raised(lines: Sequence[str]) -> str:
 
 
 def _logged(lines: Sequence[str]) -> str:
-    for line in reversed(lines):
+    for line in reversed(lines[-RECENT_LINES:]):
         try:
             record = json.loads(line)
         except ValueError:

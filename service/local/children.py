@@ -146,7 +146,8 @@ class Children:
                 how = (
                     f"with status {status}" if status >= 0 else f"by {signal.Signals(-status).name}"
                 )
-                raise ChildEnded(why_ended(f"{child.name} ended {how}", child.log))
+                killed = status == -signal.SIGKILL  # and could not say why
+                raise ChildEnded(why_ended(f"{child.name} ended {how}", child.log, silent=killed))
 
     @staticmethod
     async def _end(child: Child) -> None:
@@ -158,7 +159,8 @@ class Children:
             await child.ended
 
 
-def why_ended(what: str, log: Path) -> str:
+def why_ended(what: str, log: Path, *, silent: bool = False) -> str:
     """What happened to a part, why by its own words, and where the rest of them are."""
-    cause = cause_in(log.read_text(errors="replace")) if log.exists() else ""
+    known = not silent and log.exists()
+    cause = cause_in(log.read_text(errors="replace")) if known else ""
     return f"{what}: {cause} (its log: {log})" if cause else f"{what} (its log: {log})"

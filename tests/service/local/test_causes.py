@@ -1,6 +1,6 @@
 import pytest
 
-from service.local.causes import CAUSE_MAX, cause_in
+from service.local.causes import CAUSE_MAX, RECENT_LINES, cause_in
 
 RECORD = '{"event": "draining", "level": "info", "exception": "not an error"}'
 OLDER = "LOG:  starting PostgreSQL 18\nFATAL:  of an earlier run\n"
@@ -42,6 +42,7 @@ RuntimeError: no room
             "could not write: No space left",
         ),
         (f"{OLDER}LOG:  starting PostgreSQL 18", ""),
+        ('{"event": "survived", "level": "error"}\n' + f"{RECORD}\n" * RECENT_LINES, ""),
         ("[1, 2]\nnull\n{broken", ""),
         (f"escrow: {'x' * 1000}", "x" * CAUSE_MAX),
     ],
