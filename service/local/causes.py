@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 CAUSE_MAX = 300
 RECENT_LINES = 20  # an error that was survived long ago is no cause
@@ -22,7 +23,13 @@ def cause_in(log: str) -> str:
     """
     log = log.rpartition("starting PostgreSQL")[2]  # its log goes on from start to start
     lines = [line for line in log.splitlines() if line.strip()]
-    found = _last(_SAID, lines) or _raised(lines) or _logged(lines) or _last(_POSTGRES, lines)
+    found = (
+        _last(_SAID, lines)
+        or _last_problem(lines)
+        or _raised(lines)
+        or _logged(lines)
+        or _last(_POSTGRES, lines)
+    )
     return found[:CAUSE_MAX]
 
 
@@ -40,13 +47,29 @@ def _raised(lines: Sequence[str]) -> str:
     return ""
 
 
+def _last_problem(lines: Sequence[str]) -> str:
+    """What a program says that speaks JSON: {"error": {"message": ...}}."""
+    for record in _records(lines):
+        error = record.get("error")
+        if isinstance(error, dict) and isinstance(error.get("message"), str):
+            return str(error["message"])
+    return ""
+
+
 def _logged(lines: Sequence[str]) -> str:
+    for record in _records(lines):
+        if record.get("level") in _GRAVE:
+            raised = _raised(str(record.get("exception", "")).splitlines())
+            return ": ".join(part for part in (str(record.get("event", "")), raised) if part)
+    return ""
+
+
+def _records(lines: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The latest lines that are JSON objects, newest first."""
     for line in reversed(lines[-RECENT_LINES:]):
         try:
             record = json.loads(line)
         except ValueError:
             continue
-        if isinstance(record, dict) and record.get("level") in _GRAVE:
-            raised = _raised(str(record.get("exception", "")).splitlines())
-            return ": ".join(part for part in (str(record.get("event", "")), raised) if part)
-    return ""
+        if isinstance(record, dict):
+            yield record

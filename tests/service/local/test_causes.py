@@ -29,6 +29,7 @@ RuntimeError: no room
             "cannot listen on 127.0.0.1:1",
         ),
         ("escrow-gateway: the configuration cannot be used", "the configuration cannot be used"),
+        (f'{RECORD}\n{{"error": {{"message": "no such role", "reason": "X"}}}}', "no such role"),
         ("stripe_sandbox: the file is in use", "the file is in use"),
         (f"{RECORD}\n{TRACEBACK}{RECORD}", "RuntimeError: no room"),
         ('{"event": "did not stop in time", "level": "critical"}', "did not stop in time"),

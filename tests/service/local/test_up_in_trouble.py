@@ -38,7 +38,7 @@ SECRETS = {"STRIPE_WEBHOOK_SECRET_PLATFORM": "whsec_1", "STRIPE_WEBHOOK_SECRET_C
 
 
 async def test_a_part_that_is_killed_is_told_in_one_line_and_ends_the_rest(tmp_path: Path) -> None:
-    async with running(tmp_path, "--no-story", "--json", ready="\n") as up:
+    async with running(tmp_path, "--no-story", ready="Ctrl-C") as up:
         started = await descendants(up.process.pid)
         _, listed = await run("ps", "-eo", "pid=,args=")
         gateway = next(
@@ -127,7 +127,7 @@ async def test_killed_backends_are_survived(tmp_path: Path) -> None:
 
 
 async def test_a_server_that_is_gone_is_told_in_one_line(tmp_path: Path) -> None:
-    async with running(tmp_path, "--no-story", "--json", ready="\n") as up:
+    async with running(tmp_path, "--no-story", ready="Ctrl-C") as up:
         started = await descendants(up.process.pid)
         [pid_file] = postmasters(up.data_dir)
         os.kill(int(pid_file.read_text().splitlines()[0]), signal.SIGKILL)
