@@ -368,6 +368,15 @@ CREATE TYPE public.write_payout AS (
 	arrival_at timestamp with time zone
 );
 
+CREATE TYPE public.write_policy AS (
+	tenant_id text,
+	policy_version integer,
+	created_at timestamp with time zone,
+	created_by text,
+	reason text,
+	document jsonb
+);
+
 CREATE TYPE public.write_previous_account AS (
 	tenant_id text,
 	payee_id uuid,
@@ -933,6 +942,22 @@ ALTER TABLE ONLY public.payouts
 CREATE INDEX payouts_by_payee ON public.payouts USING btree (tenant_id, payee_id, payout_id);
 CREATE INDEX payouts_stripe_payout ON public.payouts USING btree (tenant_id, stripe_payout) WHERE (stripe_payout IS NOT NULL);
 GRANT SELECT,INSERT,UPDATE ON TABLE public.payouts TO escrow_service;
+
+CREATE TABLE public.policies (
+    tenant_id text NOT NULL,
+    policy_version integer NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    created_by text NOT NULL,
+    reason text NOT NULL,
+    document jsonb NOT NULL,
+    CONSTRAINT policies_document_object CHECK ((jsonb_typeof(document) = 'object'::text)),
+    CONSTRAINT policies_version_after_default CHECK ((policy_version > 1))
+);
+COMMENT ON TABLE public.policies IS 'What a tenant charges, by version. Append-only: escrows are pinned to a version for ever.';
+COMMENT ON COLUMN public.policies.document IS 'as service/domain/policy.py describes it';
+ALTER TABLE ONLY public.policies
+    ADD CONSTRAINT policies_pkey PRIMARY KEY (tenant_id, policy_version);
+GRANT SELECT,INSERT ON TABLE public.policies TO escrow_service;
 
 CREATE TABLE public.previous_accounts (
     tenant_id text NOT NULL,

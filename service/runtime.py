@@ -16,6 +16,7 @@ from service.domain.call import Call
 from service.domain.errors import AlreadyExists, Busy
 from service.domain.unit import UnitOfWork
 from service.store.commit import Commits, Overtaken
+from service.store.policies import Policies
 from service.store.pool import ServicePool
 from service.stripe.gateway import StripeGateway
 
@@ -36,9 +37,11 @@ class Runtime:
     stripe: Mapping[str, StripeGateway]
     clock: Callable[[], datetime]
     commits: Commits = field(init=False)
+    policies: Policies = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "commits", Commits(self.pool))
+        object.__setattr__(self, "policies", Policies(self.pool))
 
     async def commit(self, unit: UnitOfWork) -> None:
         """Writes the unit, all or nothing; see ``Commits.commit`` for what it raises."""

@@ -20,6 +20,7 @@ from service.domain.records.escrow import Escrow, LineItem, Milestone
 from service.domain.records.parties import AccountApi, Payee, Payer, PreviousAccount
 from service.domain.records.payment import CaptureStrategy, Payment, PaymentMethod
 from service.domain.records.payout import Payout
+from service.domain.records.policy import StoredPolicy
 from service.domain.records.release import Release
 from service.domain.states.effect import EffectState
 from service.domain.states.escrow import EscrowState
@@ -91,6 +92,19 @@ def new_previous_account(payee: Payee) -> PreviousAccount:
     """An account that the payee had before."""
     account = f"acct_{uuid4().hex[:16]}"
     return PreviousAccount(payee.tenant_id, payee.payee_id, account, PayeeState.REJECTED, NOW)
+
+
+def new_policy(**changes: Any) -> StoredPolicy:  # noqa: ANN401  any field
+    """Version 2 of the tenant's."""
+    fields: dict[str, Any] = {
+        "tenant_id": TENANT,
+        "policy_version": 2,
+        "created_at": NOW,
+        "created_by": "tests",
+        "reason": "a new year",
+        "document": {"currencies": {}},
+    }
+    return StoredPolicy(**fields | changes)
 
 
 def new_escrow(payer: Payer, payee: Payee, **changes: Any) -> Escrow:  # noqa: ANN401  any field

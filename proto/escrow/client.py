@@ -35,12 +35,14 @@ from escrow.sync import SyncEscrowClient, connect_sync
 from escrow.v1.escrow_service_pb2_grpc import EscrowServiceStub
 from escrow.v1.operator_service_pb2_grpc import OperatorServiceStub
 from escrow.v1.party_service_pb2_grpc import PartyServiceStub
+from escrow.v1.policy_service_pb2_grpc import PolicyServiceStub
 from escrow.v1.stripe_event_service_pb2_grpc import StripeEventServiceStub
 
 if TYPE_CHECKING:
     from escrow.v1.escrow_service_pb2_grpc import EscrowServiceAsyncStub
     from escrow.v1.operator_service_pb2_grpc import OperatorServiceAsyncStub
     from escrow.v1.party_service_pb2_grpc import PartyServiceAsyncStub
+    from escrow.v1.policy_service_pb2_grpc import PolicyServiceAsyncStub
     from escrow.v1.stripe_event_service_pb2_grpc import StripeEventServiceAsyncStub
 
 __all__ = [
@@ -67,6 +69,7 @@ class EscrowClient:
     escrows: "EscrowServiceAsyncStub"
     parties: "PartyServiceAsyncStub"
     operators: "OperatorServiceAsyncStub"
+    policies: "PolicyServiceAsyncStub"
     events: "StripeEventServiceAsyncStub"
 
     def __init__(
@@ -84,6 +87,7 @@ class EscrowClient:
         self.escrows = EscrowServiceStub(stubs_view)
         self.parties = PartyServiceStub(stubs_view)
         self.operators = OperatorServiceStub(stubs_view)
+        self.policies = PolicyServiceStub(stubs_view)
         self.events = StripeEventServiceStub(stubs_view)
         self._acting: dict[Party, EscrowClient] = {}
 

@@ -29,6 +29,7 @@ from escrow.channels import (
 from escrow.v1.escrow_service_pb2_grpc import EscrowServiceStub
 from escrow.v1.operator_service_pb2_grpc import OperatorServiceStub
 from escrow.v1.party_service_pb2_grpc import PartyServiceStub
+from escrow.v1.policy_service_pb2_grpc import PolicyServiceStub
 from escrow.v1.stripe_event_service_pb2_grpc import StripeEventServiceStub
 
 __all__ = ["SyncEscrowClient", "connect_sync"]
@@ -72,6 +73,7 @@ class SyncEscrowClient:
     escrows: EscrowServiceStub
     parties: PartyServiceStub
     operators: OperatorServiceStub
+    policies: PolicyServiceStub
     events: StripeEventServiceStub
 
     def __init__(self, channels: _Channels, identity: Identity, deadline_s: float) -> None:
@@ -82,6 +84,7 @@ class SyncEscrowClient:
         self.escrows = EscrowServiceStub(view)
         self.parties = PartyServiceStub(view)
         self.operators = OperatorServiceStub(view)
+        self.policies = PolicyServiceStub(view)
         self.events = StripeEventServiceStub(view)
         self._acting: dict[Party, SyncEscrowClient] = {}
 

@@ -14,8 +14,8 @@ from uuid import UUID
 from service.aggregates.escrow import EscrowCase
 from service.aggregates.release import transfer_rejected
 from service.domain.errors import FreezeMissing
+from service.domain.fees import fee_part
 from service.domain.money import charge_step_minor
-from service.domain.policy import fee_part
 from service.domain.records.escrow import Milestone
 from service.domain.records.freeze import Freeze, FreezeReason
 from service.domain.records.payment import Payment

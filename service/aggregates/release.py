@@ -8,9 +8,9 @@ from datetime import timedelta
 from service.aggregates.contradiction import Contradiction
 from service.aggregates.escrow import EscrowCase
 from service.domain.errors import AmountAboveHeld, AmountFrozen, check_multiples
+from service.domain.fees import fee_part
 from service.domain.journal import Part, Source
 from service.domain.money import charge_step_minor
-from service.domain.policy import fee_part
 from service.domain.postings import JournalKind
 from service.domain.records.balance_transaction import BalanceTransaction
 from service.domain.records.effect import Effect

@@ -7,8 +7,10 @@ from typing import Any
 
 from service.domain.accounts import CHART, DEBIT
 from service.domain.errors import Refusal
-from service.domain.money import CURRENCIES, format_minor
-from service.domain.policy import CURRENT_VERSION, POLICIES, FeeRule, Policy
+from service.domain.fees import FeeRule
+from service.domain.money import format_minor
+from service.domain.policy import CurrencyRules
+from service.domain.policy_default import DEFAULT_POLICY, DEFAULT_VERSION, PAYEE_FEE, PAYER_FEE
 from service.domain.postings import POSTINGS, Leg
 from service.domain.states.escrow import escrow_state
 from service.domain.states.machine import Edge, Machine
@@ -175,39 +177,27 @@ def _says(kind: type[Refusal]) -> str:
 
 # --- policy -------------------------------------------------------------------------------------
 
-EXAMPLES = ("USD", "EUR", "JPY", "KWD", "KRW", "HUF")
-
 
 def policy() -> str:
-    """The rules, by version."""
+    """The policy that a tenant starts on."""
     return markdown_document(
-        "Policy",
-        "service/domain/policy.py",
-        f"An escrow is pinned to the version of its creation; new ones get version"
-        f" {CURRENT_VERSION}. Amounts may have any of the {len(CURRENCIES)} currencies that the"
-        " service knows.",
-        *(part for version in POLICIES.values() for part in _policy(version)),
-    )
-
-
-def _policy(version: Policy) -> Iterator[str]:
-    yield f"## Version {version.version}"
-    yield markdown_table(
-        ("rule", "value"),
-        (
-            ("platform fee, paid by the payer on top", _share(version.payer_fee)),
-            ("service fee, kept from the payee at release", _share(version.payee_fee)),
-            *(
-                (
-                    f"one payment or withdrawal in {currency}",
-                    " to ".join(
-                        format_minor(limit, currency) for limit in version.limits_minor(currency)
-                    ),
-                )
-                for currency in EXAMPLES
-            ),
+        "The default policy",
+        "service/domain/policy_default.py",
+        f"Version {DEFAULT_VERSION} of every tenant. Of each milestone the payer pays"
+        f" {_share(PAYER_FEE)} on top, and {_share(PAYEE_FEE)} are kept from the payee at release."
+        " Another policy is applied with `escrow policy apply` or CreatePolicyVersion; an escrow"
+        " keeps the version of its creation.",
+        markdown_table(
+            ("currency", "least payment or payout", "most at once"),
+            (_limits(*each) for each in sorted(DEFAULT_POLICY.currencies.items())),
         ),
     )
+
+
+def _limits(currency: str, rules: CurrencyRules) -> Iterator[str]:
+    yield currency
+    for minor in (rules.payment_limits.least_minor, rules.payment_limits.most_minor):
+        yield format_minor(minor, currency)
 
 
 def _share(rule: FeeRule) -> str:

@@ -166,6 +166,10 @@ class AlreadyExists(Refusal):
     """There is one with this reference already."""
 
 
+class PolicyUnchanged(AlreadyExists):
+    """The newest version of the policy says the same already."""
+
+
 class Busy(Conflict):
     """Too many changes at once; nothing was written. Send the same request again."""
 
@@ -199,7 +203,13 @@ class AmountNotAvailable(Precondition):
 
 
 class AmountBeyondLimits(Precondition):
-    """The amount is outside the policy's limits for one payment or withdrawal."""
+    """The amount is outside the policy's limits for a payment or payout, or Stripe's."""
+
+
+class CurrencyNotInPolicy(Precondition):
+    """The marketplace's policy does not list this currency. Use one that it lists, or add it with
+    CreatePolicyVersion (escrow policy apply).
+    """
 
 
 class BooksRefused(Precondition):

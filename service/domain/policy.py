@@ -1,106 +1,139 @@
-"""The policy: versioned data, pinned to an escrow when it is created.
+"""The policy: what a marketplace charges, and what it takes. Immutable, versioned, of a tenant.
 
-To change a rule, add a version; never edit one that escrows are pinned to.
+An escrow is pinned to the version of its creation. The classes here are the schema of a policy's
+document as well (service/policy_documents.py): a field that is added needs a default.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
 
-from service.domain.errors import AmountBeyondLimits
-from service.domain.money import CURRENCIES, format_minor, split_pro_rata
+from service.domain.errors import AmountBeyondLimits, CurrencyNotInPolicy
+from service.domain.fees import FeeRule, Fees
+from service.domain.money import charge_step_minor, format_minor
+
+
+class StripeFeeBearer(StrEnum):
+    """Who bears what Stripe keeps of a payment."""
+
+    PLATFORM = "platform"
+    PAYEE = "payee"
 
 
 @dataclass(frozen=True, slots=True)
-class FeeRule:
-    """A share in basis points (1/100 of a percent), rounded half up to the minor unit."""
+class Limits:
+    """The least and the most of one amount, both included."""
 
-    basis_points: int
+    least_minor: int
+    most_minor: int
 
-    def fee_minor(self, amount_minor: int) -> int:
-        return (amount_minor * self.basis_points + 5_000) // 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """The rules of one version. Limits are in major units (dollars, yen x ``scale``)."""
-
-    version: int
-    payer_fee: FeeRule
-    payee_fee: FeeRule
-    least_major: int
-    most_major: int
-    scale: Mapping[str, int]  # for currencies whose major unit is worth little
-
-    def limits_minor(self, currency: str) -> tuple[int, int]:
-        """The least and the most of one payment or withdrawal, in minor units."""
-        unit = 10 ** CURRENCIES[currency] * self.scale.get(currency, 1)
-        return self.least_major * unit, self.most_major * unit
-
-    def check_limits(self, amount_minor: int, currency: str, *, all_there_is: bool = False) -> None:
-        """The least does not hold for all that there is: it would be shut in for ever.
-
-        Raises:
-            AmountBeyondLimits.
-        """
-        least, most = self.limits_minor(currency)
-        if not (1 if all_there_is else least) <= amount_minor <= most:
+    def check(self, amount_minor: int, currency: str, of: str) -> None:
+        """Raises AmountBeyondLimits. ``of`` says in words what is limited."""
+        if not self.least_minor <= amount_minor <= self.most_minor:
             raise AmountBeyondLimits(
-                f"{format_minor(amount_minor, currency)} is outside the limits of one payment or"
-                f" withdrawal: {format_minor(least, currency)} to {format_minor(most, currency)}.",
+                f"{format_minor(amount_minor, currency)} is outside the limits of {of}:"
+                f" {format_minor(self.least_minor, currency)} to"
+                f" {format_minor(self.most_minor, currency)}.",
                 amount_minor=amount_minor,
-                least_minor=least,
-                most_minor=most,
+                least_minor=self.least_minor,
+                most_minor=self.most_minor,
                 currency=currency,
             )
 
 
-POLICIES: Mapping[int, Policy] = {
-    1: Policy(
-        version=1,
-        payer_fee=FeeRule(500),
-        payee_fee=FeeRule(2_000),
-        least_major=10,
-        most_major=10_000,
-        scale={"JPY": 100, "KRW": 1_000, "HUF": 100, "TWD": 10, "CLP": 1_000, "VND": 10_000}
-        | {"IDR": 10_000, "COP": 1_000, "UGX": 1_000, "ISK": 100, "PYG": 1_000},
-    ),
-}
-CURRENT_VERSION = 1
+@dataclass(frozen=True, slots=True)
+class CurrencyRules:
+    """The rules of one currency. Without limits of their own, payouts have those of payments."""
+
+    payment_limits: Limits
+    payer_fee: FeeRule
+    payee_fee: FeeRule
+    payout_limits: Limits | None = None
+
+    @property
+    def per_payment(self) -> bool:
+        """Whether a part of the fees is taken once of each payment."""
+        return any(fee.per_payment_minor for fee in (self.payer_fee, self.payee_fee))
+
+    @property
+    def limits_of_payouts(self) -> Limits:
+        return self.payout_limits or self.payment_limits
 
 
 @dataclass(frozen=True, slots=True)
-class Fees:
-    """What one amount costs each party, in minor units."""
+class Policy:
+    """The rules by currency; what is not listed is not taken."""
 
-    amount_minor: int
-    payer_fee_minor: int
-    payee_fee_minor: int
+    currencies: Mapping[str, CurrencyRules]
+    stripe_fee_bearer: StripeFeeBearer = StripeFeeBearer.PLATFORM
+
+    def rules(self, currency: str) -> CurrencyRules:
+        """Raises CurrencyNotInPolicy."""
+        if currency not in self.currencies:
+            listed = ", ".join(sorted(self.currencies))
+            raise CurrencyNotInPolicy(currency=currency, currencies=listed)
+        return self.currencies[currency]
+
+    def quote(self, currency: str, amounts_minor: Sequence[int]) -> list[Fees]:
+        """The fees of milestones that one payment pays, each of its own amount.
+
+        Raises:
+            CurrencyNotInPolicy.
+        """
+        rules, step = self.rules(currency), charge_step_minor(currency)
+        rules_of_fees = rules.payer_fee, rules.payee_fee
+        once = [rule.per_payment_minor for rule in rules_of_fees]
+        fees = []
+        for amount in amounts_minor:
+            parts = [
+                rule.fee_minor(amount, step_minor=step) + fixed
+                for rule, fixed in zip(rules_of_fees, once, strict=True)
+            ]
+            fees.append(Fees(amount, *parts))
+            once = [0, 0]
+        return fees
+
+    def check_milestones(self, currency: str, amounts_minor: Sequence[int]) -> None:
+        """Each of them can be paid by itself.
+
+        Raises:
+            CurrencyNotInPolicy, AmountBeyondLimits.
+        """
+        for amount in amounts_minor:
+            (alone,) = self.quote(currency, [amount])
+            limits = self.rules(currency).payment_limits
+            limits.check(alone.charged_minor, currency, "one payment, the payer's fee included")
+
+    def check_payment(self, amount_minor: int, currency: str) -> None:
+        """Milestones that can each be paid by themselves can together be too much, and no more.
+
+        Raises:
+            CurrencyNotInPolicy, AmountBeyondLimits.
+        """
+        limits = self.rules(currency).payment_limits
+        if amount_minor > limits.most_minor:
+            limits.check(amount_minor, currency, "one payment, the payer's fee included")
+
+    def check_payout(self, amount_minor: int, currency: str, *, all_there_is: bool) -> None:
+        """The least does not hold for all that there is: it would be shut in for ever. For the same
+        reason a currency that is not listed has no limits here: it is the payee's money.
+
+        Raises:
+            AmountBeyondLimits.
+        """
+        listed = self.currencies.get(currency)
+        if listed is None:
+            return
+        limits = listed.limits_of_payouts
+        if not all_there_is or amount_minor > limits.most_minor:
+            limits.check(amount_minor, currency, "one payout")
 
 
-def quote(policy: Policy, amounts_minor: Sequence[int], *, step_minor: int = 1) -> list[Fees]:
-    """The fees of each milestone. They are taken of the sum and split, so no cent gets lost.
+class PolicyVersion(NamedTuple):
+    """A policy, and the number by which escrows are pinned to it."""
 
-    ``step_minor`` is the smallest amount that the currency can be charged by; amounts are multiples
-    of it, and so are the fees.
-    """
-    total_steps = sum(amounts_minor) // step_minor
-    legs = [
-        [share * step_minor for share in split_pro_rata(rule.fee_minor(total_steps), amounts_minor)]
-        for rule in (policy.payer_fee, policy.payee_fee)
-    ]
-    return [Fees(*amounts) for amounts in zip(amounts_minor, *legs, strict=True)]
-
-
-def fee_part(
-    fee_minor: int, amount_minor: int, before_minor: int, part_minor: int, *, step_minor: int = 1
-) -> int:
-    """The share of a fee that goes with ``part_minor`` of an amount after ``before_minor`` of it.
-
-    Shares are differences of one rounded-down running total, so whatever the parts are, they add
-    up to the fee exactly when the whole amount has gone.
-    """
-    steps = fee_minor // step_minor
-    after = (before_minor + part_minor) * steps // amount_minor
-    return (after - before_minor * steps // amount_minor) * step_minor
+    number: int
+    policy: Policy

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from service.domain.call import Call
-from service.domain.errors import CurrencyNotReceived, CurrencyNotSettled
+from service.domain.charge_limits import least_chargeable_minor
+from service.domain.errors import AmountBeyondLimits, CurrencyNotReceived, CurrencyNotSettled
+from service.domain.money import format_minor
+from service.domain.policy import Policy
 from service.domain.records.parties import Payee
 from service.domain.settlement import QuotedConversion
 from service.runtime import Runtime
@@ -48,6 +53,33 @@ def check_held(runtime: Runtime, call: Call, currency: str) -> None:
     if not settlement.holds(currency) and not settlement.convert:
         held = ", ".join(sorted(settlement.currencies))
         raise CurrencyNotSettled(currency=currency, settlement_currencies=held)
+
+
+def check_chargeable(
+    policy: Policy, currency: str, amounts_minor: Sequence[int], conversion: QuotedConversion | None
+) -> None:
+    """Each milestone can be paid by itself, by the policy and, as far as it is known into what
+    Stripe would convert it, by Stripe.
+
+    Raises:
+        CurrencyNotInPolicy, AmountBeyondLimits.
+    """
+    policy.check_milestones(currency, amounts_minor)
+    if conversion is None:
+        return
+    least_minor = least_chargeable_minor(conversion.currency)
+    for amount in amounts_minor:
+        charged_minor = policy.quote(currency, [amount])[0].charged_minor
+        settled_minor = conversion.convert(charged_minor, currency)
+        if settled_minor is not None and settled_minor < least_minor:
+            raise AmountBeyondLimits(
+                f"{format_minor(charged_minor, currency)} come to"
+                f" {format_minor(settled_minor, conversion.currency)}, and Stripe charges no less"
+                f" than {format_minor(least_minor, conversion.currency)}.",
+                amount_minor=settled_minor,
+                least_minor=least_minor,
+                currency=conversion.currency,
+            )
 
 
 async def contradicted_settings(runtime: Runtime, tenant_id: str) -> list[str]:

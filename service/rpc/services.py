@@ -8,6 +8,7 @@ from escrow.v1 import (
     escrow_service_pb2,
     operator_service_pb2,
     party_service_pb2,
+    policy_service_pb2,
     stripe_event_service_pb2,
 )
 from service.operations.escrows.accept_delivery import accept_delivery
@@ -52,6 +53,8 @@ from service.operations.payments.list_payments import list_payments
 from service.operations.payouts.get_payout import get_payout
 from service.operations.payouts.list_payouts import list_payouts
 from service.operations.payouts.request_payout import request_payout
+from service.operations.policies.create_policy_version import create_policy_version
+from service.operations.policies.list_policy_versions import list_policy_versions
 from service.rpc.servicer import Operation
 from service.runtime import Runtime
 
@@ -59,6 +62,7 @@ SERVICES = (
     escrow_service_pb2.DESCRIPTOR.services_by_name["EscrowService"],
     party_service_pb2.DESCRIPTOR.services_by_name["PartyService"],
     operator_service_pb2.DESCRIPTOR.services_by_name["OperatorService"],
+    policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"],
     stripe_event_service_pb2.DESCRIPTOR.services_by_name["StripeEventService"],
 )
 
@@ -103,6 +107,8 @@ OPERATIONS: Mapping[str, Operation[Runtime]] = {
     "DismissStripeEvent": dismiss_stripe_event,
     "ListSuspense": list_suspense,
     "ApplySuspense": apply_suspense,
+    "CreatePolicyVersion": create_policy_version,
+    "ListPolicyVersions": list_policy_versions,
     "IngestStripeEvent": ingest_stripe_event,
     "BatchIngestStripeEvents": batch_ingest_stripe_events,
 }

@@ -57,6 +57,7 @@ CONFLICTS = frozenset(
         "operations_key",
         "operations_timeline",
         "journals_source",
+        "policies_pkey",
     }
 )
 _SHARD = re.compile(r"_\d+$")  # no constraint of ours ends so: a test looks at all of them

@@ -16,6 +16,7 @@ from service.domain.records.payout import Payout
 from service.domain.states.payee import PayeeState
 from service.domain.unit import UnitOfWork
 from service.store.operations import ANSWERED, KEY, answer_replay, key_arguments
+from service.store.policies import NEWEST_POLICY
 from service.store.pool import ServicePool
 from service.store.rows import NO_ID_YET, from_row, select_list, typed
 from service.store.shared_loads import IN_ORDER, asked
@@ -31,6 +32,7 @@ LOAD_PARTIES = f"""\
 SELECT {ANSWERED},
     {PAYER_ROW} AND y.payer_id = q.payer_id) AS payer,
     {PAYEE_ROW} AND z.payee_id = q.payee_id) AS payee,
+    {NEWEST_POLICY},
     {EFFECT_ROW}
 FROM {asked(KEY | {"payer_id": "uuid", "payee_id": "uuid", "effect_id": "uuid"})}
 {IN_ORDER}"""
@@ -50,6 +52,7 @@ SELECT {ANSWERED},
             SELECT {CONN_BALANCE.sql(account="z.stripe_account")} FROM payees AS z
             WHERE z.tenant_id = q.tenant_id AND z.payee_id = q.payee_id
         )) AS balances,
+    {NEWEST_POLICY},
     {EFFECT_ROW}
 FROM {asked(KEY | {"payee_id": "uuid", "payout_id": "uuid", "effect_id": "uuid"})}
 {IN_ORDER}"""
@@ -117,11 +120,13 @@ class PayeeRecords:
     and not yet made, and the named one.
 
     ``connected_minor`` is what the books know of the payee's Stripe account, by currency.
+    ``policy_version`` is the tenant's newest.
     """
 
     payee: Payee
     payouts: list[Payout]
     connected_minor: Mapping[str, int]
+    policy_version: int
     effect: Effect | None
 
 
@@ -135,10 +140,11 @@ class FoundAccount(NamedTuple):
 
 @dataclass(slots=True)
 class PartyRecords:
-    """A payer and a payee, as far as they were asked for and exist."""
+    """A payer and a payee, as far as they were asked for and exist, and the newest policy."""
 
     payer: Payer | None
     payee: Payee | None
+    policy_version: int
     effect: Effect | None
 
 
@@ -161,6 +167,7 @@ async def load_parties(
     return PartyRecords(
         payer=from_row(Payer, row["payer"]) if row["payer"] else None,
         payee=from_row(Payee, row["payee"]) if row["payee"] else None,
+        policy_version=row["policy_version"],
         effect=from_row(Effect, row["effect"]) if row["effect"] else None,
     )
 
@@ -202,6 +209,7 @@ async def load_payee(
         payee=from_row(Payee, row["payee"]),
         payouts=[from_row(Payout, payout) for payout in row["payouts"]],
         connected_minor={currency: minor for _, currency, minor in row["balances"]},
+        policy_version=row["policy_version"],
         effect=from_row(Effect, row["effect"]) if row["effect"] else None,
     )
 

@@ -20,6 +20,7 @@ from service.domain.records.freeze import Freeze
 from service.domain.records.parties import Payee, Payer, PreviousAccount
 from service.domain.records.payment import Payment
 from service.domain.records.payout import Payout
+from service.domain.records.policy import StoredPolicy
 from service.domain.records.release import Release
 
 
@@ -106,4 +107,5 @@ TABLES: tuple[Table, ...] = (
     Table(Payout, "payouts", "write_payout", ("tenant_id", "payout_id")),
     Table(Effect, "effects", "write_effect_v2", ("tenant_id", "effect_id")),
     Table(BookedTransaction, "balance_transactions", "write_balance_transaction"),
+    Table(StoredPolicy, "policies", "write_policy"),
 )

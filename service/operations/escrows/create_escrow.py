@@ -17,18 +17,17 @@ from service.domain.errors import (
     PayerMissing,
     check_multiples,
 )
+from service.domain.fees import Fees
 from service.domain.money import charge_step_minor, format_minor
-from service.domain.policy import CURRENT_VERSION, POLICIES, Fees, quote
 from service.domain.records.escrow import Escrow, LineItem, Milestone
-from service.domain.records.parties import Payee, Payer
 from service.domain.states.escrow import EscrowState
 from service.domain.states.milestone import MilestoneState
 from service.domain.unit import UnitOfWork
 from service.operations.escrows.messages import escrow_message
 from service.operations.mutation import mutation
-from service.operations.settling import check_settles, quote_conversion
+from service.operations.settling import check_chargeable, check_settles, quote_conversion
 from service.runtime import Runtime
-from service.store.parties import load_parties
+from service.store.parties import PartyRecords, load_parties
 from service.store.tables import EscrowRecords
 
 
@@ -36,9 +35,12 @@ from service.store.tables import EscrowRecords
 async def create_escrow(
     runtime: Runtime, unit: UnitOfWork, request: CreateEscrowRequest
 ) -> CreateEscrowResponse:
-    """Raises PayerMissing, PayeeMissing, AmountBeyondLimits, InvalidField, AmountNotMultiple.
+    """It is pinned to the newest version of the tenant's policy.
 
-    CurrencyNotSettled, CurrencyNotReceived: Stripe would have to convert.
+    Raises:
+        PayerMissing, PayeeMissing, InvalidField, AmountNotMultiple.
+        CurrencyNotInPolicy, AmountBeyondLimits: a milestone could not be paid by itself.
+        CurrencyNotSettled, CurrencyNotReceived: Stripe would have to convert.
     """
     _check_milestones(unit, request)
     conversion = await quote_conversion(runtime, unit.call, request.currency)
@@ -53,12 +55,11 @@ async def create_escrow(
     if parties.payee is None:
         raise PayeeMissing
     await check_settles(runtime, unit.call, request.currency, parties.payee)
-    policy = POLICIES[CURRENT_VERSION]
-    step_minor = charge_step_minor(request.currency)
-    fees = quote(policy, [m.amount_minor for m in request.milestones], step_minor=step_minor)
-    for fee in fees:
-        policy.check_limits(fee.amount_minor + fee.payer_fee_minor, request.currency)
-    records = _records(unit, request, fees, parties.payer, parties.payee)
+    policy = await runtime.policies.get(unit.call.tenant_id, parties.policy_version)
+    amounts = [milestone.amount_minor for milestone in request.milestones]
+    check_chargeable(policy, request.currency, amounts, conversion)
+    fees = policy.quote(request.currency, amounts)
+    records = _records(unit, request, fees, parties)
     if conversion is not None:
         records.escrow.quoted_currency = conversion.currency
         records.escrow.quoted_rate = conversion.rate
@@ -95,8 +96,11 @@ def _check_milestones(unit: UnitOfWork, request: CreateEscrowRequest) -> None:
 
 
 def _records(
-    unit: UnitOfWork, request: CreateEscrowRequest, fees: list[Fees], payer: Payer, payee: Payee
+    unit: UnitOfWork, request: CreateEscrowRequest, fees: list[Fees], parties: PartyRecords
 ) -> EscrowRecords:
+    payer, payee = parties.payer, parties.payee
+    assert payer is not None
+    assert payee is not None
     escrow = Escrow(
         tenant_id=unit.call.tenant_id,
         escrow_id=unit.new_id(),
@@ -106,7 +110,7 @@ def _records(
         payee_id=payee.payee_id,
         currency=request.currency,
         state=EscrowState.AWAITING_FUNDS,
-        policy_version=CURRENT_VERSION,
+        policy_version=parties.policy_version,
         metadata=dict(request.metadata),
         created_at=unit.now,
         updated_at=unit.now,

@@ -9,7 +9,7 @@ from service.aggregates.freeze import FROZEN, stops_transfers
 from service.aggregates.release import DOES_NOT_FIT
 from service.answers import line_items
 from service.domain import ids
-from service.domain.policy import Fees
+from service.domain.fees import Fees
 from service.domain.records.escrow import Milestone
 from service.domain.records.freeze import Freeze, FreezeReason
 from service.domain.records.parties import Payee

@@ -21,7 +21,7 @@ from service.domain.errors import (
     PaymentOpen,
     PaymentRejected,
 )
-from service.domain.policy import POLICIES
+from service.domain.policy import Policy
 from service.domain.records.escrow import Milestone
 from service.domain.records.payment import CaptureStrategy, Payment, PaymentMethod
 from service.domain.states.milestone import MilestoneEvent, MilestoneState
@@ -71,7 +71,8 @@ async def _start_payment(
         if open_payment := case.open_payment(milestone):
             raise PaymentOpen(payment_id=open_payment.public_id)
         case.advance(milestone, MilestoneEvent.START_PAYMENT)
-    payment = _new_payment(case, milestones, request)
+    policy = await runtime.policies.get(unit.call.tenant_id, case.escrow.policy_version)
+    payment = _new_payment(case, policy, milestones, request)
     if checkout:
         pages = Pages(request.return_url, request.cancel_url or request.return_url)
         create_checkout_session.plan(case, payment, milestones, pages)
@@ -93,11 +94,12 @@ def _chosen(case: EscrowCase, request: FundEscrowRequest) -> list[Milestone]:
 
 
 def _new_payment(
-    case: EscrowCase, milestones: Sequence[Milestone], request: FundEscrowRequest
+    case: EscrowCase, policy: Policy, milestones: Sequence[Milestone], request: FundEscrowRequest
 ) -> Payment:
     unit, escrow = case.unit, case.escrow
+    _charge_once(policy, escrow.currency, milestones)
     amount_minor = sum(m.amount_minor + m.payer_fee_minor for m in milestones)
-    POLICIES[escrow.policy_version].check_limits(amount_minor, escrow.currency)
+    policy.check_payment(amount_minor, escrow.currency)
     checkout = request.method == PAYMENT_METHOD_CHECKOUT
     manual = request.capture == CAPTURE_STRATEGY_MANUAL
     payment = Payment(
@@ -118,3 +120,14 @@ def _new_payment(
     case.records.payments.append(payment)
     unit.create(payment)
     return payment
+
+
+def _charge_once(policy: Policy, currency: str, milestones: Sequence[Milestone]) -> None:
+    """What is fixed per payment goes with the first milestone of each payment, whichever it is."""
+    if not policy.rules(currency).per_payment:
+        return
+    together = sorted(milestones, key=lambda milestone: milestone.position)
+    quoted = policy.quote(currency, [milestone.amount_minor for milestone in together])
+    for milestone, fees in zip(together, quoted, strict=True):
+        milestone.payer_fee_minor = fees.payer_fee_minor
+        milestone.payee_fee_minor = fees.payee_fee_minor

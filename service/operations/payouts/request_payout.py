@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from escrow.v1.money_pb2 import Money
 from escrow.v1.party_service_pb2 import RequestPayoutRequest, RequestPayoutResponse
 from service.aggregates.payee import require_account
 from service.domain import ids
@@ -15,7 +16,7 @@ from service.domain.errors import (
     check_multiples,
 )
 from service.domain.money import payout_step_minor
-from service.domain.policy import CURRENT_VERSION, POLICIES
+from service.domain.policy import Policy
 from service.domain.records.payout import Payout
 from service.domain.states.payee import PayeeState
 from service.domain.states.payout import PayoutState
@@ -71,7 +72,8 @@ async def _request(
     require_account(payee)
     if payee.state is not PayeeState.ACTIVE:
         raise PayeeNotReady(state=payee.state)
-    _check_amount(found, request.amount.amount_minor, request.amount.currency, held)
+    policy = await runtime.policies.get(unit.call.tenant_id, found.policy_version)
+    _check_amount(policy, found, request.amount, held)
     payout = Payout(
         tenant_id=unit.call.tenant_id,
         payout_id=unit.new_id(),
@@ -88,13 +90,14 @@ async def _request(
     return await runtime.save(unit, RequestPayoutResponse(payout=payout_message(payout)))
 
 
-def _check_amount(found: PayeeRecords, amount_minor: int, currency: str, held: HeldBack) -> None:
+def _check_amount(policy: Policy, found: PayeeRecords, amount: Money, held: HeldBack) -> None:
+    amount_minor, currency = amount.amount_minor, amount.currency
     step_minor = payout_step_minor(currency)
     check_multiples({"amount.amount_minor": amount_minor}, step_minor, currency)
     asked_minor = sum(p.amount_minor for p in found.payouts if p.currency == currency)
     free_minor = found.connected_minor.get(currency, 0) - asked_minor
     whole = amount_minor == free_minor - free_minor % step_minor
-    POLICIES[CURRENT_VERSION].check_limits(amount_minor, currency, all_there_is=whole)
+    policy.check_payout(amount_minor, currency, all_there_is=whole)
     if amount_minor > free_minor:
         raise AmountAboveBalance(
             amount_minor=amount_minor, balance_minor=free_minor, currency=currency

@@ -35,12 +35,12 @@ WHERE created_at < id_of OR created_at >= id_of + interval '1 millisecond'""",
 APPEND_ONLY = Check(
     "I9 append-only",
     "the service's role cannot change or remove what was booked",
-    "SELECT 14",
+    "SELECT 16",
     """\
 SELECT name, privilege
 FROM unnest(
         ARRAY['operations', 'journals', 'entries', 'line_items', 'balance_snapshots',
-            'balance_transactions', 'previous_accounts']
+            'balance_transactions', 'previous_accounts', 'policies']
     ) AS name,
     unnest(ARRAY['UPDATE', 'DELETE']) AS privilege
 WHERE has_table_privilege('escrow_service', name, privilege)""",

@@ -69,7 +69,9 @@ def _conditions() -> Iterator[tuple[str, tuple[str, ...], str, str]]:
     for table in TABLES:
         hints = typing.get_type_hints(table.record)
         key = table.key or tuple(
-            each for each in columns(table.record)[:4] if each.endswith(("_id", "position"))
+            each
+            for each in columns(table.record)[:4]
+            if each.endswith(("_id", "_version", "position"))
         )
         for column in columns(table.record):
             yield table.name, key, column, _cannot_hold(column, hints[column])

@@ -8,7 +8,7 @@ from service.aggregates.escrow import EscrowCase
 from service.aggregates.freeze import Cause, cover_more, freeze, lift, stops_transfers
 from service.domain.call import Party
 from service.domain.errors import FreezeMissing, PartyNotAllowed, WrongState
-from service.domain.policy import POLICIES, quote
+from service.domain.policy_default import DEFAULT_POLICY
 from service.domain.records.freeze import FreezeReason
 from service.domain.states.freeze import FreezeState
 from service.domain.states.milestone import MilestoneState
@@ -33,11 +33,11 @@ def cause(source: str, reason: FreezeReason = FreezeReason.REFUND, fact: str = "
     return Cause(reason, source, fact)
 
 
-def case_of(*amounts_minor: int, currency: str = "USD", step_minor: int = 1) -> EscrowCase:
+def case_of(*amounts_minor: int, currency: str = "USD") -> EscrowCase:
     """A funded escrow of these milestones, paid at once."""
     payer, payee = new_payer(), new_payee()
     escrow = new_escrow(payer, payee, currency=currency)
-    fees = quote(POLICIES[1], list(amounts_minor), step_minor=step_minor)
+    fees = DEFAULT_POLICY.quote(currency, amounts_minor)
     paid = sum(fee.amount_minor + fee.payer_fee_minor for fee in fees)
     payment = new_payment(escrow, amount_minor=paid, state=PaymentState.SUCCEEDED)
     milestones = [
@@ -135,7 +135,7 @@ def test_what_was_released_lies_beyond_and_stops_transfers() -> None:
 
 def test_whole_steps_are_frozen_where_a_currency_has_them() -> None:
     """Else what remains could not be released: it has to be a multiple of the step, too."""
-    case = case_of(100_000, currency="ISK", step_minor=100)
+    case = case_of(100_000, currency="ISK")
     (payment,) = case.records.payments
 
     freeze(case, payment, 12_345, cause("re_1"))

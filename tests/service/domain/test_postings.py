@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.accounts import account_named
-from service.domain.policy import POLICIES, fee_part, quote
+from service.domain.fees import fee_part
+from service.domain.policy_default import DEFAULT_POLICY
 from service.domain.postings import PLATFORM_WIDE, POSTINGS, JournalKind
 from tests.service.domain.entries import (
     BALANCE,
@@ -340,7 +341,7 @@ def partial_releases(draw: st.DrawFn) -> list[int]:
 
 @given(partial_releases())
 def test_partial_releases_add_up_to_the_whole(parts: list[int]) -> None:
-    (fees,) = quote(POLICIES[1], [sum(parts)])
+    (fees,) = DEFAULT_POLICY.quote("USD", [sum(parts)])
     total: dict[str, int] = {}
     gone = 0
     for part in parts:

@@ -15,6 +15,7 @@ from escrow.client import EscrowClient
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import operator_service_pb2 as operator_pb
 from escrow.v1 import party_service_pb2 as party_pb
+from escrow.v1 import policy_service_pb2 as policy_pb
 from escrow.v1 import stripe_event_service_pb2 as event_pb
 from tests.service.operations.asked import Asked, Requests
 from tests.service.operations.escrows.catalogue import REQUESTS as OF_ESCROWS
@@ -24,6 +25,7 @@ from tests.service.operations.operators.catalogue import REQUESTS as OF_OPERATOR
 from tests.service.operations.parties.catalogue import REQUESTS as OF_PARTIES
 from tests.service.operations.payments.catalogue import REQUESTS as OF_PAYMENTS
 from tests.service.operations.payouts.catalogue import REQUESTS as OF_PAYOUTS
+from tests.service.operations.policies.catalogue import REQUESTS as OF_POLICIES
 
 METHODS: Mapping[str, MethodDescriptor] = {
     method.name: method
@@ -31,6 +33,7 @@ METHODS: Mapping[str, MethodDescriptor] = {
         pb.DESCRIPTOR,
         party_pb.DESCRIPTOR,
         operator_pb.DESCRIPTOR,
+        policy_pb.DESCRIPTOR,
         event_pb.DESCRIPTOR,
     )
     for service in file.services_by_name.values()
@@ -45,6 +48,7 @@ PARTS: Mapping[str, Requests] = {
     "parties": OF_PARTIES,
     "payouts": OF_PAYOUTS,
     "operators": OF_OPERATORS,
+    "policies": OF_POLICIES,
     "inbox": OF_INBOX,
 }
 EVERY_REQUEST: Requests = {name: make for part in PARTS.values() for name, make in part.items()}
@@ -56,6 +60,7 @@ async def ask(client: EscrowClient, name: str, request: Message) -> Any:  # noqa
         "EscrowService": client.escrows,
         "PartyService": client.parties,
         "OperatorService": client.operators,
+        "PolicyService": client.policies,
         "StripeEventService": client.events,
     }
     stub = stubs[METHODS[name].containing_service.name]

@@ -37,6 +37,7 @@ OTHERWISE: Mapping[str, Mapping[str, Any]] = {
     "RetryStripeEvent": {"reason": "No reason."},
     "DismissStripeEvent": {"reason": "No reason."},
     "ApplySuspense": {"reason": "No reason."},
+    "CreatePolicyVersion": {"reason": "No reason."},
     "CreatePayer": {"name": "Anne Payer"},
     "CreatePayee": {"account_api": party_pb.ACCOUNT_API_V1},
     "UpdatePayer": {"name": "Anne Payer"},

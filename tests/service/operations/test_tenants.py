@@ -53,6 +53,8 @@ NAMES_NOTHING = {
     "QuoteFees",
     "CreatePayer",
     "CreatePayee",
+    "CreatePolicyVersion",
+    "ListPolicyVersions",
     "IngestStripeEvent",
     "BatchIngestStripeEvents",
 }

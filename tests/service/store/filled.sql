@@ -29,6 +29,10 @@ INSERT INTO previous_accounts
 SELECT tenant_id, pg_temp.id('payee', i), 'acct_before_' || i, 'DEAUTHORIZED', at
 FROM numbers WHERE i <= 2000;
 
+INSERT INTO policies
+SELECT tenant_id, i + 1, at, 'cli:ada', 'a new year', '{"currencies": {}}'
+FROM numbers WHERE i <= 2000;
+
 INSERT INTO escrows
 SELECT
     tenant_id, pg_temp.id('escrow', i), 2, 'order-' || i, pg_temp.id('payer', 1 + (i - 1) % 2000),

@@ -34,6 +34,7 @@ from tests.records import (
     new_payee,
     new_payer,
     new_payment,
+    new_policy,
     new_transaction,
     new_unit,
 )
@@ -204,6 +205,14 @@ async def tell_a_fact_again(pool: ServicePool, deal: Deal) -> UnitOfWork:
     return unit
 
 
+async def add_a_policy_version_again(pool: ServicePool, deal: Deal) -> UnitOfWork:
+    first, unit = new_unit(), everything(deal)
+    first.put(new_policy())
+    await write(pool, [first])
+    unit.put(new_policy(created_by="somebody else"))
+    return unit
+
+
 async def close_the_books(pool: ServicePool, deal: Deal) -> UnitOfWork:
     await close_books(pool, TENANT, later(seconds=1), lease=timedelta(0))
     return everything(deal)
@@ -217,6 +226,7 @@ BREAKS: dict[str, Break] = {
     "operations_key": use_a_key_again,
     "operations_timeline": take_a_place_in_the_timeline,
     "journals_source": tell_a_fact_again,
+    "policies_pkey": add_a_policy_version_again,
     "payments_stripe_payment_intent": take_a_payment_intent,
     "payments_stripe_charge": take_a_charge,
     "payees_stripe_account": take_a_stripe_account,

@@ -25,6 +25,7 @@ from service.store.effects import find_effect
 from service.store.escrows import find_escrow
 from service.store.fragments import FRAGMENTS, ORDER
 from service.store.parties import find_payee, find_payer, find_payout, find_previous_accounts
+from service.store.policies import find_policy
 from service.store.pool import ServicePool
 from service.store.tables import TABLES, EscrowRecords, Table, columns
 from tests.records import (
@@ -40,6 +41,7 @@ from tests.records import (
     new_payer,
     new_payment,
     new_payout,
+    new_policy,
     new_previous_account,
     new_release,
     new_unit,
@@ -70,7 +72,7 @@ async def test_a_record_is_what_is_written_of_its_table(owner: Connection, table
     # Rows are locked in the order of their first two columns (commit.py).
     first, second, *_ = written
     assert first == "tenant_id"
-    assert second.endswith("_id")
+    assert second.endswith(("_id", "_version"))
 
 
 @pytest.mark.parametrize("name", sorted(set(FRAGMENTS) - {"event_ends", "event_repairs"}))
@@ -181,6 +183,9 @@ def full_records() -> dict[str, Any]:
         "milestone": milestone,
         "line_item": new_line_item(milestone, position=2, name=TEXT, quantity=3, sku="S-1"),
         "release": release,
+        "policy": new_policy(
+            policy_version=2**31 - 1, created_by=TEXT, reason=TEXT, document={TEXT: [LARGE, None]}
+        ),
         "payout": new_payout(
             payee,
             state=PayoutState.FAILED,
@@ -222,6 +227,7 @@ def bare_records() -> dict[str, Any]:
         "milestone": milestone,
         "line_item": new_line_item(milestone, sku=""),
         "release": new_release(milestone, escrow, payment),
+        "policy": new_policy(),
         "payout": new_payout(payee),
         "effect": new_effect(request={}),
     }
@@ -245,6 +251,7 @@ async def read_all(pool: ServicePool, records: dict[str, Any]) -> dict[str, Any]
         "milestone": milestone,
         "line_item": line_item,
         "release": release,
+        "policy": await find_policy(pool, TENANT, records["policy"].policy_version),
         "payout": await find_payout(pool, TENANT, records["payout"].payout_id),
         "effect": await find_effect(pool, TENANT, records["effect"].effect_id),
     }

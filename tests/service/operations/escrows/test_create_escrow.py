@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from escrow.v1 import escrow_service_pb2 as pb
+from service.domain.money import charge_step_minor
+from service.domain.policy_default import DEFAULT_POLICY
 from tests.service.operations.marketplace import (
     AN_ID,
     Marketplace,
@@ -61,13 +63,13 @@ async def test_it_is_what_was_asked_for(market: Marketplace) -> None:
     ]
 
 
-async def test_fees_are_taken_of_the_sum_and_no_cent_is_lost(market: Marketplace) -> None:
+async def test_each_milestone_has_the_fee_of_its_own_amount(market: Marketplace) -> None:
     escrow = await market.new_escrow(3_333, 3_333, 3_335)
 
-    payer_fees = [milestone.payer_fee.amount_minor for milestone in escrow.milestones]
-    payee_fees = [milestone.payee_fee.amount_minor for milestone in escrow.milestones]
-    assert sum(payer_fees) == escrow.quote.payer_fee.amount_minor == 500
-    assert sum(payee_fees) == escrow.quote.payee_fee.amount_minor == 2_000
+    assert [milestone.payer_fee for milestone in escrow.milestones] == [usd(167)] * 3
+    assert [milestone.payee_fee for milestone in escrow.milestones] == [usd(667)] * 3
+    assert (escrow.quote.payer_fee, escrow.quote.payee_fee) == (usd(501), usd(2_001))
+    assert (await market.fund(escrow)).amount == escrow.quote.payer_total == usd(10_502)
 
 
 async def test_the_parties_must_exist(market: Marketplace) -> None:
@@ -91,6 +93,14 @@ async def test_the_parties_must_exist(market: Marketplace) -> None:
         ((99_999_999_999,), "USD", (1_000, 1_000_000)),
         ((10,), "JPY", (1_000, 1_000_000)),
         ((100,), "KWD", (10_000, 10_000_000)),
+        # Stripe would charge none of these.
+        ((9_53,), "CZK", (100_00, 100_000_00)),
+        ((10,), "XOF", (1_000, 1_000_000)),
+        ((50_00,), "HUF", (1_000_00, 1_000_000_00)),
+        ((10_00,), "INR", (100_00, 100_000_00)),
+        ((10_00,), "NGN", (10_000_00, 999_999_99)),
+        ((10_00,), "ARS", (10_000_00, 999_999_99)),
+        ((1_000_000_00,), "UGX", (10_000_00, 999_999_00)),
     ],
 )
 async def test_the_policy_has_limits(
@@ -149,6 +159,22 @@ async def test_a_price_is_of_the_currencys_steps(
     async with shared_market.refuses("AMOUNT_NOT_MULTIPLE") as refusal:
         await shared_market.service.escrows.QuoteFees(quote)
     assert set(refusal.fields) == {"amounts_minor[1]"}
+
+
+@pytest.mark.parametrize("which", ["least", "most"])
+async def test_what_is_within_the_limits_can_be_paid(market: Marketplace, which: str) -> None:
+    """What Stripe does not charge is refused when the escrow is created, in every currency."""
+    payer, payee = await market.new_payer(), await market.new_payee()
+    for currency, rules in DEFAULT_POLICY.currencies.items():
+        limit = getattr(rules.payment_limits, f"{which}_minor")
+        step = charge_step_minor(currency)
+        price = limit * 100 // 105 // step * step + (step if which == "least" else 0)
+
+        escrow = await market.new_escrow(price, currency=currency, payer=payer, payee=payee)
+        payment = await market.fund(escrow)
+
+        assert abs(payment.amount.amount_minor - limit) <= 2 * step
+        assert payment.state == pb.PAYMENT_STATE_REQUIRES_PAYMENT_METHOD
 
 
 @pytest.mark.parametrize("currency", ["JPY", "KWD", "ISK", "UGX", "HUF"])

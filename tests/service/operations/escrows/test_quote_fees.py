@@ -15,7 +15,7 @@ async def test_it_says_what_an_escrow_would_cost(shared_market: Marketplace) -> 
     escrow = await shared_market.new_escrow(3_333, 6_668)
     assert quoted.total == escrow.quote
     assert quoted.total.payer_total == usd(10_001 + 500)
-    assert quoted.total.payee_total == usd(10_001 - 2_000)
+    assert quoted.total.payee_total == usd(10_001 - 2_001)
     told = [(quote.payer_fee, quote.payee_fee) for quote in quoted.milestones]
     assert told == [(m.payer_fee, m.payee_fee) for m in escrow.milestones]
 

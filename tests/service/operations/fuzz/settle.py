@@ -13,7 +13,7 @@ from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import stripe_event_service_pb2 as event_pb
 from service.domain.money import charge_step_minor
-from service.domain.policy import CURRENT_VERSION, POLICIES
+from service.domain.policy_default import DEFAULT_POLICY
 from tests.service.operations.fuzz.values import LAST_S, text
 
 Settle = Callable[[Random, Any], None]
@@ -21,7 +21,8 @@ Settle = Callable[[Random, Any], None]
 
 def amount(random: Random, currency: str) -> int:
     """What may be asked for in a currency, the payer's fee of 5 % left room for."""
-    least, most = POLICIES[CURRENT_VERSION].limits_minor(currency)
+    limits = DEFAULT_POLICY.rules(currency).payment_limits
+    least, most = limits.least_minor, limits.most_minor
     step = charge_step_minor(currency)
     drawn = random.choice((least, most * 95 // 100, random.randint(least, most * 95 // 100)))
     return drawn // step * step

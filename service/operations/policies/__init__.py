@@ -1,0 +1,1 @@
+"""The policies of a tenant: what it charges, by version."""

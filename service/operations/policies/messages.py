@@ -1,0 +1,107 @@
+"""Policies as messages of the API, and back."""
+
+from __future__ import annotations
+
+from escrow.v1 import policy_service_pb2 as pb
+from service.domain.errors import FieldViolation, InvalidField
+from service.domain.fees import FeeRule, FixedPer
+from service.domain.policy import CurrencyRules, Limits, Policy, StripeFeeBearer
+from service.domain.policy_default import DEFAULT_POLICY, DEFAULT_VERSION
+from service.domain.records.policy import StoredPolicy
+from service.operations.messages import timestamp
+from service.policy_documents import read_policy
+
+_PER = {
+    pb.FIXED_FEE_PER_UNSPECIFIED: FixedPer.MILESTONE,
+    pb.FIXED_FEE_PER_MILESTONE: FixedPer.MILESTONE,
+    pb.FIXED_FEE_PER_PAYMENT: FixedPer.PAYMENT,
+}
+_BEARER = {
+    pb.STRIPE_FEE_BEARER_UNSPECIFIED: StripeFeeBearer.PLATFORM,
+    pb.STRIPE_FEE_BEARER_PLATFORM: StripeFeeBearer.PLATFORM,
+    pb.STRIPE_FEE_BEARER_PAYEE: StripeFeeBearer.PAYEE,
+}
+
+
+def policy_of(message: pb.Policy) -> Policy:
+    """Raises InvalidField: a currency is listed twice."""
+    listed: dict[str, CurrencyRules] = {}
+    for place, rules in enumerate(message.currencies):
+        if rules.currency in listed:
+            problem = f"{rules.currency} is listed twice"
+            raise InvalidField(FieldViolation(f"policy.currencies[{place}].currency", problem))
+        listed[rules.currency] = CurrencyRules(
+            payment_limits=_limits_of(rules.payment_limits),
+            payer_fee=_fee_of(rules.payer_fee),
+            payee_fee=_fee_of(rules.payee_fee),
+            payout_limits=_limits_of(rules.payout_limits)
+            if rules.HasField("payout_limits")
+            else None,
+        )
+    return Policy(listed, _BEARER[message.stripe_fee_bearer])
+
+
+def _limits_of(message: pb.AmountLimits) -> Limits:
+    return Limits(message.least_minor, message.most_minor)
+
+
+def _fee_of(message: pb.FeeRule) -> FeeRule:
+    return FeeRule(
+        basis_points=message.basis_points,
+        fixed_minor=message.fixed_minor,
+        fixed_per=_PER[message.fixed_per],
+        least_minor=message.least_minor,
+        most_minor=message.most_minor if message.HasField("most_minor") else None,
+    )
+
+
+def policy_message(policy: Policy) -> pb.Policy:
+    return pb.Policy(
+        currencies=[_currency_message(*each) for each in sorted(policy.currencies.items())],
+        stripe_fee_bearer=pb.StripeFeeBearer.Value(
+            f"STRIPE_FEE_BEARER_{policy.stripe_fee_bearer.name}"
+        ),
+    )
+
+
+def _currency_message(currency: str, rules: CurrencyRules) -> pb.CurrencyPolicy:
+    payouts = rules.payout_limits
+    return pb.CurrencyPolicy(
+        currency=currency,
+        payment_limits=_limits_message(rules.payment_limits),
+        payout_limits=_limits_message(payouts) if payouts else None,
+        payer_fee=_fee_message(rules.payer_fee),
+        payee_fee=_fee_message(rules.payee_fee),
+    )
+
+
+def _limits_message(limits: Limits) -> pb.AmountLimits:
+    return pb.AmountLimits(least_minor=limits.least_minor, most_minor=limits.most_minor)
+
+
+def _fee_message(fee: FeeRule) -> pb.FeeRule:
+    return pb.FeeRule(
+        basis_points=fee.basis_points,
+        fixed_minor=fee.fixed_minor,
+        fixed_per=pb.FixedFeePer.Value(f"FIXED_FEE_PER_{fee.fixed_per.name}"),
+        least_minor=fee.least_minor,
+        most_minor=fee.most_minor,
+    )
+
+
+def version_message(stored: StoredPolicy) -> pb.PolicyVersion:
+    """Raises NotAPolicy: the row is damaged."""
+    return pb.PolicyVersion(
+        policy_version=stored.policy_version,
+        policy=policy_message(read_policy(stored.document)),
+        created_by=stored.created_by,
+        reason=stored.reason,
+        create_time=timestamp(stored.created_at),
+    )
+
+
+def default_message() -> pb.PolicyVersion:
+    """Version 1, which is no row."""
+    return pb.PolicyVersion(
+        policy_version=DEFAULT_VERSION, policy=policy_message(DEFAULT_POLICY), reason="the default"
+    )
