@@ -56,6 +56,8 @@ def _cannot_hold(column: str, hint: Any) -> str:  # noqa: ANN401, PLR0911  a typ
         return f"{column} NOT IN ({_names(CURRENCIES)})"
     if Decimal in kinds:
         return f"{column} NOT BETWEEN 0 AND 1e9"  # a rate; NaN is above every number
+    if column == "document":  # the rest of it is for service/policy_documents.py to say
+        return f"coalesce(jsonb_typeof({column} -> 'currencies') <> 'object', true)"
     if typing.get_origin(hint) is list:
         return _json(column, "array", _ARRAY_OF_TEXTS)
     if typing.get_origin(hint) is dict:

@@ -20,6 +20,7 @@ from structlog.testing import capture_logs
 
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import party_service_pb2 as party_pb
+from escrow.v1 import policy_service_pb2 as policy_pb
 from service.cli.balances import balances_table
 from service.ledger_tables import journals_table, trial_balance_table
 from service.migrations import MIGRATIONS
@@ -31,6 +32,8 @@ from service.store.unreadable import Unreadable
 from tests.postgres import Server, migrated_database
 from tests.service.operations.catalogue import EVERY_REQUEST
 from tests.service.operations.marketplace import TENANT, Marketplace, open_marketplace
+from tests.service.operations.policies.catalogue import harmless
+from tests.service.operations.policies.policies import apply
 from tests.service.operations.test_verify_books import tell_it_all
 
 WRONG = {
@@ -78,6 +81,7 @@ async def damaged(
         await tell_it_all(market)
         created = await EVERY_REQUEST["CreateEscrow"](market)  # with metadata and line items
         await market.service.escrows.CreateEscrow(created.request)
+        await apply(market, harmless())
         await market.owner.execute("UPDATE escrows SET quoted_currency = 'EUR', quoted_rate = 0.9")
         await market.owner.execute("SET session_replication_role = replica")
         for table, constraint in await market.owner.fetch(CONSTRAINTS):
@@ -143,6 +147,10 @@ async def look(market: Marketplace, before: Seen | None = None) -> Seen:
     ):
         seen.shown |= {item.id: item for item in items}
         seen.named += page.unreadable
+    operator = market.client("operator", role="operator")
+    policies = await operator.policies.ListPolicyVersions(policy_pb.ListPolicyVersionsRequest())
+    seen.shown |= {str(version.policy_version): version for version in policies.versions}
+    seen.named += policies.unreadable
     seen.report = await verify_books(market.running.runtime.pool)
     return seen
 
@@ -190,6 +198,7 @@ async def test_a_damaged_row_is_named_and_fails_no_other(damaged: Marketplace, t
 
     for column, type_ in await damaged.owner.fetch(COLUMNS, table):
         is_key = type_ == "uuid" or column in ("tenant_id", "escrow_version")
+        is_key |= (table, column) == ("policies", "policy_version")
         for value in WRONG[type_]:
             async with spoiled(damaged, table, column, type_, value) as holds:
                 if not holds:
@@ -213,5 +222,5 @@ async def test_a_damaged_row_is_named_and_fails_no_other(damaged: Marketplace, t
 
 # Of a line item every value can be shown, and the others are in no list.
 SHOWN = {"escrows", "freezes", "milestones", "operations", "payees", "payers", "payments"} | {
-    *("payouts", "releases"),
+    *("payouts", "policies", "releases"),
 }

@@ -119,6 +119,9 @@ async def test_an_id_is_the_callers_own(market: Marketplace, name: str) -> None:
     elif name in ("CreatePayer", "CreatePayee"):
         async with market.refuses("ALREADY_EXISTS"):
             await ask(stranger, name, asked.request)
+    elif name == "CreatePolicyVersion":
+        async with market.refuses("POLICY_UNCHANGED"):
+            await ask(stranger, name, asked.request)
     elif name in ("CapturePayment", "CancelPayment", "RetryStripeEvent", "DismissStripeEvent"):
         async with market.refuses("WRONG_STATE"):
             await ask(stranger, name, asked.request)

@@ -27,6 +27,7 @@ from tests.service.operations.fuzz.settle import SETTLE
 from tests.service.operations.fuzz.values import Leaf, fill, leaves, rules_of, scalar
 from tests.service.operations.marketplace import Marketplace, open_marketplace
 from tests.service.operations.operators.catalogue import REQUESTS as OF_OPERATORS
+from tests.service.operations.policies.catalogue import REQUESTS as OF_POLICIES
 from tests.service.operations.refusals import check_refusal, read_refusal
 
 VALUES = int(os.environ.get("ESCROW_FUZZ_VALUES", "4000"))
@@ -118,10 +119,11 @@ def is_map(field: FieldDescriptor) -> bool:
 
 
 # What operators repair is made on an empty market only, so it cannot be asked again and again; what
-# they bring is a reason, which test_bad_input.py and their own tests try.
+# they bring is a reason, which test_bad_input.py and their own tests try. A policy makes sense as a
+# whole or is refused: test_policy_documents.py draws those that do.
 BROUGHT = {
     name: brought_by(name, METHODS[name].input_type)
-    for name in sorted({*METHODS} - {*OF_OPERATORS})
+    for name in sorted({*METHODS} - {*OF_OPERATORS} - {*OF_POLICIES})
 }
 
 

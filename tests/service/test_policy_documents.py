@@ -1,0 +1,98 @@
+"""A policy as a document, and as a message: what is written is read again, and nothing else is."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from service.domain.policy import Policy
+from service.domain.policy_default import DEFAULT_POLICY
+from service.operations.policies.messages import policy_message, policy_of
+from service.policy_documents import NotAPolicy, read_policy, write_policy
+from tests.service.domain.policies import accepted
+
+NO_INTEGERS: list[object] = [0.3, 3.0, "300", True, None, []]
+LIMITS = {"least_minor": 200, "most_minor": 50_000}
+RULES: dict[str, Any] = {
+    "payment_limits": LIMITS,
+    "payer_fee": {"basis_points": 300, "fixed_minor": 30},
+    "payee_fee": {"basis_points": 1_000},
+}
+
+
+def document(**changes: object) -> dict[str, Any]:
+    return {"currencies": {"USD": RULES | changes}}
+
+
+@given(accepted())
+def test_a_policy_comes_back_as_it_was_written(policy_of_currency: tuple[str, Policy]) -> None:
+    _, policy = policy_of_currency
+
+    assert read_policy(json.loads(json.dumps(write_policy(policy)))) == policy
+    assert policy_of(policy_message(policy)) == policy
+
+
+def test_the_default_is_a_document_as_well() -> None:
+    assert read_policy(write_policy(DEFAULT_POLICY)) == DEFAULT_POLICY
+    assert policy_of(policy_message(DEFAULT_POLICY)) == DEFAULT_POLICY
+
+
+@pytest.mark.parametrize(
+    ("wrong", "path", "says"),
+    [
+        (None, "the document", "must have currencies, stripe_fee_bearer"),
+        ([], "the document", "must have currencies, stripe_fee_bearer"),
+        ({}, "currencies", "is required"),
+        ({"currencies": []}, "currencies", "must be an object, not []"),
+        ({"currencies": {"USD": 3}}, "currencies.USD", "must have payment_limits, payer_fee"),
+        (
+            document() | {"stripe_fee_bearer": "me"},
+            "stripe_fee_bearer",
+            "must be 'platform' or 'payee', not \"me\"",
+        ),
+        (document() | {"fees": 3}, "fees", "is not known; known are currencies, stripe_fee_bearer"),
+        (
+            document(payer_fee={"basis_points": 3, "fixed": 30}),
+            "currencies.USD.payer_fee.fixed",
+            "is not known; known are basis_points, fixed_minor, fixed_per, least_minor, most_minor",
+        ),
+        (
+            document(payout_limits={"least": 1} | LIMITS),
+            "currencies.USD.payout_limits.least",
+            "is not known; known are least_minor, most_minor",
+        ),
+        (
+            document(payer_fee={"basis_points": 3, "fixed_per": "order"}),
+            "currencies.USD.payer_fee.fixed_per",
+            "must be 'milestone' or 'payment', not \"order\"",
+        ),
+        *(
+            (
+                document(payee_fee={"basis_points": value}),
+                "currencies.USD.payee_fee.basis_points",
+                f"must be a valid integer, not {json.dumps(value)}",
+            )
+            for value in NO_INTEGERS
+        ),
+    ],
+)
+def test_what_is_no_policy_is_refused_with_the_place(wrong: object, path: str, says: str) -> None:
+    with pytest.raises(NotAPolicy) as refused:
+        read_policy(wrong)
+
+    (violation,) = refused.value.violations
+    assert violation.field == path
+    assert violation.description.startswith(says)
+
+
+def test_every_place_is_named_at_once() -> None:
+    with pytest.raises(NotAPolicy) as refused:
+        read_policy({"currencies": {"USD": {"payer_fee": {}}, "EUR": RULES | {"x": 1}}})
+
+    assert {violation.field for violation in refused.value.violations} == {
+        "currencies.USD.payment_limits",
+        "currencies.USD.payee_fee",
+        "currencies.USD.payer_fee.basis_points",
+        "currencies.EUR.x",
+    }
