@@ -1,6 +1,9 @@
 """The main job: money goes from a card to a payee's bank, and every cent of it is booked."""
 
-from escrow.client import new_request_id
+import grpc
+import pytest
+
+from escrow.client import details_of, new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import party_service_pb2 as party
 from tests.scenarios.books import (
@@ -176,7 +179,11 @@ async def test_a_payout_of_money_that_is_not_available_yet_is_refused(deal: Deal
     await deal.until_payment(pb.PAYMENT_STATE_SUCCEEDED, fee_known=True)
     await deal.release()
     await deal.until_milestone(pb.MILESTONE_STATE_RELEASED)
-    await deal.pay_out(8_000)
-    await deal.until_payout(party.PAYOUT_STATE_REJECTED)
-    assert deal.payout.failure_code == "balance_insufficient"
+    with pytest.raises(grpc.RpcError) as refused:
+        await deal.pay_out(8_000)
+    details = details_of(refused.value)
+    assert details.reason == "AMOUNT_NOT_AVAILABLE"
+    assert details.metadata["available_minor"] == "0"
+    (balance,) = (await deal.find_payee()).balances
+    assert (balance.connected.amount_minor, balance.available.amount_minor) == (8_000, 0)
     assert await deal.journals() == books(*TRANSFERRED)
