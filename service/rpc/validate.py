@@ -208,7 +208,9 @@ def _scalar_complaint(field: FieldDescriptor, rules: Rules) -> _Complaint:
         return lambda value: complaint if len(value) > most else None
     if field.enum_type is not None:
         known = frozenset(field.enum_type.values_by_number)
-        return lambda value: None if value in known else "must be a value that the contract knows"
+        names = ", ".join(value.name for value in field.enum_type.values if value.number)
+        unknown = f"must be one of {names}"
+        return lambda value: None if value in known else unknown
     if is_integer(field):
         least = rules.at_least if rules.HasField("at_least") else None
         most_or_none = rules.at_most if rules.HasField("at_most") else None

@@ -178,6 +178,9 @@ def test_enums_and_repeated_values() -> None:
         "method",
         "return_url",
     ]
+    assert violations(request)["method"] == (
+        "must be one of PAYMENT_METHOD_PAYMENT_INTENT, PAYMENT_METHOD_CHECKOUT"
+    )
     quote = escrow_service_pb2.QuoteFeesRequest(currency="JPY", amounts_minor=[1, 0, -5])
     assert list(violations(quote)) == ["amounts_minor[1]", "amounts_minor[2]"]
 
