@@ -15,6 +15,7 @@ from service.cli import (
     events,
     journals,
     migrate,
+    policy,
     process,
     show,
     suspense,
@@ -60,6 +61,7 @@ app.command("sweep")(sweep.sweep)
 app.add_typer(effects.app, name="effects")
 app.add_typer(events.app, name="events")
 app.add_typer(suspense.app, name="suspense")
+app.add_typer(policy.app, name="policy")
 app.command(
     "chaos",
     add_help_option=False,  # every option is for the driver, and --help too

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from service.cli.checkout import CheckoutOnly
 from service.cli.csv_output import CsvProblem
 from service.cli.docs import DocsDiffer
+from service.cli.policy_files import PolicyProblem
 from service.config import ConfigError
 from service.database import DatabaseProblem
 from service.domain.errors import DatabaseUnavailable
@@ -23,6 +24,7 @@ PROBLEMS = (
     DatabaseUnavailable,
     DocsDiffer,
     MigrationError,
+    PolicyProblem,
     PortTaken,
 )
 

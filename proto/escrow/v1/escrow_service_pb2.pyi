@@ -501,7 +501,7 @@ class Escrow(_message.Message):
 
     @_builtins.property
     def quote(self) -> Global___FeeQuote:
-        """The fees as quoted when it was created; never recomputed."""
+        """The fees of its milestones, as quoted when it was created. A part that is fixed per payment is in it once, and once more for each further payment."""
 
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:

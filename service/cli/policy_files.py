@@ -1,0 +1,96 @@
+"""Policy files: YAML 1.2, and so JSON too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from io import StringIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from service.domain.money import CURRENCIES, format_minor
+from service.domain.policy import Policy
+from service.domain.policy_lint import lint
+from service.policy_documents import NotAPolicy, read_policy, write_policy
+
+
+class PolicyProblem(Exception):
+    """The file cannot be read, or is no policy that can be applied."""
+
+
+class Change(NamedTuple):
+    """What one place of a policy says before and after; None where it says nothing."""
+
+    path: str
+    before: Any
+    after: Any
+
+
+def read_file(path: Path) -> Policy:
+    """A policy that passes the linter.
+
+    Raises:
+        PolicyProblem: with every place that is wrong, a line each.
+    """
+    try:
+        document = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        policy = read_policy(document)
+    except (OSError, UnicodeDecodeError) as error:
+        raise PolicyProblem(f"{path} cannot be read: {error}") from None
+    except YAMLError as error:
+        raise PolicyProblem(f"{path}{_where(error)}") from None
+    except NotAPolicy as error:
+        violations = error.violations
+    else:
+        violations = lint(policy)
+        if not violations:
+            return policy
+    lines = [f"{each.field}: {each.description}" for each in violations]
+    raise PolicyProblem("\n  ".join([f"{path} is no policy that can be applied:", *lines]))
+
+
+def _where(error: YAMLError) -> str:
+    if isinstance(error, MarkedYAMLError) and error.problem_mark:
+        return f" line {error.problem_mark.line + 1}: {error.problem}"
+    return f": {error}"
+
+
+def as_yaml(policy: Policy) -> str:
+    """The file of a policy."""
+    yaml, text = YAML(typ="safe", pure=True), StringIO()
+    yaml.default_flow_style = None  # limits and fees on a line each
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # its own stub says None
+    yaml.width = 120
+    yaml.dump(write_policy(policy), text)
+    return text.getvalue()
+
+
+def changes(before: Policy, after: Policy) -> list[Change]:
+    """What new escrows get otherwise, place by place."""
+    old, new = dict(_places(write_policy(before))), dict(_places(write_policy(after)))
+    paths = sorted(old.keys() | new.keys())
+    return [Change(p, old.get(p), new.get(p)) for p in paths if old.get(p) != new.get(p)]
+
+
+def change_line(change: Change) -> str:
+    """One of them for a person: ``currencies.USD.payer_fee.fixed_minor: - -> 30 (0.30 USD)``."""
+    before, after = (_shown(change.path, value) for value in (change.before, change.after))
+    return f"{change.path}: {before} -> {after}"
+
+
+def _places(document: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in document.items():
+        if isinstance(value, Mapping):
+            yield from _places(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value
+
+
+def _shown(path: str, value: object) -> str:
+    if value is None:
+        return "-"
+    currency = path.split(".")[1] if path.endswith("_minor") else ""
+    in_words = isinstance(value, int) and currency in CURRENCIES
+    return f"{value} ({format_minor(int(str(value)), currency)})" if in_words else str(value)

@@ -1,0 +1,87 @@
+"""``escrow policy``: a marketplace applies its own fees from a file."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.postgres import Database
+from tests.service.cli.processes import Run, escrow_at
+from tests.service.operations.marketplace import Marketplace, usd
+
+OWN = """\
+currencies:
+  USD:
+    payment_limits: {least_minor: 200, most_minor: 50000}
+    payer_fee: {basis_points: 300, fixed_minor: 30}
+    payee_fee: {basis_points: 1000}
+"""
+WHY = ("--reason", "our own fees")
+
+
+@pytest.fixture
+def escrow(market: Marketplace, database: Database) -> Run:
+    return escrow_at(market, database)
+
+
+async def test_a_marketplace_applies_three_percent_and_thirty_cents(
+    market: Marketplace, escrow: Run, tmp_path: Path
+) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(OWN)
+    older = await market.new_escrow(100_00)
+
+    async with market.unchanged():
+        tried = await escrow("policy", "apply", str(file), "--dry-run", *WHY)
+    applied = await escrow("policy", "apply", str(file), "--json", *WHY)
+    again = await escrow("policy", "apply", str(file), *WHY)
+    newer = await market.new_escrow(100_00)
+
+    assert tried.status == 0, tried.err
+    assert "currencies.USD.payer_fee.fixed_minor: - -> 30 (0.30 USD)" in tried.out
+    assert "nothing is written; it would be version 2" in tried.out
+    assert json.loads(applied.out)["policy_version"] == 2
+    assert again.out == "version 2 says the same already\n"
+    assert (older.policy_version, newer.policy_version) == (1, 2)
+    assert (await market.fund(older)).amount == usd(105_00)
+    assert (await market.fund(newer)).amount == usd(103_30)
+
+
+async def test_what_is_shown_can_be_applied(escrow: Run, tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text((await escrow("policy", "show")).out)
+
+    assert (await escrow("policy", "lint", str(file))).status == 0
+    assert (await escrow("policy", "diff", str(file))).out == "version 1 says the same already\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (OWN.replace("fixed_minor: 30", "fixed: 30"), "payer_fee.fixed: is not known; known are"),
+        (OWN.replace("least_minor: 200", "least_minor: 49"), "must be at least 50 (0.50 USD)"),
+        (OWN.replace("  USD:", "  XXX:"), "currencies.XXX: is no currency"),
+        (OWN + "currencies: {}\n", 'line 6: found duplicate key "currencies"'),
+        ("currencies: [", "line 1: "),
+        ("", "must have currencies"),
+    ],
+)
+async def test_a_file_that_is_no_policy_is_told_with_the_place(
+    escrow: Run, market: Marketplace, tmp_path: Path, text: str, says: str
+) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(text)
+
+    async with market.unchanged():
+        linted = await escrow("policy", "lint", str(file))
+        applied = await escrow("policy", "apply", str(file), *WHY)
+
+    assert (linted.status, applied.status) == (2, 2)
+    assert says in linted.err
+    assert "Traceback" not in applied.err
+
+
+async def test_a_file_that_is_not_there_is_one_line(escrow: Run) -> None:
+    said = await escrow("policy", "lint", "nowhere.yaml")
+    assert said.status == 2
+    assert said.err.startswith("escrow: nowhere.yaml cannot be read: ")
