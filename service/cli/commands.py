@@ -9,10 +9,12 @@ import typer
 from service.cli import (
     balances,
     chaos,
+    closings,
     demo,
     docs,
     effects,
     events,
+    freezes,
     journals,
     migrate,
     policy,
@@ -21,6 +23,7 @@ from service.cli import (
     suspense,
     sweep,
     trial_balance,
+    undecided,
     up,
     verify,
     version,
@@ -62,6 +65,9 @@ app.add_typer(effects.app, name="effects")
 app.add_typer(events.app, name="events")
 app.add_typer(suspense.app, name="suspense")
 app.add_typer(policy.app, name="policy")
+app.add_typer(freezes.app, name="freezes")
+app.command("undecided")(undecided.undecided)
+app.add_typer(closings.app, name="closings")
 app.command(
     "chaos",
     add_help_option=False,  # every option is for the driver, and --help too

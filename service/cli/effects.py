@@ -27,6 +27,9 @@ from service.operations.operators.settle_effect import settle_effect
 
 app = typer.Typer(help="Calls to Stripe that are open, and their repairs.", no_args_is_help=True)
 EffectId = Annotated[str, typer.Argument(help='"eff_..."')]
+Refused = Annotated[
+    bool, typer.Option("--refused", help="Those that Stripe refused: what they are for is wrong.")
+]
 Made = Annotated[str, typer.Argument(help='What it made at Stripe: "tr_...", "po_..." ...')]
 
 
@@ -36,10 +39,13 @@ def list_(
     page_token: PageToken = "",
     *,
     everything: Everything = False,
+    refused: Refused = False,
     as_json: AsJson = False,
 ) -> None:
     """Those whose answer does not fit, for a person; the newest 200."""
     filter_ = pb.EFFECT_FILTER_UNSPECIFIED if everything else pb.EFFECT_FILTER_NEEDS_PERSON
+    if refused:
+        filter_ = pb.EFFECT_FILTER_REJECTED
     request = pb.ListEffectsRequest(page_size=200, page_token=page_token, filter=filter_)
     show(call(list_effects, request, tenant=tenant), as_json=as_json)
 

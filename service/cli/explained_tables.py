@@ -15,7 +15,7 @@ from service.cli.explained_document import answer_of, as_contract, operation_doc
 from service.cli.journals import print_journal
 from service.cli.operating import print_facts, text_of
 from service.cli.printing import document_of, people
-from service.cli.tables import Rows, table
+from service.cli.tables import Rows, print_table, table
 from service.domain.money import format_minor
 from service.operations.operators.explain.escrow import ExplainedEscrow
 from service.operations.operators.explain.money import Sums
@@ -126,7 +126,7 @@ def _title(text: str) -> None:
 def _print_rows(title: str, rows: Rows) -> None:
     if rows:
         _title(title)
-        people.print(table(rows, right=(*AMOUNTS, *SUMS, "debit", "credit", "balance")))
+        print_table(table(rows, right=(*AMOUNTS, *SUMS, "debit", "credit", "balance")))
 
 
 def _print_facts(facts: Mapping[str, Any]) -> None:
@@ -138,7 +138,7 @@ def _print_facts(facts: Mapping[str, Any]) -> None:
 def _print_balances(found: list[Balance]) -> None:
     if found:
         _title("balances")
-        people.print(balances_table(found))
+        print_table(balances_table(found))
 
 
 def _print_waits(waits: Iterable[Wait]) -> None:

@@ -24,6 +24,7 @@ from service.cli.books import (
 from service.cli.csv_output import Cell, Csv, csv_rows
 from service.cli.listing import one_output
 from service.cli.printing import AsJson, errors, people, print_json_list
+from service.cli.tables import print_table
 from service.domain import ids
 from service.domain.money import format_minor
 from service.ledger_tables import posting_number
@@ -203,4 +204,4 @@ def print_journal(journal: JournalRecord) -> None:
         amount = escape(format_minor(abs(entry.amount_minor), entry.currency))
         is_debit = entry.amount_minor > 0
         table.add_row(f"  {escape(entry.account)}", *((amount, "") if is_debit else ("", amount)))
-    people.print(table)
+    print_table(table)

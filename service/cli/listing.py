@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from service.cli.printing import people
+from service.cli.tables import print_table
 
 Row = TypeVar("Row")
 ROWS = 500  # of one table: columns are as wide as what is in it
@@ -35,7 +36,7 @@ class Listing(Generic[Row]):
             people.print(nothing, markup=False)
 
     def _print(self) -> None:
-        people.print(self._table_of(self._rows))
+        print_table(self._table_of(self._rows))
         self._rows, self._printed = [], True
 
 

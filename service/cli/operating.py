@@ -14,10 +14,12 @@ from uuid import uuid4
 import typer
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
+from rich.markup import escape
 from rich.table import Table
 
 from escrow.v1.money_pb2 import Money
 from service.cli.printing import document_of, people, print_json
+from service.cli.tables import print_table
 from service.config import load_config
 from service.domain.call import Call, Party
 from service.domain.money import format_minor
@@ -82,10 +84,17 @@ def show(answer: Message, *, as_json: bool, dry_run: bool = False) -> None:
             print_facts(value)
     if damaged := getattr(answer, "unreadable", None):
         people.print(f"damaged, see escrow verify: {', '.join(damaged)}", style="red", markup=False)
-    for name, rows in _lists(answer):
-        people.print(table_of(rows) if rows else f"no {name} wait", markup=False)
+    _print_lists(answer)
     if token := getattr(answer, "next_page_token", ""):
         people.print(f"there are more: --page-token {token}", markup=False, soft_wrap=True)
+
+
+def _print_lists(answer: Message) -> None:
+    for name, rows in _lists(answer):
+        if rows:
+            print_table(table_of(rows))
+        else:
+            people.print(f"no {name} wait", markup=False)
 
 
 def _lists(answer: Message) -> list[tuple[str, list[Message]]]:
@@ -107,7 +116,7 @@ def table_of(rows: list[Message]) -> Table:
     names = [field.name for field in rows[0].DESCRIPTOR.fields if field.name in filled]
     table = Table(*names, box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*(text_of(row, name, getattr(row, name)) for name in names))
+        table.add_row(*(escape(text_of(row, name, getattr(row, name))) for name in names))
     return table
 
 

@@ -27,14 +27,16 @@ class ReaderGone(Exception):
     """Whoever read along has gone, as ``| head`` does: nobody is left to be told anything."""
 
 
-class _Console(Console):
+class Voice(Console):
+    """Raises ReaderGone, where rich would exit with 1."""
+
     def on_broken_pipe(self) -> None:
         raise ReaderGone
 
 
 _WIDTH = None if sys.stdout.isatty() else 140  # a file or a pipe has no width of its own
-people = _Console(highlight=False, width=_WIDTH)
-errors = _Console(highlight=False, stderr=True)
+people = Voice(highlight=False, width=_WIDTH)
+errors = Voice(highlight=False, stderr=True)
 
 _WHOLE_NUMBERS = (FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64)
 

@@ -11,7 +11,7 @@ import typer
 from service.cli.explained_document import as_document
 from service.cli.explained_tables import print_explained
 from service.cli.printing import AsJson, people, print_json
-from service.cli.tables import Rows, table
+from service.cli.tables import Rows, print_table, table
 from service.config import load_config
 from service.domain import ids
 from service.domain.call import Call, Party
@@ -48,7 +48,7 @@ def show(name: Name, tenant: OfTenant = None, *, as_json: AsJson = False) -> Non
     else:
         people.print(f"{len(matches)} have this name; show one by its id:", markup=False)
         rows: Rows = [_match_document(whose, named) for whose, named in matches]
-        people.print(table(rows))
+        print_table(table(rows))
 
 
 async def _find(name: str, tenant: str | None) -> tuple[list[tuple[str, Named]], Explained | None]:

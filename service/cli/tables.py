@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
+from service.cli.printing import Voice, people
+
+WIDEST = 10_000
 Rows = Sequence[Mapping[str, str]]
 
 
@@ -19,6 +23,12 @@ def table(rows: Rows, *, right: Sequence[str] = ()) -> Table:
     for row in rows:
         made.add_row(*(escape(row.get(name, "")) for name in names))
     return made
+
+
+def print_table(made: Table) -> None:
+    """As wide as what is in it: an id that was broken could not be copied."""
+    width = Measurement.get(people, people.options.update(width=WIDEST), made).maximum
+    Voice(highlight=False, width=width).print(made)
 
 
 def _filled(rows: Rows, name: str) -> bool:

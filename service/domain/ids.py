@@ -6,7 +6,7 @@ The hexadecimal digits are what psql takes as a uuid, so an id from a log pastes
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
 
 ESCROW, MILESTONE, PAYMENT, RELEASE = "esc", "mst", "pay", "rel"
@@ -41,6 +41,11 @@ def _uuid7(moment: datetime, rest: int) -> UUID:
     # Exact, as a float's are not.
     milliseconds = (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
     return UUID(int=milliseconds << 80 | rest & _RANDOM | _VERSION_7)
+
+
+def moment_of(value: UUID) -> datetime:
+    """When a UUIDv7 was made."""
+    return EPOCH + timedelta(milliseconds=value.int >> 80)
 
 
 def same_moment(value: UUID) -> tuple[UUID, UUID]:

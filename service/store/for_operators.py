@@ -39,14 +39,18 @@ ORDER BY f.effect_id DESC
 LIMIT $5"""
 EFFECTS_ABOUT = _EFFECTS_ABOUT.format(columns=select_list(Effect, "f"))
 EFFECT_IDS_ABOUT = _EFFECTS_ABOUT.format(columns="f.effect_id")
-_OF_PERSON: Mapping[bool, str] = {False: "", True: f" AND error ? '{NEEDS_PERSON}'"}
+_REJECTED = f"""\
+SELECT {{columns}} FROM effects AS f
+WHERE f.tenant_id = $1 AND f.state = 'REJECTED' AND f.effect_id < coalesce($2::uuid, {NO_ID_YET})
+ORDER BY f.effect_id DESC
+LIMIT $3"""
 
 
-def _effects(columns: str) -> Mapping[bool, str]:
-    """Those that are open; by True, those of them that need a person."""
+def _effects(columns: str) -> Mapping[str, str]:
     return {
-        person: _EFFECTS.format(columns=columns, which=which)
-        for person, which in _OF_PERSON.items()
+        "open": _EFFECTS.format(columns=columns, which=""),
+        "needs_person": _EFFECTS.format(columns=columns, which=f" AND error ? '{NEEDS_PERSON}'"),
+        "rejected": _REJECTED.format(columns=columns),
     }
 
 
@@ -81,6 +85,23 @@ EVENTS = {
 EVENT_KEYS = {
     name: _EVENTS.format(columns=_KEY, states=states) for name, states in EVENT_STATES.items()
 }
+
+OPEN_FREEZES = """\
+WITH open AS MATERIALIZED (SELECT * FROM freezes WHERE tenant_id = $1 AND state = 'OPEN')
+SELECT z.freeze_id, z.escrow_id, z.milestone_id, z.payment_id, z.reason, z.source, z.fact,
+    z.amount_minor, z.beyond_minor, x.currency,
+    to_char(z.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS created_at
+FROM open AS z
+JOIN escrows AS x ON x.tenant_id = $1 AND x.escrow_id = z.escrow_id
+WHERE z.freeze_id > $2
+ORDER BY z.freeze_id
+LIMIT $3"""
+UNDECIDED = """\
+SELECT u.stripe_account, u.balance_transaction_id, u.reason, u.first_seen_at, u.due_at
+FROM undecided_transactions AS u
+WHERE u.tenant_id = $1 AND u.decided_at IS NULL
+ORDER BY u.first_seen_at
+LIMIT $2"""
 
 # The money that waits for a person; what it belongs to, where anything of ours does.
 SUSPENSE = f"""\
@@ -141,18 +162,18 @@ class SuspenseItem(NamedTuple):
     since: datetime
 
 
-async def find_open_effects(
-    pool: asyncpg.Pool, tenant_id: str, *, needs_person: bool, before: UUID | None, limit: int
+async def list_effects_of(
+    pool: asyncpg.Pool, tenant_id: str, which: str, *, before: UUID | None, limit: int
 ) -> list[Effect | Unreadable[UUID]]:
-    """The newest open effects that were decided on before ``before``."""
+    """The newest effects of a list (see ``EFFECTS``) that were decided on before ``before``."""
     arguments = tenant_id, before, limit
 
     async def together() -> list[Effect]:
-        rows = await pool.fetch(EFFECTS[needs_person], *arguments)
+        rows = await pool.fetch(EFFECTS[which], *arguments)
         return [from_row(Effect, row) for row in rows]
 
     async def keys() -> list[UUID]:
-        return [row[0] for row in await pool.fetch(EFFECT_IDS[needs_person], *arguments)]
+        return [row[0] for row in await pool.fetch(EFFECT_IDS[which], *arguments)]
 
     return await read_all(together, keys, lambda key: find_effect(pool, tenant_id, key))
 
@@ -215,6 +236,44 @@ async def list_suspense(
     """The oldest money that waits for a person, since after ``after``."""
     rows = await pool.fetch(SUSPENSE, tenant_id, *after, limit)
     return [SuspenseItem(*row) for row in rows]
+
+
+class OpenFreeze(NamedTuple):
+    """An amount that may not move, in minor units; ``created_at`` in RFC 3339, whatever it is."""
+
+    freeze_id: UUID
+    escrow_id: UUID
+    milestone_id: UUID
+    payment_id: UUID
+    reason: str
+    source: str
+    fact: str
+    amount_minor: int
+    beyond_minor: int
+    currency: str
+    created_at: str
+
+
+class Undecided(NamedTuple):
+    """A balance transaction that cannot be booked yet, and why; no account is the platform's."""
+
+    stripe_account: str
+    balance_transaction_id: str
+    reason: str
+    first_seen_at: datetime
+    due_at: datetime
+
+
+async def list_freezes(
+    pool: asyncpg.Pool, tenant_id: str, *, after: UUID, limit: int
+) -> list[OpenFreeze]:
+    """The oldest open freezes after one of them."""
+    return [OpenFreeze(*row) for row in await pool.fetch(OPEN_FREEZES, tenant_id, after, limit)]
+
+
+async def list_undecided(pool: asyncpg.Pool, tenant_id: str, *, limit: int) -> list[Undecided]:
+    """The oldest of them."""
+    return [Undecided(*row) for row in await pool.fetch(UNDECIDED, tenant_id, limit)]
 
 
 async def find_balances(pool: asyncpg.Pool, tenant_id: str, account: str) -> list[int]:

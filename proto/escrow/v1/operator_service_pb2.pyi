@@ -68,6 +68,8 @@ class _EffectFilterEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EffectFi
     """All that are open."""
     EFFECT_FILTER_NEEDS_PERSON: _EffectFilter.ValueType  # 1
     """Those whose answer does not fit what was asked for: somebody has to look."""
+    EFFECT_FILTER_REJECTED: _EffectFilter.ValueType  # 2
+    """Those that Stripe has refused for good: what they were for has to be corrected first."""
 
 class EffectFilter(_EffectFilter, metaclass=_EffectFilterEnumTypeWrapper):
     """Which calls to Stripe are listed."""
@@ -76,6 +78,8 @@ EFFECT_FILTER_UNSPECIFIED: EffectFilter.ValueType  # 0
 """All that are open."""
 EFFECT_FILTER_NEEDS_PERSON: EffectFilter.ValueType  # 1
 """Those whose answer does not fit what was asked for: somebody has to look."""
+EFFECT_FILTER_REJECTED: EffectFilter.ValueType  # 2
+"""Those that Stripe has refused for good: what they were for has to be corrected first."""
 Global___EffectFilter: _TypeAlias = EffectFilter  # noqa: Y015
 
 class _StripeEventState:

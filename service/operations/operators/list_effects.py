@@ -1,4 +1,4 @@
-"""Lists the calls to Stripe that are open, newest first."""
+"""Lists the calls to Stripe that are open, or refused, newest first."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from uuid import UUID
 
 from escrow.v1.operator_service_pb2 import (
     EFFECT_FILTER_NEEDS_PERSON,
+    EFFECT_FILTER_REJECTED,
+    EFFECT_FILTER_UNSPECIFIED,
     ListEffectsRequest,
     ListEffectsResponse,
 )
@@ -15,8 +17,14 @@ from service.domain.records.effect import Effect
 from service.operations.operators.messages import effect_message
 from service.operations.paging import cursor_of, fill_page, next_page_token, page_limit
 from service.runtime import Runtime
-from service.store.for_operators import find_open_effects
+from service.store.for_operators import list_effects_of
 from service.store.unreadable import Unreadable
+
+LISTS = {
+    EFFECT_FILTER_UNSPECIFIED: "open",
+    EFFECT_FILTER_NEEDS_PERSON: "needs_person",
+    EFFECT_FILTER_REJECTED: "rejected",
+}
 
 
 async def list_effects(
@@ -24,12 +32,10 @@ async def list_effects(
 ) -> ListEffectsResponse:
     """Raises InvalidField: the page token is not one of ours."""
     question = f"effects {request.filter}"
-    needs_person = request.filter == EFFECT_FILTER_NEEDS_PERSON
+    which = LISTS[request.filter]
 
     async def read(after: UUID | None, most: int) -> list[Effect | Unreadable[UUID]]:
-        return await find_open_effects(
-            runtime.pool, call.tenant_id, needs_person=needs_person, before=after, limit=most
-        )
+        return await list_effects_of(runtime.pool, call.tenant_id, which, before=after, limit=most)
 
     page = await fill_page(
         read,

@@ -16,7 +16,9 @@ from service.store.shared_loads import of_one_tenant
 from tests.postgres import Server, connected, migrated_database
 from tests.service.store.test_statements import QUEUES, SCHEMA, STATEMENTS
 
-READING_ALL = ("verify, ", "service.store.books.", "service.store.queues.")
+READING_ALL = (
+    *("verify, ", "service.store.books.", "service.store.closings.", "service.store.queues."),
+)
 # Reads that may go to every node: verification, what operators watch, finding work. A statement is
 # added here only when it may be slow, and when no commit waits for it.
 FAN_OUT = {

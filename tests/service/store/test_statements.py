@@ -20,6 +20,7 @@ from service.store import (
     balance_transactions,
     balances,
     books,
+    closings,
     commit,
     effects,
     escrows,
@@ -60,7 +61,7 @@ HOT = (
     sweeps,
     turnovers,
 )
-MODULES = (*HOT, for_operators, queues, books, journals, trial_balance)
+MODULES = (*HOT, for_operators, queues, books, closings, journals, trial_balance)
 STARTS = ("SELECT", "INSERT", "UPDATE", "WITH")
 RELEASE = ("operations", "journals", "entries", "balances", "escrows", "milestones", "releases")
 BY = {text: name for name, text in vars(escrows).items() if name.startswith("BY_")}

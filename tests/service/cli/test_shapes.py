@@ -1,0 +1,175 @@
+"""``--json`` has one shape, whatever the command: a program that reads one can read all."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer.main
+
+from escrow.client import new_request_id
+from escrow.v1 import party_service_pb2 as party_pb
+from service.cli.commands import app
+from tests.postgres import Database
+from tests.service.cli.processes import Run, escrow_at
+from tests.service.operations.marketplace import Marketplace
+from tests.service.operations.operators.stuck import event_set_aside, shadowed, suspended
+
+# Each with what stands for an id in it, and the lists that its answer has.
+TABLE: dict[str, tuple[str, ...]] = {
+    "show {escrow}": ("matches", "payments", "releases", "money", "accounts", "waits", "timeline"),
+    "show {payee}": ("matches", "balances", "waits", "effects", "escrows", "payouts"),
+    "show {effect}": ("attempts",),
+    "show {event}": ("events",),
+    "show {request}": ("matches",),
+    "journals": ("journals", "unreadable"),
+    "balances": ("balances",),
+    "trial-balance": ("accounts", "totals"),
+    "verify": ("checks",),
+    "sweep": ("accounts",),
+    "effects list": ("effects", "unreadable"),
+    "effects list --all": ("effects",),
+    "effects list --refused": ("effects",),
+    "effects show {effect}": ("attempts",),
+    "effects retry {effect} --reason x": (),
+    "events list": ("events",),
+    "events show {event}": (),
+    "events dismiss {event} --reason x": (),
+    "events retry {event} --reason x": (),
+    "suspense list": ("items",),
+    "suspense apply {payment} {milestone} --reason x --dry-run": (),
+    "freezes list": ("freezes",),
+    "freezes lift {freeze} --reason x": (),
+    "undecided": ("balance_transactions",),
+    "closings list": ("closings",),
+    "migrate status": ("migrations",),
+    "migrate up": ("applied",),
+    "migrate distribute": ("calls",),
+    "version": (),
+}
+# They run for as long as somebody wants, need a checkout, or change what other tests stand on.
+ELSEWHERE = {
+    *("up", "demo", "serve", "work", "chaos", "docs", "migrate dump", "migrate down"),
+    *("closings discard", "effects reject", "effects settle"),
+}
+
+NAME = re.compile(r"[a-z][a-z0-9_.-]*")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+# Their keys are data: names of a caller, parties, currencies, ids.
+OF_DATA = ("metadata", "may", "waiting", "differences", "undecided")
+
+
+def commands(group: Any, before: str = "") -> Iterator[str]:  # noqa: ANN401  typer's own
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}"
+
+
+def test_every_command_is_in_the_table() -> None:
+    every = set(commands(typer.main.get_command(app)))
+    listed = {
+        command for command in every for line in TABLE if f"{line} ".startswith(f"{command} ")
+    }
+
+    assert listed | ELSEWHERE >= every
+    assert not listed & ELSEWHERE
+
+
+def check(value: Any, where: str = "") -> None:  # noqa: ANN401  JSON
+    """Names as in the contract, whole numbers for amounts, times in UTC."""
+    if isinstance(value, list):
+        for each in value:
+            check(each, where)
+    if not isinstance(value, dict):
+        return
+    for name, each in value.items():
+        place = f"{where}.{name}"
+        assert NAME.fullmatch(name), place
+        assert not name.endswith("_at"), place  # "_time", as in the contract
+        if name.endswith("_minor"):
+            assert isinstance(each, int), place
+        if name.endswith("_time") or name == "time":
+            assert each is None or TIME.fullmatch(each), (place, each)
+        if name.endswith("_id"):
+            assert isinstance(each, str), (place, each)
+        if name not in OF_DATA:
+            check(each, place)
+
+
+@pytest.fixture
+async def ids(market: Marketplace) -> dict[str, str]:
+    """Something of everything that the table names."""
+    request = party_pb.CreatePayerRequest(
+        request_id=new_request_id(), reference="u-1", name="Ann", email="ann@example.com"
+    )
+    await market.service.parties.CreatePayer(request)
+    frozen = await market.delivered_escrow()
+    charge = await market.owner.fetchval("SELECT stripe_charge FROM payments")
+    await market.sandbox.stripe("/v1/refunds", charge=charge)
+    await market.settle()
+    effect, _, _ = await shadowed(market)
+    _, event = await event_set_aside(market)
+    deal, payment = await suspended(market)
+    freeze = await market.owner.fetchval("SELECT freeze_id FROM freezes")
+    return {
+        "request": request.request_id,
+        "escrow": frozen.id,
+        "payee": frozen.payee_id,
+        "freeze": f"frz_{freeze.hex}",
+        "effect": effect.id,
+        "event": event["id"],
+        "payment": payment.id,
+        "milestone": deal.milestones[1].id,
+    }
+
+
+@pytest.mark.timeout(400)  # each is a process of its own
+async def test_every_answer_has_the_one_shape(
+    market: Marketplace, database: Database, ids: dict[str, str]
+) -> None:
+    escrow: Run = escrow_at(market, database)
+    for line, lists in TABLE.items():
+        said = await escrow(*line.format_map(ids).split(), "--json")
+
+        assert said.status in (0, 1), (line, said.err)
+        assert said.out.count("\n") == 1, line
+        document = json.loads(said.out)
+        assert isinstance(document, dict), line
+        for name in lists:
+            assert isinstance(document[name], list), (line, name)
+        check(document, line)
+
+
+@pytest.mark.timeout(300)
+async def test_every_refusal_has_the_one_shape(market: Marketplace, database: Database) -> None:
+    """What is not there, what is malformed, and what is not an option: one line of one object."""
+    escrow: Run = escrow_at(market, database)
+    nothing = "0193" * 8
+    wrong = {
+        f"show esc_{nothing}": "NOT_FOUND",
+        f"effects show eff_{nothing}": "NOT_FOUND",
+        f"effects retry eff_{nothing} --reason x": "NOT_FOUND",
+        "events retry evt_none --reason x": "NOT_FOUND",
+        f"freezes lift frz_{nothing} --reason x": "NOT_FOUND",
+        "freezes lift frz_1 --reason x": "INVALID_ARGUMENT",
+        "effects show eff_1": "INVALID_ARGUMENT",
+        "effects list --page-token x": "INVALID_ARGUMENT",
+        "effects list --tenant nobody": "INVALID_ARGUMENT",
+        "effects list --kind create_transfer": "INVALID_ARGUMENT",
+        "balances nonsense": "INVALID_ARGUMENT",
+        "trial-balance --from x": "INVALID_ARGUMENT",
+        "closings discard --yes": "PERMISSION_DENIED",
+    }
+    async with market.unchanged():
+        for line, status in wrong.items():
+            said = await escrow(*line.split(), "--json")
+
+            assert (said.status, said.out) == (2, ""), line
+            assert said.err.count("\n") == 1, (line, said.err)
+            error = json.loads(said.err)["error"]
+            assert error.keys() == {"message", "status", "reason", "metadata", "violations"}
+            assert error["status"] == status, line
+            assert re.fullmatch(r"[A-Z_]+", error["reason"]), line
