@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+import asyncpg
+
 from service.cli.checkout import CheckoutOnly
 from service.cli.csv_output import CsvProblem
 from service.cli.docs import DocsDiffer
@@ -26,6 +28,7 @@ PROBLEMS = (
     MigrationError,
     PolicyProblem,
     PortTaken,
+    asyncpg.InsufficientPrivilegeError,  # another login: the one that migrates, say
 )
 
 

@@ -13,7 +13,7 @@ from escrow.v1 import party_service_pb2 as party_pb
 from service.cli.commands import app
 from tests.postgres import Database
 from tests.service.cli.processes import Run, escrow_at
-from tests.service.operations.marketplace import Marketplace
+from tests.service.operations.marketplace import API_KEY, Marketplace
 from tests.service.operations.operators.stuck import event_set_aside, shadowed, suspended
 
 # Each with what stands for an id in it, and the lists that its answer has.
@@ -48,10 +48,12 @@ TABLE: dict[str, tuple[str, ...]] = {
     "migrate distribute": ("calls",),
     "version": (),
 }
-# They run for as long as somebody wants, need a checkout, or change what other tests stand on.
+# Those of policies have tests of their own, with the files that they need. The others
+# run for as long as somebody wants, need a checkout, or change what other tests stand on.
 ELSEWHERE = {
     *("up", "demo", "serve", "work", "chaos", "docs", "migrate dump", "migrate down"),
     *("closings discard", "effects reject", "effects settle"),
+    *("policy show", "policy lint", "policy diff", "policy apply"),
 }
 
 NAME = re.compile(r"[a-z][a-z0-9_.-]*")
@@ -110,9 +112,9 @@ async def ids(market: Marketplace) -> dict[str, str]:
     charge = await market.owner.fetchval("SELECT stripe_charge FROM payments")
     await market.sandbox.stripe("/v1/refunds", charge=charge)
     await market.settle()
-    effect, _, _ = await shadowed(market)
     _, event = await event_set_aside(market)
     deal, payment = await suspended(market)
+    effect, _, _ = await shadowed(market)  # last: the inbox would end it
     freeze = await market.owner.fetchval("SELECT freeze_id FROM freezes")
     return {
         "request": request.request_id,
@@ -130,7 +132,13 @@ async def ids(market: Marketplace) -> dict[str, str]:
 async def test_every_answer_has_the_one_shape(
     market: Marketplace, database: Database, ids: dict[str, str]
 ) -> None:
-    escrow: Run = escrow_at(market, database)
+    escrow: Run = escrow_at(
+        market,
+        database,
+        STRIPE_SECRET_KEY=API_KEY,
+        STRIPE_API_BASE=market.sandbox.url,
+        ESCROW_DIRECT_DATABASE_URL=database.owner_dsn,
+    )
     for line, lists in TABLE.items():
         said = await escrow(*line.format_map(ids).split(), "--json")
 
@@ -162,6 +170,7 @@ async def test_every_refusal_has_the_one_shape(market: Marketplace, database: Da
         "balances nonsense": "INVALID_ARGUMENT",
         "trial-balance --from x": "INVALID_ARGUMENT",
         "closings discard --yes": "PERMISSION_DENIED",
+        "migrate up": "FAILED_PRECONDITION",  # by the login of the service
     }
     async with market.unchanged():
         for line, status in wrong.items():
