@@ -13,10 +13,11 @@ from service import migrations
 from service.config import Settings, load_settings
 from service.database import direct_connection
 from service.local.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from service.store.parties import ANY_PARTY
 
 DATABASE = "escrow"
+TENANT = "default"
 CREATE_DATABASE = f"CREATE DATABASE {DATABASE}"
-ANY_PARTY = "SELECT EXISTS (SELECT FROM payers) OR EXISTS (SELECT FROM payees)"
 
 
 @asynccontextmanager
@@ -54,7 +55,7 @@ async def _require_database(postgres: EmbeddedPostgres) -> None:
 async def is_empty(database_url: str) -> bool:
     """Whether there is nobody in it yet. The database has every migration."""
     async with direct_connection(local_settings(database_url)) as connection:
-        return not await connection.fetchval(ANY_PARTY)
+        return not await connection.fetchval(ANY_PARTY, TENANT)
 
 
 async def migrate(database_url: str) -> int:

@@ -71,7 +71,7 @@ def _since(column: str) -> str:
 _EVENTS = f"""\
 WITH listed AS MATERIALIZED (
     SELECT e.*, {_since("received_at")} AS since FROM stripe_events AS e
-    WHERE tenant_id = $1 AND state IN ({{states}})
+    WHERE e.tenant_id = $1 AND e.state IN ({{states}})
 )
 SELECT {{columns}} FROM listed AS e
 WHERE (e.since, e.event_id) > ($2::timestamptz, $3::text)

@@ -78,6 +78,9 @@ PREVIOUS_ACCOUNTS = (
     f"SELECT {select_list(PreviousAccount, 'a')} FROM previous_accounts AS a"
     " WHERE a.tenant_id = $1 AND a.payee_id = $2 ORDER BY a.replaced_at"
 )
+ANY_PARTY = """\
+SELECT EXISTS (SELECT FROM payers AS y WHERE y.tenant_id = $1)
+    OR EXISTS (SELECT FROM payees AS z WHERE z.tenant_id = $1)"""
 FIND_PAYOUT = (
     f"SELECT {select_list(Payout, 'o')} FROM payouts AS o"
     " WHERE o.tenant_id = $1 AND o.payout_id = $2"

@@ -27,6 +27,8 @@ FAN_OUT = {
     "sweeps.FIND_DUE",  # which accounts at Stripe are due
     "sweeps.ADD_TENANTS",  # once in the life of a process
     "effects.DUE_TENANTS",
+    "effects.LEASED_UNTIL",  # what was leased with a row that cannot be read
+    "stripe_events.LEASED_UNTIL",
     "stripe_events.DUE_TENANTS",
     *QUEUES,
     *(name for name in STATEMENTS if name.startswith(READING_ALL)),
