@@ -10,6 +10,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -18,8 +19,9 @@ from service.config import Config, Settings, Tenant
 from service.database import pooled_database
 from service.effects.perform import finish_sending
 from service.loop_lag import measure_loop_lag
-from service.rpc.caller import development_identify
+from service.operations.ownership import check_own
 from service.rpc.grpc_server import Listening, serving
+from service.rpc.identity.development import development_identify
 from service.rpc.services import OPERATIONS, SERVICES
 from service.runtime import Runtime
 from service.store.clock import DatabaseClock
@@ -78,7 +80,14 @@ async def running(config: Config, *, serve: bool, work: bool) -> AsyncIterator[R
         if serve:
             identify = development_identify(frozenset(config.tenants))
             port = await opened.enter_async_context(
-                serving(runtime, SERVICES, OPERATIONS, identify, _listening(settings))
+                serving(
+                    runtime,
+                    SERVICES,
+                    OPERATIONS,
+                    identify,
+                    _listening(settings),
+                    check_own=partial(check_own, runtime),
+                )
             )
         yield Running(runtime, port)
 

@@ -16,7 +16,11 @@ from service.domain.states.escrow import escrow_state
 from service.domain.states.machine import Edge, Machine
 from service.domain.states.machines import MACHINES
 from service.domain.states.milestone import MilestoneState
+from service.rpc.contract import access_table
 from service.rpc.errors import RETRY_AFTER_MS, status_of
+from service.rpc.identity.caller import FROM_OUTSIDE
+from service.rpc.identity.roles import ROLES, permits
+from service.rpc.services import SERVICES
 
 WRITTEN_BY = "<!-- Written by `make docs` from {source}. Do not edit. -->"
 
@@ -204,9 +208,48 @@ def _share(rule: FeeRule) -> str:
     return f"{rule.basis_points / 100:g} %"
 
 
+# --- permissions --------------------------------------------------------------------------------
+
+
+def permissions() -> str:
+    """Who may call what: every method, its permission, for whom, and the built-in roles."""
+    access = access_table(SERVICES)
+    everybody = len(FROM_OUTSIDE)
+    return _document(
+        "Permissions",
+        "the contract's option `access` and service/rpc/identity/roles.py",
+        "A caller's role must permit the method's permission, else the call is refused with"
+        " PERMISSION_MISSING; and the caller must act for one of the named parties, else with"
+        " PARTY_NOT_ALLOWED. What a party may do with a state is in [states.md](states.md). A role"
+        " acts for its first party unless the metadata `escrow-party` names another.",
+        _markdown_table(
+            ("method", "permission", "for", "roles"),
+            (
+                (
+                    f"`{path.rpartition('.')[2]}`",
+                    f"`{permission}`",
+                    "anybody" if len(parties) == everybody else ", ".join(sorted(parties)),
+                    ", ".join(n for n, role in ROLES.items() if permits(role, permission)),
+                )
+                for path, (permission, parties) in access.items()
+            ),
+        ),
+        "## Roles",
+        _markdown_table(
+            ("role", "permits", "acts for"),
+            (
+                (f"`{role.name}`", ", ".join(f"`{each}`" for each in role.permissions))
+                + (", ".join(role.parties),)
+                for role in ROLES.values()
+            ),
+        ),
+    )
+
+
 DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "states.md": states,
     "postings.md": postings,
     "refusals.md": refusals,
     "policy.md": policy,
+    "permissions.md": permissions,
 }

@@ -27,6 +27,8 @@ class Call:
     the change, so that it happens once. ``traceparent`` names the span that asks (W3C), or is "".
     ``answer_by`` is when nobody waits for the answer any longer, in seconds of the event loop's
     clock; nothing else than a client stops waiting.
+    ``end_user`` is the person for whom the caller acts, by the reference of the party that they
+    are, or "". ``may_pay``: it may see the secrets with which a payer pays.
     """
 
     tenant_id: str
@@ -35,6 +37,8 @@ class Call:
     key: str = ""
     traceparent: str = ""
     answer_by: float = math.inf
+    end_user: str = ""
+    may_pay: bool = False
 
     @property
     def trace_id(self) -> str:

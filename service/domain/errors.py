@@ -146,8 +146,12 @@ class Unauthenticated(Refusal):
     """The call does not say who is calling."""
 
 
-class RoleNotAllowed(NotAllowed):
-    """Your role may not call this method."""
+class PermissionMissing(NotAllowed):
+    """Your role does not permit this method."""
+
+
+class NotYours(NotAllowed):
+    """It is not the end user's for whom you act, or the request names nobody whose it is."""
 
 
 class PartyNotAllowed(NotAllowed):

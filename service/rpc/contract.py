@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from google.api import field_behavior_pb2  # type: ignore[import-untyped] # ships without types
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, ServiceDescriptor
 
 from escrow.v1 import options_pb2
+from service.domain.call import Party
 
 TIMESTAMP = "google.protobuf.Timestamp"
 MONEY = "escrow.v1.Money"
@@ -33,10 +36,24 @@ class ContractError(Exception):
     """The contract and the service do not fit each other; the server must not start."""
 
 
-def access_table(
-    services: Iterable[ServiceDescriptor],
-) -> Mapping[str, frozenset[options_pb2.Role.ValueType]]:
-    """Who may call what: "/escrow.v1.EscrowService/GetEscrow" -> roles.
+class Access(NamedTuple):
+    """Who may call a method: whose role has this permission, for one of these parties."""
+
+    permission: str
+    parties: frozenset[Party]
+
+
+_IS_PERMISSION = re.compile(r"[a-z]+\.[a-z]+").fullmatch
+_PARTIES: Mapping[int, Party] = {
+    options_pb2.PARTY_SERVICE: Party.SERVICE,
+    options_pb2.PARTY_PAYER: Party.PAYER,
+    options_pb2.PARTY_PAYEE: Party.PAYEE,
+    options_pb2.PARTY_OPERATOR: Party.OPERATOR,
+}
+
+
+def access_table(services: Iterable[ServiceDescriptor]) -> Mapping[str, Access]:
+    """Who may call what: "/escrow.v1.EscrowService/GetEscrow" -> its permission and parties.
 
     Raises:
         ContractError: a method does not say who may call it.
@@ -44,10 +61,13 @@ def access_table(
     table = {}
     for service in services:
         for method in service.methods:
-            roles = frozenset(method.GetOptions().Extensions[options_pb2.access].roles)
-            if not roles - {options_pb2.ROLE_UNSPECIFIED}:
-                raise ContractError(f"{method.full_name}: the access option must name a role")
-            table[f"/{service.full_name}/{method.name}"] = roles
+            access = method.GetOptions().Extensions[options_pb2.access]
+            if not _IS_PERMISSION(access.permission):
+                raise ContractError(f"{method.full_name}: the access option must name a permission")
+            parties = access.parties or _PARTIES
+            table[f"/{service.full_name}/{method.name}"] = Access(
+                access.permission, frozenset(_PARTIES[party] for party in parties)
+            )
     return table
 
 

@@ -20,10 +20,18 @@ from structlog.contextvars import bind_contextvars
 
 from service.admission import Admission
 from service.domain.call import Call
-from service.domain.errors import DeadlineExpired, Invalid, Refusal, RoleNotAllowed
-from service.rpc.caller import Caller, Identify, Metadata, Role, call_of
-from service.rpc.contract import ContractError, access_table
+from service.domain.errors import (
+    DeadlineExpired,
+    Invalid,
+    NotYours,
+    PartyNotAllowed,
+    PermissionMissing,
+    Refusal,
+)
+from service.rpc.contract import Access, ContractError, access_table
 from service.rpc.errors import Internal, abort, status_of
+from service.rpc.identity.caller import Caller, Identify, Metadata, call_of
+from service.rpc.identity.roles import permits
 from service.rpc.times import Truncate, compile_truncation
 from service.rpc.tracing import ServedCall, Tracer
 from service.rpc.validate import Validator, compile_validator
@@ -39,7 +47,7 @@ class Method:
     """What the contract says about one method."""
 
     name: str  # "escrow.v1.EscrowService/GetEscrow"
-    roles: frozenset[Role]
+    access: Access
     validate: Validator
     truncate: Truncate | None  # None where a request has no time
 
@@ -76,6 +84,15 @@ class Endpoint:
     admission: Admission
 
 
+CheckOwn: TypeAlias = Callable[[Call, Message], Awaitable[None]]
+"""Refuses a request that is not about what belongs to the call's end user."""
+
+
+async def refuse_end_users(_: Call, __: Message) -> None:
+    """For services that know of no end users."""
+    raise NotYours
+
+
 class Edge:
     """Stands around every method of our contract.
 
@@ -83,8 +100,15 @@ class Edge:
     status: a Refusal its own, anything else INTERNAL with nothing inside but the trace id.
     """
 
-    def __init__(self, identify: Identify, *, default_deadline_s: float) -> None:
+    def __init__(
+        self,
+        identify: Identify,
+        *,
+        default_deadline_s: float,
+        check_own: CheckOwn = refuse_end_users,
+    ) -> None:
         self._identify = identify
+        self._check_own = check_own
         self._default_deadline_s = default_deadline_s
         self._tracer = Tracer()
 
@@ -128,16 +152,37 @@ class Edge:
         served: ServedCall,
     ) -> bytes:
         """The story of a call that goes well."""
-        caller = self._identify(metadata)
-        if caller.role not in endpoint.method.roles:
-            raise RoleNotAllowed(method=endpoint.method.name)
+        caller = await self._identify(metadata, context)
+        _check_access(caller, endpoint.method)
         remaining_s = _remaining_s(context)
         if remaining_s is None:
             answer_by = _now() + self._default_deadline_s
-            return await self._limited(_run(endpoint, body, caller, served, answer_by))
+            return await self._limited(self._run(endpoint, body, caller, served, answer_by))
         if remaining_s <= 0:
             raise DeadlineExpired
-        return await _run(endpoint, body, caller, served, _now() + remaining_s)
+        return await self._run(endpoint, body, caller, served, _now() + remaining_s)
+
+    async def _run(
+        self,
+        endpoint: Endpoint,
+        body: bytes,
+        caller: Caller,
+        served: ServedCall,
+        answer_by: float,
+    ) -> bytes:
+        """Runs the method as soon as it has a place for the call."""
+        place = await endpoint.admission.enter(answer_by)
+        try:
+            request = _parse(endpoint, body)
+            endpoint.method.validate(request)
+            if endpoint.method.truncate:
+                endpoint.method.truncate(request)
+            call = call_of(caller, request, served.traceparent, answer_by)
+            if call.end_user:
+                await self._check_own(call, request)
+            return endpoint.write(await endpoint.run(call, request))
+        finally:
+            place.leave()
 
     async def _limited(self, running: Awaitable[bytes]) -> bytes:
         """Only a call without a deadline needs a limit from us; gRPC cancels the others itself."""
@@ -151,24 +196,18 @@ class Edge:
             raise
 
 
-async def _run(
-    endpoint: Endpoint, body: bytes, caller: Caller, served: ServedCall, answer_by: float
-) -> bytes:
-    """Runs the method as soon as it has a place for the call."""
-    place = await endpoint.admission.enter(answer_by)
-    try:
-        request = _parse(endpoint, body)
-        endpoint.method.validate(request)
-        if endpoint.method.truncate:
-            endpoint.method.truncate(request)
-        call = call_of(caller, request, served.traceparent, answer_by)
-        return endpoint.write(await endpoint.run(call, request))
-    finally:
-        place.leave()
-
-
 def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+def _check_access(caller: Caller, method: Method) -> None:
+    """Raises PermissionMissing, PartyNotAllowed."""
+    permission, parties = method.access
+    if not permits(caller.role, permission):
+        raise PermissionMissing(method=method.name, permission=permission, role=caller.role.name)
+    if caller.party not in parties:
+        allowed = ", ".join(sorted(parties))
+        raise PartyNotAllowed(party=caller.party, allowed=allowed, method=method.name)
 
 
 def _parse(endpoint: Endpoint, body: bytes) -> Message:

@@ -14,8 +14,8 @@ import structlog
 from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from service.rpc.caller import Identify
-from service.rpc.edge import Edge
+from service.rpc.edge import CheckOwn, Edge, refuse_end_users
+from service.rpc.identity.caller import Identify
 from service.rpc.reflection import add_reflection
 from service.rpc.servicer import Operation, add_services
 from service.runtime import Runtime
@@ -54,6 +54,8 @@ async def serving(
     operations: Mapping[str, Operation[Runtime]],
     identify: Identify,
     listening: Listening,
+    *,
+    check_own: CheckOwn = refuse_end_users,
 ) -> AsyncIterator[int]:
     """Serves the operations; yields the port. Drains at the end.
 
@@ -67,7 +69,7 @@ async def serving(
     services = list(services)
     names = [service.full_name for service in services]
     server = grpc.aio.server(options=server_options(listening))
-    edge = Edge(identify, default_deadline_s=listening.default_deadline_s)
+    edge = Edge(identify, default_deadline_s=listening.default_deadline_s, check_own=check_own)
     add_services(server, runtime, services, operations, edge)
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)

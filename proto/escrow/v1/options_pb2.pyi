@@ -21,33 +21,37 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
-class _Role:
+class _Party:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
-class _RoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Role.ValueType], _builtins.type):
+class _PartyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Party.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
-    ROLE_UNSPECIFIED: _Role.ValueType  # 0
-    """Not set; a method whose access names no role refuses to start."""
-    ROLE_SERVICE: _Role.ValueType  # 1
-    """A microservice of the marketplace."""
-    ROLE_GATEWAY: _Role.ValueType  # 2
-    """The webhook gateway."""
-    ROLE_OPERATOR: _Role.ValueType  # 3
+    PARTY_UNSPECIFIED: _Party.ValueType  # 0
+    """Not set."""
+    PARTY_SERVICE: _Party.ValueType  # 1
+    """A microservice that acts for neither side."""
+    PARTY_PAYER: _Party.ValueType  # 2
+    """Who pays."""
+    PARTY_PAYEE: _Party.ValueType  # 3
+    """Who is paid."""
+    PARTY_OPERATOR: _Party.ValueType  # 4
     """A person who operates the marketplace."""
 
-class Role(_Role, metaclass=_RoleEnumTypeWrapper):
-    """A kind of caller, as the transport identifies it. What a *party* of an escrow may do is not said here but in the service's transition table."""
+class Party(_Party, metaclass=_PartyEnumTypeWrapper):
+    """On whose behalf a caller acts. What each may do with an escrow's states is not said here but in the service's transition table."""
 
-ROLE_UNSPECIFIED: Role.ValueType  # 0
-"""Not set; a method whose access names no role refuses to start."""
-ROLE_SERVICE: Role.ValueType  # 1
-"""A microservice of the marketplace."""
-ROLE_GATEWAY: Role.ValueType  # 2
-"""The webhook gateway."""
-ROLE_OPERATOR: Role.ValueType  # 3
+PARTY_UNSPECIFIED: Party.ValueType  # 0
+"""Not set."""
+PARTY_SERVICE: Party.ValueType  # 1
+"""A microservice that acts for neither side."""
+PARTY_PAYER: Party.ValueType  # 2
+"""Who pays."""
+PARTY_PAYEE: Party.ValueType  # 3
+"""Who is paid."""
+PARTY_OPERATOR: Party.ValueType  # 4
 """A person who operates the marketplace."""
-Global___Role: _TypeAlias = Role  # noqa: Y015
+Global___Party: _TypeAlias = Party  # noqa: Y015
 
 @_typing.final
 class Access(_message.Message):
@@ -55,19 +59,23 @@ class Access(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    ROLES_FIELD_NUMBER: _builtins.int
+    PERMISSION_FIELD_NUMBER: _builtins.int
+    PARTIES_FIELD_NUMBER: _builtins.int
+    permission: _builtins.str
+    """What a caller's role must permit: "escrow.release". Roles are configuration."""
     @_builtins.property
-    def roles(self) -> _containers.RepeatedScalarFieldContainer[Global___Role.ValueType]:
-        """The roles that may call; at least one."""
+    def parties(self) -> _containers.RepeatedScalarFieldContainer[Global___Party.ValueType]:
+        """Those on whose behalf it may be called; anybody's when none is named."""
 
     def __init__(
         self,
         *,
-        roles: _abc.Iterable[Global___Role.ValueType] | None = ...,
+        permission: _builtins.str = ...,
+        parties: _abc.Iterable[Global___Party.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["roles", b"roles"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parties", b"parties", "permission", b"permission"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -58,8 +58,8 @@ async def present_payment(runtime: Runtime, call: Call, payment_id: UUID) -> pb.
     # Read again also when that was not news: an event may have seen it since the first reading.
     records, payment = await _find(runtime, call.tenant_id, payment_id)
     message = payment_message(records, payment)
-    if payment.state in PAYMENT_ENDED:
-        return message
+    if payment.state in PAYMENT_ENDED or not call.may_pay:
+        return message  # nobody reads another's secret, nor the page where they pay
     if intent and intent.get("status") in PAYABLE and payment.method is not PaymentMethod.CHECKOUT:
         message.client_secret = intent.get("client_secret") or ""
     action = (intent or {}).get("next_action") or {}

@@ -1,22 +1,37 @@
 """Who may do what, for every method: the roles of the contract, the parties of the states."""
 
+import grpc
 import pytest
 
+from escrow.client import reason_of
+from service.rpc.identity.roles import ROLES
 from tests.service.operations.catalogue import EVERY_REQUEST, METHODS, ask
 from tests.service.operations.marketplace import Marketplace
 
 EVERYBODY = {"payer", "payee", "operator", "service"}
-# As ledger.md tells it. What is not here, any caller may do on anybody's behalf.
+BUYERS, SELLERS = {"payer", "operator", "service"}, {"payee", "operator", "service"}
+# As ledger.md tells it, and the contract. What is not here, anybody may do on anybody's behalf.
 ALLOWED = {
-    "FundEscrow": {"payer", "operator", "service"},
-    "CapturePayment": {"payer", "operator", "service"},
+    "CreateEscrow": BUYERS,
+    "FundEscrow": BUYERS,
+    "CapturePayment": BUYERS,
     "CancelPayment": EVERYBODY,
     "CancelEscrow": {"payer", "payee", "operator"},
     "SubmitDelivery": {"payee"},
     "RequestChanges": {"payer"},
     "AcceptDelivery": {"payer"},
     "ReleaseMilestone": {"payer", "operator"},
+    "CreatePayer": BUYERS,
+    "GetPayer": BUYERS,
+    "UpdatePayer": BUYERS,
+    "CreatePayee": SELLERS,
+    "GetPayee": SELLERS,
+    "UpdatePayee": SELLERS,
     "ReplacePayeeAccount": {"payee", "operator"},
+    "CreateOnboardingLink": SELLERS,
+    "RequestPayout": SELLERS,
+    "GetPayout": SELLERS,
+    "ListPayouts": SELLERS,
 }
 
 
@@ -38,18 +53,46 @@ async def test_a_party_does_what_is_its_own(
         assert told - {"stripe", "timer"} == ALLOWED[name]
 
 
-@pytest.mark.parametrize("name", sorted(METHODS))
-async def test_the_gateway_tells_events_and_nothing_else(
-    shared_market: Marketplace, name: str
-) -> None:
-    asked = await EVERY_REQUEST[name](shared_market)
-    tells_events = METHODS[name].containing_service.name == "StripeEventService"
-    strangers = ["service", "operator"] if tells_events else ["gateway"]
+# By the role, what it may call beside what reads; "" stands for reading.
+READS = {"GetEscrow", "ListEscrows", "QuoteFees", "GetPayment", "ListTimeline"} | {
+    *("GetPayer", "GetPayee", "GetPayout", "ListPayouts"),
+}
+LOOKS = {"ListEffects", "GetEffect", "ListStripeEvents", "GetStripeEvent", "ListSuspense"}
+INGESTS = {"IngestStripeEvent", "BatchIngestStripeEvents"}
+REPAIRS = {name for name in METHODS if METHODS[name].containing_service.name == "OperatorService"}
+MAY = {
+    "service": {*METHODS} - INGESTS - REPAIRS - {"LiftFreeze"},
+    "reader": READS,
+    "support": READS
+    | LOOKS
+    | {"CreatePayer", "UpdatePayer", "CreatePayee", "UpdatePayee"}
+    | {"ReplacePayeeAccount", "CreateOnboardingLink"},
+    "finance": READS | LOOKS | {"RequestPayout"},
+    "auditor": READS | LOOKS,
+    "operator": {*METHODS} - INGESTS,
+    "gateway": INGESTS,
+}
 
-    for role in strangers:
-        async with shared_market.refuses("ROLE_NOT_ALLOWED") as refusal:
-            await ask(shared_market.client(role=role), name, asked.request)
-        assert refusal.metadata["method"].endswith(f"/{name}")
+
+@pytest.mark.parametrize("name", sorted(METHODS))
+async def test_a_role_calls_what_it_permits(shared_market: Marketplace, name: str) -> None:
+    asked = await EVERY_REQUEST[name](shared_market)
+    for role in ROLES:
+        client = shared_market.client(role=role)
+        if name not in MAY[role]:
+            async with shared_market.refuses("PERMISSION_MISSING") as refusal:
+                await ask(client, name, asked.request)
+            assert refusal.metadata["method"].endswith(f"/{name}")
+            assert refusal.metadata["role"] == role
+            continue
+        try:
+            await ask(client, name, asked.request)
+        except grpc.aio.AioRpcError as error:  # the state, or the party: not the role
+            assert reason_of(error) != "PERMISSION_MISSING"
+
+
+def test_the_table_of_roles_is_whole() -> None:
+    assert MAY.keys() == ROLES.keys()
 
 
 @pytest.mark.parametrize(("role", "party"), [("gateway", "payer"), ("operator", "payee")])

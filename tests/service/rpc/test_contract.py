@@ -2,9 +2,10 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import ServiceDescriptor
 
-from escrow.v1 import options_pb2, party_service_pb2
+from escrow.v1 import party_service_pb2
 from service.rpc.contract import ContractError, access_table
 from service.rpc.edge import methods_of
+from service.rpc.identity.roles import ROLES, permits
 from service.rpc.services import SERVICES
 
 PARTIES = party_service_pb2.DESCRIPTOR.services_by_name["PartyService"]
@@ -16,13 +17,15 @@ def test_every_method_of_the_contract_says_who_may_call_it() -> None:
     assert set(table) == {
         f"/{service.full_name}/{method.name}" for service in SERVICES for method in service.methods
     }
-    assert all(table.values())
+    assert all(access.permission and access.parties for access in table.values())
     assert set(methods_of(SERVICES)) == set(table)
 
 
 def test_only_the_gateway_may_tell_stripes_events() -> None:
     gateway = {
-        path for path, roles in access_table(SERVICES).items() if options_pb2.ROLE_GATEWAY in roles
+        path
+        for path, access in access_table(SERVICES).items()
+        if permits(ROLES["gateway"], access.permission)
     }
 
     assert gateway == {
@@ -49,7 +52,9 @@ def _service_with(method: descriptor_pb2.MethodDescriptorProto, package: str) ->
 def test_a_method_without_access_refuses_to_start() -> None:
     service = _service_with(descriptor_pb2.MethodDescriptorProto(), "servicer_test.open")
 
-    with pytest.raises(ContractError, match=r"Service\.Do: the access option must name a role"):
+    with pytest.raises(
+        ContractError, match=r"Service\.Do: the access option must name a permission"
+    ):
         access_table([service])
 
 

@@ -21,8 +21,8 @@ from escrow.v1 import (
 )
 from service.domain.call import Call, Party
 from service.domain.errors import EscrowMissing
-from service.rpc.caller import development_identify
 from service.rpc.edge import Edge
+from service.rpc.identity.development import development_identify
 from service.rpc.servicer import add_services
 
 SERVICES = (
@@ -340,7 +340,7 @@ async def test_an_operator_needs_to_say_it_only_once(served: Served) -> None:
         ([("escrow-party", "timer")], StatusCode.INVALID_ARGUMENT, "INVALID_FIELD"),
         ([("escrow-party", "PAYER")], StatusCode.INVALID_ARGUMENT, "INVALID_FIELD"),
         ([("escrow-role", "root")], StatusCode.INVALID_ARGUMENT, "INVALID_FIELD"),
-        ([("escrow-role", "gateway")], StatusCode.PERMISSION_DENIED, "ROLE_NOT_ALLOWED"),
+        ([("escrow-role", "gateway")], StatusCode.PERMISSION_DENIED, "PERMISSION_MISSING"),
         (
             [("escrow-role", "service"), ("escrow-party", "operator")],
             StatusCode.PERMISSION_DENIED,

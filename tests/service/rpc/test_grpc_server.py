@@ -11,8 +11,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from escrow.v1 import stripe_event_service_pb2, stripe_event_service_pb2_grpc
 from service.domain.call import Call
-from service.rpc.caller import development_identify
 from service.rpc.grpc_server import Listening, PortTaken, serving
+from service.rpc.identity.development import development_identify
 
 SERVICE = stripe_event_service_pb2.DESCRIPTOR.services_by_name["StripeEventService"]
 EVENT = stripe_event_service_pb2.IngestStripeEventRequest(

@@ -13,8 +13,8 @@ import pytest
 from google.protobuf import descriptor_pb2
 from grpc_reflection.v1alpha import reflection_pb2 as pb
 
-from service.rpc.caller import development_identify
 from service.rpc.grpc_server import Listening, serving
+from service.rpc.identity.development import development_identify
 from service.rpc.services import OPERATIONS, SERVICES
 
 BUF = shutil.which("buf", path=str(Path(sys.executable).parent)) or shutil.which("buf")

@@ -6,9 +6,9 @@ from google.protobuf.message import Message
 
 from escrow.v1 import party_service_pb2
 from service.domain.call import Call
-from service.rpc.caller import development_identify
 from service.rpc.contract import ContractError
 from service.rpc.edge import Edge
+from service.rpc.identity.development import development_identify
 from service.rpc.servicer import Operation, add_services
 
 PARTIES = party_service_pb2.DESCRIPTOR.services_by_name["PartyService"]

@@ -155,7 +155,7 @@ async def test_a_hundred_operators_and_two_workers_pay_once(market: Marketplace)
 async def test_only_operators_ask(market: Marketplace) -> None:
     effect = await never_arrived(market)
 
-    async with market.refuses("ROLE_NOT_ALLOWED"):
+    async with market.refuses("PERMISSION_MISSING"):
         await market.service.operators.RetryEffect(retry(effect))
 
 

@@ -1,0 +1,1 @@
+"""Who calls: how a client proves it, what its role permits, and for whom it may act."""

@@ -1,0 +1,73 @@
+"""THE table of the built-in roles: what each permits, and for whom it may act.
+
+A permission is a name of the contract ("escrow.release"); ``escrow.*`` is all of a kind, ``*.read``
+all reading. Configuration may add roles, and never changes these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import lru_cache
+
+from service.domain.call import Party
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Role:
+    """What a caller may do: permissions, as patterns, and the parties that it may act for, the
+    default first.
+    """
+
+    name: str
+    permissions: tuple[str, ...]
+    parties: tuple[Party, ...]
+
+
+@lru_cache(maxsize=10_000)
+def permits(role: Role, permission: str) -> bool:
+    """Whether one of the role's patterns is met."""
+    return any(fnmatchcase(permission, pattern) for pattern in role.permissions)
+
+
+_PEOPLE = (Party.OPERATOR,)
+_READS = ("*.read",)
+
+ROLES: Mapping[str, Role] = {
+    role.name: role
+    for role in (
+        # A microservice of the marketplace.
+        Role(
+            "service",
+            ("escrow.*", "payment.*", "payer.*", "payee.*"),
+            (Party.SERVICE, Party.PAYER, Party.PAYEE),
+        ),
+        Role(
+            "reader",
+            ("escrow.read", "payment.read", "payer.read", "payee.read"),
+            (Party.SERVICE, Party.PAYER, Party.PAYEE),
+        ),
+        # People.
+        Role("support", (*_READS, "payer.write", "payee.write", "payee.onboard"), _PEOPLE),
+        Role("finance", (*_READS, "payee.payout", "policy.write"), _PEOPLE),
+        Role("auditor", _READS, _PEOPLE),
+        Role(
+            "operator",
+            ("escrow.*", "payment.*", "payer.*", "payee.*", "operator.*", "policy.*"),
+            _PEOPLE,
+        ),
+        # The webhook gateway.
+        Role("gateway", ("event.ingest",), (Party.SERVICE,)),
+    )
+}
+
+
+def together(roles: Iterable[Role]) -> Role:
+    """One role of several: all that they permit, and everybody that one of them acts for."""
+    roles = list(roles)
+    return Role(
+        "+".join(role.name for role in roles),
+        tuple(dict.fromkeys(each for role in roles for each in role.permissions)),
+        tuple(dict.fromkeys(party for role in roles for party in role.parties)),
+    )
