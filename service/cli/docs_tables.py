@@ -238,8 +238,11 @@ def permissions() -> str:
         _markdown_table(
             ("role", "permits", "acts for"),
             (
-                (f"`{role.name}`", ", ".join(f"`{each}`" for each in role.permissions))
-                + (", ".join(role.parties),)
+                (
+                    f"`{role.name}`",
+                    ", ".join(f"`{each}`" for each in role.permissions),
+                    ", ".join(role.parties),
+                )
                 for role in ROLES.values()
             ),
         ),

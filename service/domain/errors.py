@@ -146,6 +146,10 @@ class Unauthenticated(Refusal):
     """The call does not say who is calling."""
 
 
+class TenantNotHeld(NotAllowed):
+    """You do not hold this tenant."""
+
+
 class PermissionMissing(NotAllowed):
     """Your role does not permit this method."""
 
@@ -338,6 +342,10 @@ class StripeUnavailable(Unavailable):
 
 class DatabaseUnavailable(Unavailable):
     """The database does not answer. Send the same request again, with the same request_id."""
+
+
+class IdentityUnavailable(Unavailable):
+    """Your token cannot be checked: its issuer's keys cannot be had. Send the same request again."""
 
 
 class BooksClosed(Unavailable):

@@ -24,7 +24,7 @@ from service.rpc.identity.roles import Role, permits
 Metadata = Iterable[tuple[str, str | bytes]]
 
 TENANT, PARTY, AUTHORIZATION = "escrow-tenant", "escrow-party", "authorization"
-_IS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,99}").fullmatch
+IS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,99}").fullmatch
 _PAYING = (Party.PAYER, Party.SERVICE)
 # Nobody from outside is Stripe or a timer.
 FROM_OUTSIDE = (Party.OPERATOR, Party.PAYEE, Party.PAYER, Party.SERVICE)
@@ -71,7 +71,7 @@ def given_keys(metadata: Metadata, keys: Iterable[str]) -> dict[str, str]:
             continue
         if key in given:
             raise wrong(key, "must be given once")
-        if not isinstance(value, str) or not _IS_NAME(value):
+        if not isinstance(value, str) or not IS_NAME(value):
             raise wrong(
                 key, "must be 1 to 100 letters, digits or ._:/@- and begin with a letter or digit"
             )
