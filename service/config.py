@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -54,8 +55,20 @@ class Settings(BaseSettings):
         use_attribute_docstrings=True,  # for the table of `make docs`
     )
 
-    auth: Literal["development"]
-    """How callers prove who they are. ``development`` believes their metadata; no other way yet."""
+    auth: Literal["development", "mtls", "jwt"]
+    """How callers prove who they are: by a client certificate, which ``mtls`` demands of every
+    connection, or by a token. ``development`` believes what they say."""
+    auth_file: Path | None = None
+    """Who may call, with ``mtls`` and ``jwt``; see service/rpc/identity/document.py."""
+    tls_certificate_file: Path | None = None
+    """The server's own chain and key (PEM). They are read again for new connections."""
+    tls_key_file: Path | None = None
+    tls_client_ca_file: Path | None = None
+    """Whose client certificates are accepted, with ``mtls``."""
+    plain_text: bool = False
+    """Lets ``jwt`` go without TLS where others connect: a proxy or mesh before us ends it."""
+    development_auth_is_not_safe_and_i_want_it: bool = False
+    """Lets ``development`` start with a live key, outside loopback or in production."""
     environment: str = Field(default="development", pattern=r"^[a-z0-9][a-z0-9-]{0,29}$")
     """Begins every idempotency key at Stripe, so that two environments never share one."""
 
@@ -112,6 +125,18 @@ class Settings(BaseSettings):
         if self.shutdown_limit_s <= self.drain_s:
             raise ValueError("ESCROW_SHUTDOWN_LIMIT_S must be above ESCROW_DRAIN_S")
         return self
+
+    @property
+    def listens_here_only(self) -> bool:
+        """Whether nobody from another machine can connect."""
+        try:
+            return ip_address(self.grpc_host).is_loopback
+        except ValueError:
+            return self.grpc_host == "localhost"
+
+    @property
+    def tls(self) -> bool:
+        return self.tls_certificate_file is not None
 
     @property
     def dsn(self) -> str:
@@ -250,6 +275,51 @@ def load_config(**given: object) -> Config:
     if settings is None or problems:
         raise ConfigError(problems)
     return Config(settings, tenants)
+
+
+def check_auth(config: Config) -> None:
+    """Whether a server may listen with these settings: what proves who calls is there, and what
+    believes everybody is out of reach.
+
+    Raises:
+        ConfigError.
+    """
+    settings, problems = config.settings, []
+    if (settings.tls_certificate_file is None) is not (settings.tls_key_file is None):
+        problems.append("ESCROW_TLS_CERTIFICATE_FILE and ESCROW_TLS_KEY_FILE: set both or neither")
+    if settings.auth == "development":
+        problems += _dangers_of_development(config)
+    elif settings.auth_file is None:
+        problems.append(f"ESCROW_AUTH_FILE: is required with ESCROW_AUTH={settings.auth}")
+    if settings.auth == "mtls":
+        problems += [
+            f"ESCROW_{name.upper()}: is required with ESCROW_AUTH=mtls"
+            for name in ("tls_certificate_file", "tls_client_ca_file")
+            if getattr(settings, name) is None
+        ]
+    if settings.auth == "jwt" and not (
+        settings.tls or settings.plain_text or settings.listens_here_only
+    ):
+        problems.append(
+            "ESCROW_TLS_CERTIFICATE_FILE: tokens would be sent in plain text. Set it, or"
+            " ESCROW_PLAIN_TEXT=true where a proxy or mesh before the service ends TLS"
+        )
+    if problems:
+        raise ConfigError(problems)
+
+
+def _dangers_of_development(config: Config) -> Iterator[str]:
+    settings = config.settings
+    if settings.development_auth_is_not_safe_and_i_want_it:
+        return
+    why = "ESCROW_AUTH=development believes whoever calls, and does not start"
+    instead = "use mtls or jwt"
+    if live := sorted(name for name, tenant in config.tenants.items() if tenant.livemode):
+        yield f"{why} with a live key ({', '.join(live)}): {instead}"
+    if not settings.listens_here_only:
+        yield f"{why} where other machines can connect ({settings.grpc_host}): {instead}"
+    if settings.environment in ("production", "prod", "live"):
+        yield f"{why} with ESCROW_ENVIRONMENT={settings.environment}: {instead}"
 
 
 def load_settings(**given: object) -> Settings:

@@ -13,16 +13,20 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import grpc
 import structlog
 
-from service.config import Config, Settings, Tenant
+from service.config import Config, Settings, Tenant, check_auth
 from service.database import pooled_database
 from service.effects.perform import finish_sending
 from service.loop_lag import measure_loop_lag
 from service.operations.ownership import check_own
 from service.rpc.grpc_server import Listening, serving
+from service.rpc.identity.caller import Identify
 from service.rpc.identity.development import development_identify
+from service.rpc.identity.verified import VerifiedIdentities
 from service.rpc.services import OPERATIONS, SERVICES
+from service.rpc.tls import TlsFiles, server_credentials
 from service.runtime import Runtime
 from service.store.clock import DatabaseClock
 from service.stripe.gateway import StripeGateway
@@ -78,7 +82,7 @@ async def running(config: Config, *, serve: bool, work: bool) -> AsyncIterator[R
                 await opened.enter_async_context(_beside(QueueWatch(runtime).run()))
         port = None
         if serve:
-            identify = development_identify(frozenset(config.tenants))
+            identify = await opened.enter_async_context(_identities(config))
             port = await opened.enter_async_context(
                 serving(
                     runtime,
@@ -90,6 +94,19 @@ async def running(config: Config, *, serve: bool, work: bool) -> AsyncIterator[R
                 )
             )
         yield Running(runtime, port)
+
+
+@asynccontextmanager
+async def _identities(config: Config) -> AsyncIterator[Identify]:
+    """What says who calls, by ESCROW_AUTH."""
+    check_auth(config)
+    settings, tenants = config.settings, frozenset(config.tenants)
+    if settings.auth_file is None or settings.auth == "development":
+        yield development_identify(tenants)
+        return
+    identities = VerifiedIdentities(settings.auth_file, tenants)
+    async with _beside(identities.follow()):
+        yield identities.identify
 
 
 @asynccontextmanager
@@ -178,7 +195,16 @@ def _listening(settings: Settings) -> Listening:
         max_connection_age_s=settings.grpc_max_connection_age_s,
         drain_s=settings.drain_s,
         reflection=settings.reflection,
+        tls=_tls(settings),
     )
+
+
+def _tls(settings: Settings) -> grpc.ServerCredentials | None:
+    certificate, key = settings.tls_certificate_file, settings.tls_key_file
+    if certificate is None or key is None:
+        return None
+    client_ca = settings.tls_client_ca_file if settings.auth == "mtls" else None
+    return server_credentials(TlsFiles(certificate, key, client_ca))
 
 
 @contextmanager

@@ -16,6 +16,8 @@ from service.domain.errors import DatabaseUnavailable
 from service.migrations import MigrationError
 from service.rpc.contract import ContractError
 from service.rpc.grpc_server import PortTaken
+from service.rpc.identity.verified import AuthFileUnusable
+from service.rpc.tls import TlsFilesUnusable
 
 PROBLEMS = (
     CheckoutOnly,
@@ -29,6 +31,8 @@ PROBLEMS = (
     PolicyProblem,
     PortTaken,
     asyncpg.InsufficientPrivilegeError,  # another login: the one that migrates, say
+    AuthFileUnusable,
+    TlsFilesUnusable,
 )
 
 

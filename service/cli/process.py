@@ -48,8 +48,14 @@ def _run(config: Config, *, serve: bool, work: bool, as_json: bool) -> None:
             print_json({"listening": address, "workers": workers, "tenants": tenants})
             return
         if address:
-            people.print(f"[bold green]serving[/] escrow.v1 on [bold]{address}[/] (plaintext gRPC)")
-            people.print(f"  callers are believed: ESCROW_AUTH={settings.auth}")
+            how = "TLS" if settings.tls else "plain text"
+            people.print(f"[bold green]serving[/] escrow.v1 on [bold]{address}[/] (gRPC, {how})")
+            believed = settings.auth == "development"
+            people.print(
+                "  callers are believed: ESCROW_AUTH=development"
+                if believed
+                else f"  callers prove who they are: ESCROW_AUTH={settings.auth}"
+            )
         if workers:
             people.print(f"[bold green]working[/] {', '.join(workers)}")
         people.print(f"  tenants: {', '.join(tenants)}")

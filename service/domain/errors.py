@@ -345,7 +345,7 @@ class DatabaseUnavailable(Unavailable):
 
 
 class IdentityUnavailable(Unavailable):
-    """Your token cannot be checked: its issuer's keys cannot be had. Send the same request again."""
+    """Your token cannot be checked now: its issuer's keys cannot be had. Send the request again."""
 
 
 class BooksClosed(Unavailable):

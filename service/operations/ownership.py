@@ -7,6 +7,7 @@ whose it is, is refused.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
 from google.protobuf.message import Message
@@ -14,8 +15,10 @@ from google.protobuf.message import Message
 from service.domain import ids
 from service.domain.call import Call, Party
 from service.domain.errors import NotYours
+from service.domain.records.parties import Payee, Payer
 from service.runtime import Runtime
 from service.store.ownership import find_payees_of, find_payers_of
+from service.store.parties import find_payee_by_reference, find_payer_by_reference
 
 OF_PAYER = ("payer_id", "escrow_id", "payment_id")
 OF_PAYEE = ("payee_id", "escrow_id", "payment_id", "payout_id")
@@ -28,6 +31,10 @@ BY_REFERENCE = {
 """Whose field ``reference`` names the party itself, as the marketplace does."""
 
 
+LISTS = frozenset({"ListEscrowsRequest"})
+"""Lists of which an end user sees what is theirs: the filter says so."""
+
+
 async def check_own(runtime: Runtime, call: Call, request: Message) -> None:
     """Holds a request against the end user of its call: one round trip, for those only.
 
@@ -37,22 +44,38 @@ async def check_own(runtime: Runtime, call: Call, request: Message) -> None:
     name = request.DESCRIPTOR.name
     if name in OF_NOBODY:
         return
+    if call.party not in BY_REFERENCE:
+        raise NotYours("Say whether the end user pays or is paid with the metadata escrow-party.")
+    if name in LISTS:
+        await _list_own(runtime, call, request)
+        return
     tenant_id, found = call.tenant_id, list[str]()
     if call.party is Party.PAYER:
         asked = _ids(request, OF_PAYER)
         if any(asked.values()):
             found = await find_payers_of(runtime.pool, tenant_id, **asked)
-    elif call.party is Party.PAYEE:
+    else:
         asked = _ids(request, OF_PAYEE)
         if any(asked.values()):
             found = await find_payees_of(runtime.pool, tenant_id, **asked)
-    else:
-        raise NotYours("Say whether the end user pays or is paid with the metadata escrow-party.")
     named = sum(each is not None for each in asked.values())
     if name in BY_REFERENCE[call.party] and (reference := getattr(request, "reference", "")):
         found, named = [*found, reference], named + 1
     if not named or len(found) < named or any(each != call.end_user for each in found):
         raise NotYours
+
+
+async def _list_own(runtime: Runtime, call: Call, request: Any) -> None:  # noqa: ANN401  a list's
+    """Adds to the filter, whose conditions are joined by AND, that it is theirs."""
+    own: Payer | Payee | None
+    if call.party is Party.PAYER:
+        own = await find_payer_by_reference(runtime.pool, call.tenant_id, call.end_user)
+    else:
+        own = await find_payee_by_reference(runtime.pool, call.tenant_id, call.end_user)
+    if own is None:
+        raise NotYours
+    condition = f'{call.party}_id = "{own.public_id}"'
+    request.filter = f"{request.filter} AND {condition}" if request.filter.strip() else condition
 
 
 def _ids(request: Message, names: Iterable[str]) -> dict[str, UUID | None]:

@@ -45,6 +45,7 @@ class Listening:
     max_connection_age_s: float
     drain_s: float
     reflection: bool
+    tls: grpc.ServerCredentials | None = None
 
 
 @asynccontextmanager
@@ -132,6 +133,8 @@ def _bind(server: grpc.aio.Server, listening: Listening) -> int:
     try:
         # gRPC does not say what is wrong with an address, but writes a page about it; so ask first.
         socket.create_server((host, port), family=family).close()
+        if listening.tls is not None:
+            return server.add_secure_port(address, listening.tls)
         return server.add_insecure_port(address)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from service.config import ConfigError, load_config, load_settings
+from service.config import ConfigError, check_auth, load_config, load_settings
 
 GOOD = {
     "ESCROW_AUTH": "development",
@@ -72,7 +72,7 @@ def test_an_empty_variable_counts_as_missing(environment: pytest.MonkeyPatch) ->
 def test_nobody_is_believed_by_default(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("ESCROW_AUTH", "none")
 
-    assert problems() == ("ESCROW_AUTH: Input should be 'development'",)
+    assert problems() == ("ESCROW_AUTH: Input should be 'development', 'mtls' or 'jwt'",)
 
 
 def test_settings_that_do_not_fit_each_other(environment: pytest.MonkeyPatch) -> None:
@@ -200,3 +200,50 @@ def test_a_file_of_tenants_that_cannot_be_used(
     file.write_text(text)
 
     assert problems()[0].startswith(problem)
+
+
+def dangers(**settings: str) -> list[str]:
+    """What keeps a server from listening with these settings."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in settings.items():
+            environment.setenv(name, value)
+        try:
+            check_auth(load_config())
+        except ConfigError as error:
+            return [problem.partition(":")[0] for problem in error.problems]
+        return []
+
+
+def test_believing_everybody_is_for_this_machine_only() -> None:
+    assert dangers() == []
+    believes = ["ESCROW_AUTH=development believes whoever calls, and does not start"]
+    for unsafe in (
+        {"STRIPE_SECRET_KEY": "sk_live_123"},
+        {"ESCROW_GRPC_HOST": "0.0.0.0"},
+        {"ESCROW_GRPC_HOST": "escrow.svc"},
+        {"ESCROW_ENVIRONMENT": "production"},
+    ):
+        (found,) = dangers(**unsafe)
+        assert found.startswith(believes[0])
+        assert dangers(**unsafe, ESCROW_DEVELOPMENT_AUTH_IS_NOT_SAFE_AND_I_WANT_IT="true") == []
+
+
+def test_who_proves_something_needs_what_to_prove_it_by() -> None:
+    tls = {"ESCROW_TLS_CERTIFICATE_FILE": "server.pem", "ESCROW_TLS_KEY_FILE": "server.key"}
+    everywhere = {"ESCROW_GRPC_HOST": "0.0.0.0"}
+    file = {"ESCROW_AUTH_FILE": "auth.json"}
+
+    assert dangers(ESCROW_AUTH="mtls") == [
+        "ESCROW_AUTH_FILE",
+        "ESCROW_TLS_CERTIFICATE_FILE",
+        "ESCROW_TLS_CLIENT_CA_FILE",
+    ]
+    whole = {**tls, **file, **everywhere, "STRIPE_SECRET_KEY": "sk_live_123"}
+    assert dangers(ESCROW_AUTH="mtls", ESCROW_TLS_CLIENT_CA_FILE="ca.pem", **whole) == []
+    assert dangers(ESCROW_AUTH="jwt", **whole) == []
+    assert dangers(ESCROW_AUTH="jwt", **file) == []
+    assert dangers(ESCROW_AUTH="jwt", **file, **everywhere) == ["ESCROW_TLS_CERTIFICATE_FILE"]
+    assert dangers(ESCROW_AUTH="jwt", **file, **everywhere, ESCROW_PLAIN_TEXT="true") == []
+    assert dangers(ESCROW_TLS_KEY_FILE="server.key") == [
+        "ESCROW_TLS_CERTIFICATE_FILE and ESCROW_TLS_KEY_FILE"
+    ]

@@ -41,9 +41,7 @@ from service.rpc.identity.roles import ROLES, Role
 
 Algorithm = Literal["RS256", "ES256", "EdDSA"]
 """Signatures with a key pair only: whoever can check a token must not be able to make one."""
-CallerName = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,99}$")
-]
+CallerName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,99}$")]
 TenantName = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z0-9][a-z0-9_-]{0,62})$")]
 Permission = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z]+)\.(\*|[a-z]+)$")]
 Fingerprint = Annotated[
@@ -116,7 +114,9 @@ class IssuerEntry(_Strict):
         if (self.role is None) == (self.roles_claim is None):
             raise ValueError("name either a role for all tokens or a roles_claim")
         if self.jwks_url and self.jwks_url.scheme != "https" and not _is_loopback(self.jwks_url):
-            raise ValueError("jwks_url must be https: whoever changes the keys on the way is believed")
+            raise ValueError(
+                "jwks_url must be https: whoever changes the keys on the way is believed"
+            )
         return self
 
 
@@ -127,7 +127,9 @@ def _is_loopback(url: HttpUrl) -> bool:
 class AuthDocument(_Strict):
     """The whole file."""
 
-    roles: dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$")], RoleEntry] = {}
+    roles: dict[
+        Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$")], RoleEntry
+    ] = {}
     certificates: list[CertificateEntry] = []
     revoked_certificates: list[Fingerprint] = []
     issuers: list[IssuerEntry] = []
@@ -135,7 +137,9 @@ class AuthDocument(_Strict):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if taken := self.roles.keys() & ROLES.keys():
-            raise ValueError(f"roles: {', '.join(sorted(taken))} are built in, and stay as they are")
+            raise ValueError(
+                f"roles: {', '.join(sorted(taken))} are built in, and stay as they are"
+            )
         named = {entry.role for entry in self.certificates}
         named |= {entry.role for entry in self.issuers if entry.role is not None}
         if unknown := named - self.roles.keys() - ROLES.keys():

@@ -62,18 +62,18 @@ class Jwks:
                 return
             self._tried_at = time.monotonic()
             self._fetching = asyncio.create_task(self._fetch())
-        try:
-            await asyncio.shield(self._fetching)
-        finally:
-            if self._fetching is not None and self._fetching.done():
-                self._fetching = None
+            self._fetching.add_done_callback(self._fetched)
+        await asyncio.shield(self._fetching)
+
+    def _fetched(self, _: asyncio.Task[None]) -> None:
+        self._fetching = None
 
     async def _fetch(self) -> None:
         try:
             self._keys = _parse(await self._read())
             self._fetched_at = time.monotonic()
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError, jwt.PyJWTError) as problem:
-            log.error(
+            log.error(  # noqa: TRY400  what failed is outside
                 "keys not fetched",
                 issuer=self._issuer.issuer,
                 problem=f"{type(problem).__name__}: {problem}",
@@ -101,7 +101,7 @@ def _parse(document: object) -> Mapping[str, jwt.PyJWK]:
     """Those keys that may sign and have a kid; symmetric ones are no public keys."""
     entries = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(entries, list):
-        raise ValueError("it is no JWK set")
+        raise ValueError("it is no JWK set")  # noqa: TRY004  as of any text that is none
     keys: dict[str, jwt.PyJWK] = {}
     for entry in entries:
         if not isinstance(entry, dict) or entry.get("kty") == "oct":

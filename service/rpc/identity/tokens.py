@@ -69,8 +69,6 @@ class Tokens:
         token = given[1]
         issuer, header = self._issuer_of(token)
         kid, algorithm = header.get("kid"), header.get("alg")
-        if "crit" in header:
-            raise _refused("demands what is not understood here (crit)")
         if algorithm not in issuer.algorithms:
             raise _refused("is signed in a way that is not allowed here")
         if not isinstance(kid, str):

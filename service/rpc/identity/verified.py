@@ -67,7 +67,7 @@ class VerifiedIdentities:
             except AuthFileUnusable as problem:
                 if str(problem) != said:  # once, and not every few seconds
                     said = str(problem)
-                    log.error("auth file not used", problem=said)
+                    log.error("auth file not used", problem=said)  # noqa: TRY400
                 continue
             said = ""
             if text != self._read_text:

@@ -23,9 +23,11 @@ ALLOWED = {
     "ReleaseMilestone": {"payer", "operator"},
     "CreatePayer": BUYERS,
     "GetPayer": BUYERS,
+    "ListPayers": BUYERS,
     "UpdatePayer": BUYERS,
     "CreatePayee": SELLERS,
     "GetPayee": SELLERS,
+    "ListPayees": SELLERS,
     "UpdatePayee": SELLERS,
     "ReplacePayeeAccount": {"payee", "operator"},
     "CreateOnboardingLink": SELLERS,
@@ -54,8 +56,8 @@ async def test_a_party_does_what_is_its_own(
 
 
 # By the role, what it may call beside what reads; "" stands for reading.
-READS = {"GetEscrow", "ListEscrows", "QuoteFees", "GetPayment", "ListTimeline"} | {
-    *("GetPayer", "GetPayee", "GetPayout", "ListPayouts"),
+READS = {"GetEscrow", "ListEscrows", "QuoteFees", "GetPayment", "ListPayments", "ListTimeline"} | {
+    *("GetPayer", "ListPayers", "GetPayee", "ListPayees", "GetPayout", "ListPayouts"),
 }
 LOOKS = {"ListEffects", "GetEffect", "ListStripeEvents", "GetStripeEvent", "ListSuspense"}
 INGESTS = {"IngestStripeEvent", "BatchIngestStripeEvents"}

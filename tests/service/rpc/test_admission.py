@@ -15,8 +15,8 @@ from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import escrow_service_pb2_grpc
 from service.admission import MOST_AT_WORK, aside
 from service.domain.call import Call
-from service.rpc.caller import development_identify
 from service.rpc.grpc_server import Listening, serving
+from service.rpc.identity.development import development_identify
 from service.waiting import MOST_WAITING
 from tests.recorded import Metrics
 from tests.service.operations.refusals import read_refusal

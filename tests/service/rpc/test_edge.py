@@ -310,7 +310,7 @@ async def test_the_callers_own_words(served: Served) -> None:
     )
 
     known = call.traceparent, call.answer_by
-    assert call == Call("acme", "orders-service", Party.PAYER, "", *known)
+    assert call == Call("acme", "orders-service", Party.PAYER, "", *known, may_pay=True)
     assert call.trace_id == "0af7651916cd43dd8448eb211c80319c"
 
 

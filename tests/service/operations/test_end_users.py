@@ -1,0 +1,135 @@
+"""A service acts for a person, as their token says: it touches what is theirs, by any method."""
+
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+import pytest_asyncio
+
+from escrow.client import EscrowClient, new_request_id
+from escrow.v1 import escrow_service_pb2 as pb
+from escrow.v1 import party_service_pb2 as party_pb
+from service.operations.ownership import OF_NOBODY, check_own
+from service.rpc.grpc_server import Listening, serving
+from service.rpc.identity.verified import VerifiedIdentities
+from service.rpc.services import OPERATIONS, SERVICES
+from tests.service.operations.catalogue import EVERY_REQUEST, METHODS, ask
+from tests.service.operations.marketplace import Marketplace
+from tests.service.rpc.identity.issuer import Issuer, write_document
+
+ISSUES = Issuer()
+As = Callable[..., EscrowClient]
+
+
+@pytest_asyncio.fixture
+async def acting_for(shared_market: Marketplace, tmp_path: Path) -> AsyncIterator[As]:
+    """The same service, where callers prove who they are: a client for a person and a party."""
+    file = write_document(tmp_path / "auth.json", ISSUES)
+    identities = VerifiedIdentities(file, ["default"])
+    runtime = shared_market.running.runtime
+    own = partial(check_own, runtime)
+    listening = Listening("127.0.0.1", 0, 20, 300, 1, reflection=False)
+    async with (
+        serving(
+            runtime, SERVICES, OPERATIONS, identities.identify, listening, check_own=own
+        ) as port,
+        grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
+
+        def client(person: str, party: str = "", role: str = "service") -> EscrowClient:
+            token = ISSUES.token(sub=person, act={"sub": "orders"}, roles=[role])
+            identity = {"escrow-party": party} if party else {}
+            return EscrowClient(channel, identity, 20, token)
+
+        yield client
+
+
+def named(request: Any) -> bool:  # noqa: ANN401  any request
+    return request.DESCRIPTOR.name not in OF_NOBODY
+
+
+@pytest.mark.parametrize("party", ["payer", "payee", ""])
+@pytest.mark.parametrize("name", sorted(METHODS))
+async def test_nothing_of_others_is_touched(
+    shared_market: Marketplace, acting_for: As, name: str, party: str
+) -> None:
+    """By every method, as the catalogue asks for it, for a person whom it does not name."""
+    asked = await EVERY_REQUEST[name](shared_market)
+    if not named(asked.request) or name == "ListEscrows":
+        return
+    refused: list[str] = []
+    before = await shared_market.contents()
+
+    try:
+        await ask(acting_for("somebody-else", party), name, asked.request)
+    except grpc.aio.AioRpcError as error:
+        refused.append(error.code().name)
+
+    assert refused == ["PERMISSION_DENIED"]
+    assert before == await shared_market.contents()
+
+
+async def test_a_payer_sees_and_does_what_is_theirs(
+    shared_market: Marketplace, acting_for: As
+) -> None:
+    market = shared_market
+    escrow = await market.new_escrow()
+    other = await market.new_escrow()
+    payer = (
+        await market.service.parties.GetPayer(party_pb.GetPayerRequest(payer_id=escrow.payer_id))
+    ).payer
+    ann = acting_for(payer.reference, "payer")
+
+    assert (await ann.escrows.GetEscrow(pb.GetEscrowRequest(escrow_id=escrow.id))).escrow == escrow
+    listed = await ann.escrows.ListEscrows(pb.ListEscrowsRequest())
+    assert [each.id for each in listed.escrows] == [escrow.id]
+    listed = await ann.escrows.ListEscrows(
+        pb.ListEscrowsRequest(filter=f'reference = "{other.reference}"')
+    )
+    assert list(listed.escrows) == []
+    by_reference = party_pb.GetPayerRequest(reference=payer.reference)
+    assert (await ann.parties.GetPayer(by_reference)).payer.id == payer.id
+    funding = pb.FundEscrowRequest(
+        request_id=new_request_id(),
+        escrow_id=escrow.id,
+        method=pb.PAYMENT_METHOD_PAYMENT_INTENT,
+    )
+    payment = (await ann.escrows.FundEscrow(funding)).payment
+    assert payment.client_secret
+    reads = pb.GetPaymentRequest(payment_id=payment.id)
+    assert (await ann.escrows.GetPayment(reads)).payment.client_secret
+    async with market.refuses("NOT_YOURS"):
+        await ann.escrows.GetEscrow(pb.GetEscrowRequest(escrow_id=other.id))
+
+
+async def test_nobody_else_sees_a_client_secret(shared_market: Marketplace, acting_for: As) -> None:
+    market = shared_market
+    payee = await market.new_payee()
+    payment = await market.fund(await market.new_escrow(payee=payee))
+    reads = pb.GetPaymentRequest(payment_id=payment.id)
+
+    assert (await market.payer.escrows.GetPayment(reads)).payment.client_secret
+    for client in (
+        market.payee,
+        market.operator,
+        market.client(role="reader"),
+        market.client("payer", role="reader"),
+        acting_for(payee.reference, "payee"),
+    ):
+        assert not (await client.escrows.GetPayment(reads)).payment.client_secret
+
+
+async def test_a_party_is_made_for_oneself(shared_market: Marketplace, acting_for: As) -> None:
+    reference = new_request_id()
+    request = party_pb.CreatePayerRequest(
+        request_id=new_request_id(), reference=reference, name="Ann", email="ann@example.com"
+    )
+    made = (await acting_for(reference, "payer").parties.CreatePayer(request)).payer
+
+    assert made.reference == reference
+    request.request_id, request.reference = new_request_id(), "another"
+    async with shared_market.refuses("NOT_YOURS"):
+        await acting_for(reference, "payer").parties.CreatePayer(request)
