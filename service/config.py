@@ -98,6 +98,8 @@ class Settings(BaseSettings):
     """For calls that bring none."""
     grpc_max_connection_age_s: float = Field(default=300, gt=0)
     """After it a client connects anew, and so finds new pods; calls get a grace to end."""
+    health_port: int | None = Field(default=None, ge=1, le=65535)
+    """A second port in plain text with nothing but grpc.health.v1, for probes that know no TLS."""
     reflection: bool = False
     """Lets tools such as ``buf curl`` ask for the contract."""
 
@@ -297,6 +299,8 @@ def check_auth(config: Config) -> None:
             for name in ("tls_certificate_file", "tls_client_ca_file")
             if getattr(settings, name) is None
         ]
+    if settings.health_port is not None and settings.health_port == settings.grpc_port:
+        problems.append("ESCROW_HEALTH_PORT: is ESCROW_GRPC_PORT; choose another")
     if settings.auth == "jwt" and not (
         settings.tls or settings.plain_text or settings.listens_here_only
     ):

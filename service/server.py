@@ -196,6 +196,7 @@ def _listening(settings: Settings) -> Listening:
         drain_s=settings.drain_s,
         reflection=settings.reflection,
         tls=_tls(settings),
+        health_port=settings.health_port,
     )
 
 

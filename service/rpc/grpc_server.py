@@ -29,6 +29,15 @@ MOST_CONNECTIONS = 10_000
 OWN_DESCRIPTORS = 48
 FEWEST_CONNECTIONS = 8
 FEW_CONNECTIONS = 200
+# Nobody has proven anything on this port, so there is next to nothing to be had.
+PROBE_OPTIONS = (
+    ("grpc.max_receive_message_length", 1 << 10),
+    ("grpc.max_metadata_size", 4 << 10),
+    ("grpc.max_concurrent_streams", 10),
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_connection_age_ms", 60_000),
+    ("grpc.max_connection_age_grace_ms", 1_000),
+)
 
 
 class PortTaken(Exception):
@@ -46,6 +55,8 @@ class Listening:
     drain_s: float
     reflection: bool
     tls: grpc.ServerCredentials | None = None
+    health_port: int | None = None
+    """A second port, in plain text, for probes; it has nothing but the health service."""
 
 
 @asynccontextmanager
@@ -76,15 +87,34 @@ async def serving(
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     if listening.reflection:
         add_reflection(server, [*names, health.SERVICE_NAME])
-    port = _bind(server, listening)
+    port = _bind(server, listening.host, listening.port, listening.tls)
+    async with _answering_probes(health_servicer, listening):
+        await server.start()
+        for name in names:
+            await health_servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
+        try:
+            yield port
+        finally:
+            await health_servicer.enter_graceful_shutdown()
+            await server.stop(listening.drain_s)
+
+
+@asynccontextmanager
+async def _answering_probes(
+    servicer: health.aio.HealthServicer, listening: Listening
+) -> AsyncIterator[None]:
+    """Answers the probes of Kubernetes, which know neither TLS nor client certificates."""
+    if listening.health_port is None:
+        yield
+        return
+    server = grpc.aio.server(options=PROBE_OPTIONS)
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    _bind(server, listening.host, listening.health_port, None)
     await server.start()
-    for name in names:
-        await health_servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
     try:
-        yield port
+        yield
     finally:
-        await health_servicer.enter_graceful_shutdown()
-        await server.stop(listening.drain_s)
+        await server.stop(None)
 
 
 def server_options(listening: Listening) -> list[tuple[str, int]]:
@@ -126,15 +156,14 @@ def most_connections() -> int:
     return most
 
 
-def _bind(server: grpc.aio.Server, listening: Listening) -> int:
-    host, port = listening.host, listening.port
+def _bind(server: grpc.aio.Server, host: str, port: int, tls: grpc.ServerCredentials | None) -> int:
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         # gRPC does not say what is wrong with an address, but writes a page about it; so ask first.
         socket.create_server((host, port), family=family).close()
-        if listening.tls is not None:
-            return server.add_secure_port(address, listening.tls)
+        if tls is not None:
+            return server.add_secure_port(address, tls)
         return server.add_insecure_port(address)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)

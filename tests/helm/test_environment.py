@@ -16,10 +16,12 @@ import service.config
 import webhook_gateway
 import webhook_gateway.config
 from service.domain.settlement import Settlement
+from service.rpc.identity.document import AuthDocument
 from tests.helm.chart import (
     PROGRAMS,
     VARIANTS,
     Object,
+    container,
     environment,
     nested,
     pod_specs,
@@ -28,7 +30,7 @@ from tests.helm.chart import (
 )
 from webhook_gateway.tenants import Tenants
 
-MOUNT = Path("/etc/escrow/tenants")
+MOUNT = Path("/etc/escrow")
 DATABASE_URL = "postgresql://escrow@db/escrow?from="
 OF = {"service": service, "worker": service, "migrate": service, "gateway": webhook_gateway}
 
@@ -43,16 +45,19 @@ def nothing_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
 def give(
     monkeypatch: pytest.MonkeyPatch, objects: dict[str, Object], program: str, mount: Path
 ) -> None:
-    """Does what the kubelet would: sets the variables, and mounts the tenants under ``mount``."""
+    """Does what the kubelet would: sets the variables, and mounts the volumes under ``mount``."""
     for name, value in environment(objects, program).items():
         from_secret = isinstance(value, dict)
         text = f"{DATABASE_URL}{value['name']}/{value['key']}" if from_secret else value
         monkeypatch.setenv(name, text.replace(str(MOUNT), str(mount)))
+    mounts = container(objects, program).get("volumeMounts", [])
+    folders = {m["name"]: mount / Path(m["mountPath"]).relative_to(MOUNT) for m in mounts}
     for volume in dict(pod_specs(objects))[program].get("volumes", []):
         for source in volume["projected"]["sources"]:
             for path, text in projected(objects, source):
-                (mount / path).parent.mkdir(parents=True, exist_ok=True)
-                (mount / path).write_text(text)
+                file = folders[volume["name"]] / path
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(text)
 
 
 def projected(objects: dict[str, Object], source: Object) -> Iterator[tuple[str, str]]:
@@ -63,7 +68,11 @@ def projected(objects: dict[str, Object], source: Object) -> Iterator[tuple[str,
             if item["kind"] == "ConfigMap"
             and item["metadata"]["name"] == source["configMap"]["name"]
         ]
-        yield from config_map["data"].items()
+        items = source["configMap"].get("items")
+        paths = {item["key"]: item["path"] for item in items or []}
+        for key, text in config_map["data"].items():
+            if items is None or key in paths:
+                yield paths.get(key, key), text
     else:
         for item in source["secret"]["items"]:
             secret = f"{source['secret']['name']}_{item['key']}".replace("-", "_")
@@ -81,9 +90,48 @@ def test_the_service_reads_what_it_is_given(
     config = service.config.load_config()
 
     assert set(config.tenants) == set(variant(name)["tenants"])
-    assert config.settings.auth == "development"
+    assert config.settings.auth == variant(name)["auth"]
     assert config.settings.log_format == "json"
     assert config.settings.environment == variant(name).get("environment", "production")
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_the_service_knows_who_may_call(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    give(monkeypatch, render_variant(name), "service", tmp_path)
+
+    config = service.config.load_config()
+
+    service.config.check_auth(config)
+    settings = config.settings
+    files = (settings.auth_file, settings.tls_certificate_file, settings.tls_key_file)
+    assert all(file and file.is_file() for file in files)
+    assert (settings.tls_client_ca_file is not None) == (settings.auth == "mtls")
+    assert settings.auth_file is not None
+    document = AuthDocument.model_validate_json(settings.auth_file.read_text())
+    given = variant(name)["authDocument"]
+    assert document == AuthDocument.model_validate(given)
+    for issuer in document.issuers:
+        assert issuer.jwks_file is None or (settings.auth_file.parent / issuer.jwks_file).is_file()
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        {"auth": "development", "developmentAuthIsNotSafeAndIWantIt": True},
+        {"plainText": True} | nested("tls.existingSecret", ""),
+    ],
+)
+def test_the_service_starts_without_tls_where_that_is_said(
+    override: Object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    give(monkeypatch, render_variant("minimal", override), "service", tmp_path)
+
+    config = service.config.load_config()
+
+    service.config.check_auth(config)
+    assert config.settings.auth == override.get("auth", "jwt")
 
 
 def test_everything_said_to_the_service_arrives(

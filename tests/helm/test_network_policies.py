@@ -75,8 +75,26 @@ def test_service_and_worker_reach_the_database_and_stripe() -> None:
 
     for program in ("service", "worker"):
         ports = [ports for ports, _ in egress(objects[f"{program}-networkpolicy"])]
-        assert ports == [[53], [5432], [443]]
+        assert ports[:3] == [[53], [5432], [443]]
     assert [ports for ports, _ in egress(objects["migrate-networkpolicy"])] == [[53], [5432]]
+
+
+def test_the_service_fetches_the_keys_of_issuers_only_where_it_must() -> None:
+    issuers = nested("networkPolicy.issuers", {"to": [{"podSelector": {}}], "ports": [8443]})
+
+    for name, fetched in (("minimal", True), ("everything", False)):  # which has them in a file
+        objects = render_variant(name, issuers)
+        reached = egress(objects["service-networkpolicy"])
+        assert (([8443], [{"podSelector": {}}]) in reached) == fetched
+        assert [8443] not in [ports for ports, _ in egress(objects["worker-networkpolicy"])]
+
+
+def test_the_port_of_the_probes_is_open_to_nobody() -> None:
+    """The kubelet of a pod's node always gets through."""
+    objects = render_variant("minimal", nested("service.healthPort", 6002))
+
+    assert 6002 not in ingress(objects["service-networkpolicy"])
+    assert [port["port"] for port in objects["service-service"]["spec"]["ports"]] == [50051]
 
 
 def test_the_collector_is_reached_only_when_there_is_one() -> None:

@@ -32,12 +32,16 @@ OFF = [
 ]
 
 
+DEVELOPMENT = {"auth": "development", "developmentAuthIsNotSafeAndIWantIt": True}
+
+
 def all_objects() -> list[Object]:
     """Of every variant, and with every switch off; each object once, however often it is made."""
     renderings = [
         *(render_variant(name) for name in VARIANTS),
         *(render_variant("everything", off) for off in OFF),
         render_variant("minimal", *OFF),
+        render_variant("minimal", DEVELOPMENT, nested("tls.existingSecret", "")),
     ]
     distinct = {
         json.dumps(item): item
@@ -169,9 +173,11 @@ def test_long_names_stay_within_what_kubernetes_takes() -> None:
 def test_the_notes_say_where_stripe_posts_and_who_may_call() -> None:
     closed = render_files(variant("minimal"))["NOTES.txt"]
     opened = render_files(variant("everything"))["NOTES.txt"]
-    unguarded = render_files(variant("minimal"), OFF[0])["NOTES.txt"]
+    believing = render_files(variant("minimal"), DEVELOPMENT)["NOTES.txt"]
+    readable = render_files(variant("minimal"), nested("plainText", value=True))["NOTES.txt"]
 
     assert "Nobody may yet" in closed
     assert "https://webhooks.example.com/stripe/acme/connect" in opened
-    assert "WARNING" in unguarded
+    assert "WARNING: callers are believed" in believing
+    assert "WARNING: plainText" in readable
     assert "WARNING" not in closed + opened

@@ -18,6 +18,7 @@ from tests.helm.chart import (
     pod_specs,
     read_yaml,
     render_variant,
+    variant,
 )
 from webhook_gateway import server as gateway_server
 from webhook_gateway.config import Settings as GatewaySettings
@@ -121,11 +122,15 @@ def test_traffic_goes_on_until_everybody_knows(program: str) -> None:
 
 
 def test_the_service_is_probed_by_its_health_service() -> None:
-    objects = render_variant("minimal", nested("service.port", 6000))
+    """On a port of its own: probes of Kubernetes know no TLS."""
+    objects = render_variant(
+        "minimal", nested("service.port", 6000), nested("service.healthPort", 6002)
+    )
     service = container(objects, "service")
 
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-        assert service[probe]["grpc"] == {"port": 6000}  # no name: the health of the whole server
+        assert service[probe]["grpc"] == {"port": 6002}  # no name: the health of the whole server
+    assert environment(objects, "service")["ESCROW_HEALTH_PORT"] == "6002"
     assert environment(objects, "service")["ESCROW_GRPC_PORT"] == "6000"
 
 
@@ -196,6 +201,27 @@ def test_a_changed_tenant_starts_new_pods() -> None:
     assert slow[0] != fast[0]
     assert slow[1] != fast[1]
     assert slow[2] == fast[2]  # a rate is none of the gateway's business
+
+
+def test_who_may_call_and_certificates_change_while_pods_run() -> None:
+    """The programs read them again, so no new pods are started; and the kubelet renews folders."""
+    document = variant("everything")["authDocument"]
+    before = render_variant("everything")
+    after = render_variant(
+        "everything",
+        {"authDocument": {"certificates": document["certificates"][:1]}},
+        nested("tls.existingSecret", "renewed"),
+    )
+
+    for program in PROGRAMS:
+        metadata = [
+            objects[f"{program}-deployment"]["spec"]["template"]["metadata"]
+            for objects in (before, after)
+        ]
+        assert metadata[0] == metadata[1]
+    assert before["service-configmap"] != after["service-configmap"]
+    for program in PROGRAMS:
+        assert not [m for m in container(before, program)["volumeMounts"] if "subPath" in m]
 
 
 def test_metrics_are_announced_once() -> None:

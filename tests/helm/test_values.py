@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from service.config import Settings, TenantName
+from service.rpc.identity.document import AuthDocument
 from tests.helm.chart import (
     CHART,
     PROGRAMS,
@@ -31,6 +32,33 @@ from tests.helm.chart import (
 def test_what_has_no_default_is_asked_for(path: str, says: str) -> None:
     with pytest.raises(ValuesRefused, match=says):
         render_variant("minimal", nested(path, ""))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "says"),
+    [
+        ("auth", "development", "developmentAuthIsNotSafeAndIWantIt: true"),
+        ("authDocument", None, "authDocument is required with auth: mtls"),
+        ("tls.existingSecret", "", "tls.existingSecret is required with auth: mtls"),
+        ("tls.clientCa.existingSecret", "", "tls.clientCa.existingSecret is required"),
+    ],
+)
+def test_what_proves_who_calls_is_asked_for(path: str, value: object, says: str) -> None:
+    values = variant("everything")
+    given = {path: {}} if value is None else nested(path, value)
+    if value is None:
+        del values[path]
+
+    with pytest.raises(ValuesRefused, match=says):
+        render(values, given)
+
+
+def test_tokens_need_tls_or_a_mesh() -> None:
+    no_tls = nested("tls.existingSecret", "")
+
+    with pytest.raises(ValuesRefused, match="or say plainText|say plainText: true"):
+        render_variant("minimal", no_tls)
+    render_variant("minimal", no_tls, nested("plainText", value=True))
 
 
 def test_a_tenant_is_asked_for() -> None:
@@ -63,6 +91,10 @@ def test_times_and_pools_must_fit(program: str) -> None:
         ("service.drainSeconds", 601),
         ("service.reflection", "true"),
         ("auth", "none"),
+        ("plainText", "true"),
+        ("tls.clientCa.key", ""),
+        ("authFiles", {"../tls.key": ""}),
+        ("service.healthPort", 0),
         ("environment", "Production"),
         ("image.digest", "latest"),
         ("image.pullPolicy", "Sometimes"),
@@ -172,11 +204,17 @@ def commented_keys(text: str) -> Iterator[tuple[str, bool]]:
 
 
 def test_the_examples_in_the_comments_are_valid() -> None:
-    """The commented tenant is what somebody copies first."""
+    """They are what somebody copies first."""
     text = (CHART / "values.yaml").read_text("utf-8")
-    [block] = re.findall(r"^tenants: \{\}\n((?:#   .*\n)+)", text, re.MULTILINE)
-    example = yaml.safe_load(re.sub(r"^# ", "", block, flags=re.MULTILINE))
+    examples = {
+        name: yaml.safe_load(re.sub(r"^# ", "", block, flags=re.MULTILINE))
+        for name, block in re.findall(
+            r"^(tenants|authDocument): \{\}\n((?:#   .*\n)+)", text, re.MULTILINE
+        )
+    }
 
-    objects = render_variant("minimal", {"tenants": {"default": None}}, {"tenants": example})
+    objects = render(variant("minimal") | {"tenants": examples["tenants"]})
 
     assert "service-configmap" in objects
+    document = AuthDocument.model_validate(examples["authDocument"])
+    assert [entry.caller for entry in document.certificates] == ["orders", "gateway"]

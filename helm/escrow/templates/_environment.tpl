@@ -1,12 +1,7 @@
 {{/* What every command of `escrow` asks for, and where the database is. Takes $. */}}
 {{- define "escrow.environment" -}}
 - name: ESCROW_AUTH
-  value: {{ required "auth is required: say \"development\" if networkPolicy.callers lists who may be believed" .Values.auth | quote }}
-{{- if eq .Values.auth "development" }}
-{{- /* Whoever says so in the values knows which callers networkPolicy.callers lets in. */}}
-- name: ESCROW_DEVELOPMENT_AUTH_IS_NOT_SAFE_AND_I_WANT_IT
-  value: "true"
-{{- end }}
+  value: {{ include "escrow.auth" . | quote }}
 - name: ESCROW_LOG_LEVEL
   value: {{ .Values.log.level | quote }}
 - name: ESCROW_LOG_FORMAT

@@ -53,6 +53,8 @@ so that the gateway cannot read an API key, and the service cannot sign as Strip
     sources:
       - configMap:
           name: {{ include "escrow.fullname" . }}-service
+          items:
+            - {key: tenants.json, path: tenants.json}
       {{- range $name, $tenant := .Values.tenants }}
       - secret:
           name: {{ $tenant.apiKey.existingSecret }}
