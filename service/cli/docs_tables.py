@@ -215,14 +215,14 @@ def permissions() -> str:
     """Who may call what: every method, its permission, for whom, and the built-in roles."""
     access = access_table(SERVICES)
     everybody = len(FROM_OUTSIDE)
-    return _document(
+    return markdown_document(
         "Permissions",
         "the contract's option `access` and service/rpc/identity/roles.py",
         "A caller's role must permit the method's permission, else the call is refused with"
         " PERMISSION_MISSING; and the caller must act for one of the named parties, else with"
         " PARTY_NOT_ALLOWED. What a party may do with a state is in [states.md](states.md). A role"
         " acts for its first party unless the metadata `escrow-party` names another.",
-        _markdown_table(
+        markdown_table(
             ("method", "permission", "for", "roles"),
             (
                 (
@@ -235,7 +235,7 @@ def permissions() -> str:
             ),
         ),
         "## Roles",
-        _markdown_table(
+        markdown_table(
             ("role", "permits", "acts for"),
             (
                 (
