@@ -61,8 +61,9 @@ class Settings(BaseSettings):
     auth_file: Path | None = None
     """Who may call, with ``mtls`` and ``jwt``; see service/rpc/identity/document.py."""
     tls_certificate_file: Path | None = None
-    """The server's own chain and key (PEM). They are read again for new connections."""
+    """The server's own chain (PEM). TLS files are read again for new connections."""
     tls_key_file: Path | None = None
+    """Its key (PEM)."""
     tls_client_ca_file: Path | None = None
     """Whose client certificates are accepted, with ``mtls``."""
     plain_text: bool = False
