@@ -30,14 +30,10 @@ OWN_DESCRIPTORS = 48
 FEWEST_CONNECTIONS = 8
 FEW_CONNECTIONS = 200
 # Nobody has proven anything on this port, so there is next to nothing to be had.
-PROBE_OPTIONS = (
-    ("grpc.max_receive_message_length", 1 << 10),
-    ("grpc.max_metadata_size", 4 << 10),
-    ("grpc.max_concurrent_streams", 10),
-    ("grpc.so_reuseport", 0),
-    ("grpc.max_connection_age_ms", 60_000),
-    ("grpc.max_connection_age_grace_ms", 1_000),
-)
+PROBE_LIMITS = {
+    "grpc.max_receive_message_length": 1 << 10,
+    "grpc.max_allowed_incoming_connections": 8,
+}
 
 
 class PortTaken(Exception):
@@ -107,7 +103,7 @@ async def _answering_probes(
     if listening.health_port is None:
         yield
         return
-    server = grpc.aio.server(options=PROBE_OPTIONS)
+    server = grpc.aio.server(options=[*(dict(server_options(listening)) | PROBE_LIMITS).items()])
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     _bind(server, listening.host, listening.health_port, None)
     await server.start()
