@@ -59,17 +59,23 @@ async def test_a_party_does_what_is_its_own(
 READS = {"GetEscrow", "ListEscrows", "QuoteFees", "GetPayment", "ListPayments", "ListTimeline"} | {
     *("GetPayer", "ListPayers", "GetPayee", "ListPayees", "GetPayout", "ListPayouts"),
 }
-LOOKS = {"ListEffects", "GetEffect", "ListStripeEvents", "GetStripeEvent", "ListSuspense"}
+LOOKS = {"ListEffects", "GetEffect", "ListStripeEvents", "GetStripeEvent"} | {
+    *("ListSuspense", "ListPolicyVersions"),
+}
 INGESTS = {"IngestStripeEvent", "BatchIngestStripeEvents"}
-REPAIRS = {name for name in METHODS if METHODS[name].containing_service.name == "OperatorService"}
+OF_PEOPLE = {
+    name
+    for name, method in METHODS.items()
+    if method.containing_service.name in ("OperatorService", "PolicyService")
+}
 MAY = {
-    "service": {*METHODS} - INGESTS - REPAIRS - {"LiftFreeze"},
+    "service": {*METHODS} - INGESTS - OF_PEOPLE - {"LiftFreeze"},
     "reader": READS,
     "support": READS
     | LOOKS
     | {"CreatePayer", "UpdatePayer", "CreatePayee", "UpdatePayee"}
     | {"ReplacePayeeAccount", "CreateOnboardingLink"},
-    "finance": READS | LOOKS | {"RequestPayout"},
+    "finance": READS | LOOKS | {"RequestPayout", "CreatePolicyVersion"},
     "auditor": READS | LOOKS,
     "operator": {*METHODS} - INGESTS,
     "gateway": INGESTS,
