@@ -1,7 +1,10 @@
 # One image for all programs: escrow serve, escrow work, escrow migrate, escrow-gateway.
 # Build it from the root of the repository: docker build --tag escrow .
 
-FROM python:3.13-slim AS build
+# `make image` names it by digest, so that what was checked is what is built on.
+ARG PYTHON_IMAGE=python:3.13-slim
+
+FROM ${PYTHON_IMAGE} AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /app
 RUN python -m venv /opt/escrow
@@ -25,11 +28,13 @@ COPY webhook_gateway webhook_gateway
 RUN pip install --no-deps --no-build-isolation --editable . --editable proto \
     && pip check \
     && python -m compileall -q service webhook_gateway proto \
-    && rm -rf /opt/escrow/bin/stripe-sandbox *.lock *.egg-info proto/*.egg-info \
+    && rm -rf /opt/escrow/bin/stripe-sandbox ./*.lock ./*.egg-info proto/*.egg-info \
     && pip uninstall --yes setuptools pip
 
 
-FROM python:3.13-slim
+FROM ${PYTHON_IMAGE}
+ARG PYTHON_IMAGE
+LABEL org.opencontainers.image.base.name=${PYTHON_IMAGE}
 ENV PATH=/opt/escrow/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 # The number that helm/escrow/values.yaml names; numeric, so that Kubernetes can see it is not root.
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin escrow

@@ -70,8 +70,9 @@ format-check: $(INSTALLED) ## whether `make format` would change a file
 	@$(BIN)/buf format --diff --exit-code proto
 
 .PHONY: lint
-lint: $(INSTALLED) ## ruff, sqlfluff on the migrations, buf on the contract
+lint: $(INSTALLED) ## ruff, sqlfluff on the migrations, buf on the contract, hadolint on the Dockerfile
 	@$(BIN)/ruff check --quiet .
+	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/sqlfluff lint --disable-progress-bar --nocolor migrations/0*.sql
 	@.ci/proto lint
 
@@ -125,6 +126,7 @@ docs: $(INSTALLED) ## write the tables of states, postings, refusals and setting
 lock: $(INSTALLED) ## resolve the dependencies again; ARGS=--upgrade for newer ones
 	@$(COMPILE) $(ARGS) --output-file requirements.lock
 	@$(COMPILE) $(ARGS) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	@$(COMPILE) $(ARGS) --group supply --constraint requirements.lock --output-file requirements-supply.lock
 
 COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-annotate --no-header
@@ -134,6 +136,20 @@ STRIPE_MOCK := github.com/stripe/stripe-mock@v0.203.0
 .PHONY: stripe-mock
 stripe-mock: $(INSTALLED) ## build Stripe's stripe-mock into .venv, for the tests that ask it (needs Go)
 	@GOBIN=$(CURDIR)/$(BIN) go install $(STRIPE_MOCK)
+
+##@ What goes out
+
+.PHONY: sbom
+sbom: $(INSTALLED) ## dist/sbom.cdx.json (CycloneDX) and dist/licenses.md of what the image holds
+	@.ci/supply-chain sbom
+
+.PHONY: audit
+audit: $(INSTALLED) ## whether a locked package has a known vulnerability; asks an advisory database
+	@.ci/supply-chain audit
+
+.PHONY: image
+image: ## build the image on the base that its tag names today, by digest; needs docker
+	@.ci/supply-chain image
 
 .PHONY: clean
 clean: ## remove the environment, caches and the local databases
