@@ -52,6 +52,10 @@ GOALS: tuple[Goal, ...] = (
         "CPU, release with telemetry, all traced / echo, 64",
         *("release all traced 64", "cpu_us", "echo release 64"),
     ),
+    Goal(
+        "CPU, release with mTLS and a token / without, 64",
+        *("release proven 64", "cpu_us", "release 64", "<=", 1.15),
+    ),
     Goal("calls/s, release / echo, 64", "release 64", "per_s", "echo release 64", ">=", 0.30),
     Goal("calls/s, create / echo, 64", "create 64", "per_s", "echo create 64"),
     Goal("calls/s, get / echo, 64", "get 64", "per_s", "echo get 64"),

@@ -4,7 +4,8 @@
 
 Requests are made before the clock starts, and sent as bytes: it costs the same to load a floor as
 to load the service. An answer has the seconds it took and the latency of every call. A job that has
-``tenants`` spreads its calls over so many of them.
+``tenants`` spreads its calls over so many of them; one with a ``proof`` brings a certificate and a
+token.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import json
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import aiohttp
@@ -76,10 +78,12 @@ def release_request(n: int) -> pb.ReleaseMilestoneRequest:
 def metadata_of(job: Job) -> list[Metadata]:
     """Who makes each request of one job: all one tenant, or the tenant of each escrow."""
     first, count, tenants = job["first"], job["count"], job.get("tenants")
+    proof = job.get("proof")
+    who = ("authorization", f"Bearer {proof['token']}") if proof else ("escrow-caller", "bench")
     return [
         (
             ("escrow-tenant", tenant_name(n, tenants) if tenants else ONE_TENANT),
-            ("escrow-caller", "bench"),
+            who,
             ("escrow-party", "payer"),
         )
         for n in range(first, first + count)
@@ -145,7 +149,7 @@ async def run_rpc(job: Job) -> Answer:
     path = f"/{ECHO if job.get('echo') else SERVICE}/{method}"
     requests = requests_of(job["kind"], job["first"], job["count"])
     from_whom = list(zip(requests, metadata_of(job), strict=True))
-    async with grpc.aio.insecure_channel(job["target"]) as channel:
+    async with _channel(job) as channel:
         await channel.channel_ready()
         call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(path)
         answer_bytes = 0
@@ -157,6 +161,14 @@ async def run_rpc(job: Job) -> Answer:
 
         answer = await drive(send, from_whom, job["concurrency"])
     return {**answer, "answer_bytes": answer_bytes}
+
+
+def _channel(job: Job) -> grpc.aio.Channel:
+    proof = job.get("proof")
+    if proof is None:
+        return grpc.aio.insecure_channel(job["target"])
+    files = (Path(proof[name]).read_bytes() for name in ("ca", "key", "certificate"))
+    return grpc.aio.secure_channel(job["target"], grpc.ssl_channel_credentials(*files))
 
 
 class Deliveries:

@@ -12,6 +12,7 @@ from benchmarks.load import METHODS
 from benchmarks.pgbench import run_pgbench, write_script
 from benchmarks.plan import BUSY, CONCURRENCIES, PGBENCH_CLIENTS, Plan
 from benchmarks.programs import Program, ProgramFailed
+from benchmarks.proofs import proofs
 from benchmarks.samples import MICRO, Sample
 from benchmarks.stand import SECRET, Database, Stand, people, sample_of, service_environment
 from benchmarks.tenants import sql_parties_of, sql_tenant, tenant_names
@@ -60,6 +61,7 @@ class Suite:
         await self._add_rpcs(service, main)
         await self._add_tenants()
         await self._add_telemetry(main)
+        await self._add_proofs(main)
         await self._add_store(main)
         self._add_pgbench(main)
         await self._add_webhooks(service, main)
@@ -84,7 +86,7 @@ class Suite:
     async def _main_database(self) -> Database:
         """With an escrow for every release of the run, and some that all pay one payee."""
         busy = self.plan.calls[BUSY]
-        of_others = len(SAMPLING) + 1  # with telemetry, and the store alone
+        of_others = len(SAMPLING) + 2  # with telemetry, with proofs, and the store alone
         of_pgbench = len(PGBENCH_CLIENTS) * self.plan.pgbench_transactions
         a_round = sum(self.plan.calls.values()) + busy * of_others + of_pgbench
         rounds = self.plan.rounds + 1
@@ -137,12 +139,13 @@ class Suite:
         database: Database,
         *,
         tenants: int | None = None,
+        proof: Mapping[str, str] | None = None,
     ) -> Measure:
         async def measure(size: Round) -> Sample:
             number = size.of(calls)
             first = database.take(number) if kind == "release" else 0
             job = {"kind": kind, "target": service.address, "concurrency": concurrency}
-            job |= {"first": first, "tenants": tenants}
+            job |= {"first": first, "tenants": tenants, "proof": proof}
             return await self.stand.measured(service, number, job)
 
         return measure
@@ -164,6 +167,15 @@ class Suite:
             self.measures[f"release {name} {BUSY}"] = self._rpc(
                 service, "release", BUSY, self.plan.calls[BUSY], main
             )
+
+    async def _add_proofs(self, main: Database) -> None:
+        """Releases by a caller that brings a certificate and a token."""
+        settings, proof = proofs(self.stand.folder / "proofs")
+        service = await self.stand.service("service, mTLS and tokens", main, settings)
+        calls = self.plan.calls[BUSY]
+        self.measures[f"release proven {BUSY}"] = self._rpc(
+            service, "release", BUSY, calls, main, proof=proof
+        )
 
     async def _require_telemetry(self) -> None:
         """Raises ProgramFailed when nothing came: its cost would not be in the figures."""
