@@ -11,6 +11,7 @@ import sys
 
 import uvloop
 
+from escrow.credentials import CredentialsUnusable
 from webhook_gateway.config import ConfigError, Settings, load_settings
 from webhook_gateway.logs import configure_logging
 from webhook_gateway.server import ListenError, running
@@ -30,7 +31,7 @@ def main() -> int:
     configure_logging(settings.log_level)
     try:
         uvloop.run(serve(settings, tenants, telemetry))
-    except ListenError as error:
+    except (ListenError, CredentialsUnusable) as error:
         return _refuse(str(error))
     return 0
 

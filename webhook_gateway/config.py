@@ -3,11 +3,14 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from escrow.channels import stays_on_this_machine
+from escrow.credentials import TlsFiles
 
 T = TypeVar("T", bound=BaseSettings)
 
@@ -23,7 +26,10 @@ class ConfigError(Exception):
 def problems_of(error: ValidationError) -> list[str]:
     """One "name: what is wrong" for each field, without the values that were given."""
     details = error.errors(include_url=False, include_context=False, include_input=False)
-    return [f"{'.'.join(str(part) for part in d['loc'])}: {d['msg'].lower()}" for d in details]
+    return [
+        f"{'.'.join(str(part) for part in d['loc'])}: {d['msg'].lower()}" if d["loc"] else d["msg"]
+        for d in details
+    ]
 
 
 def usable_secret(secret: SecretStr) -> SecretStr:
@@ -57,6 +63,19 @@ class Settings(BaseSettings):
         default="localhost:50051", validation_alias="ESCROW_SERVICE_TARGET", min_length=1
     )
     """Where the service is: host and port."""
+    service_ca_file: Path | None = Field(default=None, validation_alias="ESCROW_SERVICE_CA_FILE")
+    """Whose certificate is accepted of the service (PEM); with it the gateway connects by TLS. This
+    file and the next three are read again while it runs."""
+    certificate_file: Path | None = Field(
+        default=None, validation_alias="ESCROW_GATEWAY_CERTIFICATE_FILE"
+    )
+    """The gateway's own certificate (PEM), which proves who it is with `ESCROW_AUTH=mtls`."""
+    key_file: Path | None = Field(default=None, validation_alias="ESCROW_GATEWAY_KEY_FILE")
+    """Its key (PEM)."""
+    token_file: Path | None = Field(default=None, validation_alias="ESCROW_GATEWAY_TOKEN_FILE")
+    """A bearer token, which proves who it is with `ESCROW_AUTH=jwt`."""
+    plain_text: bool = Field(default=False, validation_alias="ESCROW_PLAIN_TEXT")
+    """Lets the token go without TLS to another machine: a mesh encrypts what leaves this one."""
     deadline_s: float = Field(default=8, validation_alias="ESCROW_GATEWAY_DEADLINE_S", gt=0, le=60)
     """For a delivery. Stripe waits about ten seconds for an answer; ours must come before that."""
     body_timeout_s: float = Field(
@@ -91,6 +110,33 @@ class Settings(BaseSettings):
         default="info", validation_alias="ESCROW_LOG_LEVEL"
     )
     """What is less grave is not logged."""
+
+    @model_validator(mode="after")
+    def _proves_who_it_is(self) -> Self:
+        if (self.certificate_file is None) is not (self.key_file is None):
+            raise _problem(
+                "ESCROW_GATEWAY_CERTIFICATE_FILE and ESCROW_GATEWAY_KEY_FILE: set both or neither"
+            )
+        if self.service_ca_file is None and self.certificate_file is not None:
+            raise _problem("ESCROW_SERVICE_CA_FILE: is required with a certificate")
+        encrypted = self.service_ca_file is not None or self.plain_text
+        if self.token_file and not encrypted and not stays_on_this_machine(self.service_target):
+            raise _problem(
+                "ESCROW_SERVICE_CA_FILE: the token would be sent in plain text. Set it, or"
+                " ESCROW_PLAIN_TEXT=true where a mesh encrypts what leaves this machine"
+            )
+        return self
+
+    @property
+    def tls_files(self) -> TlsFiles | None:
+        """What TLS needs; None for plain text."""
+        if self.service_ca_file is None:
+            return None
+        return TlsFiles(self.service_ca_file, self.certificate_file, self.key_file)
+
+
+def _problem(message: str) -> PydanticCustomError:
+    return PydanticCustomError("identity", message)
 
 
 class DefaultTenantSecrets(BaseSettings):

@@ -21,8 +21,8 @@ from escrow.v1.stripe_event_service_pb2 import (
     IngestStripeEventRequest,
     IngestStripeEventResult,
 )
-from escrow.v1.stripe_event_service_pb2_grpc import StripeEventServiceStub
 from webhook_gateway.batching import Batches
+from webhook_gateway.service_access import ServiceAccess
 from webhook_gateway.tenants_file import Endpoint
 
 METHOD = "escrow.v1.StripeEventService/BatchIngestStripeEvents"
@@ -93,17 +93,10 @@ class _Event(NamedTuple):
 
 
 class EventIngestion:
-    """A channel to the service's StripeEventService. Belongs to the event loop it was made in."""
+    """Stores events at the service's StripeEventService. Closes its access at the end."""
 
-    def __init__(self, target: str, deadline_s: float, tracer: Tracer) -> None:
-        self._channel = grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS)
-        self._service = StripeEventServiceStub(self._channel)
-        # Spelled out, because the published types of HealthStub lack its methods.
-        self._check_health = self._channel.unary_unary(
-            "/grpc.health.v1.Health/Check",
-            request_serializer=HealthCheckRequest.SerializeToString,
-            response_deserializer=HealthCheckResponse.FromString,
-        )
+    def __init__(self, access: ServiceAccess, deadline_s: float, tracer: Tracer) -> None:
+        self._access = access
         self._deadline_s = deadline_s
         self._tracer = tracer
         self._batches: dict[str, Batches[_Event, str]] = {}  # by tenant, whom a call is made for
@@ -135,16 +128,18 @@ class EventIngestion:
     async def is_ready(self) -> bool:
         """Whether the service says that it serves."""
         try:
-            answer = await self._check_health(HealthCheckRequest(), timeout=READY_DEADLINE_S)
+            answer = await self._access.link().check_health(
+                HealthCheckRequest(), timeout=READY_DEADLINE_S
+            )
         except grpc.aio.AioRpcError:
             return False
-        return answer.status == HealthCheckResponse.SERVING
+        return bool(answer.status == HealthCheckResponse.SERVING)
 
     async def close(self) -> None:
         """Closes the channel; calls that are still open are cancelled."""
         for batches in self._batches.values():
             await batches.close()
-        await self._channel.close()
+        await self._access.close()
 
     def _batches_of(self, tenant: str) -> Batches[_Event, str]:
         if tenant not in self._batches:
@@ -188,10 +183,14 @@ class EventIngestion:
             set_status_on_exception=False,
         ) as span:
             try:
-                return await self._service.BatchIngestStripeEvents(
+                return await self._access.link().events.BatchIngestStripeEvents(
                     request,
                     timeout=self._deadline_s,
-                    metadata=(*metadata, ("traceparent", _traceparent(span))),
+                    metadata=(
+                        *metadata,
+                        *self._access.metadata().items(),
+                        ("traceparent", _traceparent(span)),
+                    ),
                 )
             except grpc.aio.AioRpcError as error:
                 span.set_status(StatusCode.ERROR, error.code().name)
@@ -199,7 +198,7 @@ class EventIngestion:
 
 
 def _metadata(tenant: str) -> tuple[tuple[str, str], ...]:
-    """Who calls, and for which tenant."""
+    """For which tenant; and who calls, where the service believes what is said."""
     return (
         ("escrow-tenant", tenant),
         ("escrow-caller", "webhook-gateway"),

@@ -16,7 +16,8 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from webhook_gateway.config import Settings
 from webhook_gateway.connections import Connections
-from webhook_gateway.ingestion import EventIngestion, NotStored
+from webhook_gateway.ingestion import CHANNEL_OPTIONS, EventIngestion, NotStored
+from webhook_gateway.service_access import ServiceAccess
 from webhook_gateway.stripe_events import Refusal, VerifiedEvent, judge
 from webhook_gateway.telemetry import Telemetry
 from webhook_gateway.tenants import Tenants
@@ -159,12 +160,22 @@ class ListenError(Exception):
 
 @asynccontextmanager
 async def running(settings: Settings, tenants: Tenants, telemetry: Telemetry) -> AsyncIterator[str]:
-    """A gateway that listens; the value is its address. Raises ListenError if it cannot.
+    """A gateway that listens; the value is its address.
+
+    Raises:
+        ListenError, CredentialsUnusable.
 
     Leaving stops listening first, then lets the deliveries in flight end, then closes the channel.
     """
     async with AsyncExitStack() as stack:
-        ingestion = EventIngestion(settings.service_target, settings.deadline_s, telemetry.tracer)
+        access = ServiceAccess(
+            settings.service_target,
+            CHANNEL_OPTIONS,
+            settings.tls_files,
+            settings.token_file,
+            settings.deadline_s,
+        )
+        ingestion = EventIngestion(access, settings.deadline_s, telemetry.tracer)
         stack.push_async_callback(ingestion.close)
 
         watcher = asyncio.create_task(tenants.watch(settings.tenants_poll_s))

@@ -8,8 +8,11 @@ from typing import Literal
 
 import grpc
 
+from escrow.credentials import TlsFiles
+
 Party = Literal["payer", "payee", "operator"]
 Token = str | Callable[[], str]
+Credentials = grpc.ChannelCredentials | TlsFiles
 
 # Only UNAVAILABLE says that trying again may help; what the request_id guards is not done twice.
 # A server that answers with grpc-retry-pushback-ms decides itself when, or that it is enough.
@@ -64,15 +67,13 @@ def identity_of(tenant: str, caller: str, token: Token | None) -> Identity:
     return Identity({"escrow-tenant": tenant, "escrow-caller": caller}, token)
 
 
-def check_secrecy(
-    target: str, credentials: grpc.ChannelCredentials | None, token: Token | None
-) -> None:
+def check_secrecy(target: str, credentials: Credentials | None, token: Token | None) -> None:
     """Raises ValueError: the token would leave this machine in plain text."""
-    if credentials is None and token is not None and not _stays_on_this_machine(target):
+    if credentials is None and token is not None and not stays_on_this_machine(target):
         raise ValueError(f"the token would go to {target} in plain text: connect with credentials")
 
 
-def _stays_on_this_machine(target: str) -> bool:
+def stays_on_this_machine(target: str) -> bool:
     """Whether a target of gRPC's naming leads nowhere else; what is not understood may."""
     scheme, _, rest = target.partition(":")
     if scheme in ("unix", "unix-abstract"):

@@ -134,6 +134,19 @@ def test_the_service_starts_without_tls_where_that_is_said(
     assert config.settings.auth == override.get("auth", "jwt")
 
 
+def test_the_gateway_connects_without_tls_where_that_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Beside the proxy of a mesh, with its token."""
+    override = {"plainText": True} | nested("tls.existingSecret", "")
+    give(monkeypatch, render_variant("minimal", override), "gateway", tmp_path)
+
+    settings, _ = webhook_gateway.config.load_settings()
+
+    assert settings.tls_files is None
+    assert settings.token_file is not None
+
+
 def test_everything_said_to_the_service_arrives(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -167,6 +180,11 @@ def test_the_gateway_reads_what_it_is_given(
     for tenant in variant(name)["tenants"]:
         assert tenants.secrets_of(tenant, "platform")
         assert tenants.secrets_of(tenant, "connect")
+    files = (settings.service_ca_file, settings.certificate_file, settings.key_file)
+    mutual = variant(name)["auth"] == "mtls"
+    assert [file is not None and file.is_file() for file in files] == [True, mutual, mutual]
+    assert settings.token_file is not None
+    assert settings.token_file.is_file()
     host, _, port = settings.service_target.removeprefix("dns:///").rpartition(":")
     headless = objects["service-service"]
     assert host.split(".")[:3] == [headless["metadata"]["name"], "pay", "svc"]

@@ -53,6 +53,21 @@ def test_what_proves_who_calls_is_asked_for(path: str, value: object, says: str)
         render(values, given)
 
 
+@pytest.mark.parametrize(
+    ("name", "of", "says"),
+    [
+        ("minimal", "ca", "with TLS"),
+        ("minimal", "token", "with auth: jwt"),
+        ("everything", "certificate", "with auth: mtls"),
+    ],
+)
+def test_what_proves_that_the_gateway_calls_is_asked_for(name: str, of: str, says: str) -> None:
+    path = f"gateway.credentials.{of}.existingSecret"
+
+    with pytest.raises(ValuesRefused, match=f"{path} is required {says}"):
+        render_variant(name, nested(path, ""))
+
+
 def test_tokens_need_tls_or_a_mesh() -> None:
     no_tls = nested("tls.existingSecret", "")
 

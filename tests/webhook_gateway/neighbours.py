@@ -3,6 +3,7 @@
 import asyncio
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
 import grpc
@@ -34,11 +35,13 @@ CONNECT_SECRET = "whsec_connect"
 class EventService(StripeEventServiceServicer):
     """Records what it is told, and answers as it is asked to while ``gate`` is open.
 
+    ``callers`` are the names in the certificates that the calls came with.
     ``refusal`` fails whole calls; ``results`` has other results than ``outcome``, by payload.
     """
 
     calls: list[BatchIngestStripeEventsRequest] = field(default_factory=list)
     metadata: list[dict[str, str | bytes]] = field(default_factory=list)
+    callers: list[str] = field(default_factory=list)
     outcome: IngestOutcome.ValueType = INGEST_OUTCOME_STORED
     results: dict[bytes, IngestStripeEventResult] = field(default_factory=dict)
     refusal: grpc.StatusCode | None = None
@@ -54,6 +57,8 @@ class EventService(StripeEventServiceServicer):
     ) -> BatchIngestStripeEventsResponse:
         self.calls.append(request)
         self.metadata.append(dict(context.invocation_metadata() or ()))
+        shown: Any = context.auth_context()
+        self.callers += [name.decode() for name in shown.get("x509_common_name", ())]
         self.arrival.set()
         await self.gate.wait()
         if self.refusal is not None:
@@ -90,6 +95,7 @@ class Peer:
     service: EventService
     target: str = "127.0.0.1:0"
     server: grpc.aio.Server | None = None
+    tls: grpc.ServerCredentials | None = None
 
     async def start(self) -> None:
         server = grpc.aio.server(options=[("grpc.max_receive_message_length", 1 << 20)])
@@ -97,7 +103,11 @@ class Peer:
         status = health.aio.HealthServicer()
         await status.set("", HealthCheckResponse.SERVING)
         health_pb2_grpc.add_HealthServicer_to_server(status, server)
-        port = server.add_insecure_port(self.target)
+        port = (
+            server.add_secure_port(self.target, self.tls)
+            if self.tls
+            else server.add_insecure_port(self.target)
+        )
         await server.start()
         self.target, self.server = f"127.0.0.1:{port}", server
 

@@ -74,3 +74,24 @@ def test_a_tenants_file_needs_no_secrets_in_the_environment(
     for name in SECRETS:
         monkeypatch.delenv(name)
     assert str(load_settings()[1]) == "tenants.json"
+
+
+def test_a_token_is_not_sent_in_plain_text_to_another_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ESCROW_GATEWAY_TOKEN_FILE", "token")
+    assert load_settings()[0].tls_files is None  # to this machine
+    monkeypatch.setenv("ESCROW_SERVICE_TARGET", "dns:///escrow-service.pay:50051")
+    assert problems() == ["ESCROW_SERVICE_CA_FILE"]
+    monkeypatch.setenv("ESCROW_PLAIN_TEXT", "true")
+    load_settings()
+    monkeypatch.delenv("ESCROW_PLAIN_TEXT")
+    monkeypatch.setenv("ESCROW_SERVICE_CA_FILE", "ca.pem")
+    assert load_settings()[0].tls_files is not None
+
+
+def test_a_certificate_needs_its_key_and_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ESCROW_GATEWAY_CERTIFICATE_FILE", "gateway.pem")
+    assert problems() == ["ESCROW_GATEWAY_CERTIFICATE_FILE and ESCROW_GATEWAY_KEY_FILE"]
+    monkeypatch.setenv("ESCROW_GATEWAY_KEY_FILE", "gateway.key")
+    assert problems() == ["ESCROW_SERVICE_CA_FILE"]

@@ -29,8 +29,9 @@ from tests.webhook_gateway.neighbours import (
     sign,
 )
 from webhook_gateway.config import Settings
-from webhook_gateway.ingestion import EventIngestion
+from webhook_gateway.ingestion import CHANNEL_OPTIONS, EventIngestion
 from webhook_gateway.server import MAX_BODY_BYTES, ListenError, WebhookHandler, running
+from webhook_gateway.service_access import ServiceAccess
 from webhook_gateway.telemetry import Telemetry
 from webhook_gateway.tenants import Tenants
 
@@ -252,7 +253,8 @@ async def test_a_bug_of_ours_costs_no_event(
     settings: Settings, tenants: Tenants, telemetry: Telemetry
 ) -> None:
     """A channel that is closed too early raises what nobody expects of a call."""
-    ingestion = EventIngestion(settings.service_target, 1, telemetry.tracer)
+    access = ServiceAccess(settings.service_target, CHANNEL_OPTIONS, None, None, 1)
+    ingestion = EventIngestion(access, 1, telemetry.tracer)
     await ingestion.close()
     app = web.Application()
     app.add_routes(WebhookHandler(settings, tenants, ingestion, telemetry).routes())

@@ -83,3 +83,69 @@
       {{- end }}
 {{- end }}
 {{- end -}}
+
+
+{{/* How the gateway proves to the service who it is. Takes $. */}}
+{{- define "escrow.gatewayIdentityEnvironment" -}}
+{{- $given := .Values.gateway.credentials -}}
+- name: ESCROW_PLAIN_TEXT
+  value: {{ .Values.plainText | quote }}
+{{- if .Values.tls.existingSecret }}
+{{- $_ := required "gateway.credentials.ca.existingSecret is required with TLS: whose certificate the gateway accepts of the service" $given.ca.existingSecret }}
+- name: ESCROW_SERVICE_CA_FILE
+  value: /etc/escrow/service/ca.crt
+{{- end }}
+{{- if eq .Values.auth "mtls" }}
+{{- $_ := required "gateway.credentials.certificate.existingSecret is required with auth: mtls" $given.certificate.existingSecret }}
+- name: ESCROW_GATEWAY_CERTIFICATE_FILE
+  value: /etc/escrow/service/tls.crt
+- name: ESCROW_GATEWAY_KEY_FILE
+  value: /etc/escrow/service/tls.key
+{{- end }}
+{{- if eq .Values.auth "jwt" }}
+{{- $_ := required "gateway.credentials.token.existingSecret is required with auth: jwt" $given.token.existingSecret }}
+{{- end }}
+{{- if $given.token.existingSecret }}
+- name: ESCROW_GATEWAY_TOKEN_FILE
+  value: /etc/escrow/service/token
+{{- end }}
+{{- end -}}
+
+{{- define "escrow.gatewayHasIdentity" -}}
+{{- if or .Values.tls.existingSecret .Values.gateway.credentials.token.existingSecret -}}yes{{- end -}}
+{{- end -}}
+
+{{- define "escrow.gatewayIdentityMounts" -}}
+{{- if include "escrow.gatewayHasIdentity" . }}
+- {name: service-credentials, mountPath: /etc/escrow/service, readOnly: true}
+{{- end }}
+{{- end -}}
+
+{{- define "escrow.gatewayIdentityVolumes" -}}
+{{- $given := .Values.gateway.credentials -}}
+{{- if include "escrow.gatewayHasIdentity" . }}
+- name: service-credentials
+  projected:
+    defaultMode: 0440
+    sources:
+      {{- if .Values.tls.existingSecret }}
+      - secret:
+          name: {{ $given.ca.existingSecret }}
+          items:
+            - {key: {{ $given.ca.key | quote }}, path: ca.crt}
+      {{- end }}
+      {{- if eq .Values.auth "mtls" }}
+      - secret:
+          name: {{ $given.certificate.existingSecret }}
+          items:
+            - {key: {{ $given.certificate.certificateKey | quote }}, path: tls.crt}
+            - {key: {{ $given.certificate.keyKey | quote }}, path: tls.key}
+      {{- end }}
+      {{- with $given.token.existingSecret }}
+      - secret:
+          name: {{ . }}
+          items:
+            - {key: {{ $given.token.key | quote }}, path: token}
+      {{- end }}
+{{- end }}
+{{- end -}}
