@@ -4,7 +4,6 @@ Both are files, which may be replaced while it runs. Events that are under way t
 connection that they began on.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-from escrow.credentials import Renewed, TlsFiles, TokenFile
+from escrow.credentials import Renewed, Retired, TlsFiles, TokenFile
 from escrow.v1.stripe_event_service_pb2_grpc import StripeEventServiceStub
 
 if TYPE_CHECKING:
@@ -58,8 +57,7 @@ class ServiceAccess:
         token_file: Path | None,
         grace_s: float,
     ) -> None:
-        self._grace_s = grace_s
-        self._retiring: set[asyncio.Task[None]] = set()
+        self._retired = Retired(grace_s)
         self._token = TokenFile(token_file) if token_file else None
         if tls is None:
             plain = _link(grpc.aio.insecure_channel(target, options=(*options, *PLAIN_TEXT)))
@@ -68,7 +66,7 @@ class ServiceAccess:
             self._get = Renewed(
                 tls,
                 lambda credentials: _link(grpc.aio.secure_channel(target, credentials, options)),
-                self._retire,
+                lambda link: self._retired.add(link.channel),
             ).get
 
     def link(self) -> Link:
@@ -82,11 +80,4 @@ class ServiceAccess:
     async def close(self) -> None:
         """Cancels the calls that are still open."""
         await self._get().channel.close()
-        for task in self._retiring:
-            task.cancel()
-        await asyncio.gather(*self._retiring, return_exceptions=True)
-
-    def _retire(self, link: Link) -> None:
-        task = asyncio.create_task(link.channel.close(self._grace_s))
-        self._retiring.add(task)
-        task.add_done_callback(self._retiring.discard)
+        await self._retired.close()

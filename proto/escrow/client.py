@@ -14,6 +14,7 @@ Every mutating method takes a request_id: make one per intention with new_reques
 and send it again after any failure. The service does the thing once and answers the same.
 """
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -24,14 +25,17 @@ import grpc
 from escrow.channels import (
     CHANNEL_OPTIONS,
     PLAIN_TEXT_OPTIONS,
+    Credentials,
     Identity,
     Party,
     Token,
     check_secrecy,
     identity_of,
 )
+from escrow.credentials import CredentialsUnusable, Renewed, Retired, TlsFiles, TokenFile
 from escrow.errors import ErrorDetails, FieldViolation, details_of, reason_of
 from escrow.sync import SyncEscrowClient, connect_sync
+from escrow.tokens import RefreshedToken
 from escrow.v1.escrow_service_pb2_grpc import EscrowServiceStub
 from escrow.v1.operator_service_pb2_grpc import OperatorServiceStub
 from escrow.v1.party_service_pb2_grpc import PartyServiceStub
@@ -46,18 +50,25 @@ if TYPE_CHECKING:
     from escrow.v1.stripe_event_service_pb2_grpc import StripeEventServiceAsyncStub
 
 __all__ = [
+    "CredentialsUnusable",
     "ErrorDetails",
     "EscrowClient",
     "FieldViolation",
     "Party",
+    "RefreshedToken",
     "SyncEscrowClient",
+    "TlsFiles",
     "Token",
+    "TokenFile",
     "connect",
     "connect_sync",
     "details_of",
     "new_request_id",
     "reason_of",
 ]
+
+# A call that is under way when certificates are renewed may last as long as this.
+LONGEST_CALL_S = 600.0
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -74,7 +85,7 @@ class EscrowClient:
 
     def __init__(
         self,
-        channel: grpc.aio.Channel,
+        channel: grpc.aio.Channel | Renewed[grpc.aio.Channel],
         identity: Mapping[str, str],
         deadline_s: float,
         token: Token | None = None,
@@ -82,7 +93,8 @@ class EscrowClient:
         self._channel = channel
         self._identity = Identity(identity, token)
         self._deadline_s = deadline_s
-        view = _ChannelView(channel, self._identity.metadata, deadline_s)
+        get = channel.get if isinstance(channel, Renewed) else lambda: channel
+        view = _ChannelView(get, self._identity.metadata, deadline_s)
         stubs_view = cast("grpc.aio.Channel", view)
         self.escrows = EscrowServiceStub(stubs_view)
         self.parties = PartyServiceStub(stubs_view)
@@ -108,27 +120,64 @@ async def connect(
     tenant: str,
     caller: str,
     deadline_s: float = 10.0,
-    credentials: grpc.ChannelCredentials | None = None,
+    credentials: Credentials | None = None,
     token: Token | None = None,
 ) -> AsyncIterator[EscrowClient]:
     """Opens a channel and closes it at the end. Connecting itself happens with the first call.
 
     ``tenant`` is the marketplace, ``caller`` the name of the calling microservice. A call without
-    ``timeout=`` has ``deadline_s`` seconds, its retries included. ``credentials`` are those of
-    grpc.ssl_channel_credentials(), with a certificate of your own for mTLS; without them the
+    ``timeout=`` has ``deadline_s`` seconds, its retries included. ``credentials`` are TlsFiles,
+    which may be renewed meanwhile, or those of grpc.ssl_channel_credentials(); without them the
     channel is plain text, for development or beside a mesh's proxy. ``token`` is a bearer token, or
-    a function that is asked for one before each call and answers from memory.
+    what is asked for one before each call and answers from memory: a TokenFile, a function, or a
+    RefreshedToken, which is fetched here for the first time.
 
     Raises:
-        ValueError: the token would leave this machine in plain text.
+        ValueError: the token would leave this machine in plain text; or CredentialsUnusable.
     """
     check_secrecy(target, credentials, token)
-    if credentials is not None:
-        channel = grpc.aio.secure_channel(target, credentials, CHANNEL_OPTIONS)
-    else:
-        channel = grpc.aio.insecure_channel(target, PLAIN_TEXT_OPTIONS)
-    async with channel:
-        yield EscrowClient(channel, identity_of(tenant, caller, None).keys, deadline_s, token)
+    keys = identity_of(tenant, caller, None).keys
+    async with _kept(token) as kept, _channel(target, credentials) as channel:
+        yield EscrowClient(channel, keys, deadline_s, kept)
+
+
+@asynccontextmanager
+async def _kept(token: Token | None) -> AsyncIterator[Token | None]:
+    """Where to read the token, without waiting."""
+    if not isinstance(token, RefreshedToken):
+        yield token
+        return
+    await asyncio.to_thread(token)
+    keeping = asyncio.create_task(token.keep())
+    try:
+        yield token.in_memory
+    finally:
+        keeping.cancel()
+
+
+@asynccontextmanager
+async def _channel(
+    target: str, credentials: Credentials | None
+) -> AsyncIterator[grpc.aio.Channel | Renewed[grpc.aio.Channel]]:
+    if not isinstance(credentials, TlsFiles):
+        async with (
+            grpc.aio.insecure_channel(target, PLAIN_TEXT_OPTIONS)
+            if credentials is None
+            else grpc.aio.secure_channel(target, credentials, CHANNEL_OPTIONS)
+        ) as channel:
+            yield channel
+        return
+    retired = Retired(LONGEST_CALL_S)
+    renewed = Renewed(
+        credentials,
+        lambda given: grpc.aio.secure_channel(target, given, CHANNEL_OPTIONS),
+        retired.add,
+    )
+    try:
+        yield renewed
+    finally:
+        await renewed.get().close()
+        await retired.close()
 
 
 def new_request_id() -> str:
@@ -145,7 +194,7 @@ class _ChannelView:
 
     def __init__(
         self,
-        channel: grpc.aio.Channel,
+        channel: Callable[[], grpc.aio.Channel],
         metadata: Callable[[], Iterable[tuple[str, str]]],
         deadline_s: float,
     ) -> None:
@@ -160,7 +209,8 @@ class _ChannelView:
         response_deserializer: Callable[[bytes], Response],
         _registered_method: bool = False,
     ) -> "Callable[..., grpc.aio.UnaryUnaryCall[Request, Response]]":
-        invoke = self._channel.unary_unary(method, request_serializer, response_deserializer)
+        used = self._channel()
+        invoke = used.unary_unary(method, request_serializer, response_deserializer)
 
         def call(
             request: Request,
@@ -170,6 +220,11 @@ class _ChannelView:
             credentials: grpc.CallCredentials | None = None,
             wait_for_ready: bool | None = None,
         ) -> "grpc.aio.UnaryUnaryCall[Request, Response]":
+            nonlocal used, invoke
+            channel = self._channel()
+            if channel is not used:
+                used = channel
+                invoke = used.unary_unary(method, request_serializer, response_deserializer)
             return invoke(
                 request,
                 timeout=self._deadline_s if timeout is None else timeout,

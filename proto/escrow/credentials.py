@@ -4,6 +4,7 @@ Kubernetes, cert-manager and Vault renew the files of a running program. They ar
 call, every few seconds at most; what cannot be used leaves what was there before.
 """
 
+import asyncio
 import logging
 import ssl
 import time
@@ -14,7 +15,7 @@ from typing import Generic, TypeVar
 
 import grpc
 
-__all__ = ["CredentialsUnusable", "Renewed", "TlsFiles", "TokenFile"]
+__all__ = ["CredentialsUnusable", "Renewed", "Retired", "TlsFiles", "TokenFile"]
 
 LOOK_EVERY_S = 5.0
 
@@ -106,6 +107,30 @@ class Renewed(Generic[Made]):
             self._made = self._make(grpc.ssl_channel_credentials(*found))
             self._retire(old)
             log.info("certificates read again")
+
+
+class Retired:
+    """Channels of asyncio that were replaced: each is closed when its calls have ended, or after
+    ``grace_s`` seconds.
+    """
+
+    def __init__(self, grace_s: float) -> None:
+        self._grace_s = grace_s
+        self._ending: dict[asyncio.Task[None], grpc.aio.Channel] = {}
+
+    def add(self, channel: grpc.aio.Channel) -> None:
+        task = asyncio.create_task(channel.close(self._grace_s))
+        self._ending[task] = channel
+        task.add_done_callback(self._ending.pop)
+
+    async def close(self) -> None:
+        """Cancels the calls that are still open."""
+        ending = dict(self._ending)
+        for task in ending:
+            task.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
+        for channel in ending.values():
+            await channel.close()
 
 
 class TokenFile:

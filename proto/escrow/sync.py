@@ -20,12 +20,14 @@ import grpc
 from escrow.channels import (
     CHANNEL_OPTIONS,
     PLAIN_TEXT_OPTIONS,
+    Credentials,
     Identity,
     Party,
     Token,
     check_secrecy,
     identity_of,
 )
+from escrow.credentials import Renewed, TlsFiles
 from escrow.v1.escrow_service_pb2_grpc import EscrowServiceStub
 from escrow.v1.operator_service_pb2_grpc import OperatorServiceStub
 from escrow.v1.party_service_pb2_grpc import PartyServiceStub
@@ -42,9 +44,9 @@ Metadata = Iterable[tuple[str, str | bytes]]
 class _Channels:
     """A channel for each process: opened by its first call, and never that of its parent."""
 
-    def __init__(self, open_channel: Callable[[], grpc.Channel]) -> None:
+    def __init__(self, open_channel: Callable[[], grpc.Channel | Renewed[grpc.Channel]]) -> None:
         self._open = open_channel
-        self._by_process: dict[int, grpc.Channel] = {}
+        self._by_process: dict[int, grpc.Channel | Renewed[grpc.Channel]] = {}
 
     def get(self) -> grpc.Channel:
         process = os.getpid()
@@ -54,13 +56,21 @@ class _Channels:
             made = self._open()
             channel = self._by_process.setdefault(process, made)
             if channel is not made:
-                made.close()
-        return channel
+                _current(made).close()
+        return _current(channel)
 
     def close(self) -> None:
         channel = self._by_process.pop(os.getpid(), None)
         if channel is not None:
-            channel.close()
+            _current(channel).close()
+
+
+def _current(channel: grpc.Channel | Renewed[grpc.Channel]) -> grpc.Channel:
+    return channel.get() if isinstance(channel, Renewed) else channel
+
+
+def _forget(_: grpc.Channel) -> None:
+    """A channel that nobody holds ends with its last call."""
 
 
 class SyncEscrowClient:
@@ -117,18 +127,26 @@ def connect_sync(
     tenant: str,
     caller: str,
     deadline_s: float = 10.0,
-    credentials: grpc.ChannelCredentials | None = None,
+    credentials: Credentials | None = None,
     token: Token | None = None,
 ) -> SyncEscrowClient:
     """Makes a client; its arguments are those of ``connect``. ``token`` may be asked for in any
     thread.
 
     Raises:
-        ValueError: the token would leave this machine in plain text.
+        ValueError: the token would leave this machine in plain text; or CredentialsUnusable.
     """
     check_secrecy(target, credentials, token)
+    if isinstance(credentials, TlsFiles):
+        credentials.read()  # what is wrong with them is told here, and not by the first call
 
-    def open_channel() -> grpc.Channel:
+    def open_channel() -> grpc.Channel | Renewed[grpc.Channel]:
+        if isinstance(credentials, TlsFiles):
+            return Renewed(
+                credentials,
+                lambda given: grpc.secure_channel(target, given, CHANNEL_OPTIONS),
+                _forget,
+            )
         if credentials is not None:
             return grpc.secure_channel(target, credentials, CHANNEL_OPTIONS)
         return grpc.insecure_channel(target, PLAIN_TEXT_OPTIONS)
