@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -42,6 +43,14 @@ class ConfigError(Exception):
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("; ".join(self.problems))
+
+
+class DatabaseRole(StrEnum):
+    """What a program may do in the database, from less to more; the migrations say it."""
+
+    READER = "escrow_reader"
+    SERVICE = "escrow_service"
+    WORKER = "escrow_worker"
 
 
 class Settings(BaseSettings):
@@ -80,8 +89,9 @@ class Settings(BaseSettings):
     and leases then go tenant by tenant, and plans are made with the tenant known."""
     direct_database_url: SecretStr | None = None
     """Past the pooler, for migrations and LISTEN; the same as database_url when there is none."""
-    database_role: str = "escrow_service"
-    """What connections work as: it cannot change the books. "none": the login's own rights."""
+    database_role: str = "auto"
+    """What connections work as. "auto": ``escrow_service`` to serve, ``escrow_worker`` to work and
+    to sweep, ``escrow_reader`` for commands that only read. "none": the login's own rights."""
     database_pool_min: int = Field(default=2, ge=0, le=1000)
     """Connections that each process keeps open."""
     database_pool_max: int = Field(default=10, ge=1, le=1000)
@@ -151,10 +161,11 @@ class Settings(BaseSettings):
         """The database itself."""
         return (self.direct_database_url or self.database_url).get_secret_value()
 
-    @property
-    def session_role(self) -> str:
+    def session_role(self, program: DatabaseRole) -> str:
         """The role to switch to; empty for none. A pooler would lose it between transactions."""
-        return "" if self.pgbouncer or self.database_role == "none" else self.database_role
+        if self.pgbouncer or self.database_role == "none":
+            return ""
+        return program.value if self.database_role == "auto" else self.database_role
 
 
 # --- tenants ------------------------------------------------------------------------------------

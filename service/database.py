@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import asyncpg
 
-from service.config import Settings
+from service.config import DatabaseRole, Settings
 from service.migrations import Connection, load_migrations
 from service.migrations import status as migration_status
 from service.redaction import redact
@@ -17,6 +17,8 @@ from service.store.pool import ServicePool, open_pool
 
 CONNECT_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 5.0
+# What PostgreSQL calls a role that the login is no member of, and one that is not there.
+NOT_A_MEMBER = (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidParameterValueError)
 
 
 class DatabaseProblem(Exception):
@@ -42,18 +44,20 @@ async def direct_connection(settings: Settings) -> AsyncIterator[Connection]:
 
 
 @asynccontextmanager
-async def pooled_database(settings: Settings) -> AsyncIterator[ServicePool]:
-    """The pool that the service works with, on a database that has every migration.
+async def pooled_database(settings: Settings, program: DatabaseRole) -> AsyncIterator[ServicePool]:
+    """The pool that a program works with, on a database that has every migration.
 
     Raises:
-        DatabaseProblem: the database cannot be reached, or lacks a migration.
+        DatabaseProblem: the database cannot be reached, lacks a migration, or does not let its
+            login work as the program's role.
     """
     await _require_migrations(settings)
-    with _told_in_one_line(settings.dsn):
+    role = settings.session_role(program)
+    with _told_in_one_line(settings.dsn, role):
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             pool = await open_pool(
                 settings.dsn,
-                role=settings.session_role,
+                role=role,
                 min_size=settings.database_pool_min,
                 max_size=settings.database_pool_max,
                 command_timeout_s=settings.database_command_timeout_s,
@@ -86,9 +90,12 @@ async def _require_migrations(settings: Settings) -> None:
 
 
 @contextmanager
-def _told_in_one_line(dsn: str) -> Iterator[None]:
+def _told_in_one_line(dsn: str, role: str = "") -> Iterator[None]:
     try:
         yield
+    except NOT_A_MEMBER as error:
+        line = f"cannot use the database as {role}: {error}. GRANT {role} TO the login of its URL"
+        raise DatabaseProblem(redact(line)) from error
     except ValueError as error:  # by asyncpg's parser; what it says may quote the password
         raise DatabaseProblem("cannot use the database: its URL is malformed") from error
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:

@@ -16,7 +16,7 @@ from typing import Any
 import grpc
 import structlog
 
-from service.config import Config, Settings, Tenant, check_auth
+from service.config import Config, DatabaseRole, Settings, Tenant, check_auth
 from service.database import pooled_database
 from service.effects.perform import finish_sending
 from service.loop_lag import measure_loop_lag
@@ -69,10 +69,11 @@ async def running(config: Config, *, serve: bool, work: bool) -> AsyncIterator[R
         ConfigError, DatabaseProblem, PortTaken, ContractError.
     """
     settings = config.settings
+    role = DatabaseRole.WORKER if work else DatabaseRole.SERVICE
     async with AsyncExitStack() as opened:
         telemetry = open_telemetry(role="server" if serve else "worker")
         opened.callback(telemetry.shut_down)
-        runtime = await opened.enter_async_context(open_runtime(config))
+        runtime = await opened.enter_async_context(open_runtime(config, role))
         opened.push_async_callback(finish_sending)
         if work:
             await opened.enter_async_context(working(runtime, settings.drain_s))
@@ -110,14 +111,15 @@ async def _identities(config: Config) -> AsyncIterator[Identify]:
 
 
 @asynccontextmanager
-async def open_runtime(config: Config) -> AsyncIterator[Runtime]:
+async def open_runtime(config: Config, role: DatabaseRole) -> AsyncIterator[Runtime]:
     """The database and every tenant's Stripe, for a command that needs no server and no worker.
+    ``role`` is what it may do in the database.
 
     Raises:
         DatabaseProblem.
     """
     async with AsyncExitStack() as opened:
-        pool = await opened.enter_async_context(pooled_database(config.settings))
+        pool = await opened.enter_async_context(pooled_database(config.settings, role))
         stripe = {
             name: await opened.enter_async_context(_stripe_gateway(tenant, config.settings))
             for name, tenant in config.tenants.items()

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import asyncpg
 
+from service.config import DatabaseRole
 from service.local.postgres.embedded import EmbeddedPostgres
 from service.local.postgres.programs import find_binaries
 from service.migrations import MIGRATIONS, Connection, load_migrations, up
@@ -25,9 +26,17 @@ DIRECTORY = Path(__file__).parent.parent / ".escrow" / "test-postgres"
 SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 MAX_CONNECTIONS = 300  # several test runs may share the server
 
-SERVICE_ROLE = "escrow_service"  # made by the migrations, and cannot log in
-SERVICE_LOGIN = "escrow_test_login"  # a member of it, as an operator would make one
-SERVICE_PASSWORD = "escrow-test"  # a server of ESCROW_TEST_DATABASE_URL may ask for one
+# The logins of the programs, as an operator would make them: each a member of one role, which the
+# migrations make and which cannot log in.
+SERVICE_LOGIN = "escrow_test_login"
+WORKER_LOGIN = "escrow_test_worker_login"
+READER_LOGIN = "escrow_test_reader_login"
+ROLE_OF = {
+    SERVICE_LOGIN: DatabaseRole.SERVICE,
+    WORKER_LOGIN: DatabaseRole.WORKER,
+    READER_LOGIN: DatabaseRole.READER,
+}
+PASSWORD = "escrow-test"  # a server of ESCROW_TEST_DATABASE_URL may ask for one
 
 TEMPLATE_LOCK = "SELECT pg_advisory_lock(hashtext('escrow test template'))"
 DATABASE_EXISTS = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)"
@@ -58,11 +67,13 @@ class Server:
 
 @dataclass(frozen=True)
 class Database:
-    """A test's own. `owner_dsn` may do anything in it, `service_dsn` what the service may."""
+    """A test's own. `owner_dsn` may do anything in it, the others what their program may."""
 
     name: str
     owner_dsn: str
     service_dsn: str
+    worker_dsn: str
+    reader_dsn: str
 
 
 @contextmanager
@@ -98,8 +109,8 @@ async def empty_database(server: Server) -> AsyncIterator[str]:
 async def migrated_database(server: Server, template: str) -> AsyncIterator[Database]:
     """A copy of the template, dropped at the end."""
     async with _fresh_database(server, template) as name:
-        service_dsn = server.dsn(name, SERVICE_LOGIN, SERVICE_PASSWORD)
-        yield Database(name, server.dsn(name), service_dsn)
+        programs = (server.dsn(name, login, PASSWORD) for login in ROLE_OF)
+        yield Database(name, server.dsn(name), *programs)
 
 
 @asynccontextmanager
@@ -129,15 +140,16 @@ async def prepare_template(server: Server, directory: Path = MIGRATIONS) -> str:
             async with connected(server.dsn(unfinished)) as connection:
                 await up(connection, migrations)
             await admin.execute(f"ALTER DATABASE {unfinished} RENAME TO {template}")
-        await _make_service_login(admin)
+        await _make_logins(admin)
     return template
 
 
-async def _make_service_login(admin: Connection) -> None:
-    if not await admin.fetchval(ROLE_EXISTS, SERVICE_LOGIN):
-        await admin.execute(f"CREATE ROLE {SERVICE_LOGIN} LOGIN PASSWORD '{SERVICE_PASSWORD}'")
-    if await admin.fetchval(ROLE_EXISTS, SERVICE_ROLE):
-        await admin.execute(f"GRANT {SERVICE_ROLE} TO {SERVICE_LOGIN}")
+async def _make_logins(admin: Connection) -> None:
+    for login, role in ROLE_OF.items():
+        if not await admin.fetchval(ROLE_EXISTS, login):
+            await admin.execute(f"CREATE ROLE {login} LOGIN PASSWORD '{PASSWORD}'")
+        if await admin.fetchval(ROLE_EXISTS, role):
+            await admin.execute(f"GRANT {role} TO {login}")
 
 
 async def _drop_abandoned(admin: Connection, template: str) -> None:

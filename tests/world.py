@@ -234,6 +234,7 @@ async def _start_service(world: World, tenants: Path) -> None:
     world.target = await world.start("service")
     # After a restart the gateway and the clients find it where it was.
     world.programs["service"].environment["ESCROW_GRPC_PORT"] = world.target.rpartition(":")[2]
+    environment = environment | {"ESCROW_DATABASE_URL": world.database.worker_dsn}
     world.add("worker", ["service", "work", "--json"], environment, r'"workers": \["')
     await world.start("worker")
 

@@ -12,7 +12,7 @@ from uuid import UUID
 import typer
 from asyncpg.pool import PoolConnectionProxy
 
-from service.config import load_settings
+from service.config import DatabaseRole, load_settings
 from service.database import pooled_database
 from service.domain import ids
 from service.domain.accounts import PAYABLE, WILDCARD, UnknownAccount, account_named
@@ -139,7 +139,7 @@ async def open_books(
     whether nothing can be booked there any more.
     """
     settings = load_settings(database_command_timeout_s=STATEMENT_TIMEOUT_S)
-    async with pooled_database(settings) as pool:
+    async with pooled_database(settings, DatabaseRole.READER) as pool:
         # Asked first: what is final now is final in what is read after.
         final = end is not None and await is_final(pool, tenant, end - MOMENT)
         async with one_moment(pool) as connection:

@@ -9,7 +9,7 @@ import typer
 
 from service.cli.printing import AsJson, people, print_json
 from service.cli.tables import print_table, table
-from service.config import load_settings
+from service.config import DatabaseRole, load_settings
 from service.database import direct_connection, pooled_database
 from service.domain import ids
 from service.store.closings import Closed, discard_closings, list_closings
@@ -22,7 +22,7 @@ def list_(*, as_json: AsJson = False) -> None:
     """Up to when nothing is booked any more in each tenant's books, and how far they are final."""
 
     async def read() -> list[Closed]:
-        async with pooled_database(load_settings()) as pool:
+        async with pooled_database(load_settings(), DatabaseRole.READER) as pool:
             return await list_closings(pool)
 
     found = asyncio.run(read())

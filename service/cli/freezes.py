@@ -12,7 +12,7 @@ from escrow.v1 import escrow_service_pb2 as pb
 from service.cli.operating import Reason, RequestId, Tenant, call, new_key, show
 from service.cli.printing import AsJson, people, print_json
 from service.cli.tables import print_table, table
-from service.config import load_settings
+from service.config import DatabaseRole, load_settings
 from service.database import pooled_database
 from service.domain import ids
 from service.domain.errors import FreezeMissing
@@ -39,7 +39,7 @@ def list_(tenant: Tenant = "default", after: After = None, *, as_json: AsJson = 
         _check(after)
 
     async def read() -> list[OpenFreeze]:
-        async with pooled_database(load_settings()) as pool:
+        async with pooled_database(load_settings(), DatabaseRole.READER) as pool:
             begin = ids.parse(after) if after else FIRST
             return await list_freezes(pool, tenant, after=begin, limit=MOST)
 
@@ -67,7 +67,7 @@ def lift(
     _check(freeze_id)
 
     async def find() -> list[Named]:
-        async with pooled_database(load_settings()) as pool:
+        async with pooled_database(load_settings(), DatabaseRole.READER) as pool:
             return await find_named(pool, tenant, freeze_id)
 
     found = asyncio.run(find())

@@ -20,7 +20,7 @@ from rich.table import Table
 from escrow.v1.money_pb2 import Money
 from service.cli.printing import document_of, people, print_json
 from service.cli.tables import print_table
-from service.config import load_config
+from service.config import DatabaseRole, load_config
 from service.domain.call import Call, Party
 from service.domain.money import format_minor
 from service.rpc.validate import compile_validator
@@ -53,12 +53,13 @@ def call(operation: Operation[Answer], request: Message, *, tenant: str) -> Answ
     configure_logging(config.settings.log_level, config.settings.log_format)
     if tenant not in config.tenants:
         raise typer.BadParameter(f"no tenant {tenant!r} is configured", param_hint="--tenant")
-    key = getattr(request, "request_id", "")
+    key = getattr(request, "request_id", None)
+    role = DatabaseRole.READER if key is None else DatabaseRole.SERVICE
 
     async def run() -> Answer:
         compile_validator(request.DESCRIPTOR)(request)  # type: ignore[arg-type]  # either is one
-        async with open_runtime(config) as runtime:
-            who = Call(tenant, f"cli:{getpass.getuser()}", Party.OPERATOR, key)
+        async with open_runtime(config, role) as runtime:
+            who = Call(tenant, f"cli:{getpass.getuser()}", Party.OPERATOR, key or "")
             return await operation(runtime, who, request)
 
     return asyncio.run(run())

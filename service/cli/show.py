@@ -12,7 +12,7 @@ from service.cli.explained_document import as_document
 from service.cli.explained_tables import print_explained
 from service.cli.printing import AsJson, people, print_json
 from service.cli.tables import Rows, print_table, table
-from service.config import load_config
+from service.config import DatabaseRole, load_config
 from service.domain import ids
 from service.domain.call import Call, Party
 from service.domain.errors import Missing
@@ -62,7 +62,7 @@ async def _find(name: str, tenant: str | None) -> tuple[list[tuple[str, Named]],
     if tenant is not None and tenant not in config.tenants:
         raise typer.BadParameter(f"no tenant {tenant!r} is configured", param_hint="--tenant")
     tenants = [tenant] if tenant else sorted(config.tenants)
-    async with open_runtime(config) as runtime:
+    async with open_runtime(config, DatabaseRole.READER) as runtime:
         matches = [
             (whose, named)
             for whose in tenants

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from service.cli.printing import AsJson, errors, people, print_json
-from service.config import load_config
+from service.config import DatabaseRole, load_config
 from service.operations.operators.sweep_stripe import SweptAccount, sweep_stripe
 from service.server import open_runtime
 from service.telemetry import configure_logging
@@ -45,7 +45,7 @@ async def _sweep(*, from_start: bool) -> list[SweptAccount]:
 
     config = load_config()
     configure_logging(config.settings.log_level, config.settings.log_format)
-    async with open_runtime(config) as runtime:
+    async with open_runtime(config, DatabaseRole.WORKER) as runtime:
         return await sweep_stripe(runtime, from_start=from_start, progress=progress)
 
 

@@ -7,7 +7,7 @@ import asyncio
 from service.cli.operating import Tenant
 from service.cli.printing import AsJson, people, print_json
 from service.cli.tables import print_table, table
-from service.config import load_settings
+from service.config import DatabaseRole, load_settings
 from service.database import pooled_database
 from service.store.for_operators import Undecided, list_undecided
 
@@ -18,7 +18,7 @@ def undecided(tenant: Tenant = "default", *, as_json: AsJson = False) -> None:
     """Lists them, the oldest 1,000. After a day they are booked as unexplained."""
 
     async def read() -> list[Undecided]:
-        async with pooled_database(load_settings()) as pool:
+        async with pooled_database(load_settings(), DatabaseRole.READER) as pool:
             return await list_undecided(pool, tenant, limit=MOST)
 
     found = asyncio.run(read())

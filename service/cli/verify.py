@@ -13,7 +13,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
 from service.cli.printing import AsJson, errors, people, print_json
-from service.config import load_config, load_settings
+from service.config import DatabaseRole, load_config, load_settings
 from service.database import pooled_database
 from service.domain.money import CURRENCIES, format_minor
 from service.operations.operators.verify_books import CheckResult, Report, verify_books
@@ -57,14 +57,14 @@ def verify(*, stripe: AskStripe = False, as_json: AsJson = False) -> None:
 
 async def _verify() -> tuple[Report, list[Comparison]]:
     settings = load_settings(database_command_timeout_s=STATEMENT_TIMEOUT_S)
-    async with pooled_database(settings) as pool:
+    async with pooled_database(settings, DatabaseRole.READER) as pool:
         return await verify_books(pool), []
 
 
 async def _verify_with_stripe() -> tuple[Report, list[Comparison]]:
     config = load_config(database_command_timeout_s=STATEMENT_TIMEOUT_S)
     configure_logging(config.settings.log_level, config.settings.log_format)
-    async with open_runtime(config) as runtime:
+    async with open_runtime(config, DatabaseRole.WORKER) as runtime:
         with _progress() as progress:
             compared = await verify_stripe(runtime, progress)
         return await verify_books(runtime.pool), compared

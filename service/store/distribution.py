@@ -26,7 +26,7 @@ DISTRIBUTED = "SELECT logicalrelid::regclass::text FROM pg_dist_partition"
 # Triggers of the schema read their transition table, or rows of one tenant.
 SETTINGS = (
     "SET citus.enable_unsafe_triggers = on",
-    "ALTER ROLE escrow_service LOGIN",
+    *(f"ALTER ROLE {role} LOGIN" for role in ("escrow_reader", "escrow_service", "escrow_worker")),
 )
 DATABASE_SETTINGS = """\
 SELECT format('ALTER DATABASE %I SET citus.enable_unsafe_triggers = on', current_database())"""

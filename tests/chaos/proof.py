@@ -11,7 +11,7 @@ from typing import NamedTuple
 import asyncpg
 from pydantic import SecretStr
 
-from service.config import Config, Settings, Tenant
+from service.config import Config, DatabaseRole, Settings, Tenant
 from service.operations.operators.verify_stripe import verify_stripe
 from service.operations.sweeps.compare_with_stripe import Comparison
 from service.server import open_runtime
@@ -124,8 +124,9 @@ async def _read(sandbox: SandboxClient) -> AtStripe:
 async def _same_as_stripe(world: World, there: AtStripe) -> list[Breach]:
     """`escrow verify --stripe` is clean for every account, and nothing is undecided."""
     tenant = Tenant(API_KEY, world.sandbox.url, 1000)
-    settings = Settings(auth="development", database_url=SecretStr(world.database.service_dsn))
-    async with open_runtime(Config(settings, dict.fromkeys(TENANTS, tenant))) as runtime:
+    settings = Settings(auth="development", database_url=SecretStr(world.database.worker_dsn))
+    config = Config(settings, dict.fromkeys(TENANTS, tenant))
+    async with open_runtime(config, DatabaseRole.WORKER) as runtime:
         compared = await verify_stripe(runtime)
     breaches = [
         Breach(

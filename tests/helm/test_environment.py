@@ -158,7 +158,7 @@ def test_everything_said_to_the_service_arrives(
     assert config.settings.direct_dsn == f"{DATABASE_URL}escrow-database/direct"
     assert config.settings.database_engine == "citus"
     assert config.settings.pgbouncer
-    assert config.settings.session_role == ""
+    assert config.settings.session_role(service.config.DatabaseRole.SERVICE) == ""
     acme, sandbox = config.tenants["acme"], config.tenants["sand_box"]
     assert acme.stripe_secret_key == "sk_test_acme_api_key"
     assert (acme.stripe_api_base, acme.stripe_rate_per_s) == (None, 80)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from service.config import ConfigError, check_auth, load_config, load_settings
+from service.config import ConfigError, DatabaseRole, check_auth, load_config, load_settings
 
 GOOD = {
     "ESCROW_AUTH": "development",
@@ -35,7 +35,7 @@ def test_three_variables_are_enough() -> None:
     config = load_config()
 
     assert config.settings.dsn == config.settings.direct_dsn == GOOD["ESCROW_DATABASE_URL"]
-    assert config.settings.session_role == "escrow_service"
+    assert config.settings.session_role(DatabaseRole.WORKER) == "escrow_worker"
     assert not config.settings.reflection
     assert config.tenants["default"].stripe_secret_key == "sk_test_123"
     assert not config.tenants["default"].livemode
@@ -95,7 +95,7 @@ def test_behind_a_pooler_sessions_keep_nothing(environment: pytest.MonkeyPatch) 
 
     settings = load_settings()
 
-    assert settings.session_role == ""
+    assert settings.session_role(DatabaseRole.SERVICE) == ""
     assert settings.direct_dsn == "postgresql://direct/escrow"
 
 

@@ -16,7 +16,7 @@ from service.migrations import (
     status,
     up,
 )
-from tests.postgres import SERVICE_ROLE, Database, Server, connected, empty_database
+from tests.postgres import Database, Server, connected, empty_database
 
 ACCOUNTS = """
 -- migrate:up
@@ -237,7 +237,7 @@ async def test_schema_sql_is_the_sum_of_the_migrations(
 @pytest.mark.skipif(not load_migrations(), reason="no migration is written yet")
 async def test_service_role_cannot_change_the_schema(database: Database) -> None:
     async with connected(database.service_dsn) as connection:
-        assert await connection.fetchval("SELECT pg_has_role($1, 'USAGE')", SERVICE_ROLE)
+        assert await connection.fetchval("SELECT pg_has_role('escrow_service', 'USAGE')")
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute("CREATE TABLE public.mine ()")
 

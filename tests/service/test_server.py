@@ -25,7 +25,7 @@ def config_for(dsn: str, **settings: object) -> Config:
 
 
 async def test_a_server_serves_the_contract_and_its_health(database: Database) -> None:
-    async with running(config_for(database.service_dsn), serve=True, work=True) as everything:
+    async with running(config_for(database.worker_dsn), serve=True, work=True) as everything:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{everything.port}") as channel:
             health: Any = health_pb2_grpc.HealthStub(channel)
             escrows: Any = escrow_service_pb2_grpc.EscrowServiceStub(channel)
@@ -44,7 +44,7 @@ async def test_a_server_serves_the_contract_and_its_health(database: Database) -
 
 
 async def test_a_process_of_workers_has_no_port(database: Database) -> None:
-    async with running(config_for(database.service_dsn), serve=False, work=True) as everything:
+    async with running(config_for(database.worker_dsn), serve=False, work=True) as everything:
         assert everything.port is None
 
 

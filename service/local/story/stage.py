@@ -10,6 +10,7 @@ import aiohttp
 from rich.console import Console
 
 from escrow.client import EscrowClient, connect
+from service.config import DatabaseRole
 from service.database import pooled_database
 from service.local.database import local_settings
 from service.local.folder import Addresses
@@ -33,7 +34,7 @@ async def open_stage(addresses: Addresses, console: Console) -> AsyncIterator[St
     """A stage in front of a running system."""
     async with (
         connect(addresses.grpc, tenant=addresses.tenant, caller="story") as client,
-        pooled_database(local_settings(addresses.database_url)) as pool,
+        pooled_database(local_settings(addresses.database_url), DatabaseRole.READER) as pool,
         aiohttp.ClientSession() as http,
     ):
         pages = HostedPages(addresses.sandbox, http) if addresses.sandbox else None

@@ -34,14 +34,20 @@ WHERE created_at < id_of OR created_at >= id_of + interval '1 millisecond'""",
 )
 APPEND_ONLY = Check(
     "I9 append-only",
-    "the service's role cannot change or remove what was booked",
-    "SELECT 16",
+    "no program can change or remove what was booked, or what Stripe said",
+    "SELECT 75",
     """\
-SELECT name, privilege
-FROM unnest(
+SELECT role, name, privilege
+FROM unnest(ARRAY['escrow_reader', 'escrow_service', 'escrow_worker']) AS role,
+    unnest(
         ARRAY['operations', 'journals', 'entries', 'line_items', 'balance_snapshots',
             'balance_transactions', 'previous_accounts', 'policies']
     ) AS name,
-    unnest(ARRAY['UPDATE', 'DELETE']) AS privilege
-WHERE has_table_privilege('escrow_service', name, privilege)""",
+    unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE']) AS privilege
+WHERE has_table_privilege(role, name, privilege)
+OR privilege = 'UPDATE' AND has_any_column_privilege(role, name, privilege)
+UNION ALL
+SELECT role, 'stripe_events.payload', 'UPDATE'
+FROM unnest(ARRAY['escrow_reader', 'escrow_service', 'escrow_worker']) AS role
+WHERE has_column_privilege(role, 'stripe_events', 'payload', 'UPDATE')""",
 )

@@ -25,6 +25,16 @@ class Said:
 Run = Callable[..., Awaitable[Said]]
 
 
+READING = {"show", "journals", "balances", "trial-balance", "verify", "list"}
+
+
+def _least_login(database: Database, *arguments: str) -> str:
+    """The DSN of who may do no more than this command needs."""
+    if arguments[0] == "sweep" or "--stripe" in arguments:
+        return database.worker_dsn
+    return database.service_dsn if READING.isdisjoint(arguments[:2]) else database.reader_dsn
+
+
 def escrow_at(market: Marketplace, database: Database, **settings: str) -> Run:
     """Runs ``escrow`` with these arguments; it knows the tenant ``default`` alone, unless the
     settings say otherwise.
@@ -33,7 +43,6 @@ def escrow_at(market: Marketplace, database: Database, **settings: str) -> Run:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     environment |= {
         "ESCROW_AUTH": "development",
-        "ESCROW_DATABASE_URL": database.service_dsn,
         "STRIPE_SECRET_KEY": API_KEY,
         "STRIPE_API_BASE": market.sandbox.url,
     }
@@ -42,10 +51,11 @@ def escrow_at(market: Marketplace, database: Database, **settings: str) -> Run:
         environment |= settings
 
     async def run(*arguments: str) -> Said:
+        login = {"ESCROW_DATABASE_URL": _least_login(database, *arguments)}
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", "service", *arguments),
-            env=environment,
+            env=environment | login,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )

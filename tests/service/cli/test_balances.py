@@ -30,7 +30,7 @@ async def escrow(database: Database, *arguments: str) -> Said:
         sys.executable,
         *("-m", "service", "balances", *arguments),
         env=os.environ
-        | {"ESCROW_AUTH": "development", "ESCROW_DATABASE_URL": database.service_dsn}
+        | {"ESCROW_AUTH": "development", "ESCROW_DATABASE_URL": database.reader_dsn}
         | {"COLUMNS": "140"},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -285,7 +285,7 @@ async def test_a_reader_that_goes_away_ends_it_quietly(
     await paid(market)
     environment = os.environ | {
         "ESCROW_AUTH": "development",
-        "ESCROW_DATABASE_URL": database.service_dsn,
+        "ESCROW_DATABASE_URL": database.reader_dsn,
     }
     process = await asyncio.create_subprocess_exec(
         sys.executable,

@@ -22,8 +22,8 @@ class Later:
     def __init__(self, market: Marketplace) -> None:
         self.market = market
         self.ahead = timedelta()
-        now = market.running.runtime.clock
-        self.runtime: Runtime = replace(market.running.runtime, clock=lambda: now() + self.ahead)
+        now = market.work_runtime.clock
+        self.runtime: Runtime = replace(market.work_runtime, clock=lambda: now() + self.ahead)
         self.effects = EffectsWorker(self.runtime)
         self.transfers = TransfersWorker(self.runtime)
         self.inbox = InboxWorker(self.runtime)

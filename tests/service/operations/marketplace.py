@@ -16,13 +16,15 @@ import asyncpg
 import grpc
 import pytest
 from google.protobuf.message import Message
+from pydantic import SecretStr
 
 from escrow.client import EscrowClient, new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import party_service_pb2 as party_pb
 from escrow.v1 import stripe_event_service_pb2 as event_pb
 from escrow.v1.money_pb2 import Money
-from service.config import Config, Settings, Tenant
+from service.config import Config, DatabaseRole, Settings, Tenant
+from service.database import pooled_database
 from service.migrations import Connection
 from service.operations.operators.verify_stripe import verify_stripe
 from service.operations.sweeps.compare_with_stripe import Comparison
@@ -117,11 +119,12 @@ class Marketplace:
     owner: Connection
     sandbox: Sandbox
     channel: grpc.aio.Channel
+    work_runtime: Runtime
     told: set[str] = field(default_factory=set)
     statement: str = ""
 
     def __post_init__(self) -> None:
-        runtime = self.running.runtime
+        runtime = self.work_runtime
         self.effects = EffectsWorker(runtime)
         self.inbox = InboxWorker(runtime)
         self.transfers = TransfersWorker(runtime)
@@ -459,16 +462,22 @@ def transitions(entry: pb.TimelineEntry) -> list[tuple[str, str, str]]:
 @asynccontextmanager
 async def open_marketplace(database: Database, sandbox_url: str) -> AsyncIterator[Marketplace]:
     """The service on this database and sandbox, which is emptied first."""
+    config = _config(database, sandbox_url)
+    of_workers = config.settings.model_copy(update={"database_url": SecretStr(database.worker_dsn)})
     async with (
         aiohttp.ClientSession() as http,
-        running(_config(database, sandbox_url), serve=True, work=False) as everything,
+        running(config, serve=True, work=False) as everything,
+        pooled_database(of_workers, DatabaseRole.WORKER) as pool,
         grpc.aio.insecure_channel(f"127.0.0.1:{everything.port}") as channel,
     ):
+        ours = everything.runtime
+        pool.turns = ours.pool.turns  # as in one process that serves and works
+        work_runtime = Runtime(pool, ours.stripe, ours.clock)
         sandbox = Sandbox(sandbox_url, http)
         await sandbox.reset()
         owner = await asyncpg.connect(database.owner_dsn)
         try:
-            yield Marketplace(everything, owner, sandbox, channel)
+            yield Marketplace(everything, owner, sandbox, channel, work_runtime)
         finally:
             await owner.close()
 

@@ -9,8 +9,8 @@ from tests.postgres import Database
 
 @asynccontextmanager
 async def service_pool(database: Database, size: int) -> AsyncIterator[ServicePool]:
-    """A pool that works under the service's role."""
-    pool = await open_pool(database.service_dsn, role="", min_size=1, max_size=size)
+    """A pool of a process that serves and works, and so under the worker's role."""
+    pool = await open_pool(database.worker_dsn, role="", min_size=1, max_size=size)
     try:
         yield pool
     finally:

@@ -95,8 +95,8 @@ async def snapshots(owner: Connection) -> list[tuple[str, int, int]]:
 
 @asynccontextmanager
 async def open_transaction(database: Database) -> AsyncIterator[Connection]:
-    """A connection of the service in the middle of a transaction; it commits at the end."""
-    async with connected(database.service_dsn) as connection, connection.transaction():
+    """A connection of a worker in the middle of a transaction; it commits at the end."""
+    async with connected(database.worker_dsn) as connection, connection.transaction():
         yield connection
 
 
@@ -220,14 +220,16 @@ async def test_a_transaction_that_would_not_see_them_closed_books_nothing(
     [
         "closed_through = '00000000-0000-0000-0000-000000000000'",
         "rolled_up_through = '00000000-0000-0000-0000-000000000000'",
-        "tenant_id = 'other'",
+        "tenant_id = 'other'",  # which no program may try
     ],
 )
-async def test_closed_books_are_never_opened(pool: ServicePool, change: str) -> None:
+async def test_closed_books_are_never_opened(
+    pool: ServicePool, owner: Connection, change: str
+) -> None:
     await roll_all_up(pool, await close(pool, NOW))
 
     with pytest.raises(asyncpg.CheckViolationError, match="never opened again"):
-        await pool.execute(f"UPDATE closings SET {change}")
+        await owner.execute(f"UPDATE closings SET {change}")
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await pool.execute("DELETE FROM closings")
     with pytest.raises(asyncpg.CheckViolationError, match="closings_before_roll_up"):

@@ -27,14 +27,20 @@ FAN_OUT = {
     "sweeps.FIND_DUE",  # which accounts at Stripe are due
     "sweeps.ADD_TENANTS",  # once in the life of a process
     "effects.DUE_TENANTS",
-    "effects.LEASED_UNTIL",  # what was leased with a row that cannot be read
-    "stripe_events.LEASED_UNTIL",
+    "effects.LEASED_UNTIL",  # what a lease took that cannot be read
     "stripe_events.DUE_TENANTS",
+    "stripe_events.LEASED_UNTIL",
     *QUEUES,
     *(name for name in STATEMENTS if name.startswith(READING_ALL)),
 }
 # Leases of work across tenants, for one PostgreSQL. On a distributed one they are made per tenant.
 ONE_POSTGRESQL = {"effects.LEASE_DUE", "stripe_events.LEASE"}
+# All that is rightly not of one tenant, under the long names too.
+ACROSS = {
+    name
+    for name in STATEMENTS | QUEUES
+    if name.removeprefix("service.store.") in FAN_OUT | ONE_POSTGRESQL or name in FAN_OUT
+}
 # What runs inside a function that belongs to the node of its tenant.
 DELEGATED = {"balances.roll_up_balances"}
 TABLES = set(re.findall(r"CREATE TABLE public\.(\w+)", SCHEMA))

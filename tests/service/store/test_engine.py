@@ -30,7 +30,7 @@ SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::re
 
 @pytest.fixture
 async def cluster_pool(database: Database) -> AsyncIterator[ServicePool]:
-    pool = await open_pool(database.service_dsn, role="", max_size=4, engine=CITUS)
+    pool = await open_pool(database.worker_dsn, role="", max_size=4, engine=CITUS)
     yield pool
     await pool.close()
 

@@ -8,7 +8,7 @@ import pytest
 from service.domain.errors import DatabaseUnavailable
 from service.migrations import Connection
 from service.store.pool import INDEX_PLANS, PLANNING, open_pool
-from tests.postgres import SERVICE_ROLE, Database
+from tests.postgres import Database
 from tests.records import TENANT, new_id
 from tests.service.store.pools import service_pool
 
@@ -22,7 +22,7 @@ async def test_connections_work_under_the_services_role(database: Database) -> N
     """Also when whoever logs in could do more."""
     pool = await open_pool(database.owner_dsn, min_size=1, max_size=1)
     try:
-        assert await pool.fetchval("SELECT current_user") == SERVICE_ROLE
+        assert await pool.fetchval("SELECT current_user") == "escrow_service"
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await pool.execute("DELETE FROM entries")
     finally:

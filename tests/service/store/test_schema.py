@@ -317,7 +317,6 @@ async def test_the_service_deletes_nothing_anywhere(service: Connection) -> None
         ("UPDATE escrows SET payer_id = gen_random_uuid()", "escrows_payer"),
         ("UPDATE escrows SET payee_id = gen_random_uuid()", "escrows_payee"),
         ("UPDATE payments SET escrow_id = gen_random_uuid()", "payments_escrow"),
-        ("UPDATE payments SET tenant_id = 'other'", "payments_escrow"),
     ],
 )
 async def test_records_belong_together(

@@ -134,7 +134,7 @@ async def _planning(
             await owner.execute(fill)
         generic = {"plan_cache_mode": "force_generic_plan"}
         pool = await open_pool(
-            database.service_dsn, role="", min_size=1, max_size=1, settings=generic
+            database.worker_dsn, role="", min_size=1, max_size=1, settings=generic
         )
         async with pool.acquire() as connection:
             yield connection

@@ -41,7 +41,7 @@ class Process:
         self.market = market
         self.now = datetime.now(UTC)
         self.stripe = {tenant: stripe[tenant] for tenant in tenants or (TENANT,)}
-        self.runtime = Runtime(market.running.runtime.pool, self.stripe, lambda: self.now)
+        self.runtime = Runtime(market.work_runtime.pool, self.stripe, lambda: self.now)
         self.worker = SweepsWorker(self.runtime)
 
     async def row(self, account: str = PLATFORM, tenant: str = TENANT) -> Any:  # noqa: ANN401  a row
