@@ -14,6 +14,7 @@ NOT_INHERITED = (
     "ESCROW_TENANTS_FILE",
     "ESCROW_GRPC_HOST",
     "ESCROW_GATEWAY_HOST",
+    "ESCROW_GATEWAY_TOKEN_FILE",
     "ESCROW_DIRECT_DATABASE_URL",
 )
 
@@ -26,7 +27,7 @@ def new_webhook_secrets() -> Mapping[str, str]:
 def service_environment(setup: Setup, database_url: str) -> dict[str, str]:
     """For ``serve`` and ``work``."""
     environment = _inherited() | {
-        "ESCROW_AUTH": "development",
+        **setup.identities.of_service(),
         "ESCROW_DATABASE_URL": database_url,
         "ESCROW_GRPC_PORT": str(setup.grpc_port),
         "ESCROW_REFLECTION": "true",
@@ -50,6 +51,7 @@ def gateway_environment(setup: Setup, webhook_secrets: Mapping[str, str]) -> dic
         _inherited()
         | named
         | {
+            **setup.identities.of_gateway(),
             "ESCROW_GATEWAY_PORT": str(setup.gateway_port),
             "ESCROW_SERVICE_TARGET": setup.target,
         }

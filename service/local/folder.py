@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from service.local.environments import SANDBOX_KEY
+from service.local.identities import Identities
 from service.local.problem import LocalProblem
 
 
@@ -29,7 +30,13 @@ class Addresses:
     database_url: str
     tenant: str
     logs: str
+    tls: str
+    """The folder of the certificates; see service/local/identities.py."""
     pid: int
+
+    @property
+    def identities(self) -> Identities:
+        return Identities(Path(self.tls))
 
 
 @contextmanager
@@ -64,7 +71,7 @@ def hold_folder(folder: Path) -> Iterator[None]:
 def published(folder: Path, addresses: Addresses) -> Iterator[None]:
     """Keeps the addresses in `up.json`, and in `env` for a shell, as long as the block runs."""
     exported = {
-        "ESCROW_AUTH": "development",
+        "ESCROW_AUTH": "mtls",
         "ESCROW_DATABASE_URL": addresses.database_url,
         "ESCROW_SERVICE_TARGET": addresses.grpc,
     }

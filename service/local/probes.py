@@ -9,6 +9,7 @@ import aiohttp
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from escrow.client import TlsFiles
 from service.local.children import Child
 
 PROBE_TIMEOUT_S = 2.0
@@ -30,11 +31,12 @@ def http_answers(url: str) -> Probe:
     return probe
 
 
-def grpc_serves(target: str) -> Probe:
+def grpc_serves(target: str, tls: TlsFiles) -> Probe:
     """The health service of the target says SERVING."""
 
     async def probe() -> bool:
-        async with grpc.aio.insecure_channel(target) as channel:
+        credentials = grpc.ssl_channel_credentials(*tls.read())
+        async with grpc.aio.secure_channel(target, credentials) as channel:
             health: Any = health_pb2_grpc.HealthStub(channel)
             try:
                 answer = await health.Check(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from service.local.identities import Identities
 from service.local.problem import LocalProblem
 
 HOST = "127.0.0.1"
@@ -39,6 +40,11 @@ class Setup:
     sandbox_port: int
     stripe: RealStripe | None
     database_url: str | None
+
+    @property
+    def identities(self) -> Identities:
+        """Who may call, and by which certificates."""
+        return Identities(self.folder / "tls")
 
     @property
     def target(self) -> str:
@@ -106,8 +112,8 @@ def _real_stripe() -> RealStripe | None:
         return None
     if not key.startswith(("sk_test_", "rk_test_")):
         raise SetupProblem(
-            "STRIPE_SECRET_KEY is not a test key (sk_test_...): this believes every caller, so it "
-            "never gets a live one; unset it to use the sandbox"
+            "STRIPE_SECRET_KEY is not a test key (sk_test_...): a story is played with it, so it "
+            "is never a live one; unset it to use the sandbox"
         )
     given = {
         name: os.environ.get(f"STRIPE_WEBHOOK_SECRET_{name.upper()}", "") for name in ENDPOINTS

@@ -27,9 +27,10 @@ from service.local.environments import (
     service_environment,
 )
 from service.local.folder import Addresses, write_private
+from service.local.identities import STORY
 from service.local.postgres.embedded import EmbeddedPostgres
 from service.local.probes import grpc_serves, http_answers, log_contains
-from service.local.setup import ENDPOINTS, TENANT, Setup
+from service.local.setup import ENDPOINTS, HOST, TENANT, Setup
 from service.local.stripe_account import OR_THE_SANDBOX, require_stripe
 
 
@@ -94,6 +95,7 @@ class LocalSystem:
             database_url,
             TENANT,
             str(setup.folder / "logs"),
+            str(setup.identities.folder),
             os.getpid(),
         )
 
@@ -124,6 +126,7 @@ class LocalSystem:
     async def _start_service(self, database_url: str, webhook_secrets: Mapping[str, str]) -> None:
         """Starts all three at once, because most of a start is Python's imports."""
         setup, children = self.setup, self.children
+        setup.identities.make(HOST, TENANT)
         environment = service_environment(setup, database_url)
         with self._starting("worker") as say:
             worker = await children.start("worker", "service", "work", "--json", env=environment)
@@ -134,8 +137,8 @@ class LocalSystem:
             await children.ready(worker, log_contains(worker, '"workers": ["'))
             say("calls Stripe, applies its events")
         with self._starting("service") as say:
-            await children.ready(service, grpc_serves(setup.target))
-            say(f"gRPC on {setup.target}")
+            await children.ready(service, grpc_serves(setup.target, setup.identities.files(STORY)))
+            say(f"gRPC on {setup.target}, with TLS and clients' certificates")
         with self._starting("gateway") as say:
             await children.ready(gateway, http_answers(f"{setup.gateway_url}/readyz"))
             say(f"webhooks on {setup.gateway_url}/stripe/{TENANT}/...")

@@ -14,6 +14,7 @@ from service.config import DatabaseRole
 from service.database import pooled_database
 from service.local.database import local_settings
 from service.local.folder import Addresses
+from service.local.identities import STORY
 from service.local.story.hosted_pages import HostedPages
 from service.local.story.narrator import Narrator
 from service.local.story.new_journals import NewJournals
@@ -33,7 +34,12 @@ class Stage:
 async def open_stage(addresses: Addresses, console: Console) -> AsyncIterator[Stage]:
     """A stage in front of a running system."""
     async with (
-        connect(addresses.grpc, tenant=addresses.tenant, caller="story") as client,
+        connect(
+            addresses.grpc,
+            tenant=addresses.tenant,
+            caller=STORY,
+            credentials=addresses.identities.files(STORY),
+        ) as client,
         pooled_database(local_settings(addresses.database_url), DatabaseRole.READER) as pool,
         aiohttp.ClientSession() as http,
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from service.local.folder import Addresses
+from service.local.identities import OPERATOR, YOU
 from service.local.postgres.programs import EmbeddedPostgresError, find_binaries
 from service.local.story.hosted_pages import CARD_3DS
 
@@ -54,7 +56,7 @@ def show_things_to_try(
         _show_forwarding(console, addresses)
     for number, call in enumerate(to_try.calls, 1):
         console.print(f"\n[bold]{number}  {call.title}[/]")
-        _print_as_is(console, buf_curl(addresses.grpc, call))
+        _print_as_is(console, buf_curl(addresses, call))
     if to_try.checkout_url:
         _show_checkout(console, to_try.checkout_url)
     _show_ledger(console, addresses)
@@ -63,13 +65,16 @@ def show_things_to_try(
         console.print("[dim]What is booked from now on shows up here.[/]\n")
 
 
-def buf_curl(target: str, call: Call) -> str:
-    """The call as a shell command; buf finds the contract by reflection."""
-    lines = [f"{_program('buf')} curl --protocol grpc --http2-prior-knowledge"]
+def buf_curl(addresses: Addresses, call: Call) -> str:
+    """The call as a shell command; buf finds the contract by reflection and has a certificate."""
+    files = addresses.identities.files(YOU)
+    shown = {"cacert": files.ca, "cert": files.certificate, "key": files.key}
+    lines = [f"{_program('buf')} curl --protocol grpc"]
+    lines += [f"  --{name} {shlex.quote(_shown(file))}" for name, file in shown.items() if file]
     if call.party:
         lines.append(f"  -H 'escrow-party: {call.party}'")
     lines.append(f"  -d '{json.dumps(call.request)}'")
-    lines.append(f"  http://{target}/{SERVICE}/{call.method}")
+    lines.append(f"  https://{addresses.grpc}/{SERVICE}/{call.method}")
     return " \\\n".join(lines)
 
 
@@ -78,7 +83,7 @@ def _addresses_table(addresses: Addresses) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row("gRPC", f"{addresses.grpc}  [dim]escrow.v1, with reflection[/]")
+    table.add_row("gRPC", f"{addresses.grpc}  [dim]escrow.v1, with reflection and TLS[/]")
     table.add_row(
         "webhooks", f"{addresses.gateway}/stripe/{addresses.tenant}/platform and /connect"
     )
@@ -86,6 +91,7 @@ def _addresses_table(addresses: Addresses) -> Table:
         table.add_row("Stripe sandbox", f"{addresses.sandbox}  [dim]stripe_sandbox/README.md[/]")
     else:
         table.add_row("Stripe", "your test account")
+    table.add_row("certificates", f"{addresses.tls}/  [dim]yours: {YOU}, {OPERATOR}[/]")
     table.add_row("data and logs", f"{folder}/ and {addresses.logs}/*.log")
     return table
 

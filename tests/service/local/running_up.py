@@ -8,9 +8,12 @@ import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
+
+from escrow.client import EscrowClient, connect
+from service.local.identities import YOU, Identities
 
 ROOT = Path(__file__).parents[3]
 READY_WITHIN_S = 100.0  # the story included, on two cores that others use too
@@ -64,6 +67,16 @@ class Up:
     def _is_ready(self, ready: str) -> bool:
         assert self.process.returncode is None, self.said()
         return ready in self.said()
+
+
+def calling(
+    told: dict[str, Any], *, deadline_s: float = 10
+) -> AbstractAsyncContextManager[EscrowClient]:
+    """A client that proves who it is as a person does who pastes what is printed."""
+    own = Identities(Path(told["tls"])).files(YOU)
+    return connect(
+        told["grpc"], tenant="default", caller=YOU, credentials=own, deadline_s=deadline_s
+    )
 
 
 def command(data_dir: Path) -> list[str]:

@@ -11,15 +11,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import aiohttp
+import grpc
 import pytest
 
-from escrow.client import EscrowClient, connect, new_request_id
+from escrow.client import EscrowClient, TlsFiles, connect, new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import party_service_pb2 as party
 from tests.service.local.running_up import (
     ENDED_WITHIN_S,
     Up,
     alive,
+    calling,
     command,
     descendants,
     listens,
@@ -41,7 +43,7 @@ async def up(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Up]:
 
 @pytest.fixture
 async def client(up: Up) -> AsyncIterator[EscrowClient]:
-    async with connect(up.addresses()["grpc"], tenant="default", caller="tests") as client:
+    async with calling(up.addresses()) as client:
         yield client
 
 
@@ -90,6 +92,23 @@ async def test_the_printed_calls_work_as_pasted(up: Up) -> None:
     assert timeline["entries"][0]["operation"] == "create_escrow"
     assert accepted["escrow"]["milestones"][1]["released"]["amountMinor"] == "60000"
     assert again == answers[2]
+
+
+async def test_nobody_calls_who_does_not_prove_it(up: Up) -> None:
+    """The gateway's certificate is for events, and without one there is not even a handshake."""
+    read = printed_calls(up.said())[0]
+
+    status, denied = await run("sh", "-c", read.replace("/you.", "/gateway."))
+    assert status != 0
+    assert "PERMISSION_MISSING" in denied or "does not permit" in denied
+    told = up.addresses()
+    only_theirs = TlsFiles(Path(told["tls"]) / "ca.pem")
+    async with connect(
+        told["grpc"], tenant="default", caller="you", credentials=only_theirs
+    ) as stranger:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stranger.escrows.ListEscrows(pb.ListEscrowsRequest())
+    assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
 
 
 async def test_the_checkout_page_takes_a_payment_and_its_journal_is_shown(
@@ -174,7 +193,7 @@ async def test_it_stops_leaving_nothing_and_starts_again_with_its_data(tmp_path:
     )
     async with running(tmp_path, "--no-story", ready="Ctrl-C") as first:
         told = first.addresses()
-        async with connect(told["grpc"], tenant="default", caller="tests") as client:
+        async with calling(told) as client:
             payer = (await client.parties.CreatePayer(created)).payer
         started = await descendants(first.process.pid)
 
@@ -189,8 +208,7 @@ async def test_it_stops_leaving_nothing_and_starts_again_with_its_data(tmp_path:
 
     async with running(tmp_path, "--no-story", "--json", ready="\n") as second:
         request = party.GetPayerRequest(payer_id=payer.id)
-        target = json.loads(second.said())["grpc"]
-        async with connect(target, tenant="default", caller="tests") as client:
+        async with calling(json.loads(second.said())) as client:
             assert (await client.parties.GetPayer(request)).payer.reference == "ada"
         started = await descendants(second.process.pid)
 

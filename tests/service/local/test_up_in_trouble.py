@@ -12,12 +12,13 @@ import asyncpg
 import pytest
 from aiohttp import web
 
-from escrow.client import connect, new_request_id
+from escrow.client import new_request_id
 from escrow.v1 import party_service_pb2 as party
 from tests.service.local.running_up import (
     ENDED_WITHIN_S,
     Up,
     alive,
+    calling,
     command,
     descendants,
     postmasters,
@@ -93,8 +94,7 @@ async def create_payer(up: Up) -> None:
     request = party.CreatePayerRequest(
         request_id=new_request_id(), reference=new_request_id(), name="Ada", email="ada@example.com"
     )
-    target = up.addresses()["grpc"]
-    async with connect(target, tenant="default", caller="tests", deadline_s=30) as client:
+    async with calling(up.addresses(), deadline_s=30) as client:
         assert (await client.parties.CreatePayer(request)).payer.id
 
 
