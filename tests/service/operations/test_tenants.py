@@ -97,7 +97,7 @@ async def test_a_list_of_another_tenant_is_empty(
 async def test_an_operator_sees_nothing_that_waits_at_another_tenant(
     shared_market: Marketplace, name: str, field: str
 ) -> None:
-    for one_of_each in ("GetEffect", "GetStripeEvent", "ApplySuspense"):
+    for one_of_each in ("GetStripeEvent", "ApplySuspense", "GetEffect"):  # in time it is sent
         await EVERY_REQUEST[one_of_each](shared_market)
     everything = type((await EVERY_REQUEST[name](shared_market)).request)()
     neighbour = shared_market.client("operator", tenant=NEIGHBOUR, role="operator")

@@ -27,7 +27,7 @@ async def test_where_the_money_is(market: Marketplace) -> None:
     assert await balance_of(market, payee) == {"in_flight": 8_000}
 
     await market.settle()
-    assert await balance_of(market, payee) == {"connected": 8_000}
+    assert await balance_of(market, payee) == {"connected": 8_000, "available": 8_000}
 
 
 async def test_one_entry_for_each_currency(market: Marketplace) -> None:
