@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -31,6 +32,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.domain.money import CURRENCIES
+from service.domain.return_hosts import ReturnHosts, host_pattern
 from service.domain.settlement import Settlement
 
 PREFIX = "ESCROW_"
@@ -84,6 +86,8 @@ class Settings(BaseSettings):
 
     database_url: SecretStr
     """``postgresql://user:password@host/database``, perhaps through a pooler."""
+    database_password_file: Path | None = None
+    """Instead of a password in the URLs. It is read for every new connection."""
     database_engine: Literal["postgresql", "citus"] = "postgresql"
     """``citus`` where the tables are distributed (``escrow migrate distribute``): loads, commits
     and leases then go tenant by tenant, and plans are made with the tenant known."""
@@ -111,6 +115,15 @@ class Settings(BaseSettings):
     """After it a client connects anew, and so finds new pods; calls get a grace to end."""
     health_port: int | None = Field(default=None, ge=1, le=65535)
     """A second port in plain text with nothing but grpc.health.v1, for probes that know no TLS."""
+    grpc_max_connections: int = Field(default=1000, ge=1, le=1_000_000)
+    """More are closed as soon as they come."""
+    rate_limit_per_s: float = Field(default=1000, ge=0, le=1_000_000)
+    """How many calls of one method each caller may make for a tenant, on average; as many as in two
+    seconds at once. 0: any number. It holds in each process."""
+    rate_limits_per_s: dict[str, Annotated[float, Field(ge=0, le=1_000_000)]] = {}
+    """Of methods that have another: {"GetEscrow": 5000}."""
+    tenants_poll_s: float = Field(default=5, gt=0, le=3600)
+    """How often the tenants file and the secrets that it names are read again."""
     reflection: bool = False
     """Lets tools such as ``buf curl`` ask for the contract."""
 
@@ -130,6 +143,18 @@ class Settings(BaseSettings):
         if url and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
             raise ValueError("must be a URL: postgresql://user:password@host/database")
         return url
+
+    @model_validator(mode="after")
+    def _has_one_password(self) -> Self:
+        urls = [
+            url.get_secret_value() for url in (self.database_url, self.direct_database_url) if url
+        ]
+        if self.database_password_file and any(map(_has_password, urls)):
+            raise ValueError(
+                "ESCROW_DATABASE_PASSWORD_FILE: take the password out of ESCROW_DATABASE_URL and"
+                " ESCROW_DIRECT_DATABASE_URL, or unset it"
+            )
+        return self
 
     @model_validator(mode="after")
     def _ranges_fit(self) -> Self:
@@ -168,6 +193,13 @@ class Settings(BaseSettings):
         return program.value if self.database_role == "auto" else self.database_role
 
 
+def _has_password(url: str) -> bool:
+    try:
+        return urlsplit(url).password is not None or "password=" in url
+    except ValueError:  # whatever is wrong with it, the driver says
+        return False
+
+
 # --- tenants ------------------------------------------------------------------------------------
 
 
@@ -178,6 +210,7 @@ def _known_currency(code: str) -> str:
 
 
 CurrencyCode = Annotated[str, AfterValidator(_known_currency)]
+HostPattern = Annotated[str, AfterValidator(host_pattern)]
 Conversion = Literal["refuse", "allow"]
 TenantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 _LIVE_KEY = re.compile(r"(sk|rk)_live_")
@@ -208,6 +241,9 @@ class TenantEntry(BaseModel):
     converted to it. Empty: not set, and nothing is refused."""
     conversion: Conversion = "refuse"
     """What is done about a payment in another currency: ``allow`` lets Stripe convert it."""
+    return_hosts: list[HostPattern] = []
+    """Where people may be sent back to from Stripe's pages: "shop.example", "shop.example:8443",
+    "*.shop.example". Empty: anywhere with a test key, and nowhere with a live one."""
 
 
 class TenantsDocument(BaseModel):
@@ -241,8 +277,10 @@ class DefaultTenant(BaseSettings):
     commas: USD,EUR. Not set: nothing is refused."""
     conversion: Conversion = "refuse"
     """What is done about a payment in another currency: ``allow`` lets Stripe convert it."""
+    return_hosts: Annotated[list[HostPattern], NoDecode] = []
+    """Separated by commas: shop.example,*.shop.example."""
 
-    @field_validator("settlement_currencies", mode="before")
+    @field_validator("settlement_currencies", "return_hosts", mode="before")
     @classmethod
     def _split(cls, given: object) -> object:
         return [each.strip() for each in given.split(",")] if isinstance(given, str) else given
@@ -256,6 +294,12 @@ class Tenant:
     stripe_api_base: str | None
     stripe_rate_per_s: float
     settlement: Settlement = field(default_factory=Settlement)
+    return_patterns: frozenset[str] = frozenset()
+
+    @property
+    def return_hosts(self) -> ReturnHosts:
+        """Where people may be sent."""
+        return ReturnHosts(self.return_patterns, any_host=not self.livemode)
 
     @property
     def livemode(self) -> bool:
@@ -268,10 +312,13 @@ class Tenant:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """All of it: the settings, and the tenants by name."""
+    """All of it: the settings, and the tenants by name. ``read_tenants`` reads those again, from
+    where they came from; None where they came from no file.
+    """
 
     settings: Settings
     tenants: Mapping[str, Tenant]
+    read_tenants: Callable[[], Mapping[str, Tenant]] | None = None
 
 
 def load_config(**given: object) -> Config:
@@ -281,14 +328,30 @@ def load_config(**given: object) -> Config:
         ConfigError: naming every variable that is missing or malformed.
     """
     settings, problems = _read(Settings, given)
-    tenants_file = os.environ.get("ESCROW_TENANTS_FILE")
-    if tenants_file:
-        tenants = _tenants_of_file(Path(tenants_file), problems)
-    else:
-        tenants = _default_tenant(problems)
+    tenants = _tenants(problems)
     if settings is None or problems:
         raise ConfigError(problems)
-    return Config(settings, tenants)
+    return Config(settings, tenants, load_tenants)
+
+
+def load_tenants() -> Mapping[str, Tenant]:
+    """The tenants as the files say now.
+
+    Raises:
+        ConfigError: naming everything that is wrong with them.
+    """
+    problems: list[str] = []
+    tenants = _tenants(problems)
+    if problems:
+        raise ConfigError(problems)
+    return tenants
+
+
+def _tenants(problems: list[str]) -> dict[str, Tenant]:
+    tenants_file = os.environ.get("ESCROW_TENANTS_FILE")
+    if tenants_file:
+        return _tenants_of_file(Path(tenants_file), problems)
+    return _default_tenant(problems)
 
 
 def check_auth(config: Config) -> None:
@@ -384,9 +447,7 @@ def _tenants_of_file(file: Path, problems: list[str]) -> dict[str, Tenant]:
             key = given.get_secret_value()
         if key is not None:
             _check_key(key, entry.stripe_api_base, where, problems)
-            settlement = _settlement(entry.settlement_currencies, entry.conversion)
-            rate_per_s = entry.stripe_rate_per_s
-            tenants[name] = _tenant(key, entry.stripe_api_base, rate_per_s, settlement)
+            tenants[name] = _tenant(key, entry, entry.stripe_api_base, entry.stripe_rate_per_s)
     return tenants
 
 
@@ -406,19 +467,15 @@ def _default_tenant(problems: list[str]) -> dict[str, Tenant]:
     if key is None:
         return {}
     _check_key(key, given.api_base, where, problems)
-    settlement = _settlement(given.settlement_currencies, given.conversion)
-    return {"default": _tenant(key, given.api_base, given.rate_per_s, settlement)}
-
-
-def _settlement(currencies: Iterable[str], conversion: Conversion) -> Settlement:
-    return Settlement(tuple(currencies), conversion == "allow")
+    return {"default": _tenant(key, given, given.api_base, given.rate_per_s)}
 
 
 def _tenant(
-    key: str, api_base: HttpUrl | None, rate_per_s: float, settlement: Settlement
+    key: str, given: TenantEntry | DefaultTenant, api_base: HttpUrl | None, rate_per_s: float
 ) -> Tenant:
     base = str(api_base).rstrip("/") if api_base else None
-    return Tenant(key.strip(), base, rate_per_s, settlement)
+    settlement = Settlement(tuple(given.settlement_currencies), given.conversion == "allow")
+    return Tenant(key.strip(), base, rate_per_s, settlement, frozenset(given.return_hosts))
 
 
 def _check_key(key: str, api_base: HttpUrl | None, where: str, problems: list[str]) -> None:

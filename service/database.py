@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import asyncpg
@@ -36,7 +36,9 @@ async def direct_connection(settings: Settings) -> AsyncIterator[Connection]:
     with _told_in_one_line(dsn):
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             # As in store/pool.py: encrypted when the URL says so, never by trial and error.
-            connection = await asyncpg.connect(dsn, ssl=None if "ssl" in dsn else False)
+            connection = await asyncpg.connect(
+                dsn, password=_password(settings), ssl=None if "ssl" in dsn else False
+            )
     try:
         yield connection
     finally:
@@ -57,6 +59,7 @@ async def pooled_database(settings: Settings, program: DatabaseRole) -> AsyncIte
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             pool = await open_pool(
                 settings.dsn,
+                password=_password(settings),
                 role=role,
                 min_size=settings.database_pool_min,
                 max_size=settings.database_pool_max,
@@ -73,6 +76,16 @@ async def pooled_database(settings: Settings, program: DatabaseRole) -> AsyncIte
                 await pool.close()
         except TimeoutError:
             pool.terminate()
+
+
+def _password(settings: Settings) -> Callable[[], str] | None:
+    """What reads the password for every new connection, so that it may change; None where it is in
+    the URL.
+    """
+    file = settings.database_password_file
+    if file is None:
+        return None
+    return lambda: file.read_text("utf-8").strip()
 
 
 async def _require_migrations(settings: Settings) -> None:

@@ -7,7 +7,7 @@ import gc
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, KeysView, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +16,7 @@ from typing import Any
 import grpc
 import structlog
 
-from service.config import Config, DatabaseRole, Settings, Tenant, check_auth
+from service.config import Config, ConfigError, DatabaseRole, Settings, check_auth
 from service.database import pooled_database
 from service.effects.perform import finish_sending
 from service.loop_lag import measure_loop_lag
@@ -25,12 +25,13 @@ from service.rpc.grpc_server import Listening, serving
 from service.rpc.identity.caller import Identify
 from service.rpc.identity.development import development_identify
 from service.rpc.identity.verified import VerifiedIdentities
+from service.rpc.rate_limits import RateLimits
 from service.rpc.services import OPERATIONS, SERVICES
 from service.rpc.tls import TlsFiles, server_credentials
 from service.runtime import Runtime
 from service.store.clock import DatabaseClock
-from service.stripe.gateway import StripeGateway
 from service.telemetry import open_telemetry
+from service.tenants import Check, TenantGateways
 from service.workers.closings import ClosingsWorker
 from service.workers.effects import EffectsWorker
 from service.workers.inbox import InboxWorker
@@ -73,7 +74,9 @@ async def running(config: Config, *, serve: bool, work: bool) -> AsyncIterator[R
     async with AsyncExitStack() as opened:
         telemetry = open_telemetry(role="server" if serve else "worker")
         opened.callback(telemetry.shut_down)
-        runtime = await opened.enter_async_context(open_runtime(config, role))
+        check = check_auth if serve else _take_any
+        check(config)
+        runtime = await opened.enter_async_context(open_runtime(config, role, check))
         opened.push_async_callback(finish_sending)
         if work:
             await opened.enter_async_context(working(runtime, settings.drain_s))
@@ -83,7 +86,8 @@ async def running(config: Config, *, serve: bool, work: bool) -> AsyncIterator[R
                 await opened.enter_async_context(_beside(QueueWatch(runtime).run()))
         port = None
         if serve:
-            identify = await opened.enter_async_context(_identities(config))
+            tenants = runtime.stripe.keys()
+            identify = await opened.enter_async_context(_identities(settings, tenants))
             port = await opened.enter_async_context(
                 serving(
                     runtime,
@@ -92,16 +96,15 @@ async def running(config: Config, *, serve: bool, work: bool) -> AsyncIterator[R
                     identify,
                     _listening(settings),
                     check_own=partial(check_own, runtime),
+                    rate_limits=_rate_limits(settings),
                 )
             )
         yield Running(runtime, port)
 
 
 @asynccontextmanager
-async def _identities(config: Config) -> AsyncIterator[Identify]:
-    """What says who calls, by ESCROW_AUTH."""
-    check_auth(config)
-    settings, tenants = config.settings, frozenset(config.tenants)
+async def _identities(settings: Settings, tenants: KeysView[str]) -> AsyncIterator[Identify]:
+    """What says who calls, by ESCROW_AUTH. ``tenants`` may change."""
     if settings.auth_file is None or settings.auth == "development":
         yield development_identify(tenants)
         return
@@ -110,20 +113,26 @@ async def _identities(config: Config) -> AsyncIterator[Identify]:
         yield identities.identify
 
 
+def _take_any(_: Config) -> None:
+    """What only works listens to nobody."""
+
+
 @asynccontextmanager
-async def open_runtime(config: Config, role: DatabaseRole) -> AsyncIterator[Runtime]:
+async def open_runtime(
+    config: Config, role: DatabaseRole, check: Check | None = None
+) -> AsyncIterator[Runtime]:
     """The database and every tenant's Stripe, for a command that needs no server and no worker.
-    ``role`` is what it may do in the database.
+    ``role`` is what it may do in the database. With ``check`` the tenants are read again while it
+    is open.
 
     Raises:
         DatabaseProblem.
     """
     async with AsyncExitStack() as opened:
         pool = await opened.enter_async_context(pooled_database(config.settings, role))
-        stripe = {
-            name: await opened.enter_async_context(_stripe_gateway(tenant, config.settings))
-            for name, tenant in config.tenants.items()
-        }
+        stripe = await opened.enter_async_context(TenantGateways(config))
+        if check and config.read_tenants:
+            await opened.enter_async_context(_beside(stripe.follow(config.read_tenants, check)))
         clock = DatabaseClock(pool)
         await clock.set()
         await opened.enter_async_context(_beside(clock.follow()))
@@ -178,15 +187,12 @@ async def run_until_stopped(
     log.info("stopped")
 
 
-def _stripe_gateway(tenant: Tenant, settings: Settings) -> StripeGateway:
-    return StripeGateway(
-        tenant.stripe_secret_key,
-        environment=settings.environment,
-        api_base=tenant.stripe_api_base,
-        livemode=tenant.livemode,
-        rate_per_s=tenant.stripe_rate_per_s,
-        settlement=tenant.settlement,
-    )
+def _rate_limits(settings: Settings) -> RateLimits:
+    """Raises ConfigError."""
+    if unknown := settings.rate_limits_per_s.keys() - OPERATIONS.keys():
+        names = ", ".join(sorted(unknown))
+        raise ConfigError([f"ESCROW_RATE_LIMITS_PER_S: there is no method {names}"])
+    return RateLimits(settings.rate_limit_per_s, settings.rate_limits_per_s)
 
 
 def _listening(settings: Settings) -> Listening:
@@ -197,6 +203,7 @@ def _listening(settings: Settings) -> Listening:
         max_connection_age_s=settings.grpc_max_connection_age_s,
         drain_s=settings.drain_s,
         reflection=settings.reflection,
+        most_connections=settings.grpc_max_connections,
         tls=_tls(settings),
         health_port=settings.health_port,
     )

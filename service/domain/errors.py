@@ -328,6 +328,12 @@ class Overloaded(Refusal):
         self.retry_after_ms = retry_after_ms
 
 
+class RateLimited(Overloaded):
+    """You call this method more often than you may; nothing was begun. Send the same request again
+    after the delay in RetryInfo, with the same request_id, and less often.
+    """
+
+
 class DeadlineExpired(Refusal):
     """The deadline of the call had passed; send the same request again with a later one."""
 
@@ -342,6 +348,12 @@ class StripeUnavailable(Unavailable):
 
 class DatabaseUnavailable(Unavailable):
     """The database does not answer. Send the same request again, with the same request_id."""
+
+
+class TenantNotConfigured(Unavailable):
+    """The tenant was taken out of the configuration: nothing is sent to its Stripe account before
+    it is there again.
+    """
 
 
 class IdentityUnavailable(Unavailable):

@@ -20,7 +20,7 @@ import structlog
 from opentelemetry.trace import Span
 
 from service.admission import aside
-from service.domain.errors import StripeUnavailable
+from service.domain.errors import StripeUnavailable, TenantNotConfigured
 from service.domain.records.effect import Effect
 from service.domain.states.effect import OPEN
 from service.effects.settle import settle_effect
@@ -31,6 +31,7 @@ from service.stripe.gateway import CALL_TIMEOUT_S, StripeGateway
 from service.stripe.outcomes import (
     NEVER_EXECUTED,
     NO_ACCESS,
+    TENANT_RETRY_S,
     Lost,
     Outcome,
     Postponed,
@@ -67,8 +68,10 @@ def effect_span(effect: Effect) -> AbstractContextManager[Span]:
 
 async def perform_effect(runtime: Runtime, effect: Effect) -> Outcome:
     """Sends an effect that this process has leased. If the process dies, a worker takes it up."""
-    gateway = runtime.stripe[effect.tenant_id]
-    outcome = await _send_once(runtime, gateway, effect)
+    try:
+        outcome = await _send_once(runtime, runtime.stripe[effect.tenant_id], effect)
+    except TenantNotConfigured:
+        outcome = Postponed("the tenant is not configured", TENANT_RETRY_S)
     outcome = await settle_effect(runtime, effect, outcome)
     name = type(outcome).__name__.lower()
     await end_attempt(runtime.pool, effect, runtime.clock(), name, _detail(outcome))

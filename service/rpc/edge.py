@@ -22,7 +22,9 @@ from service.admission import Admission
 from service.domain.call import Call
 from service.domain.errors import (
     DeadlineExpired,
+    FieldViolation,
     Invalid,
+    InvalidField,
     NotYours,
     PartyNotAllowed,
     PermissionMissing,
@@ -32,12 +34,15 @@ from service.rpc.contract import Access, ContractError, access_table
 from service.rpc.errors import Internal, abort, status_of
 from service.rpc.identity.caller import Caller, Identify, Metadata, call_of
 from service.rpc.identity.roles import permits
+from service.rpc.rate_limits import RateLimit
 from service.rpc.times import Truncate, compile_truncation
 from service.rpc.tracing import ServedCall, Tracer
 from service.rpc.validate import Validator, compile_validator
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+
+MOST_METADATA = 64
 
 log = structlog.get_logger()
 
@@ -82,6 +87,7 @@ class Endpoint:
     run: Callable[[Call, Message], Awaitable[Message]]
     write: Callable[[Message], bytes]
     admission: Admission
+    rate_limit: RateLimit | None = None
 
 
 CheckOwn: TypeAlias = Callable[[Call, Message], Awaitable[None]]
@@ -152,8 +158,11 @@ class Edge:
         served: ServedCall,
     ) -> bytes:
         """The story of a call that goes well."""
+        _check_metadata(metadata)
         caller = await self._identify(metadata, context)
         _check_access(caller, endpoint.method)
+        if endpoint.rate_limit:
+            endpoint.rate_limit.check(caller)
         remaining_s = _remaining_s(context)
         if remaining_s is None:
             answer_by = _now() + self._default_deadline_s
@@ -198,6 +207,13 @@ class Edge:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+def _check_metadata(metadata: Metadata) -> None:
+    """GRPC itself limits the size; a crowd of small ones costs more than it weighs."""
+    if sum(1 for _ in metadata) > MOST_METADATA:
+        says = f"must hold at most {MOST_METADATA} entries"
+        raise InvalidField(FieldViolation("metadata", says))
 
 
 def _check_access(caller: Caller, method: Method) -> None:

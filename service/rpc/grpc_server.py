@@ -16,13 +16,16 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from service.rpc.edge import CheckOwn, Edge, refuse_end_users
 from service.rpc.identity.caller import Identify
+from service.rpc.rate_limits import RateLimits
 from service.rpc.reflection import add_reflection
-from service.rpc.servicer import Operation, add_services
+from service.rpc.servicer import NO_LIMITS, Operation, add_services
 from service.runtime import Runtime
 
 log = structlog.get_logger()
 
 REQUEST_MAX_BYTES = 1 << 20
+METADATA_MAX_BYTES = 16 << 10  # a token of 8 KiB, and room beside it
+MOST_STREAMS = 4_096  # calls at once on one connection
 MOST_PENDING = 10_000
 MOST_CONNECTIONS = 10_000
 # What the process needs besides: connections to the database and to Stripe, libraries, telemetry.
@@ -50,6 +53,7 @@ class Listening:
     max_connection_age_s: float
     drain_s: float
     reflection: bool
+    most_connections: int = 1_000
     tls: grpc.ServerCredentials | None = None
     health_port: int | None = None
     """A second port, in plain text, for probes; it has nothing but the health service."""
@@ -64,6 +68,7 @@ async def serving(
     listening: Listening,
     *,
     check_own: CheckOwn = refuse_end_users,
+    rate_limits: RateLimits = NO_LIMITS,
 ) -> AsyncIterator[int]:
     """Serves the operations; yields the port. Drains at the end.
 
@@ -78,7 +83,7 @@ async def serving(
     names = [service.full_name for service in services]
     server = grpc.aio.server(options=server_options(listening))
     edge = Edge(identify, default_deadline_s=listening.default_deadline_s, check_own=check_own)
-    add_services(server, runtime, services, operations, edge)
+    add_services(server, runtime, services, operations, edge, rate_limits)
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     if listening.reflection:
@@ -117,6 +122,12 @@ def server_options(listening: Listening) -> list[tuple[str, int]]:
     age_ms = round(listening.max_connection_age_s * 1000)
     return [
         ("grpc.max_receive_message_length", REQUEST_MAX_BYTES),
+        # Between the two gRPC would refuse by chance. A call above it never reaches us.
+        ("grpc.max_metadata_size", METADATA_MAX_BYTES),
+        ("grpc.absolute_max_metadata_size", METADATA_MAX_BYTES),
+        # What more clients ask for on one connection waits there; more connections are closed.
+        ("grpc.max_concurrent_streams", MOST_STREAMS),
+        ("grpc.max_allowed_incoming_connections", listening.most_connections),
         # Two servers on one port would share its calls unnoticed.
         ("grpc.so_reuseport", 0),
         # Clients of a Kubernetes service keep one connection for ever, and never see a new pod.

@@ -15,10 +15,13 @@ from service.admission import Admission
 from service.domain.call import Call
 from service.rpc.contract import ContractError
 from service.rpc.edge import Edge, Endpoint, methods_of
+from service.rpc.rate_limits import RateLimits
 
 Runtime = TypeVar("Runtime")
 Operation = Callable[[Runtime, Call, Any], Awaitable[Message]]
 """What serves a method: the runtime, the cause, the request -> the response, or a Refusal."""
+
+NO_LIMITS = RateLimits()
 
 
 def add_services(
@@ -27,6 +30,7 @@ def add_services(
     services: Iterable[ServiceDescriptor],
     operations: Mapping[str, Operation[Runtime]],
     edge: Edge,
+    rate_limits: RateLimits = NO_LIMITS,
 ) -> None:
     """Serves every method by the operation of its name.
 
@@ -46,6 +50,7 @@ def add_services(
                     run=partial(operations[method.name], runtime),
                     write=_serialize,
                     admission=Admission(f"{service.full_name}/{method.name}"),
+                    rate_limit=rate_limits.of(f"{service.full_name}/{method.name}"),
                 )
             )
             for method in service.methods

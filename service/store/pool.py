@@ -5,7 +5,7 @@ cannot be reached is a refusal of the domain, whatever statement finds it out.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -28,6 +28,7 @@ OUTAGES = (
     asyncpg.InterfaceError,  # the connection or the pool is closed
     asyncpg.InternalClientError,  # a connection handed out while the server was ending it
     asyncpg.PostgresConnectionError,
+    asyncpg.InvalidAuthorizationSpecificationError,  # its password is being changed
     asyncpg.OperatorInterventionError,  # shutting down, starting up, canceled
     asyncpg.InsufficientResourcesError,
     asyncpg.ReadOnlySQLTransactionError,  # this one is no longer the primary
@@ -122,6 +123,7 @@ async def lease_tenant_by_tenant(
 async def open_pool(  # noqa: PLR0913  each is a setting of its own
     dsn: str,
     *,
+    password: Callable[[], str] | None = None,
     role: str = "escrow_service",
     min_size: int = 2,
     max_size: int = 10,
@@ -131,6 +133,7 @@ async def open_pool(  # noqa: PLR0913  each is a setting of its own
     engine: Engine = POSTGRESQL,
 ) -> ServicePool:
     """Opens a pool whose connections work under ``role``, which cannot change the books.
+    ``password`` is asked for every connection, where the URL has none.
 
     Behind PgBouncer in transaction mode: ``statement_cache_size=0``, and a login that has the
     role's rights, and the settings ``PLANNING`` and the engine's, itself, with ``role=""``:
@@ -143,6 +146,7 @@ async def open_pool(  # noqa: PLR0913  each is a setting of its own
         server_settings["role"] = role
     pool = ServicePool(
         dsn,
+        password=password,
         ssl=False if "ssl" not in dsn else None,
         min_size=min_size,
         max_size=max_size,

@@ -15,6 +15,7 @@ from service.admission import aside
 from service.domain.errors import StripeRefused, StripeUnavailable
 from service.domain.records.effect import Effect
 from service.domain.records.parties import AccountApi
+from service.domain.return_hosts import ReturnHosts
 from service.domain.settlement import Settlement
 from service.stripe.exchange_rates import ExchangeRates
 from service.stripe.objects.account import ACCOUNT_V2_FIELDS
@@ -50,10 +51,12 @@ class SdkObject(Protocol):
 API_VERSION = "2026-10-28.endive"
 CALL_TIMEOUT_S = 25.0  # of a call with its retries; after it the outcome is unknown
 READ_TIMEOUT_S = 10.0
+HTTP_TIMEOUT = aiohttp.ClientTimeout(total=10.0, connect=3.0)
 TURN_TIMEOUT_S = 10.0  # for a turn within our own rate limit
 MOST_OF_A_PAGE = 100
 EFFECTS_SHARE, WORKERS_SHARE = 0.5, 0.25  # of the rate; what people read has the rest
 EVERY_CURRENCY = Settlement()
+ANY_HOST = ReturnHosts()
 
 stripe.enable_telemetry = False  # it would write a file into the home directory
 
@@ -107,7 +110,7 @@ class TokenBucket:
 
 
 class StripeGateway:
-    """A tenant's account at Stripe, and how it settles.
+    """A tenant's account at Stripe, how it settles, and where its people are sent back to.
 
     ``environment`` begins every idempotency key.
     """
@@ -121,8 +124,10 @@ class StripeGateway:
         livemode: bool = False,
         rate_per_s: float = 20.0,
         settlement: Settlement = EVERY_CURRENCY,
+        return_hosts: ReturnHosts = ANY_HOST,
     ) -> None:
         self.settlement = settlement
+        self.return_hosts = return_hosts
         self.exchange_rates = ExchangeRates(self.fetch_exchange_rates)
         self.livemode = livemode
         self.environment = environment
@@ -136,19 +141,29 @@ class StripeGateway:
         self.reads_of_workers = TokenBucket(rate_per_s * WORKERS_SHARE)
 
     async def __aenter__(self) -> Self:
-        timeout = aiohttp.ClientTimeout(total=10.0, connect=3.0)
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=50), timeout=timeout
+        self._connect(
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=50), timeout=HTTP_TIMEOUT)
         )
+        return self
+
+    def take_over(self, other: StripeGateway) -> Self:
+        """Opens this one with the connections of an open one, in whose place it is: the calls that
+        are under way there end as they began.
+        """
+        assert other._session is not None
+        self._connect(other._session)
+        return self
+
+    def _connect(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
         base = self._api_base
         self._client = stripe.StripeClient(
             self._secret_key,
-            http_client=_HTTPClient(session=self._session, timeout=timeout),
+            http_client=_HTTPClient(session=session, timeout=HTTP_TIMEOUT),
             max_network_retries=2,
             stripe_version=API_VERSION,
             base_addresses={"api": base, "files": base} if base else {},
         )
-        return self
 
     @property
     def for_workers(self) -> Self:

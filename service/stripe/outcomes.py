@@ -64,6 +64,7 @@ ENDED_BY_OPERATOR = "ended_by_operator"
 
 RATE_LIMIT_RETRY_S = 2.0
 CREDENTIALS_RETRY_S = 60.0
+TENANT_RETRY_S = 60.0  # of one that is not configured any more
 
 
 def outcome_of(error: BaseException) -> Outcome:

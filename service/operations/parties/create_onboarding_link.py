@@ -16,6 +16,7 @@ from service.domain.records.parties import AccountApi
 from service.domain.unit import UnitOfWork
 from service.operations.messages import timestamp
 from service.operations.mutation import mutation
+from service.operations.return_urls import check_return_urls
 from service.runtime import Runtime
 from service.store.parties import find_payee, load_parties
 from service.stripe.objects.values import moment_of
@@ -29,11 +30,12 @@ async def create_onboarding_link(
     The same request_id gets the same link for as long as Stripe remembers it.
 
     Raises:
-        PayeeMissing.
+        InvalidField: a URL leads to a host that the tenant does not list. PayeeMissing.
         PayeeNotReady: the payee has no account yet. PayeeRefused, AccountLost: nor will they,
             before their data are corrected or the account is replaced.
         StripeRefused, StripeUnavailable.
     """
+    check_return_urls(runtime, call, return_url=request.return_url, refresh_url=request.refresh_url)
     await _record(runtime, call, request)
     payee = await find_payee(runtime.pool, call.tenant_id, ids.parse(request.payee_id))
     if payee is None:

@@ -32,6 +32,7 @@ from service.effects.create_checkout_session import Pages
 from service.operations.mutation import mutation
 from service.operations.payments.get_payment import present_payment
 from service.operations.payments.messages import payment_message
+from service.operations.return_urls import check_return_urls
 from service.operations.send_now import send_now
 from service.operations.settling import check_settles
 from service.runtime import Runtime
@@ -48,6 +49,7 @@ async def fund_escrow(
         AmountBeyondLimits: of one payment. CurrencyNotSettled, CurrencyNotReceived.
         PaymentRejected: Stripe refused to make the payment. StripeUnavailable.
     """
+    check_return_urls(runtime, call, return_url=request.return_url, cancel_url=request.cancel_url)
     started = await _start_payment(runtime, call, request)
     payment_id = ids.parse(started.payment.id)
     # The effect that makes the payment has the payment's own id.

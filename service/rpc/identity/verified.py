@@ -8,7 +8,7 @@ among them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import NoReturn
 
@@ -40,15 +40,16 @@ class AuthFileUnusable(Exception):
 
 
 class VerifiedIdentities:
-    """Says who calls, by the document of a file, which is read again when it changes.
+    """Says who calls, by the document of a file, which is read again when it changes. ``tenants``
+    are those that are configured, and may change too.
 
     Raises:
         AuthFileUnusable.
     """
 
-    def __init__(self, file: Path, tenants: Collection[str]) -> None:
+    def __init__(self, file: Path, tenants: AbstractSet[str]) -> None:
         self._file = file
-        self._tenants = frozenset(tenants)
+        self._tenants = tenants
         self._read_text = ""
         self._use(*_load(file))
 

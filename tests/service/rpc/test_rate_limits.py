@@ -1,0 +1,214 @@
+import asyncio
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2
+from grpc import StatusCode
+from grpc_status import rpc_status
+
+from escrow.v1 import stripe_event_service_pb2 as pb
+from escrow.v1 import stripe_event_service_pb2_grpc as pb_grpc
+from service.domain.call import Call
+from service.domain.errors import RateLimited
+from service.rpc.edge import MOST_METADATA
+from service.rpc.grpc_server import METADATA_MAX_BYTES, MOST_STREAMS, Listening, serving
+from service.rpc.identity.caller import Caller
+from service.rpc.identity.development import development_identify
+from service.rpc.identity.roles import ROLES
+from service.rpc.rate_limits import BURST_S, MOST_BUCKETS, RateLimit, RateLimits
+from tests.recorded import Metrics
+
+SERVICE = pb.DESCRIPTOR.services_by_name["StripeEventService"]
+METHOD = f"{SERVICE.full_name}/IngestStripeEvent"
+EVENT = pb.IngestStripeEventRequest(endpoint=pb.STRIPE_ENDPOINT_PLATFORM, payload=b"{}")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def caller(name: str = "orders", tenant: str = "acme") -> Caller:
+    role = ROLES["service"]
+    return Caller(tenant, name, role, role.parties[0])
+
+
+def taken(limit: RateLimit, who: Caller, tries: int) -> int:
+    done = 0
+    for _ in range(tries):
+        try:
+            limit.check(who)
+        except RateLimited:
+            continue
+        done += 1
+    return done
+
+
+def test_a_burst_and_then_the_rate() -> None:
+    clock = Clock()
+    limit = RateLimit("m", 50, clock=clock)
+
+    assert taken(limit, caller(), 500) == 50 * BURST_S
+    clock.now += 1
+    assert taken(limit, caller(), 500) == 50
+    clock.now += 3600
+    assert taken(limit, caller(), 500) == 50 * BURST_S
+
+
+def test_who_is_refused_is_told_when_to_come_again_and_pays_nothing() -> None:
+    clock = Clock()
+    limit = RateLimit("m", 10, clock=clock)
+    taken(limit, caller(), 1_000)
+
+    with pytest.raises(RateLimited) as refused:
+        limit.check(caller())
+
+    assert 99 <= refused.value.retry_after_ms <= 101
+    clock.now += refused.value.retry_after_ms / 1000
+    limit.check(caller())
+
+
+def test_a_rate_below_one_a_second_still_lets_one_through() -> None:
+    clock = Clock()
+    limit = RateLimit("m", 0.1, clock=clock)
+
+    assert taken(limit, caller(), 10) == 1
+    clock.now += 10
+    assert taken(limit, caller(), 10) == 1
+
+
+def test_each_caller_and_each_tenant_has_a_bucket_of_its_own() -> None:
+    limit = RateLimit("m", 10, clock=Clock())
+    taken(limit, caller(), 100)
+
+    assert taken(limit, caller("billing"), 100) == 10 * BURST_S
+    assert taken(limit, caller(tenant="globex"), 100) == 10 * BURST_S
+    assert taken(limit, caller(), 100) == 0
+
+
+def test_full_buckets_are_forgotten() -> None:
+    clock = Clock()
+    limit = RateLimit("m", 1000, clock=clock)
+    for number in range(MOST_BUCKETS):
+        limit.check(caller(f"c{number}"))
+    clock.now += 1
+    taken(limit, caller("busy"), 100)
+
+    limit.check(caller("one-more"))
+
+    assert len(limit._full_at) == 2
+
+
+def test_where_no_limit_is_set_there_is_no_bucket() -> None:
+    limits = RateLimits(0, {"GetEscrow": 10})
+
+    assert limits.of(METHOD) is None
+    assert limits.of("escrow.v1.EscrowService/GetEscrow") is not None
+    assert RateLimits(10, {"GetEscrow": 0}).of("escrow.v1.EscrowService/GetEscrow") is None
+
+
+def serve(limits: RateLimits, *, most_connections: int = 100) -> Any:  # noqa: ANN401  a port's
+    async def ingest(_house: object, _call: Call, _request: object) -> Message:
+        return pb.IngestStripeEventResponse()
+
+    listening = Listening(
+        "127.0.0.1", 0, 30, 300, 1, reflection=False, most_connections=most_connections
+    )
+    operations: Any = {method.name: ingest for method in SERVICE.methods}
+    runtime: Any = None
+    identify = development_identify({"default", "neighbour"})
+    return serving(runtime, [SERVICE], operations, identify, listening, rate_limits=limits)
+
+
+def told(**more: str) -> tuple[tuple[str, str], ...]:
+    return (("escrow-role", "gateway"), *((f"escrow-{key}", value) for key, value in more.items()))
+
+
+async def test_a_caller_above_its_rate_is_refused_with_the_reason_and_the_delay(
+    metrics: Metrics,
+) -> None:
+    async with (
+        serve(RateLimits(0, {"IngestStripeEvent": 0.5})) as port,
+        grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
+        stub: Any = pb_grpc.StripeEventServiceStub(channel)
+        await stub.IngestStripeEvent(EVENT, timeout=5, metadata=told())
+
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.IngestStripeEvent(EVENT, timeout=5, metadata=told())
+
+        assert refused.value.code() == StatusCode.RESOURCE_EXHAUSTED
+        details = rpc_status.from_call(refused.value).details
+        info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
+        assert details[0].Unpack(info)
+        assert info.reason == "RATE_LIMITED"
+        assert details[1].Unpack(retry)
+        assert 0 < retry.retry_delay.ToMilliseconds() <= 2000
+        # Another caller, another tenant and another method are none the worse for it.
+        await stub.IngestStripeEvent(EVENT, timeout=5, metadata=told(caller="other"))
+        await stub.IngestStripeEvent(EVENT, timeout=5, metadata=told(tenant="neighbour"))
+        batch = pb.BatchIngestStripeEventsRequest(requests=[EVENT])
+        await stub.BatchIngestStripeEvents(batch, timeout=5, metadata=told())
+    counted = metrics.points()["escrow.rate_limit.refused"]
+    assert {labels: point.value for labels, point in counted.items()} == {
+        ("development", "default", METHOD): 1
+    }
+
+
+async def test_too_much_metadata_is_refused() -> None:
+    async with (
+        serve(RateLimits()) as port,
+        grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
+        stub: Any = pb_grpc.StripeEventServiceStub(channel)
+        many = [(f"x-{number}", "1") for number in range(MOST_METADATA)]
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.IngestStripeEvent(EVENT, timeout=5, metadata=(*told(), *many))
+        assert refused.value.code() == StatusCode.INVALID_ARGUMENT
+        assert f"at most {MOST_METADATA}" in str(refused.value.details())
+
+        large = ("x-large", "1" * METADATA_MAX_BYTES)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.IngestStripeEvent(EVENT, timeout=5, metadata=(*told(), large))
+        assert refused.value.code() == StatusCode.RESOURCE_EXHAUSTED
+
+        fitting = ("x-large", "1" * (METADATA_MAX_BYTES - 2_000))
+        await stub.IngestStripeEvent(EVENT, timeout=5, metadata=(*told(), fitting))
+
+
+async def open_connection(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A client of HTTP/2 that has said hello."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00" + bytes(4))
+    return reader, writer
+
+
+async def test_connections_above_the_limit_are_closed() -> None:
+    async with serve(RateLimits(), most_connections=2) as port:
+        opened = [await open_connection(port) for _ in range(3)]
+        greeted = [await asyncio.wait_for(reader.read(9), 5) for reader, _ in opened]
+        for _, writer in opened:
+            writer.close()
+
+    assert [bool(greeting) for greeting in greeted] == [True, True, False]
+
+
+async def test_a_connection_is_told_how_many_calls_at_once_it_may_have() -> None:
+    async with serve(RateLimits()) as port:
+        reader, writer = await open_connection(port)
+        head = await asyncio.wait_for(reader.readexactly(9), 5)
+        assert head[3] == 4  # SETTINGS
+        frame = await reader.readexactly(int.from_bytes(head[:3]))
+        settings = {
+            int.from_bytes(frame[at : at + 2]): int.from_bytes(frame[at + 2 : at + 6])
+            for at in range(0, len(frame), 6)
+        }
+        writer.close()
+
+    assert settings[0x3] == MOST_STREAMS
+    assert settings[0x6] == METADATA_MAX_BYTES
