@@ -65,7 +65,7 @@ class Api:
                 return hang_up(request)
             received: Received | None = None
             try:
-                received = await self._receive(request, request_id)
+                received = await self._receive(operation, request, request_id)
                 answer = await self._answer(operation, request, received, fault)
             except StripeError as error:
                 answer = Answer(error.status, json.dumps(error.body()), error.should_retry)
@@ -87,13 +87,18 @@ class Api:
             has_key=request.method != "GET" and "Idempotency-Key" in request.headers,
         )
 
-    async def _receive(self, request: web.Request, request_id: str) -> Received:
+    async def _receive(
+        self, operation: Operation, request: web.Request, request_id: str
+    ) -> Received:
         api_key = authenticate(request.headers.get("Authorization"))
+        self._state.keys.check_valid(api_key)
+        account = self._acting_account(request.headers, api_key)
+        self._state.keys.check_permission(api_key, operation.method, operation.path, account)
         return Received(
             request_id=request_id,
             api_key=api_key,
             api_version=version_of(request.headers.get("Stripe-Version")),
-            account=self._acting_account(request.headers, api_key),
+            account=account,
             params=await read_params(request),
             idempotency_key=request.headers.get("Idempotency-Key") or None,
         )

@@ -13,6 +13,7 @@ from stripe_sandbox.deliveries import Deliveries
 from stripe_sandbox.faults import Faults
 from stripe_sandbox.idempotency import IdempotencyKeys
 from stripe_sandbox.ids import token
+from stripe_sandbox.keys import Keys
 from stripe_sandbox.store import Json, Store
 from stripe_sandbox.traffic import Traffic
 
@@ -35,6 +36,7 @@ class State:
         self.faults = Faults()
         self.chaos = Chaos()
         self.traffic = Traffic()
+        self.keys = Keys()
         self.idempotency = IdempotencyKeys(store, self.clock)
         self.deliveries = Deliveries(store, self.platform, self.clock, self.agenda, self.chaos)
 
@@ -49,6 +51,7 @@ class State:
         self.faults.clear()
         self.chaos.clear()
         self.traffic.clear()
+        self.keys.clear()
         self.deliveries.held = False
         self.capture_delay_s = DEFAULT_CAPTURE_DELAY_S
         self.unsupported_countries = frozenset()

@@ -2,12 +2,22 @@
 
 import os
 from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from webhook_gateway.addresses import networks
 
 from escrow.channels import stays_on_this_machine
 from escrow.credentials import TlsFiles
@@ -106,10 +116,24 @@ class Settings(BaseSettings):
         default=5, validation_alias="ESCROW_TENANTS_POLL_S", gt=0, le=3600
     )
     """How often the tenants file is looked at: rotated secrets are taken without a restart."""
+    # Whose deliveries are looked at: Stripe's addresses (https://stripe.com/files/ips/ips_webhooks.txt),
+    # separated by commas. None: anybody's, which is safe, as each is signed.
+    allowed_addresses: Annotated[list[IPv4Network | IPv6Network], NoDecode] = Field(
+        default=[], validation_alias="ESCROW_GATEWAY_ALLOWED_ADDRESSES"
+    )
+    # The proxies before us: what they write into X-Forwarded-For is believed, for the list above.
+    trusted_proxies: Annotated[list[IPv4Network | IPv6Network], NoDecode] = Field(
+        default=[], validation_alias="ESCROW_GATEWAY_TRUSTED_PROXIES"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", validation_alias="ESCROW_LOG_LEVEL"
     )
     """What is less grave is not logged."""
+
+    @field_validator("allowed_addresses", "trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, given: object) -> object:
+        return networks(given)
 
     @model_validator(mode="after")
     def _proves_who_it_is(self) -> Self:

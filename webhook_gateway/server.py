@@ -14,6 +14,7 @@ import structlog
 from aiohttp import web
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
+from webhook_gateway.addresses import AllowedAddresses
 from webhook_gateway.config import Settings
 from webhook_gateway.connections import Connections
 from webhook_gateway.ingestion import CHANNEL_OPTIONS, EventIngestion, NotStored
@@ -43,7 +44,7 @@ class Answer:
         response = web.Response(body=body, status=self.status, content_type="application/json")
         if self.status == 503:
             response.headers["Retry-After"] = str(RETRY_AFTER_S)
-        if self.status in {408, 413}:
+        if self.status in {403, 408, 413}:
             response.force_close()  # the rest of the body is of no use
         return response
 
@@ -58,6 +59,7 @@ class WebhookHandler:
         self._tenants = tenants
         self._ingestion = ingestion
         self._telemetry = telemetry
+        self._addresses = AllowedAddresses(settings.allowed_addresses, settings.trusted_proxies)
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -105,6 +107,9 @@ class WebhookHandler:
     async def _answer(
         self, request: web.Request, tenant: str, endpoint: Endpoint, secrets: Secrets
     ) -> Answer:
+        forwarded_for = request.headers.getall("X-Forwarded-For", [])
+        if not self._addresses.allow(request.remote, forwarded_for):
+            return Answer(403, "address_not_allowed")
         received_at_s = time.time()
         body = await self._read_body(request)
         if isinstance(body, Answer):

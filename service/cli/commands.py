@@ -9,6 +9,7 @@ import typer
 from service.cli import (
     balances,
     chaos,
+    check_stripe_key,
     closings,
     demo,
     docs,
@@ -28,6 +29,7 @@ from service.cli import (
     verify,
     version,
 )
+from service.cli.operating import Person, name_person
 
 app = typer.Typer(
     name="escrow",
@@ -46,8 +48,12 @@ def escrow(
             "--version", is_eager=True, callback=version.print_release, help="Say which release."
         ),
     ] = False,
+    person: Person = None,
 ) -> None:
     """Holds marketplace money: funded by the payer, released when the delivery is accepted."""
+
+
+    name_person(person)
 
 
 app.command("up")(up.up)
@@ -61,6 +67,7 @@ app.command("balances")(balances.balances)
 app.command("trial-balance")(trial_balance.trial_balance_command)
 app.command("verify")(verify.verify)
 app.command("sweep")(sweep.sweep)
+app.command("check-stripe-key")(check_stripe_key.check_stripe_key)
 app.add_typer(effects.app, name="effects")
 app.add_typer(events.app, name="events")
 app.add_typer(suspense.app, name="suspense")

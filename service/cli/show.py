@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 from typing import Annotated
 
 import typer
@@ -75,7 +74,7 @@ async def _find(name: str, tenant: str | None) -> tuple[list[tuple[str, Named]],
         if len(matches) > 1:
             return matches, None
         ((whose, named),) = matches
-        call = Call(whose, f"cli:{getpass.getuser()}", Party.OPERATOR)
+        call = Call(whose, "cli:reader", Party.OPERATOR)
         return matches, await explain(runtime, call, named)
 
 

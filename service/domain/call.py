@@ -28,7 +28,8 @@ class Call:
     ``answer_by`` is when nobody waits for the answer any longer, in seconds of the event loop's
     clock; nothing else than a client stops waiting.
     ``end_user`` is the person for whom the caller acts, by the reference of the party that they
-    are, or "". ``may_pay``: it may see the secrets with which a payer pays.
+    are, or "". ``reason`` is why, in the caller's words; an operator gives one for every change.
+    ``may_pay``: it may see the secrets with which a payer pays.
     """
 
     tenant_id: str
@@ -39,6 +40,7 @@ class Call:
     answer_by: float = math.inf
     end_user: str = ""
     may_pay: bool = False
+    reason: str = ""
 
     @property
     def trace_id(self) -> str:

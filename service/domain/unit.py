@@ -79,6 +79,11 @@ class UnitOfWork:
         self.operation_id = self.new_id()
 
     @property
+    def told(self) -> str:
+        """What the operation's row and the timeline say of it: its note, and why."""
+        return ": ".join(filter(None, (self.note, self.call.reason)))
+
+    @property
     def party(self) -> Party:
         """The party that the state machines see."""
         return self.word_of or self.call.party

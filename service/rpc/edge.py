@@ -19,7 +19,7 @@ from grpc import StatusCode
 from structlog.contextvars import bind_contextvars
 
 from service.admission import Admission
-from service.domain.call import Call
+from service.domain.call import Call, Party
 from service.domain.errors import (
     DeadlineExpired,
     FieldViolation,
@@ -186,6 +186,7 @@ class Edge:
             endpoint.method.validate(request)
             if endpoint.method.truncate:
                 endpoint.method.truncate(request)
+            _check_reason(caller, request)
             call = call_of(caller, request, served.traceparent, answer_by)
             if call.end_user:
                 await self._check_own(call, request)
@@ -224,6 +225,16 @@ def _check_access(caller: Caller, method: Method) -> None:
     if caller.party not in parties:
         allowed = ", ".join(sorted(parties))
         raise PartyNotAllowed(party=caller.party, allowed=allowed, method=method.name)
+
+
+def _check_reason(caller: Caller, request: Message) -> None:
+    """Who acts in another's place says why, wherever the contract has a place for it.
+
+    Raises:
+        InvalidField.
+    """
+    if caller.party is Party.OPERATOR and not getattr(request, "reason", "-").strip():
+        raise InvalidField(FieldViolation("reason", "is required of operators"))
 
 
 def _parse(endpoint: Endpoint, body: bytes) -> Message:

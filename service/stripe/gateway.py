@@ -324,6 +324,27 @@ class StripeGateway:
             "create onboarding_link", lambda: links.create_async(request, options)
         )
 
+    async def refusal_of(
+        self, method: str, path: str, parameters: dict[str, Any]
+    ) -> stripe.StripeError | None:
+        """What Stripe says against a call; None where it takes it.
+
+        Raises:
+            StripeUnavailable: it does not answer.
+        """
+        if not await self.reads.take(most_s=READ_TIMEOUT_S):
+            raise StripeUnavailable
+        try:
+            async with asyncio.timeout(READ_TIMEOUT_S):
+                await self._client.raw_request_async(method.lower(), path, **parameters)
+        except stripe.APIConnectionError as error:
+            raise StripeUnavailable from error
+        except stripe.StripeError as error:
+            return error
+        except (TimeoutError, OSError) as error:
+            raise StripeUnavailable from error
+        return None
+
     async def _fetch(
         self,
         name: str,

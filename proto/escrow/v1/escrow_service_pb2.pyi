@@ -918,6 +918,7 @@ class CreateEscrowRequest(_message.Message):
     CURRENCY_FIELD_NUMBER: _builtins.int
     MILESTONES_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """A UUID that names this request."""
     reference: _builtins.str
@@ -928,6 +929,8 @@ class CreateEscrowRequest(_message.Message):
     """Who is paid: "pye_..."."""
     currency: _builtins.str
     """The currency of every amount."""
+    reason: _builtins.str
+    """Why an operator does it in their place; required of operators. At most 500 characters. It is kept with the operation."""
     @_builtins.property
     def milestones(self) -> _containers.RepeatedCompositeFieldContainer[Global___MilestoneInput]:
         """One or more milestones, in order."""
@@ -946,10 +949,11 @@ class CreateEscrowRequest(_message.Message):
         currency: _builtins.str = ...,
         milestones: _abc.Iterable[Global___MilestoneInput] | None = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency", b"currency", "metadata", b"metadata", "milestones", b"milestones", "payee_id", b"payee_id", "payer_id", b"payer_id", "reference", b"reference", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency", b"currency", "metadata", b"metadata", "milestones", b"milestones", "payee_id", b"payee_id", "payer_id", b"payer_id", "reason", b"reason", "reference", b"reference", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1164,6 +1168,7 @@ class FundEscrowRequest(_message.Message):
     RETURN_URL_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     CANCEL_URL_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """A UUID that names this request."""
     escrow_id: _builtins.str
@@ -1178,6 +1183,8 @@ class FundEscrowRequest(_message.Message):
     """The escrow's etag as you last saw it; refuses when it has changed since. Not checked when empty."""
     cancel_url: _builtins.str
     """Where Checkout sends the payer who goes back without paying; return_url when empty. Not used by other methods."""
+    reason: _builtins.str
+    """Why an operator does it in their place; required of operators. At most 500 characters. It is kept with the operation."""
     @_builtins.property
     def milestone_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The milestones to pay for; all that await funds when empty."""
@@ -1193,10 +1200,11 @@ class FundEscrowRequest(_message.Message):
         return_url: _builtins.str = ...,
         etag: _builtins.str = ...,
         cancel_url: _builtins.str = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_url", b"cancel_url", "capture", b"capture", "escrow_id", b"escrow_id", "etag", b"etag", "method", b"method", "milestone_ids", b"milestone_ids", "request_id", b"request_id", "return_url", b"return_url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_url", b"cancel_url", "capture", b"capture", "escrow_id", b"escrow_id", "etag", b"etag", "method", b"method", "milestone_ids", b"milestone_ids", "reason", b"reason", "request_id", b"request_id", "return_url", b"return_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1347,19 +1355,23 @@ class CapturePaymentRequest(_message.Message):
 
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """A UUID that names this request."""
     payment_id: _builtins.str
     """"pay_..." """
+    reason: _builtins.str
+    """Why an operator does it in their place; required of operators. At most 500 characters. It is kept with the operation."""
     def __init__(
         self,
         *,
         request_id: _builtins.str = ...,
         payment_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["payment_id", b"payment_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payment_id", b"payment_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1397,19 +1409,23 @@ class CancelPaymentRequest(_message.Message):
 
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """A UUID that names this request."""
     payment_id: _builtins.str
     """"pay_..." """
+    reason: _builtins.str
+    """Why an operator does it in their place; required of operators. At most 500 characters. It is kept with the operation."""
     def __init__(
         self,
         *,
         request_id: _builtins.str = ...,
         payment_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["payment_id", b"payment_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payment_id", b"payment_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1632,6 +1648,7 @@ class ReleaseMilestoneRequest(_message.Message):
     MILESTONE_ID_FIELD_NUMBER: _builtins.int
     AMOUNT_MINOR_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """A UUID that names this request."""
     escrow_id: _builtins.str
@@ -1642,6 +1659,8 @@ class ReleaseMilestoneRequest(_message.Message):
     """How much of the price to release; all that is held and not frozen when unset."""
     etag: _builtins.str
     """The escrow's etag as you last saw it; not checked when empty."""
+    reason: _builtins.str
+    """Why an operator does it in their place; required of operators. At most 500 characters. It is kept with the operation."""
     def __init__(
         self,
         *,
@@ -1650,10 +1669,11 @@ class ReleaseMilestoneRequest(_message.Message):
         milestone_id: _builtins.str = ...,
         amount_minor: _builtins.int | None = ...,
         etag: _builtins.str = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_amount_minor", b"_amount_minor", "amount_minor", b"amount_minor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_amount_minor", b"_amount_minor", "amount_minor", b"amount_minor", "escrow_id", b"escrow_id", "etag", b"etag", "milestone_id", b"milestone_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_amount_minor", b"_amount_minor", "amount_minor", b"amount_minor", "escrow_id", b"escrow_id", "etag", b"etag", "milestone_id", b"milestone_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__amount_minor: _TypeAlias = _typing.Literal["amount_minor"]  # noqa: Y015
     _WhichOneofArgType__amount_minor: _TypeAlias = _typing.Literal["_amount_minor", b"_amount_minor"]  # noqa: Y015
@@ -1700,7 +1720,7 @@ class CancelEscrowRequest(_message.Message):
     escrow_id: _builtins.str
     """"esc_..." """
     reason: _builtins.str
-    """Why; at most 500 characters."""
+    """Why; required of operators. At most 500 characters. It is kept with the operation."""
     etag: _builtins.str
     """The escrow's etag as you last saw it; not checked when empty."""
     def __init__(

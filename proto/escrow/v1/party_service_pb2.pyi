@@ -437,6 +437,7 @@ class CreatePayerRequest(_message.Message):
     REFERENCE_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     EMAIL_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """A UUID that names this request."""
     reference: _builtins.str
@@ -445,6 +446,8 @@ class CreatePayerRequest(_message.Message):
     """Their name."""
     email: _builtins.str
     """Their e-mail address."""
+    reason: _builtins.str
+    """Why an operator does it in their place; required of operators. At most 500 characters. It is kept with the operation."""
     def __init__(
         self,
         *,
@@ -452,10 +455,11 @@ class CreatePayerRequest(_message.Message):
         reference: _builtins.str = ...,
         name: _builtins.str = ...,
         email: _builtins.str = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "name", b"name", "reference", b"reference", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "name", b"name", "reason", b"reason", "reference", b"reference", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -613,6 +617,7 @@ class UpdatePayerRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     EMAIL_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """A UUID that names this request."""
     payer_id: _builtins.str
@@ -623,6 +628,8 @@ class UpdatePayerRequest(_message.Message):
     """Their e-mail address from now on."""
     etag: _builtins.str
     """The payer's etag as you last saw it; not checked when empty."""
+    reason: _builtins.str
+    """Why an operator does it in their place; required of operators. At most 500 characters. It is kept with the operation."""
     def __init__(
         self,
         *,
@@ -631,10 +638,11 @@ class UpdatePayerRequest(_message.Message):
         name: _builtins.str | None = ...,
         email: _builtins.str | None = ...,
         etag: _builtins.str = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_email", b"_email", "_name", b"_name", "email", b"email", "name", b"name"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_email", b"_email", "_name", b"_name", "email", b"email", "etag", b"etag", "name", b"name", "payer_id", b"payer_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_email", b"_email", "_name", b"_name", "email", b"email", "etag", b"etag", "name", b"name", "payer_id", b"payer_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__email: _TypeAlias = _typing.Literal["email"]  # noqa: Y015
     _WhichOneofArgType__email: _TypeAlias = _typing.Literal["_email", b"_email"]  # noqa: Y015
@@ -683,6 +691,7 @@ class CreatePayeeRequest(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     COUNTRY_FIELD_NUMBER: _builtins.int
     ACCOUNT_API_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """A UUID that names this request."""
     reference: _builtins.str
@@ -695,6 +704,8 @@ class CreatePayeeRequest(_message.Message):
     """Where they live: ISO 3166-1 alpha-2, for instance "US"."""
     account_api: Global___AccountApi.ValueType
     """Which API to make the account with."""
+    reason: _builtins.str
+    """Why an operator does it in their place; required of operators. At most 500 characters. It is kept with the operation."""
     def __init__(
         self,
         *,
@@ -704,10 +715,11 @@ class CreatePayeeRequest(_message.Message):
         email: _builtins.str = ...,
         country: _builtins.str = ...,
         account_api: Global___AccountApi.ValueType = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_api", b"account_api", "country", b"country", "email", b"email", "name", b"name", "reference", b"reference", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_api", b"account_api", "country", b"country", "email", b"email", "name", b"name", "reason", b"reason", "reference", b"reference", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -866,6 +878,7 @@ class UpdatePayeeRequest(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     COUNTRY_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """A UUID that names this request."""
     payee_id: _builtins.str
@@ -878,6 +891,8 @@ class UpdatePayeeRequest(_message.Message):
     """Where they live. Stripe never changes the country of an account: only for a payee who has none yet, or whose account is DEAUTHORIZED or REJECTED, for the next one."""
     etag: _builtins.str
     """The payee's etag as you last saw it; not checked when empty."""
+    reason: _builtins.str
+    """Why an operator does it in their place; required of operators. At most 500 characters. It is kept with the operation."""
     def __init__(
         self,
         *,
@@ -887,10 +902,11 @@ class UpdatePayeeRequest(_message.Message):
         email: _builtins.str | None = ...,
         country: _builtins.str | None = ...,
         etag: _builtins.str = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_country", b"_country", "_email", b"_email", "_name", b"_name", "country", b"country", "email", b"email", "name", b"name"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_country", b"_country", "_email", b"_email", "_name", b"_name", "country", b"country", "email", b"email", "etag", b"etag", "name", b"name", "payee_id", b"payee_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_country", b"_country", "_email", b"_email", "_name", b"_name", "country", b"country", "email", b"email", "etag", b"etag", "name", b"name", "payee_id", b"payee_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__country: _TypeAlias = _typing.Literal["country"]  # noqa: Y015
     _WhichOneofArgType__country: _TypeAlias = _typing.Literal["_country", b"_country"]  # noqa: Y015
@@ -946,7 +962,7 @@ class ReplacePayeeAccountRequest(_message.Message):
     payee_id: _builtins.str
     """"pye_..." """
     reason: _builtins.str
-    """Why; at most 500 characters."""
+    """Why; required of operators. At most 500 characters. It is kept with the operation."""
     etag: _builtins.str
     """The payee's etag as you last saw it; not checked when empty."""
     def __init__(
@@ -999,6 +1015,7 @@ class CreateOnboardingLinkRequest(_message.Message):
     PAYEE_ID_FIELD_NUMBER: _builtins.int
     RETURN_URL_FIELD_NUMBER: _builtins.int
     REFRESH_URL_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """A UUID that names this request."""
     payee_id: _builtins.str
@@ -1007,6 +1024,8 @@ class CreateOnboardingLinkRequest(_message.Message):
     """Where the payee comes back to. That they come back proves nothing: read the payee's state."""
     refresh_url: _builtins.str
     """Where the payee is sent when the link is spent; make a new link there."""
+    reason: _builtins.str
+    """Why an operator does it in their place; required of operators. At most 500 characters. It is kept with the operation."""
     def __init__(
         self,
         *,
@@ -1014,10 +1033,11 @@ class CreateOnboardingLinkRequest(_message.Message):
         payee_id: _builtins.str = ...,
         return_url: _builtins.str = ...,
         refresh_url: _builtins.str = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["payee_id", b"payee_id", "refresh_url", b"refresh_url", "request_id", b"request_id", "return_url", b"return_url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payee_id", b"payee_id", "reason", b"reason", "refresh_url", b"refresh_url", "request_id", b"request_id", "return_url", b"return_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1061,12 +1081,15 @@ class RequestPayoutRequest(_message.Message):
     PAYEE_ID_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """A UUID that names this request."""
     payee_id: _builtins.str
     """"pye_..." """
     etag: _builtins.str
     """The payee's etag as you last saw it; refuses when their data, state or payouts have changed since. Not checked when empty."""
+    reason: _builtins.str
+    """Why an operator does it in their place; required of operators. At most 500 characters. It is kept with the operation."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """How much; not more than what is available of their balance, and not less than the policy's least unless it is all of it (to a step that banks take)."""
@@ -1078,10 +1101,11 @@ class RequestPayoutRequest(_message.Message):
         payee_id: _builtins.str = ...,
         amount: _money_pb2.Money | None = ...,
         etag: _builtins.str = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "etag", b"etag", "payee_id", b"payee_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "etag", b"etag", "payee_id", b"payee_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

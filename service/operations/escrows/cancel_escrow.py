@@ -45,7 +45,7 @@ async def cancel_escrow(
         # Unless this request has made it so, by ending a payment.
         if is_stale and not has_ended_one and not await _began(runtime, case):
             raise StaleEtag(etag=case.escrow.version)
-        return await _cancel(runtime, case, request)
+        return await _cancel(runtime, case)
 
     while True:
         try:
@@ -70,9 +70,7 @@ class _OpenPayment(PaymentOpen):
         super().__init__(payment_id=self.shown)
 
 
-async def _cancel(
-    runtime: Runtime, case: EscrowCase, request: CancelEscrowRequest
-) -> CancelEscrowResponse:
+async def _cancel(runtime: Runtime, case: EscrowCase) -> CancelEscrowResponse:
     unit = case.unit
     for milestone in case.records.milestones:
         MILESTONE.follow(milestone.state, MilestoneEvent.CANCEL, unit.call.party)
@@ -81,7 +79,6 @@ async def _cancel(
             raise _OpenPayment(payment)
     for milestone in case.records.milestones:
         case.advance(milestone, MilestoneEvent.CANCEL)
-    unit.note = request.reason
     return await runtime.save(unit, CancelEscrowResponse(escrow=escrow_message(case.records)))
 
 

@@ -57,7 +57,7 @@ async def apply_suspense(
     milestones = _named(case, request.milestone_ids)
     _check(case, payment, milestones, sum(held))
     payments.apply_suspense(case, payment, milestones)
-    unit.note = f"{payment.public_id}: {request.reason}"
+    unit.note = payment.public_id
     answer = ApplySuspenseResponse(escrow=escrow_message(case.records))
     return answer if request.validate_only else await runtime.save(unit, answer)
 

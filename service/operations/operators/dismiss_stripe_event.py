@@ -26,5 +26,5 @@ async def dismiss_stripe_event(
     entry = await repair_event(
         runtime, unit, request.event_id, of=FROM, to="DISMISSED", reason=reason
     )
-    unit.note = f"{request.event_id}: {request.reason}"
+    unit.note = request.event_id
     return await runtime.save(unit, DismissStripeEventResponse(event=event_message(entry)))

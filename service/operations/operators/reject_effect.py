@@ -51,7 +51,7 @@ async def reject_effect(
         if done:
             raise EffectDone(stripe_object=done, effect_id=effect.public_id)
         end_by_word_of_stripe(unit, subject, effect, ENDED)
-        note(unit, subject, effect, request.reason)
+        note(unit, subject, effect)
         answer = RejectEffectResponse(effect=effect_message(effect))
         return answer if request.validate_only else await runtime.save(unit, answer)
 

@@ -94,9 +94,9 @@ def end_by_word_of_stripe(
     settle(unit, KINDS[effect.kind], subject, effect, outcome)
 
 
-def note(unit: UnitOfWork, subject: object, effect: Effect, reason: str) -> None:
-    """Keeps the reason with the operation, and the operation with the effect's escrow."""
-    unit.note = f"{effect.public_id}: {reason}"
+def note(unit: UnitOfWork, subject: object, effect: Effect, made: str = "") -> None:
+    """Keeps with the operation what it is about, and the operation with the effect's escrow."""
+    unit.note = f"{effect.public_id}: {made}" if made else effect.public_id
     if isinstance(subject, EscrowCase):
         subject.touch()
 

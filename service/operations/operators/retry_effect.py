@@ -27,5 +27,5 @@ async def retry_effect(
     subject, effect = await load_for_repair(runtime, unit, known, request.etag)
     unit.advance(effect, EffectEvent.RETRY)
     effect.due_at = unit.now
-    note(unit, subject, effect, request.reason)
+    note(unit, subject, effect)
     return await runtime.save(unit, RetryEffectResponse(effect=effect_message(effect)))

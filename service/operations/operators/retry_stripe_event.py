@@ -30,5 +30,5 @@ async def retry_stripe_event(
     )
     if problem := why_quarantined(runtime, entry.event):
         raise EventQuarantined(f"It is not applied: {problem}.")
-    unit.note = f"{request.event_id}: {request.reason}"
+    unit.note = request.event_id
     return await runtime.save(unit, RetryStripeEventResponse(event=event_message(entry)))

@@ -77,7 +77,7 @@ async def settle_effect(
             end_by_word_of_stripe(unit, subject, effect, Succeeded(dict(made)))
         except (Contradiction, Unreadable) as problem:
             raise _misfit(effect, request.stripe_object, str(problem)) from problem
-        note(unit, subject, effect, f"{request.stripe_object}, {request.reason}")
+        note(unit, subject, effect, request.stripe_object)
         answer = SettleEffectResponse(effect=effect_message(effect))
         return answer if request.validate_only else await runtime.save(unit, answer)
 

@@ -75,5 +75,5 @@ async def _replace(
         unit.put(PreviousAccount(payee.tenant_id, payee_id, lost, state, unit.now))
     payee.stripe_account, payee.requirements_due, payee.bank_currencies = None, [], []
     create_account.replace(unit, payee, effect, lost)
-    unit.note = f"{payee.public_id} {lost} {request.reason}".rstrip()
+    unit.note = f"{payee.public_id} {lost}"
     return await runtime.save(unit, ReplacePayeeAccountResponse(payee=payee_message(payee)))

@@ -5,7 +5,7 @@ import pytest
 
 from escrow.client import reason_of
 from service.rpc.identity.roles import ROLES
-from tests.service.operations.catalogue import EVERY_REQUEST, METHODS, ask
+from tests.service.operations.catalogue import EVERY_REQUEST, METHODS, MUTATIONS, ask
 from tests.service.operations.marketplace import Marketplace
 
 EVERYBODY = {"payer", "payee", "operator", "service"}
@@ -114,3 +114,32 @@ async def test_a_role_acts_for_its_own_parties_only(
     async with shared_market.refuses("PARTY_NOT_ALLOWED"):
         client = shared_market.client(party, role=role)
         await ask(client, "AcceptDelivery", asked.request)
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+async def test_an_operator_says_why_and_it_is_kept_under_their_name(
+    shared_market: Marketplace, name: str
+) -> None:
+    """Whatever an operator may change: without a reason nothing is, and with one it is known."""
+    if name in INGESTS or "operator" not in ALLOWED.get(name, {"operator"}):
+        return
+    asked = await EVERY_REQUEST[name](shared_market)
+    client = shared_market.client("operator", caller="jo@example.com")
+
+    asked.request.reason = " "
+    before = await shared_market.contents()
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await ask(client, name, asked.request)
+    assert "reason: is required" in str(refused.value.details())
+    assert await shared_market.contents() == before
+
+    asked.request.reason = "They asked us to on the phone."
+    await ask(client, name, asked.request)
+    kept = await shared_market.owner.fetch(
+        "SELECT caller, party, note FROM operations WHERE key LIKE $1 || '%'",
+        asked.request.request_id,
+    )
+    assert kept
+    for caller, party, note in kept:
+        assert (caller, party) == ("jo@example.com", "operator")
+        assert note.endswith("They asked us to on the phone.")
