@@ -31,7 +31,7 @@ from service.rpc.tls import TlsFiles, server_credentials
 from service.runtime import Runtime
 from service.store.clock import DatabaseClock
 from service.telemetry import open_telemetry
-from service.tenants import Check, TenantGateways
+from service.tenants import Check, TenantGateways, warn_of_return_hosts
 from service.workers.closings import ClosingsWorker
 from service.workers.effects import EffectsWorker
 from service.workers.inbox import InboxWorker
@@ -74,7 +74,7 @@ async def running(config: Config, *, serve: bool, work: bool) -> AsyncIterator[R
     async with AsyncExitStack() as opened:
         telemetry = open_telemetry(role="server" if serve else "worker")
         opened.callback(telemetry.shut_down)
-        check = check_auth if serve else _take_any
+        check = _check_served if serve else _take_any
         check(config)
         runtime = await opened.enter_async_context(open_runtime(config, role, check))
         opened.push_async_callback(finish_sending)
@@ -111,6 +111,12 @@ async def _identities(settings: Settings, tenants: KeysView[str]) -> AsyncIterat
     identities = VerifiedIdentities(settings.auth_file, tenants)
     async with _beside(identities.follow()):
         yield identities.identify
+
+
+def _check_served(config: Config) -> None:
+    """Raises ConfigError."""
+    check_auth(config)
+    warn_of_return_hosts(config.tenants)
 
 
 def _take_any(_: Config) -> None:

@@ -71,7 +71,6 @@ class TenantGateways(Mapping[str, StripeGateway]):
                 await self._opened.enter_async_context(gateway)
             self._gateways[name] = gateway
         self._tenants = tenants
-        _warn_of_return_hosts(tenants)
 
     async def follow(
         self, read_tenants: Callable[[], Mapping[str, Tenant]], check: Check
@@ -134,7 +133,7 @@ def _gateway(tenant: Tenant, settings: Settings) -> StripeGateway:
     )
 
 
-def _warn_of_return_hosts(tenants: Mapping[str, Tenant]) -> None:
+def warn_of_return_hosts(tenants: Mapping[str, Tenant]) -> None:
     """Says of whom nobody has said where people may be sent."""
     anywhere = sorted(n for n, tenant in tenants.items() if tenant.return_hosts.is_open)
     nowhere = sorted(n for n, t in tenants.items() if t.livemode and not t.return_patterns)

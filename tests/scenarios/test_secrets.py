@@ -4,7 +4,6 @@ usually brings secrets to light: failures.
 """
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -59,9 +58,9 @@ def with_password(url: str, password: str) -> str:
 
 def process_list() -> Iterator[str]:
     """What everybody on this machine may see of every process."""
-    for pid in filter(str.isdigit, os.listdir("/proc")):
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            yield Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("latin-1")
+            yield file.read_bytes().replace(b"\0", b" ").decode("latin-1")
         except OSError:  # it has ended
             continue
 

@@ -21,6 +21,9 @@ so that the gateway cannot read an API key, and the service cannot sign as Strip
 {{- with $tenant.conversion -}}
 {{- $_ := set $entry "conversion" . -}}
 {{- end -}}
+{{- with $tenant.returnHosts -}}
+{{- $_ := set $entry "return_hosts" . -}}
+{{- end -}}
 {{- $_ := set $tenants $name $entry -}}
 {{- end -}}
 {{- dict "tenants" $tenants | toPrettyJson -}}

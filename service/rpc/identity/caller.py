@@ -110,6 +110,6 @@ def call_of(caller: Caller, request: Message, traceparent: str, answer_by: float
         traceparent=traceparent,
         answer_by=answer_by,
         end_user=caller.end_user,
-        reason=getattr(request, "reason", "").strip(),
+        reason=getattr(request, "reason", ""),
         may_pay=caller.party in _PAYING and permits(caller.role, "escrow.fund"),
     )

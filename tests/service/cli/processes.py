@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from tests.postgres import Database
 from tests.service.operations.marketplace import API_KEY, Marketplace
 
+OPERATOR = "jo@example.com"
+
 
 @dataclass(frozen=True)
 class Said:
@@ -45,6 +47,7 @@ def escrow_at(market: Marketplace, database: Database, **settings: str) -> Run:
         "ESCROW_AUTH": "development",
         "STRIPE_SECRET_KEY": API_KEY,
         "STRIPE_API_BASE": market.sandbox.url,
+        "ESCROW_OPERATOR": OPERATOR,
     }
     if settings:
         environment = {n: v for n, v in environment.items() if not n.startswith("STRIPE_")}

@@ -1,14 +1,14 @@
 """``escrow effects``, ``events`` and ``suspense``, as an operator and as a program read them."""
 
-import getpass
 import json
+import os
 
 import pytest
 
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import operator_service_pb2 as op
 from tests.postgres import Database
-from tests.service.cli.processes import Run, escrow_at
+from tests.service.cli.processes import OPERATOR, Run, escrow_at
 from tests.service.operations.marketplace import Marketplace
 from tests.service.operations.operators.stuck import (
     REASON,
@@ -63,7 +63,28 @@ async def test_an_effect_is_retried_with_a_reason_by_who_is_logged_in(
         for entry in await market.timeline(pb.Escrow(id=effect.escrow_id))
         if entry.operation == "retry_effect"
     )
-    assert (last.actor, last.caller) == ("operator", f"cli:{getpass.getuser()}")
+    assert (last.actor, last.caller) == ("operator", f"cli:{OPERATOR}")
+
+
+async def test_who_does_not_say_who_they_are_changes_nothing(
+    market: Marketplace, database: Database
+) -> None:
+    """The login counts where it is a person's, which root's is not."""
+    effect, _ = await answer_lost(market)
+    nameless = escrow_at(market, database, ESCROW_OPERATOR="")
+
+    if os.geteuid() == 0:
+        async with market.unchanged():
+            said = await nameless("effects", "retry", effect.id, *WHY)
+        assert said.status == 2
+        assert "say who you are" in said.err
+    async with market.unchanged():
+        said = await nameless("--as", "Jo, the operator", "effects", "retry", effect.id, *WHY)
+    assert said.status == 2
+    assert (await nameless("effects", "show", effect.id)).status == 0  # who only reads needs none
+    assert (await nameless("--as", "sam", "effects", "retry", effect.id, *WHY)).status == 0
+    timeline = await market.timeline(pb.Escrow(id=effect.escrow_id))
+    assert [e.caller for e in timeline if e.operation == "retry_effect"] == ["cli:sam"]
 
 
 async def test_a_rejection_is_tried_dry_first(market: Marketplace, escrow: Run) -> None:

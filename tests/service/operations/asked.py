@@ -6,6 +6,8 @@ from typing import Any
 
 from tests.service.operations.marketplace import Marketplace
 
+WHY = "They asked us to on the phone."  # what operators give; others may
+
 
 @dataclass
 class Asked:

@@ -28,7 +28,7 @@ As = Callable[..., EscrowClient]
 async def acting_for(shared_market: Marketplace, tmp_path: Path) -> AsyncIterator[As]:
     """The same service, where callers prove who they are: a client for a person and a party."""
     file = write_document(tmp_path / "auth.json", ISSUES)
-    identities = VerifiedIdentities(file, ["default"])
+    identities = VerifiedIdentities(file, {"default"})
     runtime = shared_market.running.runtime
     own = partial(check_own, runtime)
     listening = Listening("127.0.0.1", 0, 20, 300, 1, reflection=False)

@@ -5,6 +5,7 @@ import pytest
 
 from escrow.client import reason_of
 from service.rpc.identity.roles import ROLES
+from tests.service.operations.asked import WHY
 from tests.service.operations.catalogue import EVERY_REQUEST, METHODS, MUTATIONS, ask
 from tests.service.operations.marketplace import Marketplace
 
@@ -133,7 +134,7 @@ async def test_an_operator_says_why_and_it_is_kept_under_their_name(
     assert "reason: is required" in str(refused.value.details())
     assert await shared_market.contents() == before
 
-    asked.request.reason = "They asked us to on the phone."
+    asked.request.reason = WHY
     await ask(client, name, asked.request)
     kept = await shared_market.owner.fetch(
         "SELECT caller, party, note FROM operations WHERE key LIKE $1 || '%'",
@@ -142,4 +143,4 @@ async def test_an_operator_says_why_and_it_is_kept_under_their_name(
     assert kept
     for caller, party, note in kept:
         assert (caller, party) == ("jo@example.com", "operator")
-        assert note.endswith("They asked us to on the phone.")
+        assert note.endswith(WHY)

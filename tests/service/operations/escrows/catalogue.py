@@ -3,13 +3,14 @@
 from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
 from tests.service.movements.strangers import charge_of, dispute
-from tests.service.operations.asked import Asked, Requests
+from tests.service.operations.asked import WHY, Asked, Requests
 from tests.service.operations.marketplace import Marketplace, acceptance, escrow_request
 
 
 async def _create_escrow(market: Marketplace) -> Asked:
     payer, payee = await market.new_payer(), await market.new_payee(active=False)
     request = escrow_request(6_000, 4_000, payer=payer, payee=payee)
+    request.reason = WHY
     request.metadata["order"] = "A-17"
     first = request.milestones[0]
     first.due_time.FromJsonString("2099-12-31T00:00:00Z")
@@ -64,6 +65,7 @@ async def _release_milestone(market: Marketplace) -> Asked:
     escrow = await market.funded_escrow()
     request = pb.ReleaseMilestoneRequest(
         request_id=new_request_id(),
+        reason=WHY,
         escrow_id=escrow.id,
         milestone_id=escrow.milestones[0].id,
         amount_minor=2_500,

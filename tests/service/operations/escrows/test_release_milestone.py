@@ -8,6 +8,7 @@ import pytest
 from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
 from tests.service.movements.strangers import charge_of, dispute, lift
+from tests.service.operations.asked import WHY
 from tests.service.operations.marketplace import AN_ID, Marketplace, acceptance, transitions, usd
 
 
@@ -17,6 +18,7 @@ def release_of(escrow: pb.Escrow, amount_minor: int | None = None) -> pb.Release
         escrow_id=escrow.id,
         milestone_id=escrow.milestones[0].id,
         amount_minor=amount_minor,
+        reason=WHY,
     )
 
 

@@ -42,10 +42,17 @@ READ_AS: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("milestones", "amount_minor"): ("milestones", "amount", "amount_minor"),
     ("amount_minor",): ("milestones", "released", "amount_minor"),
 }
+AUDITED = "is in the audit record only, which no method shows"
 NOT_READ: Mapping[str, str] = {
     "request_id": "names the request, and is the cause in a timeline: test_idempotency.py",
     "UpdatePayee.country": "is refused for an account that is there: test_update_payee.py",
-    "ReplacePayeeAccount.reason": "is in the audit record only, which no method shows",
+    "CreatePayer.reason": AUDITED,
+    "UpdatePayer.reason": AUDITED,
+    "CreatePayee.reason": AUDITED,
+    "UpdatePayee.reason": AUDITED,
+    "ReplacePayeeAccount.reason": AUDITED,
+    "CreateOnboardingLink.reason": AUDITED,
+    "RequestPayout.reason": AUDITED,
     "etag": "is compared",
     "validate_only": "writes nothing",
     "page_token": "is issued by the service",

@@ -48,7 +48,7 @@ async def test_the_right_one_of_two_settles_the_transfer(market: Marketplace) ->
     )
     last = (await market.timeline(pb.Escrow(id=escrow_id)))[-1]
     assert (last.operation, last.actor) == ("settle_effect", "operator")
-    assert last.note == f"{effect.id}: {made['id']}, {REASON}"
+    assert last.note == f"{effect.id}: {made['id']}: {REASON}"
 
 
 async def test_the_milestone_says_that_an_operator_has_to_look(market: Marketplace) -> None:

@@ -2,13 +2,14 @@
 
 from escrow.client import new_request_id
 from escrow.v1 import party_service_pb2 as party_pb
-from tests.service.operations.asked import Asked, Requests
+from tests.service.operations.asked import WHY, Asked, Requests
 from tests.service.operations.marketplace import Marketplace
 
 
 async def _create_payer(market: Marketplace) -> Asked:
     request = party_pb.CreatePayerRequest(
         request_id=new_request_id(),
+        reason=WHY,
         reference=new_request_id(),
         name="Ann Payer",
         email="ann@example.com",
@@ -35,6 +36,7 @@ async def _list_payees(market: Marketplace) -> Asked:
 async def _create_payee(market: Marketplace) -> Asked:
     request = party_pb.CreatePayeeRequest(
         request_id=new_request_id(),
+        reason=WHY,
         reference=new_request_id(),
         name="Bob Payee",
         email="bob@example.com",
@@ -53,6 +55,7 @@ async def _update_payer(market: Marketplace) -> Asked:
     payer = await market.new_payer()
     request = party_pb.UpdatePayerRequest(
         request_id=new_request_id(),
+        reason=WHY,
         payer_id=payer.id,
         name="Anna Payer",
         email="anna@example.com",
@@ -65,6 +68,7 @@ async def _update_payee(market: Marketplace) -> Asked:
     payee = await market.new_payee(active=False)
     request = party_pb.UpdatePayeeRequest(
         request_id=new_request_id(),
+        reason=WHY,
         payee_id=payee.id,
         name="Rob Payee",
         email="rob@example.com",
@@ -89,6 +93,7 @@ async def _create_onboarding_link(market: Marketplace) -> Asked:
     payee = await market.new_payee(active=False)
     request = party_pb.CreateOnboardingLinkRequest(
         request_id=new_request_id(),
+        reason=WHY,
         payee_id=payee.id,
         return_url="https://shop.example/payee",
         refresh_url="https://shop.example/payee/again?of=1",

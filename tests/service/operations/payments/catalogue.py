@@ -2,7 +2,7 @@
 
 from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
-from tests.service.operations.asked import Asked, Requests
+from tests.service.operations.asked import WHY, Asked, Requests
 from tests.service.operations.marketplace import RETURN_URL, Marketplace
 
 
@@ -10,6 +10,7 @@ async def _fund_escrow(market: Marketplace) -> Asked:
     escrow = await market.new_escrow()
     request = pb.FundEscrowRequest(
         request_id=new_request_id(),
+        reason=WHY,
         escrow_id=escrow.id,
         milestone_ids=[escrow.milestones[0].id],
         method=pb.PAYMENT_METHOD_PAYMENT_INTENT,
@@ -36,13 +37,17 @@ async def _capture_payment(market: Marketplace) -> Asked:
     payment = await market.fund(escrow, capture=pb.CAPTURE_STRATEGY_MANUAL)
     await market.pay(payment)
     await market.read_payment(payment)  # so that it is known here, too
-    request = pb.CapturePaymentRequest(request_id=new_request_id(), payment_id=payment.id)
+    request = pb.CapturePaymentRequest(
+        request_id=new_request_id(), reason=WHY, payment_id=payment.id
+    )
     return Asked("payer", request)
 
 
 async def _cancel_payment(market: Marketplace) -> Asked:
     payment = await market.fund(await market.new_escrow())
-    request = pb.CancelPaymentRequest(request_id=new_request_id(), payment_id=payment.id)
+    request = pb.CancelPaymentRequest(
+        request_id=new_request_id(), reason=WHY, payment_id=payment.id
+    )
     return Asked("payer", request)
 
 

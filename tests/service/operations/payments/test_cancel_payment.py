@@ -4,11 +4,12 @@ import pytest
 
 from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
+from tests.service.operations.asked import WHY
 from tests.service.operations.marketplace import AN_ID, Marketplace, transitions, usd
 
 
 def cancel_of(payment: pb.Payment) -> pb.CancelPaymentRequest:
-    return pb.CancelPaymentRequest(request_id=new_request_id(), payment_id=payment.id)
+    return pb.CancelPaymentRequest(request_id=new_request_id(), payment_id=payment.id, reason=WHY)
 
 
 @pytest.mark.parametrize("method", [pb.PAYMENT_METHOD_PAYMENT_INTENT, pb.PAYMENT_METHOD_CHECKOUT])

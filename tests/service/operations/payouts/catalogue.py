@@ -2,14 +2,18 @@
 
 from escrow.client import new_request_id
 from escrow.v1 import party_service_pb2 as party_pb
-from tests.service.operations.asked import Asked, Requests
+from tests.service.operations.asked import WHY, Asked, Requests
 from tests.service.operations.marketplace import Marketplace, usd
 
 
 async def _request_payout(market: Marketplace) -> Asked:
     payee = await market.paid_payee()
     request = party_pb.RequestPayoutRequest(
-        request_id=new_request_id(), payee_id=payee.id, amount=usd(3_000), etag=payee.etag
+        request_id=new_request_id(),
+        reason=WHY,
+        payee_id=payee.id,
+        amount=usd(3_000),
+        etag=payee.etag,
     )
     return Asked("payee", request)
 

@@ -71,7 +71,7 @@ class Served:
 async def serve(folder: Path) -> AsyncIterator[Served]:
     served = Served(folder)
     served.write()
-    identities = VerifiedIdentities(served.file, ["default", "acme"])
+    identities = VerifiedIdentities(served.file, {"default", "acme"})
     files = TlsFiles(served.server.certificate, served.server.key, served.authority.file)
     listening = Listening("127.0.0.1", 0, 5, 300, 1, False, server_credentials(files))
     operations: Mapping[str, Operation[None]] = dict.fromkeys(OPERATIONS, served.answer)
@@ -177,4 +177,4 @@ def test_an_auth_file_that_says_too_little_is_refused(
     file.write_text(json.dumps(document))
 
     with pytest.raises(AuthFileUnusable, match="ESCROW_AUTH_FILE: "):
-        VerifiedIdentities(file, ["default"])
+        VerifiedIdentities(file, {"default"})

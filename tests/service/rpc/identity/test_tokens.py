@@ -36,7 +36,7 @@ class Nobody:
 @pytest.fixture
 def identities(tmp_path: Path) -> VerifiedIdentities:
     file = write_document(tmp_path / "auth.json", ISSUES)
-    return VerifiedIdentities(file, ["default", "acme"])
+    return VerifiedIdentities(file, {"default", "acme"})
 
 
 async def caller(identities: VerifiedIdentities, token: str, **metadata: str) -> Caller:
@@ -207,7 +207,7 @@ async def test_made_up_kids_do_not_make_us_ask_for_ever(tmp_path: Path) -> None:
         port = runner.addresses[0][1]
         url = f"http://127.0.0.1:{port}/jwks"
         file = write_document(tmp_path / "auth.json", issuer, jwks_file=None, jwks_url=url)
-        identities = VerifiedIdentities(file, ["default"])
+        identities = VerifiedIdentities(file, {"default"})
         assert (await caller(identities, issuer.token())).name == "orders"
         for number in range(50):
             with pytest.raises(Unauthenticated, match="does not have"):
@@ -221,7 +221,7 @@ async def test_without_keys_nobody_is_believed_nor_called_a_liar(tmp_path: Path)
     file = write_document(
         tmp_path / "auth.json", ISSUES, jwks_file=None, jwks_url="http://127.0.0.1:9/jwks"
     )
-    identities = VerifiedIdentities(file, ["default"])
+    identities = VerifiedIdentities(file, {"default"})
 
     with pytest.raises(IdentityUnavailable):
         await caller(identities, ISSUES.token())
