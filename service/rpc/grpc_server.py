@@ -53,10 +53,10 @@ class Listening:
     max_connection_age_s: float
     drain_s: float
     reflection: bool
-    most_connections: int = 1_000
     tls: grpc.ServerCredentials | None = None
     health_port: int | None = None
     """A second port, in plain text, for probes; it has nothing but the health service."""
+    most_connections: int = 1_000
 
 
 @asynccontextmanager

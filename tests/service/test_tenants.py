@@ -170,7 +170,7 @@ async def test_what_a_removed_tenant_left_waits_until_it_is_back(house: House) -
     await house.owner.execute("UPDATE effects SET due_at = now() - interval '1 minute'")
     assert await worker.run_once() == 1
 
-    state, error = await house.owner.fetchrow("SELECT state, error FROM effects")
+    ((state, error),) = await house.owner.fetch("SELECT state, error FROM effects")
     assert (state, json.loads(error)) == ("PLANNED", {"code": "the tenant is not configured"})
     assert len(await house.customers()) == asked_before
 

@@ -64,6 +64,8 @@ STATUS_OF_REASON: Mapping[str, StatusCode] = {
     "STRIPE_REFUSED": StatusCode.FAILED_PRECONDITION,
     "STRIPE_UNAVAILABLE": StatusCode.UNAVAILABLE,
     "OVERLOADED": StatusCode.RESOURCE_EXHAUSTED,
+    "RATE_LIMITED": StatusCode.RESOURCE_EXHAUSTED,
+    "TENANT_NOT_CONFIGURED": StatusCode.UNAVAILABLE,
 }
 """What clients may rely on, written out here and not taken from the service."""
 
