@@ -247,3 +247,45 @@ def test_who_proves_something_needs_what_to_prove_it_by() -> None:
     assert dangers(ESCROW_TLS_KEY_FILE="server.key") == [
         "ESCROW_TLS_CERTIFICATE_FILE and ESCROW_TLS_KEY_FILE"
     ]
+
+
+def test_a_password_is_in_one_place(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    environment.setenv("ESCROW_DATABASE_PASSWORD_FILE", str(tmp_path / "password"))
+    assert problems() == (
+        (
+            "ESCROW_DATABASE_PASSWORD_FILE: take the password out of ESCROW_DATABASE_URL and"
+            " ESCROW_DIRECT_DATABASE_URL, or unset it"
+        ),
+    )
+
+    environment.setenv("ESCROW_DATABASE_URL", "postgresql://escrow@db/escrow")
+    assert load_config().settings.database_password_file == tmp_path / "password"
+
+
+def test_return_hosts_of_the_one_tenant(environment: pytest.MonkeyPatch) -> None:
+    assert load_config().tenants["default"].return_hosts.is_open
+
+    environment.setenv("STRIPE_RETURN_HOSTS", "Shop.example, *.shop.example")
+    hosts = load_config().tenants["default"].return_hosts
+    assert hosts.complaint("https://a.shop.example/") is None
+    assert hosts.complaint("https://evil.example/")
+
+    environment.setenv("STRIPE_RETURN_HOSTS", "https://shop.example")
+    (problem,) = problems()
+    assert problem.startswith("STRIPE_RETURN_HOSTS.0: must be a host")
+
+
+def test_a_live_key_without_return_hosts_takes_no_url(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("STRIPE_SECRET_KEY", "sk_live_123")
+
+    hosts = load_config().tenants["default"].return_hosts
+    assert hosts.complaint("https://shop.example/")
+    assert not hosts.is_open
+
+
+def test_rates_of_methods_are_json(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("ESCROW_RATE_LIMITS_PER_S", '{"GetEscrow": 5000}')
+    assert load_config().settings.rate_limits_per_s == {"GetEscrow": 5000}
+
+    environment.setenv("ESCROW_RATE_LIMITS_PER_S", '{"GetEscrow": -1}')
+    assert problems()[0].startswith("ESCROW_RATE_LIMITS_PER_S")

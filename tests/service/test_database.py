@@ -1,3 +1,6 @@
+import asyncio
+from pathlib import Path
+
 import pytest
 
 from service.config import DatabaseRole, Settings
@@ -70,3 +73,54 @@ async def test_a_database_out_of_reach_is_one_line_without_the_password(dsn: str
             pass
     assert "hunter2" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+class AsksForPassword:
+    """A PostgreSQL that asks for a password in clear text, and refuses every one."""
+
+    def __init__(self) -> None:
+        self.given: list[str] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(int.from_bytes(await reader.readexactly(4)) - 4)
+        writer.write(b"R" + (8).to_bytes(4) + (3).to_bytes(4))
+        assert await reader.readexactly(1) == b"p"
+        answer = await reader.readexactly(int.from_bytes(await reader.readexactly(4)) - 4)
+        self.given.append(answer.rstrip(b"\0").decode())
+        fields = b"SFATAL\0C28P01\0Mpassword authentication failed\0\0"
+        writer.write(b"E" + (4 + len(fields)).to_bytes(4) + fields)
+        writer.close()
+
+
+async def test_the_password_is_read_for_every_connection(tmp_path: Path) -> None:
+    postgres, file = AsksForPassword(), tmp_path / "password"
+    server = await asyncio.start_server(postgres.serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    settings = Settings(
+        auth="development",
+        database_url=f"postgresql://escrow@127.0.0.1:{port}/escrow",  # type: ignore[arg-type]
+        database_password_file=file,
+    )
+    told = []
+    for password in ("first", "second"):
+        file.write_text(f"{password}\n")
+        with pytest.raises(DatabaseProblem) as refused:
+            async with direct_connection(settings):
+                pass
+        told.append(str(refused.value))
+    server.close()
+
+    assert postgres.given == ["first", "second"]
+    assert all("password authentication failed" in line for line in told)
+    assert not [line for line in told if "first" in line or "second" in line]
+
+
+async def test_a_password_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    settings = Settings(
+        auth="development",
+        database_url="postgresql://escrow@127.0.0.1:9/escrow",  # type: ignore[arg-type]
+        database_password_file=tmp_path / "missing",
+    )
+    with pytest.raises(DatabaseProblem, match="No such file"):
+        async with direct_connection(settings):
+            pass
