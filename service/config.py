@@ -115,8 +115,6 @@ class Settings(BaseSettings):
     """After it a client connects anew, and so finds new pods; calls get a grace to end."""
     health_port: int | None = Field(default=None, ge=1, le=65535)
     """A second port in plain text with nothing but grpc.health.v1, for probes that know no TLS."""
-    grpc_max_connections: int = Field(default=1000, ge=1, le=1_000_000)
-    """More are closed as soon as they come."""
     rate_limit_per_s: float = Field(default=1000, ge=0, le=1_000_000)
     """How many calls of one method each caller may make for a tenant, on average; as many as in two
     seconds at once. 0: any number. It holds in each process."""

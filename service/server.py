@@ -209,7 +209,6 @@ def _listening(settings: Settings) -> Listening:
         max_connection_age_s=settings.grpc_max_connection_age_s,
         drain_s=settings.drain_s,
         reflection=settings.reflection,
-        most_connections=settings.grpc_max_connections,
         tls=_tls(settings),
         health_port=settings.health_port,
     )

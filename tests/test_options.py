@@ -16,7 +16,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 import escrow.channels
 import webhook_gateway.ingestion
-from service.rpc.grpc_server import Listening, server_options
+from service.rpc.grpc_server import METADATA_MAX_BYTES, Listening, server_options
 from tests.http2_wire import Peer, client_of, silent_server
 
 Options = Sequence[tuple[str, Any]]
@@ -127,6 +127,41 @@ async def test_connections_are_limited() -> None:
             writer.transport.abort()
         async with channel(CLIENT, port) as later:
             await call(later, wait_for_ready=True)
+
+
+@observes("max_concurrent_streams", SERVER)
+async def test_calls_at_once_on_a_connection_are_limited() -> None:
+    async with server(max_concurrent_streams=2) as port, channel(CLIENT, port) as busy:
+        watch: Any = busy.unary_stream("/grpc.health.v1.Health/Watch")
+        watches = [watch(b"", timeout=20) for _ in range(2)]
+        for each in watches:
+            assert await each.read() is not grpc.aio.EOF
+
+        assert await code_of(call(busy, timeout=0.5)) == StatusCode.DEADLINE_EXCEEDED
+        watches[0].cancel()
+        await call(busy)
+
+
+async def refused_of_ten(size: int, **limits: int) -> int:
+    """How many of ten calls with metadata of this size are refused."""
+    large = {"metadata": [("x-large", "1" * size)]}
+    async with server(**limits) as port, channel(CLIENT, port) as client:
+        codes = [await code_of(call(client, **large)) for _ in range(10)]
+    assert {*codes} <= {StatusCode.OK, StatusCode.RESOURCE_EXHAUSTED}
+    return codes.count(StatusCode.RESOURCE_EXHAUSTED)
+
+
+@observes("max_metadata_size", SERVER)
+@observes("absolute_max_metadata_size", SERVER)
+async def test_metadata_is_limited() -> None:
+    """Between the two limits gRPC refuses by chance: so they are one."""
+    large = METADATA_MAX_BYTES
+    assert await refused_of_ten(large) == 10
+    assert await refused_of_ten(large - 2_000) == 0
+    assert await refused_of_ten(large, absolute_max_metadata_size=100 * large) < 10
+    assert await refused_of_ten(3_000, max_metadata_size=1_000) < 10
+    both = {"max_metadata_size": 1_000, "absolute_max_metadata_size": 2_000}
+    assert await refused_of_ten(3_000, **both) == 10
 
 
 @observes("so_reuseport", SERVER)

@@ -51,8 +51,6 @@ def escrow(
     person: Person = None,
 ) -> None:
     """Holds marketplace money: funded by the payer, released when the delivery is accepted."""
-
-
     name_person(person)
 
 

@@ -56,7 +56,6 @@ class Listening:
     tls: grpc.ServerCredentials | None = None
     health_port: int | None = None
     """A second port, in plain text, for probes; it has nothing but the health service."""
-    most_connections: int = 1_000
 
 
 @asynccontextmanager
@@ -125,9 +124,8 @@ def server_options(listening: Listening) -> list[tuple[str, int]]:
         # Between the two gRPC would refuse by chance. A call above it never reaches us.
         ("grpc.max_metadata_size", METADATA_MAX_BYTES),
         ("grpc.absolute_max_metadata_size", METADATA_MAX_BYTES),
-        # What more clients ask for on one connection waits there; more connections are closed.
+        # What clients ask for beyond it on one connection waits there.
         ("grpc.max_concurrent_streams", MOST_STREAMS),
-        ("grpc.max_allowed_incoming_connections", listening.most_connections),
         # Two servers on one port would share its calls unnoticed.
         ("grpc.so_reuseport", 0),
         # Clients of a Kubernetes service keep one connection for ever, and never see a new pod.

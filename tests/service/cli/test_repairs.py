@@ -9,7 +9,7 @@ from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import operator_service_pb2 as op
 from tests.postgres import Database
 from tests.service.cli.processes import OPERATOR, Run, escrow_at
-from tests.service.operations.marketplace import Marketplace
+from tests.service.operations.marketplace import API_KEY, Marketplace
 from tests.service.operations.operators.stuck import (
     REASON,
     answer_lost,
@@ -71,7 +71,13 @@ async def test_who_does_not_say_who_they_are_changes_nothing(
 ) -> None:
     """The login counts where it is a person's, which root's is not."""
     effect, _ = await answer_lost(market)
-    nameless = escrow_at(market, database, ESCROW_OPERATOR="")
+    nameless = escrow_at(
+        market,
+        database,
+        ESCROW_OPERATOR="",
+        STRIPE_SECRET_KEY=API_KEY,
+        STRIPE_API_BASE=market.sandbox.url,
+    )
 
     if os.geteuid() == 0:
         async with market.unchanged():

@@ -1,4 +1,3 @@
-import asyncio
 from typing import Any
 
 import grpc
@@ -11,7 +10,7 @@ from escrow.v1 import stripe_event_service_pb2_grpc as pb_grpc
 from service.domain.call import Call
 from service.domain.errors import RateLimited
 from service.rpc.edge import MOST_METADATA
-from service.rpc.grpc_server import METADATA_MAX_BYTES, MOST_STREAMS, Listening, serving
+from service.rpc.grpc_server import METADATA_MAX_BYTES, Listening, serving
 from service.rpc.identity.caller import Caller
 from service.rpc.identity.development import development_identify
 from service.rpc.identity.roles import ROLES
@@ -111,13 +110,11 @@ def test_where_no_limit_is_set_there_is_no_bucket() -> None:
     assert RateLimits(10, {"GetEscrow": 0}).of("escrow.v1.EscrowService/GetEscrow") is None
 
 
-def serve(limits: RateLimits, *, most_connections: int = 100) -> Any:  # noqa: ANN401  a port's
+def serve(limits: RateLimits) -> Any:  # noqa: ANN401  a context manager of a port
     async def ingest(_house: object, _call: Call, _request: object) -> Message:
         return pb.IngestStripeEventResponse()
 
-    listening = Listening(
-        "127.0.0.1", 0, 30, 300, 1, reflection=False, most_connections=most_connections
-    )
+    listening = Listening("127.0.0.1", 0, 30, 300, 1, reflection=False)
     operations: Any = {method.name: ingest for method in SERVICE.methods}
     runtime: Any = None
     identify = development_identify({"default", "neighbour"})
@@ -175,36 +172,3 @@ async def test_too_much_metadata_is_refused() -> None:
 
         fitting = ("x-large", "1" * (METADATA_MAX_BYTES - 2_000))
         await stub.IngestStripeEvent(EVENT, timeout=5, metadata=(*told(), fitting))
-
-
-async def open_connection(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A client of HTTP/2 that has said hello."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00" + bytes(4))
-    return reader, writer
-
-
-async def test_connections_above_the_limit_are_closed() -> None:
-    async with serve(RateLimits(), most_connections=2) as port:
-        opened = [await open_connection(port) for _ in range(3)]
-        greeted = [await asyncio.wait_for(reader.read(9), 5) for reader, _ in opened]
-        for _, writer in opened:
-            writer.close()
-
-    assert [bool(greeting) for greeting in greeted] == [True, True, False]
-
-
-async def test_a_connection_is_told_how_many_calls_at_once_it_may_have() -> None:
-    async with serve(RateLimits()) as port:
-        reader, writer = await open_connection(port)
-        head = await asyncio.wait_for(reader.readexactly(9), 5)
-        assert head[3] == 4  # SETTINGS
-        frame = await reader.readexactly(int.from_bytes(head[:3]))
-        settings = {
-            int.from_bytes(frame[at : at + 2]): int.from_bytes(frame[at + 2 : at + 6])
-            for at in range(0, len(frame), 6)
-        }
-        writer.close()
-
-    assert settings[0x3] == MOST_STREAMS
-    assert settings[0x6] == METADATA_MAX_BYTES
