@@ -144,9 +144,9 @@ async def test_calls_at_once_on_a_connection_are_limited() -> None:
 
 async def refused_of_ten(size: int, **limits: int) -> int:
     """How many of ten calls with metadata of this size are refused."""
-    large = {"metadata": [("x-large", "1" * size)]}
+    large = [("x-large", "1" * size)]
     async with server(**limits) as port, channel(CLIENT, port) as client:
-        codes = [await code_of(call(client, **large)) for _ in range(10)]
+        codes = [await code_of(call(client, metadata=large)) for _ in range(10)]
     assert {*codes} <= {StatusCode.OK, StatusCode.RESOURCE_EXHAUSTED}
     return codes.count(StatusCode.RESOURCE_EXHAUSTED)
 
