@@ -74,7 +74,7 @@ async def running(config: Config, *, serve: bool, work: bool) -> AsyncIterator[R
     async with AsyncExitStack() as opened:
         telemetry = open_telemetry(role="server" if serve else "worker")
         opened.callback(telemetry.shut_down)
-        check = _check_served if serve else _take_any
+        check = check_auth if serve else _take_any
         check(config)
         runtime = await opened.enter_async_context(open_runtime(config, role, check))
         opened.push_async_callback(finish_sending)
@@ -111,12 +111,6 @@ async def _identities(settings: Settings, tenants: KeysView[str]) -> AsyncIterat
     identities = VerifiedIdentities(settings.auth_file, tenants)
     async with _beside(identities.follow()):
         yield identities.identify
-
-
-def _check_served(config: Config) -> None:
-    """Raises ConfigError."""
-    check_auth(config)
-    warn_of_return_hosts(config.tenants)
 
 
 def _take_any(_: Config) -> None:
@@ -185,6 +179,8 @@ async def run_until_stopped(
     with _signals_to(stopping):
         async with running(config, serve=serve, work=work) as everything:
             _spare_collector()
+            if serve:
+                warn_of_return_hosts(config.tenants)
             on_ready(everything)
             await stopping.wait()
             log.info("draining", limit_s=limit_s)

@@ -98,6 +98,7 @@ class TenantGateways(Mapping[str, StripeGateway]):
     async def _change(self, tenants: Mapping[str, Tenant]) -> None:
         before = self._tenants
         await self.use(tenants)
+        warn_of_return_hosts(tenants)
         log.info(
             "tenants read again",
             added=sorted(tenants.keys() - before.keys()),

@@ -17,10 +17,9 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from webhook_gateway.addresses import networks
-
 from escrow.channels import stays_on_this_machine
 from escrow.credentials import TlsFiles
+from webhook_gateway.addresses import networks
 
 T = TypeVar("T", bound=BaseSettings)
 

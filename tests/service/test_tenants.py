@@ -11,6 +11,7 @@ import aiohttp
 import asyncpg
 import grpc
 import pytest
+import structlog
 from grpc import StatusCode
 
 from escrow.client import EscrowClient, new_request_id
@@ -83,6 +84,8 @@ async def house(
     database: Database, sandbox_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[House]:
     monkeypatch.setenv("ESCROW_TENANTS_FILE", str(tmp_path / "tenants.json"))
+    structlog.reset_defaults()  # whatever another program's tests have configured
+    monkeypatch.setattr("service.tenants.log", structlog.get_logger())
     async with AsyncExitStack() as opened:
         http = await opened.enter_async_context(aiohttp.ClientSession())
         house = House(tmp_path, Sandbox(sandbox_url, http))

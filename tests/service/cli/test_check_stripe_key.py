@@ -87,4 +87,4 @@ async def test_the_permissions_are_enough_for_all_that_is_asked(market: Marketpl
     used = {permission_of(each["method"], each["path"]) for each in requests}
     assert not [each["path"] for each in requests if "required permissions" in str(each["body"])]
     writes = {need for need in GRANTED if need.endswith("_write")}
-    assert {each for each in used if each.endswith("_write")} == writes
+    assert {each for each in used if each.endswith("_write")} <= writes
