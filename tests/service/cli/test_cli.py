@@ -157,7 +157,11 @@ def test_serve_says_where_and_drains_when_told(configured: Environment) -> None:
     assert process.returncode == 0
     told = [json.loads(line)["event"] for line in err.splitlines()]
     # There is no Stripe to read of.
-    assert [event for event in told if event != "sweep interrupted"] == ["draining", "stopped"]
+    assert [event for event in told if event != "sweep interrupted"] == [
+        "return_hosts is not set: URLs of any host are taken",
+        "draining",
+        "stopped",
+    ]
 
 
 def test_a_second_signal_does_not_wait_for_open_calls(configured: Environment) -> None:
