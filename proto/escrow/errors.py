@@ -45,6 +45,8 @@ class ErrorDetails:
 
 def details_of(error: grpc.RpcError) -> ErrorDetails:
     """Reads the details of an error of either client."""
+    if not hasattr(error, "details"):  # no call's
+        return ErrorDetails(message=str(error))
     call = cast("grpc.Call", error)  # what a client raises is both, and its types do not say so
     message = call.details() or ""
     status, info, bad_request, retry = Status(), ErrorInfo(), BadRequest(), RetryInfo()

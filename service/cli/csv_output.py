@@ -58,7 +58,10 @@ def _opened(target: str) -> Iterator[TextIO]:
             raise ReaderGone from error
         return
     path = Path(target)
-    special = path.exists() and not path.is_file()  # a pipe, or /dev/stdout
+    try:
+        special = path.exists() and not path.is_file()  # a pipe, or /dev/stdout
+    except OSError as problem:
+        raise CsvProblem(f"cannot write {target}: {problem.strerror or problem}") from problem
     written = path if special else path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with written.open("w", encoding="utf-8", newline="") as file:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pwd
+import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC
 from typing import Annotated, Any, TypeVar
@@ -29,6 +30,8 @@ from service.rpc.validate import compile_validator
 from service.runtime import Runtime
 from service.server import open_runtime
 from service.telemetry import configure_logging
+
+_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 Answer = TypeVar("Answer", bound=Message)
 Operation = Callable[[Runtime, Call, Any], Awaitable[Answer]]
@@ -177,6 +180,11 @@ def text_of(thing: Message, name: str, value: Any) -> str:  # noqa: ANN401  any 
     if isinstance(value, Timestamp):
         return f"{value.ToDatetime(UTC):%Y-%m-%d %H:%M:%S} UTC" if value.seconds else ""
     if field.enum_type is not None:
-        whole = field.enum_type.values_by_number[value].name
-        return whole.partition("_STATE_")[2] or whole
+        prefix = f"{_CAPITAL.sub('_', field.enum_type.name).upper()}_"
+        return str(field.enum_type.values_by_number[value].name).removeprefix(prefix)
+    if isinstance(value, Message):
+        parts = (
+            (each.name, text_of(value, each.name, inner)) for each, inner in value.ListFields()
+        )
+        return ", ".join(f"{name} {text}" for name, text in parts)
     return str(value)

@@ -9,11 +9,15 @@ from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent
 
 from service.domain.money import CURRENCIES, format_minor
 from service.domain.policy import Policy
 from service.domain.policy_lint import lint
 from service.policy_documents import NotAPolicy, read_policy, write_policy
+
+
+MOST_CHARACTERS = 1_000_000
 
 
 class PolicyProblem(Exception):
@@ -32,15 +36,18 @@ def read_file(path: Path) -> Policy:
     """A policy that passes the linter.
 
     Raises:
-        PolicyProblem: with every place that is wrong, a line each.
+        PolicyProblem: with every place that is wrong.
     """
     try:
-        document = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-        policy = read_policy(document)
+        text = path.read_text(encoding="utf-8")
+        _check_size(path, text)
+        policy = read_policy(YAML(typ="safe", pure=True).load(text))
     except (OSError, UnicodeDecodeError) as error:
         raise PolicyProblem(f"{path} cannot be read: {error}") from None
     except YAMLError as error:
         raise PolicyProblem(f"{path}{_where(error)}") from None
+    except (RecursionError, ValueError) as error:  # too deep, or a number of thousands of digits
+        raise PolicyProblem(f"{path} is no policy: {error}") from None
     except NotAPolicy as error:
         violations = error.violations
     else:
@@ -48,7 +55,15 @@ def read_file(path: Path) -> Policy:
         if not violations:
             return policy
     lines = [f"{each.field}: {each.description}" for each in violations]
-    raise PolicyProblem("\n  ".join([f"{path} is no policy that can be applied:", *lines]))
+    raise PolicyProblem(f"{path} is no policy that can be applied: {'; '.join(lines)}")
+
+
+def _check_size(path: Path, text: str) -> None:
+    """A few lines that refer to each other can stand for more than there is memory."""
+    if len(text) > MOST_CHARACTERS:
+        raise PolicyProblem(f"{path} is longer than {MOST_CHARACTERS:,} characters")
+    if any(isinstance(each, AliasEvent) for each in YAML(typ="safe", pure=True).parse(text)):
+        raise PolicyProblem(f"{path} has aliases (*name): write out what they stand for")
 
 
 def _where(error: YAMLError) -> str:
