@@ -16,7 +16,6 @@ from service.domain.policy import Policy
 from service.domain.policy_lint import lint
 from service.policy_documents import NotAPolicy, read_policy, write_policy
 
-
 MOST_CHARACTERS = 1_000_000
 
 

@@ -28,7 +28,7 @@ async def test_it_books_what_is_new_of_every_account(market: Marketplace, escrow
     assert said.status == 0, said.err
     # The charge and the transfer were booked when they were made.
     assert said.out == (
-        f"default, platform: 3 read, 1 new\ndefault, {payee.stripe_account}: 1 read, 1 new\n"
+        f"default, platform: 3 read, 1 new\ndefault, {payee.stripe_account}: 1 read, 0 new\n"
     )
     assert "default, platform: 3 read" in said.err
     assert (await rows(market))[fee["id"]]["kind"] == "stripe_fee"
@@ -85,7 +85,7 @@ async def test_an_account_that_stripe_does_not_show_is_told_and_stops_no_other(
 
     assert said.status == 1, said.err
     assert f"default, {gone.stripe_account}: Stripe does not show it: " in said.out
-    assert f"default, {there.stripe_account}: 1 read, 1 new\n" in said.out
+    assert f"default, {there.stripe_account}: 1 read, 0 new\n" in said.out
 
 
 async def test_programs_get_one_object(market: Marketplace, escrow: Run) -> None:
