@@ -17,6 +17,14 @@ from service.waiting import Line
 # Two batches of the store's lanes and some that Python is at: more at once answer no more calls a
 # second, and let everybody wait longer.
 MOST_AT_WORK = 64
+# A page of a list costs as much as dozens of other calls, and shares no batch: more at once are
+# only slower, and would leave a call of another method one share of so many.
+MOST_LISTS_AT_WORK = 8
+
+
+def places_of(method: str) -> int:
+    """How many calls of a method may be at work at once."""
+    return MOST_LISTS_AT_WORK if method.startswith("List") else MOST_AT_WORK
 
 
 class Place:
@@ -48,7 +56,7 @@ class Admission:
     def __init__(self, method: str, *, most: int = MOST_AT_WORK) -> None:
         self.at_work = 0
         self._most = most
-        self._line: Line[Place] = Line(method)
+        self._line: Line[Place] = Line(method, inside=most)
 
     async def enter(self, answer_by: float) -> Place:
         """A place for the call of this context; give it back with ``leave``, whatever happens.

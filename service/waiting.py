@@ -46,13 +46,15 @@ class Line(Generic[Item]):
     """Who waits for one thing, each with an item of its own.
 
     ``name`` is the label of its metrics. A line is as fast as it has moved lately, since it was
-    last empty: who would be called after its deadline is refused when it comes. Who is called after
-    it all the same is not begun.
+    last empty: who would be answered after its deadline is refused when it comes. Who is called
+    after it all the same is not begun.
     """
 
-    def __init__(self, name: str, *, most: int = MOST_WAITING) -> None:
+    def __init__(self, name: str, *, most: int = MOST_WAITING, inside: int = 0) -> None:
+        """``inside`` are those that have the thing at once, and are answered at the line's pace."""
         self._labels = {"escrow.line": name}
         self._most = most
+        self._inside = inside
         self._waiting: OrderedDict[asyncio.Future[bool], tuple[Item, float]] = OrderedDict()
         self._pace_s = PACE_S
         self._moved_at: float | None = None
@@ -100,7 +102,7 @@ class Line(Generic[Item]):
         return False
 
     def _check_room(self, now: float, answer_by: float) -> None:
-        wait_s = (len(self._waiting) + 1) * self._pace_s
+        wait_s = (len(self._waiting) + 1 + self._inside) * self._pace_s
         if answer_by == math.inf:  # it is no caller's: it was let in when it began
             return
         if len(self._waiting) >= self._most:

@@ -11,7 +11,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from service.admission import Admission
+from service.admission import Admission, places_of
 from service.domain.call import Call
 from service.rpc.contract import ContractError
 from service.rpc.edge import Edge, Endpoint, methods_of
@@ -49,7 +49,9 @@ def add_services(
                     read=GetMessageClass(method.input_type).FromString,
                     run=partial(operations[method.name], runtime),
                     write=_serialize,
-                    admission=Admission(f"{service.full_name}/{method.name}"),
+                    admission=Admission(
+                        f"{service.full_name}/{method.name}", most=places_of(method.name)
+                    ),
                     rate_limit=rate_limits.of(f"{service.full_name}/{method.name}"),
                 )
             )
