@@ -118,6 +118,7 @@ async def measure_polls(stand: Stand, plan: Plan) -> list[Polls]:
 async def _start(stand: Stand, database: Database, tenants: Sequence[str]) -> JobProgram:
     env = {
         **service_environment(database.dsn),
+        "ESCROW_DATABASE_ROLE": "escrow_worker",  # it polls as a worker does
         **stand.tenants_file(tenants),
         "ESCROW_DATABASE_POOL_MIN": "1",
         "ESCROW_DATABASE_POOL_MAX": "1",

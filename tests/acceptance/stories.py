@@ -127,7 +127,7 @@ async def paid_released_and_paid_out(end: End) -> None:
 
 async def books_are_those_of_stripe(end: End) -> None:
     status, said = await run(
-        ["service", "verify", "--stripe"], end.world.programs["service"].environment
+        ["service", "verify", "--stripe"], end.world.programs["worker"].environment
     )
     assert status == 0, said
 

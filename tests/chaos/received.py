@@ -126,17 +126,20 @@ async def _arrived_as_transferred(world: World, transfers: Iterable[Json]) -> li
     ]
 
 
+def _fee(price_minor: int, step_minor: int) -> int:
+    fee = Decimal(price_minor * FEE_PERCENT) / 100 / step_minor
+    return int(fee.quantize(Decimal(1), ROUND_HALF_UP)) * step_minor
+
+
 async def _gone_without_rest(world: World, row: asyncpg.Record) -> list[Breach]:
     """Of an escrow that has gone completely nothing is left anywhere, in any currency, and the
-    payee got the prices less the fee on their sum.
+    payee got the prices, each less its own fee.
     """
     left = await world.pool.fetch(LEFT, row["escrow_id"], DRAINED)
     breaches = [Breach("something is left of an escrow", {**row, **rest}) for rest in left]
     step_minor = PRESENTED[row["currency"]].step_minor
-    price_minor, share_minor = sum(row["prices_minor"]), sum(row["shares_minor"])
-    fee = Decimal(price_minor * FEE_PERCENT) / 100 / step_minor
-    must_minor = price_minor - int(fee.quantize(Decimal(1), ROUND_HALF_UP)) * step_minor
-    if share_minor != must_minor:
+    must_minor = sum(price - _fee(price, step_minor) for price in row["prices_minor"])
+    if sum(row["shares_minor"]) != must_minor:
         breaches.append(Breach("a payee's price is another", {**row, "must be": must_minor}))
     return breaches
 

@@ -42,10 +42,14 @@ READ_AS: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("milestones", "amount_minor"): ("milestones", "amount", "amount_minor"),
     ("amount_minor",): ("milestones", "released", "amount_minor"),
 }
+IN_TIMELINE = "is in the timeline of the payment's escrow"
 AUDITED = "is in the audit record only, which no method shows"
 NOT_READ: Mapping[str, str] = {
     "request_id": "names the request, and is the cause in a timeline: test_idempotency.py",
     "UpdatePayee.country": "is refused for an account that is there: test_update_payee.py",
+    "FundEscrow.reason": IN_TIMELINE,
+    "CapturePayment.reason": IN_TIMELINE,
+    "CancelPayment.reason": IN_TIMELINE,
     "CreatePayer.reason": AUDITED,
     "UpdatePayer.reason": AUDITED,
     "CreatePayee.reason": AUDITED,

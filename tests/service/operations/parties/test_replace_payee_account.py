@@ -450,7 +450,7 @@ async def test_it_is_recorded_who_asked_and_why(market: Marketplace) -> None:
     (told,) = await market.owner.fetch(asked)
     assert tuple(told) == (
         "operator",
-        f"{payee.id} {payee.stripe_account} They closed it by mistake.",
+        f"{payee.id} {payee.stripe_account}: They closed it by mistake.",
     )
 
 
