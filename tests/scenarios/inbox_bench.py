@@ -170,7 +170,7 @@ async def open_bench(server: Server, template: str, folder: Path) -> AsyncIterat
             aiohttp.ClientSession() as http,
             StripeGateway(API_KEY, environment="bench", api_base=url, rate_per_s=100_000) as stripe,
         ):
-            pool = await open_pool(database.service_dsn, role="escrow_service")
+            pool = await open_pool(database.worker_dsn, role="escrow_worker")
             runtime = Runtime(pool, {"default": stripe}, lambda: datetime.now(UTC))
             bench = InboxBench(runtime, pool, SandboxClient(url, http))
             try:

@@ -321,6 +321,7 @@ async def test_what_is_no_message_is_refused(
     asked = await valid(name)
     method = METHODS[name]
     metadata = [("escrow-role", asked.role)] if asked.role else []
+    metadata += [("escrow-party", asked.party)] if asked.party else []
     call: Any = shared_market.channel.unary_unary(f"/{method.containing_service.full_name}/{name}")
     bodies = [b"\xff\xff\xff", b"\x0a\x80"]
     texts = [f for f in method.input_type.fields if f.type == FieldDescriptor.TYPE_STRING]
