@@ -27,7 +27,10 @@ class CommandLine:
     """``escrow``, with the settings of the service, as whoever is on duty runs it."""
 
     def __init__(self, world: World) -> None:
-        self.environment = world.programs["service"].environment | {"ESCROW_LOG_LEVEL": "error"}
+        self.environment = world.programs["worker"].environment | {
+            "ESCROW_LOG_LEVEL": "error",
+            "ESCROW_OPERATOR": "ann",
+        }
 
     async def __call__(self, *arguments: str) -> str:
         status, said = await run(["service", *arguments], self.environment)
