@@ -68,7 +68,7 @@ class InboxBench:
         self._payee = party.Payee()
 
     def _call(self, request: object, acting: Party = Party.SERVICE) -> Call:
-        return Call("default", "bench", acting, getattr(request, "request_id", ""))
+        return Call("default", "bench", acting, getattr(request, "request_id", ""), may_pay=True)
 
     async def open_parties(self) -> None:
         """One payer and one payee for everything here."""
