@@ -6,7 +6,7 @@ all reading. Configuration may add roles, and never changes these.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -17,12 +17,13 @@ from service.domain.call import Party
 @dataclass(frozen=True, slots=True, eq=False)
 class Role:
     """What a caller may do: permissions, as patterns, and the parties that it may act for, the
-    default first.
+    default first. ``parts`` are the roles that it is made of, where it is made of several.
     """
 
     name: str
     permissions: tuple[str, ...]
     parties: tuple[Party, ...]
+    parts: tuple[Role, ...] = ()
 
 
 @lru_cache(maxsize=10_000)
@@ -63,11 +64,22 @@ ROLES: Mapping[str, Role] = {
 }
 
 
-def together(roles: Iterable[Role]) -> Role:
+def together(roles: Sequence[Role]) -> Role:
     """One role of several: all that they permit, and everybody that one of them acts for."""
-    roles = list(roles)
+    if len(roles) == 1:
+        return roles[0]
     return Role(
         "+".join(role.name for role in roles),
         tuple(dict.fromkeys(each for role in roles for each in role.permissions)),
         tuple(dict.fromkeys(party for role in roles for party in role.parties)),
+        tuple(roles),
     )
+
+
+@lru_cache(maxsize=10_000)
+def acting_for(party: Party, role: Role) -> Role:
+    """What is left of a role on behalf of one of its parties: the parts that act for it. With all
+    of them, what one part permits could be done for the party of another.
+    """
+    parts = [part for part in role.parts if party in part.parties]
+    return together(parts) if parts else role

@@ -32,9 +32,6 @@ class Holder:
     until: float
     end_user: str = ""
 
-    def holds(self, tenant_id: str) -> bool:
-        return tenant_id in self.tenants or EVERY_TENANT in self.tenants
-
 
 class Tokens:
     """Says who holds a token. What is wrong with one is said in a few words that help whoever made
@@ -123,8 +120,8 @@ class Tokens:
         if not names:
             raise _refused("gives no role that is known here")
         if names not in self._united:
-            self._united[names] = together(self._roles[name] for name in names)
-        return self._roles[names[0]] if len(names) == 1 else self._united[names]
+            self._united[names] = together([self._roles[name] for name in names])
+        return self._united[names]
 
 
 def _tenants(claims: Mapping[str, Any], issuer: IssuerEntry) -> frozenset[str]:

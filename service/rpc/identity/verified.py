@@ -28,6 +28,7 @@ from service.rpc.identity.caller import (
 )
 from service.rpc.identity.certificates import Certificates
 from service.rpc.identity.document import EVERY_TENANT, AuthDocument
+from service.rpc.identity.roles import acting_for
 from service.rpc.identity.tokens import Holder, Tokens
 
 LOOK_EVERY_S = 5.0
@@ -89,11 +90,12 @@ class VerifiedIdentities:
         else:
             holder = self._certificates.holder(peer)
         given = given_keys(metadata, (TENANT, PARTY))
+        party = party_of(given, holder.role)
         return Caller(
             self._tenant_of(holder, given.get(TENANT)),
             holder.name,
-            holder.role,
-            party_of(given, holder.role),
+            acting_for(party, holder.role),
+            party,
             holder.end_user,
         )
 

@@ -19,6 +19,7 @@ from service.domain.call import Party
 from service.domain.errors import IdentityUnavailable, TenantNotHeld, Unauthenticated
 from service.rpc.identity.caller import Caller
 from service.rpc.identity.document import AuthDocument
+from service.rpc.identity.roles import permits
 from service.rpc.identity.tokens import Tokens
 from service.rpc.identity.verified import VerifiedIdentities
 from tests.service.rpc.identity.issuer import ISSUER, Issuer, forged, write_document
@@ -79,6 +80,22 @@ async def test_several_roles_permit_what_one_of_them_does(identities: VerifiedId
 
     assert found.role.name == "auditor+finance"
     assert {*found.role.permissions} == {"*.read", "payee.payout", "policy.write"}
+
+
+async def test_no_role_lends_its_permissions_to_the_party_of_another(
+    identities: VerifiedIdentities,
+) -> None:
+    """An auditor who is a service too does not release as an operator, nor audits as a payer."""
+    token = ISSUES.token(roles=["auditor", "service"])
+
+    auditor = await caller(identities, token)
+    payer = await caller(identities, token, escrow_party="payer")
+
+    assert (auditor.party, payer.party) == (Party.OPERATOR, Party.PAYER)
+    assert permits(auditor.role, "operator.read")
+    assert not permits(auditor.role, "escrow.release")
+    assert permits(payer.role, "escrow.release")
+    assert not permits(payer.role, "operator.read")
 
 
 def _with_claims(**claims: Any) -> str:  # noqa: ANN401  any claims
