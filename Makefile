@@ -6,9 +6,6 @@ CODE := service stripe_sandbox webhook_gateway benchmarks tests proto/escrow pro
 PROTOS = $(shell find proto -name '*.proto')
 TEST_POSTGRES := .escrow/test-postgres
 
-# One more than there are cores: the tests wait for processes about as much as they work.
-TESTERS := $(shell python3 -c 'import os; print((os.cpu_count() or 1) + 1)')
-
 # `make test ARGS="-k release -x"`, `make run ARGS=--help`, `make lock ARGS=--upgrade`
 ARGS :=
 
@@ -30,7 +27,8 @@ run: $(INSTALLED) ## start everything here, play a story the first time (STORY=1
 
 .PHONY: test
 test: $(INSTALLED) ## run the tests
-	@$(BIN)/pytest -n $(TESTERS) $(ARGS)
+	@# one process more than there are cores: tests wait for other processes as much as they work
+	@$(BIN)/pytest -n $$($(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 1)') $(ARGS)
 
 .PHONY: chaos
 chaos: $(INSTALLED) ## run the system through bad days; SEEDS=1000 STEPS=50, or SEED=17 again

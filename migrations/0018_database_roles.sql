@@ -5,9 +5,9 @@
 --   escrow_worker   the workers; what the service may, and what they alone do: close the books and
 --                   roll them up, read accounts at Stripe to their end, end an event
 --
--- Each may turn into the one above it, and into nothing else. Whoever applies migrations owns the
--- tables and is none of them. Processes of an older release that work as escrow_service go on; only
--- their closings and sweeps wait until they are replaced.
+-- Each may turn into the one above it, and into nothing else. The role that applies migrations owns
+-- the tables and is none of them. A service of an older release goes on; a worker of one may not end
+-- events any more, nor close books or sweep, until it is replaced.
 
 -- migrate:up
 

@@ -114,7 +114,7 @@ async def _identities(settings: Settings, tenants: KeysView[str]) -> AsyncIterat
 
 
 def _take_any(_: Config) -> None:
-    """What only works listens to nobody."""
+    """A process that does not serve has no callers, so there is nothing to check."""
 
 
 @asynccontextmanager

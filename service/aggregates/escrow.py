@@ -30,8 +30,8 @@ class EscrowCase:
         self.records = records
         self.escrow = records.escrow
         self.payee = records.payee
-        # How the movement of the transfer that this operation confirms was booked, before anybody
-        # knew that it is ours; None where it has not been.
+        # The kind of the journal that booked the transfer's movement before it was known as ours;
+        # None where no journal has.
         self.booked_as: JournalKind | None = None
 
     def milestone(self, milestone_id: UUID) -> Milestone:

@@ -155,7 +155,9 @@ class PermissionMissing(NotAllowed):
 
 
 class NotYours(NotAllowed):
-    """It is not the end user's for whom you act, or the request names nobody whose it is."""
+    """It belongs to somebody else than the end user for whom you act, or the request does not name
+    anything that has an owner.
+    """
 
 
 class PartyNotAllowed(NotAllowed):

@@ -79,7 +79,7 @@ class UnitOfWork:
         self.operation_id = self.new_id()
 
     @property
-    def told(self) -> str:
+    def note_and_reason(self) -> str:
         """What the operation's row and the timeline say of it: its note, and why."""
         return ": ".join(filter(None, (self.note, self.call.reason)))
 

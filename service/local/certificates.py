@@ -1,4 +1,7 @@
-"""A certificate authority for one machine, made when it is needed and gone with its folder."""
+"""A certificate authority for one machine, made when it is needed and gone with its folder.
+
+Not trustme, which the tests use for servers: it puts no URIs (SPIFFE ids) into certificates.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +94,7 @@ def _host(host: str) -> x509.GeneralName:
 
 
 def _write_key(file: Path, key: ec.EllipticCurvePrivateKey) -> None:
-    """Nobody else on this machine may read it."""
+    """Only its owner may read it."""
     text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     file.unlink(missing_ok=True)
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:

@@ -128,7 +128,7 @@ def _operation_row(unit: UnitOfWork) -> tuple[Any, ...]:
         escrow.escrow_id if escrow else None,
         escrow.version if escrow else None,
         [[t.subject, t.before, t.after] for t in unit.transitions],
-        unit.told,
+        unit.note_and_reason,
         call.trace_id,
         unit.now,
     )

@@ -70,7 +70,7 @@ async def _done(runtime: Runtime, call: Call, effect: Effect) -> str:
     kind = KINDS[effect.kind]
     found = await runtime.stripe[effect.tenant_id].find(effect, kind.find)
     if found is None or (isinstance(found, Lost) and found.no_access):
-        return ""  # of an account that is lost, nobody will ever know more than the operator
+        return ""  # Stripe shows nothing of a lost account, so the operator's word counts
     if not isinstance(found, Succeeded):
         raise StripeUnavailable
     if not kind.pays_out and await misfit(runtime, call, effect, found.object):

@@ -91,8 +91,8 @@ async def settle_effect(
 async def _recognize(
     runtime: Runtime, unit: UnitOfWork, subject: object, effect: Effect, made: Object
 ) -> None:
-    """While nobody knew the object as ours, the sweep may have booked what it moved: at the
-    platform as unexplained or as another product's, in the payee's account as theirs.
+    """Before the object had the effect's id, the sweep may have booked what it moved: at the
+    platform as unexplained or as another product's, in the payee's account as the payee's own.
     """
     source = id_of(made, "destination_payment") or text(made, "id")
     booked = await find_booked(

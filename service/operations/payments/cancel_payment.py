@@ -55,7 +55,7 @@ async def end_payment(
     before = await present_payment(runtime, call, payment_id)  # how far it is says what to cancel
     if before.state == PAYMENT_STATE_FAILED:
         return before
-    if was_open and before.state == PAYMENT_STATE_CANCELED:  # at Stripe, and no event told us yet
+    if was_open and before.state == PAYMENT_STATE_CANCELED:  # at Stripe; its event has not come
         return before
     await _plan(runtime, call, request)
     effect_id = effect_id_of(call, payment_id, PaymentEvent.CANCEL)

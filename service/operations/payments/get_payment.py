@@ -59,7 +59,7 @@ async def present_payment(runtime: Runtime, call: Call, payment_id: UUID) -> pb.
     records, payment = await _find(runtime, call.tenant_id, payment_id)
     message = payment_message(records, payment)
     if payment.state in PAYMENT_ENDED or not call.may_pay:
-        return message  # nobody reads another's secret, nor the page where they pay
+        return message  # the secret and the page are for the payer only
     if intent and intent.get("status") in PAYABLE and payment.method is not PaymentMethod.CHECKOUT:
         message.client_secret = intent.get("client_secret") or ""
     action = (intent or {}).get("next_action") or {}

@@ -48,6 +48,6 @@ async def create_policy_version(
         document=write_policy(policy),
     )
     unit.put(stored)
-    unit.note = f"policy version {stored.policy_version}: {request.reason}"
+    unit.note = f"policy version {stored.policy_version}"
     answer = CreatePolicyVersionResponse(version=version_message(stored))
     return answer if request.validate_only else await runtime.save(unit, answer)

@@ -26,7 +26,7 @@ Metadata = Iterable[tuple[str, str | bytes]]
 TENANT, PARTY, AUTHORIZATION = "escrow-tenant", "escrow-party", "authorization"
 IS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,99}").fullmatch
 _PAYING = (Party.PAYER, Party.SERVICE)
-# Nobody from outside is Stripe or a timer.
+# The parties that a caller may act for: not Stripe, and not a timer.
 FROM_OUTSIDE = (Party.OPERATOR, Party.PAYEE, Party.PAYER, Party.SERVICE)
 
 

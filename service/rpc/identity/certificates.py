@@ -52,7 +52,9 @@ class Certificates:
             raise Unauthenticated("The client certificate is revoked.")
         entry = self._entry_of(certificate)
         if entry is None:
-            raise Unauthenticated("The client certificate names nobody who is known here.")
+            raise Unauthenticated(
+                "The URIs and DNS names of the client certificate are not known here."
+            )
         return Holder(
             entry.caller,
             self._roles[entry.role],

@@ -40,7 +40,7 @@ from service.rpc.identity.caller import FROM_OUTSIDE
 from service.rpc.identity.roles import ROLES, Role
 
 Algorithm = Literal["RS256", "ES256", "EdDSA"]
-"""Signatures with a key pair only: whoever can check a token must not be able to make one."""
+"""Signatures with a key pair only: with a shared secret, the service could make tokens itself."""
 CallerName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,99}$")]
 TenantName = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z0-9][a-z0-9_-]{0,62})$")]
 Permission = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z]+)\.(\*|[a-z]+)$")]
@@ -54,7 +54,7 @@ EVERY_TENANT = "*"
 
 def _from_outside(party: Party) -> Party:
     if party not in FROM_OUTSIDE:
-        raise ValueError(f"nobody from outside is {party}")
+        raise ValueError(f"a caller cannot act for {party}")
     return party
 
 
@@ -115,7 +115,7 @@ class IssuerEntry(_Strict):
             raise ValueError("name either a role for all tokens or a roles_claim")
         if self.jwks_url and self.jwks_url.scheme != "https" and not _is_loopback(self.jwks_url):
             raise ValueError(
-                "jwks_url must be https: whoever changes the keys on the way is believed"
+                "jwks_url must be https: keys that were changed on the way would be believed"
             )
         return self
 
@@ -152,7 +152,7 @@ class AuthDocument(_Strict):
         if len(issuers) != len({*issuers}):
             raise ValueError("issuers: one is named twice")
         if not self.certificates and not self.issuers:
-            raise ValueError("nobody may call: name certificates or issuers")
+            raise ValueError("name certificates or issuers: without them no call is accepted")
         return self
 
     def every_role(self) -> dict[str, Role]:

@@ -44,6 +44,14 @@ async def test_a_new_escrow_gets_it_and_an_older_one_keeps_its_own(market: Marke
     }
 
 
+async def test_it_is_recorded_who_asked_and_why(market: Marketplace) -> None:
+    await apply(market)
+
+    asked = "SELECT party, note FROM operations WHERE kind = 'create_policy_version'"
+    (told,) = await market.owner.fetch(asked)
+    assert tuple(told) == ("operator", "policy version 2: our own fees")
+
+
 async def test_limits_are_those_of_the_newest(market: Marketplace) -> None:
     await apply(market)
     quote = escrow_pb.QuoteFeesRequest(currency="USD", amounts_minor=[485_16])
