@@ -115,15 +115,16 @@ class Settings(BaseSettings):
         default=5, validation_alias="ESCROW_TENANTS_POLL_S", gt=0, le=3600
     )
     """How often the tenants file is looked at: rotated secrets are taken without a restart."""
-    # Whose deliveries are looked at: Stripe's addresses (https://stripe.com/files/ips/ips_webhooks.txt),
-    # separated by commas. None: anybody's, which is safe, as each is signed.
     allowed_addresses: Annotated[list[IPv4Network | IPv6Network], NoDecode] = Field(
         default=[], validation_alias="ESCROW_GATEWAY_ALLOWED_ADDRESSES"
     )
-    # The proxies before us: what they write into X-Forwarded-For is believed, for the list above.
+    """Whose deliveries are looked at, separated by commas: Stripe's addresses, of
+    https://stripe.com/files/ips/ips_webhooks.txt. Not set: from any address; each is signed."""
     trusted_proxies: Annotated[list[IPv4Network | IPv6Network], NoDecode] = Field(
         default=[], validation_alias="ESCROW_GATEWAY_TRUSTED_PROXIES"
     )
+    """Addresses of the proxies before the gateway, whose X-Forwarded-For is believed for the list
+    of allowed addresses."""
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", validation_alias="ESCROW_LOG_LEVEL"
     )

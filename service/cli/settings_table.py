@@ -37,6 +37,12 @@ OPENTELEMETRY = {
     "OTEL_EXPORTER_PROMETHEUS_PORT": ("`9464`", "Likewise."),
     "OTEL_TRACES_SAMPLER": ("`parentbased_always_on`", "OpenTelemetry's own, with `_ARG`."),
 }
+COMMAND_LINE = {
+    "ESCROW_OPERATOR": (
+        "the login's name",
+        "Who changes something with the command line; `escrow --as NAME` wins over it.",
+    ),
+}
 LOCAL = {
     "ESCROW_DATABASE_URL": ("", "`make run`: this PostgreSQL instead of the embedded one."),
     "STRIPE_SECRET_KEY": (
@@ -71,6 +77,8 @@ def settings() -> str:
         "## Telemetry, in all three programs",
         "OpenTelemetry's own; docs/operations.md says what they are for.",
         _table_of(OPENTELEMETRY),
+        "## The command line",
+        _table_of(COMMAND_LINE),
         "## On one machine",
         _table_of(LOCAL),
     )

@@ -106,7 +106,7 @@ async def test_no_secret_is_ever_told(
         measured = json.dumps(collector.metrics, default=str)
     assert len(planted.secrets) == 8
     for where, text in {**logs, **told, "spans": exported, "metrics": measured}.items():
-        assert len(text) > 40, f"{where} says nothing"
+        assert len(text) > 10, f"{where} says nothing"
         assert planted.found_in(text) == set(), where
     assert "-m service serve" in seen
     assert planted.found_in(seen) == set()

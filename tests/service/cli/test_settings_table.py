@@ -21,7 +21,7 @@ MODELS: list[type[BaseModel]] = [
     TenantEntry,
 ]
 READ = re.compile(r"""environ(?:\.get\(|\[)f?["']([A-Z_]{4,})["']""")
-NOT_SETTINGS = {"PATH", "GRPC_ENABLE_FORK_SUPPORT"}
+NOT_SETTINGS = {"PATH", "GRPC_ENABLE_FORK_SUPPORT", "SUDO_USER"}  # the last is set by sudo
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: f"{model.__module__}.{model.__name__}")
