@@ -1,7 +1,8 @@
 """A flood of one method: it waits in its own line, and what waits is bounded and in time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -25,18 +26,30 @@ SERVICE = pb.DESCRIPTOR.services_by_name["EscrowService"]
 LISTED = "escrow.v1.EscrowService/ListEscrows"
 
 
+async def no_work() -> None:
+    """Of most tests."""
+
+
+async def answer_after(one: asyncio.Lock, seconds: float) -> None:
+    """One call after another, as on a processor."""
+    async with one:
+        await asyncio.sleep(seconds)
+
+
 class House:
-    """Its ListEscrows waits in front of a door, GetPayment waits there aside, others answer."""
+    """ListEscrows waits at a door and works, GetPayment waits there aside, others answer."""
 
     def __init__(self) -> None:
         self.opened = asyncio.Event()
         self.at_work = self.begun = 0
+        self.work: Callable[[], Awaitable[None]] = no_work
 
     async def wait(self, _house: object, _call: Call, _request: object) -> Message:
         self.begun += 1
         self.at_work += 1
         try:
             await self.opened.wait()
+            await self.work()
         finally:
             self.at_work -= 1
         return pb.ListEscrowsResponse()
@@ -148,6 +161,30 @@ async def test_what_would_be_answered_too_late_is_refused_early(
     assert metrics.points()["escrow.line.refused"][LISTED, "too_slow"].value == 1
     served.house.opened.set()
     await asyncio.gather(*flood, *line)
+
+
+async def test_in_a_flood_hardly_anybody_runs_out_of_its_deadline(served: Served) -> None:
+    """The line empties again and again, and knows how slow it was."""
+    loop = asyncio.get_running_loop()
+    slow, end = asyncio.Lock(), loop.time() + 3
+    codes: Counter[StatusCode] = Counter()
+    served.house.work = lambda: answer_after(slow, 0.02)
+    served.house.opened.set()
+
+    async def call_again_and_again() -> None:
+        while loop.time() < end:
+            try:
+                await served.escrows.ListEscrows(pb.ListEscrowsRequest(), timeout=0.5)
+                codes[StatusCode.OK] += 1
+            except grpc.aio.AioRpcError as error:
+                codes[error.code()] += 1
+                if error.code() is StatusCode.RESOURCE_EXHAUSTED:
+                    await asyncio.sleep(read_refusal(error).retry_delay_s or 0)
+
+    await asyncio.gather(*(call_again_and_again() for _ in range(60)))
+
+    assert codes[StatusCode.OK] > 50
+    assert codes[StatusCode.DEADLINE_EXCEEDED] < codes[StatusCode.RESOURCE_EXHAUSTED] / 5
 
 
 @pytest.mark.parametrize("leaves", [True, False])
