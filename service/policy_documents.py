@@ -17,11 +17,20 @@ from pydantic_core import ErrorDetails
 from service.domain.errors import FieldViolation
 from service.domain.fees import FeeRule
 from service.domain.policy import CurrencyRules, Limits, Policy
+from service.domain.policy_lint import lint
 
 for _part in (Policy, CurrencyRules, Limits, FeeRule):
     # An integer is an integer: no text, no fraction, no boolean.
     with_config(ConfigDict(strict=True, extra="forbid"))(_part)
 _SCHEMA: TypeAdapter[Policy] = TypeAdapter(Policy)
+_UNKNOWN = "is not known"
+# What stands for a part that cannot be read, while the others are looked at.
+_STAND_INS: Mapping[str, object] = {
+    "payment_limits": {"least_minor": 0, "most_minor": 10**12},
+    "payout_limits": None,
+    "payer_fee": {"basis_points": 0},
+    "payee_fee": {"basis_points": 0},
+}
 
 
 class NotAPolicy(ValueError):
@@ -46,6 +55,57 @@ def read_policy(document: object) -> Policy:
         raise NotAPolicy([FieldViolation("document", str(error))]) from None
 
 
+def problems_of(document: object) -> list[FieldViolation]:
+    """All that is wrong with a document in one round: where it does not fit the schema, and what
+    the linter says of the rest.
+    """
+    try:
+        return lint(read_policy(document))
+    except NotAPolicy as error:
+        found = list(error.violations)
+    unread: set[str] = set()
+    try:
+        rest = json.loads(json.dumps(document, default=str))
+        for violation in found:
+            unread |= _stand_in(rest, violation)
+        linted = lint(read_policy(rest))
+    except (NotAPolicy, TypeError, ValueError, RecursionError, KeyError):  # a dot in a name, say
+        return found
+    return found + [each for each in linted if not _depends(each.field, unread)]
+
+
+def _stand_in(document: Any, violation: FieldViolation) -> set[str]:  # noqa: ANN401
+    """Puts something readable in place of what is wrong; the parts that cannot be linted then."""
+    *above, name = violation.field.split(".")
+    if violation.description.startswith(_UNKNOWN):
+        for step in above:
+            document = document[step]
+        del document[name]
+        return set()
+    match violation.field.split("."):
+        case ["currencies", currency, part, *_]:
+            rules = document["currencies"][currency]
+            rules[part] = _STAND_INS[part]
+            inherits = part == "payment_limits" and not rules.get("payout_limits")
+            below = f"currencies.{currency}"
+            return {f"{below}.{part}", *([f"{below}.payout_limits"] if inherits else [])}
+        case ["currencies", currency]:
+            del document["currencies"][currency]
+        case ["stripe_fee_bearer"]:
+            del document["stripe_fee_bearer"]
+    return set()
+
+
+def _depends(path: str, unread: set[str]) -> bool:
+    """Whether a violation is of a part that could not be read, or of it and others together."""
+    match path.split("."):
+        case ["currencies", currency, part]:
+            return any(each.startswith(f"currencies.{currency}.") for each in unread)
+        case ["currencies", currency, part, *_]:
+            return f"currencies.{currency}.{part}" in unread
+    return False
+
+
 def write_policy(policy: Policy) -> dict[str, Any]:
     """The document of a policy, without what is as it would be anyway."""
     return typing.cast(dict[str, Any], _written(policy))
@@ -66,9 +126,10 @@ def _written(value: object) -> object:
 def _violation(error: ErrorDetails) -> FieldViolation:
     path = ".".join(str(step) for step in error["loc"])
     if error["type"] == "unexpected_keyword_argument":
-        return FieldViolation(path, f"is not known; known are {_known_in(error['loc'][:-1])}")
+        return FieldViolation(path, f"{_UNKNOWN}; known are {_known_in(error['loc'][:-1])}")
     if error["type"] == "missing":
-        return FieldViolation(path, "is required")
+        of_fee = ", for instance {basis_points: 0} for none" if path.endswith("_fee") else ""
+        return FieldViolation(path, f"is required{of_fee}")
     if error["type"] == "dataclass_type":
         return FieldViolation(path or "the document", f"must have {_known_in(error['loc'])}")
     problem = error["msg"].replace("Input should be", "must be")

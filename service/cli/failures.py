@@ -15,7 +15,7 @@ from typing import Any
 import typer
 
 from service.cli.printing import as_text
-from service.domain.errors import InvalidField, Refusal
+from service.domain.errors import Refusal
 from service.rpc.errors import status_of
 
 NOT_DONE = 2
@@ -35,16 +35,14 @@ def fail(problem: Exception, *, as_json: bool) -> int:
 
 
 def _told(problem: Exception) -> tuple[str, dict[str, Any]]:
+    violations = [asdict(each) for each in getattr(problem, "violations", ())]
     if isinstance(problem, Refusal):
         status, reason = status_of(type(problem)).name, problem.reason()
-        violations = problem.violations if isinstance(problem, InvalidField) else ()
-        return problem.message, _details(
-            status, reason, problem.metadata, [asdict(each) for each in violations]
-        )
+        return problem.message, _details(status, reason, problem.metadata, violations)
     if isinstance(problem, typer.TyperException):
         return problem.format_message(), _details("INVALID_ARGUMENT", "USAGE")
     reason = re.sub(r"(?<!^)(?=[A-Z])", "_", type(problem).__name__).upper()
-    return str(problem), _details("FAILED_PRECONDITION", reason)
+    return str(problem), _details("FAILED_PRECONDITION", reason, violations=violations)
 
 
 def _details(

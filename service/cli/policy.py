@@ -11,14 +11,14 @@ import typer
 from escrow.v1 import policy_service_pb2 as pb
 from service.cli.operating import DryRun, Reason, RequestId, Tenant, call, new_key
 from service.cli.policy_files import (
-    Change,
     PolicyProblem,
     as_yaml,
-    change_line,
+    change_lines,
     changes,
     read_file,
 )
 from service.cli.printing import AsJson, people, print_json, write
+from service.domain.policy import Policy
 from service.operations.policies.create_policy_version import create_policy_version
 from service.operations.policies.list_policy_versions import list_policy_versions
 from service.operations.policies.messages import policy_message, policy_of
@@ -56,9 +56,10 @@ def lint(file: File, *, as_json: AsJson = False) -> None:
 @app.command()
 def diff(file: File, tenant: Tenant = "default", *, as_json: AsJson = False) -> None:
     """What new escrows would get otherwise than by the newest version; the others keep theirs."""
+    policy = read_file(file)
     newest = _version(tenant, 0)
-    found = changes(policy_of(newest.policy), read_file(file))
-    _tell(found, as_json=as_json, policy_version=newest.policy_version)
+    before = policy_of(newest.policy)
+    _tell(before, policy, as_json=as_json, policy_version=newest.policy_version)
 
 
 @app.command()
@@ -76,9 +77,9 @@ def apply(
     """
     policy = read_file(file)
     newest = _version(tenant, 0)
-    found = changes(policy_of(newest.policy), policy)
-    if not found:
-        _tell(found, as_json=as_json, policy_version=newest.policy_version)
+    before = policy_of(newest.policy)
+    if before == policy:
+        _tell(before, policy, as_json=as_json, policy_version=newest.policy_version)
         return
     request = pb.CreatePolicyVersionRequest(
         request_id=new_key(request_id),
@@ -88,7 +89,7 @@ def apply(
         validate_only=dry_run,
     )
     made = call(create_policy_version, request, tenant=tenant).version.policy_version
-    _tell(found, as_json=as_json, policy_version=made, dry_run=dry_run)
+    _tell(before, policy, as_json=as_json, policy_version=made, dry_run=dry_run)
 
 
 def _version(tenant: str, number: int) -> pb.PolicyVersion:
@@ -113,17 +114,18 @@ def _facts(version: pb.PolicyVersion) -> dict[str, object]:
 
 
 def _tell(
-    found: list[Change], *, as_json: bool, policy_version: int, dry_run: bool = False
+    before: Policy, after: Policy, *, as_json: bool, policy_version: int, dry_run: bool = False
 ) -> None:
     if as_json:
-        told = {"policy_version": policy_version, "changes": [each._asdict() for each in found]}
+        found = [each._asdict() for each in changes(before, after)]
+        told = {"policy_version": policy_version, "changes": found}
         print_json(told | ({"dry_run": True} if dry_run else {}))
         return
-    for each in found:
-        people.print(change_line(each), markup=False, soft_wrap=True)
+    for line in change_lines(before, after):
+        people.print(line, markup=False, soft_wrap=True)
     if dry_run:
         people.print(f"dry run: nothing is written; it would be version {policy_version}")
-    elif found:
+    elif before != after:
         people.print(f"version {policy_version} is for new escrows; the others keep theirs")
     else:
         people.print(f"version {policy_version} says the same already")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,16 +11,21 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent
 
+from service.domain.errors import FieldViolation
 from service.domain.money import CURRENCIES, format_minor
 from service.domain.policy import Policy
-from service.domain.policy_lint import lint
-from service.policy_documents import NotAPolicy, read_policy, write_policy
+from service.policy_documents import problems_of, read_policy, write_policy
 
 MOST_CHARACTERS = 1_000_000
+FEW = 3  # currencies that are each told by themselves
 
 
 class PolicyProblem(Exception):
-    """The file cannot be read, or is no policy that can be applied."""
+    """The file cannot be read, or is no policy that can be applied: every place is a violation."""
+
+    def __init__(self, message: str, violations: Sequence[FieldViolation] = ()) -> None:
+        self.violations = violations
+        super().__init__(message)
 
 
 class Change(NamedTuple):
@@ -40,21 +45,19 @@ def read_file(path: Path) -> Policy:
     try:
         text = path.read_text(encoding="utf-8")
         _check_size(path, text)
-        policy = read_policy(YAML(typ="safe", pure=True).load(text))
+        document = YAML(typ="safe", pure=True).load(text)
+        violations = problems_of(document)
     except (OSError, UnicodeDecodeError) as error:
         raise PolicyProblem(f"{path} cannot be read: {error}") from None
     except YAMLError as error:
         raise PolicyProblem(f"{path}{_where(error)}") from None
     except (RecursionError, ValueError) as error:  # too deep, or a number of thousands of digits
         raise PolicyProblem(f"{path} is no policy: {error}") from None
-    except NotAPolicy as error:
-        violations = error.violations
-    else:
-        violations = lint(policy)
-        if not violations:
-            return policy
+    if not violations:
+        return read_policy(document)
     lines = [f"{each.field}: {each.description}" for each in violations]
-    raise PolicyProblem(f"{path} is no policy that can be applied: {'; '.join(lines)}")
+    problem = f"{path} is no policy that can be applied: {'; '.join(lines)}"
+    raise PolicyProblem(problem, violations)
 
 
 def _check_size(path: Path, text: str) -> None:
@@ -88,10 +91,44 @@ def changes(before: Policy, after: Policy) -> list[Change]:
     return [Change(p, old.get(p), new.get(p)) for p in paths if old.get(p) != new.get(p)]
 
 
-def change_line(change: Change) -> str:
-    """One of them for a person: ``currencies.USD.payer_fee.fixed_minor: - -> 30 (0.30 USD)``."""
+def change_lines(before: Policy, after: Policy) -> Iterator[str]:
+    """For a person: ``currencies.USD.payer_fee.fixed_minor: - -> 30 (0.30 USD)``. What is the same
+    for many currencies is one line.
+    """
+    old, new = before.currencies.keys(), after.currencies.keys()
+    whole = {"no longer charged": old - new, "charged from now on": new - old}
+    whole = {says: them for says, them in whole.items() if len(them) > FEW}
+    yield from (f"{says}, {_counted(them)}" for says, them in whole.items())
+    told_already = set().union(*whole.values())
+    alike: dict[tuple[str, str], list[Change]] = {}
+    for each in changes(before, after):
+        currency, place = _split(each.path)
+        if currency not in told_already:
+            alike.setdefault((place, _values(each)), []).append(each)
+    for (place, values), them in alike.items():
+        if len(them) > FEW:
+            listed = _counted({_split(each.path)[0] for each in them})
+            yield f"currencies.*.{place}: {values}, {listed}"
+        else:
+            yield from (f"{each.path}: {values}" for each in them)
+
+
+def _split(path: str) -> tuple[str, str]:
+    """The currency and the place in its rules; nothing and the path where there is none."""
+    match path.split(".", 2):
+        case ["currencies", currency, place]:
+            return currency, place
+    return "", path
+
+
+def _counted(currencies: Iterable[str]) -> str:
+    listed = sorted(currencies)
+    return f"{len(listed)} currencies: {', '.join(listed)}"
+
+
+def _values(change: Change) -> str:
     before, after = (_shown(change.path, value) for value in (change.before, change.after))
-    return f"{change.path}: {before} -> {after}"
+    return f"{before} -> {after}"
 
 
 def _places(document: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

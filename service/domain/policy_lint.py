@@ -43,11 +43,10 @@ def _lint_currency(currency: str, rules: CurrencyRules) -> Iterator[FieldViolati
     if currency not in CURRENCIES:
         yield FieldViolation(path, "is no currency that Stripe charges: an ISO 4217 code, like EUR")
         return
-    for rule in RULES:
-        violations = list(rule(currency, rules))
-        yield from (FieldViolation(f"{path}.{v.field}", v.description) for v in violations)
-        if violations:
-            return  # what comes after it would only say the same again
+    violations = [each for rule in RULES_OF_PARTS for each in rule(currency, rules)]
+    if not violations:  # else they would only say the same again
+        violations = list(_fees_leave_something(currency, rules))
+    yield from (FieldViolation(f"{path}.{v.field}", v.description) for v in violations)
 
 
 def _payments_within_stripes(currency: str, rules: CurrencyRules) -> Iterator[FieldViolation]:
@@ -68,6 +67,8 @@ def _payments_within_stripes(currency: str, rules: CurrencyRules) -> Iterator[Fi
 
 def _payouts_in_steps(currency: str, rules: CurrencyRules) -> Iterator[FieldViolation]:
     """Where a bank takes larger steps than a card, limits of payments may not do for payouts."""
+    if rules.payout_limits is None and any(_payments_within_stripes(currency, rules)):
+        return  # they are those of payments, which are wrong already
     step = payout_step_minor(currency)
     yield from _limits("payout_limits", rules.limits_of_payouts, currency, step)
     if rules.limits_of_payouts.least_minor < 1:
@@ -106,12 +107,7 @@ def _fees_leave_something(currency: str, rules: CurrencyRules) -> Iterator[Field
             )
 
 
-RULES: Sequence[Rule] = (
-    _payments_within_stripes,
-    _payouts_in_steps,
-    _fees_in_bounds,
-    _fees_leave_something,
-)
+RULES_OF_PARTS: Sequence[Rule] = (_payments_within_stripes, _payouts_in_steps, _fees_in_bounds)
 
 
 def _least_amount(policy: Policy, currency: str) -> int:

@@ -9,7 +9,7 @@ from hypothesis import given
 from service.domain.policy import Policy
 from service.domain.policy_default import DEFAULT_POLICY
 from service.operations.policies.messages import policy_message, policy_of
-from service.policy_documents import NotAPolicy, read_policy, write_policy
+from service.policy_documents import NotAPolicy, problems_of, read_policy, write_policy
 from tests.service.domain.policies import accepted
 
 NO_INTEGERS: list[object] = [0.3, 3.0, "300", True, None, []]
@@ -96,3 +96,55 @@ def test_every_place_is_named_at_once() -> None:
         "currencies.USD.payer_fee.basis_points",
         "currencies.EUR.x",
     }
+
+
+def test_one_round_names_what_cannot_be_read_and_what_makes_no_sense() -> None:
+    wrong = {
+        "stripe_fee_bearer": "me",
+        "currencies": {
+            "USD": {
+                "payment_limits": {"least_minor": 49, "most_minor": 50_000},
+                "payer_fee": {"basis_points": 10_001, "fixed": 30},
+            },
+            "EUR": {"payment_limits": 5, "payer_fee": {"basis_points": -1}, "payee_fee": {}},
+            "GBP": RULES | {"payout_limits": {"least_minor": 2, "most_minor": 1}},
+            "JPY": 3,
+            "XXX": RULES,
+        },
+    }
+
+    assert {violation.field for violation in problems_of(wrong)} == {
+        "stripe_fee_bearer",
+        "currencies.USD.payment_limits.least_minor",
+        "currencies.USD.payer_fee.basis_points",
+        "currencies.USD.payer_fee.fixed",
+        "currencies.USD.payee_fee",
+        "currencies.EUR.payment_limits",
+        "currencies.EUR.payer_fee.basis_points",
+        "currencies.EUR.payee_fee.basis_points",
+        "currencies.GBP.payout_limits.most_minor",
+        "currencies.JPY",
+        "currencies.XXX",
+    }
+
+
+def test_what_depends_on_what_cannot_be_read_is_not_guessed() -> None:
+    """The fee is more than the least amount by Stripe's limits, and may not be by their own."""
+    fee = {"basis_points": 0, "fixed_minor": 100}
+    (violation,) = problems_of(document(payment_limits={}, payee_fee=fee))[:-1]
+
+    assert violation.field == "currencies.USD.payment_limits.least_minor"
+
+
+@pytest.mark.parametrize("name", ["a.b", "", "currencies.USD"])
+def test_a_name_that_looks_like_a_path_is_only_a_name(name: str) -> None:
+    assert problems_of({"currencies": {name: {"payer_fee": 3}}, name: 3})
+
+
+def test_a_side_that_pays_no_fee_says_so() -> None:
+    (violation,) = problems_of({"currencies": {"USD": {**RULES, "payee_fee": None}}})
+    assert violation.description.startswith("must have basis_points")
+    without = {name: part for name, part in RULES.items() if name != "payee_fee"}
+    (violation,) = problems_of({"currencies": {"USD": without}})
+    assert violation.description == "is required, for instance {basis_points: 0} for none"
+    assert problems_of(document(payee_fee={"basis_points": 0})) == []

@@ -1,6 +1,7 @@
 """``escrow policy``: a marketplace applies its own fees from a file."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -39,12 +40,44 @@ async def test_a_marketplace_applies_three_percent_and_thirty_cents(
 
     assert tried.status == 0, tried.err
     assert "currencies.USD.payer_fee.fixed_minor: - -> 30 (0.30 USD)" in tried.out
+    assert re.search(r"^no longer charged, \d{3} currencies: AED, AFN, ", tried.out)
+    assert len(tried.out.splitlines()) < 12
     assert "nothing is written; it would be version 2" in tried.out
-    assert json.loads(applied.out)["policy_version"] == 2
+    changed = json.loads(applied.out)
+    assert changed["policy_version"] == 2
+    assert "currencies.AED.payer_fee.basis_points" in {each["path"] for each in changed["changes"]}
     assert again.out == "version 2 says the same already\n"
     assert (older.policy_version, newer.policy_version) == (1, 2)
     assert (await market.fund(older)).amount == usd(105_00)
     assert (await market.fund(newer)).amount == usd(103_30)
+
+
+async def test_what_is_the_same_for_many_currencies_is_one_line(
+    escrow: Run, tmp_path: Path
+) -> None:
+    file = tmp_path / "policy.yaml"
+    shown = (await escrow("policy", "show")).out
+    file.write_text(shown.replace("basis_points: 500", "basis_points: 300"))
+
+    (line, *rest) = (await escrow("policy", "diff", str(file))).out.splitlines()
+
+    assert re.match(
+        r"currencies\.\*\.payer_fee\.basis_points: 500 -> 300, \d{3} currencies: AED", line
+    )
+    assert len(rest) == 1
+
+
+async def test_every_place_is_told_at_once(escrow: Run, tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(OWN.replace("least_minor: 200", "least_minor: 20").replace("    payee", "#"))
+
+    said = await escrow("policy", "lint", str(file), "--json")
+
+    violations = json.loads(said.err)["error"]["violations"]
+    assert [each["field"] for each in violations] == [
+        "currencies.USD.payee_fee",
+        "currencies.USD.payment_limits.least_minor",
+    ]
 
 
 async def test_what_is_shown_can_be_applied(escrow: Run, tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_a_policy_takes_something() -> None:
 def test_everything_is_found_at_once() -> None:
     wrong = rules(payment_limits=Limits(1, 2), payer_fee=FeeRule(-1))
     policy = Policy({"EUR": wrong, "USD": wrong}, stripe_fee_bearer=StripeFeeBearer.PAYEE)
-    assert len(found(policy)) == 3
+    assert len(found(policy)) == 5
 
 
 @given(fee_rules(1), fee_rules(1), st.integers(50, 3_000), st.integers(0, 20_000))
