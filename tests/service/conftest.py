@@ -1,8 +1,5 @@
 """The service on a database of the test's own, and a Stripe that belongs to this test alone."""
 
-import re
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -10,19 +7,14 @@ import pytest
 from service.operations.operators.verify_books import verify_books
 from tests.postgres import Database, Server, migrated_database
 from tests.service.operations.marketplace import Marketplace, open_marketplace
-
-SANDBOX = [sys.executable, "-m", "stripe_sandbox", "--port", "0"]
+from tests.service.sandbox_program import running_sandbox
 
 
 @pytest.fixture(scope="session")
 def sandbox_url() -> Iterator[str]:
     """Stripe, as a program of its own; every marketplace starts with an empty one."""
-    with subprocess.Popen(SANDBOX, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        listening = re.search(r"http://\S+", process.stdout.readline())
-        assert listening is not None
-        yield listening[0]
-        process.terminate()
+    with running_sandbox() as url:
+        yield url
 
 
 @pytest.fixture

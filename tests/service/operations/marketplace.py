@@ -120,6 +120,7 @@ class Marketplace:
     sandbox: Sandbox
     channel: grpc.aio.Channel
     work_runtime: Runtime
+    tenant: str = TENANT
     told: set[str] = field(default_factory=set)
     statement: str = ""
 
@@ -129,7 +130,8 @@ class Marketplace:
         self.inbox = InboxWorker(runtime)
         self.transfers = TransfersWorker(runtime)
         # The tenants of a test share one Stripe account, which no two tenants do.
-        self.alone = Runtime(runtime.pool, {TENANT: runtime.stripe[TENANT]}, runtime.clock)
+        alone = {self.tenant: runtime.stripe[self.tenant]}
+        self.alone = Runtime(runtime.pool, alone, runtime.clock)
         self.sweeps = SweepsWorker(self.alone)
         self.service = self.client()
         self.payer = self.client("payer")
@@ -144,18 +146,27 @@ class Marketplace:
         self,
         party: str = "",
         *,
-        tenant: str = TENANT,
+        tenant: str = "",
         role: str = "",
         caller: str = "orders",
         deadline_s: float = 20.0,
     ) -> EscrowClient:
         """A client without a retry policy, so that a test sees every answer."""
-        identity = {"escrow-tenant": tenant, "escrow-caller": caller}
+        identity = {"escrow-tenant": tenant or self.tenant, "escrow-caller": caller}
         if party:
             identity["escrow-party"] = party
         if role:
             identity["escrow-role"] = role
         return EscrowClient(self.channel, identity, deadline_s)
+
+    @asynccontextmanager
+    async def next_door(self, url: str) -> AsyncIterator["Marketplace"]:
+        """The neighbour's marketplace at the same service, with a Stripe of its own."""
+        sandbox = Sandbox(url, self.sandbox.http)
+        await sandbox.reset()
+        yield Marketplace(
+            self.running, self.owner, sandbox, self.channel, self.work_runtime, NEIGHBOUR
+        )
 
     # --- what is in the database
 
@@ -460,9 +471,13 @@ def transitions(entry: pb.TimelineEntry) -> list[tuple[str, str, str]]:
 
 
 @asynccontextmanager
-async def open_marketplace(database: Database, sandbox_url: str) -> AsyncIterator[Marketplace]:
-    """The service on this database and sandbox, which is emptied first."""
-    config = _config(database, sandbox_url)
+async def open_marketplace(
+    database: Database, sandbox_url: str, neighbours_url: str = ""
+) -> AsyncIterator[Marketplace]:
+    """The service on this database and sandbox, which is emptied first. The neighbour is at the
+    same account of Stripe, unless ``neighbours_url`` says at which sandbox it has its own.
+    """
+    config = _config(database, sandbox_url, neighbours_url)
     of_workers = config.settings.model_copy(update={"database_url": SecretStr(database.worker_dsn)})
     async with (
         aiohttp.ClientSession() as http,
@@ -493,12 +508,13 @@ async def second_service(database: Database, sandbox_url: str) -> AsyncIterator[
         yield EscrowClient(channel, identity, 20.0)
 
 
-def _config(database: Database, sandbox_url: str) -> Config:
+def _config(database: Database, sandbox_url: str, neighbours_url: str = "") -> Config:
     tenant = Tenant(API_KEY, sandbox_url, 1000)  # the sandbox has no limit
+    neighbour = Tenant(API_KEY, neighbours_url or sandbox_url, 1000)
     settings = Settings(
         auth="development",
         database_url=database.service_dsn,  # type: ignore[arg-type]  # read from text, as ever
         grpc_port=0,
         drain_s=1,
     )
-    return Config(settings, {TENANT: tenant, NEIGHBOUR: tenant})
+    return Config(settings, {TENANT: tenant, NEIGHBOUR: neighbour})

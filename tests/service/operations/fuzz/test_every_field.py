@@ -5,9 +5,10 @@ field but where it is read under another name, or cannot be read: a new field, o
 tried by itself, and fails the test until it can be read back or is said not to be.
 """
 
+import logging
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import count
 from random import Random, SystemRandom
 from time import monotonic
@@ -15,6 +16,7 @@ from typing import Any
 
 import grpc
 import pytest
+import structlog
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
@@ -24,7 +26,7 @@ from tests.service.operations.asked import Asked
 from tests.service.operations.catalogue import EVERY_REQUEST, METHODS, ask, client_for
 from tests.service.operations.fuzz.readings import read_back
 from tests.service.operations.fuzz.settle import SETTLE
-from tests.service.operations.fuzz.values import Leaf, fill, leaves, rules_of, scalar
+from tests.service.operations.fuzz.values import Leaf, fill, is_map, leaves, rules_of, scalar
 from tests.service.operations.marketplace import Marketplace, open_marketplace
 from tests.service.operations.operators.catalogue import REQUESTS as OF_OPERATORS
 from tests.service.operations.policies.catalogue import REQUESTS as OF_POLICIES
@@ -125,10 +127,6 @@ def brought_by(name: str, message: Descriptor) -> set[str]:
     return found
 
 
-def is_map(field: FieldDescriptor) -> bool:
-    return field.message_type is not None and field.message_type.GetOptions().map_entry
-
-
 # What operators repair is made on an empty market only, so it cannot be asked again and again; what
 # they bring is a reason, which test_bad_input.py and their own tests try. A policy makes sense as a
 # whole or is refused: test_policy_documents.py draws those that do.
@@ -205,12 +203,22 @@ class Fuzz:
         return field
 
 
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """The service logs its errors only: a million values would bury the progress in its lines."""
+    with_all = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    yield
+    structlog.configure(**with_all)
+
+
 @pytest.mark.timeout(6 * 3_600)
+@pytest.mark.usefixtures("quiet")
 async def test_every_value_is_read_back_as_it_was_brought(
     postgres_server: Server, template_database: str, sandbox_url: str
 ) -> None:
     print(f"ESCROW_FUZZ_SEED={SEED}")  # noqa: T201  shown with a failure
-    fuzz = Fuzz(Random(SEED))
+    fuzz, began_s = Fuzz(Random(SEED)), monotonic()
     for rounds in count(1):
         async with (
             migrated_database(postgres_server, template_database) as database,
@@ -222,7 +230,12 @@ async def test_every_value_is_read_back_as_it_was_brought(
             report = await verify_books(market.running.runtime.pool)
             assert report.clean, report
         read = sum(fuzz.values.values())
-        print(f"{read:,} values read back, {fuzz.refused.total():,} requests refused")  # noqa: T201
+        left_s = max(VALUES - read, 0) * (monotonic() - began_s) / max(read, 1)
+        print(  # noqa: T201  progress
+            f"{read:,} of {VALUES:,} values read back, {fuzz.refused.total():,} requests refused,"
+            f" about {left_s / 60:.0f} min left",
+            flush=True,
+        )
         if read >= VALUES and (rounds >= MOST_ROUNDS or not fuzz.missing):
             break
     assert fuzz.missing == set()

@@ -41,6 +41,10 @@ def rules_of(field: FieldDescriptor) -> options_pb2.Rules:
     return field.GetOptions().Extensions[options_pb2.rules]
 
 
+def is_map(field: FieldDescriptor) -> bool:
+    return field.message_type is not None and field.message_type.GetOptions().map_entry
+
+
 def is_required(field: FieldDescriptor) -> bool:
     behaviours = field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
     return field_behavior_pb2.REQUIRED in behaviours

@@ -25,8 +25,9 @@ async def _get_payout(market: Marketplace) -> Asked:
 
 
 async def _list_payouts(market: Marketplace) -> Asked:
-    payee = await market.new_payee(active=False)
-    return Asked("", party_pb.ListPayoutsRequest(payee_id=payee.id, page_size=10))
+    requested = (await _request_payout(market)).request
+    await market.payee.parties.RequestPayout(requested)
+    return Asked("", party_pb.ListPayoutsRequest(payee_id=requested.payee_id, page_size=10))
 
 
 REQUESTS: Requests = {

@@ -11,7 +11,7 @@ from service.operations.policies.messages import policy_message
 from tests.service.operations.asked import Asked, Requests
 from tests.service.operations.marketplace import Marketplace
 
-_most = count(20_000_00)
+_most = count(20_000_01)
 
 
 def harmless() -> Policy:
