@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -405,7 +406,16 @@ def load_settings(**given: object) -> Settings:
     """
     if not (given.get("auth") or os.environ.get(f"{PREFIX}AUTH")):
         given = {**given, "auth": "development"}
-    settings, problems = _read(Settings, given)
+    return read_settings(Settings, given)
+
+
+def read_settings(model: type[_S], given: Mapping[str, Any] = MappingProxyType({})) -> _S:
+    """Any settings of the environment; what is given wins over it.
+
+    Raises:
+        ConfigError: naming every variable that is missing or malformed.
+    """
+    settings, problems = _read(model, given)
     if settings is None:
         raise ConfigError(problems)
     return settings

@@ -29,7 +29,7 @@ from service.cli import (
     verify,
     version,
 )
-from service.cli.operating import Person, name_person
+from service.cli.person import Person, name_person
 
 app = typer.Typer(
     name="escrow",

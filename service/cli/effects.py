@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from escrow.v1 import operator_service_pb2 as pb
+from service.cli.calling import call_service
 from service.cli.operating import (
     DryRun,
     Everything,
@@ -21,9 +22,6 @@ from service.cli.operating import (
 from service.cli.printing import AsJson
 from service.operations.operators.get_effect import get_effect
 from service.operations.operators.list_effects import list_effects
-from service.operations.operators.reject_effect import reject_effect
-from service.operations.operators.retry_effect import retry_effect
-from service.operations.operators.settle_effect import settle_effect
 
 app = typer.Typer(help="Calls to Stripe that are open, and their repairs.", no_args_is_help=True)
 EffectId = Annotated[str, typer.Argument(help='"eff_..."')]
@@ -70,7 +68,7 @@ def retry(
     request = pb.RetryEffectRequest(
         request_id=new_key(request_id), effect_id=effect_id, reason=reason
     )
-    show(call(retry_effect, request, tenant=tenant), as_json=as_json)
+    show(call_service(lambda it: it.operators.RetryEffect, request, tenant=tenant), as_json=as_json)
 
 
 @app.command()
@@ -90,7 +88,11 @@ def reject(
         reason=reason,
         validate_only=dry_run,
     )
-    show(call(reject_effect, request, tenant=tenant), as_json=as_json, dry_run=dry_run)
+    show(
+        call_service(lambda it: it.operators.RejectEffect, request, tenant=tenant),
+        as_json=as_json,
+        dry_run=dry_run,
+    )
 
 
 @app.command()
@@ -112,4 +114,8 @@ def settle(
         reason=reason,
         validate_only=dry_run,
     )
-    show(call(settle_effect, request, tenant=tenant), as_json=as_json, dry_run=dry_run)
+    show(
+        call_service(lambda it: it.operators.SettleEffect, request, tenant=tenant),
+        as_json=as_json,
+        dry_run=dry_run,
+    )

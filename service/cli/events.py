@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from escrow.v1 import operator_service_pb2 as pb
+from service.cli.calling import call_service
 from service.cli.operating import (
     Everything,
     PageToken,
@@ -18,10 +19,8 @@ from service.cli.operating import (
     show,
 )
 from service.cli.printing import AsJson
-from service.operations.operators.dismiss_stripe_event import dismiss_stripe_event
 from service.operations.operators.get_stripe_event import get_stripe_event
 from service.operations.operators.list_stripe_events import list_stripe_events
-from service.operations.operators.retry_stripe_event import retry_stripe_event
 
 app = typer.Typer(help="Stripe's events that wait, and their repairs.", no_args_is_help=True)
 EventId = Annotated[str, typer.Argument(help='Stripe\'s: "evt_..."')]
@@ -67,7 +66,10 @@ def retry(
     request = pb.RetryStripeEventRequest(
         request_id=new_key(request_id), event_id=event_id, reason=reason
     )
-    show(call(retry_stripe_event, request, tenant=tenant), as_json=as_json)
+    show(
+        call_service(lambda it: it.operators.RetryStripeEvent, request, tenant=tenant),
+        as_json=as_json,
+    )
 
 
 @app.command()
@@ -83,4 +85,7 @@ def dismiss(
     request = pb.DismissStripeEventRequest(
         request_id=new_key(request_id), event_id=event_id, reason=reason
     )
-    show(call(dismiss_stripe_event, request, tenant=tenant), as_json=as_json)
+    show(
+        call_service(lambda it: it.operators.DismissStripeEvent, request, tenant=tenant),
+        as_json=as_json,
+    )

@@ -14,6 +14,7 @@ from typing import Any
 
 import typer
 
+from service.cli.calling import NoAnswer, ServiceRefusal
 from service.cli.printing import as_text
 from service.domain.errors import Refusal
 from service.rpc.errors import status_of
@@ -30,7 +31,7 @@ def fail(problem: Exception, *, as_json: bool) -> int:
     if as_json:
         print(as_text({"error": {"message": line, **details}}), file=sys.stderr)  # noqa: T201
     else:
-        print(f"escrow: {line}{_facts(problem)}", file=sys.stderr)  # noqa: T201 - its voice
+        print(f"escrow: {line}{_facts(details['metadata'])}", file=sys.stderr)  # noqa: T201 - its voice
     return NOT_DONE
 
 
@@ -39,6 +40,11 @@ def _told(problem: Exception) -> tuple[str, dict[str, Any]]:
     if isinstance(problem, Refusal):
         status, reason = status_of(type(problem)).name, problem.reason()
         return problem.message, _details(status, reason, problem.metadata, violations)
+    if isinstance(problem, ServiceRefusal):
+        told = problem.details
+        return told.message, _details(problem.status, told.reason, told.metadata, violations)
+    if isinstance(problem, NoAnswer):
+        return str(problem), _details("UNAVAILABLE", "NO_ANSWER")
     if isinstance(problem, typer.TyperException):
         return problem.format_message(), _details("INVALID_ARGUMENT", "USAGE")
     reason = re.sub(r"(?<!^)(?=[A-Z])", "_", type(problem).__name__).upper()
@@ -59,7 +65,6 @@ def _details(
     }
 
 
-def _facts(problem: Exception) -> str:
-    if not isinstance(problem, Refusal) or not problem.metadata:
-        return ""
-    return f" ({', '.join(f'{name}: {text}' for name, text in problem.metadata.items())})"
+def _facts(metadata: Mapping[str, str]) -> str:
+    facts = ", ".join(f"{name}: {text}" for name, text in metadata.items())
+    return f" ({facts})" if facts else ""

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from escrow.v1 import escrow_service_pb2 as pb
-from service.cli.operating import Reason, RequestId, Tenant, call, new_key, show
+from service.cli.calling import call_service
+from service.cli.operating import Reason, RequestId, Tenant, new_key, show
 from service.cli.printing import AsJson, people, print_json
 from service.cli.tables import print_table, table
 from service.config import DatabaseRole, load_settings
@@ -17,7 +18,6 @@ from service.database import pooled_database
 from service.domain import ids
 from service.domain.errors import FreezeMissing
 from service.domain.money import format_minor
-from service.operations.escrows.lift_freeze import lift_freeze
 from service.store.balances import FIRST
 from service.store.for_operators import OpenFreeze, list_freezes
 from service.store.names import Named, find_named
@@ -79,7 +79,7 @@ def lift(
         freeze_id=freeze_id,
         reason=reason,
     )
-    show(call(lift_freeze, request, tenant=tenant), as_json=as_json)
+    show(call_service(lambda it: it.escrows.LiftFreeze, request, tenant=tenant), as_json=as_json)
 
 
 def _check(freeze_id: str) -> None:

@@ -1,12 +1,10 @@
-"""What the commands of operators share: they run the same operations as the RPCs, in this process,
-and so need the settings of the service.
+"""What the commands of operators share. Those that read run the same operations as the RPCs, in
+this process; those that change something call the service (see calling.py).
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import pwd
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC
@@ -25,7 +23,6 @@ from service.cli.tables import print_table
 from service.config import DatabaseRole, load_config
 from service.domain.call import Call, Party
 from service.domain.money import format_minor
-from service.rpc.identity.caller import IS_NAME
 from service.rpc.validate import compile_validator
 from service.runtime import Runtime
 from service.server import open_runtime
@@ -37,15 +34,6 @@ Answer = TypeVar("Answer", bound=Message)
 Operation = Callable[[Runtime, Call, Any], Awaitable[Answer]]
 
 Tenant = Annotated[str, typer.Option(help="Whose.")]
-Person = Annotated[
-    str | None,
-    typer.Option(
-        "--as",
-        envvar="ESCROW_OPERATOR",
-        help="Who you are; without it the login's name. It is kept with what you change.",
-    ),
-]
-_person: str | None = None
 Reason = Annotated[str, typer.Option(help="Why; it is kept with the operation.")]
 RequestId = Annotated[
     str | None, typer.Option(help="A UUID that names this request; the same is not done twice.")
@@ -58,63 +46,22 @@ Everything = Annotated[bool, typer.Option("--all", help="Also what goes on by it
 
 
 def call(operation: Operation[Answer], request: Message, *, tenant: str) -> Answer:
-    """Runs an operation as the person of ``--as``. Who only reads needs no name, nor a tenant that
-    is configured: what one that was removed has left can be looked at.
+    """Runs an operation that only reads. What a tenant that was removed has left can be looked at.
 
     Raises:
         Refusal: it was refused.
     """
     config = load_config()
     configure_logging(config.settings.log_level, config.settings.log_format)
-    key, reason = getattr(request, "request_id", ""), getattr(request, "reason", "")
     if tenant not in config.tenants:
-        if key:
-            raise typer.BadParameter(f"no tenant {tenant!r} is configured", param_hint="--tenant")
         errors.print(f"no tenant {tenant!r} is configured: this is what it left", markup=False)
-    name = f"cli:{_name() if key else 'reader'}"
-    role = DatabaseRole.SERVICE if key else DatabaseRole.READER
 
     async def run() -> Answer:
         compile_validator(request.DESCRIPTOR)(request)  # type: ignore[arg-type]  # either is one
-        async with open_runtime(config, role) as runtime:
-            who = Call(tenant, name, Party.OPERATOR, key, reason=reason)
-            return await operation(runtime, who, request)
+        async with open_runtime(config, DatabaseRole.READER) as runtime:
+            return await operation(runtime, Call(tenant, "cli:reader", Party.OPERATOR), request)
 
     return asyncio.run(run())
-
-
-def name_person(person: str | None) -> None:
-    """Keeps who works with this command line, for the changes that it makes.
-
-    Raises:
-        typer.BadParameter: nobody may have such a name.
-    """
-    if person is not None and not IS_NAME(person):
-        says = "must be 1 to 100 letters, digits or ._:/@- and begin with a letter or digit"
-        raise typer.BadParameter(says, param_hint="--as")
-    global _person  # noqa: PLW0603  one process, one person
-    _person = person
-
-
-def _name() -> str:
-    """The name under which a change is kept. That of a shared login names nobody.
-
-    Raises:
-        typer.BadParameter: nobody says who they are.
-    """
-    name = _person or (os.environ.get("SUDO_USER") if os.geteuid() == 0 else _login())
-    if not name or name == "root":
-        says = "say who you are, as this login may be anybody's: escrow --as NAME ..."
-        raise typer.BadParameter(says, param_hint="--as or ESCROW_OPERATOR")
-    return name
-
-
-def _login() -> str | None:
-    """The name of the user that this process really runs as, whatever its environment says."""
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:  # in a container
-        return None
 
 
 def new_key(request_id: str | None) -> str:

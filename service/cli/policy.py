@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,7 @@ from typing import Annotated
 import typer
 
 from escrow.v1 import policy_service_pb2 as pb
+from service.cli.calling import call_service
 from service.cli.operating import DryRun, Reason, RequestId, Tenant, call, new_key
 from service.cli.policy_files import (
     PolicyProblem,
@@ -19,13 +21,13 @@ from service.cli.policy_files import (
 )
 from service.cli.printing import AsJson, people, print_json, write
 from service.domain.policy import Policy
-from service.operations.policies.create_policy_version import create_policy_version
 from service.operations.policies.list_policy_versions import list_policy_versions
 from service.operations.policies.messages import policy_message, policy_of
 from service.policy_documents import write_policy
 
 app = typer.Typer(help="What a tenant charges and takes, by version.", no_args_is_help=True)
 File = Annotated[Path, typer.Argument(help="YAML or JSON; `escrow policy show` writes one.")]
+_Listed = pb.ListPolicyVersionsResponse
 Version = Annotated[int, typer.Option("--version", help="Which; the newest when 0.")]
 
 
@@ -76,7 +78,7 @@ def apply(
     same already, and it is refused when another version came meanwhile.
     """
     policy = read_file(file)
-    newest = _version(tenant, 0)
+    newest = _version(tenant, 0, ask=_ask_service)
     before = policy_of(newest.policy)
     if before == policy:
         _tell(before, policy, as_json=as_json, policy_version=newest.policy_version)
@@ -88,15 +90,29 @@ def apply(
         after_version=newest.policy_version,
         validate_only=dry_run,
     )
-    made = call(create_policy_version, request, tenant=tenant).version.policy_version
+    made = call_service(
+        lambda it: it.policies.CreatePolicyVersion, request, tenant=tenant
+    ).version.policy_version
     _tell(before, policy, as_json=as_json, policy_version=made, dry_run=dry_run)
 
 
-def _version(tenant: str, number: int) -> pb.PolicyVersion:
+def _ask_service(tenant: str, request: pb.ListPolicyVersionsRequest) -> _Listed:
+    return call_service(lambda it: it.policies.ListPolicyVersions, request, tenant=tenant)
+
+
+def _read(tenant: str, request: pb.ListPolicyVersionsRequest) -> _Listed:
+    return call(list_policy_versions, request, tenant=tenant)
+
+
+def _version(
+    tenant: str,
+    number: int,
+    ask: Callable[[str, pb.ListPolicyVersionsRequest], _Listed] = _read,
+) -> pb.PolicyVersion:
     """One of them, the newest for 0."""
     request = pb.ListPolicyVersionsRequest(page_size=100 if number else 1)
     while True:
-        listed = call(list_policy_versions, request, tenant=tenant)
+        listed = ask(tenant, request)
         for each in listed.versions:
             if number in (0, each.policy_version):
                 return each

@@ -6,6 +6,8 @@ from importlib.util import find_spec
 
 import asyncpg
 
+from escrow.client import CredentialsUnusable
+from service.cli.calling import NoAnswer, ServiceRefusal
 from service.cli.checkout import CheckoutOnly
 from service.cli.csv_output import CsvProblem
 from service.cli.docs import DocsDiffer
@@ -23,13 +25,16 @@ PROBLEMS = (
     CheckoutOnly,
     ConfigError,
     ContractError,
+    CredentialsUnusable,
     CsvProblem,
     DatabaseProblem,
     DatabaseUnavailable,
     DocsDiffer,
     MigrationError,
+    NoAnswer,
     PolicyProblem,
     PortTaken,
+    ServiceRefusal,
     asyncpg.InsufficientPrivilegeError,  # another login: the one that migrates, say
     AuthFileUnusable,
     TlsFilesUnusable,

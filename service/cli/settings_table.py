@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings
 
 from service import config
 from service.cli.docs_tables import markdown_document, markdown_table
+from service.cli.service_access import ServiceAccess
 from webhook_gateway import config as gateway
 from webhook_gateway.tenants_file import TenantEntry as TenantSecrets
 
@@ -40,7 +41,7 @@ OPENTELEMETRY = {
 COMMAND_LINE = {
     "ESCROW_OPERATOR": (
         "the login's name",
-        "Who changes something with the command line; `escrow --as NAME` wins over it.",
+        "Who changes something; `escrow --as NAME` wins over it. A token says it by itself.",
     ),
 }
 LOCAL = {
@@ -78,6 +79,9 @@ def settings() -> str:
         "OpenTelemetry's own; docs/operations.md says what they are for.",
         _table_of(OPENTELEMETRY),
         "## The command line",
+        "Commands that change something call the service, and need these. Those that read go to"
+        " the database, and need the service's own.",
+        _table(ServiceAccess),
         _table_of(COMMAND_LINE),
         "## On one machine",
         _table_of(LOCAL),

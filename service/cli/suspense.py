@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from escrow.v1 import operator_service_pb2 as pb
+from service.cli.calling import call_service
 from service.cli.operating import DryRun, PageToken, Reason, RequestId, Tenant, call, new_key, show
 from service.cli.printing import AsJson
-from service.operations.operators.apply_suspense import apply_suspense
 from service.operations.operators.list_suspense import list_suspense
 
 app = typer.Typer(help="Money that waits for a person.", no_args_is_help=True)
@@ -45,4 +45,8 @@ def apply(
         reason=reason,
         validate_only=dry_run,
     )
-    show(call(apply_suspense, request, tenant=tenant), as_json=as_json, dry_run=dry_run)
+    show(
+        call_service(lambda it: it.operators.ApplySuspense, request, tenant=tenant),
+        as_json=as_json,
+        dry_run=dry_run,
+    )

@@ -74,6 +74,7 @@ def published(folder: Path, addresses: Addresses) -> Iterator[None]:
         "ESCROW_AUTH": "mtls",
         "ESCROW_DATABASE_URL": addresses.database_url,
         "ESCROW_SERVICE_TARGET": addresses.grpc,
+        **addresses.identities.of_operator(),
     }
     if addresses.sandbox:  # a key for Stripe itself is never written to a file
         exported |= {"STRIPE_SECRET_KEY": SANDBOX_KEY, "STRIPE_API_BASE": addresses.sandbox}

@@ -56,6 +56,15 @@ class Identities:
             "ESCROW_GATEWAY_KEY_FILE": str(files.key),
         }
 
+    def of_operator(self) -> Mapping[str, str]:
+        """What the command line needs to change something, from whatever folder."""
+        files = Identities(self.folder.absolute()).files(OPERATOR)
+        return {
+            "ESCROW_SERVICE_CA_FILE": str(files.ca),
+            "ESCROW_OPERATOR_CERTIFICATE_FILE": str(files.certificate),
+            "ESCROW_OPERATOR_KEY_FILE": str(files.key),
+        }
+
     @property
     def _ca(self) -> Path:
         return self.folder / "ca.pem"

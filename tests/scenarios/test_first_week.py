@@ -30,6 +30,7 @@ class CommandLine:
         self.environment = world.programs["worker"].environment | {
             "ESCROW_LOG_LEVEL": "error",
             "ESCROW_OPERATOR": "ann",
+            "ESCROW_SERVICE_TARGET": world.target,
         }
 
     async def __call__(self, *arguments: str) -> str:
@@ -88,6 +89,7 @@ async def test_the_first_week_needs_no_sql(world: World, tmp_path: Path) -> None
     )
     assert status == 2
     assert said.startswith("escrow: ")
+    assert "SUCCEEDED" in said  # from the service, and not that there is none
     assert said.count("\n") == 1
 
 

@@ -60,6 +60,7 @@ def show_things_to_try(
     if to_try.checkout_url:
         _show_checkout(console, to_try.checkout_url)
     _show_ledger(console, addresses)
+    _show_operating(console, addresses)
     if serving:
         console.print("\n[bold]Ctrl-C stops everything[/] and keeps the data.")
         console.print("[dim]What is booked from now on shows up here.[/]\n")
@@ -112,14 +113,29 @@ def _show_checkout(console: Console, checkout_url: str) -> None:
 
 
 def _show_ledger(console: Console, addresses: Addresses) -> None:
-    # In a shell of their own, so that the next `make run` does not find these settings.
-    found = f"(. {Path(addresses.logs).parent / 'env'} &&"
+    found = _with_settings(addresses)
     console.print("\n[bold]Read the ledger[/], prove it, or look at the tables")
     _print_as_is(console, f"{found} {_program('escrow')} journals)")
     _print_as_is(console, f"{found} {_program('escrow')} balances)")
     ask_stripe = " --stripe" if addresses.sandbox else ""
     _print_as_is(console, f"{found} {_program('escrow')} verify{ask_stripe})")
     _print_as_is(console, f'{found} {_psql()} "$ESCROW_DATABASE_URL")')
+
+
+def _show_operating(console: Console, addresses: Addresses) -> None:
+    found, escrow = _with_settings(addresses), _program("escrow")
+    file = Path(addresses.logs).parent / "policy.yaml"
+    why = '--reason "our own fees"'
+    console.print(
+        "\n[bold]Change what new escrows are charged[/], as an operator: edit the file first"
+    )
+    _print_as_is(console, f"{found} {escrow} policy show > {file})")
+    _print_as_is(console, f"{found} {escrow} --as ann policy apply {file} {why})")
+
+
+def _with_settings(addresses: Addresses) -> str:
+    """In a shell of their own, so that the next `make run` does not find these settings."""
+    return f"(. {Path(addresses.logs).parent / 'env'} &&"
 
 
 def _print_as_is(console: Console, text: str) -> None:

@@ -6,6 +6,8 @@ them, in the metadata of the call:
     escrow-tenant   the tenant that it means, one of those it holds; needed where it holds several
     escrow-party    payer, payee, operator or service: on whose behalf it acts, if its role may;
                     without it, the first party of its role
+    escrow-person   the operator who works with an identity that people share, if its role may name
+                    one; kept beside the name that was proven
 """
 
 from __future__ import annotations
@@ -18,12 +20,18 @@ from typing import Protocol
 from google.protobuf.message import Message
 
 from service.domain.call import Call, Party
-from service.domain.errors import FieldViolation, InvalidField, PartyNotAllowed
+from service.domain.errors import (
+    FieldViolation,
+    InvalidField,
+    PartyNotAllowed,
+    PermissionMissing,
+)
 from service.rpc.identity.roles import Role, permits
 
 Metadata = Iterable[tuple[str, str | bytes]]
 
 TENANT, PARTY, AUTHORIZATION = "escrow-tenant", "escrow-party", "authorization"
+PERSON, NAME_PERSON = "escrow-person", "person.name"
 IS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,99}").fullmatch
 _PAYING = (Party.PAYER, Party.SERVICE)
 # The parties that a caller may act for: not Stripe, and not a timer.
@@ -35,7 +43,8 @@ class Caller:
     """Who calls, for which tenant, and on whose behalf.
 
     ``end_user`` is the person for whom a service acts, as the token's issuer names them, or "":
-    then only what is theirs may be touched.
+    then only what is theirs may be touched. ``person`` is the operator who works with a shared
+    identity, as that identity names them, or "".
     """
 
     tenant_id: str
@@ -43,6 +52,12 @@ class Caller:
     role: Role
     party: Party
     end_user: str = ""
+    person: str = ""
+
+    @property
+    def signature(self) -> str:
+        """Who is kept with a change. A name has no space in it, so none can look like two."""
+        return f"{self.name} for {self.person}" if self.person else self.name
 
 
 class Peer(Protocol):
@@ -95,6 +110,25 @@ def party_of(given: Mapping[str, str], role: Role) -> Party:
     return party
 
 
+def person_of(given: Mapping[str, str], role: Role, party: Party) -> str:
+    """The operator whom the metadata names, if the role may name one; "" where it names nobody.
+
+    Raises:
+        InvalidField, PermissionMissing.
+    """
+    if PERSON not in given:
+        return ""
+    if party is not Party.OPERATOR:
+        raise wrong(PERSON, f"is for those who act as {Party.OPERATOR}")
+    if not permits(role, NAME_PERSON):
+        raise PermissionMissing(
+            f"Your role may not say which person works with it; leave {PERSON} out.",
+            permission=NAME_PERSON,
+            role=role.name,
+        )
+    return given[PERSON]
+
+
 def wrong(key: str, description: str) -> InvalidField:
     """What the metadata says under a key cannot be used."""
     return InvalidField(FieldViolation(f"metadata:{key}", description))
@@ -104,7 +138,7 @@ def call_of(caller: Caller, request: Message, traceparent: str, answer_by: float
     """The cause of change that this request is: its caller, and its request_id where it has one."""
     return Call(
         tenant_id=caller.tenant_id,
-        caller=caller.name,
+        caller=caller.signature,
         party=caller.party,
         key=getattr(request, "request_id", ""),
         traceparent=traceparent,

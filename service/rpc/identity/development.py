@@ -6,6 +6,7 @@ It is for one's own machine: it does not start with a live key, outside loopback
     escrow-caller   the client's name, part of every           default: "development"
                     request id's scope
     escrow-party    payer, payee, operator or service          default: the role's first
+    escrow-person   the operator at the keyboard               default: nobody is named
     escrow-role     a built-in role                            default: what the party needs
 """
 
@@ -17,6 +18,7 @@ from service.domain.call import Party
 from service.domain.errors import Unauthenticated
 from service.rpc.identity.caller import (
     PARTY,
+    PERSON,
     TENANT,
     Caller,
     Identify,
@@ -24,12 +26,13 @@ from service.rpc.identity.caller import (
     Peer,
     given_keys,
     party_of,
+    person_of,
     wrong,
 )
 from service.rpc.identity.roles import ROLES, Role
 
 CALLER, ROLE = "escrow-caller", "escrow-role"
-_KEYS = (TENANT, CALLER, PARTY, ROLE)
+_KEYS = (TENANT, CALLER, PARTY, PERSON, ROLE)
 
 
 def development_identify(tenants: Collection[str]) -> Identify:
@@ -41,7 +44,9 @@ def development_identify(tenants: Collection[str]) -> Identify:
         if tenant_id not in tenants:
             raise Unauthenticated(f"No such tenant is configured; name one in {TENANT}.")
         role = _role(given)
-        return Caller(tenant_id, given.get(CALLER, "development"), role, party_of(given, role))
+        party = party_of(given, role)
+        name = given.get(CALLER, "development")
+        return Caller(tenant_id, name, role, party, person=person_of(given, role, party))
 
     return identify
 

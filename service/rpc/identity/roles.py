@@ -1,7 +1,8 @@
 """THE table of the built-in roles: what each permits, and for whom it may act.
 
 A permission is a name of the contract ("escrow.release"); ``escrow.*`` is all of a kind, ``*.read``
-all reading. Configuration may add roles, and never changes these.
+all reading. ``person.name`` is of no method: who has it may say which person works with an identity
+that several share (metadata escrow-person). Configuration may add roles, and never changes these.
 """
 
 from __future__ import annotations
@@ -50,12 +51,16 @@ ROLES: Mapping[str, Role] = {
             (Party.SERVICE, Party.PAYER, Party.PAYEE),
         ),
         # People.
-        Role("support", (*_READS, "payer.write", "payee.write", "payee.onboard"), _PEOPLE),
-        Role("finance", (*_READS, "payee.payout", "policy.write"), _PEOPLE),
+        Role(
+            "support",
+            (*_READS, "payer.write", "payee.write", "payee.onboard", "person.name"),
+            _PEOPLE,
+        ),
+        Role("finance", (*_READS, "payee.payout", "policy.write", "person.name"), _PEOPLE),
         Role("auditor", _READS, _PEOPLE),
         Role(
             "operator",
-            ("escrow.*", "payment.*", "payer.*", "payee.*", "operator.*", "policy.*"),
+            ("escrow.*", "payment.*", "payer.*", "payee.*", "operator.*", "policy.*", "person.*"),
             _PEOPLE,
         ),
         # The webhook gateway.

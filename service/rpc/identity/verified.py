@@ -19,12 +19,14 @@ from service.domain.errors import TenantNotHeld, Unauthenticated
 from service.rpc.identity.caller import (
     AUTHORIZATION,
     PARTY,
+    PERSON,
     TENANT,
     Caller,
     Metadata,
     Peer,
     given_keys,
     party_of,
+    person_of,
 )
 from service.rpc.identity.certificates import Certificates
 from service.rpc.identity.document import EVERY_TENANT, AuthDocument
@@ -89,14 +91,16 @@ class VerifiedIdentities:
             holder = await self._tokens.holder(str(authorization[0]))
         else:
             holder = self._certificates.holder(peer)
-        given = given_keys(metadata, (TENANT, PARTY))
+        given = given_keys(metadata, (TENANT, PARTY, PERSON))
         party = party_of(given, holder.role)
+        role = acting_for(party, holder.role)
         return Caller(
             self._tenant_of(holder, given.get(TENANT)),
             holder.name,
-            acting_for(party, holder.role),
+            role,
             party,
             holder.end_user,
+            person_of(given, role, party),
         )
 
     def _tenant_of(self, holder: Holder, named: str | None) -> str:

@@ -63,7 +63,7 @@ async def test_an_effect_is_retried_with_a_reason_by_who_is_logged_in(
         for entry in await market.timeline(pb.Escrow(id=effect.escrow_id))
         if entry.operation == "retry_effect"
     )
-    assert (last.actor, last.caller) == ("operator", f"cli:{OPERATOR}")
+    assert (last.actor, last.caller) == ("operator", f"cli for {OPERATOR}")
 
 
 async def test_who_does_not_say_who_they_are_changes_nothing(
@@ -90,7 +90,7 @@ async def test_who_does_not_say_who_they_are_changes_nothing(
     assert (await nameless("effects", "show", effect.id)).status == 0  # who only reads needs none
     assert (await nameless("--as", "sam", "effects", "retry", effect.id, *WHY)).status == 0
     timeline = await market.timeline(pb.Escrow(id=effect.escrow_id))
-    assert [e.caller for e in timeline if e.operation == "retry_effect"] == ["cli:sam"]
+    assert [e.caller for e in timeline if e.operation == "retry_effect"] == ["cli for sam"]
 
 
 async def test_a_rejection_is_tried_dry_first(market: Marketplace, escrow: Run) -> None:

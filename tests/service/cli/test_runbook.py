@@ -11,12 +11,13 @@ from escrow.client import new_request_id
 from escrow.v1 import party_service_pb2 as party_pb
 from service.cli.commands import app
 from tests.postgres import Database
-from tests.service.cli.processes import Run, escrow_at
+from tests.service.cli.processes import OPERATOR, Run, escrow_at
 from tests.service.cli.test_shapes import commands
 from tests.service.operations.marketplace import Marketplace
 
 DOCS = Path(__file__).parents[3] / "docs"
 # What only the owner of the server sees.
+WHY = ("--reason", "the clock was ahead")
 OF_THE_SERVER = ("pg_stat_activity",)
 
 
@@ -138,14 +139,25 @@ async def test_closed_books_are_opened_by_the_login_that_migrates_alone(
     )
 
     async with market.unchanged():
-        refused = await escrow("closings", "discard", "--yes")
+        refused = await escrow("closings", "discard", "--yes", *WHY)
+        unexplained = await owner("closings", "discard", "--yes")
     listed = json.loads((await escrow("closings", "list", "--json")).out)["closings"]
-    done = await owner("closings", "discard", "--yes", "--json")
+    done = await owner("closings", "discard", "--yes", "--json", *WHY)
 
     assert refused.status == 2
     assert refused.err.startswith("escrow: This login may not open closed books")
     assert [each["tenant"] for each in listed] == ["default"]
     assert listed[0]["closed_through"].startswith("20")
-    assert json.loads(done.out) == {"discarded": 1}
+    assert unexplained.status == 2
+    assert "--reason" in unexplained.err
+    told = json.loads(done.out)
+    assert told["tenants"] == ["default"]
+    kept = await market.owner.fetchrow(
+        "SELECT caller, party, note, escrow_id FROM operations WHERE key = $1", told["request_id"]
+    )
+    assert kept is not None
+    assert tuple(kept) == (f"cli:{OPERATOR}", "operator", WHY[1], None)
+    found = json.loads((await escrow("show", told["request_id"], "--json")).out)
+    assert "discard_closings" in str(found)
     assert await market.owner.fetchval("SELECT count(*) FROM closings") == 0
     assert await market.owner.fetchval("SELECT count(*) FROM journals") == journals

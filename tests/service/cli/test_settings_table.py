@@ -7,6 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from service import config
+from service.cli.service_access import ServiceAccess
 from service.cli.settings_table import settings
 from webhook_gateway import config as gateway
 from webhook_gateway.tenants_file import TenantEntry
@@ -16,6 +17,7 @@ MODELS: list[type[BaseModel]] = [
     config.Settings,
     config.DefaultTenant,
     config.TenantEntry,
+    ServiceAccess,
     gateway.Settings,
     gateway.DefaultTenantSecrets,
     TenantEntry,
@@ -49,6 +51,7 @@ def test_every_variable_that_is_read_is_there() -> None:
         "| `STRIPE_WEBHOOK_SECRET_CONNECT` | required |",
         "| `STRIPE_CONVERSION` | `refuse` |",
         "| `stripe_secret_key` | required |",
+        "| `ESCROW_OPERATOR_TOKEN_FILE` |  | A bearer token",
     ],
 )
 def test_a_row(row: str) -> None:

@@ -166,11 +166,11 @@ async def test_every_refusal_has_the_one_shape(market: Marketplace, database: Da
         "freezes lift frz_1 --reason x": "INVALID_ARGUMENT",
         "effects show eff_1": "INVALID_ARGUMENT",
         "effects list --page-token x": "INVALID_ARGUMENT",
-        f"effects retry eff_{nothing} --reason x --tenant nobody": "INVALID_ARGUMENT",
+        f"effects retry eff_{nothing} --reason x --tenant nobody": "UNAUTHENTICATED",
         "effects list --kind create_transfer": "INVALID_ARGUMENT",
         "balances nonsense": "INVALID_ARGUMENT",
         "trial-balance --from x": "INVALID_ARGUMENT",
-        "closings discard --yes": "PERMISSION_DENIED",
+        "closings discard --yes --reason x": "PERMISSION_DENIED",
         "migrate up": "FAILED_PRECONDITION",  # by the login of the service
     }
     async with market.unchanged():

@@ -149,6 +149,27 @@ async def test_the_ledger_can_be_read_by_what_is_printed(up: Up) -> None:
     assert "the same as Stripe" in proved[1]
 
 
+async def test_an_operator_changes_the_policy_by_what_is_printed(up: Up) -> None:
+    """Over mTLS, as an operator of production does."""
+    show, apply = [line for line in up.said().splitlines() if " policy " in line]
+    assert (await run("sh", "-c", show))[0] == 0
+    same = await run("sh", "-c", apply)
+    file = up.data_dir / "policy.yaml"
+    file.write_text(file.read_text().replace("basis_points: 500", "basis_points: 400"))
+
+    status, said = await run("sh", "-c", apply)
+    stopped = apply.replace("&&", "&& ESCROW_SERVICE_TARGET=127.0.0.1:1")
+    nowhere = await run("sh", "-c", stopped)
+
+    assert same == (0, "version 1 says the same already\n")
+    assert status == 0, said
+    assert "version 2 is for new escrows" in said
+    assert nowhere[0] == 2
+    assert "nothing answers at 127.0.0.1:1" in nowhere[1]
+    shown = await run("sh", "-c", show.partition(" > ")[0] + ")")
+    assert "by operator for ann: our own fees" in shown[1].splitlines()[0]
+
+
 async def test_the_demo_plays_it_again(up: Up, client: EscrowClient) -> None:
     status, said = await run(
         sys.executable, "-m", "service", "demo", f"--data-dir={up.data_dir}", "--json"

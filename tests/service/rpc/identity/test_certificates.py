@@ -50,7 +50,7 @@ class Served:
         self.calls.append(call)
         return pb.GetPayerResponse()
 
-    async def call(self, pair: Pair | None, trusts: Path | None = None) -> str:
+    async def call(self, pair: Pair | None, trusts: Path | None = None, person: str = "") -> str:
         """The reason why the call was refused; its code where there is none, "" when it was not."""
         credentials = grpc.ssl_channel_credentials(
             (trusts or self.authority.file).read_bytes(),
@@ -61,16 +61,17 @@ class Served:
             request = pb.GetPayerRequest(payer_id=f"pyr_{'0' * 32}")
             stub: Any = PartyServiceStub(channel)
             try:
-                await stub.GetPayer(request, timeout=5)
+                metadata = (("escrow-person", person),) if person else ()
+                await stub.GetPayer(request, timeout=5, metadata=metadata)
             except grpc.aio.AioRpcError as error:
                 return reason_of(error) or error.code().name
             return ""
 
 
 @asynccontextmanager
-async def serve(folder: Path) -> AsyncIterator[Served]:
+async def serve(folder: Path, **document: Any) -> AsyncIterator[Served]:  # noqa: ANN401  any field
     served = Served(folder)
-    served.write()
+    served.write(**document)
     identities = VerifiedIdentities(served.file, {"default", "acme"})
     files = TlsFiles(served.server.certificate, served.server.key, served.authority.file)
     listening = Listening("127.0.0.1", 0, 5, 300, 1, False, server_credentials(files))
@@ -80,6 +81,24 @@ async def serve(folder: Path) -> AsyncIterator[Served]:
         served.port = port
         yield served
     following.cancel()
+
+
+async def test_who_is_no_operator_names_nobody_who_works_with_it(tmp_path: Path) -> None:
+    async with serve(tmp_path) as served:
+        assert await served.call(served.orders, person="jo") == "INVALID_FIELD"
+
+        assert served.calls == []
+
+
+async def test_a_person_is_kept_beside_the_name_that_is_proven(tmp_path: Path) -> None:
+    """And looks like no name that an administrator or an issuer can give."""
+    entry = {"uri": ORDERS, "caller": "ops", "role": "operator", "tenants": ["default"]}
+    async with serve(tmp_path, certificates=[entry]) as served:
+        assert await served.call(served.orders, person="jo") == ""
+        assert await served.call(served.orders) == ""
+        assert await served.call(served.orders, person="jo for root") == "INVALID_FIELD"
+
+        assert [call.caller for call in served.calls] == ["ops for jo", "ops"]
 
 
 async def test_the_certificate_says_who_calls(tmp_path: Path) -> None:

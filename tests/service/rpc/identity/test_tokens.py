@@ -79,7 +79,7 @@ async def test_several_roles_permit_what_one_of_them_does(identities: VerifiedId
     found = await caller(identities, ISSUES.token(roles=["auditor", "finance", "unheard of"]))
 
     assert found.role.name == "auditor+finance"
-    assert {*found.role.permissions} == {"*.read", "payee.payout", "policy.write"}
+    assert {*found.role.permissions} == {"*.read", "payee.payout", "policy.write", "person.name"}
 
 
 async def test_no_role_lends_its_permissions_to_the_party_of_another(
