@@ -14,33 +14,13 @@ from service.migrations import Connection
 from service.store.fragments import ORDER, commit_statement
 from service.store.shared_loads import of_one_tenant
 from tests.postgres import Server, connected, migrated_database
+from tests.service.store.across_tenants import LEASES, WHY, across_tenants, short
 from tests.service.store.test_statements import QUEUES, SCHEMA, STATEMENTS
 
-READING_ALL = (
-    *("verify, ", "service.store.books.", "service.store.closings.", "service.store.queues."),
-)
-# Reads that may go to every node: verification, what operators watch, finding work. A statement is
-# added here only when it may be slow, and when no commit waits for it.
-FAN_OUT = {
-    "balances.NOT_DUE",  # which tenants are due
-    "releases.WAITING",  # which releases are due
-    "sweeps.FIND_DUE",  # which accounts at Stripe are due
-    "sweeps.ADD_TENANTS",  # once in the life of a process
-    "effects.DUE_TENANTS",
-    "effects.LEASED_UNTIL",  # what a lease took that cannot be read
-    "stripe_events.DUE_TENANTS",
-    "stripe_events.LEASED_UNTIL",
-    *QUEUES,
-    *(name for name in STATEMENTS if name.startswith(READING_ALL)),
-}
+WRITTEN = STATEMENTS | QUEUES
+ACROSS = {name for name in WRITTEN if across_tenants(name)}
 # Leases of work across tenants, for one PostgreSQL. On a distributed one they are made per tenant.
-ONE_POSTGRESQL = {"effects.LEASE_DUE", "stripe_events.LEASE"}
-# All that is rightly not of one tenant, under the long names too.
-ACROSS = {
-    name
-    for name in STATEMENTS | QUEUES
-    if name.removeprefix("service.store.") in FAN_OUT | ONE_POSTGRESQL or name in FAN_OUT
-}
+ONE_POSTGRESQL = {name for name in WRITTEN if across_tenants(name) == LEASES}
 # What runs inside a function that belongs to the node of its tenant.
 DELEGATED = {"balances.roll_up_balances"}
 TABLES = set(re.findall(r"CREATE TABLE public\.(\w+)", SCHEMA))
@@ -96,7 +76,7 @@ def no_transaction_id(statement: str) -> list[str]:
 
 # Each rule with the statements that need not follow it.
 RULES: Mapping[Rule, set[str]] = {
-    every_alias_has_its_tenant: FAN_OUT | ONE_POSTGRESQL,
+    every_alias_has_its_tenant: ACROSS,
     no_row_without_a_type: set(),
     no_lock_across_tenants: ONE_POSTGRESQL,
     no_anti_join_with_an_array: set(),
@@ -104,7 +84,6 @@ RULES: Mapping[Rule, set[str]] = {
     no_function_on_conflict: set(),
     no_transaction_id: DELEGATED,
 }
-WRITTEN = STATEMENTS | QUEUES
 
 
 def broken(rule: Rule) -> Iterator[str]:
@@ -198,9 +177,9 @@ def test_a_fragment_that_does_would_be_found() -> None:
     assert read_besides("entries", statement) == {"journals"}
 
 
-@pytest.mark.parametrize("name", sorted(FAN_OUT | ONE_POSTGRESQL | DELEGATED))
+@pytest.mark.parametrize("name", sorted(WHY.keys() | DELEGATED))
 def test_the_lists_name_statements_that_are_there(name: str) -> None:
-    assert name in WRITTEN
+    assert name in {short(each) for each in WRITTEN}
 
 
 # What the schema itself has to hold.

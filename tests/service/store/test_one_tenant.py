@@ -16,8 +16,8 @@ from asyncpg.pool import PoolConnectionProxy as Connection
 from service.store.fragments import ORDER, commit_statement
 from service.store.pool import open_pool
 from tests.postgres import Server, connected, migrated_database
+from tests.service.store.across_tenants import across_tenants
 from tests.service.store.one_row import Asker, Row, as_asked, asker_of, takes_tenant
-from tests.service.store.test_distribution_rules import ACROSS
 from tests.service.store.test_statements import STATEMENTS
 
 OURS, THEIRS = "ours", "theirs"
@@ -27,7 +27,7 @@ WHOLE = {"commit of everything", "commit of a release"}  # in COMMITS, part by p
 ASKED = {
     text: name
     for name, text in reversed((STATEMENTS | COMMITS).items())
-    if takes_tenant(text) and name not in ACROSS | WHOLE
+    if takes_tenant(text) and name not in WHOLE and not across_tenants(name)
 }
 CHECKS = """\
 SELECT conrelid::regclass::text, conname FROM pg_constraint
