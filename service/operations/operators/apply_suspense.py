@@ -25,7 +25,7 @@ from service.operations.escrows.messages import escrow_message
 from service.operations.mutation import mutation
 from service.runtime import Runtime
 from service.store.escrows import BY_PAYMENT
-from service.store.for_operators import find_balances
+from service.store.suspense import find_balances
 
 
 @mutation(ApplySuspenseResponse)

@@ -17,7 +17,7 @@ from service.domain.records.effect import Effect
 from service.operations.operators.messages import effect_message
 from service.operations.paging import cursor_of, fill_page, next_page_token, page_limit
 from service.runtime import Runtime
-from service.store.for_operators import list_effects_of
+from service.store.open_effects import list_effects_of
 from service.store.unreadable import Unreadable
 
 LISTS = {

@@ -15,8 +15,9 @@ from service.domain.call import Call
 from service.operations.operators.messages import event_message
 from service.operations.paging import cursor_of, fill_page, next_page_token, page_limit
 from service.runtime import Runtime
-from service.store.for_operators import ListedEvent, Since, list_events
+from service.store.listed_events import ListedEvent, list_events
 from service.store.unreadable import Unreadable
+from service.store.waiting_since import Since
 
 LISTS = {
     STRIPE_EVENT_FILTER_UNSPECIFIED: ("open", "set_aside"),

@@ -8,8 +8,9 @@ from service.operations.operators.list_stripe_events import START, cursor_at, cu
 from service.operations.operators.messages import suspense_message
 from service.operations.paging import cursor_of, fill_page, next_page_token, page_limit
 from service.runtime import Runtime
-from service.store import for_operators
-from service.store.for_operators import Since, SuspenseItem
+from service.store import suspense
+from service.store.suspense import SuspenseItem
+from service.store.waiting_since import Since
 
 QUESTION = "suspense"
 
@@ -20,7 +21,7 @@ async def list_suspense(
     """Raises InvalidField: the page token is not one of ours."""
 
     async def read(after: Since | None, most: int) -> list[SuspenseItem]:
-        return await for_operators.list_suspense(
+        return await suspense.list_suspense(
             runtime.pool, call.tenant_id, after=after or START, limit=most
         )
 

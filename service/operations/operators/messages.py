@@ -13,8 +13,8 @@ from service.domain.records.effect import Effect, EffectKind
 from service.domain.states.effect import EffectState
 from service.operations.messages import money, timestamp
 from service.store.effects import Attempt
-from service.store.for_operators import SuspenseItem
 from service.store.stripe_events import InboxEntry
+from service.store.suspense import SuspenseItem
 from service.stripe.objects.values import our_id
 
 # What an effect is for.

@@ -27,8 +27,10 @@ from service.store import (
     for_operators,
     fragments,
     journals,
+    listed_events,
     lists,
     names,
+    open_effects,
     operations,
     parties,
     payments,
@@ -36,6 +38,7 @@ from service.store import (
     queues,
     releases,
     stripe_events,
+    suspense,
     sweeps,
     trial_balance,
     turnovers,
@@ -61,7 +64,8 @@ HOT = (
     sweeps,
     turnovers,
 )
-MODULES = (*HOT, for_operators, queues, books, closings, journals, trial_balance)
+OF_OPERATORS = (for_operators, listed_events, open_effects, suspense)
+MODULES = (*HOT, *OF_OPERATORS, queues, books, closings, journals, trial_balance)
 STARTS = ("SELECT", "INSERT", "UPDATE", "WITH")
 RELEASE = ("operations", "journals", "entries", "balances", "escrows", "milestones", "releases")
 BY = {text: name for name, text in vars(escrows).items() if name.startswith("BY_")}
@@ -115,7 +119,11 @@ def function_body(name: str) -> str:
 
 HOT_STATEMENTS = dict(_hot_statements())
 QUEUES = {f"queues.{name}": text for name, text in queues.WAITING.items()}
-LISTS = {f"for_operators.{name}": text for name, text in _statements(for_operators)}
+LISTS = {
+    f"{module.__name__.rpartition('.')[2]}.{name}": text
+    for module in OF_OPERATORS
+    for name, text in _statements(module)
+}
 STATEMENTS = (
     HOT_STATEMENTS
     | {f"{module.__name__}.{n}": t for module in MODULES for n, t in _statements(module)}

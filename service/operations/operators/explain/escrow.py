@@ -30,7 +30,8 @@ from service.operations.parties.messages import payee_message, payer_message
 from service.operations.payments.messages import payment_message
 from service.runtime import Runtime
 from service.store.escrows import find_escrow
-from service.store.for_operators import find_effects_about, list_suspense
+from service.store.open_effects import find_effects_about
+from service.store.suspense import list_suspense
 from service.store.tables import EscrowRecords
 from service.store.trial_balance import Turnover
 from service.store.turnovers import turnovers_of_escrow

@@ -23,7 +23,7 @@ from service.operations.payouts.messages import payout_message
 from service.runtime import Runtime
 from service.store.balances import Balance, balances_as_of
 from service.store.effects import find_effect
-from service.store.for_operators import find_effects_about
+from service.store.open_effects import find_effects_about
 from service.store.parties import find_payee, find_payer, find_payouts, find_previous_accounts
 from service.store.unreadable import Unreadable
 
