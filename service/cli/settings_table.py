@@ -59,7 +59,7 @@ def settings() -> str:
     """All of them, by program."""
     return markdown_document(
         "Environment variables",
-        "service/config.py and webhook_gateway/",
+        "service/config/ and webhook_gateway/",
         "What is missing or malformed is named at start, all of it. An empty variable is one that"
         " is not set. What ends in `_S` is in seconds.",
         "## Service and worker",

@@ -122,7 +122,7 @@ def person_of(given: Mapping[str, str], role: Role, party: Party) -> str:
         raise wrong(PERSON, f"is for those who act as {Party.OPERATOR}")
     if not permits(role, NAME_PERSON):
         raise PermissionMissing(
-            f"Your role may not say which person works with it; leave {PERSON} out.",
+            f"Your role may not say which person works with it; leave {PERSON} out (escrow --as).",
             permission=NAME_PERSON,
             role=role.name,
         )

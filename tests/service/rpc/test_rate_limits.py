@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -34,6 +35,15 @@ class Clock:
 def caller(name: str = "orders", tenant: str = "acme") -> Caller:
     role = ROLES["service"]
     return Caller(tenant, name, role, role.parties[0])
+
+
+def test_naming_persons_gives_no_more_calls() -> None:
+    clock = Clock()
+    limit = RateLimit("m", 50, clock=clock)
+    shared = caller("operators")
+
+    assert taken(limit, replace(shared, person="jo"), 500) == 50 * BURST_S
+    assert taken(limit, replace(shared, person="sam"), 500) == 0
 
 
 def taken(limit: RateLimit, who: Caller, tries: int) -> int:
