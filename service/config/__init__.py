@@ -9,7 +9,7 @@ from service.config.auth import check_auth
 from service.config.loading import Config, load_config, load_settings
 from service.config.reading import ConfigError, read_settings
 from service.config.settings import DatabaseRole, Settings
-from service.config.tenants import DefaultTenant, Tenant, TenantEntry, load_tenants
+from service.config.tenants import DefaultTenant, Tenant, TenantEntry, TenantName, load_tenants
 
 __all__ = [
     "Config",
@@ -19,6 +19,7 @@ __all__ = [
     "Settings",
     "Tenant",
     "TenantEntry",
+    "TenantName",
     "check_auth",
     "load_config",
     "load_settings",
