@@ -117,8 +117,11 @@ def render_variant(name: str, *overrides: Mapping[str, Any]) -> dict[str, Object
 def pod_specs(objects: Mapping[str, Object]) -> Iterator[tuple[str, Object]]:
     """Every pod that the chart starts, by the program in it."""
     for item in objects.values():
-        if item["kind"] in {"Deployment", "Job"}:
-            spec = item["spec"]["template"]["spec"]
+        spec = item.get("spec", {})
+        if item["kind"] == "CronJob":
+            spec = spec["jobTemplate"]["spec"]
+        if item["kind"] in {"CronJob", "Deployment", "Job"}:
+            spec = spec["template"]["spec"]
             yield only(spec["containers"])["name"], spec
 
 

@@ -32,7 +32,10 @@ from webhook_gateway.tenants import Tenants
 
 MOUNT = Path("/etc/escrow")
 DATABASE_URL = "postgresql://escrow@db/escrow?from="
-OF = {"service": service, "worker": service, "migrate": service, "gateway": webhook_gateway}
+OF = {
+    **dict.fromkeys(("service", "worker", "migrate", "verify"), service),
+    "gateway": webhook_gateway,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -76,8 +79,8 @@ def projected(objects: dict[str, Object], source: Object) -> Iterator[tuple[str,
     else:
         for item in source["secret"]["items"]:
             secret = f"{source['secret']['name']}_{item['key']}".replace("-", "_")
-            prefix = "sk_test_" if item["path"].endswith("api-key") else "whsec_"
-            yield item["path"], prefix + secret
+            prefixes = {"api-key": "sk_test_", "password": ""}
+            yield item["path"], prefixes.get(Path(item["path"]).name, "whsec_") + secret
 
 
 @pytest.mark.parametrize("program", ["service", "worker"])
@@ -154,8 +157,8 @@ def test_everything_said_to_the_service_arrives(
 
     config = service.config.load_config()
 
-    assert config.settings.dsn == f"{DATABASE_URL}escrow-database/pooled"
-    assert config.settings.direct_dsn == f"{DATABASE_URL}escrow-database/direct"
+    assert config.settings.dsn == f"{DATABASE_URL}escrow-service-login/pooled"
+    assert config.settings.direct_dsn == f"{DATABASE_URL}escrow-service-login/direct"
     assert config.settings.database_engine == "citus"
     assert config.settings.pgbouncer
     assert config.settings.session_role(service.config.DatabaseRole.SERVICE) == ""
@@ -208,30 +211,51 @@ def test_a_rolled_webhook_secret_is_valid_beside_the_new_one(
 
 
 @pytest.mark.parametrize(
-    ("name", "override", "read"),
-    [
-        ("minimal", {}, "escrow-database/url"),
-        ("minimal", nested("database.directUrlKey", "direct"), "escrow-database/direct"),
-        ("minimal", nested("migrations.existingSecret", "owner"), "owner/url"),
-        ("everything", {}, "escrow-owner/owner"),
-    ],
+    ("name", "read"), [("minimal", "escrow-owner/url"), ("everything", "escrow-owner/owner")]
 )
-def test_migrations_go_past_the_pooler(
-    name: str, override: Object, read: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_migrations_log_in_as_the_owner(
+    name: str, read: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    give(monkeypatch, render_variant(name, override), "migrate", tmp_path)
+    give(monkeypatch, render_variant(name), "migrate", tmp_path)
 
     assert service.config.load_settings().direct_dsn == f"{DATABASE_URL}{read}"
+
+
+@pytest.mark.parametrize(
+    ("program", "login"),
+    [
+        ("service", "escrow-service-login"),
+        ("worker", "escrow-worker-login"),
+        ("verify", "escrow-reader-login"),
+        ("migrate", "escrow-owner"),
+    ],
+)
+def test_each_program_has_the_login_of_its_own_and_no_other(
+    program: str, login: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    objects = render_variant("everything")
+    give(monkeypatch, objects, program, tmp_path)
+
+    settings = service.config.load_settings()
+
+    assert settings.dsn.startswith(f"{DATABASE_URL}{login}/")
+    assert settings.database_password_file is not None
+    assert settings.database_password_file.read_text() == f"{login}_password".replace("-", "_")
+    pod = json.dumps(dict(pod_specs(objects))[program])
+    assert {each for each in LOGINS if f'"{each}"' in pod} == {login}
+
+
+LOGINS = ("escrow-service-login", "escrow-worker-login", "escrow-reader-login", "escrow-owner")
 
 
 def test_the_gateway_holds_no_api_key_and_no_database() -> None:
     objects = render_variant("everything")
     pods = {program: json.dumps(spec) for program, spec in pod_specs(objects)}
 
-    for secret in ("api-key", "sandbox-api", "escrow-database", "escrow-owner", "DATABASE"):
+    for secret in ("api-key", "sandbox-api", *LOGINS, "DATABASE"):
         assert secret not in pods["gateway"]
     for program in ("service", "worker"):
-        for secret in ("platform", "sandbox-webhooks", "escrow-owner"):
+        for secret in ("platform", "sandbox-webhooks"):
             assert secret not in pods[program]
 
 
@@ -280,7 +304,8 @@ OF_OPENTELEMETRY = {
 def test_every_variable_is_one_that_its_program_reads(name: str) -> None:
     objects = render_variant(name)
 
-    for program, package in OF.items():
+    for program, _ in pod_specs(objects):
+        package = OF[program]
         given = environment(objects, program).keys()
         assert given <= names_read_by(package) | OF_OPENTELEMETRY, program
 
@@ -297,7 +322,6 @@ def test_every_setting_of_the_programs_can_be_said_by_a_value() -> None:
     objects = render_variant("everything")
     given = {name for program in PROGRAMS for name in environment(objects, program)}
     settings = settings_of(service) | settings_of(webhook_gateway)
-    settings -= {"ESCROW_DATABASE_PASSWORD_FILE"}  # the chart's URL brings the password
 
     # those of Stripe are for the one tenant of a program without a tenants file
     assert {name for name in settings if name.startswith("ESCROW_")} <= given

@@ -70,6 +70,14 @@ def test_nobody_calls_the_worker_or_the_migrations() -> None:
     assert ingress(objects["migrate-networkpolicy"]) == {}
 
 
+def test_verification_reaches_the_database_and_nothing_else() -> None:
+    policy = render_variant("everything")["verify-networkpolicy"]
+
+    assert ingress(policy) == {}
+    ports = [ports for ports, _ in egress(policy)]
+    assert ports == [[53], [4317], [5432, 6432]]
+
+
 def test_service_and_worker_reach_the_database_and_stripe() -> None:
     objects = render_variant("minimal")
 

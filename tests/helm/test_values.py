@@ -26,7 +26,9 @@ from tests.helm.chart import (
     [
         ("auth", "auth is required"),
         ("image.repository", "image.repository is required"),
-        ("database.existingSecret", "database.existingSecret is required"),
+        ("database.service.existingSecret", "database.service.existingSecret is required"),
+        ("database.worker.existingSecret", "database.worker.existingSecret is required"),
+        ("migrations.existingSecret", "migrations.existingSecret is required"),
     ],
 )
 def test_what_has_no_default_is_asked_for(path: str, says: str) -> None:
@@ -66,6 +68,34 @@ def test_what_proves_that_the_gateway_calls_is_asked_for(name: str, of: str, say
 
     with pytest.raises(ValuesRefused, match=f"{path} is required {says}"):
         render_variant(name, nested(path, ""))
+
+
+def test_verification_asks_for_a_login_that_only_reads() -> None:
+    with pytest.raises(ValuesRefused, match=r"database\.reader\.existingSecret is required"):
+        render_variant("minimal", nested("verify.enabled", value=True))
+
+
+@pytest.mark.parametrize("program", ["service", "worker", "reader"])
+def test_nobody_logs_in_as_the_owner_of_the_schema(program: str) -> None:
+    reused = nested(f"database.{program}.existingSecret", "escrow-owner")
+
+    with pytest.raises(ValuesRefused, match=f'database.{program}.*"escrow-owner".*owner'):
+        render_variant("minimal", reused)
+    with pytest.raises(ValuesRefused, match=f"database.{program}.*owner"):  # whatever its key is
+        render_variant("everything", reused)
+
+
+def test_no_two_programs_share_a_login() -> None:
+    shared = nested("database.worker.existingSecret", "escrow-service-login")
+
+    with pytest.raises(ValuesRefused, match=r"database\.service\..* and database\.worker\."):
+        render_variant("minimal", shared)
+
+
+def test_who_migrates_by_hand_names_no_owner() -> None:
+    by_hand = {"enabled": False, "existingSecret": ""}
+
+    assert "service-deployment" in render_variant("minimal", {"migrations": by_hand})
 
 
 def test_tokens_need_tls_or_a_mesh() -> None:
@@ -130,6 +160,9 @@ def test_times_and_pools_must_fit(program: str) -> None:
         ("tenants.default.ratePerSecond", 0),
         ("tenants.default.apiBase", "stripe-sandbox:12111"),
         ("database.url", "postgresql://user:password@host/database"),
+        ("database.existingSecret", "one-for-all"),
+        ("database.service.password", "written here"),
+        ("verify.schedule", ""),
         ("fullnameOverride", "a.dot.is.no.service"),
     ],
 )

@@ -1,4 +1,4 @@
-{{/* What every command of `escrow` asks for, and where the database is. Takes $. */}}
+{{/* What every command of `escrow` asks for. Takes $. */}}
 {{- define "escrow.environment" -}}
 - name: ESCROW_AUTH
   value: {{ include "escrow.auth" . | quote }}
@@ -8,16 +8,10 @@
   value: json
 {{- end -}}
 
-{{/* The Secret of the database, or why there is none. Takes $. */}}
-{{- define "escrow.databaseSecret" -}}
-{{- required "database.existingSecret is required: the Secret that holds the PostgreSQL URL" .Values.database.existingSecret -}}
-{{- end -}}
-
 {{/* The settings that the service and the worker share. Takes (list $ "worker"). */}}
 {{- define "escrow.processEnvironment" -}}
 {{- $root := index . 0 -}}
 {{- $program := index $root.Values (index . 1) -}}
-{{- $database := $root.Values.database -}}
 {{- if le (int $program.shutdownLimitSeconds) (int $program.drainSeconds) -}}
 {{- fail (printf "%s.shutdownLimitSeconds must be above %s.drainSeconds" (index . 1) (index . 1)) -}}
 {{- end -}}
@@ -29,30 +23,14 @@
   value: {{ $root.Values.environment | quote }}
 - name: ESCROW_TENANTS_FILE
   value: /etc/escrow/tenants/tenants.json
-- name: ESCROW_DATABASE_URL
-  valueFrom:
-    secretKeyRef:
-      name: {{ include "escrow.databaseSecret" $root }}
-      key: {{ $database.urlKey }}
-{{- with $database.directUrlKey }}
-- name: ESCROW_DIRECT_DATABASE_URL
-  valueFrom:
-    secretKeyRef:
-      name: {{ include "escrow.databaseSecret" $root }}
-      key: {{ . }}
-{{- end }}
-- name: ESCROW_DATABASE_ENGINE
-  value: {{ $database.engine | quote }}
-- name: ESCROW_DATABASE_ROLE
-  value: {{ $database.role | quote }}
+{{ include "escrow.databaseLogin" . }}
+{{ include "escrow.databaseEnvironment" $root }}
 - name: ESCROW_DATABASE_POOL_MIN
   value: {{ $program.databasePool.min | quote }}
 - name: ESCROW_DATABASE_POOL_MAX
   value: {{ $program.databasePool.max | quote }}
 - name: ESCROW_DATABASE_COMMAND_TIMEOUT_S
-  value: {{ $database.commandTimeoutSeconds | quote }}
-- name: ESCROW_PGBOUNCER
-  value: {{ $database.pgbouncer | quote }}
+  value: {{ $root.Values.database.commandTimeoutSeconds | quote }}
 - name: ESCROW_DRAIN_S
   value: {{ $program.drainSeconds | quote }}
 - name: ESCROW_SHUTDOWN_LIMIT_S
