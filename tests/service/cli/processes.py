@@ -3,9 +3,13 @@
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
+from service.config import Config, Settings, Tenant
+from service.server import running
 from tests.postgres import Database
 from tests.service.operations.marketplace import API_KEY, Marketplace
 
@@ -66,3 +70,22 @@ def escrow_at(market: Marketplace, database: Database, **settings: str) -> Run:
         return Said(process.returncode, out.decode(), err.decode())
 
     return run
+
+
+@asynccontextmanager
+async def served(
+    market: Marketplace, database: Database, variables: Mapping[str, str]
+) -> AsyncIterator[str]:
+    """A second service on the same database, where callers prove who they are; its address."""
+    given: dict[str, Any] = {
+        name.removeprefix("ESCROW_").lower(): text for name, text in variables.items()
+    }
+    settings = Settings(
+        database_url=database.service_dsn,  # type: ignore[arg-type]  # read from text, as ever
+        grpc_port=0,
+        drain_s=1,
+        **given,
+    )
+    config = Config(settings, {"default": Tenant(API_KEY, market.sandbox.url, 1000)})
+    async with running(config, serve=True, work=False) as everything:
+        yield f"127.0.0.1:{everything.port}"

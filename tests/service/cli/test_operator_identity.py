@@ -4,40 +4,23 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from service.config import Config, Settings, Tenant
 from service.local.certificates import Authority
 from service.local.identities import Identities
-from service.server import running
 from tests.postgres import Database
-from tests.service.cli.processes import Said
+from tests.service.cli.processes import Said, served
 from tests.service.cli.test_policy import OWN, WHY
-from tests.service.operations.marketplace import API_KEY, Marketplace
+from tests.service.operations.marketplace import Marketplace
 from tests.service.rpc.identity.issuer import Issuer, write_document
 
 Apply = Callable[..., Any]
 ISSUES = Issuer()
 OF_OPERATORS = {"watch": {"permissions": ["*.read", "policy.write"], "parties": ["operator"]}}
-
-
-@asynccontextmanager
-async def served(market: Marketplace, database: Database, **settings: Any) -> AsyncIterator[str]:  # noqa: ANN401  any setting
-    """A second service on the same database, where callers prove who they are; its address."""
-    read = Settings(
-        database_url=database.service_dsn,  # type: ignore[arg-type]  # read from text, as ever
-        grpc_port=0,
-        drain_s=1,
-        **settings,
-    )
-    config = Config(read, {"default": Tenant(API_KEY, market.sandbox.url, 1000)})
-    async with running(config, serve=True, work=False) as everything:
-        yield f"127.0.0.1:{everything.port}"
 
 
 async def escrow(*arguments: str, **variables: str) -> Said:
@@ -77,23 +60,15 @@ async def kept(market: Marketplace) -> list[tuple[str, str, str]]:
     return [tuple(row) for row in await market.owner.fetch(query)]
 
 
-@pytest.fixture
-def identities(tmp_path: Path) -> Identities:
-    made = Identities(tmp_path / "tls")
-    made.make("127.0.0.1", "default")
-    return made
-
-
-def of(settings: Mapping[str, str]) -> dict[str, str]:
-    """The fields of the variables."""
-    return {name.removeprefix("ESCROW_").lower(): text for name, text in settings.items()}
+def by_tokens(document: Path) -> dict[str, str]:
+    return {"ESCROW_AUTH": "jwt", "ESCROW_AUTH_FILE": str(document)}
 
 
 async def test_a_certificate_says_which_operators_and_the_command_line_who_of_them(
     market: Marketplace, database: Database, identities: Identities, apply: Apply
 ) -> None:
     own = identities.of_operator()
-    async with served(market, database, **of(identities.of_service())) as target:
+    async with served(market, database, identities.of_service()) as target:
         access = {"ESCROW_SERVICE_TARGET": target, **own}
         said = await apply("jo@example.com", "--json", **access)
         again = await apply("", ESCROW_OPERATOR="sam", **access)
@@ -112,7 +87,7 @@ async def test_a_token_says_who_works(
     token = tmp_path / "token"
     token.write_text(ISSUES.token(sub="jo@example.com", roles=["finance"]))
     document = write_document(tmp_path / "auth.json", ISSUES)
-    async with served(market, database, auth="jwt", auth_file=document) as target:
+    async with served(market, database, by_tokens(document)) as target:
         said = await apply("", ESCROW_SERVICE_TARGET=target, ESCROW_OPERATOR_TOKEN_FILE=str(token))
 
     assert said.status == 0, said.err
@@ -126,7 +101,7 @@ async def test_only_a_role_that_may_name_a_person_is_believed(
     token.write_text(ISSUES.token(sub="robot", roles=["watch"]))
     document = write_document(tmp_path / "auth.json", ISSUES)
     document.write_text(json.dumps({**json.loads(document.read_text()), "roles": OF_OPERATORS}))
-    async with served(market, database, auth="jwt", auth_file=document) as target:
+    async with served(market, database, by_tokens(document)) as target:
         access = {"ESCROW_SERVICE_TARGET": target, "ESCROW_OPERATOR_TOKEN_FILE": str(token)}
         async with market.unchanged():
             refused = await apply("jo", "--json", **access)
@@ -150,7 +125,7 @@ async def test_whoever_is_not_an_operator_changes_nothing(
         "ESCROW_OPERATOR_CERTIFICATE_FILE and": stranger,  # the right name, of another authority
         "cannot read": (tmp_path / "nowhere.pem", of_shop.key),
     }
-    async with served(market, database, **of(identities.of_service())) as target:
+    async with served(market, database, identities.of_service()) as target:
         for says, (certificate, key) in wrong.items():
             files = {
                 "ESCROW_OPERATOR_CERTIFICATE_FILE": str(certificate),

@@ -2,13 +2,15 @@
 
 import json
 import os
+from collections.abc import AsyncIterator
 
 import pytest
 
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import operator_service_pb2 as op
+from service.local.identities import Identities
 from tests.postgres import Database
-from tests.service.cli.processes import OPERATOR, Run, escrow_at
+from tests.service.cli.processes import OPERATOR, Run, escrow_at, served
 from tests.service.operations.marketplace import API_KEY, Marketplace
 from tests.service.operations.operators.stuck import (
     REASON,
@@ -26,8 +28,19 @@ WHY = ("--reason", REASON)
 
 
 @pytest.fixture
-def escrow(market: Marketplace, database: Database) -> Run:
-    return escrow_at(market, database)
+async def escrow(
+    market: Marketplace, database: Database, identities: Identities
+) -> AsyncIterator[Run]:
+    """With the certificate of the operators, as in production."""
+    async with served(market, database, identities.of_service()) as target:
+        yield escrow_at(
+            market,
+            database,
+            STRIPE_SECRET_KEY=API_KEY,
+            STRIPE_API_BASE=market.sandbox.url,
+            ESCROW_SERVICE_TARGET=target,
+            **identities.of_operator(),
+        )
 
 
 async def test_effects_that_need_a_person_are_listed_and_shown(
@@ -63,7 +76,7 @@ async def test_an_effect_is_retried_with_a_reason_by_who_is_logged_in(
         for entry in await market.timeline(pb.Escrow(id=effect.escrow_id))
         if entry.operation == "retry_effect"
     )
-    assert (last.actor, last.caller) == ("operator", f"cli for {OPERATOR}")
+    assert (last.actor, last.caller) == ("operator", f"operator for {OPERATOR}")
 
 
 async def test_who_does_not_say_who_they_are_changes_nothing(
