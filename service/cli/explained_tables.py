@@ -16,6 +16,7 @@ from service.cli.journals import print_journal
 from service.cli.operating import print_facts, text_of
 from service.cli.printing import document_of, people
 from service.cli.tables import Rows, print_table, table
+from service.domain.call import Party
 from service.domain.money import format_minor
 from service.operations.operators.explain.escrow import ExplainedEscrow
 from service.operations.operators.explain.money import Sums
@@ -194,11 +195,12 @@ def _account_row(line: Turnover) -> dict[str, str]:
 
 
 def _timeline_row(entry: pb.TimelineEntry) -> dict[str, str]:
+    by_name = entry.actor == Party.OPERATOR
     moves = (f"{t.subject} {getattr(t, 'from')}>{t.to}" for t in entry.transitions)
     return {
         "time": text_of(entry, "time", entry.time),
         "operation": entry.operation,
-        "actor": entry.actor,
+        "actor": f"{entry.actor}: {entry.caller}" if by_name else entry.actor,
         "cause": entry.cause,
         "what": "; ".join(filter(None, (*moves, entry.note))),
     }

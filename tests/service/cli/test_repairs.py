@@ -77,6 +77,8 @@ async def test_an_effect_is_retried_with_a_reason_by_who_is_logged_in(
         if entry.operation == "retry_effect"
     )
     assert (last.actor, last.caller) == ("operator", f"operator for {OPERATOR}")
+    shown = await escrow("show", effect.escrow_id)
+    assert f"operator: operator for {OPERATOR}" in shown.out
 
 
 async def test_who_does_not_say_who_they_are_changes_nothing(
