@@ -2,7 +2,8 @@
 
 Every command speaks to people; ``--json`` makes it speak to programs, in one shape that
 docs/command-line.md describes. Exit status: 0 done, 1 the books or the schema are not what they
-should be, 2 it could not be done (one line on standard error says why, and nothing was changed).
+should be, 2 it could not be done (one line on standard error says why, and nothing was
+changed) or no answer came (the line says how to repeat it).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a command says when it fails: one line on standard error, or one JSON object there.
 
 Exit status: 1 the books or the schema are not what they should be, or somebody said no; 2 it could
-not be done, and nothing was changed.
+not be done, and nothing was changed, or no answer came (NO_ANSWER).
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ def _told(problem: Exception) -> tuple[str, dict[str, Any]]:
         return problem.message, _details(status, reason, problem.metadata, violations)
     if isinstance(problem, ServiceRefusal):
         told = problem.details
-        return told.message, _details(problem.status, told.reason, told.metadata, violations)
+        says = told.message or f"the service answered {problem.status}"
+        return says, _details(problem.status, told.reason, told.metadata, violations)
     if isinstance(problem, NoAnswer):
         return str(problem), _details("UNAVAILABLE", "NO_ANSWER")
     if isinstance(problem, typer.TyperException):
