@@ -16,6 +16,12 @@ from service.rpc.identity.document import AuthDocument, CertificateEntry
 from service.rpc.identity.tokens import Holder
 
 MOST_KNOWN = 1_000
+UNREADABLE = (
+    ValueError,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 class Certificates:
@@ -46,11 +52,15 @@ class Certificates:
         return known
 
     def _check(self, pem: bytes) -> Holder:
-        certificate = x509.load_pem_x509_certificate(pem)
+        try:
+            certificate = x509.load_pem_x509_certificate(pem)
+            names = _names(certificate)
+        except UNREADABLE:  # gRPC has checked who signed it, and not what it says
+            raise Unauthenticated("The client certificate cannot be read.") from None
         fingerprint = hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest()
         if fingerprint in self._revoked:
             raise Unauthenticated("The client certificate is revoked.")
-        entry = self._entry_of(certificate)
+        entry = self._entry_of(names)
         if entry is None:
             raise Unauthenticated(
                 "The URIs and DNS names of the client certificate are not known here."
@@ -62,15 +72,21 @@ class Certificates:
             certificate.not_valid_after_utc.timestamp(),
         )
 
-    def _entry_of(self, certificate: x509.Certificate) -> CertificateEntry | None:
-        try:
-            names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-        except x509.ExtensionNotFound:
+    def _entry_of(self, names: x509.SubjectAlternativeName | None) -> CertificateEntry | None:
+        if names is None:
             return None
-        uris = names.value.get_values_for_type(x509.UniformResourceIdentifier)
-        dns = names.value.get_values_for_type(x509.DNSName)
+        uris = names.get_values_for_type(x509.UniformResourceIdentifier)
+        dns = names.get_values_for_type(x509.DNSName)
         found = (*map(self._uris.get, uris), *map(self._names.get, dns))
         return next((entry for entry in found if entry is not None), None)
+
+
+def _names(certificate: x509.Certificate) -> x509.SubjectAlternativeName | None:
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return None
+    return found.value
 
 
 def _first(shown: Mapping[str, object], name: str) -> bytes | None:

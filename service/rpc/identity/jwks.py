@@ -72,8 +72,8 @@ class Jwks:
         try:
             self._keys = _parse(await self._read())
             self._fetched_at = time.monotonic()
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError, jwt.PyJWTError) as problem:
-            log.error(  # noqa: TRY400  what failed is outside
+        except Exception as problem:  # noqa: BLE001  whatever an issuer says, it is outside
+            log.error(  # noqa: TRY400
                 "keys not fetched",
                 issuer=self._issuer.issuer,
                 problem=f"{type(problem).__name__}: {problem}",
@@ -90,7 +90,12 @@ class Jwks:
         ):
             if answer.status != 200:
                 raise ValueError(f"HTTP status {answer.status}")
-            return json.loads(await answer.content.read(MOST_BYTES))
+            body = bytearray()
+            async for part in answer.content.iter_any():  # an issuer may answer in parts
+                body += part
+                if len(body) > MOST_BYTES:
+                    raise ValueError(f"more than {MOST_BYTES} bytes")
+            return json.loads(body)
 
 
 def _since(moment: float | None) -> float:
@@ -111,7 +116,7 @@ def _parse(document: object) -> Mapping[str, jwt.PyJWK]:
             continue
         try:
             keys[kid] = jwt.PyJWK.from_dict(entry)
-        except jwt.PyJWTError:  # of a kind that is not known here
+        except (jwt.PyJWTError, ValueError, TypeError):  # of a kind that is not known here
             continue
     if not keys:
         raise ValueError("it has no key that could be used")

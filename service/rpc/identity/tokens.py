@@ -1,4 +1,4 @@
-"""Bearer tokens (JWT): checked once, then known by their hash until they expire."""
+"""Bearer tokens (JWT): checked, then known by their hash for an hour, or until they expire."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ from service.rpc.identity.caller import IS_NAME
 from service.rpc.identity.document import EVERY_TENANT, IS_TOKEN, AuthDocument, IssuerEntry
 from service.rpc.identity.jwks import Jwks, KeysUnavailable
 from service.rpc.identity.roles import Role, together
+from service.rpc.text import no_control_characters
 
 MOST_KNOWN = 10_000
+CHECKED_FOR_S = 3600.0
+"""Then a token is checked again: its issuer may have withdrawn the key that signed it."""
 LONGEST_TOKEN = 8_192
 
 
@@ -33,6 +36,12 @@ class Holder:
     end_user: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    holder: Holder
+    checked_at: float  # monotonic
+
+
 class Tokens:
     """Says who holds a token. What is wrong with one is said in a few words that help whoever made
     it, and nothing of what was expected.
@@ -43,18 +52,18 @@ class Tokens:
         self._keys = {entry.issuer: Jwks(entry, folder) for entry in document.issuers}
         self._roles = document.every_role()
         self._united: dict[tuple[str, ...], Role] = {}
-        self._known: OrderedDict[bytes, Holder] = OrderedDict()
+        self._known: OrderedDict[bytes, _Known] = OrderedDict()
 
     async def holder(self, authorization: str) -> Holder:
         """Raises Unauthenticated, IdentityUnavailable."""
         digest = hashlib.sha256(authorization.encode()).digest()
         known = self._known.get(digest)
-        if known is not None:
-            if known.until <= time.time():
+        if known is not None and time.monotonic() - known.checked_at < CHECKED_FOR_S:
+            if known.holder.until <= time.time():
                 raise _refused("has expired")
-            return known
+            return known.holder
         holder = await self._check(authorization)
-        self._known[digest] = holder
+        self._known[digest] = _Known(holder, time.monotonic())
         if len(self._known) > MOST_KNOWN:
             self._known.popitem(last=False)
         return holder
@@ -98,7 +107,7 @@ class Tokens:
         if actor is not None:
             name = actor.get("sub") if isinstance(actor, dict) else None
             end_user = subject
-            if not end_user or len(end_user) > 200:
+            if not _is_person(end_user):
                 raise _refused("names no end user (sub)")
         if not isinstance(name, str) or not IS_NAME(name):
             raise _refused("names no caller (sub, or act.sub)")
@@ -116,7 +125,8 @@ class Tokens:
         if issuer.role is not None:
             return self._roles[issuer.role]
         assert issuer.roles_claim is not None
-        names = tuple(n for n in _texts(claims.get(issuer.roles_claim)) if n in self._roles)
+        given = dict.fromkeys(_texts(claims.get(issuer.roles_claim)))
+        names = tuple(name for name in given if name in self._roles)
         if not names:
             raise _refused("gives no role that is known here")
         if names not in self._united:
@@ -156,9 +166,18 @@ def _claims(token: str, key: jwt.PyJWK, issuer: IssuerEntry) -> Mapping[str, Any
         raise _refused("is not signed by its issuer") from None
     except jwt.MissingRequiredClaimError as missing:
         raise _refused(f"has no {missing.claim}") from None
-    except (jwt.PyJWTError, ValueError, TypeError):
+    except (jwt.PyJWTError, ValueError, TypeError, ArithmeticError):  # of times that are none
         raise _refused("cannot be read") from None
     return claims
+
+
+def _is_person(subject: str) -> bool:
+    """Whether a payer or payee could have it as their reference."""
+    try:
+        subject.encode()  # JSON can hold what no text of a database can
+    except UnicodeEncodeError:
+        return False
+    return 0 < len(subject.strip()) <= len(subject) <= 200 and not no_control_characters(subject)
 
 
 def _texts(claim: object) -> Iterable[str]:

@@ -5,23 +5,30 @@ import hashlib
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtensionOID
 from google.protobuf.message import Message
 
 from escrow.client import reason_of
 from escrow.v1 import party_service_pb2 as pb
 from escrow.v1.party_service_pb2_grpc import PartyServiceStub
 from service.domain.call import Call
+from service.domain.errors import Unauthenticated
 from service.local.certificates import Authority, Pair
 from service.rpc.grpc_server import Listening, serving
 from service.rpc.identity import verified
+from service.rpc.identity.certificates import Certificates
+from service.rpc.identity.document import AuthDocument
 from service.rpc.identity.verified import AuthFileUnusable, VerifiedIdentities
 from service.rpc.servicer import Operation
 from service.rpc.services import OPERATIONS, SERVICES
@@ -120,6 +127,63 @@ async def test_strangers_do_not_get_in(tmp_path: Path) -> None:
         assert await served.call(expired) == "UNAVAILABLE"
         assert await served.call(unknown) == "UNAUTHENTICATED"
         assert served.calls == []
+
+
+def with_names(names: bytes) -> bytes:
+    """A certificate (PEM) whose alternative names are these bytes."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name, now = x509.Name([]), datetime.now(UTC)
+    extension = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, names)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+    return (
+        builder.add_extension(extension, critical=False)
+        .sign(key, SHA256())
+        .public_bytes(Encoding.PEM)
+    )
+
+
+def general_names(*names: tuple[int, bytes]) -> bytes:
+    """As DER has them: a tag for the kind, and the text."""
+    inner = b"".join(bytes([tag, len(text)]) + text for tag, text in names)
+    return bytes([0x30, len(inner)]) + inner
+
+
+DNS, URI, X400, EDI, IP = 0x82, 0x86, 0xA3, 0xA5, 0x87
+OURS = (URI, ORDERS.encode())
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        general_names((X400, b"\x30\x00"), OURS),
+        general_names((EDI, b"\x30\x00"), OURS),
+        general_names((IP, b"\x01\x02\x03"), OURS),
+        b"\xff\xff",
+        general_names(),
+        general_names((URI, ORDERS.encode() + b"\0.evil")),
+        general_names((URI, ORDERS.upper().encode())),
+        general_names((URI, ORDERS.encode() + b"/")),
+        general_names((DNS, ORDERS.encode())),
+        general_names((DNS, b"*")),
+    ],
+)
+def test_a_certificate_of_strange_names_is_nobodys(names: bytes) -> None:
+    entry = {"uri": ORDERS, "caller": "orders", "role": "service", "tenants": ["default"]}
+    known = Certificates(AuthDocument.model_validate({"certificates": [entry]}))
+
+    assert known.holder(Shows(with_names(general_names(OURS)))).name == "orders"
+    with pytest.raises(Unauthenticated):
+        known.holder(Shows(with_names(names)))
+
+
+@dataclass
+class Shows:
+    """A connection with a certificate."""
+
+    pem: bytes
+
+    def auth_context(self) -> dict[str, list[bytes]]:
+        return {"x509_pem_cert": [self.pem]}
 
 
 async def test_a_revoked_certificate_is_refused_at_once(

@@ -1,11 +1,13 @@
 """What a token has to be, so that its holder may call; everything else is refused, and says why."""
 
+import asyncio
 import hashlib
 import hmac
 import json
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from pydantic import ValidationError
 
 from service.domain.call import Party
 from service.domain.errors import IdentityUnavailable, TenantNotHeld, Unauthenticated
+from service.rpc.identity import jwks
+from service.rpc.identity import tokens as tokens_module
 from service.rpc.identity.caller import Caller
 from service.rpc.identity.document import AuthDocument
 from service.rpc.identity.roles import permits
@@ -82,6 +86,10 @@ async def test_several_roles_permit_what_one_of_them_does(identities: VerifiedId
     assert {*found.role.permissions} == {"*.read", "payee.payout", "policy.write", "person.name"}
 
 
+async def test_a_role_that_is_given_twice_is_one(identities: VerifiedIdentities) -> None:
+    assert (await caller(identities, ISSUES.token(roles=["service"] * 3))).role.name == "service"
+
+
 async def test_no_role_lends_its_permissions_to_the_party_of_another(
     identities: VerifiedIdentities,
 ) -> None:
@@ -138,6 +146,19 @@ REFUSED: Mapping[str, tuple[Callable[[], str], str]] = {
     "without a caller": (lambda: _with_claims(sub=None), "has no sub"),
     "of a strange caller": (lambda: _with_claims(sub="or\nders"), "names no caller"),
     "of nobody who acts": (lambda: _with_claims(act={"sub": ""}), "names no caller"),
+    "of a time without end": (lambda: _with_claims(exp=float("inf")), "cannot be read"),
+    "of an end user with controls": (
+        lambda: _with_claims(sub="a\x00b", act={"sub": "orders"}),
+        "names no end user",
+    ),
+    "of an end user that is no text": (
+        lambda: _with_claims(sub="a\ud800b", act={"sub": "orders"}),
+        "names no end user",
+    ),
+    "of an end user that is blank": (
+        lambda: _with_claims(sub=" ", act={"sub": "orders"}),
+        "names no end user",
+    ),
     "that lives too long": (lambda: _with_claims(exp=NOW + 10**6), "lives too long"),
     "without a role": (lambda: _with_claims(roles=["unheard of"]), "gives no role"),
     "without roles": (lambda: _with_claims(roles=None), "gives no role"),
@@ -212,26 +233,97 @@ async def test_a_known_token_ends_when_it_expires(tmp_path: Path) -> None:
         await tokens.holder(authorization)
 
 
-async def test_made_up_kids_do_not_make_us_ask_for_ever(tmp_path: Path) -> None:
-    issuer = Issuer()
+Answers = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@asynccontextmanager
+async def published(
+    tmp_path: Path, issuer: Issuer, answers: Answers
+) -> AsyncIterator[VerifiedIdentities]:
+    """Whom an issuer's tokens prove, whose keys are fetched from where ``answers`` answers."""
     app = web.Application()
-    app.router.add_get("/jwks", issuer.answer)
+    app.router.add_get("/jwks", answers)
     runner = web.AppRunner(app)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        port = runner.addresses[0][1]
-        url = f"http://127.0.0.1:{port}/jwks"
-        file = write_document(tmp_path / "auth.json", issuer, jwks_file=None, jwks_url=url)
-        identities = VerifiedIdentities(file, {"default"})
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/jwks"
+    file = write_document(tmp_path / "auth.json", issuer, jwks_file=None, jwks_url=url)
+    yield VerifiedIdentities(file, {"default"})
+    await runner.cleanup()
+
+
+async def test_made_up_kids_do_not_make_us_ask_for_ever(tmp_path: Path) -> None:
+    issuer = Issuer()
+    async with published(tmp_path, issuer, issuer.answer) as identities:
         assert (await caller(identities, issuer.token())).name == "orders"
         for number in range(50):
             with pytest.raises(Unauthenticated, match="does not have"):
                 await caller(identities, issuer.token(header={"kid": f"made-up-{number}"}))
         assert issuer.asked == 1
-    finally:
-        await runner.cleanup()
+
+
+async def test_keys_may_arrive_in_parts(tmp_path: Path) -> None:
+    issuer = Issuer()
+
+    async def in_parts(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        whole = json.dumps(issuer.jwks()).encode()
+        for part in (whole[:100], whole[100:]):
+            await response.write(part)
+            await asyncio.sleep(0.05)
+        return response
+
+    async with published(tmp_path, issuer, in_parts) as identities:
+        assert (await caller(identities, issuer.token())).name == "orders"
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"keys": [7]}', b" " * (1 << 20) + b"{}", b""])
+async def test_an_issuer_that_answers_nonsense_has_no_keys(tmp_path: Path, body: bytes) -> None:
+    issuer = Issuer()
+
+    async def nonsense(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=body)
+
+    async with published(tmp_path, issuer, nonsense) as identities:
+        with pytest.raises(IdentityUnavailable):
+            await caller(identities, issuer.token())
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {"kty": "RSA", "n": "AQAB", "e": "AQAB", "alg": ["RS256"]},
+        {"kty": "AKP", "alg": "ML-DSA-44", "pub": "AA"},
+        {"kty": "OKP", "crv": "Ed448", "x": "AA"},
+        {"kty": "EC", "crv": "P-256", "x": 1, "y": None},
+    ],
+    ids=json.dumps,
+)
+async def test_a_strange_key_takes_no_other_away(tmp_path: Path, strange: dict[str, Any]) -> None:
+    file = write_document(tmp_path / "auth.json", ISSUES)
+    keys = [{**strange, "kid": "strange"}, *ISSUES.jwks()["keys"]]
+    (tmp_path / "jwks.json").write_text(json.dumps({"keys": keys}))
+
+    assert (await caller(VerifiedIdentities(file, {"default"}), ISSUES.token())).name == "orders"
+
+
+async def test_a_withdrawn_key_ends_the_tokens_that_were_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issuer = Issuer()
+    identities = VerifiedIdentities(write_document(tmp_path / "auth.json", issuer), {"default"})
+    token = issuer.token("ec")
+    assert (await caller(identities, token)).name == "orders"
+    del issuer.keys["ec"]
+    (tmp_path / "jwks.json").write_text(json.dumps(issuer.jwks()))
+    assert (await caller(identities, token)).name == "orders"  # checked a moment ago
+
+    for module, name in ((tokens_module, "CHECKED_FOR_S"), (jwks, "FRESH_S")):
+        monkeypatch.setattr(module, name, 0.0)  # an hour later
+    monkeypatch.setattr(jwks, "SHORTEST_PAUSE_S", 0.0)
+    with pytest.raises(Unauthenticated, match="does not have"):
+        await caller(identities, token)
 
 
 async def test_without_keys_nobody_is_believed_nor_called_a_liar(tmp_path: Path) -> None:
