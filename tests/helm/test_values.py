@@ -265,4 +265,4 @@ def test_the_examples_in_the_comments_are_valid() -> None:
 
     assert "service-configmap" in objects
     document = AuthDocument.model_validate(examples["authDocument"])
-    assert [entry.caller for entry in document.certificates] == ["orders", "gateway"]
+    assert [entry.caller for entry in document.certificates] == ["orders", "gateway", "operators"]
