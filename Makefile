@@ -22,7 +22,7 @@ help: ## show this list
 	/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: $(INSTALLED) ## start everything here, play a story the first time (STORY=1: again), keep serving
+run: $(INSTALLED) ## start everything here, play a story the first time (STORY=1: again), keep serving (ARGS=--help: ports)
 	@exec $(BIN)/escrow up $(if $(STORY),--story) $(ARGS)
 
 .PHONY: test

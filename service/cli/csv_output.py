@@ -17,7 +17,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from service.cli.printing import ReaderGone
+from service.cli.printing import writing
 
 STANDARD_OUTPUT = "-"
 # With their full-width twins, which some spreadsheets take for the same.
@@ -44,35 +44,53 @@ def csv_rows(target: str, header: Sequence[str]) -> Iterator[WriteRow]:
     """
     with _opened(target) as file:
         writer = csv.writer(file)
-        writer.writerow(header)
-        yield lambda cells: writer.writerow([*map(_safe, cells)])
+
+        def write(cells: Sequence[Cell]) -> None:
+            with writing() if target == STANDARD_OUTPUT else _writing(target):
+                writer.writerow([*map(_safe, cells)])
+
+        write(header)
+        yield write
 
 
 @contextmanager
 def _opened(target: str) -> Iterator[TextIO]:
     if target == STANDARD_OUTPUT:
-        try:
-            yield sys.stdout
+        yield sys.stdout
+        with writing():
             sys.stdout.flush()
-        except BrokenPipeError as error:
-            raise ReaderGone from error
         return
     path = Path(target)
-    try:
+    with _writing(target):
         special = path.exists() and not path.is_file()  # a pipe, or /dev/stdout
-    except OSError as problem:
-        raise CsvProblem(f"cannot write {target}: {problem.strerror or problem}") from problem
+    if not special:  # where a link leads, and the link stays
+        path = Path(os.path.realpath(path))
+        if path.is_symlink():  # it leads to itself
+            with _writing(target):
+                path.stat()
     written = path if special else path.with_name(f".{path.name}.{os.getpid()}.part")
+    with _writing(target):
+        file = written.open("w", encoding="utf-8", newline="")
     try:
-        with written.open("w", encoding="utf-8", newline="") as file:
+        with file:
             yield file
+            with _writing(target):
+                file.close()
         if not special:
-            written.replace(path)
-    except OSError as problem:
-        raise CsvProblem(f"cannot write {target}: {problem.strerror or problem}") from problem
+            with _writing(target):
+                written.replace(path)
     finally:
         if not special:
             written.unlink(missing_ok=True)
+
+
+@contextmanager
+def _writing(target: str) -> Iterator[None]:
+    """Raises CsvProblem. What reads the database meanwhile has errors of its own."""
+    try:
+        yield
+    except OSError as problem:
+        raise CsvProblem(f"cannot write {target}: {problem.strerror or problem}") from problem
 
 
 def _safe(cell: Cell) -> str | int:

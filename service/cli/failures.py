@@ -31,7 +31,8 @@ def fail(problem: Exception, *, as_json: bool) -> int:
     if as_json:
         print(as_text({"error": {"message": line, **details}}), file=sys.stderr)  # noqa: T201
     else:
-        print(f"escrow: {line}{_facts(details['metadata'])}", file=sys.stderr)  # noqa: T201 - its voice
+        facts = _facts(message, details["metadata"])
+        print(f"escrow: {line}{facts}", file=sys.stderr)  # noqa: T201 - its voice
     return NOT_DONE
 
 
@@ -66,6 +67,11 @@ def _details(
     }
 
 
-def _facts(metadata: Mapping[str, str]) -> str:
-    facts = ", ".join(f"{name}: {text}" for name, text in metadata.items())
-    return f" ({facts})" if facts else ""
+def _facts(message: str, metadata: Mapping[str, str]) -> str:
+    """What the sentence does not say already; it has the amounts in words."""
+    untold = [
+        f"{name}: {text}"
+        for name, text in metadata.items()
+        if text not in message and not name.endswith("_minor")
+    ]
+    return f" ({', '.join(untold)})" if untold else ""

@@ -26,10 +26,12 @@ from service.cli.listing import one_output
 from service.cli.printing import AsJson, errors, people, print_json_list
 from service.cli.tables import print_table
 from service.domain import ids
+from service.domain.errors import EscrowMissing
 from service.domain.money import format_minor
 from service.ledger_tables import posting_number
 from service.store.books import Connection
 from service.store.journals import Chosen, JournalRecord, all_journals, latest_journals
+from service.store.names import find_named
 from service.store.unreadable import Unreadable
 
 _ESCROW_ID = re.compile(r"esc_[0-9a-f]{32}")
@@ -46,7 +48,7 @@ Found = JournalRecord | Unreadable[UUID]
 def journals(  # noqa: PLR0913  as many as there are options
     accounts: Accounts = None,
     escrow: Annotated[
-        str | None, typer.Option(help='Only those of this escrow: "esc_...".')
+        str | None, typer.Option(help='Only those of this escrow: its id, "esc_...", or any name.')
     ] = None,
     start: From = None,
     end: To = None,
@@ -69,23 +71,19 @@ def journals(  # noqa: PLR0913  as many as there are options
     """
     one_output(csv, as_json=as_json)
     check_accounts(accounts or ())
-    if escrow is not None and not _ESCROW_ID.fullmatch(escrow):
-        raise typer.BadParameter(
-            "must be an escrow's id: esc_ and 32 hexadecimal digits", param_hint="--escrow"
-        )
     time = period(start, end)
     if limit is None and not (start or end or csv):
         limit = LATEST
-    chosen = Chosen(
-        after=time.after,
-        before=time.before,
-        escrow_id=ids.parse(escrow) if escrow else None,
-        accounts=accounts or (),
-    )
     damaged: list[Unreadable[UUID]] = []
 
     async def run() -> None:
         async with open_books(tenant, time.end) as (connection, final):
+            chosen = Chosen(
+                after=time.after,
+                before=time.before,
+                escrow_id=await _escrow_named(connection, tenant, escrow) if escrow else None,
+                accounts=accounts or (),
+            )
             found = _readable(_read(connection, tenant, chosen, limit), damaged)
             if csv:
                 with csv_rows(csv, HEADER) as write:
@@ -108,6 +106,26 @@ def journals(  # noqa: PLR0913  as many as there are options
     for each in damaged:
         line = f"journal {_public(each)} cannot be shown (escrow verify): {each.problem}"
         errors.print(line, style="red", markup=False, soft_wrap=True)
+
+
+async def _escrow_named(connection: Connection, tenant: str, name: str) -> UUID:
+    """By its id, its reference or whatever else leads to it.
+
+    Raises:
+        EscrowMissing: nothing does. typer.BadParameter: that could be several.
+    """
+    if _ESCROW_ID.fullmatch(name):
+        return ids.parse(name)
+    named = await find_named(connection, tenant, name)
+    found = sorted({each.escrow_id for each in named if each.escrow_id})
+    if not found:
+        raise EscrowMissing(f"No escrow of tenant {tenant} is called {name!r}.")
+    if len(found) > 1:
+        shown = ", ".join(ids.show(ids.ESCROW, each) for each in found)
+        raise typer.BadParameter(
+            f"{len(found)} escrows are called {name!r}: {shown}", param_hint="--escrow"
+        )
+    return found[0]
 
 
 async def _read(

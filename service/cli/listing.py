@@ -41,6 +41,10 @@ class Listing(Generic[Row]):
 
 
 def one_output(csv: str | None, *, as_json: bool) -> None:
-    """Raises typer.BadParameter: both were asked for."""
+    """Raises typer.BadParameter: both were asked for, or a file without a name."""
+    if csv is not None and not csv.strip():
+        raise typer.BadParameter(
+            "must name a file, or be - for standard output", param_hint="--csv"
+        )
     if csv and as_json:
         raise typer.BadParameter("cannot be used with --json", param_hint="--csv")

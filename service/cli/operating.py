@@ -18,15 +18,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from escrow.v1.money_pb2 import Money
-from service.cli.printing import document_of, errors, people, print_json
+from service.cli.printing import document_of, people, print_json
+from service.cli.reading import open_reader
 from service.cli.tables import print_table
-from service.config import DatabaseRole, load_config
 from service.domain.call import Call, Party
 from service.domain.money import format_minor
 from service.rpc.validate import compile_validator
 from service.runtime import Runtime
-from service.server import open_runtime
-from service.telemetry import configure_logging
 
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
@@ -51,14 +49,10 @@ def call(operation: Operation[Answer], request: Message, *, tenant: str) -> Answ
     Raises:
         Refusal: it was refused.
     """
-    config = load_config()
-    configure_logging(config.settings.log_level, config.settings.log_format)
-    if tenant not in config.tenants:
-        errors.print(f"no tenant {tenant!r} is configured: this is what it left", markup=False)
 
     async def run() -> Answer:
         compile_validator(request.DESCRIPTOR)(request)  # type: ignore[arg-type]  # either is one
-        async with open_runtime(config, DatabaseRole.READER) as runtime:
+        async with open_reader() as runtime:
             return await operation(runtime, Call(tenant, "cli:reader", Party.OPERATOR), request)
 
     return asyncio.run(run())

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -27,11 +28,24 @@ class ReaderGone(Exception):
     """Whoever read along has gone, as ``| head`` does: nobody is left to be told anything."""
 
 
+class OutputFailed(Exception):
+    """What was to be said cannot be written, to a full disk say. The message is one line."""
+
+    def __init__(self, problem: OSError) -> None:
+        super().__init__(f"the output cannot be written: {problem.strerror or problem}")
+
+
 class Voice(Console):
-    """Raises ReaderGone, where rich would exit with 1."""
+    """Raises ReaderGone, where rich would exit with 1, and OutputFailed."""
 
     def on_broken_pipe(self) -> None:
         raise ReaderGone
+
+    def print(self, *what: Any, **how: Any) -> None:  # noqa: ANN401  as rich takes it
+        try:
+            super().print(*what, **how)
+        except OSError as problem:  # else a caller would blame the database for it
+            raise OutputFailed(problem) from problem
 
 
 _WIDTH = None if sys.stdout.isatty() else 140  # a file or a pipe has no width of its own
@@ -66,13 +80,22 @@ async def print_json_list(
 
 
 def write(text: str) -> None:
-    """Raises ReaderGone."""
-    try:
+    """Raises ReaderGone, OutputFailed."""
+    with writing():
         sys.stdout.write(text)
         if text.endswith("\n"):
             sys.stdout.flush()
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Around what writes to standard output itself. Raises ReaderGone, OutputFailed."""
+    try:
+        yield
     except BrokenPipeError as error:
         raise ReaderGone from error
+    except OSError as problem:
+        raise OutputFailed(problem) from problem
 
 
 def as_text(value: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -10,7 +11,7 @@ import typer
 
 from service.cli.commands import app
 from service.cli.failures import fail
-from service.cli.printing import ReaderGone
+from service.cli.printing import OutputFailed, ReaderGone
 from service.cli.problems import problems
 from service.domain.errors import Refusal
 
@@ -28,13 +29,25 @@ def run() -> int:
     try:
         return app(standalone_mode=False) or 0
     except ReaderGone:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what Python flushes yet
+        _write_nothing_more()
         return READER_GONE
     except typer.Abort:
         print("Aborted.", file=sys.stderr)  # noqa: T201 - the program's voice
         return INTERRUPTED
+    except (OutputFailed, OSError) as problem:
+        if isinstance(problem, OSError):  # of a help, which typer writes by itself
+            if problem.errno not in (errno.ENOSPC, errno.EIO):
+                raise
+            problem = OutputFailed(problem)
+        _write_nothing_more()
+        return fail(problem, as_json=as_json)
     except expected as problem:
         return fail(problem, as_json=as_json)
+
+
+def _write_nothing_more() -> None:
+    """What Python flushes yet goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _is_not_text(argument: str) -> bool:

@@ -10,15 +10,13 @@ import typer
 from service.cli.explained_document import as_document
 from service.cli.explained_tables import print_explained
 from service.cli.printing import AsJson, people, print_json
+from service.cli.reading import open_reader
 from service.cli.tables import Rows, print_table, table
-from service.config import DatabaseRole, load_config
 from service.domain import ids
 from service.domain.call import Call, Party
 from service.domain.errors import Missing
 from service.operations.operators.explain.named import Explained, explain
-from service.server import open_runtime
-from service.store.names import Named, find_named
-from service.telemetry import configure_logging
+from service.store.names import Named, find_named, find_tenants
 
 Name = Annotated[
     str,
@@ -27,9 +25,7 @@ Name = Annotated[
         " id of a request."
     ),
 ]
-OfTenant = Annotated[
-    str | None, typer.Option("--tenant", help="Whose. [else: all that are configured]")
-]
+OfTenant = Annotated[str | None, typer.Option("--tenant", help="Whose. [else: anybody's]")]
 
 
 def show(name: Name, tenant: OfTenant = None, *, as_json: AsJson = False) -> None:
@@ -56,12 +52,8 @@ async def _find(name: str, tenant: str | None) -> tuple[list[tuple[str, Named]],
     Raises:
         Missing: nothing has.
     """
-    config = load_config()
-    configure_logging(config.settings.log_level, config.settings.log_format)
-    if tenant is not None and tenant not in config.tenants:
-        raise typer.BadParameter(f"no tenant {tenant!r} is configured", param_hint="--tenant")
-    tenants = [tenant] if tenant else sorted(config.tenants)
-    async with open_runtime(config, DatabaseRole.READER) as runtime:
+    async with open_reader() as runtime:
+        tenants = [tenant] if tenant else await find_tenants(runtime.pool)
         matches = [
             (whose, named)
             for whose in tenants
@@ -69,7 +61,8 @@ async def _find(name: str, tenant: str | None) -> tuple[list[tuple[str, Named]],
         ]
         if not matches:
             raise Missing(
-                f"Nothing is called {name!r} here (tenants: {', '.join(tenants)}).", name=name
+                f"Nothing is called {name!r} here (tenants: {', '.join(tenants) or 'none yet'}).",
+                name=name,
             )
         if len(matches) > 1:
             return matches, None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -35,11 +36,12 @@ def up(
 ) -> None:
     """Starts everything on this machine, plays a short story at first, and serves until Ctrl-C."""
     require_local("up", instead="make run")
-    from service.local.folder import hold_folder  # noqa: PLC0415 - the image has no service.local
+    from service.local.folder import forget_published, hold_folder  # noqa: PLC0415 - the image has no service.local
     from service.local.setup import read_setup  # noqa: PLC0415 - likewise
     from service.local.up import run_until_stopped  # noqa: PLC0415 - likewise
 
     console = Console(quiet=True) if as_json else people
+    forget_published(os.environ)
     with hold_folder(data_dir):
         setup = read_setup(data_dir, grpc_port, gateway_port, sandbox_port)
         on_ready = _print_ready if as_json else None

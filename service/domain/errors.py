@@ -26,6 +26,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from service.domain.money import format_minor
 
@@ -34,7 +35,7 @@ class Refusal(Exception):
     """The request was refused."""
 
     def __init__(self, message: str | None = None, /, **metadata: object) -> None:
-        self.metadata: Mapping[str, str] = {key: str(value) for key, value in metadata.items()}
+        self.metadata: Mapping[str, str] = {key: _text(each) for key, each in metadata.items()}
         self.message = message or self._says(metadata)
         super().__init__(self.message)
 
@@ -53,6 +54,10 @@ class Refusal(Exception):
     @classmethod
     def reason(cls) -> str:
         return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).upper()
+
+
+def _text(fact: object) -> str:
+    return fact.isoformat() if isinstance(fact, datetime) else str(fact)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,13 @@ class RequestIdReused(Invalid):
 
 class Missing(Refusal):
     """There is nothing with this id."""
+
+    @classmethod
+    def _says(cls, facts: Mapping[str, object]) -> str:
+        """What was asked for by a reference is not called an id."""
+        said = super()._says(facts)
+        asked = facts.get("reference")
+        return said.replace("this id", f"the reference {asked!r}") if asked else said
 
 
 class EscrowMissing(Missing):
@@ -208,8 +220,16 @@ class AmountAboveBalance(Precondition):
 
 class AmountNotAvailable(Precondition):
     """Of the balance of {balance} only {available} can be paid out now, not {amount}: Stripe holds
-    the rest back for some days after a payment. available_time in the metadata says until when.
+    the rest back for some days after a payment.
     """
+
+    @classmethod
+    def _says(cls, facts: Mapping[str, object]) -> str:
+        """With the time from which on the amount can be, where that is known."""
+        said, moment = super()._says(facts), facts.get("available_time")
+        if not isinstance(moment, datetime):
+            return said
+        return f"{said} All that was asked for can be from {moment:%Y-%m-%d %H:%M:%S} UTC on."
 
 
 class AmountBeyondLimits(Precondition):

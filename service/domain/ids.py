@@ -15,12 +15,19 @@ JOURNAL = "jrn"
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _VERSION_7 = 0x7 << 76 | 0x2 << 62  # and the variant of RFC 9562
+_TAIL = (1 << 62) - 1
 _RANDOM = (1 << 80) - 1 & ~(0xF << 76 | 0x3 << 62)
 
 
 def new_uuid(now: datetime) -> UUID:
     """A UUIDv7 of this moment (RFC 9562)."""
     return _uuid7(now, int.from_bytes(os.urandom(10), "big"))
+
+
+def next_uuid(value: UUID) -> UUID:
+    """The UUIDv7 after one, of the same moment: what is made together keeps its order by them."""
+    tail = (value.int & _TAIL) + 1 & _TAIL
+    return UUID(int=value.int & ~_TAIL | tail)
 
 
 def first_uuid(moment: datetime) -> UUID:

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from service.domain.call import Call, Party
-from service.domain.ids import new_uuid
+from service.domain.ids import new_uuid, next_uuid
 from service.domain.journal import Journal, Part, Source, entries_of
 from service.domain.postings import JournalKind
 from service.domain.records.balance_transaction import BalanceTransaction, booked
@@ -141,8 +141,9 @@ class UnitOfWork:
         ``transaction`` is what moved the balance at Stripe, and is written with it: of the
         platform, or of a connected ``account``.
         """
+        last = self.journals[-1] if self.journals else None
         posted = Journal(
-            journal_id=self.new_id(),
+            journal_id=next_uuid(last.journal_id) if last else self.new_id(),
             kind=kind,
             source=source,
             currency=currency,

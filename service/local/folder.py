@@ -6,14 +6,18 @@ import fcntl
 import json
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import starmap
 from pathlib import Path
+from zlib import crc32
 
 from service.local.environments import SANDBOX_KEY
 from service.local.identities import Identities
 from service.local.problem import LocalProblem
+
+OWN = "ESCROW_UP_OWN"  # names of `env` with what they were set to, in short
 
 
 class FolderProblem(LocalProblem):
@@ -78,6 +82,8 @@ def published(folder: Path, addresses: Addresses) -> Iterator[None]:
     }
     if addresses.sandbox:  # a key for Stripe itself is never written to a file
         exported |= {"STRIPE_SECRET_KEY": SANDBOX_KEY, "STRIPE_API_BASE": addresses.sandbox}
+    own = {n: v for n, v in exported.items() if v != os.environ.get(n)}
+    exported[OWN] = " ".join(starmap(_mark, own.items()))
     lines = [f"export {name}={shlex.quote(value)}" for name, value in exported.items()]
     files = {
         folder / "up.json": json.dumps(asdict(addresses), indent=2),
@@ -90,6 +96,20 @@ def published(folder: Path, addresses: Addresses) -> Iterator[None]:
     finally:
         for file in files:
             file.unlink(missing_ok=True)
+
+
+def forget_published(environment: MutableMapping[str, str]) -> None:
+    """Takes out what a shell has from `env`: an earlier run was there, and another will be here.
+    What somebody has set otherwise since is theirs.
+    """
+    own = set(environment.pop(OWN, "").split())
+    for name, value in [*environment.items()]:
+        if _mark(name, value) in own:
+            del environment[name]
+
+
+def _mark(name: str, value: str) -> str:
+    return f"{name}={crc32(value.encode()):08x}"
 
 
 def read_addresses(folder: Path) -> Addresses:

@@ -72,14 +72,24 @@ def read_setup(folder: Path, grpc_port: int, gateway_port: int, sandbox_port: in
     """Joins the options with the environment. A port of 0 becomes a free one.
 
     Raises:
-        SetupProblem: a port is taken, or the Stripe account of the environment cannot be used.
+        SetupProblem: ports are taken, and it names all of them; or the Stripe account of the
+            environment cannot be used.
     """
     stripe = _real_stripe()
-    chosen = {
-        "grpc": _port("--grpc-port", grpc_port),
-        "gateway": _port("--gateway-port", gateway_port),
-        "sandbox": sandbox_port if stripe else _port("--sandbox-port", sandbox_port),
-    }
+    asked = {"grpc": grpc_port, "gateway": gateway_port}
+    asked |= {} if stripe else {"sandbox": sandbox_port}
+    chosen, problems = {"sandbox": sandbox_port}, []
+    for name, port in asked.items():
+        try:
+            chosen[name] = _free(port)
+        except OSError as error:
+            problems.append((f"port {port} ({_reason(error)})", f"--{name}-port 0"))
+    if problems:
+        what, options = zip(*problems, strict=True)
+        raise SetupProblem(
+            f"cannot listen on {HOST}: {', '.join(what)}; stop what listens there, or let free"
+            f' ports be taken: make run ARGS="{" ".join(options)}"'
+        )
     return Setup(
         folder,
         chosen["grpc"],
@@ -90,16 +100,11 @@ def read_setup(folder: Path, grpc_port: int, gateway_port: int, sandbox_port: in
     )
 
 
-def _port(option: str, port: int) -> int:
-    try:
-        with socket.create_server((HOST, port)) as probe:
-            found: int = probe.getsockname()[1]
-            return found
-    except OSError as error:
-        raise SetupProblem(
-            f"port {port} on {HOST} cannot be used ({_reason(error)}): "
-            f"stop what listens there, or choose another with {option}"
-        ) from None
+def _free(port: int) -> int:
+    """The port, or any for 0. Raises OSError: it is taken."""
+    with socket.create_server((HOST, port)) as probe:
+        found: int = probe.getsockname()[1]
+        return found
 
 
 def _reason(error: OSError) -> str:

@@ -5,6 +5,8 @@ Should Stripe not answer in time, a worker goes on, and the same request_id gets
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from uuid import UUID
 
 from service.domain import ids
@@ -29,21 +31,23 @@ async def send_now(
     *,
     renew: bool = False,
     refusal: type[Refusal] | None = StripeRefused,
-    **facts: str,
+    mend: str = "",
+    facts: Mapping[str, str] = MappingProxyType({}),
 ) -> Effect:
     """Waits until the effect has ended. With ``renew``, one that Stripe rejected before is sent
     again, as a replay of its request asks. Where a rejection does not refuse the request,
     ``refusal`` is None.
 
     Raises:
-        Refusal: of the type given, with Stripe's sentence and code, and the ``facts``.
+        Refusal: of the type given, with Stripe's sentence and code, and the ``facts``. ``mend`` is
+            the sentence that says what to do about it.
         StripeUnavailable.
     """
     if renew:
         await renew_rejected(runtime, call, effect_id)
     effect = await finish_effect(runtime, call.tenant_id, effect_id)
     if refusal is not None and effect.state is EffectState.REJECTED:
-        raise refusal(
-            effect.error.get("message") or None, code=effect.error.get("code", ""), **facts
-        )
+        code = effect.error.get("code", "")
+        says = effect.error.get("message") or refusal(code=code).message
+        raise refusal(f"{says.rstrip('.')}. {mend}".rstrip(), code=code, **facts)
     return effect

@@ -114,7 +114,8 @@ def _show_checkout(console: Console, checkout_url: str) -> None:
 
 def _show_ledger(console: Console, addresses: Addresses) -> None:
     found = _with_settings(addresses)
-    console.print("\n[bold]Read the ledger[/], prove it, or look at the tables")
+    console.print("\n[bold]Find anything by its name[/], read the ledger, prove it, or look inside")
+    _print_as_is(console, f"{found} {_program('escrow')} show ANY_ID_OR_REFERENCE)")
     _print_as_is(console, f"{found} {_program('escrow')} journals)")
     _print_as_is(console, f"{found} {_program('escrow')} balances)")
     ask_stripe = " --stripe" if addresses.sandbox else ""

@@ -13,7 +13,7 @@ from service.effects import create_account
 from service.operations.mutation import mutation
 from service.operations.parties.existing import TAKEN, name_existing
 from service.operations.parties.messages import payee_message
-from service.operations.send_now import send_now
+from service.operations.parties.send_data import send_data
 from service.runtime import Runtime
 from service.store.parties import find_payee, find_payee_by_reference, load_parties
 
@@ -34,7 +34,7 @@ async def create_payee(
         raise await name_existing(runtime, refusal, payee) from None
     # The effect of the payee's account has the payee's own id.
     shown = ids.show(ids.PAYEE, payee_id)
-    await send_now(runtime, call, payee_id, renew=True, payee_id=shown)
+    await send_data(runtime, call, payee_id, "payee", shown)
     payee = await find_payee(runtime.pool, call.tenant_id, payee_id)
     if payee is None:
         raise PayeeMissing

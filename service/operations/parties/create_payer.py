@@ -12,7 +12,7 @@ from service.effects import create_customer
 from service.operations.mutation import mutation
 from service.operations.parties.existing import TAKEN, name_existing
 from service.operations.parties.messages import payer_message
-from service.operations.send_now import send_now
+from service.operations.parties.send_data import send_data
 from service.runtime import Runtime
 from service.store.parties import find_payer, find_payer_by_reference, load_parties
 
@@ -33,7 +33,7 @@ async def create_payer(
         raise await name_existing(runtime, refusal, payer) from None
     # The effect of the payer's customer has the payer's own id.
     shown = ids.show(ids.PAYER, payer_id)
-    await send_now(runtime, call, payer_id, renew=True, payer_id=shown)
+    await send_data(runtime, call, payer_id, "payer", shown)
     payer = await find_payer(runtime.pool, call.tenant_id, payer_id)
     if payer is None:
         raise PayerMissing

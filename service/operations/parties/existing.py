@@ -5,6 +5,7 @@ from __future__ import annotations
 from service.domain.errors import AlreadyExists, Refusal, RequestIdReused
 from service.domain.records.parties import Payee, Payer
 from service.domain.states.effect import EffectState
+from service.operations.parties.send_data import correct
 from service.runtime import Runtime
 from service.store.effects import find_effect
 
@@ -26,11 +27,12 @@ async def name_existing(runtime: Runtime, refusal: Refusal, party: Payer | Payee
     if effect is not None and effect.state is EffectState.REJECTED:
         code = effect.error.get("code", "")
         return type(refusal)(
-            f"There is this {kind} already, and Stripe refused their data ({code}): correct them"
-            f" with Update{kind.capitalize()} ({party.public_id}).",
+            f"There is this {kind} already, and Stripe refused their data ({code})."
+            f" {correct(kind, party.public_id)}",
             **facts,
             code=code,
         )
     if isinstance(refusal, RequestIdReused):
         return refusal
-    return type(refusal)(f"There is a {kind} with this reference already.", **facts)
+    said = f"There is a {kind} with this reference already: {party.public_id}."
+    return type(refusal)(said, **facts)

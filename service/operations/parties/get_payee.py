@@ -46,7 +46,7 @@ async def get_payee(runtime: Runtime, call: Call, request: GetPayeeRequest) -> G
     Raises:
         PayeeMissing, InvalidField.
     """
-    check_named_once("payee_id", request.payee_id, request.reference)
+    named = check_named_once("payee_id", request.payee_id, request.reference)
     if request.payee_id:
         payee = await find_payee(runtime.pool, call.tenant_id, ids.parse(request.payee_id))
     else:
@@ -55,7 +55,7 @@ async def get_payee(runtime: Runtime, call: Call, request: GetPayeeRequest) -> G
         await refresh_account(runtime, call.tenant_id, payee.payee_id)
         payee = await find_payee(runtime.pool, call.tenant_id, payee.payee_id)
     if payee is None:
-        raise PayeeMissing
+        raise PayeeMissing(**named)
     answer = payee_message(payee)
     await _add_balances(runtime, payee, answer)
     return GetPayeeResponse(payee=answer)

@@ -14,11 +14,11 @@ from service.store.parties import find_payer, find_payer_by_reference
 
 async def get_payer(runtime: Runtime, call: Call, request: GetPayerRequest) -> GetPayerResponse:
     """Raises PayerMissing, InvalidField."""
-    check_named_once("payer_id", request.payer_id, request.reference)
+    named = check_named_once("payer_id", request.payer_id, request.reference)
     if request.payer_id:
         payer = await find_payer(runtime.pool, call.tenant_id, ids.parse(request.payer_id))
     else:
         payer = await find_payer_by_reference(runtime.pool, call.tenant_id, request.reference)
     if payer is None:
-        raise PayerMissing
+        raise PayerMissing(**named)
     return GetPayerResponse(payer=payer_message(payer))

@@ -13,7 +13,7 @@ from service.effects import create_account
 from service.operations.mutation import mutation
 from service.operations.parties.messages import payee_message
 from service.operations.parties.refresh_account import refresh_account
-from service.operations.send_now import send_now
+from service.operations.parties.send_data import send_data
 from service.runtime import Runtime
 from service.store.parties import find_payee, find_previous_accounts, load_payee
 
@@ -45,7 +45,7 @@ async def replace_payee_account(
 
     await story(runtime, call, request)
     # The effect of the payee's account has the payee's own id.
-    await send_now(runtime, call, payee_id, renew=True, payee_id=request.payee_id)
+    await send_data(runtime, call, payee_id, "payee", request.payee_id)
     payee = await find_payee(runtime.pool, call.tenant_id, payee_id)
     assert payee is not None  # a payee is never deleted
     return ReplacePayeeAccountResponse(payee=payee_message(payee))

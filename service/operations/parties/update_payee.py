@@ -16,7 +16,7 @@ from service.domain.unit import UnitOfWork
 from service.effects import create_account, update_account
 from service.operations.mutation import mutation
 from service.operations.parties.messages import payee_message
-from service.operations.send_now import send_now
+from service.operations.parties.send_data import send_data
 from service.runtime import Runtime
 from service.store.commit import Overtaken
 from service.store.effects import find_effect
@@ -37,11 +37,11 @@ async def update_payee(
     await _change(runtime, call, request)
     payee = await _found(runtime, call, payee_id)
     if payee.stripe_account is None:
-        await send_now(runtime, call, payee_id, renew=True, payee_id=request.payee_id)
+        await send_data(runtime, call, payee_id, "payee", request.payee_id)
         payee = await _found(runtime, call, payee_id)
     effect_id = update_account.effect_id_of(payee)
     if payee.state not in LOST and await find_effect(runtime.pool, call.tenant_id, effect_id):
-        await send_now(runtime, call, effect_id, renew=True, payee_id=request.payee_id)
+        await send_data(runtime, call, effect_id, "payee", request.payee_id)
     return UpdatePayeeResponse(payee=payee_message(await _found(runtime, call, payee_id)))
 
 

@@ -10,7 +10,7 @@ from service.domain.unit import UnitOfWork
 from service.effects import create_customer, update_customer
 from service.operations.mutation import mutation
 from service.operations.parties.messages import payer_message
-from service.operations.send_now import send_now
+from service.operations.parties.send_data import send_data
 from service.runtime import Runtime
 from service.store.commit import Overtaken
 from service.store.effects import find_effect
@@ -32,10 +32,10 @@ async def update_payer(
     payer = await find_payer(runtime.pool, call.tenant_id, payer_id)
     assert payer is not None  # a payer is never deleted
     if payer.stripe_customer is None:
-        await send_now(runtime, call, payer_id, renew=True, payer_id=request.payer_id)
+        await send_data(runtime, call, payer_id, "payer", request.payer_id)
     effect_id = update_customer.effect_id_of(payer)
     if await find_effect(runtime.pool, call.tenant_id, effect_id):
-        await send_now(runtime, call, effect_id, renew=True, payer_id=request.payer_id)
+        await send_data(runtime, call, effect_id, "payer", request.payer_id)
     payer = await find_payer(runtime.pool, call.tenant_id, payer_id)
     assert payer is not None
     return UpdatePayerResponse(payer=payer_message(payer))

@@ -53,7 +53,13 @@ async def fund_escrow(
     started = await _start_payment(runtime, call, request)
     payment_id = ids.parse(started.payment.id)
     # The effect that makes the payment has the payment's own id.
-    await send_now(runtime, call, payment_id, refusal=PaymentRejected, payment=payment_id.hex)
+    await send_now(
+        runtime,
+        call,
+        payment_id,
+        refusal=PaymentRejected,
+        facts={"payment_id": ids.show(ids.PAYMENT, payment_id)},
+    )
     return FundEscrowResponse(payment=await present_payment(runtime, call, payment_id))
 
 

@@ -110,5 +110,5 @@ def _check_amount(policy: Policy, found: PayeeRecords, amount: Money, held: Held
             balance_minor=free_minor,
             available_minor=max(0, available_minor),
             currency=currency,
-            available_time=moment.isoformat() if moment else "",
+            available_time=moment or "",
         )

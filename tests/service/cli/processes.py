@@ -31,6 +31,9 @@ class Said:
 Run = Callable[..., Awaitable[Said]]
 
 
+READING = {"show", "journals", "balances", "trial-balance", "verify", "list", "diff"}
+
+
 def _least_login(database: Database, *arguments: str) -> str:
     """The DSN of who may do no more than this command needs: what changes something asks the
     service, which has its own.
@@ -58,7 +61,11 @@ def escrow_at(market: Marketplace, database: Database, **settings: str) -> Run:
         environment |= settings
 
     async def run(*arguments: str) -> Said:
-        login = {"ESCROW_DATABASE_URL": _least_login(database, *arguments)}
+        url = _least_login(database, *arguments)
+        login = {"ESCROW_DATABASE_URL": url}
+        reads = not READING.isdisjoint(arguments[:2])
+        if reads and "--stripe" not in arguments:  # it needs nothing else
+            login |= {"ESCROW_AUTH": "", "STRIPE_SECRET_KEY": "", "STRIPE_API_BASE": ""}
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", "service", *arguments),

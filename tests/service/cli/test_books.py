@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -192,6 +193,76 @@ async def test_people_read_dates_ids_and_names_that_balances_takes(
     assert {each["account"] for each in json.loads(summed.out)["balances"]} == accounts
 
 
+async def test_journals_of_an_escrow_are_found_by_its_reference_in_the_order_of_posting(
+    market: Marketplace, escrow: Run
+) -> None:
+    deal, other = await paid(market), await paid(market)
+
+    said = await escrow("journals", "--escrow", deal.reference, "--json")
+    none = await escrow("journals", "--escrow", "job-1")
+    await market.owner.execute("UPDATE escrows SET reference = 'the same'")
+    both = await escrow("journals", "--escrow", "the same")
+
+    journals = json.loads(said.out)["journals"]
+    assert {each["escrow_id"] for each in journals} == {deal.id}
+    in_order = await market.owner.fetch(
+        "SELECT journal_id FROM journals WHERE escrow_id = $1 ORDER BY ctid", uuid.UUID(deal.id[4:])
+    )
+    assert [each["journal_id"] for each in journals] == [f"jrn_{j.hex}" for (j,) in in_order]
+    assert (none.status, none.out) == (2, "")
+    assert none.err == "escrow: No escrow of tenant default is called 'job-1'.\n"
+    assert both.status == 2
+    assert all(id_ in both.err for id_ in (deal.id, other.id))
+
+
+async def test_where_a_link_leads_is_written_and_the_link_stays(
+    market: Marketplace, escrow: Run, tmp_path: Path
+) -> None:
+    await paid(market)
+    file, link = tmp_path / "there" / "books.csv", tmp_path / "link.csv"
+    file.parent.mkdir()
+    link.symlink_to(file)
+
+    for _ in range(2):  # at first it leads nowhere
+        assert (await escrow("balances", "--csv", str(link))).status == 0
+
+    assert link.is_symlink()
+    assert len(rows(file.read_text())) > 1
+    assert contents(tmp_path) == [link, file.parent, file]
+    loop = tmp_path / "loop.csv"
+    loop.symlink_to(loop)
+    said = await escrow("balances", "--csv", str(loop))
+    assert (said.status, said.err.count("\n")) == (2, 1)
+    assert said.err.startswith(f"escrow: cannot write {loop}: ")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["journals"], ["journals", "--json"], ["balances", "--csv", "-"], ["show", "--help"]],
+)
+async def test_an_output_that_cannot_be_written_is_not_the_databases_fault(
+    market: Marketplace, database: Database, command: list[str]
+) -> None:
+    await paid(market)
+    full = os.open("/dev/full", os.O_WRONLY)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "service", *command),
+        env=os.environ | {"ESCROW_DATABASE_URL": database.reader_dsn},
+        stdout=full,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await process.communicate()
+    os.close(full)
+
+    told = "the output cannot be written: No space left on device"
+    assert process.returncode == 2
+    if "--json" in command:
+        assert json.loads(said)["error"]["message"] == told
+    else:
+        assert said.decode() == f"escrow: {told}\n"
+
+
 async def test_a_file_holds_every_entry_and_no_formula(
     market: Marketplace, escrow: Run, tmp_path: Path
 ) -> None:
@@ -257,7 +328,8 @@ async def test_a_file_that_cannot_be_written_is_one_line_and_nothing_is_left(
         (["trial-balance", "--from", "2026-02-30"], "--from: '2026-02-30' is not a time"),
         (["trial-balance", "--to", "2026-12-01", "--as-of", "2026-11-01T00:00"], "with --to"),
         (["journals", "liab:nobody"], "ACCOUNTS: the chart of accounts has no 'liab:nobody'"),
-        (["journals", "--escrow", "job-1"], "--escrow: must be an escrow's id"),
+        (["journals", "--csv", ""], "--csv: must name a file, or be - for standard output"),
+        (["balances", "--csv", " "], "--csv: must name a file"),
         (["journals", "--kind", "released"], "No such option: --kind"),
     ],
 )

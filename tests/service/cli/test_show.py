@@ -2,7 +2,6 @@
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from service.operations.operators.explain.named import explain
 from service.store.names import find_named
 from tests.postgres import Database
 from tests.service.cli.processes import Run, escrow_at
-from tests.service.operations.marketplace import API_KEY, NEIGHBOUR, TENANT, Marketplace
+from tests.service.operations.marketplace import NEIGHBOUR, TENANT, Marketplace
 from tests.service.operations.operators.stuck import event_set_aside, shadowed, suspended
 
 CALL = Call(TENANT, "tests", Party.OPERATOR)
@@ -228,7 +227,7 @@ async def test_a_refund_at_stripe_leads_to_what_it_froze(market: Marketplace, es
 
 
 async def test_several_of_a_name_are_listed_with_their_tenant(
-    market: Marketplace, database: Database, escrow: Run, tmp_path: Path
+    market: Marketplace, escrow: Run
 ) -> None:
     """A reference is its caller's own: a payer, an escrow, another tenant's may have the same."""
     deal = await market.new_escrow()
@@ -237,17 +236,11 @@ async def test_several_of_a_name_are_listed_with_their_tenant(
     )
     payer = (await market.service.parties.CreatePayer(request)).payer
     elsewhere = (await market.neighbour.parties.CreatePayer(request)).payer
-    file = tmp_path / "tenants.json"
-    keys = {"stripe_secret_key": API_KEY, "stripe_api_base": market.sandbox.url}
-    file.write_text(json.dumps({"tenants": {TENANT: keys, NEIGHBOUR: keys}}))
-    everywhere = escrow_at(market, database, ESCROW_TENANTS_FILE=str(file))
 
-    found = await told(everywhere, deal.reference)
-    here = await told(escrow, deal.reference)
-    one = json.loads(
-        (await everywhere("show", deal.reference, "--tenant", NEIGHBOUR, "--json")).out
-    )
-    said = await everywhere("show", deal.reference)
+    found = await told(escrow, deal.reference)
+    here = json.loads((await escrow("show", deal.reference, "--tenant", TENANT, "--json")).out)
+    one = json.loads((await escrow("show", deal.reference, "--tenant", NEIGHBOUR, "--json")).out)
+    said = await escrow("show", deal.reference)
 
     assert {(m["tenant"], m["kind"], m["id"]) for m in found["matches"]} == {
         (TENANT, "escrow", deal.id),

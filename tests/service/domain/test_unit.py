@@ -4,6 +4,7 @@ import pytest
 
 from service.domain.call import Party
 from service.domain.errors import PartyNotAllowed, WrongState
+from service.domain.ids import moment_of
 from service.domain.journal import Part, Source
 from service.domain.postings import JournalKind
 from service.domain.records.effect import EffectKind
@@ -49,6 +50,18 @@ def test_two_records_that_are_equal_are_two_rows() -> None:
     unit.put(twin)
 
     assert len(unit.records) == 2
+
+
+def test_what_is_posted_together_keeps_its_order_by_its_ids() -> None:
+    unit = new_unit()
+    for number in range(20):
+        source = Source("release", f"rel_{number}")
+        unit.post(JournalKind.RELEASED, source, "USD", [Part(NAMES, RELEASE)])
+
+    posted = [journal.journal_id for journal in unit.journals]
+    assert posted == sorted(set(posted))
+    assert {moment_of(each) for each in posted} == {moment_of(unit.new_id())}
+    assert all(each.version == 7 for each in posted)
 
 
 def test_the_escrow_that_is_put_names_the_unit_and_its_journals() -> None:

@@ -28,8 +28,10 @@ async def test_a_payer_is_read_by_reference(market: Marketplace) -> None:
     assert (await market.service.parties.GetPayer(request)).payer == payer
     async with market.refuses("PAYER_MISSING"):
         await market.neighbour.parties.GetPayer(request)
-    async with market.refuses("PAYER_MISSING"):
+    async with market.refuses("PAYER_MISSING") as refusal:
         await market.service.parties.GetPayer(party_pb.GetPayerRequest(reference="nobody"))
+    assert refusal.message == "There is no payer with the reference 'nobody'."
+    assert refusal.metadata == {"reference": "nobody"}
 
 
 async def test_a_payee_is_read_by_reference_with_their_balances(market: Marketplace) -> None:

@@ -126,6 +126,7 @@ async def test_a_refusal_names_the_payer_and_stripes_code(market: Marketplace) -
         await market.service.parties.CreatePayer(refused_request())
 
     assert refusal.metadata["code"] == "email_invalid"
+    assert f"UpdatePayer ({refusal.metadata['payer_id']})" in refusal.message
     found = await market.service.parties.GetPayer(
         party_pb.GetPayerRequest(payer_id=refusal.metadata["payer_id"])
     )

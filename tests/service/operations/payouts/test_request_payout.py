@@ -188,6 +188,8 @@ async def test_what_stripe_holds_back_is_shown_and_not_paid_out(market: Marketpl
         "available_time": balance.available_time.ToDatetime(UTC).isoformat(),
     }
     assert "only 40.00 USD can be paid out now, not 40.01 USD" in refusal.message
+    moment = f"{balance.available_time.ToDatetime():%Y-%m-%d %H:%M:%S} UTC"
+    assert refusal.message.endswith(f"All that was asked for can be from {moment} on.")
     assert await market.sandbox.objects("/v1/payouts", payee.stripe_account) == []
 
     requested = await market.payee.parties.RequestPayout(payout_of(payee, usd(3_000)))
