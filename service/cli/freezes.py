@@ -10,7 +10,7 @@ import typer
 
 from escrow.v1 import escrow_service_pb2 as pb
 from service.cli.calling import call_service
-from service.cli.operating import Reason, RequestId, Tenant, new_key, show
+from service.cli.operating import PageToken, Reason, RequestId, Tenant, new_key, show
 from service.cli.printing import AsJson, people, print_json
 from service.cli.tables import print_table, table
 from service.config import DatabaseRole, load_settings
@@ -27,29 +27,30 @@ _FREEZE_ID = re.compile(r"frz_[0-9a-f]{32}")
 
 app = typer.Typer(help="Amounts that may not move.", no_args_is_help=True)
 FreezeId = Annotated[str, typer.Argument(help='"frz_..."')]
-After = Annotated[
-    str | None, typer.Option(help='Go on after this one, where a list ended: "frz_...".')
-]
 
 
 @app.command("list")
-def list_(tenant: Tenant = "default", after: After = None, *, as_json: AsJson = False) -> None:
+def list_(
+    tenant: Tenant = "default", page_token: PageToken = "", *, as_json: AsJson = False
+) -> None:
     """Those that are open, the oldest 200: what caused each, and what it holds back."""
-    if after is not None:
-        _check(after)
+    if page_token:
+        _check(page_token)
 
     async def read() -> list[OpenFreeze]:
         async with pooled_database(load_settings(), DatabaseRole.READER) as pool:
-            begin = ids.parse(after) if after else FIRST
+            begin = ids.parse(page_token) if page_token else FIRST
             return await list_freezes(pool, tenant, after=begin, limit=MOST)
 
     documents = [*map(_document, asyncio.run(read()))]
+    token = documents[-1]["id"] if len(documents) == MOST else ""
     if as_json:
-        print_json({"tenant": tenant, "freezes": documents})
+        # A row is shown as it is, so none is unreadable.
+        print_json({"freezes": documents, "next_page_token": token, "unreadable": []})
     elif documents:
         print_table(table([*map(_row, documents)], right=("amount", "beyond")))
-        if len(documents) == MOST:
-            people.print(f"there may be more: --after {documents[-1]['id']}", markup=False)
+        if token:
+            people.print(f"there may be more: --page-token {token}", markup=False)
     else:
         people.print("nothing is frozen")
 

@@ -984,13 +984,13 @@ class ListSuspenseResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    ITEMS_FIELD_NUMBER: _builtins.int
+    SUSPENSE_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     UNREADABLE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """For the next page; empty when there is none."""
     @_builtins.property
-    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___SuspenseItem]:
+    def suspense(self) -> _containers.RepeatedCompositeFieldContainer[Global___SuspenseItem]:
         """Oldest first."""
 
     @_builtins.property
@@ -1000,13 +1000,13 @@ class ListSuspenseResponse(_message.Message):
     def __init__(
         self,
         *,
-        items: _abc.Iterable[Global___SuspenseItem] | None = ...,
+        suspense: _abc.Iterable[Global___SuspenseItem] | None = ...,
         next_page_token: _builtins.str = ...,
         unreadable: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "next_page_token", b"next_page_token", "unreadable", b"unreadable"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "suspense", b"suspense", "unreadable", b"unreadable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

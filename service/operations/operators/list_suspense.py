@@ -33,7 +33,7 @@ async def list_suspense(
         limit=page_limit(request.page_size, usual=50, most=200),
     )
     return ListSuspenseResponse(
-        items=page.items,
+        suspense=page.items,
         next_page_token=next_page_token(cursor_text(page.last), QUESTION) if page.last else "",
         unreadable=[account for _, account in page.unreadable],
     )

@@ -154,7 +154,7 @@ async def test_an_event_is_dismissed_and_retried(market: Marketplace, escrow: Ru
 
 async def test_suspense_is_listed_and_applied(market: Marketplace, escrow: Run) -> None:
     deal, payment = await suspended(market)
-    listed = json.loads((await escrow("suspense", "list", "--json")).out)["items"]
+    listed = json.loads((await escrow("suspense", "list", "--json")).out)["suspense"]
     assert [each["payment_id"] for each in listed] == [payment.id]
     second = deal.milestones[1].id
 

@@ -57,7 +57,7 @@ async def test_a_freeze_is_listed_and_lifted(market: Marketplace, escrow: Run) -
 
     (frozen,) = json.loads((await escrow("freezes", "list", "--json")).out)["freezes"]
     said = await escrow("freezes", "list")
-    after = await escrow("freezes", "list", "--after", frozen["id"], "--json")
+    after = await escrow("freezes", "list", "--page-token", frozen["id"], "--json")
     no_reason = await escrow("freezes", "lift", frozen["id"])
     lifted = await escrow("freezes", "lift", frozen["id"], "--reason", "It was paid again.")
     again = await escrow("freezes", "lift", frozen["id"], "--reason", "It was paid again.")

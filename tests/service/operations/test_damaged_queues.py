@@ -121,7 +121,7 @@ async def shown(market: Marketplace) -> dict[str, tuple[set[str], set[str]]]:
     return {
         "effects": ({each.id for each in effects.effects}, set(effects.unreadable)),
         "events": ({each.id for each in events.events}, set(events.unreadable)),
-        "suspense": ({each.account for each in money.items}, set(money.unreadable)),
+        "suspense": ({each.account for each in money.suspense}, set(money.unreadable)),
     }
 
 

@@ -28,6 +28,7 @@ WHY: Mapping[str, str] = {
     "books.BALANCES": PROVES,
     "books.JOURNALS": PROVES,
     "closings.LIST": OPERATED,
+    "names.TENANTS": OPERATED,
     "queues.OF_TENANTS closings": WATCHED,
     "queues.OF_TENANTS sweeps": WATCHED,
     "queues.WAITING differences": WATCHED,

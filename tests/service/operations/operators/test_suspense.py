@@ -16,7 +16,7 @@ from tests.service.operations.transfers import TRANSFERS
 
 
 async def listed(market: Marketplace) -> list[op.SuspenseItem]:
-    return list((await market.operator.operators.ListSuspense(op.ListSuspenseRequest())).items)
+    return list((await market.operator.operators.ListSuspense(op.ListSuspenseRequest())).suspense)
 
 
 async def apply(market: Marketplace, request: op.ApplySuspenseRequest) -> pb.Escrow:
