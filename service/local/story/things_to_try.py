@@ -59,7 +59,8 @@ def show_things_to_try(
         _print_as_is(console, buf_curl(addresses, call))
     if to_try.checkout_url:
         _show_checkout(console, to_try.checkout_url)
-    _show_ledger(console, addresses)
+    ids = (call.request["escrow_id"] for call in to_try.calls if "escrow_id" in call.request)
+    _show_ledger(console, addresses, next(ids, "ANY_ID_OR_REFERENCE"))
     _show_operating(console, addresses)
     if serving:
         console.print("\n[bold]Ctrl-C stops everything[/] and keeps the data.")
@@ -112,10 +113,10 @@ def _show_checkout(console: Console, checkout_url: str) -> None:
     console.print(f"[dim]4242 4242 4242 4242 pays, {CARD_3DS} asks for 3D Secure[/]")
 
 
-def _show_ledger(console: Console, addresses: Addresses) -> None:
+def _show_ledger(console: Console, addresses: Addresses, name: str) -> None:
     found = _with_settings(addresses)
     console.print("\n[bold]Find anything by its name[/], read the ledger, prove it, or look inside")
-    _print_as_is(console, f"{found} {_program('escrow')} show ANY_ID_OR_REFERENCE)")
+    _print_as_is(console, f"{found} {_program('escrow')} show {name})")
     _print_as_is(console, f"{found} {_program('escrow')} journals)")
     _print_as_is(console, f"{found} {_program('escrow')} balances)")
     ask_stripe = " --stripe" if addresses.sandbox else ""

@@ -135,13 +135,15 @@ async def test_the_checkout_page_takes_a_payment_and_its_journal_is_shown(
 
 async def test_the_ledger_can_be_read_by_what_is_printed(up: Up) -> None:
     reads = [line for line in up.said().splitlines() if line.startswith("(. ")]
-    journals, balances, verify = reads[:3]
+    show, journals, balances, verify = reads[:4]
 
+    shown = await run("sh", "-c", show.replace("show ", "show --json "))
     listed = await run("sh", "-c", journals.replace("journals)", "journals --json)"))
     summed = await run("sh", "-c", balances)
     proved = await run("sh", "-c", verify)
 
     assert listed[0] == summed[0] == proved[0] == 0, (listed, summed, proved)
+    assert json.loads(shown[1])["escrow"]["state"] == "ESCROW_STATE_COMPLETED", shown
     assert {"payment_succeeded", "payout_paid"} <= {
         told["kind"] for told in json.loads(listed[1])["journals"]
     }
