@@ -18,13 +18,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from escrow.v1.money_pb2 import Money
-from service.cli.printing import document_of, people, print_json
+from service.cli.printing import document_of, errors, people, print_json
 from service.cli.reading import open_reader
 from service.cli.tables import print_table
 from service.domain.call import Call, Party
 from service.domain.money import format_minor
 from service.rpc.validate import compile_validator
 from service.runtime import Runtime
+from service.store.names import is_served
 
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
@@ -53,6 +54,8 @@ def call(operation: Operation[Answer], request: Message, *, tenant: str) -> Answ
     async def run() -> Answer:
         compile_validator(request.DESCRIPTOR)(request)  # type: ignore[arg-type]  # either is one
         async with open_reader() as runtime:
+            if not await is_served(runtime.pool, tenant):
+                errors.print(f"nothing is here of a tenant {tenant!r}", markup=False)
             return await operation(runtime, Call(tenant, "cli:reader", Party.OPERATOR), request)
 
     return asyncio.run(run())

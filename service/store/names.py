@@ -136,6 +136,10 @@ SELECT tenant_id FROM sweeps WHERE stripe_account = ''
 UNION SELECT DISTINCT tenant_id FROM payers
 UNION SELECT DISTINCT tenant_id FROM payees
 ORDER BY tenant_id"""
+IS_SERVED = """\
+SELECT EXISTS (SELECT 1 FROM sweeps AS s WHERE s.tenant_id = $1)
+    OR EXISTS (SELECT 1 FROM payers AS p WHERE p.tenant_id = $1)
+    OR EXISTS (SELECT 1 FROM payees AS p WHERE p.tenant_id = $1)"""
 
 _OURS = re.compile(rf"({'|'.join(each.prefix for each in (*KEYS, *CHILDREN))})_([0-9a-f]{{32}})")
 _UUID = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
@@ -144,6 +148,11 @@ _UUID = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE
 async def find_tenants(pool: asyncpg.Pool) -> list[str]:
     """All that have ever been served, whether they are configured now or not."""
     return [tenant_id for (tenant_id,) in await pool.fetch(TENANTS)]
+
+
+async def is_served(pool: asyncpg.Pool, tenant_id: str) -> bool:
+    """Whether this tenant is among those."""
+    return bool(await pool.fetchval(IS_SERVED, tenant_id))
 
 
 async def find_named(pool: Connection, tenant_id: str, name: str) -> list[Named]:

@@ -60,6 +60,19 @@ async def test_effects_that_need_a_person_are_listed_and_shown(
         assert line in shown.out
 
 
+async def test_a_list_of_a_tenant_that_was_never_served_says_so(
+    market: Marketplace, escrow: Run
+) -> None:
+    await market.new_payer()
+
+    mistyped = await escrow("effects", "list", "--tenant", "defualt")
+    right = await escrow("effects", "list")
+
+    assert (mistyped.status, mistyped.out) == (0, right.out)
+    assert mistyped.err == "nothing is here of a tenant 'defualt'\n"
+    assert right.err == ""
+
+
 async def test_an_effect_is_retried_with_a_reason_by_who_is_logged_in(
     market: Marketplace, escrow: Run
 ) -> None:
