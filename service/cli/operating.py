@@ -25,7 +25,7 @@ from service.domain.call import Call, Party
 from service.domain.money import format_minor
 from service.rpc.validate import compile_validator
 from service.runtime import Runtime
-from service.store.names import is_served
+from service.store.tenants import is_served
 
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 

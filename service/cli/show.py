@@ -16,7 +16,8 @@ from service.domain import ids
 from service.domain.call import Call, Party
 from service.domain.errors import Missing
 from service.operations.operators.explain.named import Explained, explain
-from service.store.names import Named, find_named, find_tenants
+from service.store.names import Named, find_named
+from service.store.tenants import find_tenants
 
 Name = Annotated[
     str,

@@ -11,8 +11,6 @@ import re
 from typing import NamedTuple
 from uuid import UUID
 
-import asyncpg
-
 from service.domain import ids
 from service.domain.ids import same_moment
 from service.store.books import Connection
@@ -130,29 +128,8 @@ FROM asked
 JOIN operations AS o ON o.tenant_id = $1 AND o.caller = asked.caller AND o.kind = asked.kind
     AND o.key = ANY($2::text[])"""
 
-# A worker adds a row to sweeps for each tenant when it first serves it, and no row ever leaves.
-TENANTS = """\
-SELECT tenant_id FROM sweeps WHERE stripe_account = ''
-UNION SELECT DISTINCT tenant_id FROM payers
-UNION SELECT DISTINCT tenant_id FROM payees
-ORDER BY tenant_id"""
-IS_SERVED = """\
-SELECT EXISTS (SELECT 1 FROM sweeps AS s WHERE s.tenant_id = $1)
-    OR EXISTS (SELECT 1 FROM payers AS p WHERE p.tenant_id = $1)
-    OR EXISTS (SELECT 1 FROM payees AS p WHERE p.tenant_id = $1)"""
-
 _OURS = re.compile(rf"({'|'.join(each.prefix for each in (*KEYS, *CHILDREN))})_([0-9a-f]{{32}})")
 _UUID = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
-
-
-async def find_tenants(pool: asyncpg.Pool) -> list[str]:
-    """All that have ever been served, whether they are configured now or not."""
-    return [tenant_id for (tenant_id,) in await pool.fetch(TENANTS)]
-
-
-async def is_served(pool: asyncpg.Pool, tenant_id: str) -> bool:
-    """Whether this tenant is among those."""
-    return bool(await pool.fetchval(IS_SERVED, tenant_id))
 
 
 async def find_named(pool: Connection, tenant_id: str, name: str) -> list[Named]:

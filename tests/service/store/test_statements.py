@@ -40,6 +40,7 @@ from service.store import (
     stripe_events,
     suspense,
     sweeps,
+    tenants,
     trial_balance,
     turnovers,
 )
@@ -65,7 +66,7 @@ HOT = (
     turnovers,
 )
 OF_OPERATORS = (for_operators, listed_events, open_effects, suspense)
-MODULES = (*HOT, *OF_OPERATORS, queues, books, closings, journals, trial_balance)
+MODULES = (*HOT, *OF_OPERATORS, queues, books, closings, journals, tenants, trial_balance)
 STARTS = ("SELECT", "INSERT", "UPDATE", "WITH")
 RELEASE = ("operations", "journals", "entries", "balances", "escrows", "milestones", "releases")
 BY = {text: name for name, text in vars(escrows).items() if name.startswith("BY_")}
