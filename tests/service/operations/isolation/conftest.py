@@ -55,7 +55,8 @@ async def trial(
         port = await open_(
             serving(runtime, SERVICES, OPERATIONS, identify, listening, check_own=own)
         )
-        channel = await open_(grpc.aio.insecure_channel(f"127.0.0.1:{port}"))
+        target = f"127.0.0.1:{port}"
+        channel = await open_(grpc.aio.insecure_channel(target))
         owner = theirs.owner
         secret = await words_of(owner, TENANT) - await words_of(owner, NEIGHBOUR)
-        yield Trial(theirs, ours, spoils, our_requests, secret, channel)
+        yield Trial(theirs, ours, spoils, our_requests, secret, target, channel)

@@ -15,9 +15,11 @@ import grpc
 from google.protobuf.message import Message
 
 from escrow import v1
+from escrow.v1 import escrow_service_pb2 as pb
 from service.rpc.services import SERVICES
 from tests.service.operations.asked import Asked
 from tests.service.operations.catalogue import METHODS
+from tests.service.operations.isolation.raw_call import raw_call
 from tests.service.operations.isolation.secrets import rows_of, told_by, words
 from tests.service.operations.isolation.spoils import OF_IDS, of_nothing
 from tests.service.operations.isolation.trial import Answer, Metadata, Trial, us
@@ -75,6 +77,7 @@ async def test_nothing_of_another_tenant_is_answered_or_changed(trial: Trial) ->
         if name not in NOBODYS and not trial.spoils.told[name] & trial.secret:
             troubles.append(f"{name}: would not be found")
 
+    troubles += [each async for each in taken_for_them_by_odd_fields(trial)]
     assert troubles == []
 
 
@@ -115,6 +118,34 @@ async def taken_for_them(trial: Trial, name: str) -> AsyncIterator[str]:
             answer = await trial.call(name, asked.request, who)
             if leaked(trial, asked.request, answer):
                 yield f"{leaked(trial, asked.request, answer)} for {person} who is {party}"
+
+
+async def taken_for_them_by_odd_fields(trial: Trial) -> AsyncIterator[str]:
+    """What is wrong when the metadata is written as HTTP/2 and gRPC do not allow it."""
+    ours, theirs = (text.encode() for text in (NEIGHBOUR, TENANT))
+    path = "/escrow.v1.EscrowService/ListEscrows"
+    proof = [(key.encode(), str(value).encode()) for key, value in us(Asked("", None))]
+
+    for fields in (
+        [(b"Escrow-Tenant", theirs)],
+        [(b"ESCROW-TENANT", theirs), (b"escrow-tenant", ours)],
+        [(b"escrow-tenant ", theirs)],
+        [(b" escrow-tenant", theirs)],
+        [(b"escrow-tenant\0", theirs)],
+        [(b"escrow-tenant", b" " + theirs)],
+        [(b"escrow-tenant", ours + b"\0" + theirs)],
+        [(b"escrow-tenant", ours + b"\r\nescrow-tenant: " + theirs)],
+        [(b"escrow-tenant", ours), (b":authority", theirs)],
+        [(b":escrow-tenant", theirs)],
+        [(b"host", theirs), (b"x-forwarded-host", theirs)],
+    ):
+        answer = await raw_call(trial.target, path, b"", [*proof, *fields])
+        if found := leaked(
+            trial, pb.ListEscrowsRequest(), pb.ListEscrowsResponse.FromString(answer)
+        ):
+            yield f"{found} by {fields}"
+    if not await raw_call(trial.target, path, b"", [*proof, (b"escrow-tenant", ours)]):
+        yield "a proper call by hand is not answered"
 
 
 def leaked(trial: Trial, request: Message, answer: Answer) -> set[str]:

@@ -44,6 +44,7 @@ class Trial:
     spoils: Spoils
     our_requests: dict[str, Asked]
     secret: set[str]
+    target: str
     channel: grpc.aio.Channel
     repeated: set[str] = field(default_factory=set)
 
