@@ -215,6 +215,27 @@ CREATE TYPE public.write_milestone AS (
 	delivered_at timestamp with time zone
 );
 
+CREATE TYPE public.write_milestone_v2 AS (
+	tenant_id text,
+	escrow_id uuid,
+	milestone_id uuid,
+	"position" integer,
+	title text,
+	state text,
+	amount_minor bigint,
+	payer_fee_minor bigint,
+	payee_fee_minor bigint,
+	funded_minor bigint,
+	released_minor bigint,
+	refunded_minor bigint,
+	lost_minor bigint,
+	frozen_minor bigint,
+	payer_fee_gone_minor bigint,
+	payment_id uuid,
+	due_at timestamp with time zone,
+	delivered_at timestamp with time zone
+);
+
 CREATE TYPE public.write_operation AS (
 	tenant_id text,
 	operation_id uuid,
@@ -353,6 +374,34 @@ CREATE TYPE public.write_payment_v3 AS (
 	received_minor bigint
 );
 
+CREATE TYPE public.write_payment_v4 AS (
+	tenant_id text,
+	payment_id uuid,
+	escrow_id uuid,
+	payer_id uuid,
+	method text,
+	capture text,
+	amount_minor bigint,
+	currency text,
+	state text,
+	created_at timestamp with time zone,
+	updated_at timestamp with time zone,
+	stripe_payment_intent text,
+	stripe_checkout_session text,
+	stripe_charge text,
+	stripe_balance_transaction text,
+	processing_fee_minor bigint,
+	failure_code text,
+	failure_decline_code text,
+	failure_message text,
+	observed_at timestamp with time zone,
+	settled_currency text,
+	settled_minor bigint,
+	converted_minor bigint,
+	received_minor bigint,
+	converted_into_minor bigint
+);
+
 CREATE TYPE public.write_payout AS (
 	tenant_id text,
 	payout_id uuid,
@@ -383,6 +432,72 @@ CREATE TYPE public.write_previous_account AS (
 	stripe_account text,
 	state text,
 	replaced_at timestamp with time zone
+);
+
+CREATE TYPE public.write_receivable AS (
+	tenant_id text,
+	receivable_id uuid,
+	version bigint,
+	payee_id uuid,
+	escrow_id uuid,
+	release_id uuid,
+	refund_id uuid,
+	state text,
+	amount_minor bigint,
+	currency text,
+	created_at timestamp with time zone,
+	updated_at timestamp with time zone,
+	reversible_minor bigint,
+	reversal_currency text,
+	reversal_minor bigint,
+	stripe_account text,
+	stripe_transfer text,
+	reversed_minor bigint,
+	netted_minor bigint,
+	written_off_minor bigint,
+	canceled_minor bigint,
+	effect_id uuid,
+	refusals integer,
+	refusal_code text,
+	recover_at timestamp with time zone
+);
+
+CREATE TYPE public.write_refund AS (
+	tenant_id text,
+	refund_id uuid,
+	escrow_id uuid,
+	payment_id uuid,
+	state text,
+	amount_minor bigint,
+	currency text,
+	reason text,
+	created_at timestamp with time zone,
+	updated_at timestamp with time zone,
+	effect_id uuid,
+	stripe_refund text,
+	failure_code text,
+	settled_minor bigint,
+	taken_minor bigint,
+	balance_transaction text,
+	failure_transaction text
+);
+
+CREATE TYPE public.write_refund_part AS (
+	tenant_id text,
+	escrow_id uuid,
+	refund_id uuid,
+	"position" integer,
+	origin text,
+	milestone_id uuid,
+	release_id uuid,
+	payee_id uuid,
+	state_before text,
+	price_minor bigint,
+	payer_fee_minor bigint,
+	payee_share_minor bigint,
+	settled_share_minor bigint,
+	settled_payer_fee_minor bigint,
+	settled_payee_fee_minor bigint
 );
 
 CREATE TYPE public.write_release AS (
@@ -425,6 +540,35 @@ CREATE TYPE public.write_release_v2 AS (
 	refusal_code text,
 	transfer_currency text,
 	transfer_minor bigint
+);
+
+CREATE TYPE public.write_release_v3 AS (
+	tenant_id text,
+	release_id uuid,
+	escrow_id uuid,
+	milestone_id uuid,
+	payee_id uuid,
+	payment_id uuid,
+	amount_minor bigint,
+	payee_share_minor bigint,
+	currency text,
+	state text,
+	effect_id uuid,
+	transfer_at timestamp with time zone,
+	created_at timestamp with time zone,
+	updated_at timestamp with time zone,
+	refusals integer,
+	stripe_transfer text,
+	refusal_code text,
+	transfer_currency text,
+	transfer_minor bigint,
+	payer_fee_minor bigint,
+	netted_minor bigint,
+	sent_minor bigint,
+	recalled_minor bigint,
+	settled_payer_fee_minor bigint,
+	settled_payee_fee_minor bigint,
+	destination text
 );
 
 CREATE FUNCTION public.expect_rows(what text, actual bigint, expected bigint) RETURNS boolean
@@ -697,6 +841,7 @@ ALTER TABLE ONLY public.effects
 CREATE INDEX effects_open ON public.effects USING btree (due_at) WHERE (state = ANY (ARRAY['PLANNED'::text, 'SENDING'::text, 'UNKNOWN'::text]));
 CREATE INDEX effects_open_by_payee ON public.effects USING btree (tenant_id, payee_id) WHERE (state = ANY (ARRAY['PLANNED'::text, 'SENDING'::text, 'UNKNOWN'::text]));
 CREATE INDEX effects_rejected ON public.effects USING btree (tenant_id, effect_id) WHERE (state = 'REJECTED'::text);
+CREATE INDEX effects_reversals ON public.effects USING btree (tenant_id, stripe_object) WHERE (kind = 'reverse_transfer'::text);
 GRANT SELECT,INSERT ON TABLE public.effects TO escrow_service;
 GRANT SELECT ON TABLE public.effects TO escrow_reader;
 GRANT UPDATE(version) ON TABLE public.effects TO escrow_service;
@@ -869,12 +1014,14 @@ CREATE TABLE public.milestones (
     payment_id uuid,
     due_at timestamp with time zone,
     delivered_at timestamp with time zone,
+    payer_fee_gone_minor bigint DEFAULT 0 NOT NULL,
     CONSTRAINT milestones_amount_positive CHECK ((amount_minor > 0)),
     CONSTRAINT milestones_fees CHECK (((payer_fee_minor >= 0) AND ((payee_fee_minor >= 0) AND (payee_fee_minor <= amount_minor)))),
     CONSTRAINT milestones_frozen_is_held CHECK (((frozen_minor >= 0) AND (frozen_minor <= (((funded_minor - released_minor) - refunded_minor) - lost_minor)))),
     CONSTRAINT milestones_never_overfunded CHECK (((funded_minor >= 0) AND (funded_minor <= amount_minor))),
     CONSTRAINT milestones_spent_once CHECK (((released_minor >= 0) AND (refunded_minor >= 0) AND (lost_minor >= 0) AND (((released_minor + refunded_minor) + lost_minor) <= funded_minor)))
 );
+COMMENT ON COLUMN public.milestones.payer_fee_gone_minor IS 'what of the payer''s fee went with what was released, refunded or lost';
 ALTER TABLE ONLY public.milestones
     ADD CONSTRAINT milestones_pkey PRIMARY KEY (tenant_id, escrow_id, milestone_id);
 GRANT SELECT,INSERT ON TABLE public.milestones TO escrow_service;
@@ -893,6 +1040,7 @@ GRANT UPDATE(frozen_minor) ON TABLE public.milestones TO escrow_service;
 GRANT UPDATE(payment_id) ON TABLE public.milestones TO escrow_service;
 GRANT UPDATE(due_at) ON TABLE public.milestones TO escrow_service;
 GRANT UPDATE(delivered_at) ON TABLE public.milestones TO escrow_service;
+GRANT UPDATE(payer_fee_gone_minor) ON TABLE public.milestones TO escrow_service;
 
 CREATE TABLE public.operations (
     tenant_id text NOT NULL,
@@ -1011,12 +1159,14 @@ CREATE TABLE public.payments (
     settled_minor bigint,
     converted_minor bigint DEFAULT 0 NOT NULL,
     received_minor bigint,
+    converted_into_minor bigint DEFAULT 0 NOT NULL,
     CONSTRAINT payments_amount_positive CHECK ((amount_minor > 0))
 );
 COMMENT ON COLUMN public.payments.settled_currency IS 'where Stripe settled it in another currency than it was paid in';
 COMMENT ON COLUMN public.payments.settled_minor IS 'what it came to there, before Stripe''s fee';
 COMMENT ON COLUMN public.payments.converted_minor IS 'how much of amount_minor has been converted by now, at the charge''s own rate';
 COMMENT ON COLUMN public.payments.received_minor IS 'what arrived, where it is not amount_minor: it was captured in part. Null otherwise';
+COMMENT ON COLUMN public.payments.converted_into_minor IS 'what converted_minor came to, in the settled currency';
 ALTER TABLE ONLY public.payments
     ADD CONSTRAINT payments_pkey PRIMARY KEY (tenant_id, payment_id);
 ALTER TABLE ONLY public.payments
@@ -1050,6 +1200,7 @@ GRANT UPDATE(settled_currency) ON TABLE public.payments TO escrow_service;
 GRANT UPDATE(settled_minor) ON TABLE public.payments TO escrow_service;
 GRANT UPDATE(converted_minor) ON TABLE public.payments TO escrow_service;
 GRANT UPDATE(received_minor) ON TABLE public.payments TO escrow_service;
+GRANT UPDATE(converted_into_minor) ON TABLE public.payments TO escrow_service;
 
 CREATE TABLE public.payouts (
     tenant_id text NOT NULL,
@@ -1116,6 +1267,139 @@ ALTER TABLE ONLY public.previous_accounts
 GRANT SELECT,INSERT ON TABLE public.previous_accounts TO escrow_service;
 GRANT SELECT ON TABLE public.previous_accounts TO escrow_reader;
 
+CREATE TABLE public.receivables (
+    tenant_id text NOT NULL,
+    receivable_id uuid NOT NULL,
+    version bigint NOT NULL,
+    payee_id uuid NOT NULL,
+    escrow_id uuid NOT NULL,
+    release_id uuid NOT NULL,
+    refund_id uuid NOT NULL,
+    state text NOT NULL,
+    amount_minor bigint NOT NULL,
+    currency text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    reversible_minor bigint NOT NULL,
+    reversal_currency text NOT NULL,
+    reversal_minor bigint NOT NULL,
+    stripe_account text,
+    stripe_transfer text,
+    reversed_minor bigint NOT NULL,
+    netted_minor bigint NOT NULL,
+    written_off_minor bigint NOT NULL,
+    canceled_minor bigint NOT NULL,
+    effect_id uuid,
+    refusals integer NOT NULL,
+    refusal_code text,
+    recover_at timestamp with time zone,
+    CONSTRAINT receivables_amounts CHECK (((amount_minor > 0) AND ((reversible_minor >= 0) AND (reversible_minor <= amount_minor)) AND (reversal_minor >= 0) AND (reversed_minor >= 0) AND (netted_minor >= 0) AND (written_off_minor >= 0) AND (canceled_minor >= 0) AND ((((reversed_minor + netted_minor) + written_off_minor) + canceled_minor) <= amount_minor)))
+);
+COMMENT ON TABLE public.receivables IS 'What payees owe: a released share that was refunded to the payer after it had left.';
+COMMENT ON COLUMN public.receivables.reversible_minor IS 'what of it can come back by reversing the transfer';
+COMMENT ON COLUMN public.receivables.reversal_minor IS 'what that is in the currency of the transfer';
+ALTER TABLE ONLY public.receivables
+    ADD CONSTRAINT receivables_pkey PRIMARY KEY (tenant_id, receivable_id);
+CREATE INDEX receivables_of_refund ON public.receivables USING btree (tenant_id, refund_id);
+CREATE INDEX receivables_open ON public.receivables USING btree (created_at) WHERE (state <> 'SETTLED'::text);
+CREATE INDEX receivables_owed ON public.receivables USING btree (tenant_id, payee_id) WHERE (state <> 'SETTLED'::text);
+CREATE INDEX receivables_reversing ON public.receivables USING btree (tenant_id, stripe_account) WHERE (state = 'REVERSING'::text);
+CREATE INDEX receivables_to_recover ON public.receivables USING btree (recover_at) WHERE ((state = 'OWED'::text) AND (recover_at IS NOT NULL));
+GRANT SELECT,INSERT ON TABLE public.receivables TO escrow_service;
+GRANT SELECT ON TABLE public.receivables TO escrow_reader;
+GRANT UPDATE(version) ON TABLE public.receivables TO escrow_service;
+GRANT UPDATE(payee_id) ON TABLE public.receivables TO escrow_service;
+GRANT UPDATE(escrow_id) ON TABLE public.receivables TO escrow_service;
+GRANT UPDATE(release_id) ON TABLE public.receivables TO escrow_service;
+GRANT UPDATE(refund_id) ON TABLE public.receivables TO escrow_service;
+GRANT UPDATE(state) ON TABLE public.receivables TO escrow_service;
+GRANT UPDATE(amount_minor) ON TABLE public.receivables TO escrow_service;
+GRANT UPDATE(currency) ON TABLE public.receivables TO escrow_service;
+GRANT UPDATE(created_at) ON TABLE public.receivables TO escrow_service;
+GRANT UPDATE(updated_at) ON TABLE public.receivables TO escrow_service;
+GRANT UPDATE(reversible_minor) ON TABLE public.receivables TO escrow_service;
+GRANT UPDATE(reversal_currency) ON TABLE public.receivables TO escrow_service;
+GRANT UPDATE(reversal_minor) ON TABLE public.receivables TO escrow_service;
+GRANT UPDATE(stripe_account) ON TABLE public.receivables TO escrow_service;
+GRANT UPDATE(stripe_transfer) ON TABLE public.receivables TO escrow_service;
+GRANT UPDATE(reversed_minor) ON TABLE public.receivables TO escrow_service;
+GRANT UPDATE(netted_minor) ON TABLE public.receivables TO escrow_service;
+GRANT UPDATE(written_off_minor) ON TABLE public.receivables TO escrow_service;
+GRANT UPDATE(canceled_minor) ON TABLE public.receivables TO escrow_service;
+GRANT UPDATE(effect_id) ON TABLE public.receivables TO escrow_service;
+GRANT UPDATE(refusals) ON TABLE public.receivables TO escrow_service;
+GRANT UPDATE(refusal_code) ON TABLE public.receivables TO escrow_service;
+GRANT UPDATE(recover_at) ON TABLE public.receivables TO escrow_service;
+
+CREATE TABLE public.refund_parts (
+    tenant_id text NOT NULL,
+    escrow_id uuid NOT NULL,
+    refund_id uuid NOT NULL,
+    "position" integer NOT NULL,
+    origin text NOT NULL,
+    milestone_id uuid,
+    release_id uuid,
+    payee_id uuid,
+    state_before text,
+    price_minor bigint NOT NULL,
+    payer_fee_minor bigint NOT NULL,
+    payee_share_minor bigint NOT NULL,
+    settled_share_minor bigint NOT NULL,
+    settled_payer_fee_minor bigint NOT NULL,
+    settled_payee_fee_minor bigint NOT NULL,
+    CONSTRAINT refund_parts_amounts CHECK (((price_minor >= 0) AND (payer_fee_minor >= 0) AND ((payee_share_minor >= 0) AND (payee_share_minor <= price_minor))))
+);
+COMMENT ON TABLE public.refund_parts IS 'Where the money of a refund was: held, payable to a payee, or with them already. Append-only.';
+ALTER TABLE ONLY public.refund_parts
+    ADD CONSTRAINT refund_parts_pkey PRIMARY KEY (tenant_id, escrow_id, refund_id, "position");
+GRANT SELECT,INSERT ON TABLE public.refund_parts TO escrow_service;
+GRANT SELECT ON TABLE public.refund_parts TO escrow_reader;
+
+CREATE TABLE public.refunds (
+    tenant_id text NOT NULL,
+    refund_id uuid NOT NULL,
+    escrow_id uuid NOT NULL,
+    payment_id uuid NOT NULL,
+    state text NOT NULL,
+    amount_minor bigint NOT NULL,
+    currency text NOT NULL,
+    reason text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    effect_id uuid,
+    stripe_refund text,
+    failure_code text,
+    settled_minor bigint,
+    taken_minor bigint,
+    balance_transaction text,
+    failure_transaction text,
+    CONSTRAINT refunds_amount_positive CHECK ((amount_minor > 0))
+);
+COMMENT ON TABLE public.refunds IS 'Money on its way back to a payer: one refund of one charge at Stripe.';
+COMMENT ON COLUMN public.refunds.settled_minor IS 'what the amount was of the charge in the currency that Stripe settled it in';
+COMMENT ON COLUMN public.refunds.taken_minor IS 'what Stripe took for it, in that currency, at its day''s rate';
+ALTER TABLE ONLY public.refunds
+    ADD CONSTRAINT refunds_pkey PRIMARY KEY (tenant_id, escrow_id, refund_id);
+CREATE INDEX refunds_by_id ON public.refunds USING btree (tenant_id, refund_id);
+CREATE UNIQUE INDEX refunds_by_stripe_refund ON public.refunds USING btree (tenant_id, stripe_refund) WHERE (stripe_refund IS NOT NULL);
+CREATE INDEX refunds_open ON public.refunds USING btree (created_at) WHERE (state = ANY (ARRAY['REQUESTED'::text, 'PENDING'::text, 'REQUIRES_ACTION'::text, 'FAILED'::text]));
+GRANT SELECT,INSERT ON TABLE public.refunds TO escrow_service;
+GRANT SELECT ON TABLE public.refunds TO escrow_reader;
+GRANT UPDATE(payment_id) ON TABLE public.refunds TO escrow_service;
+GRANT UPDATE(state) ON TABLE public.refunds TO escrow_service;
+GRANT UPDATE(amount_minor) ON TABLE public.refunds TO escrow_service;
+GRANT UPDATE(currency) ON TABLE public.refunds TO escrow_service;
+GRANT UPDATE(reason) ON TABLE public.refunds TO escrow_service;
+GRANT UPDATE(created_at) ON TABLE public.refunds TO escrow_service;
+GRANT UPDATE(updated_at) ON TABLE public.refunds TO escrow_service;
+GRANT UPDATE(effect_id) ON TABLE public.refunds TO escrow_service;
+GRANT UPDATE(stripe_refund) ON TABLE public.refunds TO escrow_service;
+GRANT UPDATE(failure_code) ON TABLE public.refunds TO escrow_service;
+GRANT UPDATE(settled_minor) ON TABLE public.refunds TO escrow_service;
+GRANT UPDATE(taken_minor) ON TABLE public.refunds TO escrow_service;
+GRANT UPDATE(balance_transaction) ON TABLE public.refunds TO escrow_service;
+GRANT UPDATE(failure_transaction) ON TABLE public.refunds TO escrow_service;
+
 CREATE TABLE public.releases (
     tenant_id text NOT NULL,
     release_id uuid NOT NULL,
@@ -1136,9 +1420,22 @@ CREATE TABLE public.releases (
     refusal_code text,
     transfer_currency text,
     transfer_minor bigint,
-    CONSTRAINT releases_amounts CHECK (((amount_minor > 0) AND ((payee_share_minor >= 0) AND (payee_share_minor <= amount_minor))))
+    payer_fee_minor bigint DEFAULT 0 NOT NULL,
+    netted_minor bigint DEFAULT 0 NOT NULL,
+    sent_minor bigint,
+    recalled_minor bigint DEFAULT 0 NOT NULL,
+    settled_payer_fee_minor bigint DEFAULT 0 NOT NULL,
+    settled_payee_fee_minor bigint DEFAULT 0 NOT NULL,
+    destination text,
+    CONSTRAINT releases_amounts CHECK (((amount_minor >= 0) AND (payee_share_minor >= 0) AND (payee_share_minor <= amount_minor) AND (payer_fee_minor >= 0) AND (netted_minor >= 0) AND (recalled_minor >= 0) AND (recalled_minor <= COALESCE(sent_minor, (0)::bigint))))
 );
+COMMENT ON TABLE public.releases IS 'What payees were given. Amounts are what of it stands: a refund takes its part out of them.';
 COMMENT ON COLUMN public.releases.transfer_minor IS 'what the transfer takes where the payment was settled in another currency';
+COMMENT ON COLUMN public.releases.payer_fee_minor IS 'what of the payer''s fee the platform earned by it';
+COMMENT ON COLUMN public.releases.netted_minor IS 'what of the payee''s share paid what they owed, and was not sent';
+COMMENT ON COLUMN public.releases.sent_minor IS 'what of the payee''s share the transfer took';
+COMMENT ON COLUMN public.releases.recalled_minor IS 'what of that is to come back, or has';
+COMMENT ON COLUMN public.releases.destination IS 'the account at Stripe that the transfer went to';
 ALTER TABLE ONLY public.releases
     ADD CONSTRAINT releases_pkey PRIMARY KEY (tenant_id, escrow_id, release_id);
 CREATE INDEX releases_by_transfer ON public.releases USING btree (tenant_id, stripe_transfer) WHERE (stripe_transfer IS NOT NULL);
@@ -1161,6 +1458,13 @@ GRANT UPDATE(stripe_transfer) ON TABLE public.releases TO escrow_service;
 GRANT UPDATE(refusal_code) ON TABLE public.releases TO escrow_service;
 GRANT UPDATE(transfer_currency) ON TABLE public.releases TO escrow_service;
 GRANT UPDATE(transfer_minor) ON TABLE public.releases TO escrow_service;
+GRANT UPDATE(payer_fee_minor) ON TABLE public.releases TO escrow_service;
+GRANT UPDATE(netted_minor) ON TABLE public.releases TO escrow_service;
+GRANT UPDATE(sent_minor) ON TABLE public.releases TO escrow_service;
+GRANT UPDATE(recalled_minor) ON TABLE public.releases TO escrow_service;
+GRANT UPDATE(settled_payer_fee_minor) ON TABLE public.releases TO escrow_service;
+GRANT UPDATE(settled_payee_fee_minor) ON TABLE public.releases TO escrow_service;
+GRANT UPDATE(destination) ON TABLE public.releases TO escrow_service;
 
 CREATE TABLE public.stripe_events (
     tenant_id text NOT NULL,

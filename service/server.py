@@ -36,6 +36,7 @@ from service.workers.closings import ClosingsWorker
 from service.workers.effects import EffectsWorker
 from service.workers.inbox import InboxWorker
 from service.workers.loop import Worker
+from service.workers.receivables import ReceivablesWorker
 from service.workers.sweeps import SweepsWorker
 from service.workers.transfers import TransfersWorker
 from service.workers.watch import QueueWatch
@@ -44,6 +45,7 @@ WORKERS: Sequence[type[Worker[Any]]] = (
     EffectsWorker,
     InboxWorker,
     TransfersWorker,
+    ReceivablesWorker,
     ClosingsWorker,
     SweepsWorker,
 )

@@ -21,6 +21,8 @@ from service.domain.records.parties import AccountApi, Payee, Payer, PreviousAcc
 from service.domain.records.payment import CaptureStrategy, Payment, PaymentMethod
 from service.domain.records.payout import Payout
 from service.domain.records.policy import StoredPolicy
+from service.domain.records.receivable import Receivable
+from service.domain.records.refund import Refund, RefundOrigin, RefundPart
 from service.domain.records.release import Release
 from service.domain.states.effect import EffectState
 from service.domain.states.escrow import EscrowState
@@ -28,6 +30,8 @@ from service.domain.states.milestone import MilestoneState
 from service.domain.states.payee import PayeeState
 from service.domain.states.payment import PaymentState
 from service.domain.states.payout import PayoutState
+from service.domain.states.receivable import ReceivableState
+from service.domain.states.refund import RefundState
 from service.domain.states.release import ReleaseState
 from service.domain.unit import UnitOfWork
 from service.store.commit import write
@@ -214,6 +218,64 @@ def new_transaction(
         "available_at": NOW,
     }
     return BalanceTransaction(**fields | changes)
+
+
+def new_refund(payment: Payment, **changes: Any) -> Refund:  # noqa: ANN401  any field
+    fields: dict[str, Any] = {
+        "tenant_id": payment.tenant_id,
+        "refund_id": new_id(),
+        "escrow_id": payment.escrow_id,
+        "payment_id": payment.payment_id,
+        "state": RefundState.REQUESTED,
+        "amount_minor": 105_00,
+        "currency": payment.currency,
+        "reason": "It was broken.",
+        "created_at": NOW,
+        "updated_at": NOW,
+    }
+    return Refund(**fields | changes)
+
+
+def new_refund_part(refund: Refund, **changes: Any) -> RefundPart:  # noqa: ANN401  any field
+    fields: dict[str, Any] = {
+        "tenant_id": refund.tenant_id,
+        "escrow_id": refund.escrow_id,
+        "refund_id": refund.refund_id,
+        "position": 0,
+        "origin": RefundOrigin.SUSPENSE,
+        "milestone_id": None,
+        "release_id": None,
+        "payee_id": None,
+        "state_before": None,
+        "price_minor": 105_00,
+        "payer_fee_minor": 0,
+        "payee_share_minor": 0,
+        "settled_share_minor": 0,
+        "settled_payer_fee_minor": 0,
+        "settled_payee_fee_minor": 0,
+    }
+    return RefundPart(**fields | changes)
+
+
+def new_receivable(payee: Payee, escrow: Escrow, **changes: Any) -> Receivable:  # noqa: ANN401  any field
+    fields: dict[str, Any] = {
+        "tenant_id": payee.tenant_id,
+        "receivable_id": new_id(),
+        "version": 0,
+        "payee_id": payee.payee_id,
+        "escrow_id": escrow.escrow_id,
+        "release_id": new_id(),
+        "refund_id": new_id(),
+        "state": ReceivableState.OWED,
+        "amount_minor": 80_00,
+        "currency": escrow.currency,
+        "created_at": NOW,
+        "updated_at": NOW,
+        "reversible_minor": 0,
+        "reversal_currency": escrow.currency,
+        "reversal_minor": 0,
+    }
+    return Receivable(**fields | changes)
 
 
 def new_payout(payee: Payee, **changes: Any) -> Payout:  # noqa: ANN401  any field

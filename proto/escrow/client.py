@@ -40,6 +40,7 @@ from escrow.v1.escrow_service_pb2_grpc import EscrowServiceStub
 from escrow.v1.operator_service_pb2_grpc import OperatorServiceStub
 from escrow.v1.party_service_pb2_grpc import PartyServiceStub
 from escrow.v1.policy_service_pb2_grpc import PolicyServiceStub
+from escrow.v1.refund_service_pb2_grpc import RefundServiceStub
 from escrow.v1.stripe_event_service_pb2_grpc import StripeEventServiceStub
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from escrow.v1.operator_service_pb2_grpc import OperatorServiceAsyncStub
     from escrow.v1.party_service_pb2_grpc import PartyServiceAsyncStub
     from escrow.v1.policy_service_pb2_grpc import PolicyServiceAsyncStub
+    from escrow.v1.refund_service_pb2_grpc import RefundServiceAsyncStub
     from escrow.v1.stripe_event_service_pb2_grpc import StripeEventServiceAsyncStub
 
 __all__ = [
@@ -81,6 +83,7 @@ class EscrowClient:
     parties: "PartyServiceAsyncStub"
     operators: "OperatorServiceAsyncStub"
     policies: "PolicyServiceAsyncStub"
+    refunds: "RefundServiceAsyncStub"
     events: "StripeEventServiceAsyncStub"
 
     def __init__(
@@ -100,6 +103,7 @@ class EscrowClient:
         self.parties = PartyServiceStub(stubs_view)
         self.operators = OperatorServiceStub(stubs_view)
         self.policies = PolicyServiceStub(stubs_view)
+        self.refunds = RefundServiceStub(stubs_view)
         self.events = StripeEventServiceStub(stubs_view)
         self._acting: dict[Party, EscrowClient] = {}
 

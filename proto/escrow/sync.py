@@ -32,6 +32,7 @@ from escrow.v1.escrow_service_pb2_grpc import EscrowServiceStub
 from escrow.v1.operator_service_pb2_grpc import OperatorServiceStub
 from escrow.v1.party_service_pb2_grpc import PartyServiceStub
 from escrow.v1.policy_service_pb2_grpc import PolicyServiceStub
+from escrow.v1.refund_service_pb2_grpc import RefundServiceStub
 from escrow.v1.stripe_event_service_pb2_grpc import StripeEventServiceStub
 
 __all__ = ["SyncEscrowClient", "connect_sync"]
@@ -84,6 +85,7 @@ class SyncEscrowClient:
     parties: PartyServiceStub
     operators: OperatorServiceStub
     policies: PolicyServiceStub
+    refunds: RefundServiceStub
     events: StripeEventServiceStub
 
     def __init__(self, channels: _Channels, identity: Identity, deadline_s: float) -> None:
@@ -95,6 +97,7 @@ class SyncEscrowClient:
         self.parties = PartyServiceStub(view)
         self.operators = OperatorServiceStub(view)
         self.policies = PolicyServiceStub(view)
+        self.refunds = RefundServiceStub(view)
         self.events = StripeEventServiceStub(view)
         self._acting: dict[Party, SyncEscrowClient] = {}
 

@@ -33,6 +33,8 @@ class EscrowCase:
         # The kind of the journal that booked the transfer's movement before it was known as ours;
         # None where no journal has.
         self.booked_as: JournalKind | None = None
+        # The balance transactions that had been booked before anybody knew what they were for.
+        self.explained: frozenset[str] = frozenset()
 
     def milestone(self, milestone_id: UUID) -> Milestone:
         for milestone in self.records.milestones:

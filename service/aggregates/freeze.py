@@ -1,5 +1,5 @@
 """Amounts that may not move: frozen when Stripe moves or threatens money that we did not ask for,
-and lifted by an operator.
+or by an operator, and lifted by an operator.
 
 What a source threatens is covered by what is held of the payment, milestone by milestone, each with
 its part of the payer's fee. What is left over has been released before: it stops the transfers of
@@ -13,14 +13,14 @@ from uuid import UUID
 
 from service.aggregates.escrow import EscrowCase
 from service.aggregates.release import transfer_rejected
-from service.domain.errors import FreezeMissing
-from service.domain.fees import fee_part
+from service.domain.errors import AmountAboveHeld, AmountFrozen, FreezeMissing, check_multiples
 from service.domain.money import charge_step_minor
 from service.domain.records.escrow import Milestone
 from service.domain.records.freeze import Freeze, FreezeReason
 from service.domain.records.payment import Payment
 from service.domain.states.effect import EffectEvent, EffectState
 from service.domain.states.freeze import FreezeEvent, FreezeState
+from service.domain.states.refund import UNDONE
 from service.domain.states.release import ReleaseState
 from service.runtime import Runtime
 from service.store.effects import find_effect
@@ -118,6 +118,38 @@ def lift(case: EscrowCase, freeze_id: UUID) -> None:
                 case.unit.put(release)
 
 
+def place(case: EscrowCase, milestone: Milestone, amount_minor: int | None, cause: Cause) -> None:
+    """Freezes so much of what is held, or all that is not frozen yet when None, for an operator.
+
+    Raises:
+        AmountNotMultiple. AmountFrozen, AmountAboveHeld: so much is not held, or frozen already.
+    """
+    currency, free_minor = case.escrow.currency, milestone.releasable_minor
+    wanted_minor = free_minor if amount_minor is None else amount_minor
+    check_multiples({"amount_minor": wanted_minor}, charge_step_minor(currency), currency)
+    if milestone.payment_id is None or not 0 < wanted_minor <= free_minor:
+        held_minor, frozen_minor = milestone.held_minor, milestone.frozen_minor
+        facts = {"amount_minor": wanted_minor, "held_minor": held_minor, "currency": currency}
+        if frozen_minor:
+            raise AmountFrozen(**facts, frozen_minor=frozen_minor)
+        raise AmountAboveHeld(**facts)
+    case.touch()
+    _add(case, milestone, milestone.payment_id, wanted_minor, cause)
+
+
+def end_adopted(case: EscrowCase, source: str) -> list[Milestone]:
+    """Ends the freezes of a refund that is one of ours now; what they froze is for it. Answers the
+    milestones of which they froze something.
+    """
+    thawed = set()
+    for each in case.records.freezes:
+        if each.source == source and each.is_open:
+            case.unit.advance(each, FreezeEvent.LIFT)
+            _free_part(case, each)
+            thawed.add(each.milestone_id)
+    return [each for each in case.records.milestones if each.milestone_id in thawed]
+
+
 def cover_more(case: EscrowCase, payment_id: UUID) -> None:
     """Covers what open freezes threaten beyond what was held, by what is held and free now."""
     for each in [f for f in case.records.freezes if f.payment_id == payment_id and f.is_open]:
@@ -145,12 +177,17 @@ def stops_transfers(records: EscrowRecords, payment_id: UUID) -> bool:
 
 
 def explains(records: EscrowRecords, payment: Payment, seen: PaymentObservation) -> bool:
-    """Whether freezes, open or lifted, account for what Stripe shows as taken back; if they do not,
-    its news is still on the way.
+    """Whether freezes, open or lifted, and refunds of ours account for what Stripe shows as taken
+    back; if they do not, its news is still on the way.
     """
     ours = [each for each in records.freezes if each.payment_id == payment.payment_id]
     reasons = {each.reason for each in ours}
-    refunded = FreezeReason.REFUND in reasons or not seen.refunded_minor
+    refunded_minor = sum(
+        refund.amount_minor
+        for refund in records.refunds
+        if refund.payment_id == payment.payment_id and refund.state not in UNDONE
+    )
+    refunded = FreezeReason.REFUND in reasons or seen.refunded_minor <= refunded_minor
     return refunded and (FreezeReason.CHARGEBACK in reasons or not seen.disputed)
 
 
@@ -170,19 +207,13 @@ def _cover(
         free_minor = milestone.releasable_minor
         if milestone.payment_id != payment_id or not free_minor or left_minor <= 0:
             continue
-        whole_minor = free_minor + _fee_of(milestone, free_minor, step_minor)
+        whole_minor = free_minor + milestone.payer_fee_of(free_minor, step_minor=step_minor)
         part_minor = free_minor
         if left_minor < whole_minor:  # whole steps, for what remains has to be releasable
             part_minor = min(free_minor, -(-left_minor // step_minor) * step_minor)
         parts.append((milestone, part_minor))
         left_minor -= whole_minor
     return parts, max(left_minor, 0)
-
-
-def _fee_of(milestone: Milestone, part_minor: int, step_minor: int) -> int:
-    gone_minor = milestone.funded_minor - milestone.held_minor
-    shares = (milestone.amount_minor, gone_minor, part_minor)
-    return fee_part(milestone.payer_fee_minor, *shares, step_minor=step_minor)
 
 
 def _add(

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from service.aggregates.contradiction import Contradiction
 from service.aggregates.escrow import EscrowCase
+from service.aggregates.receivable import net_recalled
 from service.domain.errors import AmountAboveHeld, AmountFrozen, check_multiples
 from service.domain.fees import fee_part
 from service.domain.journal import Part, Source
@@ -65,8 +66,7 @@ def split_off(
         raise AmountAboveHeld(**facts)
     release = _new_release(case, milestone, amount, step_minor)
     if release.payee_share_minor == 0:
-        case.unit.advance(release, ReleaseEvent.NOTHING_TO_TRANSFER)
-        _end_when_transferred(case, milestone)
+        nothing_to_transfer(case, release)
     return release
 
 
@@ -76,9 +76,10 @@ def _new_release(
     unit, escrow = case.unit, case.escrow
     gone = milestone.funded_minor - milestone.held_minor
     share = (milestone.amount_minor, gone, amount_minor)
-    payer_fee_minor = fee_part(milestone.payer_fee_minor, *share, step_minor=step_minor)
+    payer_fee_minor = milestone.payer_fee_of(amount_minor, step_minor=step_minor)
     payee_fee_minor = fee_part(milestone.payee_fee_minor, *share, step_minor=step_minor)
     milestone.released_minor += amount_minor
+    milestone.payer_fee_gone_minor += payer_fee_minor
     assert milestone.payment_id is not None  # held money came by a payment
     release = Release(
         tenant_id=escrow.tenant_id,
@@ -95,6 +96,7 @@ def _new_release(
         transfer_at=unit.now,
         created_at=unit.now,
         updated_at=unit.now,
+        payer_fee_minor=payer_fee_minor,
     )
     case.records.releases.append(release)
     unit.create(release)
@@ -114,8 +116,16 @@ def transfer_requested(case: EscrowCase, release: Release, effect: Effect) -> No
     case.touch()
     case.unit.advance(release, ReleaseEvent.REQUEST_TRANSFER)
     release.effect_id = effect.effect_id
+    release.sent_minor, release.destination = release.unsent_minor, effect.request["destination"]
     kind = JournalKind.TRANSFER_REQUESTED
     _post_transfer(case, kind, release, effect, converted=JournalKind.TRANSFER_CONVERTED)
+
+
+def nothing_to_transfer(case: EscrowCase, release: Release) -> None:
+    """Ends a part of which nothing is left for a transfer: the fee took it, or the payee's debt."""
+    case.touch()
+    case.unit.advance(release, ReleaseEvent.NOTHING_TO_TRANSFER)
+    end_when_transferred(case, case.milestone(release.milestone_id))
 
 
 def nothing_left(case: EscrowCase, release: Release) -> None:
@@ -123,16 +133,14 @@ def nothing_left(case: EscrowCase, release: Release) -> None:
     transfer of nothing. What it is worth goes with the next part, for ``Payment.convert`` adds up.
     """
     _, currency = release.transfer
-    case.touch()
-    case.unit.advance(release, ReleaseEvent.NOTHING_TO_TRANSFER)
     case.post(
         JournalKind.TRANSFER_CONVERTED,
         Source("release", release.public_id),
         release.milestone_id,
-        {"amount": release.payee_share_minor, "settled": 0},
+        {"amount": release.taken_minor, "settled": 0},
         settled_currency=currency,
     )
-    _end_when_transferred(case, case.milestone(release.milestone_id))
+    nothing_to_transfer(case, release)
 
 
 def transfer_succeeded(
@@ -154,11 +162,13 @@ def transfer_succeeded(
     case.unit.advance(release, ReleaseEvent.TRANSFER_SUCCEEDED)
     release.stripe_transfer, release.refusal_code = transfer, None
     _post_confirmed(case, release, effect, transaction)
-    _end_when_transferred(case, case.milestone(release.milestone_id))
+    end_when_transferred(case, case.milestone(release.milestone_id))
 
 
 def transfer_rejected(case: EscrowCase, release: Release, effect: Effect, code: str) -> None:
-    """Posting 7d: the money goes back to payable, and is sent again later."""
+    """Posting 7d: the money goes back to payable, and is sent again later, but for what was
+    refunded to the payer meanwhile.
+    """
     case.touch()
     case.unit.advance(release, ReleaseEvent.TRANSFER_REJECTED)
     pause = min(FIRST_TRANSFER_RETRY * 2 ** min(release.refusals, 10), LONGEST_TRANSFER_RETRY)
@@ -167,6 +177,12 @@ def transfer_rejected(case: EscrowCase, release: Release, effect: Effect, code: 
     release.transfer_at = case.unit.now + pause
     kind = JournalKind.TRANSFER_REFUSED
     _post_transfer(case, kind, release, effect, converted=JournalKind.TRANSFER_CONVERTED_BACK)
+    net_recalled(case, release, transfer_source(effect))
+    release.sent_minor = None
+    if not release.amount_minor:
+        case.unit.advance(release, ReleaseEvent.RETURN)
+    elif not release.unsent_minor:
+        nothing_to_transfer(case, release)
 
 
 def transfer_does_not_fit(case: EscrowCase, release: Release) -> None:
@@ -177,10 +193,11 @@ def transfer_does_not_fit(case: EscrowCase, release: Release) -> None:
         case.touch()
 
 
-def _end_when_transferred(case: EscrowCase, milestone: Milestone) -> None:
+def end_when_transferred(case: EscrowCase, milestone: Milestone) -> None:
+    """Ends a milestone of which nothing is held, and nothing on its way to a payee."""
     ours = [r for r in case.records.releases if r.milestone_id == milestone.milestone_id]
     if milestone.state is MilestoneState.RELEASING and all(
-        release.state is ReleaseState.TRANSFERRED for release in ours
+        release.state in (ReleaseState.TRANSFERRED, ReleaseState.RETURNED) for release in ours
     ):
         case.advance(milestone, MilestoneEvent.TRANSFERRED)
 
@@ -195,7 +212,7 @@ def _post_transfer(
 ) -> None:
     """Between payable and in flight: 7a or 7d, or 7x where the two are of different currencies."""
     amount_minor, currency = release.transfer
-    amounts = {"amount": release.payee_share_minor, "settled": amount_minor}
+    amounts = {"amount": release.taken_minor, "settled": amount_minor}
     if currency == release.currency:
         case.post(kind, transfer_source(effect), release.milestone_id, amounts)
     else:
@@ -234,7 +251,7 @@ def convert_transfer(case: EscrowCase, release: Release, payment: Payment) -> No
     """
     if payment.settled_currency and release.transfer_minor is None:
         release.transfer_currency = payment.settled_currency
-        release.transfer_minor = payment.convert(release.payee_share_minor)
+        release.transfer_minor = payment.convert(release.unsent_minor)
         case.unit.put(payment)
 
 
@@ -242,12 +259,13 @@ def convert_fees(case: EscrowCase, payment: Payment, release: Release) -> None:
     """Posting 2r: what the platform earned of a release, in the currency that came."""
     if payment.settled_currency is None:
         return
-    milestone = case.milestone(release.milestone_id)
-    payee_fee_minor = release.amount_minor - release.payee_share_minor
-    amounts = {"payee_fee": payee_fee_minor, "payer_fee": _payer_fee_of(case, milestone, release)}
+    amounts = {"payee_fee": release.payee_fee_minor, "payer_fee": release.payer_fee_minor}
     settled = {f"settled_{name}": payment.convert(minor) for name, minor in amounts.items()}
     if not any(amounts.values()):
         return
+    release.settled_payee_fee_minor = settled["settled_payee_fee"]
+    release.settled_payer_fee_minor = settled["settled_payer_fee"]
+    case.unit.put(release)
     case.unit.put(payment)
     case.post(
         JournalKind.FEES_CONVERTED,
@@ -256,15 +274,6 @@ def convert_fees(case: EscrowCase, payment: Payment, release: Release) -> None:
         amounts | settled,
         settled_currency=payment.settled_currency,
     )
-
-
-def _payer_fee_of(case: EscrowCase, milestone: Milestone, release: Release) -> int:
-    """The part of the payer's fee that went with a release: by what was released before it."""
-    step_minor = charge_step_minor(case.escrow.currency)
-    ours = [r for r in case.records.releases if r.milestone_id == milestone.milestone_id]
-    before = sum(r.amount_minor for r in ours if r.release_id.int < release.release_id.int)
-    shares = (milestone.amount_minor, before, release.amount_minor)
-    return fee_part(milestone.payer_fee_minor, *shares, step_minor=step_minor)
 
 
 def transfer_source(effect: Effect) -> Source:

@@ -102,10 +102,12 @@ BROUGHT_UNEXPLAINED = Account(
 # Bank debits that moved the balance and failed: each comes and goes, with what Stripe kept.
 FAILED_DEBITS = Account("liab:failed_debits", PLATFORM, CREDIT)
 TRANSFERS_IN_FLIGHT = Account("liab:transfers_in_flight", PLATFORM, CREDIT)
+REFUNDS_IN_FLIGHT = Account("liab:refunds_in_flight", PLATFORM, CREDIT)
 PLATFORM_FEE = Account("rev:platform_fee", PLATFORM, CREDIT)
 SERVICE_FEE = Account("rev:service_fee", PLATFORM, CREDIT)
 PROCESSING = Account("exp:processing", PLATFORM, DEBIT)
 FX = Account("exp:fx", PLATFORM, DEBIT)
+BAD_DEBT = Account("exp:bad_debt", PLATFORM, DEBIT)
 OTHER_BUSINESS = Account("eq:other_business", PLATFORM, CREDIT)
 PLATFORM_CAPITAL = Account("eq:platform_capital", PLATFORM, CREDIT)
 CONN_BALANCE = Account("conn:{account}:balance", CONNECTED, DEBIT, tracked=True)
@@ -131,10 +133,12 @@ CHART: tuple[Account, ...] = (
     BROUGHT_UNEXPLAINED,
     FAILED_DEBITS,
     TRANSFERS_IN_FLIGHT,
+    REFUNDS_IN_FLIGHT,
     PLATFORM_FEE,
     SERVICE_FEE,
     PROCESSING,
     FX,
+    BAD_DEBT,
     OTHER_BUSINESS,
     PLATFORM_CAPITAL,
     CONN_BALANCE,

@@ -142,6 +142,18 @@ class FreezeMissing(Missing):
     """The escrow has no freeze with this id."""
 
 
+class ReleaseMissing(Missing):
+    """Nothing is left of such a release in this milestone; PlanRefund names those that are."""
+
+
+class RefundMissing(Missing):
+    """There is no refund with this id."""
+
+
+class ReceivableMissing(Missing):
+    """There is no receivable with this id."""
+
+
 class EffectMissing(Missing):
     """There is no call to Stripe with this id."""
 
@@ -184,6 +196,12 @@ class StaleEtag(Conflict):
     """It has changed since you read it; read it again and decide again."""
 
 
+class PlanChanged(Conflict):
+    """What the refund takes from whom has changed since you planned it; PlanRefund again, and
+    decide again.
+    """
+
+
 class AlreadyExists(Refusal):
     """There is one with this reference already."""
 
@@ -211,6 +229,34 @@ class AmountAboveHeld(Precondition):
 class AmountFrozen(Precondition):
     """{amount} is more than what may be released: of the {held} that are held {frozen} are frozen.
     GetEscrow shows the freezes; operators lift them.
+    """
+
+
+class RefundAboveLeft(Precondition):
+    """{amount} is more than what is left to refund: {left}."""
+
+
+class PaymentDisputed(Precondition):
+    """The payer's bank disputes this payment: it takes the money itself, and a refund would give it
+    twice.
+    """
+
+
+class RefundStillOut(Precondition):
+    """Stripe has not shown yet that the refund's money is back; decide when it has."""
+
+
+class ReversalUnderWay(Precondition):
+    """A transfer is being reversed for this refund; decide when Stripe has answered."""
+
+
+class FreezeOfOther(Precondition):
+    """Only a refund that somebody made at Stripe is adopted, by the freeze that it caused."""
+
+
+class RefundDoesNotFit(Precondition):
+    """This refund is of {amount}, and only {left} of the payment is left here that it can have
+    taken.
     """
 
 
@@ -290,7 +336,7 @@ class NothingInSuspense(Precondition):
 
 class SuspenseDiffers(Precondition):
     """The milestones await {awaited}, fees included, and not the {suspense} that are in suspense.
-    Choose others, or leave it: it can be paid back once there are refunds.
+    Choose others, or pay it back with RefundSuspense.
     """
 
 
@@ -366,6 +412,12 @@ class Unavailable(Refusal):
 
 class StripeUnavailable(Unavailable):
     """Stripe did not answer in time. Send the same request again, with the same request_id."""
+
+
+class PaymentNotSettled(Unavailable):
+    """Stripe has not settled this payment yet: what it came to is not known. That takes a moment.
+    Send the same request again, with the same request_id.
+    """
 
 
 class DatabaseUnavailable(Unavailable):

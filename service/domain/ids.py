@@ -11,6 +11,7 @@ from uuid import UUID, uuid5
 
 ESCROW, MILESTONE, PAYMENT, RELEASE = "esc", "mst", "pay", "rel"
 PAYER, PAYEE, PAYOUT, EFFECT, FREEZE = "pyr", "pye", "pyo", "eff", "frz"
+REFUND, RECEIVABLE = "rfn", "rcv"
 JOURNAL = "jrn"
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from service.domain.accounts import (
+    BAD_DEBT,
     BANK,
     BROUGHT_UNEXPLAINED,
     CONN_BALANCE,
@@ -16,12 +17,15 @@ from service.domain.accounts import (
     EXCHANGE,
     FAILED_DEBITS,
     FEE_HELD,
+    FX,
     HELD,
     OTHER_BUSINESS,
     PAYABLE,
     PLATFORM_CAPITAL,
     PLATFORM_FEE,
     PROCESSING,
+    RECEIVABLE,
+    REFUNDS_IN_FLIGHT,
     RESERVED,
     SERVICE_FEE,
     STRIPE,
@@ -51,6 +55,30 @@ class JournalKind(StrEnum):
     TRANSFER_REFUSED = "transfer_refused"
     TRANSFER_CONVERTED_BACK = "transfer_converted_back"
     ARRIVED_CONVERTED = "arrived_converted"
+    REFUNDED_FROM_HELD = "refunded_from_held"
+    REFUNDED_FROM_PAYABLE = "refunded_from_payable"
+    REFUNDED_FROM_PAYEE = "refunded_from_payee"
+    REFUNDED_FROM_SUSPENSE = "refunded_from_suspense"
+    FEES_CONVERTED_BACK = "fees_converted_back"
+    REFUND_CONFIRMED = "refund_confirmed"
+    REFUND_CONVERTED = "refund_converted"
+    REFUND_EXPLAINED = "refund_explained"
+    REFUND_EXPLAINED_CONVERTED = "refund_explained_converted"
+    REFUND_FAILED = "refund_failed"
+    REFUND_FAILED_CONVERTED = "refund_failed_converted"
+    REFUND_FAILED_EXPLAINED = "refund_failed_explained"
+    REFUND_FAILED_EXPLAINED_CONVERTED = "refund_failed_explained_converted"
+    REFUND_PAID_OUTSIDE = "refund_paid_outside"
+    REFUND_PAID_OUTSIDE_CONVERTED = "refund_paid_outside_converted"
+    PUT_BACK_TO_HELD = "put_back_to_held"
+    PUT_BACK_TO_PAYABLE = "put_back_to_payable"
+    PUT_BACK_TO_PAYEE = "put_back_to_payee"
+    PUT_BACK_TO_SUSPENSE = "put_back_to_suspense"
+    REVERSAL_CONFIRMED = "reversal_confirmed"
+    REVERSAL_CONVERTED = "reversal_converted"
+    RETURNED_CONVERTED = "returned_converted"
+    DEBT_NETTED = "debt_netted"
+    WRITTEN_OFF = "written_off"
     PAYOUT_CREATED = "payout_created"
     PAYOUT_PAID = "payout_paid"
     PAYOUT_RETURNED = "payout_returned"
@@ -104,6 +132,82 @@ def _one(number: str, debit: Account, credit: Account) -> Posting:
     return Posting(number, (Leg(debit, "amount"),), (Leg(credit, "amount"),))
 
 
+def _back(number: str, posting: Posting) -> Posting:
+    """The exact reverse of a posting."""
+    return Posting(number, debit=posting.credit, credit=posting.debit)
+
+
+# Money that goes back to the payer, by where it was.
+_FROM_HELD = Posting(
+    "9a",
+    debit=(Leg(HELD, "price"), Leg(FEE_HELD, "payer_fee")),
+    credit=(Leg(REFUNDS_IN_FLIGHT, "price"), Leg(REFUNDS_IN_FLIGHT, "payer_fee")),
+)
+_FEES_BACK = (Leg(SERVICE_FEE, "payee_fee"), Leg(PLATFORM_FEE, "payer_fee"))
+_RELEASED_BACK = (
+    Leg(REFUNDS_IN_FLIGHT, "payee_share"),
+    Leg(REFUNDS_IN_FLIGHT, "payee_fee"),
+    Leg(REFUNDS_IN_FLIGHT, "payer_fee"),
+)
+_FROM_PAYABLE = Posting("10", (Leg(PAYABLE, "payee_share"), *_FEES_BACK), _RELEASED_BACK)
+_FROM_PAYEE = Posting("11", (Leg(RECEIVABLE, "payee_share"), *_FEES_BACK), _RELEASED_BACK)
+_FROM_SUSPENSE = _one("9s", SUSPENSE, REFUNDS_IN_FLIGHT)
+
+
+def _taken(number: str, at_stripe: Account) -> Posting:
+    """A refund in the currency that was paid, and what Stripe keeps of it, which is seldom."""
+    return Posting(
+        number,
+        debit=(Leg(REFUNDS_IN_FLIGHT, "amount"), Leg(PROCESSING, "fee")),
+        credit=(Leg(at_stripe, "amount"), Leg(at_stripe, "fee")),
+    )
+
+
+def _converted(number: str, at_stripe: Account) -> Posting:
+    """A refund of a charge that was settled in another currency, at its own day's rate: "taken" is
+    what it took there; "loss" and "gain" are the difference to that part of the charge. In the
+    reverse they count the other way round: what comes back is more, or less, than that part.
+    """
+    return Posting(
+        number,
+        debit=(
+            Leg(REFUNDS_IN_FLIGHT, "amount"),
+            Leg(EXCHANGE, "taken", settled=True),
+            Leg(EXCHANGE, "gain", settled=True),
+            Leg(FX, "loss", settled=True),
+            Leg(PROCESSING, "fee", settled=True),
+        ),
+        credit=(
+            Leg(EXCHANGE, "amount"),
+            Leg(at_stripe, "taken", settled=True),
+            Leg(at_stripe, "fee", settled=True),
+            Leg(FX, "gain", settled=True),
+            Leg(EXCHANGE, "loss", settled=True),
+        ),
+    )
+
+
+_FEES_CONVERTED = Posting(
+    "2r",
+    debit=(
+        Leg(SERVICE_FEE, "payee_fee"),
+        Leg(PLATFORM_FEE, "payer_fee"),
+        Leg(EXCHANGE, "settled_payee_fee", settled=True),
+        Leg(EXCHANGE, "settled_payer_fee", settled=True),
+    ),
+    credit=(
+        Leg(EXCHANGE, "payee_fee"),
+        Leg(EXCHANGE, "payer_fee"),
+        Leg(SERVICE_FEE, "settled_payee_fee", settled=True),
+        Leg(PLATFORM_FEE, "settled_payer_fee", settled=True),
+    ),
+)
+_ARRIVED_CONVERTED = Posting(
+    "7cx",
+    debit=(Leg(CONN_OWNER, "amount"), Leg(CONN_BALANCE, "settled", settled=True)),
+    credit=(Leg(CONN_BALANCE, "amount"), Leg(CONN_OWNER, "settled", settled=True)),
+)
+
 POSTINGS: Mapping[JournalKind, Posting] = {
     JournalKind.PAYMENT_SUCCEEDED: Posting(
         "1",
@@ -152,21 +256,7 @@ POSTINGS: Mapping[JournalKind, Posting] = {
         ),
     ),
     # The platform's fees of what was released, once the charge is settled in another currency.
-    JournalKind.FEES_CONVERTED: Posting(
-        "2r",
-        debit=(
-            Leg(SERVICE_FEE, "payee_fee"),
-            Leg(PLATFORM_FEE, "payer_fee"),
-            Leg(EXCHANGE, "settled_payee_fee", settled=True),
-            Leg(EXCHANGE, "settled_payer_fee", settled=True),
-        ),
-        credit=(
-            Leg(EXCHANGE, "payee_fee"),
-            Leg(EXCHANGE, "payer_fee"),
-            Leg(SERVICE_FEE, "settled_payee_fee", settled=True),
-            Leg(PLATFORM_FEE, "settled_payer_fee", settled=True),
-        ),
-    ),
+    JournalKind.FEES_CONVERTED: _FEES_CONVERTED,
     JournalKind.TRANSFER_CONVERTED: Posting(
         "7x",
         debit=(Leg(PAYABLE, "amount"), Leg(EXCHANGE, "settled", settled=True)),
@@ -178,11 +268,7 @@ POSTINGS: Mapping[JournalKind, Posting] = {
         credit=(Leg(PAYABLE, "amount"), Leg(EXCHANGE, "settled", settled=True)),
     ),
     # The payee's account holds another currency than the transfer's.
-    JournalKind.ARRIVED_CONVERTED: Posting(
-        "7cx",
-        debit=(Leg(CONN_OWNER, "amount"), Leg(CONN_BALANCE, "settled", settled=True)),
-        credit=(Leg(CONN_BALANCE, "amount"), Leg(CONN_OWNER, "settled", settled=True)),
-    ),
+    JournalKind.ARRIVED_CONVERTED: _ARRIVED_CONVERTED,
     JournalKind.TRANSFER_REQUESTED: Posting(
         "7a", debit=(Leg(PAYABLE, "amount"),), credit=(Leg(TRANSFERS_IN_FLIGHT, "amount"),)
     ),
@@ -206,6 +292,67 @@ POSTINGS: Mapping[JournalKind, Posting] = {
     JournalKind.TRANSFER_REFUSED: Posting(
         "7d", debit=(Leg(TRANSFERS_IN_FLIGHT, "amount"),), credit=(Leg(PAYABLE, "amount"),)
     ),
+    JournalKind.REFUNDED_FROM_HELD: _FROM_HELD,
+    JournalKind.REFUNDED_FROM_PAYABLE: _FROM_PAYABLE,
+    JournalKind.REFUNDED_FROM_PAYEE: _FROM_PAYEE,
+    JournalKind.REFUNDED_FROM_SUSPENSE: _FROM_SUSPENSE,
+    # The platform's fees of what goes back, where they had been converted.
+    JournalKind.FEES_CONVERTED_BACK: _back("9r", _FEES_CONVERTED),
+    JournalKind.REFUND_CONFIRMED: _taken("9b", STRIPE),
+    JournalKind.REFUND_CONVERTED: _converted("9x", STRIPE),
+    # A refund that somebody made at Stripe, which had been booked before anybody knew what for.
+    JournalKind.REFUND_EXPLAINED: _taken("9b 26", TAKEN_UNEXPLAINED),
+    JournalKind.REFUND_EXPLAINED_CONVERTED: _converted("9x 26", TAKEN_UNEXPLAINED),
+    JournalKind.REFUND_FAILED: _back("9c", _taken("9b", STRIPE)),
+    JournalKind.REFUND_FAILED_CONVERTED: _back("9c 9x", _converted("9x", STRIPE)),
+    JournalKind.REFUND_FAILED_EXPLAINED: _back("9c 26", _taken("9b", BROUGHT_UNEXPLAINED)),
+    JournalKind.REFUND_FAILED_EXPLAINED_CONVERTED: _back(
+        "9c 9x 26", _converted("9x", BROUGHT_UNEXPLAINED)
+    ),
+    # The platform paid the payer from its own bank account.
+    JournalKind.REFUND_PAID_OUTSIDE: _one("9h", REFUNDS_IN_FLIGHT, PLATFORM_CAPITAL),
+    # What Stripe had settled of it in another currency stays with the platform.
+    JournalKind.REFUND_PAID_OUTSIDE_CONVERTED: Posting(
+        "9hx",
+        debit=(Leg(REFUNDS_IN_FLIGHT, "amount"), Leg(EXCHANGE, "settled", settled=True)),
+        credit=(Leg(EXCHANGE, "amount"), Leg(PLATFORM_CAPITAL, "settled", settled=True)),
+    ),
+    JournalKind.PUT_BACK_TO_HELD: _back("9a back", _FROM_HELD),
+    JournalKind.PUT_BACK_TO_PAYABLE: _back("10 back", _FROM_PAYABLE),
+    JournalKind.PUT_BACK_TO_PAYEE: Posting(
+        "11 back",
+        debit=_RELEASED_BACK,
+        # What had come back from the payee is theirs again, and what had not is owed no more.
+        credit=(
+            Leg(RECEIVABLE, "owed"),
+            Leg(BAD_DEBT, "written_off"),
+            Leg(PAYABLE, "payable"),
+            *_FEES_BACK,
+        ),
+    ),
+    JournalKind.PUT_BACK_TO_SUSPENSE: _back("9s back", _FROM_SUSPENSE),
+    JournalKind.REVERSAL_CONFIRMED: Posting(
+        "12",
+        debit=(Leg(STRIPE, "amount"), Leg(CONN_OWNER, "amount")),
+        credit=(Leg(RECEIVABLE, "amount"), Leg(CONN_BALANCE, "amount")),
+    ),
+    JournalKind.REVERSAL_CONVERTED: Posting(
+        "12x",
+        debit=(
+            Leg(EXCHANGE, "amount"),
+            Leg(STRIPE, "settled", settled=True),
+            Leg(CONN_OWNER, "settled", settled=True),
+        ),
+        credit=(
+            Leg(RECEIVABLE, "amount"),
+            Leg(EXCHANGE, "settled", settled=True),
+            Leg(CONN_BALANCE, "settled", settled=True),
+        ),
+    ),
+    # The payee's account gave back another currency than the transfer's.
+    JournalKind.RETURNED_CONVERTED: _back("12cx", _ARRIVED_CONVERTED),
+    JournalKind.DEBT_NETTED: _one("20", PAYABLE, RECEIVABLE),
+    JournalKind.WRITTEN_OFF: _one("21", BAD_DEBT, RECEIVABLE),
     JournalKind.PAYOUT_CREATED: Posting(
         "8", debit=(Leg(CONN_IN_TRANSIT, "amount"),), credit=(Leg(CONN_BALANCE, "amount"),)
     ),

@@ -6,9 +6,11 @@ from typing import Any
 
 from service.aggregates.contradiction import Contradiction
 from service.aggregates.escrow import EscrowCase, load_case_of_effect
+from service.aggregates.receivable import net_debts
 from service.aggregates.release import (
     convert_transfer,
     nothing_left,
+    nothing_to_transfer,
     transfer_does_not_fit,
     transfer_rejected,
     transfer_requested,
@@ -31,10 +33,14 @@ from service.stripe.outcomes import Rejected
 
 def plan(case: EscrowCase, release: Release, renewed: Effect | None = None) -> None:
     """Posting 7a, and the transfer as an effect. ``renewed`` is the effect that Stripe rejected
-    before, which goes on under its next generation's key. No effect where nothing is left of the
-    part when it is converted.
+    before, which goes on under its next generation's key. What the payee owes is taken of it first.
+    No effect where nothing is left of the part, or of what it comes to when it is converted.
     """
     payment = case.payment(release.payment_id)
+    net_debts(case, release, payment)
+    if not release.unsent_minor:
+        nothing_to_transfer(case, release)
+        return
     convert_transfer(case, release, payment)
     if not release.transfer[0]:
         nothing_left(case, release)

@@ -13,8 +13,10 @@ from service.effects.create_checkout_session import CREATE_CHECKOUT_SESSION
 from service.effects.create_customer import CREATE_CUSTOMER
 from service.effects.create_payment_intent import CREATE_PAYMENT_INTENT
 from service.effects.create_payout import CREATE_PAYOUT
+from service.effects.create_refund import CREATE_REFUND
 from service.effects.create_transfer import CREATE_TRANSFER
 from service.effects.kind import Kind
+from service.effects.reverse_transfer import REVERSE_TRANSFER
 from service.effects.set_manual_payouts import SET_MANUAL_PAYOUTS
 from service.effects.update_account import UPDATE_ACCOUNT
 from service.effects.update_customer import UPDATE_CUSTOMER
@@ -31,4 +33,6 @@ KINDS: Mapping[EffectKind, Kind[Any]] = {
     EffectKind.CANCEL_PAYMENT: CANCEL_PAYMENT,
     EffectKind.CREATE_TRANSFER: CREATE_TRANSFER,
     EffectKind.CREATE_PAYOUT: CREATE_PAYOUT,
+    EffectKind.CREATE_REFUND: CREATE_REFUND,
+    EffectKind.REVERSE_TRANSFER: REVERSE_TRANSFER,
 }

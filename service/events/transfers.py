@@ -14,6 +14,7 @@ from service.domain.unit import UnitOfWork
 from service.effects.create_transfer import CREATE_TRANSFER, hold_against
 from service.effects.settle import settle
 from service.events.event import Event, Unmatched, change
+from service.movements.reversals import effect_of_reversal
 from service.runtime import Runtime
 from service.store.effects import find_effect
 from service.stripe.objects.values import Object, minor, our_id, part, parts, text
@@ -61,10 +62,13 @@ async def freeze_reversals(
     runtime: Runtime, case: EscrowCase, effect: Effect, transfer: Object
 ) -> None:
     """Freezes what came back of a transfer without our having asked for it. The transfer carries
-    its newest reversals; every one of them has its balance transaction, too.
+    its newest reversals; every one of them has its balance transaction, too. The answer to a
+    reversal of ours comes to its own effect.
     """
     payment = case.payment(case.release_of(effect.subject_id).payment_id)
     for reversal in parts(part(transfer, "reversals"), "data"):
+        if await effect_of_reversal(runtime, case.escrow.tenant_id, reversal):
+            continue
         shown_minor, currency = minor(reversal, "amount"), text(reversal, "currency").upper()
         amount_minor = threatened_part(payment, shown_minor, currency)
         cause = Cause(FreezeReason.TRANSFER_REVERSED, text(reversal, "id"), "reversed")

@@ -19,6 +19,7 @@ from service.movements.movement import (
     is_booked,
     run,
 )
+from service.movements.reversals import is_reversal
 from service.movements.transfers import effect_of
 from service.runtime import Runtime
 from service.store.effects import find_effect
@@ -46,6 +47,9 @@ async def is_ours(runtime: Runtime, movement: Movement) -> bool:
     try:
         if source.get("object") == "charge" and (transfer_id := id_of(source, "source_transfer")):
             return await _is_transfer(runtime, movement, transfer_id)
+        reversal_id = id_of(source, "source_transfer_reversal")
+        if source.get("object") == "refund" and reversal_id:
+            return await is_reversal(runtime, movement, reversal_id)
         if source.get("object") == "payout":
             return await _is_payout(runtime, movement, source)
     except (Contradiction, StripeRefused, Unreadable):

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from service.domain.postings import JournalKind
 from service.movements.charges import charge_moved
 from service.movements.movement import Handler, Kinds
+from service.movements.refunds import refund_moved
+from service.movements.reversals import reversal_moved
 from service.movements.threats import threat_moved
-from service.movements.transfers import reversal_moved, transfer_moved
+from service.movements.transfers import transfer_moved
 
 _FEE = Kinds(JournalKind.STRIPE_FEE_RETURNED, JournalKind.STRIPE_FEE)
 _PAYOUT = Kinds(JournalKind.PLATFORM_PAYOUT_RETURNED, JournalKind.PLATFORM_PAID_OUT)
@@ -41,7 +43,7 @@ EXTERNAL = Kinds(JournalKind.EXTERNAL_BROUGHT, JournalKind.EXTERNAL_TOOK)
 # By the object that caused it. What another object caused is another product's.
 BY_SOURCE: Mapping[str, Handler] = {
     "charge": charge_moved,
-    "refund": threat_moved,
+    "refund": refund_moved,
     "dispute": threat_moved,
     "transfer": transfer_moved,
     "transfer_reversal": reversal_moved,

@@ -1,4 +1,4 @@
-"""A transfer, which an effect of ours made, and its reversal, which nobody here asked for."""
+"""A transfer, which an effect of ours made, and what came back of it without our asking."""
 
 from __future__ import annotations
 
@@ -49,8 +49,10 @@ async def transfer_moved(runtime: Runtime, movement: Movement) -> Touched | None
     return await _touched(runtime, movement, effect, FreezeReason.UNEXPLAINED, movement.shown.id)
 
 
-async def reversal_moved(runtime: Runtime, movement: Movement) -> Touched | None:
-    """The transfer that came back is fetched, for a reversal does not name what it belongs to."""
+async def reversal_touches(runtime: Runtime, movement: Movement) -> Touched:
+    """What a reversal touches that nobody here asked for. The transfer is fetched, for a reversal
+    does not name what it belongs to.
+    """
     reversal = movement.source
     assert reversal is not None
     transfer_id = id_of(reversal, "transfer") or ""

@@ -20,8 +20,8 @@ from service.runtime import Runtime
 from service.store.ownership import find_payees_of, find_payers_of
 from service.store.parties import find_payee_by_reference, find_payer_by_reference
 
-OF_PAYER = ("payer_id", "escrow_id", "payment_id")
-OF_PAYEE = ("payee_id", "escrow_id", "payment_id", "payout_id")
+OF_PAYER = ("payer_id", "escrow_id", "payment_id", "refund_id")
+OF_PAYEE = ("payee_id", "escrow_id", "payment_id", "payout_id", "refund_id")
 OF_NOBODY = frozenset({"QuoteFeesRequest"})
 """What anybody may ask for."""
 BY_REFERENCE = {

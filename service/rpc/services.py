@@ -9,6 +9,7 @@ from escrow.v1 import (
     operator_service_pb2,
     party_service_pb2,
     policy_service_pb2,
+    refund_service_pb2,
     stripe_event_service_pb2,
 )
 from service.operations.escrows.accept_delivery import accept_delivery
@@ -18,6 +19,7 @@ from service.operations.escrows.get_escrow import get_escrow
 from service.operations.escrows.lift_freeze import lift_freeze
 from service.operations.escrows.list_escrows import list_escrows
 from service.operations.escrows.list_timeline import list_timeline
+from service.operations.escrows.place_freeze import place_freeze
 from service.operations.escrows.quote_fees import quote_fees
 from service.operations.escrows.release_milestone import release_milestone
 from service.operations.escrows.request_changes import request_changes
@@ -55,6 +57,15 @@ from service.operations.payouts.list_payouts import list_payouts
 from service.operations.payouts.request_payout import request_payout
 from service.operations.policies.create_policy_version import create_policy_version
 from service.operations.policies.list_policy_versions import list_policy_versions
+from service.operations.refunds.adopt_refund import adopt_refund
+from service.operations.refunds.get_refund import get_refund
+from service.operations.refunds.list_receivables import list_receivables
+from service.operations.refunds.list_refunds import list_refunds
+from service.operations.refunds.plan_refund import plan_refund
+from service.operations.refunds.refund_milestone import refund_milestone
+from service.operations.refunds.refund_suspense import refund_suspense
+from service.operations.refunds.resolve_refund import resolve_refund
+from service.operations.refunds.write_off_receivable import write_off_receivable
 from service.rpc.servicer import Operation
 from service.runtime import Runtime
 
@@ -63,6 +74,7 @@ SERVICES = (
     party_service_pb2.DESCRIPTOR.services_by_name["PartyService"],
     operator_service_pb2.DESCRIPTOR.services_by_name["OperatorService"],
     policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"],
+    refund_service_pb2.DESCRIPTOR.services_by_name["RefundService"],
     stripe_event_service_pb2.DESCRIPTOR.services_by_name["StripeEventService"],
 )
 
@@ -81,6 +93,7 @@ OPERATIONS: Mapping[str, Operation[Runtime]] = {
     "AcceptDelivery": accept_delivery,
     "ReleaseMilestone": release_milestone,
     "CancelEscrow": cancel_escrow,
+    "PlaceFreeze": place_freeze,
     "LiftFreeze": lift_freeze,
     "ListTimeline": list_timeline,
     "CreatePayer": create_payer,
@@ -109,6 +122,15 @@ OPERATIONS: Mapping[str, Operation[Runtime]] = {
     "ApplySuspense": apply_suspense,
     "CreatePolicyVersion": create_policy_version,
     "ListPolicyVersions": list_policy_versions,
+    "PlanRefund": plan_refund,
+    "RefundMilestone": refund_milestone,
+    "GetRefund": get_refund,
+    "ListRefunds": list_refunds,
+    "RefundSuspense": refund_suspense,
+    "AdoptRefund": adopt_refund,
+    "ResolveRefund": resolve_refund,
+    "ListReceivables": list_receivables,
+    "WriteOffReceivable": write_off_receivable,
     "IngestStripeEvent": ingest_stripe_event,
     "BatchIngestStripeEvents": batch_ingest_stripe_events,
 }

@@ -48,6 +48,7 @@ REFUSALS: dict[str, type[Refusal]] = {
     "payments_stripe_payment_intent": StripeObjectTaken,
     "payments_stripe_charge": StripeObjectTaken,
     "payees_stripe_account": StripeObjectTaken,
+    "refunds_by_stripe_refund": StripeObjectTaken,
     "balance_transactions_pkey": StripeObjectTaken,
     "entries_in_open_books": BooksClosed,
 }

@@ -10,6 +10,7 @@ import asyncpg
 from service.domain.records.effect import Effect
 from service.domain.records.escrow import Escrow
 from service.domain.records.parties import Payee, Payer
+from service.domain.records.receivable import Receivable
 from service.domain.unit import UnitOfWork
 from service.store.lists import CREATED_AT, Listing
 from service.store.operations import ANSWERED, KEY, answer_replay, key_arguments
@@ -28,7 +29,21 @@ BY_PAYMENT_INTENT = (
     "(SELECT p.escrow_id FROM payments AS p"
     " WHERE p.tenant_id = q.tenant_id AND p.stripe_payment_intent = q.name)"
 )
-NAME_TYPE = {BY_ESCROW: "uuid", BY_PAYMENT: "uuid", BY_PAYMENT_INTENT: "text"}
+BY_REFUND = (
+    "(SELECT r.escrow_id FROM refunds AS r"
+    " WHERE r.tenant_id = q.tenant_id AND r.refund_id = q.name)"
+)
+BY_RECEIVABLE = (
+    "(SELECT d.escrow_id FROM receivables AS d"
+    " WHERE d.tenant_id = q.tenant_id AND d.receivable_id = q.name)"
+)
+NAME_TYPE = {
+    BY_ESCROW: "uuid",
+    BY_PAYMENT: "uuid",
+    BY_PAYMENT_INTENT: "text",
+    BY_REFUND: "uuid",
+    BY_RECEIVABLE: "uuid",
+}
 
 
 def _child(table: Table, escrow: str) -> str:
@@ -45,6 +60,10 @@ def _aggregate(escrow: str) -> str:
     return f"""\
     {typed(Escrow, escrow)} AS escrow,
 {children}
+    ARRAY(SELECT {typed(Receivable, "d")} FROM receivables AS d
+        WHERE d.tenant_id = {escrow}.tenant_id AND d.payee_id = {escrow}.payee_id
+        AND d.state <> 'SETTLED'
+        ORDER BY d.receivable_id) AS receivables,
     (SELECT {typed(Payer, "y")} FROM payers AS y
         WHERE y.tenant_id = {escrow}.tenant_id AND y.payer_id = {escrow}.payer_id) AS payer,
     (SELECT {typed(Payee, "z")} FROM payees AS z
@@ -79,7 +98,7 @@ FIND = {
 SELECT found.*
 FROM {asked({"tenant_id": "text", "name": NAME_TYPE[by]})}
 {_found(by)}"""
-    for by in (BY_ESCROW, BY_PAYMENT)
+    for by in (BY_ESCROW, BY_PAYMENT, BY_REFUND)
 }
 KNOWS_INTENT = """\
 SELECT EXISTS (
@@ -96,6 +115,7 @@ def _records(row: asyncpg.Record) -> EscrowRecords:
         escrow=from_row(Escrow, row["escrow"]),
         payer=from_row(Payer, row["payer"]),
         payee=from_row(Payee, row["payee"]),
+        receivables=[from_row(Receivable, each) for each in row["receivables"]],
         **children,
     )
 

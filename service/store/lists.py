@@ -16,7 +16,9 @@ import asyncpg
 from service.domain import ids
 from service.domain.records.parties import Payee, Payer
 from service.domain.records.payment import Payment
-from service.store.rows import NO_ID_YET, from_row, select_list
+from service.domain.records.receivable import Receivable
+from service.domain.records.refund import Refund, RefundPart
+from service.store.rows import NO_ID_YET, from_row, select_list, typed
 from service.store.unreadable import Unreadable, read_all
 
 Row = TypeVar("Row")
@@ -37,6 +39,13 @@ class PaymentRow(NamedTuple):
 
     payment: Payment
     milestone_ids: list[UUID]
+
+
+class RefundRow(NamedTuple):
+    """A refund and its parts, in their order."""
+
+    refund: Refund
+    parts: list[RefundPart]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +174,40 @@ PAYMENTS = Listing(
         "escrow_id": "uuid",
         "state": "text",
         "method": "text",
+        "currency": "text",
+        CREATED_AT: "timestamptz",
+    },
+)
+REFUNDS = Listing(
+    "refunds",
+    "refund_id",
+    f"""\
+{select_list(Refund, "t")},
+    ARRAY(SELECT {typed(RefundPart, "p")} FROM refund_parts AS p
+        WHERE p.tenant_id = t.tenant_id AND p.escrow_id = t.escrow_id
+        AND p.refund_id = t.refund_id
+        ORDER BY p.position) AS parts""",
+    lambda row: RefundRow(
+        from_row(Refund, list(row)[:-1]), [from_row(RefundPart, each) for each in row["parts"]]
+    ),
+    {
+        "escrow_id": "uuid",
+        "payment_id": "uuid",
+        "state": "text",
+        "currency": "text",
+        CREATED_AT: "timestamptz",
+    },
+)
+RECEIVABLES = Listing(
+    "receivables",
+    "receivable_id",
+    select_list(Receivable, "t"),
+    lambda row: from_row(Receivable, row),
+    {
+        "payee_id": "uuid",
+        "escrow_id": "uuid",
+        "refund_id": "uuid",
+        "state": "text",
         "currency": "text",
         CREATED_AT: "timestamptz",
     },

@@ -53,6 +53,7 @@ TEXTS = (
     _Column("payment", "payments", "stripe_charge", *_PAYMENT),
     _Column("release", "releases", "stripe_transfer", "release_id", ids.RELEASE, "x.escrow_id"),
     _Column("payout", "payouts", "stripe_payout", "payout_id", ids.PAYOUT),
+    _Column("refund", "refunds", "stripe_refund", "refund_id", ids.REFUND, "x.escrow_id"),
     _Column("freeze", "freezes", "source", "freeze_id", ids.FREEZE, "x.escrow_id"),
     _Column("event", "stripe_events", "event_id", "event_id"),
     _Column(
@@ -66,6 +67,10 @@ KEYS = (
     _Column("payer", "payers", "payer_id", "payer_id", ids.PAYER),
     _Column("payee", "payees", "payee_id", "payee_id", ids.PAYEE),
     _Column("payout", "payouts", "payout_id", "payout_id", ids.PAYOUT),
+    _Column("refund", "refunds", "refund_id", "refund_id", ids.REFUND, "x.escrow_id"),
+    _Column(
+        "receivable", "receivables", "receivable_id", "receivable_id", ids.RECEIVABLE, "x.escrow_id"
+    ),
     _Column("effect", "effects", "effect_id", "effect_id", ids.EFFECT, "x.escrow_id"),
     _Column("journal", "journals", "journal_id", "journal_id", ids.JOURNAL, "x.escrow_id"),
 )

@@ -53,6 +53,19 @@ FROM (
 ) AS r
 JOIN payees AS z ON z.tenant_id = r.tenant_id AND z.payee_id = r.payee_id
 HAVING count(*) > 0""",
+    "refunds": f"""\
+SELECT '', state, count(*), min(created_at), NULL::timestamptz
+FROM (
+    SELECT state, created_at FROM refunds
+    WHERE state IN ('REQUESTED', 'PENDING', 'REQUIRES_ACTION', 'FAILED')
+    ORDER BY created_at LIMIT {MOST}
+) AS open GROUP BY state""",
+    "receivables": f"""\
+SELECT '', state, count(*), min(created_at), min(recover_at)
+FROM (
+    SELECT state, created_at, recover_at FROM receivables
+    WHERE state <> 'SETTLED' ORDER BY created_at LIMIT {MOST}
+) AS open GROUP BY state""",
     "freezes": f"""\
 SELECT reason, 'OPEN', count(*), min(created_at), NULL::timestamptz
 FROM (

@@ -51,9 +51,10 @@ def _state_fields(record: Hashable) -> tuple[tuple[int, Mapping[str, StrEnum]], 
     assert isinstance(record, type)
     hints = typing.get_type_hints(record)
     return tuple(
-        (index, {state.value: state for state in hints[column]})
+        (index, {state.value: state for state in kind})
         for index, column in enumerate(columns(record))
-        if isinstance(hints[column], type) and issubclass(hints[column], StrEnum)
+        for kind in (hints[column], *typing.get_args(hints[column]))
+        if isinstance(kind, type) and issubclass(kind, StrEnum)
     )
 
 
@@ -77,7 +78,8 @@ def from_row(record: type[R], row: Iterable[Any]) -> R:
     """
     values = list(row)
     for index, states in _state_fields(typing.cast(Hashable, record)):
-        values[index] = states[values[index]]
+        if values[index] is not None:
+            values[index] = states[values[index]]
     for index in _time_fields(typing.cast(Hashable, record)):
         # asyncpg writes the first and the last moment that a datetime can hold as -infinity and
         # infinity, and reads these without a zone.

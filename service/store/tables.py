@@ -21,6 +21,8 @@ from service.domain.records.parties import Payee, Payer, PreviousAccount
 from service.domain.records.payment import Payment
 from service.domain.records.payout import Payout
 from service.domain.records.policy import StoredPolicy
+from service.domain.records.receivable import Receivable
+from service.domain.records.refund import Refund, RefundPart
 from service.domain.records.release import Release
 
 
@@ -66,7 +68,7 @@ class EscrowRecords:
     payee: Payee
     milestones: Annotated[
         list[Milestone],
-        Child("write_milestone", "position", ("tenant_id", "escrow_id", "milestone_id")),
+        Child("write_milestone_v2", "position", ("tenant_id", "escrow_id", "milestone_id")),
     ] = field(default_factory=list)
     line_items: Annotated[
         list[LineItem],
@@ -74,16 +76,26 @@ class EscrowRecords:
     ] = field(default_factory=list)
     payments: Annotated[
         list[Payment],
-        Child("write_payment_v3", "payment_id", ("tenant_id", "payment_id")),
+        Child("write_payment_v4", "payment_id", ("tenant_id", "payment_id")),
     ] = field(default_factory=list)
     releases: Annotated[
         list[Release],
-        Child("write_release_v2", "release_id", ("tenant_id", "escrow_id", "release_id")),
+        Child("write_release_v3", "release_id", ("tenant_id", "escrow_id", "release_id")),
     ] = field(default_factory=list)
     freezes: Annotated[
         list[Freeze],
         Child("write_freeze", "freeze_id", ("tenant_id", "escrow_id", "freeze_id")),
     ] = field(default_factory=list)
+    refunds: Annotated[
+        list[Refund],
+        Child("write_refund", "refund_id", ("tenant_id", "escrow_id", "refund_id")),
+    ] = field(default_factory=list)
+    refund_parts: Annotated[
+        list[RefundPart],
+        Child("write_refund_part", "refund_id, position"),
+    ] = field(default_factory=list)
+    # What its payee owes, also because of other escrows.
+    receivables: list[Receivable] = field(default_factory=list)
     effect: Effect | None = None
 
 
@@ -104,6 +116,7 @@ TABLES: tuple[Table, ...] = (
     Table(PreviousAccount, "previous_accounts", "write_previous_account"),
     Table(Escrow, "escrows", "write_escrow_v2", ("tenant_id", "escrow_id")),
     *CHILDREN,
+    Table(Receivable, "receivables", "write_receivable", ("tenant_id", "receivable_id")),
     Table(Payout, "payouts", "write_payout", ("tenant_id", "payout_id")),
     Table(Effect, "effects", "write_effect_v2", ("tenant_id", "effect_id")),
     Table(BookedTransaction, "balance_transactions", "write_balance_transaction"),

@@ -245,7 +245,9 @@ class StripeGateway:
         return await self._fetch("charge", self._client.v1.charges, charge_id, {})
 
     async def fetch_refund(self, refund_id: str) -> Object:
-        return await self._fetch("refund", self._client.v1.refunds, refund_id, {})
+        """A refund with the balance transactions that it caused."""
+        expand = {"expand": ["balance_transaction", "failure_balance_transaction"]}
+        return await self._fetch("refund", self._client.v1.refunds, refund_id, expand)
 
     async def fetch_dispute(self, dispute_id: str) -> Object:
         return await self._fetch("dispute", self._client.v1.disputes, dispute_id, {})

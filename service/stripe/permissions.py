@@ -53,7 +53,7 @@ NEEDS = (
         "POST",
         "/v1/checkout/sessions/cs_none/expire",
     ),
-    Need("transfer_write", "money to payees", "POST", "/v1/transfers/tr_none"),
+    Need("transfer_write", "money to payees, and back from them", "POST", "/v1/transfers/tr_none"),
     Need("payout_write", "payees' payouts", "POST", "/v1/payouts/po_none/cancel"),
     Need("connected_account_write", "payees' accounts", "POST", f"/v1/accounts/{_NOBODY}"),
     Need(
@@ -65,7 +65,7 @@ NEEDS = (
     ),
     Need("account_link_write", "payees' onboarding", "POST", "/v1/account_links", _LINK),
     Need("charge_read", "what was paid", "GET", "/v1/charges/ch_none"),
-    Need("refund_read", "money taken back in the dashboard", "GET", "/v1/refunds/re_none"),
+    Need("refund_write", "money back to payers", "POST", "/v1/refunds/re_none"),
     Need("dispute_read", "chargebacks", "GET", "/v1/disputes/dp_none"),
     Need(
         "early_fraud_warning_read",

@@ -18,6 +18,7 @@ from service.domain.errors import DatabaseUnavailable
 from service.domain.records.effect import EffectKind
 from service.domain.records.freeze import FreezeReason
 from service.domain.states.effect import OPEN, EffectState
+from service.domain.states.refund import DONE, RefundState
 from service.runtime import Runtime
 from service.store.queues import Waiting, find_waiting
 from service.tracing import Attributes
@@ -34,12 +35,14 @@ _PLACES: dict[str, Sequence[tuple[str, str]]] = {
     "set_aside": [("", "QUARANTINED"), ("", "SUSPENSE")],
     "transfers": [("", "WAITING")],
     "settlements": [("", "SUCCEEDED")],
+    "refunds": [("", state) for state in RefundState if state not in DONE],
+    "receivables": [("", "OWED"), ("", "REVERSING")],
     "freezes": [(reason, "OPEN") for reason in FreezeReason],
     "suspense": [("", "OPEN")],
     "unexplained": [("owned", "OPEN"), ("unowned", "OPEN")],
     "differences": [("", "FOUND")],
 }
-_WORKED_ON = ("effects", "inbox", "transfers", "closings", "sweeps")
+_WORKED_ON = ("effects", "inbox", "transfers", "receivables", "closings", "sweeps")
 
 
 class QueueWatch:

@@ -230,6 +230,13 @@ def cancel_refund(call: Call) -> StripeObject:
     )
 
 
+@registry.expansion("refund", "failure_balance_transaction")
+def failure_of_refund(call: Call, refund: StripeObject) -> StripeObject | None:
+    """A refund has the field only when it failed, and it can be expanded before."""
+    failure = refund.get("failure_balance_transaction")
+    return call.require("balance_transaction", failure) if failure else None
+
+
 @registry.expansion("charge", "refunds")
 def refunds_of_charge(call: Call, charge: StripeObject) -> StripeObject:
     """A charge's `refunds`, which exists only when expanded."""

@@ -37,6 +37,8 @@ class _EscrowStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EscrowSta
     """Every milestone is at its end, and at least one was released."""
     ESCROW_STATE_CANCELED: _EscrowState.ValueType  # 4
     """Every milestone is at its end, and none was released."""
+    ESCROW_STATE_REFUNDED: _EscrowState.ValueType  # 5
+    """Every milestone is at its end, all that was paid went back to the payer."""
 
 class EscrowState(_EscrowState, metaclass=_EscrowStateEnumTypeWrapper):
     """Where an escrow is, derived from its milestones."""
@@ -51,6 +53,8 @@ ESCROW_STATE_COMPLETED: EscrowState.ValueType  # 3
 """Every milestone is at its end, and at least one was released."""
 ESCROW_STATE_CANCELED: EscrowState.ValueType  # 4
 """Every milestone is at its end, and none was released."""
+ESCROW_STATE_REFUNDED: EscrowState.ValueType  # 5
+"""Every milestone is at its end, all that was paid went back to the payer."""
 Global___EscrowState: _TypeAlias = EscrowState  # noqa: Y015
 
 class _MilestoneState:
@@ -223,6 +227,14 @@ class _FreezeReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FreezeRe
     """A transfer to the payee was reversed at Stripe, and nobody here asked for it."""
     FREEZE_REASON_UNEXPLAINED: _FreezeReason.ValueType  # 5
     """Stripe shows a movement of the payment's money that does not fit what was asked for."""
+    FREEZE_REASON_RISK: _FreezeReason.ValueType  # 6
+    """An operator suspects fraud or another risk."""
+    FREEZE_REASON_LEGAL: _FreezeReason.ValueType  # 7
+    """A court, an authority or the marketplace's lawyers asked for it."""
+    FREEZE_REASON_KYC: _FreezeReason.ValueType  # 8
+    """Somebody's identity has to be checked first."""
+    FREEZE_REASON_ADMIN: _FreezeReason.ValueType  # 9
+    """An operator had another reason."""
 
 class FreezeReason(_FreezeReason, metaclass=_FreezeReasonEnumTypeWrapper):
     """What froze an amount."""
@@ -239,6 +251,14 @@ FREEZE_REASON_TRANSFER_REVERSED: FreezeReason.ValueType  # 4
 """A transfer to the payee was reversed at Stripe, and nobody here asked for it."""
 FREEZE_REASON_UNEXPLAINED: FreezeReason.ValueType  # 5
 """Stripe shows a movement of the payment's money that does not fit what was asked for."""
+FREEZE_REASON_RISK: FreezeReason.ValueType  # 6
+"""An operator suspects fraud or another risk."""
+FREEZE_REASON_LEGAL: FreezeReason.ValueType  # 7
+"""A court, an authority or the marketplace's lawyers asked for it."""
+FREEZE_REASON_KYC: FreezeReason.ValueType  # 8
+"""Somebody's identity has to be checked first."""
+FREEZE_REASON_ADMIN: FreezeReason.ValueType  # 9
+"""An operator had another reason."""
 Global___FreezeReason: _TypeAlias = FreezeReason  # noqa: Y015
 
 @_typing.final
@@ -408,7 +428,7 @@ class Freeze(_message.Message):
     reason: Global___FreezeReason.ValueType
     """What froze it."""
     source: _builtins.str
-    """The id of its cause at Stripe: a refund, a dispute, a warning, a reversal or a balance transaction."""
+    """The id of its cause at Stripe: a refund, a dispute, a warning, a reversal or a balance transaction. Of one that an operator placed: the request_id."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """What is frozen of the price that is held."""
@@ -1762,6 +1782,78 @@ class CancelEscrowResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CancelEscrowResponse: _TypeAlias = CancelEscrowResponse  # noqa: Y015
+
+@_typing.final
+class PlaceFreezeRequest(_message.Message):
+    """Asks for PlaceFreeze."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ESCROW_ID_FIELD_NUMBER: _builtins.int
+    MILESTONE_ID_FIELD_NUMBER: _builtins.int
+    AMOUNT_MINOR_FIELD_NUMBER: _builtins.int
+    FREEZE_REASON_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """A UUID that names this request."""
+    escrow_id: _builtins.str
+    """"esc_..." """
+    milestone_id: _builtins.str
+    """"mst_..." """
+    amount_minor: _builtins.int
+    """How much of the price that is held; all that is not frozen yet when unset."""
+    freeze_reason: Global___FreezeReason.ValueType
+    """What for: RISK, LEGAL, KYC or ADMIN."""
+    reason: _builtins.str
+    """Why, in words; at most 500 characters. It is kept with the freeze, and stays in the timeline."""
+    etag: _builtins.str
+    """The escrow's etag as you read it; empty to act on whatever it is now."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        escrow_id: _builtins.str = ...,
+        milestone_id: _builtins.str = ...,
+        amount_minor: _builtins.int | None = ...,
+        freeze_reason: Global___FreezeReason.ValueType = ...,
+        reason: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_amount_minor", b"_amount_minor", "amount_minor", b"amount_minor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_amount_minor", b"_amount_minor", "amount_minor", b"amount_minor", "escrow_id", b"escrow_id", "etag", b"etag", "freeze_reason", b"freeze_reason", "milestone_id", b"milestone_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__amount_minor: _TypeAlias = _typing.Literal["amount_minor"]  # noqa: Y015
+    _WhichOneofArgType__amount_minor: _TypeAlias = _typing.Literal["_amount_minor", b"_amount_minor"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__amount_minor) -> _WhichOneofReturnType__amount_minor | None: ...
+
+Global___PlaceFreezeRequest: _TypeAlias = PlaceFreezeRequest  # noqa: Y015
+
+@_typing.final
+class PlaceFreezeResponse(_message.Message):
+    """Answers PlaceFreeze."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ESCROW_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def escrow(self) -> Global___Escrow:
+        """The escrow afterwards."""
+
+    def __init__(
+        self,
+        *,
+        escrow: Global___Escrow | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlaceFreezeResponse: _TypeAlias = PlaceFreezeResponse  # noqa: Y015
 
 @_typing.final
 class LiftFreezeRequest(_message.Message):

@@ -108,6 +108,11 @@ class EscrowServiceStub:
                 request_serializer=escrow_dot_v1_dot_escrow__service__pb2.CancelEscrowRequest.SerializeToString,
                 response_deserializer=escrow_dot_v1_dot_escrow__service__pb2.CancelEscrowResponse.FromString,
                 _registered_method=True)
+        self.PlaceFreeze = channel.unary_unary(
+                '/escrow.v1.EscrowService/PlaceFreeze',
+                request_serializer=escrow_dot_v1_dot_escrow__service__pb2.PlaceFreezeRequest.SerializeToString,
+                response_deserializer=escrow_dot_v1_dot_escrow__service__pb2.PlaceFreezeResponse.FromString,
+                _registered_method=True)
         self.LiftFreeze = channel.unary_unary(
                 '/escrow.v1.EscrowService/LiftFreeze',
                 request_serializer=escrow_dot_v1_dot_escrow__service__pb2.LiftFreezeRequest.SerializeToString,
@@ -225,6 +230,13 @@ class EscrowServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PlaceFreeze(self, request, context):
+        """Freezes an amount of a milestone that is held: it is neither released nor refunded before somebody lifts the freeze. Only an operator may, with a reason.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def LiftFreeze(self, request, context):
         """Lifts a freeze, and with it what the same source froze of other milestones: the amounts may be released again, unless another freeze threatens the
         same money. Only an operator may, with a reason.
@@ -312,6 +324,11 @@ def add_EscrowServiceServicer_to_server(servicer, server):
                     servicer.CancelEscrow,
                     request_deserializer=escrow_dot_v1_dot_escrow__service__pb2.CancelEscrowRequest.FromString,
                     response_serializer=escrow_dot_v1_dot_escrow__service__pb2.CancelEscrowResponse.SerializeToString,
+            ),
+            'PlaceFreeze': grpc.unary_unary_rpc_method_handler(
+                    servicer.PlaceFreeze,
+                    request_deserializer=escrow_dot_v1_dot_escrow__service__pb2.PlaceFreezeRequest.FromString,
+                    response_serializer=escrow_dot_v1_dot_escrow__service__pb2.PlaceFreezeResponse.SerializeToString,
             ),
             'LiftFreeze': grpc.unary_unary_rpc_method_handler(
                     servicer.LiftFreeze,
@@ -706,6 +723,33 @@ class EscrowService:
             '/escrow.v1.EscrowService/CancelEscrow',
             escrow_dot_v1_dot_escrow__service__pb2.CancelEscrowRequest.SerializeToString,
             escrow_dot_v1_dot_escrow__service__pb2.CancelEscrowResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PlaceFreeze(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/escrow.v1.EscrowService/PlaceFreeze',
+            escrow_dot_v1_dot_escrow__service__pb2.PlaceFreezeRequest.SerializeToString,
+            escrow_dot_v1_dot_escrow__service__pb2.PlaceFreezeResponse.FromString,
             options,
             channel_credentials,
             insecure,

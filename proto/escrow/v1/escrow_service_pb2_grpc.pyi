@@ -65,6 +65,8 @@ class EscrowServiceStub:
     """The payer or an operator releases a funded milestone, whole or in part, delivered or not."""
     CancelEscrow: _grpc.UnaryUnaryMultiCallable[_escrow_service_pb2.CancelEscrowRequest, _escrow_service_pb2.CancelEscrowResponse]
     """Cancels an escrow that nobody has paid for. An open payment is canceled at Stripe first; if it turns out paid, the escrow is not canceled."""
+    PlaceFreeze: _grpc.UnaryUnaryMultiCallable[_escrow_service_pb2.PlaceFreezeRequest, _escrow_service_pb2.PlaceFreezeResponse]
+    """Freezes an amount of a milestone that is held: it is neither released nor refunded before somebody lifts the freeze. Only an operator may, with a reason."""
     LiftFreeze: _grpc.UnaryUnaryMultiCallable[_escrow_service_pb2.LiftFreezeRequest, _escrow_service_pb2.LiftFreezeResponse]
     """Lifts a freeze, and with it what the same source froze of other milestones: the amounts may be released again, unless another freeze threatens the
     same money. Only an operator may, with a reason.
@@ -109,6 +111,8 @@ class EscrowServiceAsyncStub(EscrowServiceStub):
     """The payer or an operator releases a funded milestone, whole or in part, delivered or not."""
     CancelEscrow: _aio.UnaryUnaryMultiCallable[_escrow_service_pb2.CancelEscrowRequest, _escrow_service_pb2.CancelEscrowResponse]  # type: ignore[assignment]
     """Cancels an escrow that nobody has paid for. An open payment is canceled at Stripe first; if it turns out paid, the escrow is not canceled."""
+    PlaceFreeze: _aio.UnaryUnaryMultiCallable[_escrow_service_pb2.PlaceFreezeRequest, _escrow_service_pb2.PlaceFreezeResponse]  # type: ignore[assignment]
+    """Freezes an amount of a milestone that is held: it is neither released nor refunded before somebody lifts the freeze. Only an operator may, with a reason."""
     LiftFreeze: _aio.UnaryUnaryMultiCallable[_escrow_service_pb2.LiftFreezeRequest, _escrow_service_pb2.LiftFreezeResponse]  # type: ignore[assignment]
     """Lifts a freeze, and with it what the same source froze of other milestones: the amounts may be released again, unless another freeze threatens the
     same money. Only an operator may, with a reason.
@@ -234,6 +238,14 @@ class EscrowServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_escrow_service_pb2.CancelEscrowResponse, _abc.Awaitable[_escrow_service_pb2.CancelEscrowResponse]]:
         """Cancels an escrow that nobody has paid for. An open payment is canceled at Stripe first; if it turns out paid, the escrow is not canceled."""
+
+    @_abc_1.abstractmethod
+    def PlaceFreeze(
+        self,
+        request: _escrow_service_pb2.PlaceFreezeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_escrow_service_pb2.PlaceFreezeResponse, _abc.Awaitable[_escrow_service_pb2.PlaceFreezeResponse]]:
+        """Freezes an amount of a milestone that is held: it is neither released nor refunded before somebody lifts the freeze. Only an operator may, with a reason."""
 
     @_abc_1.abstractmethod
     def LiftFreeze(

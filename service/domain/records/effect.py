@@ -27,6 +27,8 @@ class EffectKind(StrEnum):
     CANCEL_PAYMENT = "cancel_payment"
     CREATE_TRANSFER = "create_transfer"
     CREATE_PAYOUT = "create_payout"
+    CREATE_REFUND = "create_refund"
+    REVERSE_TRANSFER = "reverse_transfer"
 
 
 NEEDS_PERSON = "needs_person"

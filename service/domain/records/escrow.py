@@ -8,6 +8,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from service.domain import ids
+from service.domain.fees import fee_part
 from service.domain.settlement import QuotedConversion
 from service.domain.states.escrow import ESCROW, EscrowEvent, EscrowState
 from service.domain.states.machine import Machine
@@ -53,7 +54,9 @@ class Escrow:
 
 @dataclass(slots=True)
 class Milestone:
-    """The smallest thing that is funded or released. Fees are those of the whole amount."""
+    """The smallest thing that is funded, released or refunded. Fees are those of the whole amount;
+    ``payer_fee_gone_minor`` is what of the payer's has gone with a part.
+    """
 
     tenant_id: str
     escrow_id: UUID
@@ -69,6 +72,7 @@ class Milestone:
     refunded_minor: int = 0
     lost_minor: int = 0
     frozen_minor: int = 0
+    payer_fee_gone_minor: int = 0
     payment_id: UUID | None = None
     due_at: datetime | None = None
     delivered_at: datetime | None = None
@@ -81,6 +85,18 @@ class Milestone:
     @property
     def releasable_minor(self) -> int:
         return self.held_minor - self.frozen_minor
+
+    def payer_fee_of(self, part_minor: int, *, step_minor: int) -> int:
+        """What of the payer's fee goes with the next part of what is held.
+
+        It is what is missing to the fee of all that has gone then, so that the parts add up to the
+        fee, whatever went before, and came back.
+        """
+        after_minor = self.funded_minor - self.held_minor + part_minor
+        shares = (self.amount_minor, 0, after_minor)
+        due_minor = fee_part(self.payer_fee_minor, *shares, step_minor=step_minor)
+        left_minor = self.payer_fee_minor - self.payer_fee_gone_minor
+        return min(max(due_minor - self.payer_fee_gone_minor, 0), left_minor)
 
     @property
     def machine(self) -> Machine[MilestoneState, MilestoneEvent]:

@@ -20,12 +20,23 @@ class FreezeReason(StrEnum):
     EARLY_FRAUD_WARNING = "EARLY_FRAUD_WARNING"
     TRANSFER_REVERSED = "TRANSFER_REVERSED"
     UNEXPLAINED = "UNEXPLAINED"
+    RISK = "RISK"
+    LEGAL = "LEGAL"
+    KYC = "KYC"
+    ADMIN = "ADMIN"
+
+
+BY_OPERATOR = frozenset(
+    {FreezeReason.RISK, FreezeReason.LEGAL, FreezeReason.KYC, FreezeReason.ADMIN}
+)
+"""For what an operator freezes."""
 
 
 @dataclass(slots=True)
 class Freeze:
     """An amount of a milestone that may not move. ``source`` is the id of its cause at Stripe, and
-    ``fact`` what was known of that: its stage, or the balance transaction that moved the money.
+    ``fact`` what was known of that: its stage, or the balance transaction that moved the money. Of
+    an operator's freeze they are the request that placed it, and who says why.
 
     ``amount_minor`` is what is held and frozen. ``beyond_minor`` is what the source threatens of
     the payment beyond what is held of it: it stops transfers that have not been requested.

@@ -34,7 +34,8 @@ class Payment:
 
     ``observed_at`` is Stripe's time of the newest news of it. Where Stripe settled it in another
     currency, ``settled_minor`` is what it came to there, before Stripe's fee, and
-    ``converted_minor`` how much of the amount has been converted since, at that rate.
+    ``converted_minor`` how much of the amount has been converted since, at that rate, into
+    ``converted_into_minor``.
     ``received_minor`` is what arrived where that is not the amount: it was captured in part.
     """
 
@@ -62,6 +63,7 @@ class Payment:
     settled_minor: int | None = None
     converted_minor: int = 0
     received_minor: int | None = None
+    converted_into_minor: int = 0
 
     @property
     def paid_minor(self) -> int:
@@ -95,9 +97,16 @@ class Payment:
 
     def convert(self, part_minor: int) -> int:
         """The next part of the amount in the settled currency. All parts add up to what the charge
-        came to, for they are differences of one rounded-down running total.
+        came to: each is what is missing to the rounded-down running total.
         """
         assert self.settled_minor is not None
-        before = self.settled_minor * self.converted_minor // self.paid_minor
         self.converted_minor += part_minor
-        return self.settled_minor * self.converted_minor // self.paid_minor - before
+        after_minor = self.settled_minor * self.converted_minor // self.paid_minor
+        into_minor = after_minor - self.converted_into_minor
+        self.converted_into_minor = after_minor
+        return into_minor
+
+    def convert_back(self, part_minor: int, into_minor: int) -> None:
+        """Takes back what ``convert`` said of a part."""
+        self.converted_minor -= part_minor
+        self.converted_into_minor -= into_minor

@@ -13,11 +13,18 @@ from service.domain.states.release import RELEASE, ReleaseEvent, ReleaseState
 
 @dataclass(slots=True)
 class Release:
-    """A part of a milestone that now belongs to the payee.
+    """A part of a milestone that belongs to the payee.
 
-    ``amount_minor`` is the part of the price, ``payee_share_minor`` what the payee gets of it;
-    ``transfer_at`` is the earliest time of the next transfer while it waits; ``transfer_minor`` is
-    what it takes where the payment was settled in another currency.
+    Amounts are what of it stands: a refund takes its part out of them. ``amount_minor`` is the part
+    of the price, ``payee_share_minor`` what the payee gets of it, ``payer_fee_minor`` what the
+    platform earned of the payer's fee; the ``settled_`` fees are the same where the payment was
+    settled in another currency. Of the share, ``netted_minor`` has paid what the payee owed, and
+    the rest is for the transfer.
+
+    ``transfer_at`` is the earliest time of the next transfer while it waits. ``sent_minor`` is what
+    the transfer takes of the share, ``recalled_minor`` what of that is to come back, or has.
+    ``transfer_minor`` is what the transfer takes where the payment was settled in another currency,
+    ``destination`` the account at Stripe that it goes to.
     """
 
     tenant_id: str
@@ -39,12 +46,33 @@ class Release:
     refusal_code: str | None = None
     transfer_currency: str | None = None
     transfer_minor: int | None = None
+    payer_fee_minor: int = 0
+    netted_minor: int = 0
+    sent_minor: int | None = None
+    recalled_minor: int = 0
+    settled_payer_fee_minor: int = 0
+    settled_payee_fee_minor: int = 0
+    destination: str | None = None
+
+    @property
+    def payee_fee_minor(self) -> int:
+        return self.amount_minor - self.payee_share_minor
+
+    @property
+    def unsent_minor(self) -> int:
+        """What of the share is for the transfer, while it waits for one."""
+        return self.payee_share_minor - self.netted_minor
+
+    @property
+    def taken_minor(self) -> int:
+        """What of the share the transfer takes, or will take."""
+        return self.unsent_minor if self.sent_minor is None else self.sent_minor
 
     @property
     def transfer(self) -> tuple[int, str]:
         """What the transfer takes, and in which currency."""
         if self.transfer_minor is None or self.transfer_currency is None:
-            return self.payee_share_minor, self.currency
+            return self.taken_minor, self.currency
         return self.transfer_minor, self.transfer_currency
 
     @property

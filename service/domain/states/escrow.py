@@ -17,6 +17,7 @@ class EscrowState(StrEnum):
     ACTIVE = "ACTIVE"
     COMPLETED = "COMPLETED"
     CANCELED = "CANCELED"
+    REFUNDED = "REFUNDED"
 
 
 class EscrowEvent(StrEnum):
@@ -26,6 +27,7 @@ class EscrowEvent(StrEnum):
     ACTIVATE = "activate"
     COMPLETE = "complete"
     CANCEL = "cancel"
+    REFUND = "refund"
 
 
 EVENT_OF: dict[EscrowState, EscrowEvent] = {
@@ -33,6 +35,7 @@ EVENT_OF: dict[EscrowState, EscrowEvent] = {
     EscrowState.ACTIVE: EscrowEvent.ACTIVATE,
     EscrowState.COMPLETED: EscrowEvent.COMPLETE,
     EscrowState.CANCELED: EscrowEvent.CANCEL,
+    EscrowState.REFUNDED: EscrowEvent.REFUND,
 }
 
 # Any party: who may move a milestone is said by the milestone's machine.
@@ -47,7 +50,9 @@ def escrow_state(milestones: Iterable[MilestoneState]) -> EscrowState:
     states = set(milestones)
     if states <= {MilestoneState.CANCELED}:
         return EscrowState.CANCELED
-    if states <= {MilestoneState.CANCELED, MilestoneState.RELEASED}:
+    if states <= {MilestoneState.CANCELED, MilestoneState.REFUNDED}:
+        return EscrowState.REFUNDED
+    if states <= {MilestoneState.CANCELED, MilestoneState.REFUNDED, MilestoneState.RELEASED}:
         return EscrowState.COMPLETED
     if states <= {MilestoneState.CANCELED, MilestoneState.AWAITING_FUNDS}:
         return EscrowState.AWAITING_FUNDS

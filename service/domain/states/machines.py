@@ -12,12 +12,16 @@ from service.domain.states.milestone import MILESTONE
 from service.domain.states.payee import PAYEE
 from service.domain.states.payment import PAYMENT
 from service.domain.states.payout import PAYOUT
+from service.domain.states.receivable import RECEIVABLE
+from service.domain.states.refund import REFUND
 from service.domain.states.release import RELEASE
 
 MACHINES: tuple[Machine[Any, Any], ...] = (
     MILESTONE,
     EFFECT,
     RELEASE,
+    REFUND,
+    RECEIVABLE,
     PAYMENT,
     PAYOUT,
     PAYEE,

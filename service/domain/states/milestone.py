@@ -17,6 +17,8 @@ class MilestoneState(StrEnum):
     RELEASING = "RELEASING"
     RELEASED = "RELEASED"
     CANCELED = "CANCELED"
+    REFUNDING = "REFUNDING"
+    REFUNDED = "REFUNDED"
 
 
 class MilestoneEvent(StrEnum):
@@ -33,11 +35,21 @@ class MilestoneEvent(StrEnum):
     RELEASE_PART = "release_part"
     TRANSFERRED = "transferred"
     CANCEL = "cancel"
+    REFUND = "refund"  # all that was funded
+    REFUND_REST = "refund_rest"  # all that is held; the rest was released before
+    REFUND_PART = "refund_part"
+    REFUND_DONE = "refund_done"
+    REFUND_FAILED = "refund_failed"  # after it had succeeded
+    HELD_AGAIN = "held_again"  # a refund did not take place: as before it
+    DELIVERED_AGAIN = "delivered_again"
+    RELEASED_AGAIN = "released_again"
 
 
 M, ME = MilestoneState, MilestoneEvent
 PAYER, PAYEE, OPERATOR = Party.PAYER, Party.PAYEE, Party.OPERATOR
 STRIPE, SERVICE, TIMER = Party.STRIPE, Party.SERVICE, Party.TIMER
+GIVES_BACK = (PAYEE, OPERATOR)
+WITHOUT_REFUND = (M.FUNDED, M.DELIVERED, M.RELEASING, M.RELEASED, M.REFUNDING, M.REFUNDED)
 
 MILESTONE = Machine(
     "Milestone",
@@ -55,6 +67,21 @@ MILESTONE = Machine(
         (M.DELIVERED, ME.RELEASE): edge(M.RELEASING, PAYER, OPERATOR),
         (M.DELIVERED, ME.RELEASE_PART): edge(M.DELIVERED, PAYER, OPERATOR),
         # Where nothing is left of the last part to transfer, the release ends it.
-        (M.RELEASING, ME.TRANSFERRED): edge(M.RELEASED, STRIPE, PAYER, OPERATOR, TIMER),
+        (M.RELEASING, ME.TRANSFERRED): edge(M.RELEASED, STRIPE, PAYER, PAYEE, OPERATOR, TIMER),
+        **{
+            (state, ME.REFUND_PART): edge(state, *GIVES_BACK)
+            for state in (M.FUNDED, M.DELIVERED, M.RELEASING, M.RELEASED)
+        },
+        **{
+            (state, ME.REFUND): edge(M.REFUNDING, *GIVES_BACK)
+            for state in (M.FUNDED, M.DELIVERED, M.RELEASING, M.RELEASED)
+        },
+        (M.FUNDED, ME.REFUND_REST): edge(M.RELEASING, *GIVES_BACK),
+        (M.DELIVERED, ME.REFUND_REST): edge(M.RELEASING, *GIVES_BACK),
+        (M.REFUNDING, ME.REFUND_DONE): edge(M.REFUNDED, STRIPE, OPERATOR),
+        (M.REFUNDED, ME.REFUND_FAILED): edge(M.REFUNDING, STRIPE),
+        **{(s, ME.HELD_AGAIN): edge(M.FUNDED, STRIPE, OPERATOR) for s in WITHOUT_REFUND},
+        **{(s, ME.DELIVERED_AGAIN): edge(M.DELIVERED, STRIPE, OPERATOR) for s in WITHOUT_REFUND},
+        **{(s, ME.RELEASED_AGAIN): edge(M.RELEASING, STRIPE, OPERATOR) for s in WITHOUT_REFUND},
     },
 )

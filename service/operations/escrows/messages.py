@@ -127,6 +127,7 @@ WAITING_FOR = {
     MilestoneState.AWAITING_FUNDS: "the payer to pay",
     MilestoneState.FUNDED: "the payee to deliver",
     MilestoneState.DELIVERED: "the payer to accept",
+    MilestoneState.REFUNDING: "the refund to reach the payer (ListRefunds)",
 }
 
 
@@ -185,6 +186,10 @@ FROZEN_BY = {
     FreezeReason.EARLY_FRAUD_WARNING: "a warning of fraud",
     FreezeReason.TRANSFER_REVERSED: "the reversal of a transfer at Stripe",
     FreezeReason.UNEXPLAINED: "a movement at Stripe that nobody has explained",
+    FreezeReason.RISK: "an operator's suspicion",
+    FreezeReason.LEGAL: "a legal demand",
+    FreezeReason.KYC: "a check of somebody's identity",
+    FreezeReason.ADMIN: "an operator",
 }
 
 

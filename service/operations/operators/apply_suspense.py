@@ -88,6 +88,6 @@ def _check(
     if any(f.payment_id == payment.payment_id for f in case.records.freezes):
         raise AmountFrozen(
             "Money of this payment was moved or threatened at Stripe, so that it may be gone. Leave"
-            " it in suspense until there are refunds.",
+            " it in suspense, adopt the refund (AdoptRefund), or refund the rest (RefundSuspense).",
             payment_id=payment.public_id,
         )

@@ -30,6 +30,8 @@ SUBJECTS: Mapping[EffectKind, str] = {
     EffectKind.CANCEL_PAYMENT: ids.PAYMENT,
     EffectKind.CREATE_TRANSFER: ids.RELEASE,
     EffectKind.CREATE_PAYOUT: ids.PAYOUT,
+    EffectKind.CREATE_REFUND: ids.REFUND,
+    EffectKind.REVERSE_TRANSFER: ids.RECEIVABLE,
 }
 SET_ASIDE = ("QUARANTINED", "SUSPENSE")
 

@@ -106,6 +106,7 @@ async def _recognize(
         if each.account is None:
             if isinstance(subject, EscrowCase) and each.kind in CONFIRMS:
                 subject.booked_as = JournalKind(each.kind)
+                subject.explained |= {each.transaction_id}
         elif kind := RECOGNIZED.get(each.kind):
             part = Part({"account": each.account}, {"amount": abs(each.net_minor)})
             unit.post(kind, transaction_source(each.transaction_id), each.currency, [part])

@@ -42,12 +42,12 @@ ROLES: Mapping[str, Role] = {
         # A microservice of the marketplace.
         Role(
             "service",
-            ("escrow.*", "payment.*", "payer.*", "payee.*"),
+            ("escrow.*", "payment.*", "payer.*", "payee.*", "refund.*"),
             (Party.SERVICE, Party.PAYER, Party.PAYEE),
         ),
         Role(
             "reader",
-            ("escrow.read", "payment.read", "payer.read", "payee.read"),
+            ("escrow.read", "payment.read", "payer.read", "payee.read", "refund.read"),
             (Party.SERVICE, Party.PAYER, Party.PAYEE),
         ),
         # People.
@@ -56,11 +56,18 @@ ROLES: Mapping[str, Role] = {
             (*_READS, "payer.write", "payee.write", "payee.onboard", "person.name"),
             _PEOPLE,
         ),
-        Role("finance", (*_READS, "payee.payout", "policy.write", "person.name"), _PEOPLE),
+        Role(
+            "finance",
+            (*_READS, "payee.payout", "policy.write", "refund.create", "person.name"),
+            _PEOPLE,
+        ),
         Role("auditor", _READS, _PEOPLE),
         Role(
             "operator",
-            ("escrow.*", "payment.*", "payer.*", "payee.*", "operator.*", "policy.*", "person.*"),
+            (
+                *("escrow.*", "payment.*", "payer.*", "payee.*", "refund.*"),
+                *("operator.*", "policy.*", "person.*"),
+            ),
             _PEOPLE,
         ),
         # The webhook gateway.

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from service.domain import accounts
 from service.domain.accounts import Account
-from service.domain.money import CURRENCIES, charge_step_minor
 
 
 class Check(NamedTuple):
@@ -23,11 +22,6 @@ BOOKS = """(
     SELECT tenant_id, currency FROM journals
     UNION SELECT tenant_id, currency FROM balance_transactions
 ) AS b"""
-
-# The smallest amount of a currency (domain/money.py): fees are split in multiples of it.
-_STEPS = {code: charge_step_minor(code) for code in CURRENCIES if charge_step_minor(code) > 1}
-_WHENS = " ".join(f"WHEN '{code}' THEN {step}" for code, step in _STEPS.items())
-STEP = f"(CASE e0.currency {_WHENS} ELSE 1 END)"
 
 
 def _holds(account: Account, name: str, row: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service.domain import accounts
-from service.store.checks.check import STEP, Check, of_milestone
+from service.store.checks.check import Check, of_milestone
 
 NOT_BELOW_ZERO = Check(
     "I3 no liability below zero",
@@ -25,7 +25,10 @@ WHERE funded_minor NOT BETWEEN 0 AND amount_minor
     OR (state IN ('AWAITING_FUNDS', 'CANCELED') AND funded_minor <> 0)
     OR (state IN ('FUNDED', 'DELIVERED')
         AND funded_minor - released_minor - refunded_minor - lost_minor <= 0)
-    OR (state IN ('RELEASING', 'RELEASED') AND released_minor <> funded_minor)""",
+    OR payer_fee_gone_minor NOT BETWEEN 0 AND payer_fee_minor
+    OR (state IN ('RELEASING', 'RELEASED')
+        AND (released_minor = 0 OR released_minor + refunded_minor + lost_minor <> funded_minor))
+    OR (state IN ('REFUNDING', 'REFUNDED') AND refunded_minor <> funded_minor)""",
 )
 FROZEN = Check(
     "I5 frozen",
@@ -49,9 +52,8 @@ SELECT * FROM (
     SELECT m.tenant_id, m.escrow_id, m.milestone_id, e0.currency,
         m.funded_minor - m.released_minor - m.refunded_minor - m.lost_minor AS held_minor,
         {of_milestone(accounts.HELD)} AS books_minor,
-        CASE WHEN m.funded_minor = 0 THEN 0 ELSE m.payer_fee_minor
-            - (m.released_minor + m.refunded_minor + m.lost_minor)
-            * (m.payer_fee_minor / {STEP}) / m.amount_minor * {STEP} END AS fee_held_minor,
+        CASE WHEN m.funded_minor = 0 THEN 0
+            ELSE m.payer_fee_minor - m.payer_fee_gone_minor END AS fee_held_minor,
         {of_milestone(accounts.FEE_HELD)} AS books_fee_minor
     FROM milestones AS m
     JOIN escrows AS e0 ON e0.tenant_id = m.tenant_id AND e0.escrow_id = m.escrow_id

@@ -46,8 +46,9 @@ def _names(values: Iterable[str]) -> str:
 def _cannot_hold(column: str, hint: Any) -> str:  # noqa: ANN401, PLR0911  a type; one for each
     """The condition under which a field of this type cannot hold the column; "" for never."""
     kinds = (hint, *typing.get_args(hint))
-    if isinstance(hint, type) and issubclass(hint, StrEnum):
-        return f"{column} NOT IN ({_names(hint)})"
+    for kind in kinds:
+        if isinstance(kind, type) and issubclass(kind, StrEnum):
+            return f"{column} NOT IN ({_names(kind)})"
     if column == "due_at" and type(None) in kinds:
         return f"{_time(column)} AND {column} <> 'infinity'"  # the last moment there is: rows.py
     if datetime in kinds:

@@ -11,11 +11,17 @@ from service.store.checks.milestones import (
     NOT_BELOW_ZERO,
 )
 from service.store.checks.operations import EVENTS, TIMELINE
-from service.store.checks.payees import CONNECTED_ACCOUNTS, PAYABLE_TO_PAYEES, TRANSFERS
+from service.store.checks.payees import (
+    CONNECTED_ACCOUNTS,
+    PAYABLE_TO_PAYEES,
+    RECEIVABLES,
+    TRANSFERS,
+)
 from service.store.checks.platform import (
     COVER,
     EXCHANGE,
     MOVED_BY,
+    REFUNDS_IN_FLIGHT,
     STRIPE_BALANCE,
     TRANSFERS_IN_FLIGHT,
     UNSETTLED_PAYMENTS,
@@ -40,6 +46,8 @@ CHECKS: tuple[Check, ...] = (
     PAYABLE_TO_PAYEES,
     TRANSFERS_IN_FLIGHT,
     TRANSFERS,
+    REFUNDS_IN_FLIGHT,
+    RECEIVABLES,
     CONNECTED_ACCOUNTS,
     TIMELINE,
     EVENTS,

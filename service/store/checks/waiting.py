@@ -20,6 +20,13 @@ SELECT count(*), min(updated_at) FROM payments
 WHERE state = 'SUCCEEDED' AND stripe_balance_transaction IS NULL""",
     "releases waiting for their payee or a retry": """\
 SELECT count(*), min(created_at) FROM releases WHERE state = 'WAITING'""",
+    "refunds that are not with the payer": """\
+SELECT count(*), min(created_at) FROM refunds
+WHERE state IN ('REQUESTED', 'PENDING', 'REQUIRES_ACTION')""",
+    "refunds that failed, for a person (escrow refunds list)": """\
+SELECT count(*), min(created_at) FROM refunds WHERE state = 'FAILED'""",
+    "what payees owe (escrow receivables list)": """\
+SELECT count(*), min(created_at) FROM receivables WHERE state <> 'SETTLED'""",
     "events to apply": """\
 SELECT count(*), min(received_at) FROM stripe_events WHERE state IN ('RECEIVED', 'PARKED')""",
     "journals from beyond the database's clock": """\

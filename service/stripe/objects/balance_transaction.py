@@ -35,17 +35,19 @@ def parse_balance_transaction(transaction: Object) -> BalanceTransaction:
     )
 
 
-def shown_transaction(source: Object) -> BalanceTransaction | None:
+def shown_transaction(
+    source: Object, name: str = "balance_transaction"
+) -> BalanceTransaction | None:
     """The balance transaction inside an object; None when it has none yet.
 
     Raises:
         Unreadable: it is there, and was not asked for with its contents (``expand``).
     """
-    shown = source.get("balance_transaction")
+    shown = source.get(name)
     if shown is None:
         return None
     if not isinstance(shown, Mapping):
-        raise Unreadable(f"{source.get('object')}.balance_transaction is not expanded")
+        raise Unreadable(f"{source.get('object')}.{name} is not expanded")
     return parse_balance_transaction(shown)
 
 

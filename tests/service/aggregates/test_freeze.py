@@ -124,7 +124,7 @@ def test_more_than_the_payment_is_all_of_it() -> None:
 def test_what_was_released_lies_beyond_and_stops_transfers() -> None:
     case = case_of(10_000)
     (payment,), (milestone,) = case.records.payments, case.records.milestones
-    milestone.released_minor = 6_000
+    milestone.released_minor, milestone.payer_fee_gone_minor = 6_000, 300
 
     freeze(case, payment, 10_500, cause("re_1"))
 

@@ -16,6 +16,7 @@ from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import operator_service_pb2 as operator_pb
 from escrow.v1 import party_service_pb2 as party_pb
 from escrow.v1 import policy_service_pb2 as policy_pb
+from escrow.v1 import refund_service_pb2 as refund_pb
 from escrow.v1 import stripe_event_service_pb2 as event_pb
 from tests.service.operations.asked import Asked, Requests
 from tests.service.operations.escrows.catalogue import REQUESTS as OF_ESCROWS
@@ -26,6 +27,7 @@ from tests.service.operations.parties.catalogue import REQUESTS as OF_PARTIES
 from tests.service.operations.payments.catalogue import REQUESTS as OF_PAYMENTS
 from tests.service.operations.payouts.catalogue import REQUESTS as OF_PAYOUTS
 from tests.service.operations.policies.catalogue import REQUESTS as OF_POLICIES
+from tests.service.operations.refunds.catalogue import REQUESTS as OF_REFUNDS
 
 METHODS: Mapping[str, MethodDescriptor] = {
     method.name: method
@@ -34,6 +36,7 @@ METHODS: Mapping[str, MethodDescriptor] = {
         party_pb.DESCRIPTOR,
         operator_pb.DESCRIPTOR,
         policy_pb.DESCRIPTOR,
+        refund_pb.DESCRIPTOR,
         event_pb.DESCRIPTOR,
     )
     for service in file.services_by_name.values()
@@ -49,6 +52,7 @@ PARTS: Mapping[str, Requests] = {
     "payouts": OF_PAYOUTS,
     "operators": OF_OPERATORS,
     "policies": OF_POLICIES,
+    "refunds": OF_REFUNDS,
     "inbox": OF_INBOX,
 }
 EVERY_REQUEST: Requests = {name: make for part in PARTS.values() for name, make in part.items()}
@@ -61,6 +65,7 @@ async def ask(client: EscrowClient, name: str, request: Message) -> Any:  # noqa
         "PartyService": client.parties,
         "OperatorService": client.operators,
         "PolicyService": client.policies,
+        "RefundService": client.refunds,
         "StripeEventService": client.events,
     }
     stub = stubs[METHODS[name].containing_service.name]

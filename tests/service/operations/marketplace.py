@@ -32,6 +32,7 @@ from service.runtime import Runtime
 from service.server import Running, running
 from service.workers.effects import EffectsWorker
 from service.workers.inbox import InboxWorker
+from service.workers.receivables import ReceivablesWorker
 from service.workers.sweeps import SweepsWorker
 from service.workers.transfers import TransfersWorker
 from tests.postgres import Database
@@ -129,6 +130,7 @@ class Marketplace:
         self.effects = EffectsWorker(runtime)
         self.inbox = InboxWorker(runtime)
         self.transfers = TransfersWorker(runtime)
+        self.receivables = ReceivablesWorker(runtime)
         # The tenants of a test share one Stripe account, which no two tenants do.
         alone = {self.tenant: runtime.stripe[self.tenant]}
         self.alone = Runtime(runtime.pool, alone, runtime.clock)
@@ -243,6 +245,7 @@ class Marketplace:
             await self.effects.run_once()
             + await self.inbox.run_once()
             + await self.transfers.run_once()
+            + await self.receivables.run_once()
         ):
             pass
 
@@ -400,6 +403,14 @@ class Marketplace:
     async def timeline(self, escrow: pb.Escrow) -> list[pb.TimelineEntry]:
         request = pb.ListTimelineRequest(escrow_id=escrow.id)
         return list((await self.service.escrows.ListTimeline(request)).entries)
+
+    async def pay_out(self, payee: party_pb.Payee, amount_minor: int) -> None:
+        """The payee's money goes to their bank."""
+        request = party_pb.RequestPayoutRequest(
+            request_id=new_request_id(), payee_id=payee.id, amount=usd(amount_minor)
+        )
+        await self.payee.parties.RequestPayout(request)
+        await self.settle()
 
     async def paid_payee(self, amount_minor: int = 10_000) -> party_pb.Payee:
         """An onboarded payee to whom an escrow of this amount was released and transferred."""

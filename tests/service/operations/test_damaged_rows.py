@@ -21,6 +21,7 @@ from structlog.testing import capture_logs
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import party_service_pb2 as party_pb
 from escrow.v1 import policy_service_pb2 as policy_pb
+from escrow.v1 import refund_service_pb2 as refund_pb
 from service.cli.balances import balances_table
 from service.ledger_tables import journals_table, trial_balance_table
 from service.migrations import MIGRATIONS
@@ -142,6 +143,9 @@ async def look(market: Marketplace, before: Seen | None = None) -> Seen:
         seen.shown |= {payout.id: payout for payout in payouts.payouts}
         seen.named += payouts.unreadable
     service = market.service
+    refunds = await service.refunds.ListRefunds(refund_pb.ListRefundsRequest(page_size=200))
+    auditor = market.client("operator", role="auditor")
+    owed = await auditor.refunds.ListReceivables(refund_pb.ListReceivablesRequest(page_size=200))
     payments = await service.escrows.ListPayments(pb.ListPaymentsRequest(page_size=200))
     payers = await service.parties.ListPayers(party_pb.ListPayersRequest(page_size=200))
     payees = await service.parties.ListPayees(party_pb.ListPayeesRequest(page_size=200))
@@ -149,6 +153,8 @@ async def look(market: Marketplace, before: Seen | None = None) -> Seen:
         (payments, payments.payments),
         (payers, payers.payers),
         (payees, payees.payees),
+        (refunds, refunds.refunds),
+        (owed, owed.receivables),
     ):
         seen.shown |= {item.id: item for item in items}
         seen.named += page.unreadable
@@ -227,5 +233,5 @@ async def test_a_damaged_row_is_named_and_fails_no_other(damaged: Marketplace, t
 
 # Of a line item every value can be shown, and the others are in no list.
 SHOWN = {"escrows", "freezes", "milestones", "operations", "payees", "payers", "payments"} | {
-    *("payouts", "policies", "releases"),
+    *("payouts", "policies", "releases", "refunds", "refund_parts", "receivables"),
 }

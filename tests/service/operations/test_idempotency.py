@@ -30,7 +30,13 @@ OTHERWISE: Mapping[str, Mapping[str, Any]] = {
     "AcceptDelivery": {"etag": ""},
     "ReleaseMilestone": {"amount_minor": 2_501},
     "CancelEscrow": {"reason": "No reason."},
+    "PlaceFreeze": {"amount_minor": 2_501},
     "LiftFreeze": {"reason": "No reason."},
+    "RefundMilestone": {"plan_hash": "0"},
+    "RefundSuspense": {"amount_minor": 501},
+    "AdoptRefund": {"reason": "No reason."},
+    "ResolveRefund": {"reason": "No reason."},
+    "WriteOffReceivable": {"reason": "No reason."},
     "RetryEffect": {"reason": "No reason."},
     "RejectEffect": {"reason": "No reason."},
     "SettleEffect": {"reason": "No reason."},
@@ -122,7 +128,10 @@ async def test_an_id_is_the_callers_own(market: Marketplace, name: str) -> None:
     elif name == "CreatePolicyVersion":
         async with market.refuses("POLICY_UNCHANGED"):
             await ask(stranger, name, asked.request)
-    elif name in ("CapturePayment", "CancelPayment", "RetryStripeEvent", "DismissStripeEvent"):
+    elif name in {
+        *("CapturePayment", "CancelPayment", "RetryStripeEvent", "DismissStripeEvent"),
+        "WriteOffReceivable",
+    }:
         async with market.refuses("WRONG_STATE"):
             await ask(stranger, name, asked.request)
     else:

@@ -161,5 +161,6 @@ def test_every_answer_with_an_escrow_is_told_again_above() -> None:
     """The others go the same way, and are replayed in test_idempotency.py."""
     assert set(SHOW_AN_ESCROW) == {
         *("CreateEscrow", "SubmitDelivery", "RequestChanges", "AcceptDelivery"),
-        *("ReleaseMilestone", "CancelEscrow", "LiftFreeze", "ApplySuspense"),
+        *("ReleaseMilestone", "CancelEscrow", "PlaceFreeze", "LiftFreeze", "ApplySuspense"),
+        *("RefundMilestone", "AdoptRefund"),
     }

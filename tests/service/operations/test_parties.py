@@ -22,6 +22,8 @@ ALLOWED = {
     "RequestChanges": {"payer"},
     "AcceptDelivery": {"payer"},
     "ReleaseMilestone": {"payer", "operator"},
+    "PlanRefund": {"payee", "operator"},
+    "RefundMilestone": {"payee", "operator"},
     "CreatePayer": BUYERS,
     "GetPayer": BUYERS,
     "ListPayers": BUYERS,
@@ -59,9 +61,10 @@ async def test_a_party_does_what_is_its_own(
 # By the role, what it may call beside what reads; "" stands for reading.
 READS = {"GetEscrow", "ListEscrows", "QuoteFees", "GetPayment", "ListPayments", "ListTimeline"} | {
     *("GetPayer", "ListPayers", "GetPayee", "ListPayees", "GetPayout", "ListPayouts"),
+    *("GetRefund", "ListRefunds"),
 }
 LOOKS = {"ListEffects", "GetEffect", "ListStripeEvents", "GetStripeEvent"} | {
-    *("ListSuspense", "ListPolicyVersions"),
+    *("ListSuspense", "ListPolicyVersions", "ListReceivables"),
 }
 INGESTS = {"IngestStripeEvent", "BatchIngestStripeEvents"}
 OF_PEOPLE = {
@@ -69,14 +72,19 @@ OF_PEOPLE = {
     for name, method in METHODS.items()
     if method.containing_service.name in ("OperatorService", "PolicyService")
 }
+REPAIRS = {"PlaceFreeze", "LiftFreeze", "RefundSuspense", "AdoptRefund", "ResolveRefund"} | {
+    *("ListReceivables", "WriteOffReceivable"),
+}
 MAY = {
-    "service": {*METHODS} - INGESTS - OF_PEOPLE - {"LiftFreeze"},
+    "service": {*METHODS} - INGESTS - OF_PEOPLE - REPAIRS,
     "reader": READS,
     "support": READS
     | LOOKS
     | {"CreatePayer", "UpdatePayer", "CreatePayee", "UpdatePayee"}
     | {"ReplacePayeeAccount", "CreateOnboardingLink"},
-    "finance": READS | LOOKS | {"RequestPayout", "CreatePolicyVersion"},
+    "finance": READS
+    | LOOKS
+    | {"RequestPayout", "CreatePolicyVersion", "PlanRefund", "RefundMilestone"},
     "auditor": READS | LOOKS,
     "operator": {*METHODS} - INGESTS,
     "gateway": INGESTS,

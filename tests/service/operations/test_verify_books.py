@@ -25,6 +25,7 @@ from tests.service.movements.strangers import charge_of, dispute, moved
 from tests.service.movements.test_currencies import in_euro, settles_in_dollars
 from tests.service.operations.escrows.test_release_milestone import release
 from tests.service.operations.marketplace import Marketplace, open_marketplace, usd
+from tests.service.operations.refunds.money import refund, transferred
 from tests.service.store.closed_books import close, roll_all_up
 
 
@@ -40,6 +41,12 @@ async def told(
 
 
 async def tell_it_all(market: Marketplace) -> None:
+    await moved(market, "topup", 2_000)  # what Stripe keeps of what is refunded
+    owing = await market.new_payee()
+    given_back = await transferred(market, payee=owing)
+    await market.pay_out(owing, 8_000)
+    await refund(market, given_back)
+    await market.settle()
     payee = await market.paid_payee()
     for amount_minor in (2_000, 3_000):
         request = party_pb.RequestPayoutRequest(
@@ -62,6 +69,7 @@ async def tell_it_all(market: Marketplace) -> None:
     unpaid = await market.fund(await market.new_escrow())
     await market.pay(unpaid)
     await market.read_payment(unpaid)  # paid, and its fee not known
+    await refund(market, parted, 1_000)
     await take_snapshots(market)
 
 
@@ -108,7 +116,8 @@ async def test_everything_that_happened_is_right(books: Database) -> None:
     assert [check.name for check in report.checks if check.breaches] == []
     assert all(check.examined for check in report.checks)
     waiting = {what: count for what, (count, _) in report.waiting.items() if count}
-    assert waiting["open effects"] == 2  # a transfer, and the schedule of a new account
+    assert waiting["open effects"] == 3  # a transfer, a refund, the schedule of a new account
+    assert waiting["what payees owe (escrow receivables list)"] == 1
     assert waiting["payments not settled"] == 1
     assert waiting["releases waiting for their payee or a retry"] == 1
 
@@ -262,10 +271,22 @@ CRIMES = {
         named_by=("payee_id",),
     ),
     "a transfer in flight is for more": crime(
-        "UPDATE releases SET payee_share_minor = payee_share_minor + 1 WHERE state = 'IN_FLIGHT'"
+        "UPDATE releases SET sent_minor = sent_minor + 1 WHERE state = 'IN_FLIGHT'"
         " RETURNING currency",
         "in flight",
+        "transfers",
         named_by=("currency",),
+    ),
+    "a refund in flight is for more": crime(
+        "UPDATE refunds SET amount_minor = amount_minor + 1 WHERE state = 'REQUESTED'"
+        " RETURNING currency",
+        "refunds",
+        named_by=("currency",),
+    ),
+    "a payee owes less": crime(
+        "UPDATE receivables SET netted_minor = 1 RETURNING payee_id",
+        "receivables",
+        named_by=("payee_id",),
     ),
     "an open transfer's effect says that it is done": crime(
         "UPDATE effects SET state = 'SUCCEEDED' WHERE kind = 'create_transfer'"

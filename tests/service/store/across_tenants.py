@@ -18,6 +18,7 @@ OPERATED = "is read by who operates the installation, and names the tenant of ea
 WHY: Mapping[str, str] = {
     "balances.NOT_DUE": FINDS_WORK,
     "effects.DUE_TENANTS": FINDS_WORK,
+    "receivables.DUE": FINDS_WORK,
     "releases.WAITING": FINDS_WORK,
     "stripe_events.DUE_TENANTS": FINDS_WORK,
     "sweeps.FIND_DUE": FINDS_WORK,
@@ -34,6 +35,8 @@ WHY: Mapping[str, str] = {
     "queues.WAITING effects": WATCHED,
     "queues.WAITING freezes": WATCHED,
     "queues.WAITING inbox": WATCHED,
+    "queues.WAITING receivables": WATCHED,
+    "queues.WAITING refunds": WATCHED,
     "queues.WAITING set_aside": WATCHED,
     "queues.WAITING settlements": WATCHED,
     "queues.WAITING strange_answers": WATCHED,
@@ -58,6 +61,8 @@ WHY: Mapping[str, str] = {
     "verify, payable": PROVES,
     "verify, payments": PROVES,
     "verify, readable": PROVES,
+    "verify, receivables": PROVES,
+    "verify, refunds": PROVES,
     "verify, snapshots": PROVES,
     "verify, timeline": PROVES,
     "verify, transfers": PROVES,
@@ -73,6 +78,9 @@ WHY: Mapping[str, str] = {
     " list)": PROVES,
     "verify, waiting, payments in suspense (escrow suspense list)": PROVES,
     "verify, waiting, payments not settled": PROVES,
+    "verify, waiting, refunds that are not with the payer": PROVES,
+    "verify, waiting, refunds that failed, for a person (escrow refunds list)": PROVES,
+    "verify, waiting, what payees owe (escrow receivables list)": PROVES,
     "verify, waiting, releases waiting for their payee or a retry": PROVES,
 }
 """By the name of the statement, as test_statements.py has it, without the package."""

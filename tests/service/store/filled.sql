@@ -69,6 +69,33 @@ SELECT
     pg_temp.id('effect', i), at, at, at, 0, NULL, NULL
 FROM numbers;
 
+INSERT INTO refunds (
+    tenant_id, refund_id, escrow_id, payment_id, state, amount_minor, currency, reason, created_at, updated_at,
+    stripe_refund
+)
+SELECT
+    tenant_id, pg_temp.id('refund', i), pg_temp.id('escrow', i), pg_temp.id('payment', i),
+    CASE WHEN i % 40 = 0 THEN 'FAILED' ELSE 'SUCCEEDED' END, 100, 'USD', 'broken', at, at, 're_' || i
+FROM numbers WHERE i % 20 = 0;
+
+INSERT INTO refund_parts
+SELECT
+    tenant_id, pg_temp.id('escrow', i), pg_temp.id('refund', i), 0, 'HELD', pg_temp.id('milestone', i * 10), NULL,
+    NULL, 'FUNDED', 95, 5, 0, 0, 0, 0
+FROM numbers WHERE i % 20 = 0;
+
+INSERT INTO receivables (
+    tenant_id, receivable_id, version, payee_id, escrow_id, release_id, refund_id, state, amount_minor, currency,
+    created_at, updated_at, reversible_minor, reversal_currency, reversal_minor, stripe_account, reversed_minor,
+    netted_minor, written_off_minor, canceled_minor, refusals, recover_at
+)
+SELECT
+    tenant_id, pg_temp.id('receivable', i), 1, pg_temp.id('payee', 1 + (i - 1) % 2000), pg_temp.id('escrow', i),
+    pg_temp.id('release', i), pg_temp.id('refund', i),
+    CASE WHEN i % 40 = 0 THEN 'OWED' WHEN i % 60 = 0 THEN 'REVERSING' ELSE 'SETTLED' END, 80, 'USD', at, at, 80,
+    'USD', 80, 'acct_' || i % 2000, 0, 0, 0, 0, 0, CASE WHEN i % 80 = 0 THEN at END
+FROM numbers WHERE i % 20 = 0;
+
 INSERT INTO payouts
 SELECT
     tenant_id, pg_temp.id('payout', i), pg_temp.id('payee', 1 + (i - 1) % 2000), 4000, 'USD',

@@ -35,6 +35,8 @@ from tests.records import (
     new_payer,
     new_payment,
     new_policy,
+    new_receivable,
+    new_refund,
     new_transaction,
     new_unit,
 )
@@ -218,6 +220,15 @@ async def close_the_books(pool: ServicePool, deal: Deal) -> UnitOfWork:
     return everything(deal)
 
 
+async def take_a_refund(pool: ServicePool, deal: Deal) -> UnitOfWork:
+    first = new_unit()
+    first.put(new_refund(deal.payment, stripe_refund="re_taken"))
+    await write(pool, [first])
+    unit = everything(deal)
+    unit.put(new_refund(deal.payment, stripe_refund="re_taken"))
+    return unit
+
+
 BREAKS: dict[str, Break] = {
     "balances_not_negative": overdraw,
     "payers_reference": take_a_payers_reference,
@@ -231,6 +242,7 @@ BREAKS: dict[str, Break] = {
     "payments_stripe_charge": take_a_charge,
     "payees_stripe_account": take_a_stripe_account,
     "balance_transactions_pkey": book_a_balance_transaction_again,
+    "refunds_by_stripe_refund": take_a_refund,
 }
 
 
@@ -264,10 +276,12 @@ async def test_a_record_that_changed_since_it_was_read_is_a_conflict(
 ) -> None:
     deal = await fund_deal(pool)
     effect = new_effect()
+    receivable = new_receivable(deal.payee, deal.escrow)
     first = new_unit()
     first.put(effect)
+    first.put(receivable)
     await write(pool, [first])
-    stored = (deal.payer, deal.payee, deal.escrow, effect)
+    stored = (deal.payer, deal.payee, deal.escrow, effect, receivable)
     (record,) = (record for record in stored if type(record) is table.record)
     record.version += by  # as if somebody had written since, or as if the row had been restored
     unit = everything(deal)

@@ -12,12 +12,14 @@ import pytest
 from service.domain.records.effect import EffectKind
 from service.domain.records.parties import AccountApi
 from service.domain.records.payment import CaptureStrategy, PaymentMethod
+from service.domain.records.refund import RefundOrigin
 from service.domain.states.effect import EffectState
 from service.domain.states.escrow import EscrowState
 from service.domain.states.milestone import MilestoneState
 from service.domain.states.payee import PayeeState
 from service.domain.states.payment import PaymentState
 from service.domain.states.payout import PayoutState
+from service.domain.states.refund import RefundState
 from service.domain.states.release import ReleaseState
 from service.migrations import Connection
 from service.store.commit import write
@@ -43,6 +45,9 @@ from tests.records import (
     new_payout,
     new_policy,
     new_previous_account,
+    new_receivable,
+    new_refund,
+    new_refund_part,
     new_release,
     new_unit,
 )
@@ -141,6 +146,7 @@ def full_records() -> dict[str, Any]:
         settled_minor=97_00,
         converted_minor=40_00,
         received_minor=97_00,
+        converted_into_minor=38_00,
     )
     milestone = new_milestone(
         escrow,
@@ -155,6 +161,7 @@ def full_records() -> dict[str, Any]:
         refunded_minor=20,
         lost_minor=10,
         frozen_minor=5,
+        payer_fee_gone_minor=4,
         payment_id=payment.payment_id,
         due_at=LAST,
         delivered_at=later(days=2),
@@ -173,6 +180,61 @@ def full_records() -> dict[str, Any]:
         refusal_code="balance_insufficient",
         transfer_currency="EUR",
         transfer_minor=70_00,
+        payer_fee_minor=3,
+        netted_minor=2,
+        sent_minor=26,
+        recalled_minor=1,
+        settled_payer_fee_minor=4,
+        settled_payee_fee_minor=5,
+        destination="acct_1",
+    )
+    refund = new_refund(
+        payment,
+        state=RefundState.FAILED,
+        reason=TEXT,
+        effect_id=new_id(),
+        stripe_refund="re_1",
+        failure_code="lost_or_stolen_card",
+        settled_minor=96_00,
+        taken_minor=95_00,
+        balance_transaction="txn_2",
+        failure_transaction="txn_3",
+    )
+    part = new_refund_part(
+        refund,
+        position=1,
+        origin=RefundOrigin.PAYEE,
+        milestone_id=milestone.milestone_id,
+        release_id=release.release_id,
+        payee_id=payee.payee_id,
+        state_before=MilestoneState.RELEASED,
+        price_minor=100,
+        payer_fee_minor=5,
+        payee_share_minor=80,
+        settled_share_minor=88,
+        settled_payer_fee_minor=6,
+        settled_payee_fee_minor=22,
+    )
+    receivable = new_receivable(
+        payee,
+        escrow,
+        version=LARGE,
+        release_id=release.release_id,
+        refund_id=refund.refund_id,
+        amount_minor=80_00,
+        reversible_minor=70_00,
+        reversal_currency="EUR",
+        reversal_minor=64_00,
+        stripe_account="acct_1",
+        stripe_transfer="tr_1",
+        reversed_minor=10_00,
+        netted_minor=20_00,
+        written_off_minor=5_00,
+        canceled_minor=1_00,
+        effect_id=new_id(),
+        refusals=3,
+        refusal_code="balance_insufficient",
+        recover_at=later(hours=2),
     )
     return {
         "payer": payer,
@@ -183,6 +245,9 @@ def full_records() -> dict[str, Any]:
         "milestone": milestone,
         "line_item": new_line_item(milestone, position=2, name=TEXT, quantity=3, sku="S-1"),
         "release": release,
+        "refund": refund,
+        "refund_part": part,
+        "receivable": receivable,
         "policy": new_policy(
             policy_version=2**31 - 1, created_by=TEXT, reason=TEXT, document={TEXT: [LARGE, None]}
         ),
@@ -218,6 +283,7 @@ def bare_records() -> dict[str, Any]:
     payer, payee = new_payer(name="", email=""), new_payee(stripe_account=None)
     escrow = new_escrow(payer, payee)
     payment, milestone = new_payment(escrow), new_milestone(escrow)
+    refund = new_refund(payment)
     return {
         "payer": payer,
         "payee": payee,
@@ -227,6 +293,9 @@ def bare_records() -> dict[str, Any]:
         "milestone": milestone,
         "line_item": new_line_item(milestone, sku=""),
         "release": new_release(milestone, escrow, payment),
+        "refund": refund,
+        "refund_part": new_refund_part(refund),
+        "receivable": new_receivable(payee, escrow),
         "policy": new_policy(),
         "payout": new_payout(payee),
         "effect": new_effect(request={}),
@@ -241,6 +310,7 @@ async def read_all(pool: ServicePool, records: dict[str, Any]) -> dict[str, Any]
     assert found.payee == await find_payee(pool, TENANT, records["payee"].payee_id)
     (milestone,), (line_item,) = found.milestones, found.line_items
     (payment,), (release,) = found.payments, found.releases
+    (refund,), (part,), (receivable,) = found.refunds, found.refund_parts, found.receivables
     (previous_account,) = await find_previous_accounts(pool, TENANT, found.payee.payee_id)
     return {
         "payer": found.payer,
@@ -251,6 +321,9 @@ async def read_all(pool: ServicePool, records: dict[str, Any]) -> dict[str, Any]
         "milestone": milestone,
         "line_item": line_item,
         "release": release,
+        "refund": refund,
+        "refund_part": part,
+        "receivable": receivable,
         "policy": await find_policy(pool, TENANT, records["policy"].policy_version),
         "payout": await find_payout(pool, TENANT, records["payout"].payout_id),
         "effect": await find_effect(pool, TENANT, records["effect"].effect_id),
@@ -297,7 +370,7 @@ async def test_a_record_written_again_is_overwritten_whole(pool: ServicePool) ->
     for name, record in bare.items():
         kept = {field.name for field in fields(record)} & (keys | {"version"})
         changed[name] = replace(full[name], **{column: getattr(record, column) for column in kept})
-    appended = {name: bare[name] for name in ("line_item", "previous_account")}
+    appended = {name: bare[name] for name in ("line_item", "previous_account", "refund_part")}
 
     await write_records(pool, {name: changed[name] for name in changed.keys() - appended})
 

@@ -36,6 +36,8 @@ from service.store import (
     payments,
     policies,
     queues,
+    receivables,
+    refunds,
     releases,
     stripe_events,
     suspense,
@@ -60,6 +62,8 @@ HOT = (
     parties,
     payments,
     policies,
+    receivables,
+    refunds,
     releases,
     stripe_events,
     sweeps,
@@ -95,7 +99,8 @@ def _hot_statements() -> Iterator[tuple[str, str]]:
             yield f"{module.__name__.rpartition('.')[2]}.{name}", text
     yield "commit of everything", fragments.commit_statement(fragments.ORDER)
     yield "commit of a release", fragments.commit_statement((*RELEASE, "effects"))
-    for listing in (escrows.ESCROWS, lists.PAYMENTS, lists.PAYERS, lists.PAYEES):
+    of_refunds = lists.REFUNDS, lists.RECEIVABLES
+    for listing in (escrows.ESCROWS, lists.PAYMENTS, lists.PAYERS, lists.PAYEES, *of_refunds):
         yield f"list {listing.table}", listing.statement.format(conditions="")
         yield f"list {listing.table}, keys", listing.keys.format(conditions="")
         for column in listing.filterable:
@@ -277,7 +282,8 @@ INDEXES_OF_NAMES = {
     *("escrows_by_reference", "payers_reference", "payees_reference", "payers_stripe_customer"),
     *("payees_stripe_account", "previous_accounts_stripe_account", "payments_stripe_charge"),
     *("payments_stripe_payment_intent", "payments_stripe_checkout_session", "freezes_by_source"),
-    *("releases_by_transfer", "payouts_stripe_payout", "stripe_events_pkey"),
+    *("releases_by_transfer", "payouts_stripe_payout", "refunds_by_stripe_refund"),
+    "stripe_events_pkey",
     *("balance_transactions_pkey", "journals_pkey"),
 }
 
@@ -301,6 +307,8 @@ async def test_every_column_of_names_is_asked_by_its_own_index(
         ("transfers", "releases_waiting"),
         ("settlements", "payments_unsettled"),
         ("freezes", "freezes_open"),
+        ("refunds", "refunds_open"),
+        ("receivables", "receivables_open"),
         ("differences", "sweeps_differ"),
     ],
 )

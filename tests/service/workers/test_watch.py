@@ -95,12 +95,13 @@ async def test_empty_queues_are_told_as_empty(watched: Watched) -> None:
 
     items = watched.told("escrow.queue.items")
     assert set(items.values()) == {0}
-    assert len(items) == 3 * len(EffectKind) + len(FreezeReason) + 11
+    assert len(items) == 3 * len(EffectKind) + len(FreezeReason) + 17
     assert set(watched.told("escrow.queue.oldest.age").values()) == {0}
     assert watched.told("escrow.queue.overdue") == {
         ("effects",): 0,
         ("inbox",): 0,
         ("transfers",): 0,
+        ("receivables",): 0,
         ("closings",): 0,
         ("sweeps",): 0,
     }

@@ -37,6 +37,15 @@ EXPECTED = Expected(
     CANCELED        activate     ACTIVE          payer payee operator service stripe timer
     CANCELED        complete     COMPLETED       payer payee operator service stripe timer
     CANCELED        cancel       CANCELED        payer payee operator service stripe timer
+    AWAITING_FUNDS  refund       REFUNDED        payer payee operator service stripe timer
+    ACTIVE          refund       REFUNDED        payer payee operator service stripe timer
+    COMPLETED       refund       REFUNDED        payer payee operator service stripe timer
+    CANCELED        refund       REFUNDED        payer payee operator service stripe timer
+    REFUNDED        await_funds  AWAITING_FUNDS  payer payee operator service stripe timer
+    REFUNDED        activate     ACTIVE          payer payee operator service stripe timer
+    REFUNDED        complete     COMPLETED       payer payee operator service stripe timer
+    REFUNDED        cancel       CANCELED        payer payee operator service stripe timer
+    REFUNDED        refund       REFUNDED        payer payee operator service stripe timer
     """,
 )
 
@@ -62,14 +71,17 @@ def all_milestones(most: int) -> Sequence[tuple[MilestoneState, ...]]:
 
 def test_an_escrow_is_where_its_milestones_are() -> None:
     for states in all_milestones(most=6):
-        holds_money = {"FUNDED", "DELIVERED", "RELEASING"} & set(states)
+        holds_money = {"FUNDED", "DELIVERED", "RELEASING", "REFUNDING"} & set(states)
         waits, released = "AWAITING_FUNDS" in states, "RELEASED" in states
-        if holds_money or (waits and released):
+        refunded = "REFUNDED" in states
+        if holds_money or (waits and (released or refunded)):
             expected = EscrowState.ACTIVE
         elif waits:
             expected = EscrowState.AWAITING_FUNDS
         elif released:
             expected = EscrowState.COMPLETED
+        elif refunded:
+            expected = EscrowState.REFUNDED
         else:
             expected = EscrowState.CANCELED
 

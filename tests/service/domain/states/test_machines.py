@@ -9,6 +9,8 @@ from tests.service.domain.states import (
     test_payee,
     test_payment,
     test_payout,
+    test_receivable,
+    test_refund,
     test_release,
 )
 
@@ -16,6 +18,8 @@ TABLES = [
     test_milestone.EXPECTED,
     test_effect.EXPECTED,
     test_release.EXPECTED,
+    test_refund.EXPECTED,
+    test_receivable.EXPECTED,
     test_payment.EXPECTED,
     test_payout.EXPECTED,
     test_payee.EXPECTED,

@@ -22,7 +22,37 @@ EXPECTED = Expected(
     DELIVERED       accept_part        DELIVERED       payer
     DELIVERED       release            RELEASING       payer operator
     DELIVERED       release_part       DELIVERED       payer operator
-    RELEASING       transferred        RELEASED        stripe payer operator timer
+    RELEASING       transferred        RELEASED        stripe payer payee operator timer
+    FUNDED          refund_part        FUNDED          payee operator
+    FUNDED          refund             REFUNDING       payee operator
+    DELIVERED       refund_part        DELIVERED       payee operator
+    DELIVERED       refund             REFUNDING       payee operator
+    RELEASING       refund_part        RELEASING       payee operator
+    RELEASING       refund             REFUNDING       payee operator
+    RELEASED        refund_part        RELEASED        payee operator
+    RELEASED        refund             REFUNDING       payee operator
+    FUNDED          refund_rest        RELEASING       payee operator
+    DELIVERED       refund_rest        RELEASING       payee operator
+    REFUNDING       refund_done        REFUNDED        stripe operator
+    REFUNDED        refund_failed      REFUNDING       stripe
+    FUNDED          held_again         FUNDED          stripe operator
+    FUNDED          delivered_again    DELIVERED       stripe operator
+    FUNDED          released_again     RELEASING       stripe operator
+    DELIVERED       held_again         FUNDED          stripe operator
+    DELIVERED       delivered_again    DELIVERED       stripe operator
+    DELIVERED       released_again     RELEASING       stripe operator
+    RELEASING       held_again         FUNDED          stripe operator
+    RELEASING       delivered_again    DELIVERED       stripe operator
+    RELEASING       released_again     RELEASING       stripe operator
+    RELEASED        held_again         FUNDED          stripe operator
+    RELEASED        delivered_again    DELIVERED       stripe operator
+    RELEASED        released_again     RELEASING       stripe operator
+    REFUNDING       held_again         FUNDED          stripe operator
+    REFUNDING       delivered_again    DELIVERED       stripe operator
+    REFUNDING       released_again     RELEASING       stripe operator
+    REFUNDED        held_again         FUNDED          stripe operator
+    REFUNDED        delivered_again    DELIVERED       stripe operator
+    REFUNDED        released_again     RELEASING       stripe operator
     """,
 )
 

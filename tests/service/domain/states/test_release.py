@@ -11,7 +11,8 @@ EXPECTED = Expected(
     ReleaseEvent,
     """
     WAITING    request_transfer     IN_FLIGHT    payer operator timer
-    WAITING    nothing_to_transfer  TRANSFERRED  payer operator timer
+    WAITING    nothing_to_transfer  TRANSFERRED  payer payee operator timer stripe
+    WAITING    return               RETURNED     payee operator stripe
     IN_FLIGHT  transfer_succeeded   TRANSFERRED  stripe
     IN_FLIGHT  transfer_rejected    WAITING      stripe
     """,

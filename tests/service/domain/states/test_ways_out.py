@@ -27,10 +27,13 @@ from service.domain.states.payee import PAYEE, PAYEE_SEEN, PayeeEvent
 from service.domain.states.payee import PayeeState as A
 from service.domain.states.payment import PAYMENT, PAYMENT_ENDED, PAYMENT_SEEN, PaymentEvent
 from service.domain.states.payment import PaymentState as P
+from service.domain.states.refund import DONE, REFUND, UNDONE, RefundEvent
+from service.domain.states.refund import RefundState as F
 from service.domain.states.release import RELEASE, ReleaseEvent
 from service.domain.states.release import ReleaseState as R
 
 ME, PE, RE, EE, AE = MilestoneEvent, PaymentEvent, ReleaseEvent, EffectEvent, PayeeEvent
+FE = RefundEvent
 PAYER, SELLER, OPERATOR = Party.PAYER, Party.PAYEE, Party.OPERATOR
 STRIPE, TIMER = Party.STRIPE, Party.TIMER
 CAN_BE_PAID = frozenset(P) - PAYMENT_ENDED
@@ -52,13 +55,15 @@ class World:
     strange: bool = False
     payee: A = A.NONE
     frozen: FreezeState | None = None
+    refund: F | None = None
 
     @property
     def ended(self) -> bool:
-        return self.milestone in (M.CANCELED, M.RELEASED) and not (
+        return self.milestone in (M.CANCELED, M.RELEASED, M.REFUNDED) and not (
             self.payment in CAN_BE_PAID
             or self.transfer in OPEN
             or self.frozen is FreezeState.OPEN
+            or self.refund not in (None, *DONE)
             or self.release in (R.WAITING, R.IN_FLIGHT)
         )
 
@@ -91,6 +96,27 @@ def happens(world: World) -> Iterator[World]:
             yield replace(world, payee=seen)
     if world.milestone in (M.FUNDED, M.DELIVERED, M.RELEASING):
         yield replace(world, frozen=FreezeState.OPEN)
+    if world.refund is not None:
+        for told in (FE.PEND, FE.REQUIRE_ACTION, FE.SUCCEED, FE.FAIL, FE.REJECT):
+            if after := follow(REFUND, world.refund, told, STRIPE):
+                yield refunded(world, after)
+
+
+def refunded(world: World, refund: F) -> World:
+    """What has become of a refund makes of the milestone, and of the payee's money."""
+    before, world = world.milestone, replace(world, refund=refund)
+    if refund in (F.SUCCEEDED, F.PAID_OUTSIDE) and before is M.REFUNDING:
+        return replace(world, milestone=MILESTONE.follow(before, ME.REFUND_DONE, STRIPE))
+    if refund is F.FAILED and before is M.REFUNDED:
+        return replace(world, milestone=MILESTONE.follow(before, ME.REFUND_FAILED, STRIPE))
+    if refund not in UNDONE:
+        return world
+    if world.release is None:
+        return replace(world, milestone=MILESTONE.follow(before, ME.HELD_AGAIN, STRIPE))
+    again = MILESTONE.follow(before, ME.RELEASED_AGAIN, STRIPE)
+    if world.release is R.IN_FLIGHT:
+        return replace(world, milestone=again)
+    return replace(world, milestone=again, release=R.WAITING, transfer=None)
 
 
 def _to_payment(world: World, payment: P) -> Iterator[World]:
@@ -123,7 +149,9 @@ def settled(world: World, transfer: E) -> World:
     release = follow(RELEASE, world.release, event, STRIPE)
     assert release is not None
     world = replace(world, release=release, strange=False)
-    if release is R.TRANSFERRED:
+    if release is R.WAITING and world.milestone is M.REFUNDING:
+        world = replace(world, release=RELEASE.follow(release, RE.RETURN, STRIPE))
+    if release is R.TRANSFERRED and world.milestone is M.RELEASING:
         world = replace(world, milestone=MILESTONE.follow(world.milestone, ME.TRANSFERRED, STRIPE))
     return world
 
@@ -134,6 +162,7 @@ def way_on(world: World) -> Iterator[World]:
     yield from _of_milestone(world)
     yield from _of_transfer(world)
     yield from _of_payee(world)
+    yield from _of_refund(world)
     lifted = world.frozen and follow(FREEZE, world.frozen, FreezeEvent.LIFT, OPERATOR)
     if lifted:
         yield replace(world, frozen=lifted)
@@ -167,6 +196,23 @@ def _of_milestone(world: World) -> Iterator[World]:
         after = follow(MILESTONE, world.milestone, event, party)
         if after and world.frozen is not FreezeState.OPEN:
             yield replace(world, milestone=after, release=R.WAITING)
+
+
+def _of_refund(world: World) -> Iterator[World]:
+    """All of a milestone goes back; Stripe takes it in the end, or an operator resolves it."""
+    after = follow(MILESTONE, world.milestone, ME.REFUND, OPERATOR)
+    free = world.refund in (None, *UNDONE) and world.frozen is not FreezeState.OPEN
+    if after and free:
+        returned = R.RETURNED if world.release is R.WAITING else world.release
+        yield replace(world, milestone=after, refund=F.REQUESTED, release=returned)
+    for event, party in (
+        (FE.SUCCEED, STRIPE),
+        (FE.SEND_AGAIN, OPERATOR),
+        (FE.PUT_BACK, OPERATOR),
+        (FE.PAY_OUTSIDE, OPERATOR),
+    ):
+        if told := follow(REFUND, world.refund, event, party):
+            yield refunded(world, told)
 
 
 def _of_transfer(world: World) -> Iterator[World]:
@@ -230,6 +276,7 @@ def test_from_every_state_somebody_reaches_an_end() -> None:
     assert {world.transfer for world in worlds} == {None, *E}
     assert {world.payee for world in worlds} == set(A)
     assert {world.frozen for world in worlds} == {None, *FreezeState}
+    assert {world.refund for world in worlds} == {None, *F}
 
     assert without_way_out(worlds) == set()
 
@@ -241,8 +288,12 @@ PAID_OUT = World(M.RELEASING, P.SUCCEEDED, release=R.WAITING)
     ("events", "trap"),
     [
         ([PE.SEE_FAILED], World(payment=P.REQUIRES_PAYMENT_METHOD, dead=True)),
-        ([AE.REPLACE_ACCOUNT], replace(PAID_OUT, payee=A.DEAUTHORIZED)),
+        ([AE.REPLACE_ACCOUNT, ME.REFUND], replace(PAID_OUT, payee=A.DEAUTHORIZED)),
         ([FreezeEvent.LIFT], World(M.FUNDED, P.SUCCEEDED, frozen=FreezeState.OPEN)),
+        (
+            [FE.SEND_AGAIN, FE.PUT_BACK, FE.PAY_OUTSIDE],
+            World(M.REFUNDING, P.SUCCEEDED, refund=F.FAILED),
+        ),
         (
             [EE.SUCCEED, EE.REJECT],
             replace(PAID_OUT, release=R.IN_FLIGHT, transfer=E.UNKNOWN, strange=True),
@@ -252,6 +303,7 @@ PAID_OUT = World(M.RELEASING, P.SUCCEEDED, release=R.WAITING)
         "a debit refused late",
         "an account that is lost",
         "a freeze",
+        "a refund that failed",
         "an answer that never fits",
     ],
 )
@@ -266,7 +318,8 @@ def test_it_sees_a_door_that_is_closed(
 
 
 ENDS = {
-    *("CANCELED", "RELEASED", "TRANSFERRED", "LIFTED"),
+    *("CANCELED", "RELEASED", "TRANSFERRED", "LIFTED", "RETURNED"),
+    *("PUT_BACK", "PAID_OUTSIDE", "SETTLED"),
     *("SUCCEEDED", "REJECTED", "FAILED"),  # of a payment, of a payout
 }
 

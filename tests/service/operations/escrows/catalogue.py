@@ -74,6 +74,20 @@ async def _release_milestone(market: Marketplace) -> Asked:
     return Asked("payer", request)
 
 
+async def _place_freeze(market: Marketplace) -> Asked:
+    escrow = await market.funded_escrow()
+    request = pb.PlaceFreezeRequest(
+        request_id=new_request_id(),
+        escrow_id=escrow.id,
+        milestone_id=escrow.milestones[0].id,
+        amount_minor=2_500,
+        freeze_reason=pb.FREEZE_REASON_RISK,
+        reason=WHY,
+        etag=escrow.etag,
+    )
+    return Asked("operator", request, role="operator")
+
+
 async def _lift_freeze(market: Marketplace) -> Asked:
     escrow = await market.funded_escrow()
     await dispute(market, await charge_of(market, escrow))
@@ -112,6 +126,7 @@ REQUESTS: Requests = {
     "AcceptDelivery": _accept_delivery,
     "ReleaseMilestone": _release_milestone,
     "CancelEscrow": _cancel_escrow,
+    "PlaceFreeze": _place_freeze,
     "LiftFreeze": _lift_freeze,
     "ListTimeline": _list_timeline,
 }

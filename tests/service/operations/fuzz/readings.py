@@ -13,6 +13,7 @@ from google.protobuf.message_factory import GetMessageClass
 from escrow.client import EscrowClient
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import party_service_pb2 as party_pb
+from escrow.v1 import refund_service_pb2 as refund_pb
 from escrow.v1 import stripe_event_service_pb2 as event_pb
 from tests.service.operations.catalogue import METHODS, ask
 from tests.service.operations.marketplace import Marketplace
@@ -20,6 +21,7 @@ from tests.service.operations.marketplace import Marketplace
 FOUND_BY = {
     pb.Escrow: ("payer_id", "payee_id", "currency", "reference"),
     pb.Payment: ("escrow_id",),
+    refund_pb.Refund: ("escrow_id", "payment_id"),
     party_pb.Payer: ("reference", "email"),
     party_pb.Payee: ("reference", "email", "country", "stripe_account"),
 }

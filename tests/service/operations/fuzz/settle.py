@@ -4,13 +4,16 @@ A method that is not here is asked with its random values as they are.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import cycle
 from random import Random
 from typing import Any
 
 from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
+from escrow.v1 import refund_service_pb2 as refund_pb
 from escrow.v1 import stripe_event_service_pb2 as event_pb
 from service.domain.money import charge_step_minor
 from service.domain.policy_default import DEFAULT_POLICY
@@ -64,6 +67,32 @@ def _release_milestone(random: Random, request: pb.ReleaseMilestoneRequest) -> N
     request.amount_minor = random.choice((1, 10_000, random.randint(1, 10_000)))
 
 
+_AS_AMOUNT: defaultdict[type, Iterator[bool]] = defaultdict(lambda: cycle((True, False)))
+
+
+def _refund(random: Random, request: Any) -> None:  # noqa: ANN401  of a plan, or of a refund
+    """So much of what is held: as an amount, or as a source, each in its turn."""
+    del request.sources[:]
+    amount_minor = random.choice((1, 10_000, random.randint(1, 10_000)))
+    if next(_AS_AMOUNT[type(request)]):
+        request.amount_minor = amount_minor
+    else:
+        request.ClearField("amount_minor")
+        request.sources.add(amount_minor=amount_minor)
+
+
+def _refund_milestone(random: Random, request: refund_pb.RefundMilestoneRequest) -> None:
+    _refund(random, request)
+    request.plan_hash = ""
+
+
+def _place_freeze(random: Random, request: pb.PlaceFreezeRequest) -> None:
+    request.amount_minor = random.choice((1, 10_000, random.randint(1, 10_000)))
+    request.freeze_reason = random.choice(
+        (pb.FREEZE_REASON_RISK, pb.FREEZE_REASON_LEGAL, pb.FREEZE_REASON_KYC)
+    )
+
+
 def _request_payout(random: Random, request: Any) -> None:  # noqa: ANN401  of the parties' contract
     request.amount.amount_minor = random.randint(1_000, 8_000)
 
@@ -104,6 +133,9 @@ SETTLE: Mapping[str, Settle] = {
     "UpdatePayee": _update_payee,
     "QuoteFees": _quote_fees,
     "ReleaseMilestone": _release_milestone,
+    "PlanRefund": _refund,
+    "RefundMilestone": _refund_milestone,
+    "PlaceFreeze": _place_freeze,
     "RequestPayout": _request_payout,
     "IngestStripeEvent": _event,
     "BatchIngestStripeEvents": _events,

@@ -86,8 +86,9 @@ class Spoils:
         yield from self._changed(name, theirs)
         if ours is not None:
             mixed = _copy(ours.request)
-            mixed.request_id = theirs.request_id
-            yield mixed
+            if "request_id" in mixed.DESCRIPTOR.fields_by_name:
+                mixed.request_id = theirs.request_id
+                yield mixed
             yield from self._changed(name, ours.request)
 
     def _changed(self, name: str, base: Any) -> Iterator[Any]:  # noqa: ANN401  any request

@@ -1,0 +1,163 @@
+"""What payees owe: it comes back by a reversal, or is netted from what they get next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from service.aggregates.contradiction import Contradiction
+from service.aggregates.escrow import EscrowCase
+from service.domain import ids
+from service.domain.journal import Part, Source
+from service.domain.postings import JournalKind
+from service.domain.records.balance_transaction import BalanceTransaction
+from service.domain.records.effect import Effect
+from service.domain.records.payment import Payment
+from service.domain.records.receivable import Receivable
+from service.domain.records.release import Release
+from service.domain.states.receivable import ReceivableEvent, ReceivableState
+
+FIRST_RETRY, LONGEST_RETRY = timedelta(hours=1), timedelta(days=1)
+
+
+def net_debts(case: EscrowCase, release: Release, payment: Payment) -> None:
+    """Posting 20: what the payee owes in this currency is taken of a part before it is sent.
+
+    Not where Stripe settled the payment in another currency: the part is worth what its charge came
+    to there, and the debt what another did.
+    """
+    if payment.settled_currency is not None:
+        return
+    netted_minor = 0
+    for debt in case.records.receivables:
+        part_minor = min(debt.owed_minor, release.unsent_minor - netted_minor)
+        same = debt.payee_id == release.payee_id and debt.currency == release.currency
+        if not same or debt.converts or debt.state is not ReceivableState.OWED or part_minor <= 0:
+            continue
+        debt.netted_minor += part_minor
+        netted_minor += part_minor
+        _settle_when_paid(case, debt)
+    if netted_minor:
+        release.netted_minor += netted_minor
+        case.unit.put(release)
+        # More is netted of a part each time, so that the source names each time another fact.
+        source = Source("release", f"{release.public_id}:{release.netted_minor}")
+        _post_netted(case, release, netted_minor, source)
+
+
+def net_recalled(case: EscrowCase, release: Release, source: Source) -> None:
+    """Posting 20 of what was refunded while the transfer was under way, which has not left then."""
+    if not release.recalled_minor:
+        return
+    assert release.sent_minor is not None  # what was recalled was sent
+    for debt in _of_release(case, release):
+        debt.netted_minor += debt.reversible_minor
+        if not debt.converts:  # else all of the debt was reversible, and nothing of it is left
+            debt.reversible_minor = debt.reversal_minor = 0
+        _settle_when_paid(case, debt)
+    if release.transfer_minor is not None:
+        release.transfer_minor -= (
+            release.transfer_minor * release.recalled_minor // release.sent_minor
+        )
+    recalled_minor, release.recalled_minor = release.recalled_minor, 0
+    _post_netted(case, release, recalled_minor, source)
+
+
+def _of_release(case: EscrowCase, release: Release) -> Iterable[Receivable]:
+    for debt in case.records.receivables:
+        if debt.release_id == release.release_id and debt.reversible_minor:
+            yield debt
+
+
+def _post_netted(case: EscrowCase, release: Release, amount_minor: int, source: Source) -> None:
+    case.touch()
+    names = {"payee": ids.show(ids.PAYEE, release.payee_id)}
+    part = Part(names, {"amount": amount_minor})
+    case.unit.post(JournalKind.DEBT_NETTED, source, release.currency, [part])
+
+
+def reversal_requested(case: EscrowCase, debt: Receivable, effect: Effect) -> None:
+    """The transfer is being reversed: nothing of the debt is netted meanwhile."""
+    case.touch()
+    case.unit.advance(debt, ReceivableEvent.REVERSE)
+    debt.effect_id, debt.recover_at = effect.effect_id, None
+
+
+def reversal_succeeded(
+    case: EscrowCase,
+    debt: Receivable,
+    effect: Effect,
+    transaction: BalanceTransaction,
+) -> None:
+    """Postings 12 and 12x.
+
+    Raises:
+        Contradiction: it brought another amount, or another currency.
+    """
+    part_minor, expected_minor = debt.next_reversal
+    brought = transaction.net_minor, transaction.currency
+    if brought != (expected_minor, debt.reversal_currency):
+        expected = expected_minor, debt.reversal_currency
+        raise Contradiction(f"{transaction.id} brought {brought}, not {expected}")
+    case.touch()
+    debt.reversed_minor += part_minor
+    debt.refusal_code = None
+    done = not debt.owed_minor
+    case.unit.advance(debt, ReceivableEvent.SETTLE if done else ReceivableEvent.REVERSED)
+    names = {"payee": ids.show(ids.PAYEE, debt.payee_id), "account": debt.stripe_account or ""}
+    case.unit.post(
+        JournalKind.REVERSAL_CONVERTED if debt.converts else JournalKind.REVERSAL_CONFIRMED,
+        reversal_source(effect),
+        debt.currency,
+        [Part(names, {"amount": part_minor, "settled": expected_minor})],
+        settled_currency=debt.reversal_currency if debt.converts else "",
+        event_at=transaction.created_at,
+        transaction=transaction,
+    )
+
+
+def reversal_rejected(case: EscrowCase, debt: Receivable, code: str) -> None:
+    """The payee's account did not give it back: it is owed, and tried again after a pause."""
+    case.touch()
+    case.unit.advance(debt, ReceivableEvent.REVERSAL_REJECTED)
+    pause = min(FIRST_RETRY * 2 ** min(debt.refusals, 10), LONGEST_RETRY)
+    debt.refusals += 1
+    debt.refusal_code = code
+    debt.recover_at = case.unit.now + pause
+
+
+def reversal_source(effect: Effect) -> Source:
+    """What the journals of a reversal are of: one generation of its effect."""
+    return Source("effect", f"{effect.public_id}:{effect.generation}")
+
+
+def cancel_debt(case: EscrowCase, debt: Receivable) -> int:
+    """What is still owed, and is owed no more because the refund did not take place."""
+    owed_minor = debt.owed_minor
+    if owed_minor:
+        debt.canceled_minor += owed_minor
+        _settle_when_paid(case, debt)
+    return owed_minor
+
+
+def write_off(case: EscrowCase, debt: Receivable) -> None:
+    """Posting 21: what is owed is given up."""
+    amount_minor = debt.owed_minor
+    debt.written_off_minor += amount_minor
+    _settle_when_paid(case, debt)
+    case.touch()
+    names = {"payee": ids.show(ids.PAYEE, debt.payee_id)}
+    case.unit.post(
+        JournalKind.WRITTEN_OFF,
+        Source("receivable", debt.public_id),
+        debt.currency,
+        [Part(names, {"amount": amount_minor})],
+    )
+
+
+def _settle_when_paid(case: EscrowCase, debt: Receivable) -> None:
+    if debt.owed_minor:
+        case.unit.put(debt)
+        return
+    debt.recover_at = None
+    case.unit.advance(debt, ReceivableEvent.SETTLE)

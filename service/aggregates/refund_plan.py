@@ -1,0 +1,394 @@
+"""Where the money of a refund is taken from, before anything is written.
+
+What is held goes first: nobody has to give it back. Then what was released and has not been sent,
+then what payees have already; within each, pro rata of what stands, by largest remainder. A request
+can say otherwise, source by source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+from uuid import UUID
+
+from service.aggregates.escrow import EscrowCase
+from service.aggregates.freeze import stops_transfers
+from service.domain import ids
+from service.domain.errors import (
+    AmountFrozen,
+    FieldViolation,
+    InvalidField,
+    PaymentDisputed,
+    PaymentNotSettled,
+    RefundAboveLeft,
+    RefundDoesNotFit,
+    ReleaseMissing,
+    check_multiples,
+)
+from service.domain.fees import fee_part
+from service.domain.money import charge_step_minor, split_pro_rata
+from service.domain.records.escrow import Milestone
+from service.domain.records.freeze import FreezeReason
+from service.domain.records.payment import Payment
+from service.domain.records.refund import RefundOrigin, RefundPart
+from service.domain.records.release import Release
+from service.domain.states.milestone import MILESTONE, MilestoneEvent
+from service.domain.states.release import ReleaseState
+
+SENT = frozenset({ReleaseState.IN_FLIGHT, ReleaseState.TRANSFERRED})
+
+
+class Chosen(NamedTuple):
+    """So much of the price, from what is held (no release) or from a release."""
+
+    release_id: UUID | None
+    price_minor: int
+
+
+class Source(NamedTuple):
+    """Where a part of the price is: held, where there is no release."""
+
+    release: Release | None
+    price_minor: int
+
+
+def plan_refund(
+    case: EscrowCase,
+    milestone: Milestone,
+    price_minor: int | None,
+    chosen: Sequence[Chosen],
+    refund_id: UUID,
+) -> list[RefundPart]:
+    """The parts of a refund of so much of the price (all that is left when None), or of what was
+    chosen. The payer's fee goes back with them.
+
+    It counts up what of the payment has been converted: commit what it returns, or drop the case.
+
+    Raises:
+        WrongState, PartyNotAllowed, AmountNotMultiple, ReleaseMissing.
+        PaymentDisputed: a dispute takes the money back itself.
+        AmountFrozen: a part of it may not move. RefundAboveLeft: so much is not left.
+    """
+    MILESTONE.follow(milestone.state, MilestoneEvent.REFUND_PART, case.unit.party)
+    payment = case.payment(milestone.payment_id)
+    if not payment.confirmed:
+        raise PaymentNotSettled(payment_id=payment.public_id)
+    check_disputed(case, payment)
+    step_minor = charge_step_minor(case.escrow.currency)
+    if chosen:
+        sources = list(_chosen(case, milestone, chosen))
+    else:
+        left_minor = milestone.releasable_minor + milestone.released_minor
+        wanted_minor = left_minor if price_minor is None else price_minor
+        check_multiples({"amount_minor": wanted_minor}, step_minor, case.escrow.currency)
+        _check_left(case, milestone, wanted_minor)
+        sources = list(_in_order(case, milestone, wanted_minor, step_minor))
+    if any(source.release for source in sources) and stops_transfers(
+        case.records, payment.payment_id
+    ):
+        _refuse_frozen(case, milestone, sum(source.price_minor for source in sources))
+    return in_places(_parts(case, milestone, payment, sources, refund_id))
+
+
+def in_places(parts: Iterable[RefundPart]) -> list[RefundPart]:
+    """The parts with their positions."""
+    return [replace(part, position=position) for position, part in enumerate(parts)]
+
+
+def check_disputed(case: EscrowCase, payment: Payment) -> None:
+    """Raises PaymentDisputed: the payer's bank takes the money itself, or threatens to."""
+    for each in case.records.freezes:
+        chargeback = each.reason is FreezeReason.CHARGEBACK and each.is_open
+        if chargeback and each.payment_id == payment.payment_id:
+            raise PaymentDisputed(payment_id=payment.public_id, dispute=each.source)
+
+
+def _check_left(case: EscrowCase, milestone: Milestone, wanted_minor: int) -> None:
+    left_minor = milestone.releasable_minor + milestone.released_minor
+    if 0 < wanted_minor <= left_minor:
+        return
+    if milestone.frozen_minor:
+        _refuse_frozen(case, milestone, wanted_minor)
+    raise RefundAboveLeft(
+        amount_minor=wanted_minor, left_minor=left_minor, currency=case.escrow.currency
+    )
+
+
+def _refuse_frozen(case: EscrowCase, milestone: Milestone, wanted_minor: int) -> None:
+    raise AmountFrozen(
+        amount_minor=wanted_minor,
+        held_minor=milestone.held_minor,
+        frozen_minor=milestone.frozen_minor,
+        currency=case.escrow.currency,
+    )
+
+
+def _standing(case: EscrowCase, milestone: Milestone) -> list[Release]:
+    ours = [r for r in case.records.releases if r.milestone_id == milestone.milestone_id]
+    return [release for release in ours if release.amount_minor]
+
+
+def _in_order(
+    case: EscrowCase, milestone: Milestone, wanted_minor: int, step_minor: int
+) -> Iterator[Source]:
+    held_minor = min(wanted_minor, milestone.releasable_minor)
+    if held_minor:
+        yield Source(None, held_minor)
+    left_minor = wanted_minor - held_minor
+    standing = _standing(case, milestone)
+    for sent in (False, True):
+        releases = [each for each in standing if (each.state in SENT) is sent]
+        most_minor = sum(release.amount_minor for release in releases)
+        part_minor = min(left_minor, most_minor)
+        left_minor -= part_minor
+        weights = [release.amount_minor // step_minor for release in releases]
+        shares = split_pro_rata(part_minor // step_minor, weights) if part_minor else []
+        for release, share in zip(releases, shares, strict=False):
+            if share:
+                yield Source(release, share * step_minor)
+
+
+def _chosen(case: EscrowCase, milestone: Milestone, chosen: Sequence[Chosen]) -> Iterator[Source]:
+    step_minor, currency = charge_step_minor(case.escrow.currency), case.escrow.currency
+    if len({each.release_id for each in chosen}) < len(chosen):
+        raise InvalidField(FieldViolation("sources", "must name each source once"))
+    standing = {release.release_id: release for release in _standing(case, milestone)}
+    for index, each in enumerate(chosen):
+        field = f"sources[{index}].amount_minor"
+        check_multiples({field: each.price_minor}, step_minor, currency)
+        if each.release_id is None:
+            if each.price_minor > milestone.releasable_minor and milestone.frozen_minor:
+                _refuse_frozen(case, milestone, each.price_minor)
+            left_minor = milestone.releasable_minor
+        elif each.release_id in standing:
+            left_minor = standing[each.release_id].amount_minor
+        else:
+            raise ReleaseMissing(release_id=ids.show(ids.RELEASE, each.release_id))
+        if not 0 < each.price_minor <= left_minor:
+            raise RefundAboveLeft(
+                amount_minor=each.price_minor, left_minor=left_minor, currency=currency
+            )
+        release = standing[each.release_id] if each.release_id else None
+        yield Source(release, each.price_minor)
+
+
+def _parts(
+    case: EscrowCase,
+    milestone: Milestone,
+    payment: Payment,
+    sources: Iterable[Source],
+    refund_id: UUID,
+) -> Iterator[RefundPart]:
+    for release, price_minor in sources:
+        if release is None:
+            yield held_part(case, milestone, payment, price_minor, refund_id)
+        else:
+            yield from _released_parts(case, milestone, payment, release, price_minor, refund_id)
+
+
+def held_part(
+    case: EscrowCase,
+    milestone: Milestone,
+    payment: Payment,
+    price_minor: int,
+    refund_id: UUID,
+    payer_fee_minor: int | None = None,
+) -> RefundPart:
+    """A part of what is held. Its fee is the one that goes with it, unless it is given."""
+    if payer_fee_minor is None:
+        step_minor = charge_step_minor(case.escrow.currency)
+        payer_fee_minor = milestone.payer_fee_of(price_minor, step_minor=step_minor)
+    converts = payment.settled_currency is not None
+    settled_minor = payment.convert(price_minor + payer_fee_minor) if converts else 0
+    return _part(
+        milestone, None, RefundOrigin.HELD, refund_id, price_minor, payer_fee_minor,
+        settled_share_minor=settled_minor,
+    )  # fmt: skip
+
+
+def _released_parts(
+    case: EscrowCase,
+    milestone: Milestone,
+    payment: Payment,
+    release: Release,
+    price_minor: int,
+    refund_id: UUID,
+    payer_fee: int | None = None,
+) -> Iterator[RefundPart]:
+    """One part, or two where some of the payee's share has paid what they owed: that is owed."""
+    step_minor, whole = charge_step_minor(case.escrow.currency), release.amount_minor
+    if payer_fee is None:
+        payer_fee = fee_part(release.payer_fee_minor, whole, 0, price_minor, step_minor=step_minor)
+    payee_fee = fee_part(release.payee_fee_minor, whole, 0, price_minor, step_minor=step_minor)
+    share_minor = price_minor - payee_fee
+    sent = release.state in SENT
+    owed_minor = 0 if sent else max(share_minor - release.unsent_minor, 0)
+    settled_minor = 0
+    if payment.settled_currency is not None:
+        settled_minor = _settled_share(payment, release, share_minor)
+    yield _part(
+        milestone, release, RefundOrigin.PAYEE if sent else RefundOrigin.PAYABLE, refund_id,
+        price_minor - owed_minor, payer_fee, payee_share_minor=share_minor - owed_minor,
+        settled_share_minor=settled_minor,
+        settled_payer_fee_minor=_of(
+            release.settled_payer_fee_minor, payer_fee, release.payer_fee_minor
+        ),
+        settled_payee_fee_minor=_of(
+            release.settled_payee_fee_minor, payee_fee, release.payee_fee_minor
+        ),
+    )  # fmt: skip
+    if owed_minor:
+        yield _part(
+            milestone, release, RefundOrigin.PAYEE, refund_id, owed_minor, 0,
+            payee_share_minor=owed_minor,
+        )  # fmt: skip
+
+
+def _settled_share(payment: Payment, release: Release, share_minor: int) -> int:
+    """What a share came to of the charge: as it was converted for its transfer, if it was."""
+    if release.transfer_minor is None:
+        return payment.convert(share_minor)
+    if release.state in SENT:
+        return reversal_of(release, share_minor)
+    return _of(release.transfer_minor, share_minor, release.unsent_minor)
+
+
+def reversal_of(release: Release, share_minor: int) -> int:
+    """What the next part of a share that was sent is in the currency of the transfer."""
+    assert release.sent_minor
+    whole_minor, _ = release.transfer
+    after = whole_minor * (release.recalled_minor + share_minor) // release.sent_minor
+    return after - whole_minor * release.recalled_minor // release.sent_minor
+
+
+def plan_adopted(
+    case: EscrowCase,
+    payment: Payment,
+    amount_minor: int,
+    first: Sequence[Milestone],
+    suspense_minor: int,
+    refund_id: UUID,
+) -> list[RefundPart]:
+    """Where a refund that somebody made at Stripe has taken its money: first what its freeze held
+    back, then what else is held of the payment, then what was released of it, and what is in
+    suspense. Price and fee are taken in their proportion, as nobody said what it was for.
+
+    Raises:
+        RefundDoesNotFit: so much is not left of the payment.
+    """
+    paid = [m for m in case.records.milestones if m.payment_id == payment.payment_id]
+    milestones = [*first, *(each for each in paid if each not in first)]
+    left_minor, parts = amount_minor, list[RefundPart]()
+    for milestone, release in _places(case, milestones):
+        if release is None:
+            fee_minor = milestone.payer_fee_minor - milestone.payer_fee_gone_minor
+            if milestone.frozen_minor:
+                free_minor = milestone.releasable_minor
+                fee_minor = milestone.payer_fee_of(free_minor, step_minor=_step(case))
+            whole = milestone.releasable_minor, fee_minor
+        else:
+            whole = release.amount_minor, release.payer_fee_minor
+        price, fee = _in_proportion(case, left_minor, *whole)
+        left_minor -= price + fee
+        if price + fee and release is None:
+            parts.append(held_part(case, milestone, payment, price, refund_id, fee))
+        elif price + fee and release is not None:
+            parts += _released_parts(case, milestone, payment, release, price, refund_id, fee)
+    if 0 < left_minor <= suspense_minor:
+        parts.append(suspense_part(case, payment, left_minor, refund_id))
+    elif left_minor:
+        found_minor = amount_minor - left_minor
+        raise RefundDoesNotFit(
+            amount_minor=amount_minor, left_minor=found_minor, currency=payment.currency
+        )
+    return in_places(parts)
+
+
+def _places(
+    case: EscrowCase, milestones: Sequence[Milestone]
+) -> Iterator[tuple[Milestone, Release | None]]:
+    """Where money of these milestones is: held first, then released, then sent."""
+    for milestone in milestones:
+        yield milestone, None
+    for sent in (False, True):
+        for milestone in milestones:
+            for release in _standing(case, milestone):
+                if (release.state in SENT) is sent:
+                    yield milestone, release
+
+
+def _step(case: EscrowCase) -> int:
+    return charge_step_minor(case.escrow.currency)
+
+
+def _in_proportion(
+    case: EscrowCase, wanted_minor: int, price_minor: int, fee_minor: int
+) -> tuple[int, int]:
+    """So much of a price and its fee, or all of both where that is less."""
+    step_minor, whole_minor = _step(case), price_minor + fee_minor
+    if wanted_minor >= whole_minor:
+        return price_minor, fee_minor
+    weights = [price_minor, fee_minor]
+    price, fee = split_pro_rata(wanted_minor // step_minor, weights)
+    return price * step_minor, fee * step_minor
+
+
+def suspense_part(
+    case: EscrowCase, payment: Payment, amount_minor: int, refund_id: UUID
+) -> RefundPart:
+    """A part of what is in suspense of a payment."""
+    converts = payment.settled_currency is not None
+    return RefundPart(
+        tenant_id=case.escrow.tenant_id,
+        escrow_id=case.escrow.escrow_id,
+        refund_id=refund_id,
+        position=0,
+        origin=RefundOrigin.SUSPENSE,
+        milestone_id=None,
+        release_id=None,
+        payee_id=None,
+        state_before=None,
+        price_minor=amount_minor,
+        payer_fee_minor=0,
+        payee_share_minor=0,
+        settled_share_minor=payment.convert(amount_minor) if converts else 0,
+        settled_payer_fee_minor=0,
+        settled_payee_fee_minor=0,
+    )
+
+
+def _of(settled_minor: int, part_minor: int, whole_minor: int) -> int:
+    return settled_minor * part_minor // whole_minor if whole_minor else 0
+
+
+def _part(  # noqa: PLR0913  a part has that many independent facts
+    milestone: Milestone,
+    release: Release | None,
+    origin: RefundOrigin,
+    refund_id: UUID,
+    price_minor: int,
+    payer_fee_minor: int,
+    *,
+    payee_share_minor: int = 0,
+    settled_share_minor: int = 0,
+    settled_payer_fee_minor: int = 0,
+    settled_payee_fee_minor: int = 0,
+) -> RefundPart:
+    return RefundPart(
+        tenant_id=milestone.tenant_id,
+        escrow_id=milestone.escrow_id,
+        refund_id=refund_id,
+        position=0,
+        origin=origin,
+        milestone_id=milestone.milestone_id,
+        release_id=release.release_id if release else None,
+        payee_id=release.payee_id if release else None,
+        state_before=milestone.state,
+        price_minor=price_minor,
+        payer_fee_minor=payer_fee_minor,
+        payee_share_minor=payee_share_minor,
+        settled_share_minor=settled_share_minor,
+        settled_payer_fee_minor=settled_payer_fee_minor,
+        settled_payee_fee_minor=settled_payee_fee_minor,
+    )

@@ -1,0 +1,76 @@
+"""A receivable: what a payee owes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from service.domain import ids
+from service.domain.states.machine import Machine
+from service.domain.states.receivable import RECEIVABLE, ReceivableEvent, ReceivableState
+
+
+@dataclass(slots=True)
+class Receivable:
+    """What a payee owes, because their share of a release was refunded after it had left.
+
+    Of ``amount_minor``, ``reversible_minor`` can come back by reversing the transfer, and is
+    ``reversal_minor`` in the currency of that. What has come back, was netted from later releases,
+    was written off, or is owed no more because the refund did not take place, is counted apart.
+    ``recover_at`` is the time of the next try of a reversal; None when there is none.
+    """
+
+    tenant_id: str
+    receivable_id: UUID
+    version: int
+    payee_id: UUID
+    escrow_id: UUID
+    release_id: UUID
+    refund_id: UUID
+    state: ReceivableState
+    amount_minor: int
+    currency: str
+    created_at: datetime
+    updated_at: datetime
+    reversible_minor: int
+    reversal_currency: str
+    reversal_minor: int
+    stripe_account: str | None = None
+    stripe_transfer: str | None = None
+    reversed_minor: int = 0
+    netted_minor: int = 0
+    written_off_minor: int = 0
+    canceled_minor: int = 0
+    effect_id: UUID | None = None
+    refusals: int = 0
+    refusal_code: str | None = None
+    recover_at: datetime | None = None
+
+    @property
+    def owed_minor(self) -> int:
+        gone = self.reversed_minor + self.netted_minor + self.written_off_minor
+        return self.amount_minor - gone - self.canceled_minor
+
+    @property
+    def converts(self) -> bool:
+        """Whether the payment was settled in another currency than the payee is owed in."""
+        return self.reversal_currency != self.currency
+
+    @property
+    def next_reversal(self) -> tuple[int, int]:
+        """What a reversal can bring now: of what is owed, and in the currency of the transfer."""
+        part_minor = min(self.owed_minor, self.reversible_minor - self.reversed_minor)
+        if part_minor <= 0:
+            return 0, 0
+        before = self.reversal_minor * self.reversed_minor // self.reversible_minor
+        after = self.reversal_minor * (self.reversed_minor + part_minor) // self.reversible_minor
+        return part_minor, after - before
+
+    @property
+    def machine(self) -> Machine[ReceivableState, ReceivableEvent]:
+        return RECEIVABLE
+
+    @property
+    def public_id(self) -> str:
+        return ids.show(ids.RECEIVABLE, self.receivable_id)

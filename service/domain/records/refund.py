@@ -1,0 +1,106 @@
+"""A refund, and where its money was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from service.domain import ids
+from service.domain.states.machine import Machine
+from service.domain.states.milestone import MilestoneState
+from service.domain.states.refund import REFUND, RefundEvent, RefundState
+
+
+class RefundOrigin(StrEnum):
+    """Where a part of a refund was before."""
+
+    HELD = "HELD"
+    PAYABLE = "PAYABLE"  # released, and not sent to the payee yet
+    PAYEE = "PAYEE"  # released and sent: it comes back by itself, or is owed
+    SUSPENSE = "SUSPENSE"  # a payment that nothing waited for
+
+
+@dataclass(slots=True)
+class Refund:
+    """Money on its way back to the payer: one refund of one charge at Stripe.
+
+    ``amount_minor`` is what the payer gets, in the currency that was paid. Where Stripe settled the
+    charge in another, ``settled_minor`` is what that part of the charge came to there, and
+    ``taken_minor`` what Stripe took for it at its own day's rate.
+    """
+
+    tenant_id: str
+    refund_id: UUID
+    escrow_id: UUID
+    payment_id: UUID
+    state: RefundState
+    amount_minor: int
+    currency: str
+    reason: str
+    created_at: datetime
+    updated_at: datetime
+    effect_id: UUID | None = None
+    stripe_refund: str | None = None
+    failure_code: str | None = None
+    settled_minor: int | None = None
+    taken_minor: int | None = None
+    balance_transaction: str | None = None
+    failure_transaction: str | None = None
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether its money is neither where it was nor has left the balance at Stripe."""
+        return self.balance_transaction is None or self.failure_transaction is not None
+
+    @property
+    def machine(self) -> Machine[RefundState, RefundEvent]:
+        return REFUND
+
+    @property
+    def public_id(self) -> str:
+        return ids.show(ids.REFUND, self.refund_id)
+
+
+@dataclass(frozen=True, slots=True)
+class RefundPart:
+    """Where a part of a refund was. Of what was released, ``price_minor`` is the payee's share and
+    the payee's fee; the payer gets ``price_minor`` and ``payer_fee_minor``.
+
+    The ``settled_`` amounts are those of the charge in its settled currency, 0 where that is the
+    currency that was paid; of what was held, all of it is in ``settled_share_minor``.
+    ``state_before`` is the milestone's.
+    """
+
+    tenant_id: str
+    escrow_id: UUID
+    refund_id: UUID
+    position: int
+    origin: RefundOrigin
+    milestone_id: UUID | None
+    release_id: UUID | None
+    payee_id: UUID | None
+    state_before: MilestoneState | None
+    price_minor: int
+    payer_fee_minor: int
+    payee_share_minor: int
+    settled_share_minor: int
+    settled_payer_fee_minor: int
+    settled_payee_fee_minor: int
+
+    @property
+    def amount_minor(self) -> int:
+        """What the payer gets of it."""
+        return self.price_minor + self.payer_fee_minor
+
+    @property
+    def payee_fee_minor(self) -> int:
+        """What the platform gives back of what it had kept from the payee."""
+        return self.price_minor - self.payee_share_minor
+
+    @property
+    def settled_minor(self) -> int:
+        return (
+            self.settled_share_minor + self.settled_payer_fee_minor + self.settled_payee_fee_minor
+        )

@@ -1,0 +1,1 @@
+"""Refunds, and what payees owe because of them."""

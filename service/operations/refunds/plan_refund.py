@@ -1,0 +1,71 @@
+"""Says what a refund would take from whom, before it happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from escrow.v1 import refund_service_pb2 as pb
+from service.aggregates.escrow import EscrowCase
+from service.aggregates.refund_plan import Chosen
+from service.aggregates.refund_plan import plan_refund as plan_parts
+from service.domain import ids
+from service.domain.call import Call
+from service.domain.errors import EscrowMissing, FieldViolation, InvalidField
+from service.domain.records.refund import RefundPart
+from service.domain.unit import UnitOfWork
+from service.operations.payments.get_payment import present_payment
+from service.operations.refunds.messages import plan_message
+from service.runtime import Runtime
+from service.store.escrows import find_escrow
+
+
+async def plan_refund(
+    runtime: Runtime, call: Call, request: pb.PlanRefundRequest
+) -> pb.PlanRefundResponse:
+    """Raises what RefundMilestone raises: EscrowMissing, MilestoneMissing, ReleaseMissing,
+    WrongState, PartyNotAllowed, AmountNotMultiple, AmountFrozen, PaymentDisputed, RefundAboveLeft,
+    PaymentNotSettled, StripeUnavailable.
+    """
+    await settle_first(runtime, call, request)
+    unit = UnitOfWork(call, "plan_refund", b"", runtime.clock())
+    records = await find_escrow(runtime.pool, call.tenant_id, ids.parse(request.escrow_id))
+    if records is None:
+        raise EscrowMissing
+    parts = parts_asked_for(EscrowCase(unit, records), request)
+    return pb.PlanRefundResponse(plan=plan_message(parts, records.escrow.currency))
+
+
+async def settle_first(
+    runtime: Runtime, call: Call, request: pb.PlanRefundRequest | pb.RefundMilestoneRequest
+) -> None:
+    """Reads the payment from Stripe if its settlement is not known yet: what goes back is in the
+    currency of that.
+    """
+    records = await find_escrow(runtime.pool, call.tenant_id, ids.parse(request.escrow_id))
+    if records is None:
+        raise EscrowMissing
+    milestone_id = ids.parse(request.milestone_id)
+    paid_by = next(
+        (m.payment_id for m in records.milestones if m.milestone_id == milestone_id), None
+    )
+    payment = next((p for p in records.payments if p.payment_id == paid_by), None)
+    if payment is not None and payment.stripe_charge and not payment.confirmed:
+        await present_payment(runtime, call, payment.payment_id)
+
+
+def parts_asked_for(
+    case: EscrowCase, request: pb.PlanRefundRequest | pb.RefundMilestoneRequest
+) -> list[RefundPart]:
+    """What a request would take from whom; see ``plan_refund`` for what is refused."""
+    if request.sources and request.HasField("amount_minor"):
+        raise InvalidField(FieldViolation("sources", "cannot be given beside amount_minor"))
+    milestone = case.milestone(ids.parse(request.milestone_id))
+    price_minor = request.amount_minor if request.HasField("amount_minor") else None
+    return plan_parts(case, milestone, price_minor, _chosen(request.sources), case.unit.new_id())
+
+
+def _chosen(sources: Iterable[pb.RefundSource]) -> list[Chosen]:
+    return [
+        Chosen(ids.parse(each.release_id) if each.release_id else None, each.amount_minor)
+        for each in sources
+    ]
