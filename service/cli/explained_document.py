@@ -78,7 +78,7 @@ def operation_document(operation: OperationRow) -> dict[str, Any]:
 
 def _escrow_document(found: ExplainedEscrow) -> dict[str, Any]:
     whole = {name: getattr(found, name) for name in ("escrow", "payer", "payee")}
-    lists = ("payments", "effects", "events", "suspense", "timeline")
+    lists = ("payments", "refunds", "receivables", "effects", "events", "suspense", "timeline")
     return {
         **{name: document_of(message) if message else None for name, message in whole.items()},
         "problem": found.problem,
@@ -98,7 +98,7 @@ def _party_document(found: ExplainedParty) -> dict[str, Any]:
         "waits": [*map(asdict, found.waits)],
         **{
             name: [*map(document_of, getattr(found, name))]
-            for name in ("effects", "escrows", "payouts")
+            for name in ("effects", "escrows", "payouts", "receivables")
         },
         "unreadable": found.unreadable,
     }

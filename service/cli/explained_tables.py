@@ -13,7 +13,7 @@ from escrow.v1 import escrow_service_pb2 as pb
 from service.cli.balances import balances_table
 from service.cli.explained_document import answer_of, as_contract, operation_document
 from service.cli.journals import print_journal
-from service.cli.operating import print_facts, text_of
+from service.cli.operating import print_facts, row_of, text_of
 from service.cli.printing import document_of, people
 from service.cli.tables import Rows, print_table, table
 from service.domain.call import Party
@@ -26,8 +26,21 @@ from service.operations.operators.explain.waits import Wait
 from service.store.balances import Balance
 from service.store.trial_balance import Turnover
 
-AMOUNTS = ("amount", "held", "released", "refunded", "frozen", "payee_share")
-SUMS = ("funded", "held", "owed", "paid", "fees", "stripe_fees", "suspense")
+AMOUNTS = (
+    *("amount", "held", "released", "refunded", "frozen", "payee_share"),
+    *("owed", "reversed", "netted", "written_off"),
+)
+SUMS = (
+    "funded",
+    "held",
+    "owed",
+    "paid",
+    "fees",
+    "stripe_fees",
+    "suspense",
+    "refunding",
+    "receivable",
+)
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "milestones": ("id", "title", "state", "amount", "held", "released", "refunded", "frozen"),
     "payments": ("id", "state", "amount", "method", "stripe_payment_intent", "stripe_charge"),
@@ -43,6 +56,11 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     "events": ("id", "type", "state", "object_id", "receive_time", "reason"),
     "escrows": ("id", "reference", "state", "currency", "create_time"),
+    "refunds": ("id", "state", "amount", "stripe_refund", "failure_code", "reason", "create_time"),
+    "receivables": (
+        *("id", "escrow_id", "refund_id", "state", "amount", "owed", "reversed", "netted"),
+        *("written_off", "refusal_code", "create_time"),
+    ),
     "payouts": ("id", "state", "amount", "stripe_payout", "create_time"),
 }
 
@@ -94,6 +112,8 @@ def _print_escrow(found: ExplainedEscrow) -> None:
         _print_rows("milestones", _message_rows(milestones, COLUMNS["milestones"]))
     _print_rows("payments", [*map(_payment_row, found.payments)])
     _print_rows("releases", [*map(_release_row, found.releases)])
+    _print_rows("refunds", _message_rows(found.refunds, COLUMNS["refunds"]))
+    _print_rows("owed by the payee", _message_rows(found.receivables, COLUMNS["receivables"]))
     _print_rows("money", [*map(_sums_row, found.sums)])
     _print_rows("accounts", [*map(_account_row, found.accounts)])
     _print_waits(found.waits)
@@ -115,6 +135,7 @@ def _print_party(found: ExplainedParty) -> None:
     _print_rows("calls to Stripe", _message_rows(found.effects, COLUMNS["effects"]))
     _print_rows("escrows, the newest", _message_rows(found.escrows, COLUMNS["escrows"]))
     _print_rows("payouts, the newest", _message_rows(found.payouts, COLUMNS["payouts"]))
+    _print_rows("what they owe", _message_rows(found.receivables, COLUMNS["receivables"]))
     if found.unreadable:
         line = f"damaged, see escrow verify: {', '.join(found.unreadable)}"
         people.print(line, style="red", markup=False)
@@ -158,11 +179,7 @@ def _print_waits(waits: Iterable[Wait]) -> None:
 
 def _message_rows(messages: Iterable[Message], names: Iterable[str] = ()) -> list[dict[str, str]]:
     return [
-        {
-            name: text_of(message, name, getattr(message, name))
-            for name in names or message.DESCRIPTOR.fields_by_name
-        }
-        for message in messages
+        row_of(message, [*(names or message.DESCRIPTOR.fields_by_name)]) for message in messages
     ]
 
 

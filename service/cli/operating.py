@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
-from datetime import UTC
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 from uuid import uuid4
 
@@ -18,9 +18,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from escrow.v1.money_pb2 import Money
+from service.cli.ages import age_of
 from service.cli.printing import document_of, errors, people, print_json
 from service.cli.reading import open_reader
-from service.cli.tables import print_table
+from service.cli.tables import print_table, table
 from service.domain.call import Call, Party
 from service.domain.money import format_minor
 from service.rpc.validate import compile_validator
@@ -37,6 +38,8 @@ Reason = Annotated[str, typer.Option(help="Why; it is kept with the operation.")
 RequestId = Annotated[
     str | None, typer.Option(help="A UUID that names this request; the same is not done twice.")
 ]
+Escrow = Annotated[str, typer.Argument(help='"esc_...", or any name that leads to it.')]
+Milestone = Annotated[str, typer.Argument(help='"mst_...", or its number: 1 is the first.')]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, or refused.")]
 PageToken = Annotated[
     str, typer.Option(help="Go on from where a list ended: next_page_token of its answer.")
@@ -54,9 +57,12 @@ def call(operation: Operation[Answer], request: Message, *, tenant: str) -> Answ
     async def run() -> Answer:
         compile_validator(request.DESCRIPTOR)(request)  # type: ignore[arg-type]  # either is one
         async with open_reader() as runtime:
+            call_ = Call(tenant, "cli:reader", Party.OPERATOR)
+            answer = await operation(runtime, call_, request)
+            # After it: a refusal is the only line that is said.
             if not await is_served(runtime.pool, tenant):
                 errors.print(f"nothing is here of a tenant {tenant!r}", markup=False)
-            return await operation(runtime, Call(tenant, "cli:reader", Party.OPERATOR), request)
+            return answer
 
     return asyncio.run(run())
 
@@ -79,19 +85,48 @@ def show(answer: Message, *, as_json: bool, dry_run: bool = False) -> None:
             people.print(f"{field.name}: {value}", markup=False, soft_wrap=True)
         elif field.message_type is not None and not field.is_repeated:
             print_facts(value)
+    for name, rows in _lists(answer):
+        _print_list(name, table_of(rows) if rows else None)
+    _print_end(answer)
+
+
+def show_list(answer: Message, columns: Sequence[str], *, as_json: bool) -> None:
+    """An answer with a list, for people with these columns and how old each of it is."""
+    if as_json:
+        print_json(document_of(answer))
+        return
+    ((name, messages),) = _lists(answer)
+    now = datetime.now(UTC)
+    rows = [
+        row_of(each, columns) | {"age": age_of(each.create_time.ToDatetime(UTC), now)}  # type: ignore[attr-defined]  # what is listed has one
+        for each in messages
+    ]
+    _print_list(name, table(rows, right=_amounts(messages)) if rows else None)
+    _print_end(answer)
+
+
+def row_of(thing: Message, columns: Sequence[str]) -> dict[str, str]:
+    """Some of its fields as texts."""
+    return {name: text_of(thing, name, getattr(thing, name)) for name in columns}
+
+
+def _amounts(messages: Sequence[Message]) -> list[str]:
+    fields = messages[0].DESCRIPTOR.fields if messages else ()
+    return [each.name for each in fields if each.message_type is Money.DESCRIPTOR]
+
+
+def _print_list(name: str, rows: Table | None) -> None:
+    if rows is not None:
+        print_table(rows)
+    else:
+        people.print(f"no {name} wait", markup=False)
+
+
+def _print_end(answer: Message) -> None:
     if damaged := getattr(answer, "unreadable", None):
         people.print(f"damaged, see escrow verify: {', '.join(damaged)}", style="red", markup=False)
-    _print_lists(answer)
     if token := getattr(answer, "next_page_token", ""):
         people.print(f"there are more: --page-token {token}", markup=False, soft_wrap=True)
-
-
-def _print_lists(answer: Message) -> None:
-    for name, rows in _lists(answer):
-        if rows:
-            print_table(table_of(rows))
-        else:
-            people.print(f"no {name} wait", markup=False)
 
 
 def _lists(answer: Message) -> list[tuple[str, list[Message]]]:
@@ -111,10 +146,10 @@ def table_of(rows: list[Message]) -> Table:
     """The columns that any of the rows fills."""
     filled = {field.name for row in rows for field, _ in row.ListFields()}
     names = [field.name for field in rows[0].DESCRIPTOR.fields if field.name in filled]
-    table = Table(*names, box=None, pad_edge=False)
+    made = Table(*names, box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*(escape(text_of(row, name, getattr(row, name))) for name in names))
-    return table
+        made.add_row(*map(escape, row_of(row, names).values()))
+    return made
 
 
 def text_of(thing: Message, name: str, value: Any) -> str:  # noqa: ANN401  any field's

@@ -15,7 +15,7 @@ from service.cli.tables import Rows, print_table, table
 from service.domain import ids
 from service.domain.call import Call, Party
 from service.domain.errors import Missing
-from service.operations.operators.explain.named import Explained, explain
+from service.operations.operators.explain.named import THEMSELVES, Explained, explain
 from service.store.names import Named, find_named
 from service.store.tenants import find_tenants
 
@@ -65,11 +65,19 @@ async def _find(name: str, tenant: str | None) -> tuple[list[tuple[str, Named]],
                 f"Nothing is called {name!r} here (tenants: {', '.join(tenants) or 'none yet'}).",
                 name=name,
             )
-        if len(matches) > 1:
+        if len(matches) > 1 and not _same_escrow(matches):
             return matches, None
-        ((whose, named),) = matches
+        whose, named = matches[0]
         call = Call(whose, "cli:reader", Party.OPERATOR)
         return matches, await explain(runtime, call, named)
+
+
+def _same_escrow(matches: list[tuple[str, Named]]) -> bool:
+    """Whether one escrow shows all of it: a refund that was adopted, and what it had frozen."""
+    whose = {(tenant, named.escrow_id) for tenant, named in matches}
+    return len(whose) == 1 and all(
+        named.escrow_id is not None and named.kind not in THEMSELVES for _, named in matches
+    )
 
 
 def _match_document(tenant: str, named: Named) -> dict[str, str]:

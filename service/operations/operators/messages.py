@@ -133,7 +133,7 @@ def _what_to_do(item: SuspenseItem) -> str:
     if item.payment_id:
         return (
             "ApplySuspense, if milestones of this escrow await exactly this amount, fees included;"
-            " else it stays the payer's, and is paid back once there are refunds"
+            " else RefundSuspense, for it is the payer's"
         )
     if item.escrow_id:
         return (

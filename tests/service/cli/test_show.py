@@ -130,6 +130,8 @@ async def test_a_program_sees_where_every_cent_is(market: Marketplace, escrow: R
             "fees_minor": 25_00,
             "stripe_fees_minor": 3_35,
             "suspense_minor": 0,
+            "refunding_minor": 0,
+            "receivable_minor": 0,
         }
     ]
     rows = await market.owner.fetch(
@@ -165,7 +167,8 @@ async def test_a_milestone_says_for_whom_it_waits_and_who_can_do_what(
     assert wait["waits_for"] == (await market.read(deal)).milestones[0].waiting_for
     assert wait["may"] == {
         "payer": ["request_changes", "accept", "release", "release_part"],
-        "operator": ["release", "release_part"],
+        "payee": ["refund_part", "refund"],
+        "operator": ["release", "release_part", "refund_part", "refund"],
     }
     assert found["money"][0]["held_minor"] == 105_00
     for title in ("escrow", "payer", "payee", "milestones", "payments", "money", "timeline"):
@@ -205,7 +208,9 @@ async def test_an_event_set_aside_and_money_in_suspense_are_waits(
     assert {"operator": ["events retry", "events dismiss"]} in [w["may"] for w in found["waits"]]
     assert suspense["escrow"]["id"] == other.id
     assert suspense["money"][0]["suspense_minor"] == payment.amount.amount_minor
-    assert {"operator": ["suspense apply"]} in [wait["may"] for wait in suspense["waits"]]
+    assert {"operator": ["suspense apply", "refunds suspense"]} in [
+        wait["may"] for wait in suspense["waits"]
+    ]
 
 
 async def test_a_refund_at_stripe_leads_to_what_it_froze(market: Marketplace, escrow: Run) -> None:

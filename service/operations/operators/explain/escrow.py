@@ -10,6 +10,7 @@ from uuid import UUID
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import operator_service_pb2 as operator_pb
 from escrow.v1 import party_service_pb2 as party_pb
+from escrow.v1 import refund_service_pb2 as refund_pb
 from service.domain import ids
 from service.domain.call import Call, Party
 from service.domain.errors import DatabaseUnavailable
@@ -17,11 +18,19 @@ from service.domain.states.milestone import MILESTONE, MilestoneEvent
 from service.operations.escrows.list_timeline import list_timeline
 from service.operations.escrows.messages import escrow_message
 from service.operations.operators.explain.money import Sums, sums_of
+from service.operations.operators.explain.refunds import (
+    find_debts,
+    held_again_minor,
+    refunds_of,
+    waits_of_debts,
+    waits_of_refunds,
+)
 from service.operations.operators.explain.waits import (
     Wait,
     effects_and_waits,
     unreadable,
     wait_of_event,
+    wait_of_suspense,
 )
 from service.operations.operators.list_stripe_events import START, list_stripe_events
 from service.operations.operators.messages import suspense_message
@@ -50,6 +59,8 @@ _TOLD = frozenset(
         MilestoneEvent.RELEASE,
         MilestoneEvent.RELEASE_PART,
         MilestoneEvent.CANCEL,
+        MilestoneEvent.REFUND,
+        MilestoneEvent.REFUND_PART,
     }
 )
 
@@ -64,6 +75,8 @@ class ExplainedEscrow:
     problem: str = ""
     payments: list[pb.Payment] = field(default_factory=list)
     releases: list[dict[str, Any]] = field(default_factory=list)
+    refunds: list[refund_pb.Refund] = field(default_factory=list)
+    receivables: list[refund_pb.Receivable] = field(default_factory=list)
     sums: list[Sums] = field(default_factory=list)
     accounts: list[Turnover] = field(default_factory=list)
     waits: list[Wait] = field(default_factory=list)
@@ -92,6 +105,8 @@ async def explain_escrow(runtime: Runtime, call: Call, escrow_id: UUID) -> Expla
         found.waits.append(unreadable(public_id))
     found.accounts = await turnovers_of_escrow(runtime.pool, call.tenant_id, escrow_id)
     found.sums = sums_of(found.accounts)
+    for sums in found.sums:  # what was put back has come in once
+        sums.funded_minor -= held_again_minor(found.refunds, sums.currency)
     await _add_waiting(runtime, call, found, escrow_id)
     found.timeline = await _newest(runtime, call, found, public_id)
     return found
@@ -115,7 +130,9 @@ def _add_records(found: ExplainedEscrow, records: EscrowRecords) -> None:
         }
         for release in records.releases
     ]
+    found.refunds = refunds_of(records)
     found.waits += _of_milestones(found.escrow, records)
+    found.waits += waits_of_refunds(found.refunds)
 
 
 def _of_milestones(shown: pb.Escrow, records: EscrowRecords) -> Iterator[Wait]:
@@ -128,6 +145,8 @@ def _of_milestones(shown: pb.Escrow, records: EscrowRecords) -> Iterator[Wait]:
         may = {party: events for party, events in may.items() if events}
         if message.freezes:
             may.setdefault(str(Party.OPERATOR), []).append("lift_freeze")
+            if any(each.reason == pb.FREEZE_REASON_REFUND for each in message.freezes):
+                may[str(Party.OPERATOR)].append("refunds adopt")
         waits_for = message.waiting_for
         if message.freezes and "freeze" not in waits_for:
             waits_for = f"{waits_for}; a part is frozen".removeprefix("; ")
@@ -151,14 +170,11 @@ async def _add_waiting(
     found.suspense = [suspense_message(item) for item in suspense if item.escrow_id == escrow_id]
     found.waits += waits
     found.waits += map(wait_of_event, found.events)
-    found.waits += [
-        Wait(
-            item.payment_id or item.account,
-            "an operator: money that nothing waits for",
-            {str(Party.OPERATOR): ["suspense apply"] if item.payment_id else []},
-        )
-        for item in found.suspense
-    ]
+    found.waits += map(wait_of_suspense, found.suspense)
+    debts = await find_debts(runtime, call, f'escrow_id = "{public_id}"')
+    found.receivables = [*debts.receivables]
+    found.waits += waits_of_debts(found.receivables)
+    found.waits += map(unreadable, debts.unreadable)
 
 
 def _names_at_stripe(payment: pb.Payment) -> set[str]:

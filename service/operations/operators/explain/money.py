@@ -22,6 +22,8 @@ _BALANCES: Mapping[str, tuple[Account, ...]] = {
     "fees_minor": (accounts.PLATFORM_FEE, accounts.SERVICE_FEE),
     "stripe_fees_minor": (accounts.PROCESSING,),
     "suspense_minor": (accounts.SUSPENSE,),
+    "refunding_minor": (accounts.REFUNDS_IN_FLIGHT,),
+    "receivable_minor": (accounts.RECEIVABLE,),
 }
 _FUNDED = (accounts.HELD, accounts.FEE_HELD)
 
@@ -33,6 +35,7 @@ class Sums:
     ``funded`` came in for its milestones, fees included; ``held`` is there still; ``owed`` is the
     payee's and not yet with them, under way included; ``paid`` is in their account at Stripe;
     ``fees`` are the platform's, earned; ``stripe_fees`` Stripe's; ``suspense`` is for nothing.
+    ``refunding`` is on its way back to the payer; ``receivable`` is what the payee owes of it.
     """
 
     currency: str
@@ -43,6 +46,8 @@ class Sums:
     fees_minor: int = 0
     stripe_fees_minor: int = 0
     suspense_minor: int = 0
+    refunding_minor: int = 0
+    receivable_minor: int = 0
 
 
 def sums_of(turnovers: Iterable[Turnover]) -> list[Sums]:

@@ -47,8 +47,8 @@ class Explained:
 async def explain(runtime: Runtime, call: Call, named: Named) -> Explained:
     """Raises DatabaseUnavailable."""
     found = Explained(named)
-    if named.kind in _THEMSELVES:
-        await _THEMSELVES[named.kind](runtime, call, found)
+    if named.kind in THEMSELVES:
+        await THEMSELVES[named.kind](runtime, call, found)
     escrow_id = _id_of(found.event.escrow_id) if found.event else named.escrow_id
     party_id = _party_of(found)
     if escrow_id is not None:
@@ -97,7 +97,7 @@ async def _operation(runtime: Runtime, call: Call, found: Explained) -> None:
 
 
 # What is shown of a thing itself; the others are shown with their escrow or as a party.
-_THEMSELVES: Mapping[str, Callable[[Runtime, Call, Explained], Awaitable[None]]] = {
+THEMSELVES: Mapping[str, Callable[[Runtime, Call, Explained], Awaitable[None]]] = {
     "effect": _effect,
     "event": _event,
     "payout": _payout,

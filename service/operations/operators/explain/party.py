@@ -8,6 +8,7 @@ from uuid import UUID
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import operator_service_pb2 as operator_pb
 from escrow.v1 import party_service_pb2 as party_pb
+from escrow.v1 import refund_service_pb2 as refund_pb
 from service.domain import accounts, ids
 from service.domain.call import Call, Party
 from service.domain.records.effect import Effect
@@ -16,6 +17,7 @@ from service.domain.states.payee import PayeeState
 from service.effects import update_account, update_customer
 from service.operations.escrows.list_escrows import list_escrows
 from service.operations.escrows.messages import for_payee
+from service.operations.operators.explain.refunds import find_debts, waits_of_debts
 from service.operations.operators.explain.waits import Wait, effects_and_waits
 from service.operations.operators.messages import effect_message
 from service.operations.parties.messages import payee_message, payer_message
@@ -40,7 +42,7 @@ _OF_ACCOUNT = (
 
 @dataclass(slots=True)
 class ExplainedParty:
-    """Their newest escrows and payouts; ``unreadable`` are ids of those that cannot be shown."""
+    """Their newest escrows, payouts and debts; ``unreadable`` are ids of what cannot be shown."""
 
     payer: party_pb.Payer | None = None
     payee: party_pb.Payee | None = None
@@ -49,6 +51,7 @@ class ExplainedParty:
     effects: list[operator_pb.Effect] = field(default_factory=list)
     escrows: list[pb.Escrow] = field(default_factory=list)
     payouts: list[party_pb.Payout] = field(default_factory=list)
+    receivables: list[refund_pb.Receivable] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
 
 
@@ -88,6 +91,10 @@ async def explain_payee(runtime: Runtime, call: Call, payee_id: UUID) -> Explain
     known = [payee_id, update_account.effect_id_of(payee)]
     await _add_effects(runtime, call, found, known, payee_id=payee_id, correct="UpdatePayee")
     await _add_escrows(runtime, call, found, f'payee_id = "{payee.public_id}"')
+    debts = await find_debts(runtime, call, f'payee_id = "{payee.public_id}"')
+    found.receivables += debts.receivables
+    found.waits += waits_of_debts(found.receivables)
+    found.unreadable += debts.unreadable
     for payout in await find_payouts(pool, tenant_id, payee_id, before=None, limit=NEWEST):
         if isinstance(payout, Unreadable):
             found.unreadable.append(ids.show(ids.PAYOUT, payout.key))

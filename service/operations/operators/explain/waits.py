@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from escrow.v1 import operator_service_pb2 as operator_pb
+from escrow.v1 import refund_service_pb2 as refund_pb
 from service.domain import ids
 from service.domain.call import Party
 from service.domain.records.effect import Effect
@@ -56,6 +57,34 @@ def effects_and_waits(
             shown.append(effect_message(effect))
             waits.append(wait_of_effect(shown[-1]))
     return shown, waits
+
+
+def wait_of_refund(refund: refund_pb.Refund) -> Wait:
+    """A refund that is under way, or failed."""
+    failed = refund.state == refund_pb.REFUND_STATE_FAILED
+    why = f" ({refund.failure_code})" if refund.failure_code else ""
+    may = {_OPERATOR: ["refunds resolve"]} if failed else {}
+    return Wait(refund.id, f"{refund.waiting_for}{why}", may)
+
+
+def wait_of_receivable(debt: refund_pb.Receivable) -> Wait:
+    """What a payee owes, or is giving back at this moment."""
+    if debt.state == refund_pb.RECEIVABLE_STATE_REVERSING:
+        return Wait(debt.id, "Stripe to reverse the payee's transfer")
+    again = f", asked again {debt.retry_time.ToJsonString()}" if debt.HasField("retry_time") else ""
+    why = f" ({debt.refusal_code})" if debt.refusal_code else ""
+    return Wait(
+        debt.id,
+        f"the payee: their account at Stripe{again}{why}, or what they get next",
+        {_OPERATOR: ["receivables write-off"]},
+    )
+
+
+def wait_of_suspense(item: operator_pb.SuspenseItem) -> Wait:
+    """Money that nothing waits for."""
+    commands = ["suspense apply", "refunds suspense"] if item.payment_id else []
+    subject = item.payment_id or item.account
+    return Wait(subject, "an operator: money that nothing waits for", {_OPERATOR: commands})
 
 
 def wait_of_event(event: operator_pb.StripeEvent) -> Wait:
