@@ -20,6 +20,8 @@ from service.cli import (
     migrate,
     policy,
     process,
+    receivables,
+    refunds,
     show,
     suspense,
     sweep,
@@ -69,6 +71,8 @@ app.command("check-stripe-key")(check_stripe_key.check_stripe_key)
 app.add_typer(effects.app, name="effects")
 app.add_typer(events.app, name="events")
 app.add_typer(suspense.app, name="suspense")
+app.add_typer(refunds.app, name="refunds")
+app.add_typer(receivables.app, name="receivables")
 app.add_typer(policy.app, name="policy")
 app.add_typer(freezes.app, name="freezes")
 app.command("undecided")(undecided.undecided)

@@ -1,41 +1,59 @@
-"""``escrow freezes``: amounts that may not move, and lifting one of them."""
+"""``escrow freezes``: amounts that may not move; placing one, and lifting one."""
 
 from __future__ import annotations
 
 import asyncio
-import re
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
 from escrow.v1 import escrow_service_pb2 as pb
+from service.cli.ages import age_of_text
 from service.cli.calling import call_service
-from service.cli.operating import PageToken, Reason, RequestId, Tenant, new_key, show
+from service.cli.named import check_freeze_id, escrow_of_freeze, milestone_named
+from service.cli.operating import (
+    Escrow,
+    Milestone,
+    PageToken,
+    Reason,
+    RequestId,
+    Tenant,
+    new_key,
+    show,
+    table_of,
+)
 from service.cli.printing import AsJson, people, print_json
 from service.cli.tables import print_table, table
 from service.config import DatabaseRole, load_settings
 from service.database import pooled_database
 from service.domain import ids
-from service.domain.errors import FreezeMissing
 from service.domain.money import format_minor
 from service.store.balances import FIRST
 from service.store.for_operators import OpenFreeze, list_freezes
-from service.store.names import Named, find_named
 
 MOST = 200
-_FREEZE_ID = re.compile(r"frz_[0-9a-f]{32}")
 
 app = typer.Typer(help="Amounts that may not move.", no_args_is_help=True)
 FreezeId = Annotated[str, typer.Argument(help='"frz_..."')]
+
+
+class Kind(StrEnum):
+    """For what an operator freezes."""
+
+    RISK = "risk"
+    LEGAL = "legal"
+    KYC = "kyc"
+    ADMIN = "admin"
 
 
 @app.command("list")
 def list_(
     tenant: Tenant = "default", page_token: PageToken = "", *, as_json: AsJson = False
 ) -> None:
-    """Those that are open, the oldest 200: what caused each, and what it holds back."""
+    """Those that are open, the oldest 200: who or what caused each, and what it holds back."""
     if page_token:
-        _check(page_token)
+        check_freeze_id(page_token)
 
     async def read() -> list[OpenFreeze]:
         async with pooled_database(load_settings(), DatabaseRole.READER) as pool:
@@ -65,27 +83,45 @@ def lift(
     as_json: AsJson = False,
 ) -> None:
     """Lets its amount move again; transfers that it held back go on at once."""
-    _check(freeze_id)
-
-    async def find() -> list[Named]:
-        async with pooled_database(load_settings(), DatabaseRole.READER) as pool:
-            return await find_named(pool, tenant, freeze_id)
-
-    found = asyncio.run(find())
-    if not found or found[0].escrow_id is None:
-        raise FreezeMissing(f"There is no freeze {freeze_id} here.", freeze_id=freeze_id)
     request = pb.LiftFreezeRequest(
         request_id=new_key(request_id),
-        escrow_id=ids.show(ids.ESCROW, found[0].escrow_id),
+        escrow_id=escrow_of_freeze(tenant, freeze_id),
         freeze_id=freeze_id,
         reason=reason,
     )
     show(call_service(lambda it: it.escrows.LiftFreeze, request, tenant=tenant), as_json=as_json)
 
 
-def _check(freeze_id: str) -> None:
-    if not _FREEZE_ID.fullmatch(freeze_id):
-        raise typer.BadParameter(f"{freeze_id!r} is not frz_ and 32 hexadecimal digits")
+@app.command()
+def place(  # noqa: PLR0913  as many as there are options
+    escrow: Escrow,
+    milestone: Milestone,
+    kind: Annotated[Kind, typer.Option(help="What for.")],
+    reason: Reason,
+    amount: Annotated[
+        int | None,
+        typer.Option(help="How much of what is held, in minor units. [else: all that is free]"),
+    ] = None,
+    tenant: Tenant = "default",
+    request_id: RequestId = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Lets an amount that is held not move, until it is lifted; what is left moves as before."""
+    escrow_id, milestone_id = milestone_named(tenant, escrow, milestone)
+    request = pb.PlaceFreezeRequest(
+        request_id=new_key(request_id),
+        escrow_id=escrow_id,
+        milestone_id=milestone_id,
+        amount_minor=amount,
+        freeze_reason=pb.FreezeReason.Value(f"FREEZE_REASON_{kind.name}"),
+        reason=reason,
+    )
+    answer = call_service(lambda it: it.escrows.PlaceFreeze, request, tenant=tenant)
+    show(answer, as_json=as_json)
+    if not as_json:
+        frozen = (m for m in answer.escrow.milestones if m.id == milestone_id)
+        print_table(table_of([freeze for each in frozen for freeze in each.freezes]))
 
 
 def _document(freeze: OpenFreeze) -> dict[str, Any]:
@@ -108,4 +144,6 @@ def _row(document: dict[str, Any]) -> dict[str, str]:
     for name in ("amount", "beyond"):
         money = document[name]
         row[name] = format_minor(money["amount_minor"], money["currency"])
-    return row | {"reason": document["reason"].removeprefix("FREEZE_REASON_")}
+    del row["create_time"]
+    reason = document["reason"].removeprefix("FREEZE_REASON_")
+    return row | {"reason": reason, "age": age_of_text(document["create_time"])}

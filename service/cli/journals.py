@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any
 from uuid import UUID
@@ -23,18 +22,16 @@ from service.cli.books import (
 )
 from service.cli.csv_output import Cell, Csv, csv_rows
 from service.cli.listing import one_output
+from service.cli.named import find_escrow_named
 from service.cli.printing import AsJson, errors, people, print_json_list
 from service.cli.tables import print_table
 from service.domain import ids
-from service.domain.errors import EscrowMissing
 from service.domain.money import format_minor
 from service.ledger_tables import posting_number
 from service.store.books import Connection
 from service.store.journals import Chosen, JournalRecord, all_journals, latest_journals
-from service.store.names import find_named
 from service.store.unreadable import Unreadable
 
-_ESCROW_ID = re.compile(r"esc_[0-9a-f]{32}")
 LATEST = 50  # where neither a period nor a file is asked for
 HEADER = (
     *("tenant", "journal_id", "booked_at", "event_at", "posting", "kind", "source_type"),
@@ -81,7 +78,9 @@ def journals(  # noqa: PLR0913  as many as there are options
             chosen = Chosen(
                 after=time.after,
                 before=time.before,
-                escrow_id=await _escrow_named(connection, tenant, escrow) if escrow else None,
+                escrow_id=await find_escrow_named(connection, tenant, escrow, hint="--escrow")
+                if escrow
+                else None,
                 accounts=accounts or (),
             )
             found = _readable(_read(connection, tenant, chosen, limit), damaged)
@@ -106,26 +105,6 @@ def journals(  # noqa: PLR0913  as many as there are options
     for each in damaged:
         line = f"journal {_public(each)} cannot be shown (escrow verify): {each.problem}"
         errors.print(line, style="red", markup=False, soft_wrap=True)
-
-
-async def _escrow_named(connection: Connection, tenant: str, name: str) -> UUID:
-    """By its id, its reference or whatever else leads to it.
-
-    Raises:
-        EscrowMissing: nothing does. typer.BadParameter: that could be several.
-    """
-    if _ESCROW_ID.fullmatch(name):
-        return ids.parse(name)
-    named = await find_named(connection, tenant, name)
-    found = sorted({each.escrow_id for each in named if each.escrow_id})
-    if not found:
-        raise EscrowMissing(f"No escrow of tenant {tenant} is called {name!r}.")
-    if len(found) > 1:
-        shown = ", ".join(ids.show(ids.ESCROW, each) for each in found)
-        raise typer.BadParameter(
-            f"{len(found)} escrows are called {name!r}: {shown}", param_hint="--escrow"
-        )
-    return found[0]
 
 
 async def _read(

@@ -10,6 +10,8 @@ from typer.main import get_command
 from escrow.client import new_request_id
 from escrow.v1 import party_service_pb2 as party_pb
 from service.cli.commands import app
+from service.cli.freezes import Kind
+from service.domain.records.freeze import BY_OPERATOR
 from tests.postgres import Database
 from tests.service.cli.processes import OPERATOR, Run, escrow_at
 from tests.service.cli.test_shapes import commands
@@ -74,6 +76,53 @@ async def test_a_freeze_is_listed_and_lifted(market: Marketplace, escrow: Run) -
     assert shown.frozen.amount_minor == 0
     assert again.status == 2
     assert again.err.count("\n") == 1
+
+
+async def test_an_operator_freezes_an_amount_and_lifts_it(market: Marketplace, escrow: Run) -> None:
+    """The rest moves meanwhile, and the list says who froze it and since when."""
+    payee = await market.new_payee()
+    deal = await market.funded_escrow(payee=payee)
+    why = ("--reason", "The court asked for it.")
+    milestone = deal.milestones[0].id
+
+    placed = await escrow(
+        *("freezes", "place", deal.reference, "1", "--kind", "legal", "--amount", "4000", *why)
+    )
+    whole = await escrow("freezes", "place", deal.id, milestone, "--kind", "risk", *why, "--json")
+    async with market.unchanged():
+        too_much = await escrow("freezes", "place", deal.id, "1", "--kind", "kyc", *why, "--json")
+        unknown = await escrow("freezes", "place", deal.id, "1", "--kind", "refund", *why)
+    await market.owner.execute("UPDATE freezes SET created_at = created_at - interval '3 h'")
+    said = await escrow("freezes", "list")
+    listed = json.loads((await escrow("freezes", "list", "--json")).out)["freezes"]
+    held = (await market.read(deal)).milestones[0]
+    for each in listed:
+        assert (await escrow("freezes", "lift", each["id"], *why)).status == 0
+
+    assert placed.status == 0, placed.err
+    assert "40.00 USD" in placed.out
+    assert "LEGAL" in placed.out
+    (frozen,) = json.loads(whole.out)["escrow"]["milestones"]
+    assert frozen["frozen"]["amount_minor"] == 10_000
+    assert json.loads(too_much.err)["error"]["reason"] == "AMOUNT_FROZEN"
+    assert unknown.status == 2
+    assert held.frozen.amount_minor == 10_000
+    assert [(each["reason"], each["amount"]["amount_minor"]) for each in listed] == [
+        ("FREEZE_REASON_LEGAL", 4_000),
+        ("FREEZE_REASON_RISK", 6_000),
+    ]
+    assert {each["fact"] for each in listed} == {f"cli for {OPERATOR}: {why[1]}"}
+    (row,) = [line for line in said.out.splitlines() if "LEGAL" in line]
+    assert f"cli for {OPERATOR}: {why[1]}" in row
+    assert row.split()[-2:] == ["3", "h"]
+    await market.accept(await market.deliver(deal))
+    await market.settle()
+    assert (await market.read(deal)).milestones[0].frozen.amount_minor == 0
+    assert await market.balance(f"liab:escrow:{milestone}:held") == 0
+
+
+def test_every_kind_of_an_operators_freeze_has_its_word() -> None:
+    assert {each.name for each in Kind} == {each.name for each in BY_OPERATOR}
 
 
 async def test_what_stripe_refused_is_listed(market: Marketplace, escrow: Run) -> None:

@@ -10,6 +10,7 @@ import typer.main
 
 from escrow.client import new_request_id
 from escrow.v1 import party_service_pb2 as party_pb
+from escrow.v1 import refund_service_pb2 as refund_pb
 from service.cli.commands import app
 from tests.postgres import Database
 from tests.service.cli.processes import Run, escrow_at
@@ -40,6 +41,15 @@ TABLE: dict[str, tuple[str, ...]] = {
     "suspense apply {payment} {milestone} --reason x --dry-run": (),
     "freezes list": ("freezes", "unreadable"),
     "freezes lift {freeze} --reason x": (),
+    "freezes place {funded} 1 --amount 100 --kind legal --reason x": (),
+    "refunds list": ("refunds", "unreadable"),
+    "refunds list --all": ("refunds",),
+    "refunds plan {funded} 1": (),
+    "refunds create {funded} 1 --amount 1000 --plan-hash {plan} --reason x": (),
+    "refunds adopt {freeze} --reason x --dry-run": (),
+    "refunds suspense {payment} --reason x --dry-run": (),
+    "receivables list --all": ("receivables", "unreadable"),
+    "show {refund}": ("refunds", "receivables", "waits"),
     "undecided": ("balance_transactions",),
     "closings list": ("closings",),
     "migrate status": ("migrations",),
@@ -54,6 +64,7 @@ TABLE: dict[str, tuple[str, ...]] = {
 ELSEWHERE = {
     *("up", "demo", "serve", "work", "chaos", "docs", "migrate dump", "migrate down"),
     *("closings discard", "effects reject", "effects settle"),
+    *("refunds resolve", "receivables write-off"),
     *("policy show", "policy lint", "policy diff", "policy apply"),
 }
 
@@ -113,6 +124,21 @@ async def ids(market: Marketplace) -> dict[str, str]:
     charge = await market.owner.fetchval("SELECT stripe_charge FROM payments")
     await market.sandbox.stripe("/v1/refunds", charge=charge)
     await market.settle()
+    funded = await market.funded_escrow()
+    milestone = funded.milestones[0].id
+    operator = market.client("operator", role="operator")
+    asked = refund_pb.RefundMilestoneRequest(
+        request_id=new_request_id(),
+        escrow_id=funded.id,
+        milestone_id=milestone,
+        amount_minor=500,
+        reason="x",
+    )
+    refund = (await operator.refunds.RefundMilestone(asked)).refund
+    part = refund_pb.PlanRefundRequest(
+        escrow_id=funded.id, milestone_id=milestone, amount_minor=1_000
+    )
+    plan = (await operator.refunds.PlanRefund(part)).plan
     _, event = await event_set_aside(market)
     deal, payment = await suspended(market)
     effect, _, _ = await shadowed(market)  # last: the inbox would end it
@@ -125,6 +151,9 @@ async def ids(market: Marketplace) -> dict[str, str]:
         "effect": effect.id,
         "event": event["id"],
         "payment": payment.id,
+        "funded": funded.id,
+        "plan": plan.hash,
+        "refund": refund.id,
         "milestone": deal.milestones[1].id,
     }
 
