@@ -1,4 +1,5 @@
-"""The story that ``make run`` plays: two escrows from a card to a bank, with their journals.
+"""The story that ``make run`` plays: two escrows from a card to a bank and one partly refunded,
+with their journals.
 
 It is played over gRPC with the client package, as a marketplace's own service would call, and on
 the sandbox's pages over HTTP, as a payer and a payee would. Every play has people of its own.
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as escrows
 from escrow.v1 import party_service_pb2 as parties
+from escrow.v1 import refund_service_pb2 as refunds
 from escrow.v1.money_pb2 import Money
 from service.domain.postings import JournalKind
 from service.ledger_tables import trial_balance_table
@@ -74,6 +76,7 @@ class _Story(Steps):
         await self.meet()
         logo = await self.one_payment()
         website, build = await self.two_milestones()
+        await self.partly_refunded()
         checkout = await self.left_to_pay()
         await self.prove_the_books()
         return Played(logo, website, build, checkout.checkout_url, checkout.escrow_id)
@@ -142,12 +145,7 @@ class _Story(Steps):
     async def one_payment(self) -> str:
         self.narrator.act("One escrow, whole: a logo for 250.00 USD, paid by card")
         escrow = await self.agree("logo", ("Logo", 25_000))
-        with self.narrator.step("Ada pays with 4242 4242 4242 4242") as step:
-            payment = await self.fund(escrow, method=escrows.PAYMENT_METHOD_PAYMENT_INTENT)
-            await self.pages.pay(payment.stripe_payment_intent)
-            step.says = f"{shown(payment.amount)} are held, fee included"
-            step.journals = await self.booked(escrow, JournalKind.PAYMENT_SUCCEEDED)
-        await self.settle(escrow, payment)
+        await self.pay_by_card(escrow)
         await self.deliver(escrow, 0, "https://example.com/logo.svg")
         await self.accept(escrow, 0)
         await self.pay_out(escrow)
@@ -208,6 +206,28 @@ class _Story(Steps):
         await self.accept(escrow, 0)
         await self.deliver(escrow, 1, "https://example.com/build", "left for you to accept")
         return escrow.id, escrow.milestones[1].id
+
+    # --- one of which a part goes back
+
+    async def partly_refunded(self) -> None:
+        self.narrator.act("A third, of which Ben gives a part back: a poster for 40.00 USD")
+        escrow = await self.agree("poster", ("Poster", 4_000))
+        await self.pay_by_card(escrow)
+        with self.narrator.step("Ben gives back 15.00, before any of it is released") as step:
+            answer = await self.payee_refunds.RefundMilestone(
+                refunds.RefundMilestoneRequest(
+                    request_id=new_request_id(),
+                    escrow_id=escrow.id,
+                    milestone_id=escrow.milestones[0].id,
+                    amount_minor=1_500,
+                    reason="It is smaller than agreed.",
+                )
+            )
+            step.says = f"Ada gets {shown(answer.refund.amount)}, her fee for it included"
+            step.journals = await self.booked(
+                escrow, JournalKind.REFUNDED_FROM_HELD, JournalKind.REFUND_CONFIRMED
+            )
+        await self.narrator.pause()
 
     # --- one that is left unpaid, for the person at the terminal
 

@@ -31,6 +31,7 @@ class Steps:
         self.parties = stage.client.parties
         self.as_payer = stage.client.acting("payer").escrows
         self.as_payee = stage.client.acting("payee").escrows
+        self.payee_refunds = stage.client.acting("payee").refunds
         self.payee_parties = stage.client.acting("payee").parties
         self.name = f"{datetime.now(UTC):%y%m%d}-{secrets.token_hex(3)}"
         self.payer = parties.Payer()
@@ -82,6 +83,14 @@ class Steps:
             return payment if payment.stripe_payment_intent or payment.checkout_url else None
 
         return read
+
+    async def pay_by_card(self, escrow: escrows.Escrow) -> None:
+        with self.narrator.step("Ada pays with 4242 4242 4242 4242") as step:
+            payment = await self.fund(escrow, method=escrows.PAYMENT_METHOD_PAYMENT_INTENT)
+            await self.pages.pay(payment.stripe_payment_intent)
+            step.says = f"{shown(payment.amount)} are held, fee included"
+            step.journals = await self.booked(escrow, JournalKind.PAYMENT_SUCCEEDED)
+        await self.settle(escrow, payment)
 
     async def settle(self, escrow: escrows.Escrow, payment: escrows.Payment) -> None:
         with self.narrator.step("Stripe says what it keeps") as step:

@@ -59,12 +59,19 @@ async def test_the_story_goes_all_the_way(up: Up, client: EscrowClient) -> None:
     states = {escrow.reference.partition("-")[0]: escrow.state for escrow in listed}
 
     assert "Traceback" not in said
-    assert [kind for kind in ("payout_paid", "transfer_confirmed") if kind not in said] == []
+    assert [
+        kind
+        for kind in ("payout_paid", "transfer_confirmed", "refund_confirmed")
+        if kind not in said
+    ] == []
     assert states == {
         "logo": pb.ESCROW_STATE_COMPLETED,
         "website": pb.ESCROW_STATE_ACTIVE,
+        "poster": pb.ESCROW_STATE_ACTIVE,
         "translation": pb.ESCROW_STATE_AWAITING_FUNDS,
     }
+    (poster,) = [escrow for escrow in listed if escrow.reference.startswith("poster")]
+    assert poster.milestones[0].refunded.amount_minor == 1_500
 
 
 async def test_no_secret_is_printed(up: Up) -> None:
