@@ -380,6 +380,7 @@ def _post_moved(
     kinds: Mapping[tuple[bool, bool], JournalKind],
     explained: Collection[str],
 ) -> None:
+    case.touch()  # before it posts: a journal of the escrow
     taken_minor, known = abs(shown.amount_minor), shown.id in explained
     settled_minor = taken_minor if refund.settled_minor is None else refund.settled_minor
     amounts = {

@@ -8,6 +8,7 @@ from tests.service.movements.strangers import assert_same_as_stripe, moved
 from tests.service.operations.marketplace import Marketplace
 
 PLATFORM = "SELECT coalesce(sum(amount_minor), 0) FROM entries WHERE account = $1 AND currency = $2"
+NOBODYS = "SELECT kind FROM journals WHERE kind LIKE 'refund%' AND escrow_id IS NULL"
 
 
 def refund_request(
@@ -74,4 +75,5 @@ async def assert_done(market: Marketplace) -> None:
     await market.settle()
     await market.sweep()
     assert await platform(market, "liab:refunds_in_flight") == 0
+    assert await market.owner.fetch(NOBODYS) == []  # each is shown with its escrow
     await assert_same_as_stripe(market)
