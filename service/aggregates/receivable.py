@@ -23,8 +23,9 @@ FIRST_RETRY, LONGEST_RETRY = timedelta(hours=1), timedelta(days=1)
 def net_debts(case: EscrowCase, release: Release, payment: Payment) -> None:
     """Posting 20: what the payee owes in this currency is taken of a part before it is sent.
 
-    Not where Stripe settled the payment in another currency: the part is worth what its charge came
-    to there, and the debt what another did.
+    Not before its own transfer was asked for it (``can_be_netted``). Nor where Stripe settled the
+    payment in another currency: the part is worth what its charge came to there, and the debt what
+    another did.
     """
     if payment.settled_currency is not None:
         return
@@ -32,7 +33,8 @@ def net_debts(case: EscrowCase, release: Release, payment: Payment) -> None:
     for debt in case.records.receivables:
         part_minor = min(debt.owed_minor, release.unsent_minor - netted_minor)
         same = debt.payee_id == release.payee_id and debt.currency == release.currency
-        if not same or debt.converts or debt.state is not ReceivableState.OWED or part_minor <= 0:
+        owed = debt.state is ReceivableState.OWED and debt.can_be_netted
+        if not same or debt.converts or not owed or part_minor <= 0:
             continue
         debt.netted_minor += part_minor
         netted_minor += part_minor

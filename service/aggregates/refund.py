@@ -7,8 +7,9 @@ from uuid import UUID
 
 from service.aggregates.contradiction import Contradiction
 from service.aggregates.escrow import EscrowCase
+from service.aggregates.freeze import cover_more
 from service.aggregates.receivable import cancel_debt
-from service.aggregates.refund_plan import reversal_of
+from service.aggregates.refund_plan import SENT, reversal_of
 from service.aggregates.release import end_when_transferred, nothing_to_transfer
 from service.domain import ids
 from service.domain.errors import RefundStillOut, ReversalUnderWay
@@ -152,11 +153,14 @@ def _owe(
     share_minor = part.payee_share_minor
     if not share_minor:
         return
-    sent_minor = 0 if release.sent_minor is None else release.sent_minor
+    if release.state in SENT:  # also where nothing was left to send
+        release.sent_minor = release.taken_minor
+    sent_minor = release.sent_minor or 0
     reversible_minor = min(share_minor, sent_minor - release.recalled_minor)
     reversal_minor = reversal_of(release, reversible_minor) if reversible_minor else 0
     release.recalled_minor += reversible_minor
-    release.netted_minor -= share_minor - reversible_minor
+    # What is too small for a transfer was neither sent nor netted.
+    release.netted_minor -= min(release.netted_minor, share_minor - reversible_minor)
     unit = case.unit
     debt = Receivable(
         tenant_id=release.tenant_id,
@@ -363,7 +367,8 @@ def _fail(
 def _check_moved(refund: Refund, payment: Payment, shown: BalanceTransaction, sign: int) -> None:
     """Raises Contradiction."""
     currency = payment.settled_currency or payment.currency
-    if shown.currency != currency or shown.amount_minor * sign <= 0:
+    # Where it converts, the smallest refunds come to nothing.
+    if shown.currency != currency or shown.amount_minor * sign < 0:
         raise Contradiction(f"{shown.id} moves {shown.amount_minor} {shown.currency}")
     same = payment.settled_currency is None
     if same and shown.amount_minor * sign != refund.amount_minor:
@@ -463,11 +468,14 @@ def _undo(case: EscrowCase, refund: Refund, event: RefundEvent) -> None:
     case.touch()
     case.unit.advance(refund, event)
     shares: dict[int, dict[str, int]] = {}
+    untouched: dict[int, Receivable] = {}
     for part in parts:
         owed_minor = written_off_minor = 0
         if part.origin is RefundOrigin.PAYEE and part.release_id in debts:
             debt = debts.pop(part.release_id)
             owed_minor, written_off_minor = cancel_debt(case, debt), debt.written_off_minor
+            if owed_minor == debt.amount_minor:
+                untouched[part.position] = debt
         shares[part.position] = {
             "owed": owed_minor,
             "written_off": written_off_minor,
@@ -476,12 +484,23 @@ def _undo(case: EscrowCase, refund: Refund, event: RefundEvent) -> None:
     _post_parts(case, refund, parts, BACK_TO, shares)
     _post_fees(case, refund, parts, payment, K.FEES_CONVERTED)
     for part in parts:
-        _give_back(case, payment, part, shares[part.position]["payable"])
+        _give_back(
+            case, payment, part, shares[part.position]["payable"], untouched.get(part.position)
+        )
     for milestone in _milestones(case, parts):
         _restore(case, milestone, parts)
+    end_refunding(case)
+    cover_more(case, payment.payment_id)
 
 
-def _give_back(case: EscrowCase, payment: Payment, part: RefundPart, payable_minor: int) -> None:
+def _give_back(
+    case: EscrowCase,
+    payment: Payment,
+    part: RefundPart,
+    payable_minor: int,
+    untouched: Receivable | None,
+) -> None:
+    """``untouched`` is what the payee owed because of it, if nothing of that has come back."""
     if part.milestone_id is None:
         if payment.settled_currency is not None:
             _convert_back(case, payment, part)
@@ -495,12 +514,30 @@ def _give_back(case: EscrowCase, payment: Payment, part: RefundPart, payable_min
             _convert_back(case, payment, part)
         return
     milestone.released_minor += part.price_minor
-    _release_again(case, payment, part, payable_minor)
+    release = case.release_of(part.release_id)
+    if untouched is not None and release.state is not ReleaseState.RETURNED:
+        _keep(case, release, part, untouched)
+    else:
+        _release_again(case, payment, part, payable_minor)
 
 
 def _convert_back(case: EscrowCase, payment: Payment, part: RefundPart) -> None:
     payment.convert_back(part.amount_minor, part.settled_share_minor)
     case.unit.put(payment)
+
+
+def _keep(case: EscrowCase, release: Release, part: RefundPart, debt: Receivable) -> None:
+    """The payee keeps what they have: their release is what it was, and so what of it a later
+    refund can call back.
+    """
+    release.amount_minor += part.price_minor
+    release.payee_share_minor += part.payee_share_minor
+    release.payer_fee_minor += part.payer_fee_minor
+    release.settled_payer_fee_minor += part.settled_payer_fee_minor
+    release.settled_payee_fee_minor += part.settled_payee_fee_minor
+    release.recalled_minor -= debt.reversible_minor
+    release.netted_minor += debt.amount_minor - debt.reversible_minor
+    case.unit.put(release)
 
 
 def _release_again(

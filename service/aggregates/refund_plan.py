@@ -249,14 +249,18 @@ def _settled_share(payment: Payment, release: Release, share_minor: int) -> int:
     """What a share came to of the charge: as it was converted for its transfer, if it was."""
     if release.transfer_minor is None:
         return payment.convert(share_minor)
+    if release.sent_minor:
+        sent_minor = min(share_minor, release.sent_minor - release.recalled_minor)
+        return reversal_of(release, sent_minor)
     if release.state in SENT:
-        return reversal_of(release, share_minor)
+        return 0  # nothing was left of it to be sent
     return _of(release.transfer_minor, share_minor, release.unsent_minor)
 
 
 def reversal_of(release: Release, share_minor: int) -> int:
     """What the next part of a share that was sent is in the currency of the transfer."""
-    assert release.sent_minor
+    if not release.sent_minor:  # nothing was left to send
+        return 0
     whole_minor, _ = release.transfer
     after = whole_minor * (release.recalled_minor + share_minor) // release.sent_minor
     return after - whole_minor * release.recalled_minor // release.sent_minor

@@ -181,6 +181,7 @@ def transfer_rejected(case: EscrowCase, release: Release, effect: Effect, code: 
     release.sent_minor = None
     if not release.amount_minor:
         case.unit.advance(release, ReleaseEvent.RETURN)
+        end_when_transferred(case, case.milestone(release.milestone_id))
     elif not release.unsent_minor:
         nothing_to_transfer(case, release)
 

@@ -1,26 +1,17 @@
-"""Refunds: /v1/refunds, and their later states.
+"""Refunds: /v1/refunds. What becomes of them later is in `refund_flow.py`.
 
-A refund takes from the balance what the charge put there; Stripe's fee is not given back. Once the
-charge's funds have become available, a refund that the available balance does not cover stays
-pending and is tried again every day.
-
-The payer gets back what was paid, in the currency it was paid in. Where the charge was converted,
-the balance pays for that at the rate of the day the money moves, which is not the charge's.
+The payer gets back what was paid, in the currency it was paid in.
 """
 
-from stripe_sandbox import ledger, lists, settlement
+from stripe_sandbox import lists
 from stripe_sandbox.call import Call
 from stripe_sandbox.errors import RefusedError, parameter_missing
 from stripe_sandbox.ids import new_id
-from stripe_sandbox.payments.payment_methods import card_of
+from stripe_sandbox.payments import refund_flow
 from stripe_sandbox.registry import Registry
-from stripe_sandbox.settlement import Settled
 from stripe_sandbox.store import StripeObject, private_copy
 
 registry = Registry()
-
-LATER_S = 60
-NEXT_TRY_S = 24 * 3600
 
 
 @registry.post("/v1/refunds")
@@ -30,6 +21,7 @@ def create_refund(call: Call) -> StripeObject:
     refundable = charge["amount_captured"] - charge["amount_refunded"]
     amount = call.params.amount(currency=charge["currency"]) or refundable
     _must_be_refundable(charge, amount, refundable)
+    email = _email_for_instructions(call, charge)
     by_card = charge["payment_method_details"]["type"] == "card"
     refund = call.add(
         {
@@ -53,14 +45,12 @@ def create_refund(call: Call) -> StripeObject:
             "transfer_reversal": None,
         }
     )
+    if email:
+        refund["instructions_email"] = email
     before = private_copy(charge)
     charge["amount_refunded"] += amount
     charge["refunded"] = charge["amount_refunded"] == charge["amount_captured"]
-    if card_of(charge).refund == "pends":
-        refund["pending_reason"] = "processing"
-        call.schedule(LATER_S, "try_refund", refund=refund["id"])
-    else:
-        _try(call, refund, charge)
+    refund_flow.begin(call, refund, charge)
     call.emit("refund.created", refund)
     call.emit("charge.refunded", charge, before=before)
     return refund
@@ -81,6 +71,21 @@ def _charge_to_refund(call: Call) -> StripeObject:
     return call.require("charge", intent["latest_charge"])
 
 
+def _email_for_instructions(call: Call, charge: StripeObject) -> str | None:
+    """Where Stripe asks the payer for their bank details; None where it needs none."""
+    given = call.params.text("instructions_email")
+    if given or charge["payment_method_details"]["type"] != "customer_balance":
+        return given
+    email = call.require("customer", charge["customer"])["email"]
+    if not email:
+        raise RefusedError(
+            "The customer has no email address to which instructions for the refund can be sent. "
+            "Update the customer, or give instructions_email.",
+            param="instructions_email",
+        )
+    return str(email)
+
+
 def _must_be_refundable(charge: StripeObject, amount: int, refundable: int) -> None:
     if charge["status"] != "succeeded" or not charge["captured"]:
         raise RefusedError(f"Charge {charge['id']} has not been captured.", param="charge")
@@ -99,95 +104,6 @@ def _must_be_refundable(charge: StripeObject, amount: int, refundable: int) -> N
             f"({refundable}), in the smallest unit of {charge['currency']}.",
             param="amount",
         )
-
-
-def _try(call: Call, refund: StripeObject, charge: StripeObject) -> None:
-    """Debit the balance if it covers the refund; otherwise keep it pending and retry later."""
-    waiting_for = _obstacle(call, refund, charge)
-    if waiting_for is not None:
-        refund["pending_reason"] = waiting_for
-        soon = waiting_for == "charge_pending"
-        delay_s = call.state.capture_delay_s if soon else NEXT_TRY_S
-        call.schedule(delay_s, "try_refund", refund=refund["id"])
-        return
-    charged = call.require("balance_transaction", charge["balance_transaction"])
-    taken = _settled(call, refund, charged)
-    posted = ledger.post(
-        call,
-        "refund" if charge["payment_method_details"]["type"] == "card" else "payment_refund",
-        refund["id"],
-        -taken.amount,
-        taken.currency,
-        exchange_rate=taken.exchange_rate,
-        # A refund from pending funds settles on the same day as they do.
-        available_on=charged["available_on"] if charged["status"] == "pending" else None,
-        description=charge["description"],
-    )
-    refund["balance_transaction"] = posted["id"]
-    refund["status"] = "succeeded"
-    if refund["destination_details"] is not None:
-        refund["destination_details"]["card"]["type"] = "refund"
-    refund.pop("pending_reason", None)
-    if card_of(charge).refund == "fails":
-        call.schedule(LATER_S, "fail_refund", refund=refund["id"])
-
-
-def _obstacle(call: Call, refund: StripeObject, charge: StripeObject) -> str | None:
-    if charge["balance_transaction"] is None:
-        return "charge_pending"
-    charged = call.require("balance_transaction", charge["balance_transaction"])
-    if charged["status"] == "pending":
-        return None  # it comes out of the charge's own pending funds
-    taken = _settled(call, refund, charged)
-    lacking = ledger.available(call, taken.currency) < taken.amount
-    return "insufficient_funds" if lacking else None
-
-
-def _settled(call: Call, refund: StripeObject, charged: StripeObject) -> Settled:
-    """The refund at today's rate, in the currency its charge has settled in."""
-    return settlement.convert(call, refund["amount"], refund["currency"], charged["currency"])
-
-
-@registry.task("try_refund")
-def try_refund(call: Call, refund: str) -> None:
-    """Try a pending refund again."""
-    pending = call.require("refund", refund)
-    if pending["status"] != "pending":
-        return
-    before = private_copy(pending)
-    _try(call, pending, call.require("charge", pending["charge"]))
-    if pending["status"] != before["status"]:
-        _announce(call, pending, before)
-
-
-@registry.task("fail_refund")
-def fail_refund(call: Call, refund: str) -> None:
-    """The customer's bank sends a refund back: the money returns to the balance."""
-    failed = call.require("refund", refund)
-    charge = call.require("charge", failed["charge"])
-    before = private_copy(failed)
-    charged = call.require("balance_transaction", charge["balance_transaction"])
-    returned = _settled(call, failed, charged)
-    posted = ledger.post(
-        call,
-        "refund_failure",
-        failed["id"],
-        returned.amount,
-        returned.currency,
-        exchange_rate=returned.exchange_rate,
-    )
-    failed["status"] = "failed"
-    failed["failure_reason"] = "unknown"
-    failed["failure_balance_transaction"] = posted["id"]
-    charge["amount_refunded"] -= failed["amount"]
-    charge["refunded"] = False
-    call.emit("refund.failed", failed, before=before)
-    _announce(call, failed, before)
-
-
-def _announce(call: Call, refund: StripeObject, before: StripeObject) -> None:
-    call.emit("refund.updated", refund, before=before)
-    call.emit("charge.refund.updated", refund, before=before)
 
 
 @registry.get("/v1/refunds")
@@ -216,18 +132,24 @@ def update_refund(call: Call) -> StripeObject:
     before = private_copy(refund)
     refund["metadata"] = call.params.merge_metadata(refund["metadata"])
     if refund != before:
-        _announce(call, refund, before)
+        refund_flow.announce(call, refund, before)
     return refund
 
 
 @registry.post("/v1/refunds/{id}/cancel")
 def cancel_refund(call: Call) -> StripeObject:
-    """Only refunds that wait for the customer's bank details can be canceled; a card's never do."""
+    """Only refunds that wait for the payer's bank details can be canceled; a card's never do."""
     refund = retrieve_refund(call)
-    raise RefusedError(
-        f"This refund has a status of {refund['status']}. Only a refund with the status "
-        "requires_action can be canceled."
-    )
+    refund_flow.cancel(call, refund, refund_flow.BY_REQUEST)
+    return refund
+
+
+@registry.post("/v1/test_helpers/refunds/{id}/expire")
+def expire_refund(call: Call) -> StripeObject:
+    """The payer has not given their bank details in time."""
+    refund = retrieve_refund(call)
+    refund_flow.cancel(call, refund)
+    return refund
 
 
 @registry.expansion("refund", "failure_balance_transaction")

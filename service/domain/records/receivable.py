@@ -68,6 +68,13 @@ class Receivable:
         return part_minor, after - before
 
     @property
+    def can_be_netted(self) -> bool:
+        """Whether a reversal can bring nothing of it, or was refused: that is tried first. Until
+        then the transfer may be under way, or the refund be refused.
+        """
+        return self.refusals > 0 or not self.next_reversal[0]
+
+    @property
     def machine(self) -> Machine[ReceivableState, ReceivableEvent]:
         return RECEIVABLE
 

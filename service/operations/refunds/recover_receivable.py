@@ -37,12 +37,12 @@ async def recover_receivable(runtime: Runtime, due: DueReceivable) -> bool:
         if debt is None or debt.state is not ReceivableState.OWED or debt.recover_at is None:
             return False
         release = case.release_of(debt.release_id)
-        if release.state is not ReleaseState.TRANSFERRED or release.stripe_transfer is None:
-            return False
         if not debt.next_reversal[1]:  # the rest is owed, and netted
             debt.recover_at = None
             case.touch()
             unit.put(debt)
+        elif release.state is not ReleaseState.TRANSFERRED or release.stripe_transfer is None:
+            return False
         else:
             rejected = case.records.effect
             again = rejected is not None and rejected.state is EffectState.REJECTED

@@ -110,7 +110,8 @@ _REFUNDS_SETTLED = _REFUNDS.format(
     whole="settled_minor",
     currency="settled_currency",
     share="settled_share_minor",
-    back="div(d.reversal_minor::numeric * (d.reversed_minor + d.netted_minor), d.reversible_minor)",
+    back="coalesce(div(d.reversal_minor::numeric * (d.reversed_minor + d.netted_minor),"
+    " nullif(d.reversible_minor, 0)), 0)",
 )
 EXCHANGE = Check(
     "exchange",
