@@ -30,6 +30,8 @@ WATCHING = QueueWatch.__name__
 # benchmark marks it done, by a connection of its own that nothing counts.
 DONE: Mapping[str, str] = {
     "TransfersWorker": "UPDATE releases SET state = 'IN_FLIGHT' WHERE tenant_id = ANY($1::text[])",
+    "ReceivablesWorker": "UPDATE receivables SET state = 'REVERSING'"
+    " WHERE tenant_id = ANY($1::text[])",
     "ClosingsWorker": "UPDATE closings SET due_at = now() + interval '1 hour'"
     " WHERE tenant_id = ANY($1::text[])",
 }
@@ -63,6 +65,13 @@ INSERT INTO stripe_events SELECT {tenant}, 'evt_' || n, 'PLATFORM', NULL,
 FROM {series};
 INSERT INTO releases SELECT {tenant}, {release}, {escrow}, {sql_id("milestone", "n")}, {payee},
     {sql_id("payment", "n")}, 10000, 8000, 'USD', 'WAITING', NULL, {due}, now(), now(), 0
+FROM {series};
+INSERT INTO receivables (tenant_id, receivable_id, version, payee_id, escrow_id, release_id,
+    refund_id, state, amount_minor, currency, created_at, updated_at, reversible_minor,
+    reversal_currency, reversal_minor, reversed_minor, netted_minor, written_off_minor,
+    canceled_minor, refusals, recover_at)
+SELECT {tenant}, {release}, 1, {payee}, {escrow}, {release}, {release}, 'OWED', 8000, 'USD', now(),
+    now(), 8000, 'USD', 8000, 0, 0, 0, 0, 0, {due}
 FROM {series};
 UPDATE closings SET due_at = now() - interval '1 minute';
 UPDATE sweeps SET due_at = now() - interval '1 minute';
