@@ -13,7 +13,9 @@ from tests.service.operations.refunds.money import receivables, refund, stocked,
 async def _plan_refund(market: Marketplace) -> Asked:
     escrow = await market.funded_escrow()
     request = refund_pb.PlanRefundRequest(
-        escrow_id=escrow.id, milestone_id=escrow.milestones[0].id, amount_minor=2_500
+        escrow_id=escrow.id,
+        milestone_id=escrow.milestones[0].id,
+        sources=[refund_pb.RefundSource(amount_minor=2_500)],
     )
     return Asked("payee", request)
 
