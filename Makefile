@@ -28,7 +28,7 @@ run: $(INSTALLED) ## start everything here, play a story the first time (STORY=1
 .PHONY: test
 test: $(INSTALLED) ## run the tests
 	@# one process more than there are cores: tests wait for other processes as much as they work
-	@$(BIN)/pytest -n $$($(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 1)') $(ARGS)
+	@$(BIN)/pytest -n $$($(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 1)') --dist worksteal $(ARGS)
 
 .PHONY: chaos
 chaos: $(INSTALLED) ## run the system through bad days; SEEDS=1000 STEPS=50, or SEED=17 again
