@@ -12,6 +12,7 @@ from service.domain.postings import JournalKind
 from service.domain.records.effect import Effect
 from service.domain.records.escrow import Milestone
 from service.domain.records.payment import Payment
+from service.domain.records.refund import Refund
 from service.domain.records.release import Release
 from service.domain.states.escrow import escrow_event
 from service.domain.states.milestone import MilestoneEvent
@@ -51,6 +52,9 @@ class EscrowCase:
     def release_of(self, release_id: UUID) -> Release:
         return next(r for r in self.records.releases if r.release_id == release_id)
 
+    def refund_of(self, refund_id: UUID) -> Refund:
+        return next(r for r in self.records.refunds if r.refund_id == refund_id)
+
     def open_payment(self, milestone: Milestone) -> Payment | None:
         """The payment that may still fund the milestone, if there is one."""
         if milestone.payment_id is None:
@@ -88,6 +92,11 @@ class EscrowCase:
             [Part(names, amounts)],
             settled_currency=settled_currency,
         )
+
+
+def effect_source(effect: Effect) -> Source:
+    """What the journals of a transfer or reversal are of: one generation of its effect."""
+    return Source("effect", f"{effect.public_id}:{effect.generation}")
 
 
 async def open_case(

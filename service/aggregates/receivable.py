@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from service.aggregates.contradiction import Contradiction
-from service.aggregates.escrow import EscrowCase
+from service.aggregates.escrow import EscrowCase, effect_source
 from service.domain import ids
 from service.domain.journal import Part, Source
 from service.domain.postings import JournalKind
@@ -109,7 +109,7 @@ def reversal_succeeded(
     names = {"payee": ids.show(ids.PAYEE, debt.payee_id), "account": debt.stripe_account or ""}
     case.unit.post(
         JournalKind.REVERSAL_CONVERTED if debt.converts else JournalKind.REVERSAL_CONFIRMED,
-        reversal_source(effect),
+        effect_source(effect),
         debt.currency,
         [Part(names, {"amount": part_minor, "settled": expected_minor})],
         settled_currency=debt.reversal_currency if debt.converts else "",
@@ -126,11 +126,6 @@ def reversal_rejected(case: EscrowCase, debt: Receivable, code: str) -> None:
     debt.refusals += 1
     debt.refusal_code = code
     debt.recover_at = case.unit.now + pause
-
-
-def reversal_source(effect: Effect) -> Source:
-    """What the journals of a reversal are of: one generation of its effect."""
-    return Source("effect", f"{effect.public_id}:{effect.generation}")
 
 
 def cancel_debt(case: EscrowCase, debt: Receivable) -> int:

@@ -8,12 +8,18 @@ can say otherwise, source by source.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 from uuid import UUID
 
 from service.aggregates.escrow import EscrowCase
 from service.aggregates.freeze import stops_transfers
+from service.aggregates.refund_parts import (
+    SENT,
+    held_part,
+    in_places,
+    released_parts,
+    suspense_part,
+)
 from service.domain import ids
 from service.domain.errors import (
     AmountFrozen,
@@ -26,17 +32,13 @@ from service.domain.errors import (
     ReleaseMissing,
     check_multiples,
 )
-from service.domain.fees import fee_part
 from service.domain.money import charge_step_minor, split_pro_rata
 from service.domain.records.escrow import Milestone
 from service.domain.records.freeze import FreezeReason
 from service.domain.records.payment import Payment
-from service.domain.records.refund import RefundOrigin, RefundPart
+from service.domain.records.refund import RefundPart
 from service.domain.records.release import Release
 from service.domain.states.milestone import MILESTONE, MilestoneEvent
-from service.domain.states.release import ReleaseState
-
-SENT = frozenset({ReleaseState.IN_FLIGHT, ReleaseState.TRANSFERRED})
 
 
 class Chosen(NamedTuple):
@@ -89,11 +91,6 @@ def plan_refund(
     ):
         _refuse_frozen(case, milestone, sum(source.price_minor for source in sources))
     return in_places(_parts(case, milestone, payment, sources, refund_id))
-
-
-def in_places(parts: Iterable[RefundPart]) -> list[RefundPart]:
-    """The parts with their positions."""
-    return [replace(part, position=position) for position, part in enumerate(parts)]
 
 
 def check_disputed(case: EscrowCase, payment: Payment) -> None:
@@ -184,86 +181,7 @@ def _parts(
         if release is None:
             yield held_part(case, milestone, payment, price_minor, refund_id)
         else:
-            yield from _released_parts(case, milestone, payment, release, price_minor, refund_id)
-
-
-def held_part(
-    case: EscrowCase,
-    milestone: Milestone,
-    payment: Payment,
-    price_minor: int,
-    refund_id: UUID,
-    payer_fee_minor: int | None = None,
-) -> RefundPart:
-    """A part of what is held. Its fee is the one that goes with it, unless it is given."""
-    if payer_fee_minor is None:
-        step_minor = charge_step_minor(case.escrow.currency)
-        payer_fee_minor = milestone.payer_fee_of(price_minor, step_minor=step_minor)
-    converts = payment.settled_currency is not None
-    settled_minor = payment.convert(price_minor + payer_fee_minor) if converts else 0
-    return _part(
-        milestone, None, RefundOrigin.HELD, refund_id, price_minor, payer_fee_minor,
-        settled_share_minor=settled_minor,
-    )  # fmt: skip
-
-
-def _released_parts(
-    case: EscrowCase,
-    milestone: Milestone,
-    payment: Payment,
-    release: Release,
-    price_minor: int,
-    refund_id: UUID,
-    payer_fee: int | None = None,
-) -> Iterator[RefundPart]:
-    """One part, or two where some of the payee's share has paid what they owed: that is owed."""
-    step_minor, whole = charge_step_minor(case.escrow.currency), release.amount_minor
-    if payer_fee is None:
-        payer_fee = fee_part(release.payer_fee_minor, whole, 0, price_minor, step_minor=step_minor)
-    payee_fee = fee_part(release.payee_fee_minor, whole, 0, price_minor, step_minor=step_minor)
-    share_minor = price_minor - payee_fee
-    sent = release.state in SENT
-    owed_minor = 0 if sent else max(share_minor - release.unsent_minor, 0)
-    settled_minor = 0
-    if payment.settled_currency is not None:
-        settled_minor = _settled_share(payment, release, share_minor)
-    yield _part(
-        milestone, release, RefundOrigin.PAYEE if sent else RefundOrigin.PAYABLE, refund_id,
-        price_minor - owed_minor, payer_fee, payee_share_minor=share_minor - owed_minor,
-        settled_share_minor=settled_minor,
-        settled_payer_fee_minor=_of(
-            release.settled_payer_fee_minor, payer_fee, release.payer_fee_minor
-        ),
-        settled_payee_fee_minor=_of(
-            release.settled_payee_fee_minor, payee_fee, release.payee_fee_minor
-        ),
-    )  # fmt: skip
-    if owed_minor:
-        yield _part(
-            milestone, release, RefundOrigin.PAYEE, refund_id, owed_minor, 0,
-            payee_share_minor=owed_minor,
-        )  # fmt: skip
-
-
-def _settled_share(payment: Payment, release: Release, share_minor: int) -> int:
-    """What a share came to of the charge: as it was converted for its transfer, if it was."""
-    if release.transfer_minor is None:
-        return payment.convert(share_minor)
-    if release.sent_minor:
-        sent_minor = min(share_minor, release.sent_minor - release.recalled_minor)
-        return reversal_of(release, sent_minor)
-    if release.state in SENT:
-        return 0  # nothing was left of it to be sent
-    return _of(release.transfer_minor, share_minor, release.unsent_minor)
-
-
-def reversal_of(release: Release, share_minor: int) -> int:
-    """What the next part of a share that was sent is in the currency of the transfer."""
-    if not release.sent_minor:  # nothing was left to send
-        return 0
-    whole_minor, _ = release.transfer
-    after = whole_minor * (release.recalled_minor + share_minor) // release.sent_minor
-    return after - whole_minor * release.recalled_minor // release.sent_minor
+            yield from released_parts(case, milestone, payment, release, price_minor, refund_id)
 
 
 def plan_adopted(
@@ -298,7 +216,7 @@ def plan_adopted(
         if price + fee and release is None:
             parts.append(held_part(case, milestone, payment, price, refund_id, fee))
         elif price + fee and release is not None:
-            parts += _released_parts(case, milestone, payment, release, price, refund_id, fee)
+            parts += released_parts(case, milestone, payment, release, price, refund_id, fee)
     if 0 < left_minor <= suspense_minor:
         parts.append(suspense_part(case, payment, left_minor, refund_id))
     elif left_minor:
@@ -336,63 +254,3 @@ def _in_proportion(
     weights = [price_minor, fee_minor]
     price, fee = split_pro_rata(wanted_minor // step_minor, weights)
     return price * step_minor, fee * step_minor
-
-
-def suspense_part(
-    case: EscrowCase, payment: Payment, amount_minor: int, refund_id: UUID
-) -> RefundPart:
-    """A part of what is in suspense of a payment."""
-    converts = payment.settled_currency is not None
-    return RefundPart(
-        tenant_id=case.escrow.tenant_id,
-        escrow_id=case.escrow.escrow_id,
-        refund_id=refund_id,
-        position=0,
-        origin=RefundOrigin.SUSPENSE,
-        milestone_id=None,
-        release_id=None,
-        payee_id=None,
-        state_before=None,
-        price_minor=amount_minor,
-        payer_fee_minor=0,
-        payee_share_minor=0,
-        settled_share_minor=payment.convert(amount_minor) if converts else 0,
-        settled_payer_fee_minor=0,
-        settled_payee_fee_minor=0,
-    )
-
-
-def _of(settled_minor: int, part_minor: int, whole_minor: int) -> int:
-    return settled_minor * part_minor // whole_minor if whole_minor else 0
-
-
-def _part(  # noqa: PLR0913  a part has that many independent facts
-    milestone: Milestone,
-    release: Release | None,
-    origin: RefundOrigin,
-    refund_id: UUID,
-    price_minor: int,
-    payer_fee_minor: int,
-    *,
-    payee_share_minor: int = 0,
-    settled_share_minor: int = 0,
-    settled_payer_fee_minor: int = 0,
-    settled_payee_fee_minor: int = 0,
-) -> RefundPart:
-    return RefundPart(
-        tenant_id=milestone.tenant_id,
-        escrow_id=milestone.escrow_id,
-        refund_id=refund_id,
-        position=0,
-        origin=origin,
-        milestone_id=milestone.milestone_id,
-        release_id=release.release_id if release else None,
-        payee_id=release.payee_id if release else None,
-        state_before=milestone.state,
-        price_minor=price_minor,
-        payer_fee_minor=payer_fee_minor,
-        payee_share_minor=payee_share_minor,
-        settled_share_minor=settled_share_minor,
-        settled_payer_fee_minor=settled_payer_fee_minor,
-        settled_payee_fee_minor=settled_payee_fee_minor,
-    )

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 from uuid import UUID
 
-from service.aggregates.escrow import EscrowCase
-from service.domain.records.refund import Refund
 from service.runtime import Runtime
 from service.store.refunds import find_refund
 from service.stripe.objects.values import Object, our_id, text
@@ -31,7 +29,3 @@ async def refund_of_ours(runtime: Runtime, tenant_id: str, shown: Object) -> Fou
     return FoundRefund(
         found.escrow_id, found.refund_id, not known or sent_by not in (None, found.effect_id)
     )
-
-
-def refund_in(case: EscrowCase, found: FoundRefund) -> Refund:
-    return next(each for each in case.records.refunds if each.refund_id == found.refund_id)

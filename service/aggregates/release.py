@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from service.aggregates.contradiction import Contradiction
-from service.aggregates.escrow import EscrowCase
+from service.aggregates.escrow import EscrowCase, effect_source
 from service.aggregates.receivable import net_recalled
 from service.domain.errors import AmountAboveHeld, AmountFrozen, check_multiples
 from service.domain.fees import fee_part
@@ -177,7 +177,7 @@ def transfer_rejected(case: EscrowCase, release: Release, effect: Effect, code: 
     release.transfer_at = case.unit.now + pause
     kind = JournalKind.TRANSFER_REFUSED
     _post_transfer(case, kind, release, effect, converted=JournalKind.TRANSFER_CONVERTED_BACK)
-    net_recalled(case, release, transfer_source(effect))
+    net_recalled(case, release, effect_source(effect))
     release.sent_minor = None
     if not release.amount_minor:
         case.unit.advance(release, ReleaseEvent.RETURN)
@@ -215,9 +215,9 @@ def _post_transfer(
     amount_minor, currency = release.transfer
     amounts = {"amount": release.taken_minor, "settled": amount_minor}
     if currency == release.currency:
-        case.post(kind, transfer_source(effect), release.milestone_id, amounts)
+        case.post(kind, effect_source(effect), release.milestone_id, amounts)
     else:
-        source, milestone_id = transfer_source(effect), release.milestone_id
+        source, milestone_id = effect_source(effect), release.milestone_id
         case.post(converted, source, milestone_id, amounts, settled_currency=currency)
 
 
@@ -229,7 +229,7 @@ def _post_confirmed(
     names = {"account": effect.request["destination"], "balance_transaction": transaction.id}
     case.unit.post(
         CONFIRMS[case.booked_as],
-        transfer_source(effect),
+        effect_source(effect),
         currency,
         [Part(names, {"amount": amount_minor})],
         transaction=None if case.booked_as else transaction,
@@ -243,7 +243,7 @@ def arrived_converted(
     amount_minor, currency = release.transfer
     names = {"account": effect.request["destination"]}
     part = Part(names, {"amount": amount_minor, "settled": settled_minor})
-    return JournalKind.ARRIVED_CONVERTED, transfer_source(effect), currency, [part]
+    return JournalKind.ARRIVED_CONVERTED, effect_source(effect), currency, [part]
 
 
 def convert_transfer(case: EscrowCase, release: Release, payment: Payment) -> None:
@@ -275,8 +275,3 @@ def convert_fees(case: EscrowCase, payment: Payment, release: Release) -> None:
         amounts | settled,
         settled_currency=payment.settled_currency,
     )
-
-
-def transfer_source(effect: Effect) -> Source:
-    """What the journals of a transfer are of: one generation of its effect."""
-    return Source("effect", f"{effect.public_id}:{effect.generation}")

@@ -6,7 +6,8 @@ from typing import Any
 
 from service.aggregates.contradiction import Contradiction
 from service.aggregates.escrow import EscrowCase, load_case_of_effect
-from service.aggregates.refund import observe_refund, refund_rejected
+from service.aggregates.refund_observed import observe_refund
+from service.aggregates.refund_undone import refund_rejected
 from service.domain import ids
 from service.domain.records.effect import Effect, EffectKind
 from service.domain.records.refund import Refund
@@ -86,18 +87,13 @@ def hold_against(effect: Effect, refund: Object) -> None:
         raise Contradiction("the refund is of another effect")
 
 
-def refund_of(case: EscrowCase, effect: Effect) -> Refund:
-    """The refund that an effect makes."""
-    return next(r for r in case.records.refunds if r.refund_id == effect.subject_id)
-
-
 def _succeed(_: UnitOfWork, case: EscrowCase, effect: Effect, answer: Answer) -> None:
     hold_against(effect, answer)
-    observe_refund(case, refund_of(case, effect), parse_refund(answer), case.explained)
+    observe_refund(case, case.refund_of(effect.subject_id), parse_refund(answer), case.explained)
 
 
 def _reject(_: UnitOfWork, case: EscrowCase, effect: Effect, refusal: Rejected) -> None:
-    refund_rejected(case, refund_of(case, effect), refusal.code)
+    refund_rejected(case, case.refund_of(effect.subject_id), refusal.code)
 
 
 async def _fetch(client: Client, _: Effect, made: str, options: Options) -> SdkObject:

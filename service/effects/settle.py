@@ -10,6 +10,7 @@ import structlog
 
 from service.aggregates.contradiction import Contradiction
 from service.domain.call import Call, Party
+from service.domain.errors import BooksRefused
 from service.domain.records.effect import NEEDS_PERSON, Effect
 from service.domain.states.effect import SENT, EffectEvent
 from service.domain.unit import UnitOfWork
@@ -47,7 +48,7 @@ async def settle_effect(runtime: Runtime, effect: Effect, outcome: Outcome) -> O
 
     try:
         await rerun(runtime, call, "settle_effect", lambda unit: story(unit, outcome))
-    except (Contradiction, StripeObjectTaken, Unreadable) as problem:
+    except (BooksRefused, Contradiction, StripeObjectTaken, Unreadable) as problem:
         log.warning("answer contradicts", effect=effect.effect_id.hex, problem=str(problem))
         strange = Lost(f"{type(problem).__name__}: {problem}", strange=True)
         await rerun(runtime, call, "settle_effect", lambda unit: story(unit, strange))

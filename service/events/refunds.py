@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from service.aggregates.escrow import open_case
-from service.aggregates.refund import observe_refund
-from service.aggregates.refund_seen import refund_in, refund_of_ours
+from service.aggregates.refund_observed import observe_refund
+from service.aggregates.refund_seen import refund_of_ours
 from service.domain.unit import UnitOfWork
 from service.events.event import Event, change
 from service.events.threats import threat_seen
@@ -29,7 +29,7 @@ async def refund_changed(runtime: Runtime, event: Event) -> None:
 
     async def story(unit: UnitOfWork) -> None:
         case = await open_case(runtime, unit, found.escrow_id)
-        observe_refund(case, refund_in(case, found), seen)
+        observe_refund(case, case.refund_of(found.refund_id), seen)
 
     await change(runtime, event.stored, story)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from service.aggregates.contradiction import Contradiction
-from service.aggregates.escrow import open_case
+from service.aggregates.escrow import effect_source, open_case
 from service.aggregates.payout import account_of_payout, observe_payout, payout_source
-from service.aggregates.release import CONFIRMS, arrived_converted, transfer_source
+from service.aggregates.release import CONFIRMS, arrived_converted
 from service.domain.errors import StripeRefused
 from service.domain.postings import JournalKind
 from service.domain.records.effect import Effect
@@ -86,7 +86,7 @@ async def _arrived(runtime: Runtime, movement: Movement, effect: Effect) -> bool
         release = case.release_of(effect.subject_id)
         _, currency = release.transfer
         if shown.currency == currency:
-            made = transfer_source(effect)
+            made = effect_source(effect)
             return await add_row(runtime, unit, movement, made, *ARRIVED_KINDS)
         if await is_booked(runtime, movement):
             return True

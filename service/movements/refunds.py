@@ -5,8 +5,8 @@ from __future__ import annotations
 from service.aggregates.contradiction import Contradiction
 from service.aggregates.escrow import open_case
 from service.aggregates.payment import transaction_source
-from service.aggregates.refund import CONFIRMED, FAILED, observe_refund
-from service.aggregates.refund_seen import FoundRefund, refund_in, refund_of_ours
+from service.aggregates.refund_observed import CONFIRMED, FAILED, observe_refund
+from service.aggregates.refund_seen import FoundRefund, refund_of_ours
 from service.domain.unit import UnitOfWork
 from service.movements.movement import Movement, Touched, add_row, gateway_of, run
 from service.movements.threats import threat_moved
@@ -35,7 +35,7 @@ async def _booked(runtime: Runtime, movement: Movement, found: FoundRefund) -> b
 
     async def story(unit: UnitOfWork) -> bool:
         case = await open_case(runtime, unit, found.escrow_id)
-        observe_refund(case, refund_in(case, found), seen)
+        observe_refund(case, case.refund_of(found.refund_id), seen)
         source = transaction_source(movement.shown.id)
         return await add_row(runtime, unit, movement, source, *KINDS)
 

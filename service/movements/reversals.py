@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from service.aggregates.contradiction import Contradiction
-from service.aggregates.escrow import open_case
-from service.aggregates.receivable import reversal_source
+from service.aggregates.escrow import effect_source, open_case
 from service.domain.journal import Part
 from service.domain.postings import JournalKind
 from service.domain.records.effect import Effect, EffectKind
@@ -74,7 +73,7 @@ async def _booked(runtime: Runtime, movement: Movement, effect: Effect, reversal
         settle(unit, REVERSE_TRANSFER, case, current, Succeeded(dict(reversal)))
         if current.stripe_object != reversal_id:
             return False
-        return await add_row(runtime, unit, movement, reversal_source(current), *KINDS)
+        return await add_row(runtime, unit, movement, effect_source(current), *KINDS)
 
     try:
         return await run(runtime, movement, story)
@@ -101,7 +100,7 @@ async def is_reversal(runtime: Runtime, movement: Movement, reversal_id: str) ->
     effect = await find_effect(runtime.pool, movement.tenant_id, effect_id)
     assert effect is not None
     assert effect.escrow_id is not None
-    source, escrow_id, shown = reversal_source(effect), effect.escrow_id, movement.shown
+    source, escrow_id, shown = effect_source(effect), effect.escrow_id, movement.shown
 
     async def story(unit: UnitOfWork) -> bool:
         if shown.currency == debt.reversal_currency:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from service.aggregates.contradiction import Contradiction, NotOurs
-from service.aggregates.escrow import open_case
+from service.aggregates.escrow import effect_source, open_case
 from service.aggregates.freeze import threatened_part
-from service.aggregates.release import transfer_source
 from service.domain.postings import JournalKind
 from service.domain.records.effect import Effect, EffectKind
 from service.domain.records.freeze import FreezeReason
@@ -78,7 +77,7 @@ async def effect_of(runtime: Runtime, tenant_id: str, transfer: Object) -> Effec
 
 async def _has_row(runtime: Runtime, movement: Movement, effect: Effect) -> bool:
     """Whether the effect's transfer, which is confirmed, is what moved; it then gets its row."""
-    made, kind = transfer_source(effect), JournalKind.TRANSFER_CONFIRMED
+    made, kind = effect_source(effect), JournalKind.TRANSFER_CONFIRMED
     return await run(runtime, movement, lambda unit: add_row(runtime, unit, movement, made, kind))
 
 
@@ -98,7 +97,7 @@ async def _confirmed(
         if current.stripe_object != transfer_id:
             return False
         kind = JournalKind.TRANSFER_CONFIRMED
-        return await add_row(runtime, unit, movement, transfer_source(current), kind)
+        return await add_row(runtime, unit, movement, effect_source(current), kind)
 
     try:
         return await run(runtime, movement, story)

@@ -31,11 +31,8 @@ SELECT EXISTS (
     WHERE d.tenant_id = $1 AND d.stripe_account = $2 AND d.state = 'REVERSING'
 )"""
 OF_REVERSAL = f"""\
-SELECT {select_list(Receivable, "d")} FROM effects AS f
+SELECT {select_list(Receivable, "d")}, f.effect_id AS reversed_by FROM effects AS f
 JOIN receivables AS d ON d.tenant_id = f.tenant_id AND d.receivable_id = f.subject_id
-WHERE f.tenant_id = $1 AND f.kind = 'reverse_transfer' AND f.stripe_object = $2"""
-EFFECT_OF_REVERSAL = """\
-SELECT f.effect_id FROM effects AS f
 WHERE f.tenant_id = $1 AND f.kind = 'reverse_transfer' AND f.stripe_object = $2"""
 
 
@@ -83,5 +80,4 @@ async def find_reversed(
 ) -> tuple[Receivable, UUID] | None:
     """What a reversal at Stripe has brought back, and the effect that made it."""
     row = await pool.fetchrow(OF_REVERSAL, tenant_id, reversal)
-    effect_id = await pool.fetchval(EFFECT_OF_REVERSAL, tenant_id, reversal)
-    return (from_row(Receivable, row), effect_id) if row else None
+    return (from_row(Receivable, list(row)[:-1]), row["reversed_by"]) if row else None

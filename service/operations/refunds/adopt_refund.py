@@ -8,7 +8,8 @@ from escrow.v1 import refund_service_pb2 as pb
 from service.aggregates.contradiction import Contradiction
 from service.aggregates.escrow import EscrowCase, open_case
 from service.aggregates.freeze import cover_more, end_adopted
-from service.aggregates.refund import observe_refund, parts_of, refund_requested
+from service.aggregates.refund import parts_of, refund_requested
+from service.aggregates.refund_observed import observe_refund
 from service.aggregates.refund_plan import plan_adopted
 from service.domain import ids
 from service.domain.accounts import SUSPENSE

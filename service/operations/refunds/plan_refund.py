@@ -13,8 +13,8 @@ from service.domain.call import Call
 from service.domain.errors import EscrowMissing, FieldViolation, InvalidField
 from service.domain.records.refund import RefundPart
 from service.domain.unit import UnitOfWork
-from service.operations.payments.get_payment import present_payment
 from service.operations.refunds.messages import plan_message
+from service.operations.refunds.settled import once_settled
 from service.runtime import Runtime
 from service.store.escrows import find_escrow
 
@@ -26,31 +26,18 @@ async def plan_refund(
     WrongState, PartyNotAllowed, AmountNotMultiple, AmountFrozen, PaymentDisputed, RefundAboveLeft,
     PaymentNotSettled, StripeUnavailable.
     """
-    await settle_first(runtime, call, request)
+    return await once_settled(runtime, call, lambda: _plan(runtime, call, request))
+
+
+async def _plan(
+    runtime: Runtime, call: Call, request: pb.PlanRefundRequest
+) -> pb.PlanRefundResponse:
     unit = UnitOfWork(call, "plan_refund", b"", runtime.clock())
     records = await find_escrow(runtime.pool, call.tenant_id, ids.parse(request.escrow_id))
     if records is None:
         raise EscrowMissing
     parts = parts_asked_for(EscrowCase(unit, records), request)
     return pb.PlanRefundResponse(plan=plan_message(parts, records.escrow.currency))
-
-
-async def settle_first(
-    runtime: Runtime, call: Call, request: pb.PlanRefundRequest | pb.RefundMilestoneRequest
-) -> None:
-    """Reads the payment from Stripe if its settlement is not known yet: what goes back is in the
-    currency of that.
-    """
-    records = await find_escrow(runtime.pool, call.tenant_id, ids.parse(request.escrow_id))
-    if records is None:
-        raise EscrowMissing
-    milestone_id = ids.parse(request.milestone_id)
-    paid_by = next(
-        (m.payment_id for m in records.milestones if m.milestone_id == milestone_id), None
-    )
-    payment = next((p for p in records.payments if p.payment_id == paid_by), None)
-    if payment is not None and payment.stripe_charge and not payment.confirmed:
-        await present_payment(runtime, call, payment.payment_id)
 
 
 def parts_asked_for(

@@ -13,7 +13,8 @@ from service.effects import create_refund
 from service.operations.escrows.messages import escrow_message
 from service.operations.mutation import mutation
 from service.operations.refunds.messages import plan_message, refund_message
-from service.operations.refunds.plan_refund import parts_asked_for, settle_first
+from service.operations.refunds.plan_refund import parts_asked_for
+from service.operations.refunds.settled import once_settled
 from service.runtime import Runtime
 
 
@@ -28,8 +29,7 @@ async def refund_milestone(
         PlanChanged: it would not do what the hash names.
         PaymentNotSettled, StripeUnavailable.
     """
-    await settle_first(runtime, call, request)
-    return await _refund(runtime, call, request)
+    return await once_settled(runtime, call, lambda: _refund(runtime, call, request))
 
 
 @mutation(pb.RefundMilestoneResponse, of="refund_milestone")

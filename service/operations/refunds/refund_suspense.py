@@ -5,7 +5,8 @@ from __future__ import annotations
 from escrow.v1 import refund_service_pb2 as pb
 from service.aggregates.escrow import EscrowCase, open_case
 from service.aggregates.refund import parts_of, refund_requested
-from service.aggregates.refund_plan import check_disputed, suspense_part
+from service.aggregates.refund_parts import suspense_part
+from service.aggregates.refund_plan import check_disputed
 from service.domain import ids
 from service.domain.accounts import SUSPENSE
 from service.domain.call import Call
@@ -22,8 +23,8 @@ from service.domain.records.payment import Payment
 from service.domain.unit import UnitOfWork
 from service.effects import create_refund
 from service.operations.mutation import mutation
-from service.operations.payments.get_payment import present_payment
 from service.operations.refunds.messages import refund_message
+from service.operations.refunds.settled import once_settled
 from service.runtime import Runtime
 from service.store.escrows import BY_PAYMENT
 from service.store.suspense import find_balances
@@ -39,8 +40,7 @@ async def refund_suspense(
         PaymentDisputed, AmountFrozen: Stripe has taken or threatens the money.
         PaymentNotSettled, StripeUnavailable.
     """
-    await present_payment(runtime, call, ids.parse(request.payment_id))
-    return await _refund(runtime, call, request)
+    return await once_settled(runtime, call, lambda: _refund(runtime, call, request))
 
 
 @mutation(pb.RefundSuspenseResponse, of="refund_suspense")

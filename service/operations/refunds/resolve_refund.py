@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 
 from escrow.v1 import refund_service_pb2 as pb
 from service.aggregates.escrow import EscrowCase, open_case
-from service.aggregates.refund import check_back, paid_outside, parts_of, put_back
+from service.aggregates.refund import parts_of
+from service.aggregates.refund_undone import check_back, paid_outside, put_back
 from service.domain import ids
 from service.domain.errors import FieldViolation, InvalidField, RefundMissing
 from service.domain.records.refund import Refund
@@ -42,7 +43,7 @@ async def resolve_refund(
     )
     known = {debt.receivable_id for debt in case.records.receivables}
     case.records.receivables += [debt for debt in caused if debt.receivable_id not in known]
-    refund = next(each for each in case.records.refunds if each.refund_id == refund_id)
+    refund = case.refund_of(refund_id)
     resolve(case, refund)
     case.touch()
     unit.note = refund.public_id

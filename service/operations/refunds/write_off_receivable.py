@@ -43,7 +43,7 @@ async def write_off_receivable(
     if not debt.can_be_netted:
         says = "Its transfer is to be reversed first; decide when Stripe has answered."
         raise WrongState(says, receivable_id=request.receivable_id)
-    refund = next(each for each in case.records.refunds if each.refund_id == debt.refund_id)
+    refund = case.refund_of(debt.refund_id)
     if refund.state not in PAID:
         says = f"Its refund is {refund.state.value}: the debt ends with it, or when it is resolved."
         raise WrongState(says, refund_id=refund.public_id, state=refund.state)
