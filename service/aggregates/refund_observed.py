@@ -1,4 +1,4 @@
-"""What Stripe shows of a refund becomes what the books know, whoever tells it."""
+"""What Stripe shows of a refund becomes what the books know, by an answer, an event or a sweep."""
 
 from __future__ import annotations
 

@@ -194,7 +194,7 @@ def plan_adopted(
 ) -> list[RefundPart]:
     """Where a refund that somebody made at Stripe has taken its money: first what its freeze held
     back, then what else is held of the payment, then what was released of it, and what is in
-    suspense. Price and fee are taken in their proportion, as nobody said what it was for.
+    suspense. Price and fee are taken in their proportion, for Stripe does not say what it was for.
 
     Raises:
         RefundDoesNotFit: so much is not left of the payment.

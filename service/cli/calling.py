@@ -59,7 +59,7 @@ def call_service(
 
     Raises:
         ConfigError, CredentialsUnusable, NoAnswer, ServiceRefusal.
-        typer.BadParameter: nobody says who they are.
+        typer.BadParameter: it is not said who works here.
     """
     if not IS_NAME(tenant):
         raise typer.BadParameter(f"{tenant!r} is no tenant's name", param_hint="--tenant")

@@ -25,7 +25,7 @@ def name_person(person: str | None) -> None:
     """Keeps who works with this command line, for the changes that it makes.
 
     Raises:
-        typer.BadParameter: nobody may have such a name.
+        typer.BadParameter: that is no name.
     """
     if person is not None and not IS_NAME(person):
         says = "must be 1 to 100 letters, digits or ._:/@- and begin with a letter or digit"
@@ -43,7 +43,7 @@ def person() -> str:
     """That name, or the login's. That of a shared login names nobody.
 
     Raises:
-        typer.BadParameter: nobody says who they are.
+        typer.BadParameter: it is not said who works here.
     """
     name = _person or (os.environ.get("SUDO_USER") if os.geteuid() == 0 else _login())
     if not name or name == "root":

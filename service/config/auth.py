@@ -45,7 +45,7 @@ def _dangers_of_development(config: Config) -> Iterator[str]:
     settings = config.settings
     if settings.development_auth_is_not_safe_and_i_want_it:
         return
-    why = "ESCROW_AUTH=development believes whoever calls, and does not start"
+    why = "ESCROW_AUTH=development does not check who calls, and does not start"
     instead = "use mtls or jwt"
     if live := sorted(name for name, tenant in config.tenants.items() if tenant.livemode):
         yield f"{why} with a live key ({', '.join(live)}): {instead}"

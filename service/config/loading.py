@@ -36,7 +36,7 @@ def load_config(**given: object) -> Config:
 
 
 def load_settings(**given: object) -> Settings:
-    """The settings alone, for programs that nobody calls and that never call Stripe: migrations,
+    """The settings alone, for programs that serve no calls and never call Stripe: migrations,
     the books. They need no ESCROW_AUTH.
     """
     if not (given.get("auth") or os.environ.get(f"{PREFIX}AUTH")):

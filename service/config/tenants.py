@@ -207,4 +207,4 @@ def _check_key(key: str, api_base: HttpUrl | None, where: str, problems: list[st
     if not _ANY_KEY.fullmatch(key.strip()):
         problems.append(f"{where}: must be a secret key of Stripe: sk_..., or a restricted rk_...")
     if api_base is not None and _LIVE_KEY.match(key.strip()):
-        problems.append(f"{where}: a live key is sent to nobody but Stripe; unset the API base")
+        problems.append(f"{where}: a live key is sent to Stripe only; unset the API base")

@@ -114,7 +114,7 @@ def test_a_live_key_is_sent_to_stripe_only(environment: pytest.MonkeyPatch) -> N
 
     environment.setenv("STRIPE_API_BASE", "http://127.0.0.1:12111")
     assert problems() == (
-        "STRIPE_SECRET_KEY: a live key is sent to nobody but Stripe; unset the API base",
+        "STRIPE_SECRET_KEY: a live key is sent to Stripe only; unset the API base",
     )
 
 
@@ -216,7 +216,7 @@ def dangers(**settings: str) -> list[str]:
 
 def test_believing_everybody_is_for_this_machine_only() -> None:
     assert dangers() == []
-    believes = ["ESCROW_AUTH=development believes whoever calls, and does not start"]
+    believes = ["ESCROW_AUTH=development does not check who calls, and does not start"]
     for unsafe in (
         {"STRIPE_SECRET_KEY": "sk_live_123"},
         {"ESCROW_GRPC_HOST": "0.0.0.0"},

@@ -111,7 +111,7 @@ def party_of(given: Mapping[str, str], role: Role) -> Party:
 
 
 def person_of(given: Mapping[str, str], role: Role, party: Party) -> str:
-    """The operator whom the metadata names, if the role may name one; "" where it names nobody.
+    """The operator whom the metadata names, if the role may name one; else "".
 
     Raises:
         InvalidField, PermissionMissing.
