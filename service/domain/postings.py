@@ -321,7 +321,14 @@ POSTINGS: Mapping[JournalKind, Posting] = {
     JournalKind.PUT_BACK_TO_PAYABLE: _back("10 back", _FROM_PAYABLE),
     JournalKind.PUT_BACK_TO_PAYEE: Posting(
         "11 back",
-        debit=_RELEASED_BACK,
+        # The share, leg by leg, so that the posting balances whatever its amounts are.
+        debit=(
+            Leg(REFUNDS_IN_FLIGHT, "owed"),
+            Leg(REFUNDS_IN_FLIGHT, "written_off"),
+            Leg(REFUNDS_IN_FLIGHT, "payable"),
+            Leg(REFUNDS_IN_FLIGHT, "payee_fee"),
+            Leg(REFUNDS_IN_FLIGHT, "payer_fee"),
+        ),
         # What had come back from the payee is theirs again, and what had not is owed no more.
         credit=(
             Leg(RECEIVABLE, "owed"),
