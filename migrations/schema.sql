@@ -760,7 +760,7 @@ CREATE TABLE public.balances (
     currency text NOT NULL,
     balance_minor bigint NOT NULL,
     change_minor bigint DEFAULT 0 NOT NULL,
-    CONSTRAINT balances_not_negative CHECK ((balance_minor >= 0))
+    CONSTRAINT balances_not_negative CHECK (((balance_minor >= 0) OR (account ~~ 'conn:%:balance'::text)))
 );
 COMMENT ON TABLE public.balances IS 'The balance, on its normal side, of every account that can be overdrawn.';
 COMMENT ON COLUMN public.balances.change_minor IS 'the last change of the balance';
@@ -1550,7 +1550,7 @@ GRANT UPDATE(reason) ON TABLE public.undecided_transactions TO escrow_service;
 GRANT UPDATE(due_at) ON TABLE public.undecided_transactions TO escrow_service;
 GRANT UPDATE(decided_at) ON TABLE public.undecided_transactions TO escrow_service;
 
-CREATE TRIGGER balances_debit_of_nothing AFTER INSERT ON public.balances FOR EACH ROW WHEN ((new.change_minor < 0)) EXECUTE FUNCTION public.refuse_debit_of_nothing();
+CREATE TRIGGER balances_debit_of_nothing AFTER INSERT ON public.balances FOR EACH ROW WHEN (((new.change_minor < 0) AND (new.balance_minor = 0))) EXECUTE FUNCTION public.refuse_debit_of_nothing();
 
 CREATE TRIGGER closings_only_advance BEFORE UPDATE ON public.closings FOR EACH ROW EXECUTE FUNCTION public.refuse_opening();
 

@@ -135,7 +135,7 @@ def _accounts() -> Iterator[tuple[str, ...]]:
     for account in sorted(CHART, key=lambda account: account.template):
         if account in posted:
             grows = "debit" if account.normal == DEBIT else "credit"
-            tracked = "yes" if account.tracked else ""
+            tracked = "yes" if account.tracked and not account.can_owe else ""
             yield f"`{account.template}`", account.book, grows, tracked
 
 

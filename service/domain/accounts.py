@@ -36,14 +36,16 @@ class Account:
     """A row of the chart: an account, or one for each milestone, payee ... that it names.
 
     ``normal`` is the side on which it grows. A tracked account has a locked balance row that may
-    not fall below zero (invariant I3): those are what belongs to a person or a milestone. The
-    platform's own are append-only, so that no two releases ever wait for each other on one row.
+    not fall below zero (invariant I3), unless it ``can_owe``: those are what belongs to a person or
+    a milestone. The platform's own are append-only, so that no two releases ever wait for each
+    other on one row.
     """
 
     template: str
     book: str
     normal: int
     tracked: bool = False
+    can_owe: bool = False
 
     def name(self, names: Mapping[str, str]) -> str:
         """The account of what ``names`` says: {"milestone": "mst_0193..."}."""
@@ -110,7 +112,9 @@ FX = Account("exp:fx", PLATFORM, DEBIT)
 BAD_DEBT = Account("exp:bad_debt", PLATFORM, DEBIT)
 OTHER_BUSINESS = Account("eq:other_business", PLATFORM, CREDIT)
 PLATFORM_CAPITAL = Account("eq:platform_capital", PLATFORM, CREDIT)
-CONN_BALANCE = Account("conn:{account}:balance", CONNECTED, DEBIT, tracked=True)
+# What the account holds is Stripe's to say, and ours to follow: a reversal takes also what others
+# paid in, and may be told before the conversion of what arrived.
+CONN_BALANCE = Account("conn:{account}:balance", CONNECTED, DEBIT, tracked=True, can_owe=True)
 CONN_IN_TRANSIT = Account("conn:{account}:in_transit", CONNECTED, DEBIT, tracked=True)
 # What moves a payee's account without us, of either sign: it is theirs, and never paid out by us.
 CONN_EXTERNAL = Account("conn:{account}:external", CONNECTED, DEBIT)
@@ -147,6 +151,8 @@ CHART: tuple[Account, ...] = (
     CONN_OWNER,
 )
 
+# The names (LIKE) of what may fall below zero; the schema says the same.
+(CAN_OWE,) = (account.like for account in CHART if account.can_owe)
 # All assets, and all that is owed, as patterns (LIKE).
 ANY_ASSET, ANY_LIABILITY = "asset:%", "liab:%"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from service.domain.accounts import CAN_OWE
 from service.store.tables import TABLES, Table, columns
 
 OPERATION = """\
@@ -32,12 +33,16 @@ wrote_entries AS (
 )"""
 # One upsert, which reads nothing else: a debit is inserted as a balance of zero, for the check on
 # the balance sees the row to insert before the row that is there, and its change is added on
-# conflict. A trigger of the table refuses the debit of a balance that was not there.
-BALANCES = """\
+# conflict. A trigger of the table refuses the debit of a balance that was not there. What may fall
+# below zero is inserted as it is.
+BALANCES = f"""\
 wrote_balances AS (
     INSERT INTO balances AS b (tenant_id, account, currency, balance_minor, change_minor)
-    SELECT c.tenant_id, c.account, c.currency, greatest(c.change_minor, 0), c.change_minor
-    FROM unnest({0}::write_balance[]) AS c
+    SELECT c.tenant_id, c.account, c.currency,
+        CASE WHEN c.account LIKE '{CAN_OWE}' THEN c.change_minor
+            ELSE greatest(c.change_minor, 0) END,
+        c.change_minor
+    FROM unnest({{0}}::write_balance[]) AS c
     ON CONFLICT ON CONSTRAINT balances_pkey DO UPDATE
     SET balance_minor = b.balance_minor + EXCLUDED.change_minor,
         change_minor = EXCLUDED.change_minor

@@ -214,7 +214,7 @@ class PayeeBalance(_message.Message):
 
     @_builtins.property
     def connected(self) -> _money_pb2.Money:
-        """In their Stripe account, available or not."""
+        """In their Stripe account, available or not. Below zero where a reversal took more than we had sent there: money that others paid in, or that is being converted."""
 
     @_builtins.property
     def in_transit(self) -> _money_pb2.Money:

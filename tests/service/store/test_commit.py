@@ -427,6 +427,19 @@ async def test_a_debit_of_a_balance_that_is_not_there_is_refused(
         await pool.execute(statement, debit)
 
 
+async def test_what_a_payees_account_holds_may_be_told_below_zero(
+    pool: ServicePool, owner: Connection
+) -> None:
+    """Stripe says what it holds; a reversal may be told before what it takes of."""
+    statement = f"WITH {BALANCES.format('$1')} SELECT true"
+    account = "conn:acct_1:balance"
+    for change, holds in ((-5, -5), (-3, -8), (10, 2), (-2, 0), (-1, -1)):
+        await pool.execute(statement, [(TENANT, account, "USD", change)])
+        assert (await balances(owner))[account] == holds
+    with pytest.raises(asyncpg.CheckViolationError):
+        await pool.execute(statement, [(TENANT, "conn:acct_1:in_transit", "USD", -1)])
+
+
 def test_a_constraint_is_known_by_the_name_of_its_shard() -> None:
     error = asyncpg.CheckViolationError("no")
     error.constraint_name = "balances_not_negative_102041"

@@ -4,7 +4,6 @@ import pytest
 
 from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
-from escrow.v1 import operator_service_pb2 as op
 from escrow.v1 import refund_service_pb2 as refund_pb
 from tests.service.movements.strangers import assert_same_as_stripe, charge_of
 from tests.service.movements.strangers import refund as refund_in_dashboard
@@ -156,47 +155,6 @@ async def test_of_the_dashboard(market: Marketplace) -> None:
     await adopt(market, escrow)
 
     await assert_nothing_left(market)
-
-
-@pytest.mark.xfail(
-    strict=True,
-    reason="conn:*:balance would fall below zero: the reversal takes the transfer's currency, which"
-    " the arrival has converted, or converts later",
-)
-@pytest.mark.parametrize("swept", [False, True])
-async def test_back_from_an_account_that_holds_another_currency(
-    market: Marketplace, swept: bool
-) -> None:
-    """Paid in EUR, settled in USD, and EUR again at the payee's."""
-    await stocked(market)
-    await settles_in_dollars(market)
-    await market.sandbox.control("settings", accounts_settle_in="external_accounts")
-    escrow = await in_euro(market, 10_000, payee=await market.new_payee(country="DE"))
-    await market.accept(await market.deliver(escrow))
-    await market.settle()
-    if swept:
-        await market.sweep()
-    await now_at(market, 1.05)
-    await refund(market, await market.read(escrow), 5_000)
-    await market.settle()
-    await assert_nothing_left(market)
-
-
-async def test_what_the_books_cannot_take_is_shown_to_a_person(market: Marketplace) -> None:
-    """The same, as long as it is not mended: nothing is tried again in silence."""
-    await stocked(market)
-    await settles_in_dollars(market)
-    await market.sandbox.control("settings", accounts_settle_in="external_accounts")
-    escrow = await in_euro(market, 10_000, payee=await market.new_payee(country="DE"))
-    await market.accept(await market.deliver(escrow))
-    await market.settle()
-    await market.sweep()
-    await refund(market, await market.read(escrow), 5_000)
-    await market.settle()
-    request = op.ListEffectsRequest(filter=op.EFFECT_FILTER_NEEDS_PERSON)
-    (effect,) = (await market.operator.operators.ListEffects(request)).effects
-    assert (effect.kind, effect.state) == ("reverse_transfer", op.EFFECT_STATE_UNKNOWN)
-    assert len(await market.sandbox.objects("/v1/transfers")) == 1
 
 
 async def test_a_refund_of_almost_nothing(market: Marketplace) -> None:
