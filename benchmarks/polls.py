@@ -73,6 +73,10 @@ INSERT INTO receivables (tenant_id, receivable_id, version, payee_id, escrow_id,
 SELECT {tenant}, {release}, 1, {payee}, {escrow}, {release}, {release}, 'OWED', 8000, 'USD', now(),
     now(), 8000, 'USD', 8000, 0, 0, 0, 0, 0, {due}
 FROM {series};
+INSERT INTO deadlines (tenant_id, escrow_id, deadline_id, subject_id, kind, starts_at, due_at,
+    act_at, warned_percent, tries)
+SELECT {tenant}, {escrow}, {release}, {escrow}, 'PAYMENT', now(), {due}, {due}, 0, 0
+FROM {series};
 UPDATE closings SET due_at = now() - interval '1 minute';
 UPDATE sweeps SET due_at = now() - interval '1 minute';
 """

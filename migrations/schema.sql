@@ -26,6 +26,12 @@ CREATE TYPE public.read_entry AS (
 	amount_minor bigint
 );
 
+CREATE TYPE public.remove_deadline AS (
+	tenant_id text,
+	escrow_id uuid,
+	deadline_id uuid
+);
+
 CREATE TYPE public.write_balance AS (
 	tenant_id text,
 	account text,
@@ -49,6 +55,20 @@ CREATE TYPE public.write_balance_transaction AS (
 	available_at timestamp with time zone,
 	journal_id uuid,
 	recorded_at timestamp with time zone
+);
+
+CREATE TYPE public.write_deadline AS (
+	tenant_id text,
+	escrow_id uuid,
+	deadline_id uuid,
+	subject_id uuid,
+	kind text,
+	starts_at timestamp with time zone,
+	due_at timestamp with time zone,
+	act_at timestamp with time zone,
+	warned_percent integer,
+	tries integer,
+	refusal text
 );
 
 CREATE TYPE public.write_effect AS (
@@ -791,6 +811,42 @@ GRANT INSERT ON TABLE public.closings TO escrow_worker;
 GRANT UPDATE(closed_through) ON TABLE public.closings TO escrow_worker;
 GRANT UPDATE(rolled_up_through) ON TABLE public.closings TO escrow_worker;
 GRANT UPDATE(due_at) ON TABLE public.closings TO escrow_worker;
+
+CREATE TABLE public.deadlines (
+    tenant_id text NOT NULL,
+    escrow_id uuid NOT NULL,
+    deadline_id uuid NOT NULL,
+    subject_id uuid NOT NULL,
+    kind text NOT NULL,
+    starts_at timestamp with time zone NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    act_at timestamp with time zone,
+    warned_percent integer NOT NULL,
+    tries integer NOT NULL,
+    refusal text,
+    leased_until timestamp with time zone
+);
+COMMENT ON TABLE public.deadlines IS 'What happens by itself when a time has come. A row is there while the deadline runs.';
+COMMENT ON COLUMN public.deadlines.subject_id IS 'the milestone that it is of, or the escrow';
+COMMENT ON COLUMN public.deadlines.act_at IS 'when a worker acts on it next: at a warning, when it is due, or when it was put off to; null when there is nothing left to do';
+COMMENT ON COLUMN public.deadlines.tries IS 'how often a worker has acted on it, or was refused to';
+COMMENT ON COLUMN public.deadlines.refusal IS 'why it was put off last';
+ALTER TABLE ONLY public.deadlines
+    ADD CONSTRAINT deadlines_pkey PRIMARY KEY (tenant_id, escrow_id, deadline_id);
+CREATE INDEX deadlines_put_off ON public.deadlines USING btree (tenant_id, deadline_id) WHERE (refusal IS NOT NULL);
+CREATE INDEX deadlines_to_act ON public.deadlines USING btree (act_at, deadline_id) WHERE (act_at IS NOT NULL);
+CREATE INDEX deadlines_warned ON public.deadlines USING btree (tenant_id, deadline_id) WHERE (warned_percent > 0);
+GRANT SELECT,INSERT,DELETE ON TABLE public.deadlines TO escrow_service;
+GRANT SELECT ON TABLE public.deadlines TO escrow_reader;
+GRANT UPDATE(subject_id) ON TABLE public.deadlines TO escrow_service;
+GRANT UPDATE(kind) ON TABLE public.deadlines TO escrow_service;
+GRANT UPDATE(starts_at) ON TABLE public.deadlines TO escrow_service;
+GRANT UPDATE(due_at) ON TABLE public.deadlines TO escrow_service;
+GRANT UPDATE(act_at) ON TABLE public.deadlines TO escrow_service;
+GRANT UPDATE(warned_percent) ON TABLE public.deadlines TO escrow_service;
+GRANT UPDATE(tries) ON TABLE public.deadlines TO escrow_service;
+GRANT UPDATE(refusal) ON TABLE public.deadlines TO escrow_service;
+GRANT UPDATE(leased_until) ON TABLE public.deadlines TO escrow_service;
 
 CREATE TABLE public.effect_attempts (
     tenant_id text NOT NULL,

@@ -16,10 +16,10 @@ from pydantic_core import ErrorDetails
 
 from service.domain.errors import FieldViolation
 from service.domain.fees import FeeRule
-from service.domain.policy import CurrencyRules, Limits, Policy
+from service.domain.policy import CurrencyRules, Limits, Periods, Policy
 from service.domain.policy_lint import lint
 
-for _part in (Policy, CurrencyRules, Limits, FeeRule):
+for _part in (Policy, CurrencyRules, Limits, FeeRule, Periods):
     # An integer is an integer: no text, no fraction, no boolean.
     with_config(ConfigDict(strict=True, extra="forbid"))(_part)
 _SCHEMA: TypeAdapter[Policy] = TypeAdapter(Policy)
@@ -91,8 +91,8 @@ def _stand_in(document: Any, violation: FieldViolation) -> set[str]:  # noqa: AN
             return {f"{below}.{part}", *([f"{below}.payout_limits"] if inherits else [])}
         case ["currencies", currency]:
             del document["currencies"][currency]
-        case ["stripe_fee_bearer"]:
-            del document["stripe_fee_bearer"]
+        case ["stripe_fee_bearer" | "periods" as part, *_]:
+            del document[part]
     return set()
 
 

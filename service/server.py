@@ -33,6 +33,7 @@ from service.store.clock import DatabaseClock
 from service.telemetry import open_telemetry
 from service.tenants import Check, TenantGateways, warn_of_return_hosts
 from service.workers.closings import ClosingsWorker
+from service.workers.deadlines import DeadlinesWorker
 from service.workers.effects import EffectsWorker
 from service.workers.inbox import InboxWorker
 from service.workers.loop import Worker
@@ -46,6 +47,7 @@ WORKERS: Sequence[type[Worker[Any]]] = (
     InboxWorker,
     TransfersWorker,
     ReceivablesWorker,
+    DeadlinesWorker,
     ClosingsWorker,
     SweepsWorker,
 )

@@ -15,6 +15,7 @@ from service.domain.call import Call, Party
 from service.domain.journal import Part, Source
 from service.domain.postings import JournalKind
 from service.domain.records.balance_transaction import BalanceTransaction
+from service.domain.records.deadline import Deadline, DeadlineKind
 from service.domain.records.effect import Effect, EffectKind
 from service.domain.records.escrow import Escrow, LineItem, Milestone
 from service.domain.records.parties import AccountApi, Payee, Payer, PreviousAccount
@@ -255,6 +256,20 @@ def new_refund_part(refund: Refund, **changes: Any) -> RefundPart:  # noqa: ANN4
         "settled_payee_fee_minor": 0,
     }
     return RefundPart(**fields | changes)
+
+
+def new_deadline(escrow: Escrow, **changes: Any) -> Deadline:  # noqa: ANN401  any field
+    fields: dict[str, Any] = {
+        "tenant_id": escrow.tenant_id,
+        "escrow_id": escrow.escrow_id,
+        "deadline_id": new_id(),
+        "subject_id": escrow.escrow_id,
+        "kind": DeadlineKind.PAYMENT,
+        "starts_at": NOW,
+        "due_at": later(days=7),
+        "act_at": later(days=7),
+    }
+    return Deadline(**fields | changes)
 
 
 def new_receivable(payee: Payee, escrow: Escrow, **changes: Any) -> Receivable:  # noqa: ANN401  any field

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from uuid import UUID
 
+from service.aggregates.deadlines import keep_time
 from service.domain import ids
 from service.domain.errors import EscrowMissing, MilestoneMissing, PaymentMissing, StaleEtag
 from service.domain.journal import Part, Source
+from service.domain.policy import DEFAULT_PERIODS, Periods
 from service.domain.postings import JournalKind
 from service.domain.records.effect import Effect
 from service.domain.records.escrow import Milestone
@@ -26,11 +28,14 @@ from service.store.tables import EscrowRecords
 class EscrowCase:
     """The records of one escrow, and what an operation collects to change of them."""
 
-    def __init__(self, unit: UnitOfWork, records: EscrowRecords) -> None:
+    def __init__(
+        self, unit: UnitOfWork, records: EscrowRecords, periods: Periods = DEFAULT_PERIODS
+    ) -> None:
         self.unit = unit
         self.records = records
         self.escrow = records.escrow
         self.payee = records.payee
+        self.periods = periods  # of the policy that it is pinned to
         # The kind of the journal that booked the transfer's movement before it was known as ours;
         # None where no journal has.
         self.booked_as: JournalKind | None = None
@@ -67,9 +72,10 @@ class EscrowCase:
         self.unit.put(self.escrow)
 
     def advance(self, milestone: Milestone, event: MilestoneEvent) -> None:
-        """Moves a milestone, and the escrow to where its milestones now are."""
+        """Moves a milestone, and the escrow and its deadlines to where its milestones now are."""
         self.unit.advance(milestone, event)
         self.unit.advance(self.escrow, escrow_event(m.state for m in self.records.milestones))
+        keep_time(self.unit, self.records, self.periods)
 
     def post(
         self,
@@ -120,7 +126,8 @@ async def open_case(
         raise missing()
     if etag and etag != str(records.escrow.version):
         raise StaleEtag(etag=records.escrow.version)
-    return EscrowCase(unit, records)
+    policy = await runtime.policies.get(unit.call.tenant_id, records.escrow.policy_version)
+    return EscrowCase(unit, records, policy.periods)
 
 
 async def load_case_of_effect(

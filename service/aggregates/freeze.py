@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 from uuid import UUID
 
+from service.aggregates.deadlines import due_again
 from service.aggregates.escrow import EscrowCase
 from service.aggregates.release import transfer_rejected
 from service.domain.errors import AmountAboveHeld, AmountFrozen, FreezeMissing, check_multiples
@@ -111,6 +112,7 @@ def lift(case: EscrowCase, freeze_id: UUID) -> None:
             case.unit.advance(sister, FreezeEvent.LIFT)
             _free_part(case, sister)
     cover_more(case, found.payment_id)
+    due_again(case.unit, case.records)
     if not stops_transfers(case.records, found.payment_id):
         for release in case.records.releases:
             if release.payment_id == found.payment_id and release.state is ReleaseState.WAITING:

@@ -11,6 +11,7 @@ from service.cli import (
     chaos,
     check_stripe_key,
     closings,
+    deadlines,
     demo,
     docs,
     effects,
@@ -75,6 +76,7 @@ app.add_typer(refunds.app, name="refunds")
 app.add_typer(receivables.app, name="receivables")
 app.add_typer(policy.app, name="policy")
 app.add_typer(freezes.app, name="freezes")
+app.add_typer(deadlines.app, name="deadlines")
 app.command("undecided")(undecided.undecided)
 app.add_typer(closings.app, name="closings")
 app.command(

@@ -9,6 +9,7 @@ from service.domain.accounts import CHART, DEBIT
 from service.domain.errors import Refusal
 from service.domain.fees import FeeRule
 from service.domain.money import format_minor
+from service.domain.policy import DEFAULT_PERIODS as PERIODS
 from service.domain.policy import CurrencyRules
 from service.domain.policy_default import DEFAULT_POLICY, DEFAULT_VERSION, PAYEE_FEE, PAYER_FEE
 from service.domain.postings import POSTINGS, Leg
@@ -189,6 +190,8 @@ def policy() -> str:
         "service/domain/policy_default.py",
         f"Version {DEFAULT_VERSION} of every tenant. Of each milestone the payer pays"
         f" {_share(PAYER_FEE)} on top, and {_share(PAYEE_FEE)} are kept from the payee at release."
+        f" What nobody pays for expires after {PERIODS.payment_hours} hours, and what was"
+        f" delivered is released after {PERIODS.inspection_hours}."
         " Another policy is applied with `escrow policy apply` or CreatePolicyVersion; an escrow"
         " keeps the version of its creation.",
         markdown_table(

@@ -43,6 +43,15 @@ SUMS = (
 )
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "milestones": ("id", "title", "state", "amount", "held", "released", "refunded", "frozen"),
+    "deadlines": (
+        "id",
+        "kind",
+        "milestone_id",
+        "due_time",
+        "act_time",
+        "warned_percent",
+        "refusal",
+    ),
     "payments": ("id", "state", "amount", "method", "stripe_payment_intent", "stripe_charge"),
     "effects": (
         "id",
@@ -110,6 +119,8 @@ def _print_escrow(found: ExplainedEscrow) -> None:
     if found.escrow:
         milestones = found.escrow.milestones
         _print_rows("milestones", _message_rows(milestones, COLUMNS["milestones"]))
+        deadlines = found.escrow.deadlines
+        _print_rows("deadlines", _message_rows(deadlines, COLUMNS["deadlines"]))
     _print_rows("payments", [*map(_payment_row, found.payments)])
     _print_rows("releases", [*map(_release_row, found.releases)])
     _print_rows("refunds", _message_rows(found.refunds, COLUMNS["refunds"]))

@@ -12,7 +12,7 @@ import typer
 
 from service.cli.reading import open_reader
 from service.domain import ids
-from service.domain.errors import EscrowMissing, FreezeMissing, MilestoneMissing
+from service.domain.errors import EscrowMissing, FreezeMissing, MilestoneMissing, Missing
 from service.store.books import Connection
 from service.store.escrows import find_escrow
 from service.store.names import find_named
@@ -20,6 +20,7 @@ from service.store.names import find_named
 _ESCROW_ID = re.compile(r"esc_[0-9a-f]{32}")
 _MILESTONE_ID = re.compile(r"mst_[0-9a-f]{32}")
 _FREEZE_ID = re.compile(r"frz_[0-9a-f]{32}")
+_DEADLINE_ID = re.compile(r"ddl_[0-9a-f]{32}")
 _NUMBER = re.compile(r"[1-9][0-9]{0,4}")
 
 
@@ -90,6 +91,12 @@ def check_freeze_id(freeze_id: str) -> None:
         raise typer.BadParameter(f"{freeze_id!r} is not frz_ and 32 hexadecimal digits")
 
 
+def check_deadline_id(deadline_id: str) -> None:
+    """Raises typer.BadParameter."""
+    if not _DEADLINE_ID.fullmatch(deadline_id):
+        raise typer.BadParameter(f"{deadline_id!r} is not ddl_ and 32 hexadecimal digits")
+
+
 def escrow_of_freeze(tenant: str, freeze_id: str) -> str:
     """The id of the escrow that a freeze is of.
 
@@ -97,12 +104,18 @@ def escrow_of_freeze(tenant: str, freeze_id: str) -> str:
         FreezeMissing. typer.BadParameter: it is no freeze's id.
     """
     check_freeze_id(freeze_id)
+    missing = FreezeMissing(f"There is no freeze {freeze_id} here.", freeze_id=freeze_id)
+    return _escrow_of(tenant, freeze_id, missing)
+
+
+def _escrow_of(tenant: str, child_id: str, missing: Missing) -> str:
+    """The id of the escrow that something is below; raises what is given."""
 
     async def find() -> UUID:
         async with open_reader() as runtime:
-            found = await find_named(runtime.pool, tenant, freeze_id)
+            found = await find_named(runtime.pool, tenant, child_id)
         if not found or found[0].escrow_id is None:
-            raise FreezeMissing(f"There is no freeze {freeze_id} here.", freeze_id=freeze_id)
+            raise missing
         return found[0].escrow_id
 
     return ids.show(ids.ESCROW, asyncio.run(find()))

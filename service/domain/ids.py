@@ -11,7 +11,7 @@ from uuid import UUID, uuid5
 
 ESCROW, MILESTONE, PAYMENT, RELEASE = "esc", "mst", "pay", "rel"
 PAYER, PAYEE, PAYOUT, EFFECT, FREEZE = "pyr", "pye", "pyo", "eff", "frz"
-REFUND, RECEIVABLE = "rfn", "rcv"
+REFUND, RECEIVABLE, DEADLINE = "rfn", "rcv", "ddl"
 JOURNAL = "jrn"
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -64,11 +64,23 @@ class CurrencyRules:
 
 
 @dataclass(frozen=True, slots=True)
+class Periods:
+    """How long each wait lasts at most, in hours."""
+
+    payment_hours: int = 168  # then what nobody has paid expires
+    inspection_hours: int = 72  # then what was delivered is released
+
+
+DEFAULT_PERIODS = Periods()
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
-    """The rules by currency; what is not listed is not taken."""
+    """The rules by currency; what is not listed is not taken. The periods are of every currency."""
 
     currencies: Mapping[str, CurrencyRules]
     stripe_fee_bearer: StripeFeeBearer = StripeFeeBearer.PLATFORM
+    periods: Periods = DEFAULT_PERIODS
 
     def rules(self, currency: str) -> CurrencyRules:
         """Raises CurrencyNotInPolicy."""

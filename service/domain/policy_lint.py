@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
 
 from service.domain.charge_limits import least_chargeable_minor, most_chargeable_minor
 from service.domain.errors import FieldViolation
@@ -14,9 +15,10 @@ from service.domain.money import (
     format_minor,
     payout_step_minor,
 )
-from service.domain.policy import CurrencyRules, Limits, Policy, StripeFeeBearer
+from service.domain.policy import CurrencyRules, Limits, Periods, Policy, StripeFeeBearer
 
 ALL_OF_IT = 10_000  # basis points
+LONGEST_HOURS = 8_760  # a year
 MOST_MINOR = 10**12  # more than any amount here
 
 Rule = Callable[[str, CurrencyRules], Iterator[FieldViolation]]
@@ -31,11 +33,20 @@ def lint(policy: Policy) -> list[FieldViolation]:
             " be booked on the payee yet"
         )
         found.append(FieldViolation("stripe_fee_bearer", problem))
+    found += _waits_end(policy.periods)
     if not policy.currencies:
         found.append(FieldViolation("currencies", "must list at least one currency"))
     for currency, rules in policy.currencies.items():
         found += _lint_currency(currency, rules)
     return found
+
+
+def _waits_end(periods: Periods) -> Iterator[FieldViolation]:
+    """Every wait for a person has a deadline: without one the money might stay for ever."""
+    for each in fields(periods):
+        if not 1 <= getattr(periods, each.name) <= LONGEST_HOURS:
+            problem = f"must be from 1 to {LONGEST_HOURS} hours: no wait is without a deadline"
+            yield FieldViolation(f"periods.{each.name}", problem)
 
 
 def _lint_currency(currency: str, rules: CurrencyRules) -> Iterator[FieldViolation]:

@@ -13,6 +13,7 @@ from service.domain.ids import new_uuid, next_uuid
 from service.domain.journal import Journal, Part, Source, entries_of
 from service.domain.postings import JournalKind
 from service.domain.records.balance_transaction import BalanceTransaction, booked
+from service.domain.records.deadline import Deadline
 from service.domain.records.effect import Effect, EffectKind
 from service.domain.records.escrow import Escrow
 from service.domain.states.effect import EffectState
@@ -68,6 +69,7 @@ class UnitOfWork:
     records: dict[int, Any] = field(default_factory=dict)
     journals: list[Journal] = field(default_factory=list)
     transitions: list[Transition] = field(default_factory=list)
+    removed: list[Deadline] = field(default_factory=list)
     note: str = ""
     escrow: Escrow | None = None
     response: bytes | None = None
@@ -102,6 +104,11 @@ class UnitOfWork:
             record.updated_at = self.now
         if isinstance(record, Escrow):
             self.escrow = record
+
+    def remove(self, deadline: Deadline) -> None:
+        """Takes the row of a deadline away that no longer runs."""
+        self.records.pop(id(deadline), None)
+        self.removed.append(deadline)
 
     def create(self, record: Stateful[S, V]) -> None:
         """Writes a new record with the unit, and its first state into the timeline."""

@@ -20,6 +20,7 @@ from service.domain.errors import (
     DatabaseUnavailable,
     Refusal,
 )
+from service.domain.records.deadline import Deadline
 from service.domain.unit import UnitOfWork
 from service.store.fragments import COUNTED, ORDER, commit_statement
 from service.store.lane import Lane, halves
@@ -65,7 +66,7 @@ _SHARD = re.compile(r"_\d+$")  # no constraint of ours ends so: a test looks at 
 CHANGED_SINCE_READ = "ES001"  # raised by expect_rows()
 
 _TABLE_OF = {table.record: table for table in TABLES}
-_TABLES_OF_RECORDS = frozenset(table.name for table in TABLES)
+_IN_ORDER = frozenset({table.name for table in TABLES} | {"removed_deadlines"})
 
 
 def _add_rows(unit: UnitOfWork, rows: Rows) -> None:
@@ -75,6 +76,9 @@ def _add_rows(unit: UnitOfWork, rows: Rows) -> None:
     for record in unit.records.values():
         table = _TABLE_OF[type(record)]
         rows[table.name].append(to_row(table.record)(record))
+    for deadline in unit.removed:
+        key = deadline.tenant_id, deadline.escrow_id, deadline.deadline_id
+        rows["removed_deadlines"].append(key)
     for journal in unit.journals:
         journal_id = journal.journal_id
         rows["journals"].append(
@@ -192,6 +196,8 @@ def _touched(unit: UnitOfWork) -> Iterable[Hashable]:
     yield call.tenant_id, call.caller, unit.operation, call.key
     for record in unit.records.values():
         yield type(record), *key_of(cast(Hashable, type(record)))(record)
+    for deadline in unit.removed:
+        yield Deadline, *key_of(Deadline)(deadline)
     for journal in unit.journals:
         yield call.tenant_id, journal.source, journal.kind
 
@@ -227,7 +233,7 @@ def _put_in_order(rows: Rows) -> None:
     """
     if "balances" in rows:
         rows["balances"] = _summed(rows["balances"])
-    for name in rows.keys() & _TABLES_OF_RECORDS:
+    for name in rows.keys() & _IN_ORDER:
         rows[name].sort(key=_tenant_and_id)
 
 

@@ -1,5 +1,6 @@
-"""What operators list on the command line: open freezes, and what cannot be booked yet. Open items
-are few, and found by partial indexes that hold nothing else; only then they are put in order.
+"""What operators list on the command line: open freezes, deadlines that wait for somebody, and what
+cannot be booked yet. Open items are few, and found by partial indexes that hold nothing else; only
+then they are put in order.
 """
 
 from __future__ import annotations
@@ -19,6 +20,21 @@ FROM open AS z
 JOIN escrows AS x ON x.tenant_id = $1 AND x.escrow_id = z.escrow_id
 WHERE z.freeze_id > $2
 ORDER BY z.freeze_id
+LIMIT $3"""
+# Those that wait for somebody: put off because of a refusal, or near Stripe's limit.
+DEADLINES = """\
+WITH open AS MATERIALIZED (
+    SELECT * FROM deadlines WHERE tenant_id = $1 AND refusal IS NOT NULL
+    UNION
+    SELECT * FROM deadlines WHERE tenant_id = $1 AND warned_percent > 0
+)
+SELECT z.deadline_id, z.escrow_id, z.subject_id, z.kind,
+    to_char(z.due_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS due_at,
+    to_char(z.act_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS act_at,
+    z.warned_percent, z.tries, z.refusal
+FROM open AS z
+WHERE z.deadline_id > $2
+ORDER BY z.deadline_id
 LIMIT $3"""
 UNDECIDED = """\
 SELECT u.stripe_account, u.balance_transaction_id, u.reason, u.first_seen_at, u.due_at
@@ -44,6 +60,20 @@ class OpenFreeze(NamedTuple):
     created_at: str
 
 
+class OpenDeadline(NamedTuple):
+    """A deadline that was put off, or warns; the times in RFC 3339, whatever they are."""
+
+    deadline_id: UUID
+    escrow_id: UUID
+    subject_id: UUID
+    kind: str
+    due_at: str
+    act_at: str | None
+    warned_percent: int
+    tries: int
+    refusal: str | None
+
+
 class Undecided(NamedTuple):
     """A balance transaction that cannot be booked yet, and why; no account is the platform's."""
 
@@ -59,6 +89,13 @@ async def list_freezes(
 ) -> list[OpenFreeze]:
     """The oldest open freezes after one of them."""
     return [OpenFreeze(*row) for row in await pool.fetch(OPEN_FREEZES, tenant_id, after, limit)]
+
+
+async def list_deadlines(
+    pool: asyncpg.Pool, tenant_id: str, *, after: UUID, limit: int
+) -> list[OpenDeadline]:
+    """The oldest of them after one."""
+    return [OpenDeadline(*row) for row in await pool.fetch(DEADLINES, tenant_id, after, limit)]
 
 
 async def list_undecided(pool: asyncpg.Pool, tenant_id: str, *, limit: int) -> list[Undecided]:

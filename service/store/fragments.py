@@ -66,6 +66,14 @@ wrote_event_repairs AS (
     WHERE e.tenant_id = c.tenant_id AND e.event_id = c.event_id AND e.state = c.state_before
     RETURNING 1
 )"""
+# What no longer runs, so that the table holds what does.
+REMOVED_DEADLINES = """\
+wrote_removed_deadlines AS (
+    DELETE FROM deadlines AS t USING unnest({0}::remove_deadline[]) AS c
+    WHERE t.tenant_id = c.tenant_id AND t.escrow_id = c.escrow_id
+    AND t.deadline_id = c.deadline_id
+    RETURNING 1
+)"""
 # Parents before children, as in TABLES.
 FRAGMENTS = {
     "operations": OPERATION,
@@ -74,6 +82,7 @@ FRAGMENTS = {
     "balances": BALANCES,
     "event_ends": EVENT_ENDS,
     "event_repairs": EVENT_REPAIRS,
+    "removed_deadlines": REMOVED_DEADLINES,
 }
 
 

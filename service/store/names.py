@@ -78,6 +78,7 @@ CHILDREN = (
     _Column("milestone", "milestones", "milestone_id", "milestone_id", ids.MILESTONE),
     _Column("release", "releases", "release_id", "release_id", ids.RELEASE),
     _Column("freeze", "freezes", "freeze_id", "freeze_id", ids.FREEZE),
+    _Column("deadline", "deadlines", "deadline_id", "deadline_id", ids.DEADLINE),
 )
 
 

@@ -66,6 +66,21 @@ FROM (
     SELECT state, created_at, recover_at FROM receivables
     WHERE state <> 'SETTLED' ORDER BY created_at LIMIT {MOST}
 ) AS open GROUP BY state""",
+    # Of those that were not put off, the next: only what is due has an age.
+    "deadlines": f"""\
+SELECT kind, CASE WHEN refusal IS NULL THEN 'RUNNING' ELSE 'PUT_OFF' END, count(*), min(due_at),
+    min(act_at)
+FROM (
+    SELECT kind, refusal, due_at, act_at FROM deadlines
+    WHERE act_at IS NOT NULL ORDER BY act_at, deadline_id LIMIT {MOST}
+) AS next GROUP BY 1, 2""",
+    # Money that Stripe lets nobody hold much longer, by how much of the time has passed.
+    "hold_limits": f"""\
+SELECT '', warned_percent::text, count(*), min(starts_at), NULL::timestamptz
+FROM (
+    SELECT warned_percent, starts_at FROM deadlines
+    WHERE warned_percent > 0 ORDER BY tenant_id, deadline_id LIMIT {MOST}
+) AS warned GROUP BY warned_percent""",
     "freezes": f"""\
 SELECT reason, 'OPEN', count(*), min(created_at), NULL::timestamptz
 FROM (

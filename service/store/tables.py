@@ -14,6 +14,7 @@ from functools import cache
 from typing import Annotated, NamedTuple
 
 from service.domain.records.balance_transaction import BookedTransaction
+from service.domain.records.deadline import Deadline
 from service.domain.records.effect import Effect
 from service.domain.records.escrow import Escrow, LineItem, Milestone
 from service.domain.records.freeze import Freeze
@@ -93,6 +94,10 @@ class EscrowRecords:
     refund_parts: Annotated[
         list[RefundPart],
         Child("write_refund_part", "refund_id, position"),
+    ] = field(default_factory=list)
+    deadlines: Annotated[
+        list[Deadline],
+        Child("write_deadline", "due_at, deadline_id", ("tenant_id", "escrow_id", "deadline_id")),
     ] = field(default_factory=list)
     # What its payee owes, also because of other escrows.
     receivables: list[Receivable] = field(default_factory=list)

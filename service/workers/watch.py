@@ -14,7 +14,9 @@ import structlog
 from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 
+from service.domain.deadlines import WARN_AT_PERCENT
 from service.domain.errors import DatabaseUnavailable
+from service.domain.records.deadline import DeadlineKind
 from service.domain.records.effect import EffectKind
 from service.domain.records.freeze import FreezeReason
 from service.domain.states.effect import OPEN, EffectState
@@ -37,12 +39,14 @@ _PLACES: dict[str, Sequence[tuple[str, str]]] = {
     "settlements": [("", "SUCCEEDED")],
     "refunds": [("", state) for state in RefundState if state not in DONE],
     "receivables": [("", "OWED"), ("", "REVERSING")],
+    "deadlines": [(kind, state) for kind in DeadlineKind for state in ("RUNNING", "PUT_OFF")],
+    "hold_limits": [("", str(percent)) for percent in WARN_AT_PERCENT],
     "freezes": [(reason, "OPEN") for reason in FreezeReason],
     "suspense": [("", "OPEN")],
     "unexplained": [("owned", "OPEN"), ("unowned", "OPEN")],
     "differences": [("", "FOUND")],
 }
-_WORKED_ON = ("effects", "inbox", "transfers", "receivables", "closings", "sweeps")
+_WORKED_ON = (*("effects", "inbox", "transfers", "receivables", "deadlines", "closings", "sweeps"),)
 
 
 class QueueWatch:

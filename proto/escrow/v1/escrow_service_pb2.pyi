@@ -261,6 +261,38 @@ FREEZE_REASON_ADMIN: FreezeReason.ValueType  # 9
 """An operator had another reason."""
 Global___FreezeReason: _TypeAlias = FreezeReason  # noqa: Y015
 
+class _DeadlineKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DeadlineKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DeadlineKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DEADLINE_KIND_UNSPECIFIED: _DeadlineKind.ValueType  # 0
+    """Not set."""
+    DEADLINE_KIND_PAYMENT: _DeadlineKind.ValueType  # 1
+    """Nobody pays: what awaits funds expires. It is of the whole escrow."""
+    DEADLINE_KIND_DELIVERY: _DeadlineKind.ValueType  # 2
+    """The milestone's due date, while it is not delivered: the payer may cancel from then on."""
+    DEADLINE_KIND_INSPECTION: _DeadlineKind.ValueType  # 3
+    """The payer neither accepts nor asks for changes: what is not frozen is released."""
+    DEADLINE_KIND_HOLD_LIMIT: _DeadlineKind.ValueType  # 4
+    """Stripe holds the money no longer: release or refund it before. Nothing happens by itself but warnings, at 75 %, 90 % and all of the time."""
+
+class DeadlineKind(_DeadlineKind, metaclass=_DeadlineKindEnumTypeWrapper):
+    """What a deadline is for."""
+
+DEADLINE_KIND_UNSPECIFIED: DeadlineKind.ValueType  # 0
+"""Not set."""
+DEADLINE_KIND_PAYMENT: DeadlineKind.ValueType  # 1
+"""Nobody pays: what awaits funds expires. It is of the whole escrow."""
+DEADLINE_KIND_DELIVERY: DeadlineKind.ValueType  # 2
+"""The milestone's due date, while it is not delivered: the payer may cancel from then on."""
+DEADLINE_KIND_INSPECTION: DeadlineKind.ValueType  # 3
+"""The payer neither accepts nor asks for changes: what is not frozen is released."""
+DEADLINE_KIND_HOLD_LIMIT: DeadlineKind.ValueType  # 4
+"""Stripe holds the money no longer: release or refund it before. Nothing happens by itself but warnings, at 75 %, 90 % and all of the time."""
+Global___DeadlineKind: _TypeAlias = DeadlineKind  # noqa: Y015
+
 @_typing.final
 class LineItem(_message.Message):
     """One thing that was bought, as it was when the escrow was created."""
@@ -499,6 +531,7 @@ class Escrow(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     CONVERSIONS_FIELD_NUMBER: _builtins.int
+    DEADLINES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """"esc_..." """
     reference: _builtins.str
@@ -539,6 +572,10 @@ class Escrow(_message.Message):
     def conversions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Conversion]:
         """Its payments that Stripe settled in another currency; quote.conversion says what was expected."""
 
+    @_builtins.property
+    def deadlines(self) -> _containers.RepeatedCompositeFieldContainer[Global___Deadline]:
+        """What happens by itself when its time has come, the next first."""
+
     def __init__(
         self,
         *,
@@ -556,14 +593,71 @@ class Escrow(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         conversions: _abc.Iterable[Global___Conversion] | None = ...,
+        deadlines: _abc.Iterable[Global___Deadline] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "quote", b"quote", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversions", b"conversions", "create_time", b"create_time", "currency", b"currency", "etag", b"etag", "id", b"id", "metadata", b"metadata", "milestones", b"milestones", "payee_id", b"payee_id", "payer_id", b"payer_id", "policy_version", b"policy_version", "quote", b"quote", "reference", b"reference", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversions", b"conversions", "create_time", b"create_time", "currency", b"currency", "deadlines", b"deadlines", "etag", b"etag", "id", b"id", "metadata", b"metadata", "milestones", b"milestones", "payee_id", b"payee_id", "payer_id", b"payer_id", "policy_version", b"policy_version", "quote", b"quote", "reference", b"reference", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Escrow: _TypeAlias = Escrow  # noqa: Y015
+
+@_typing.final
+class Deadline(_message.Message):
+    """What happens by itself when its time has come. It is there while it runs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    MILESTONE_ID_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    DUE_TIME_FIELD_NUMBER: _builtins.int
+    ACT_TIME_FIELD_NUMBER: _builtins.int
+    WARNED_PERCENT_FIELD_NUMBER: _builtins.int
+    REFUSAL_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """"ddl_..." """
+    kind: Global___DeadlineKind.ValueType
+    """What it is for."""
+    milestone_id: _builtins.str
+    """The milestone that it is of; empty where it is of the whole escrow."""
+    warned_percent: _builtins.int
+    """How much of the time had passed at the last warning, in percent."""
+    refusal: _builtins.str
+    """Why it was put off last: the reason of a refusal, such as AMOUNT_FROZEN; empty when it was not."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when it runs."""
+
+    @_builtins.property
+    def due_time(self) -> _timestamp_pb2.Timestamp:
+        """When it is due."""
+
+    @_builtins.property
+    def act_time(self) -> _timestamp_pb2.Timestamp:
+        """When it is acted on next: at a warning, when it is due, or when it was put off to; unset when nothing is left to do."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        kind: Global___DeadlineKind.ValueType = ...,
+        milestone_id: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        due_time: _timestamp_pb2.Timestamp | None = ...,
+        act_time: _timestamp_pb2.Timestamp | None = ...,
+        warned_percent: _builtins.int = ...,
+        refusal: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["act_time", b"act_time", "due_time", b"due_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act_time", b"act_time", "due_time", b"due_time", "id", b"id", "kind", b"kind", "milestone_id", b"milestone_id", "refusal", b"refusal", "start_time", b"start_time", "warned_percent", b"warned_percent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Deadline: _TypeAlias = Deadline  # noqa: Y015
 
 @_typing.final
 class FeeQuote(_message.Message):

@@ -181,6 +181,39 @@ class CurrencyPolicy(_message.Message):
 Global___CurrencyPolicy: _TypeAlias = CurrencyPolicy  # noqa: Y015
 
 @_typing.final
+class Periods(_message.Message):
+    """How long each wait for a person lasts at most, in hours: from 1 to 8760, for no wait is without a deadline."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYMENT_HOURS_FIELD_NUMBER: _builtins.int
+    INSPECTION_HOURS_FIELD_NUMBER: _builtins.int
+    payment_hours: _builtins.int
+    """Nobody pays: what awaits funds expires. It runs while nothing else of the escrow is at work, too. 168 (7 days) when unset."""
+    inspection_hours: _builtins.int
+    """The payer neither accepts a delivery nor asks for changes: what is not frozen of it is released. 72 when unset."""
+    def __init__(
+        self,
+        *,
+        payment_hours: _builtins.int | None = ...,
+        inspection_hours: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_inspection_hours", b"_inspection_hours", "_payment_hours", b"_payment_hours", "inspection_hours", b"inspection_hours", "payment_hours", b"payment_hours"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_inspection_hours", b"_inspection_hours", "_payment_hours", b"_payment_hours", "inspection_hours", b"inspection_hours", "payment_hours", b"payment_hours"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__inspection_hours: _TypeAlias = _typing.Literal["inspection_hours"]  # noqa: Y015
+    _WhichOneofArgType__inspection_hours: _TypeAlias = _typing.Literal["_inspection_hours", b"_inspection_hours"]  # noqa: Y015
+    _WhichOneofReturnType__payment_hours: _TypeAlias = _typing.Literal["payment_hours"]  # noqa: Y015
+    _WhichOneofArgType__payment_hours: _TypeAlias = _typing.Literal["_payment_hours", b"_payment_hours"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__inspection_hours) -> _WhichOneofReturnType__inspection_hours | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__payment_hours) -> _WhichOneofReturnType__payment_hours | None: ...
+
+Global___Periods: _TypeAlias = Periods  # noqa: Y015
+
+@_typing.final
 class Policy(_message.Message):
     """The rules by currency. A currency that is not listed is not taken."""
 
@@ -188,21 +221,27 @@ class Policy(_message.Message):
 
     CURRENCIES_FIELD_NUMBER: _builtins.int
     STRIPE_FEE_BEARER_FIELD_NUMBER: _builtins.int
+    PERIODS_FIELD_NUMBER: _builtins.int
     stripe_fee_bearer: Global___StripeFeeBearer.ValueType
     """Who bears what Stripe keeps of a payment."""
     @_builtins.property
     def currencies(self) -> _containers.RepeatedCompositeFieldContainer[Global___CurrencyPolicy]:
         """Each currency once."""
 
+    @_builtins.property
+    def periods(self) -> Global___Periods:
+        """How long each wait lasts at most."""
+
     def __init__(
         self,
         *,
         currencies: _abc.Iterable[Global___CurrencyPolicy] | None = ...,
         stripe_fee_bearer: Global___StripeFeeBearer.ValueType = ...,
+        periods: Global___Periods | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["periods", b"periods"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["currencies", b"currencies", "stripe_fee_bearer", b"stripe_fee_bearer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currencies", b"currencies", "periods", b"periods", "stripe_fee_bearer", b"stripe_fee_bearer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -38,6 +38,8 @@ EVENT_OF: dict[EscrowState, EscrowEvent] = {
     EscrowState.REFUNDED: EscrowEvent.REFUND,
 }
 
+NEVER_PAID = frozenset({MilestoneState.CANCELED, MilestoneState.EXPIRED})
+
 # Any party: who may move a milestone is said by the milestone's machine.
 ESCROW = Machine(
     "Escrow, derived from its milestones",
@@ -47,14 +49,14 @@ ESCROW = Machine(
 
 def escrow_state(milestones: Iterable[MilestoneState]) -> EscrowState:
     """Where an escrow is, given the states of all its milestones."""
-    states = set(milestones)
-    if states <= {MilestoneState.CANCELED}:
+    paid_for = set(milestones) - NEVER_PAID
+    if not paid_for:
         return EscrowState.CANCELED
-    if states <= {MilestoneState.CANCELED, MilestoneState.REFUNDED}:
+    if paid_for <= {MilestoneState.REFUNDED}:
         return EscrowState.REFUNDED
-    if states <= {MilestoneState.CANCELED, MilestoneState.REFUNDED, MilestoneState.RELEASED}:
+    if paid_for <= {MilestoneState.REFUNDED, MilestoneState.RELEASED}:
         return EscrowState.COMPLETED
-    if states <= {MilestoneState.CANCELED, MilestoneState.AWAITING_FUNDS}:
+    if paid_for <= {MilestoneState.AWAITING_FUNDS}:
         return EscrowState.AWAITING_FUNDS
     return EscrowState.ACTIVE
 

@@ -17,6 +17,7 @@ class MilestoneState(StrEnum):
     RELEASING = "RELEASING"
     RELEASED = "RELEASED"
     CANCELED = "CANCELED"
+    EXPIRED = "EXPIRED"
     REFUNDING = "REFUNDING"
     REFUNDED = "REFUNDED"
 
@@ -35,6 +36,7 @@ class MilestoneEvent(StrEnum):
     RELEASE_PART = "release_part"
     TRANSFERRED = "transferred"
     CANCEL = "cancel"
+    EXPIRE = "expire"  # nobody has paid in time
     REFUND = "refund"  # all that was funded
     REFUND_REST = "refund_rest"  # all that is held; the rest was released before
     REFUND_PART = "refund_part"
@@ -58,14 +60,16 @@ MILESTONE = Machine(
         (M.AWAITING_FUNDS, ME.PAYMENT_SUCCEEDED): edge(M.FUNDED, STRIPE),
         (M.AWAITING_FUNDS, ME.APPLY_SUSPENSE): edge(M.FUNDED, OPERATOR),
         (M.AWAITING_FUNDS, ME.CANCEL): edge(M.CANCELED, PAYER, PAYEE, OPERATOR),
+        (M.AWAITING_FUNDS, ME.EXPIRE): edge(M.EXPIRED, TIMER),
         (M.FUNDED, ME.DELIVER): edge(M.DELIVERED, PAYEE),
         (M.FUNDED, ME.RELEASE): edge(M.RELEASING, PAYER, OPERATOR),
         (M.FUNDED, ME.RELEASE_PART): edge(M.FUNDED, PAYER, OPERATOR),
         (M.DELIVERED, ME.REQUEST_CHANGES): edge(M.FUNDED, PAYER),
         (M.DELIVERED, ME.ACCEPT): edge(M.RELEASING, PAYER),
         (M.DELIVERED, ME.ACCEPT_PART): edge(M.DELIVERED, PAYER),
-        (M.DELIVERED, ME.RELEASE): edge(M.RELEASING, PAYER, OPERATOR),
-        (M.DELIVERED, ME.RELEASE_PART): edge(M.DELIVERED, PAYER, OPERATOR),
+        # By the timer when the payer was silent for the whole inspection period.
+        (M.DELIVERED, ME.RELEASE): edge(M.RELEASING, PAYER, OPERATOR, TIMER),
+        (M.DELIVERED, ME.RELEASE_PART): edge(M.DELIVERED, PAYER, OPERATOR, TIMER),
         # Where nothing is left of the last part to transfer, the release ends it.
         (M.RELEASING, ME.TRANSFERRED): edge(M.RELEASED, STRIPE, PAYER, PAYEE, OPERATOR, TIMER),
         **{

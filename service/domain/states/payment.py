@@ -69,7 +69,7 @@ PAYMENT_SEEN: Mapping[PaymentState, PaymentEvent] = {
 }
 
 PAYER, PAYEE, OPERATOR = Party.PAYER, Party.PAYEE, Party.OPERATOR
-STRIPE, SERVICE = Party.STRIPE, Party.SERVICE
+STRIPE, SERVICE, TIMER = Party.STRIPE, Party.SERVICE, Party.TIMER
 
 
 def _may_become(before: PaymentState, after: PaymentState) -> bool:
@@ -85,7 +85,7 @@ PAYMENT = Machine(
         (P.REQUIRES_CAPTURE, PE.CAPTURE): edge(P.REQUIRES_CAPTURE, PAYER, OPERATOR, SERVICE),
     }
     | {
-        (state, PE.CANCEL): edge(state, PAYER, PAYEE, OPERATOR, SERVICE)
+        (state, PE.CANCEL): edge(state, PAYER, PAYEE, OPERATOR, SERVICE, TIMER)
         for state in P
         if state not in PAYMENT_ENDED
     }

@@ -9,6 +9,7 @@ from escrow.v1.escrow_service_pb2 import (
     CreateEscrowResponse,
     MilestoneInput,
 )
+from service.aggregates.deadlines import keep_time
 from service.domain import ids
 from service.domain.errors import (
     FieldViolation,
@@ -68,6 +69,7 @@ async def create_escrow(
         unit.create(milestone)
     for line_item in records.line_items:
         unit.put(line_item)
+    keep_time(unit, records, policy.periods)
     return await runtime.save(unit, CreateEscrowResponse(escrow=escrow_message(records)))
 
 

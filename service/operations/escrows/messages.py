@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from escrow.v1 import escrow_service_pb2 as pb
 from service.aggregates.freeze import FROZEN, stops_transfers
@@ -10,6 +11,7 @@ from service.aggregates.release import DOES_NOT_FIT
 from service.answers import line_items
 from service.domain import ids
 from service.domain.fees import Fees
+from service.domain.records.deadline import Deadline, DeadlineKind
 from service.domain.records.escrow import Milestone
 from service.domain.records.freeze import Freeze, FreezeReason
 from service.domain.records.parties import Payee
@@ -79,6 +81,7 @@ def escrow_message(records: EscrowRecords) -> pb.Escrow:
             for payment in records.payments
             if payment.exchange_rate is not None
         ],
+        deadlines=[_deadline_message(each) for each in records.deadlines],
     )
 
 
@@ -100,10 +103,30 @@ def _milestone_message(milestone: Milestone, records: EscrowRecords) -> pb.Miles
         frozen=money(milestone.frozen_minor, currency),
         due_time=timestamp(milestone.due_at),
         deliver_time=timestamp(milestone.delivered_at),
+        inspection_end_time=timestamp(_inspection_end(milestone, records)),
         line_items=line_items(items),
         payment_id=ids.show(ids.PAYMENT, payment_id) if payment_id else "",
         waiting_for=_waiting_for(milestone, records),
         freezes=[_freeze_message(f, currency) for f in _open_freezes(milestone, records)],
+    )
+
+
+def _inspection_end(milestone: Milestone, records: EscrowRecords) -> datetime | None:
+    of_it = (each for each in records.deadlines if each.subject_id == milestone.milestone_id)
+    return next((d.due_at for d in of_it if d.kind is DeadlineKind.INSPECTION), None)
+
+
+def _deadline_message(deadline: Deadline) -> pb.Deadline:
+    of_escrow = deadline.subject_id == deadline.escrow_id
+    return pb.Deadline(
+        id=deadline.public_id,
+        kind=pb.DeadlineKind.Value(f"DEADLINE_KIND_{deadline.kind}"),
+        milestone_id="" if of_escrow else ids.show(ids.MILESTONE, deadline.subject_id),
+        start_time=timestamp(deadline.starts_at),
+        due_time=timestamp(deadline.due_at),
+        act_time=timestamp(deadline.act_at),
+        warned_percent=deadline.warned_percent,
+        refusal=deadline.refusal or "",
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from escrow.v1 import policy_service_pb2 as pb
 from service.domain.errors import FieldViolation, InvalidField
 from service.domain.fees import FeeRule, FixedPer
-from service.domain.policy import CurrencyRules, Limits, Policy, StripeFeeBearer
+from service.domain.policy import CurrencyRules, Limits, Periods, Policy, StripeFeeBearer
 from service.domain.policy_default import DEFAULT_POLICY, DEFAULT_VERSION
 from service.domain.records.policy import StoredPolicy
 from service.operations.messages import timestamp
@@ -38,7 +40,12 @@ def policy_of(message: pb.Policy) -> Policy:
             if rules.HasField("payout_limits")
             else None,
         )
-    return Policy(listed, _BEARER[message.stripe_fee_bearer])
+    return Policy(listed, _BEARER[message.stripe_fee_bearer], _periods_of(message.periods))
+
+
+def _periods_of(message: pb.Periods) -> Periods:
+    """What is not said is as in the default."""
+    return Periods(**{field.name: hours for field, hours in message.ListFields()})
 
 
 def _limits_of(message: pb.AmountLimits) -> Limits:
@@ -61,6 +68,7 @@ def policy_message(policy: Policy) -> pb.Policy:
         stripe_fee_bearer=pb.StripeFeeBearer.Value(
             f"STRIPE_FEE_BEARER_{policy.stripe_fee_bearer.name}"
         ),
+        periods=pb.Periods(**asdict(policy.periods)),
     )
 
 

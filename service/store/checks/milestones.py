@@ -23,7 +23,7 @@ FROM milestones
 WHERE funded_minor NOT BETWEEN 0 AND amount_minor
     OR least(released_minor, refunded_minor, lost_minor, frozen_minor) < 0
     OR released_minor + refunded_minor + lost_minor + frozen_minor > funded_minor
-    OR (state IN ('AWAITING_FUNDS', 'CANCELED') AND funded_minor <> 0)
+    OR (state IN ('AWAITING_FUNDS', 'CANCELED', 'EXPIRED') AND funded_minor <> 0)
     OR (state IN ('FUNDED', 'DELIVERED')
         AND funded_minor - released_minor - refunded_minor - lost_minor <= 0)
     OR payer_fee_gone_minor NOT BETWEEN 0 AND payer_fee_minor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from service.store.checks.check import Check
+from service.store.checks.deadlines import DEADLINES
 from service.store.checks.journals import APPEND_ONLY, BOOKED_ONCE, MOMENTS, ZERO_SUM
 from service.store.checks.milestones import (
     FROZEN,
@@ -38,6 +39,7 @@ CHECKS: tuple[Check, ...] = (
     MILESTONES,
     FROZEN,
     HELD_BY_MILESTONES,
+    DEADLINES,
     SNAPSHOTS,
     MOMENTS,
     BOOKED_ONCE,

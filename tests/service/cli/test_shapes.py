@@ -40,6 +40,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     "suspense list": ("suspense", "unreadable"),
     "suspense apply {payment} {milestone} --reason x --dry-run": (),
     "freezes list": ("freezes", "unreadable"),
+    "deadlines list": ("deadlines", "unreadable"),
     "freezes lift {freeze} --reason x": (),
     "freezes place {funded} 1 --amount 100 --kind legal --reason x": (),
     "refunds list": ("refunds", "unreadable"),

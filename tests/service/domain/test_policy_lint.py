@@ -1,3 +1,4 @@
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -6,7 +7,7 @@ from hypothesis import strategies as st
 
 from service.domain.errors import AmountBeyondLimits
 from service.domain.fees import FeeRule, FixedPer
-from service.domain.policy import CurrencyRules, Limits, Policy, StripeFeeBearer
+from service.domain.policy import CurrencyRules, Limits, Periods, Policy, StripeFeeBearer
 from service.domain.policy_lint import lint
 from tests.service.domain.policies import fee_rules, rules
 
@@ -129,3 +130,13 @@ def test_it_refuses_exactly_what_could_take_more_than_there_is(
     fits = all(max(f.payer_fee_minor, f.payee_fee_minor) <= f.amount_minor for f in allowed)
     if allowed:
         assert (lint(policy) == []) == fits
+
+
+@pytest.mark.parametrize("name", [each.name for each in fields(Periods)])
+@pytest.mark.parametrize(("hours", "right"), [(0, False), (1, True), (8_760, True), (8_761, False)])
+def test_no_wait_is_without_a_deadline(name: str, hours: int, right: bool) -> None:
+    policy = Policy({"USD": rules()}, periods=replace(Periods(), **{name: hours}))
+
+    problems = found(policy)
+    assert list(problems) == ([] if right else [f"periods.{name}"])
+    assert right or "no wait is without a deadline" in problems[f"periods.{name}"]

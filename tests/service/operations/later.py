@@ -7,6 +7,7 @@ from service.domain.records.effect import Effect
 from service.effects.perform import LEASE
 from service.runtime import Runtime
 from service.store.effects import lease_due_effects
+from service.workers.deadlines import DeadlinesWorker
 from service.workers.effects import EffectsWorker
 from service.workers.inbox import InboxWorker
 from service.workers.transfers import TransfersWorker
@@ -27,6 +28,7 @@ class Later:
         self.effects = EffectsWorker(self.runtime)
         self.transfers = TransfersWorker(self.runtime)
         self.inbox = InboxWorker(self.runtime)
+        self.deadlines = DeadlinesWorker(self.runtime)
 
     async def pass_by(self, passed: timedelta) -> None:
         self.ahead += passed

@@ -30,6 +30,7 @@ from service.operations.operators.verify_stripe import verify_stripe
 from service.operations.sweeps.compare_with_stripe import Comparison
 from service.runtime import Runtime
 from service.server import Running, running
+from service.workers.deadlines import DeadlinesWorker
 from service.workers.effects import EffectsWorker
 from service.workers.inbox import InboxWorker
 from service.workers.receivables import ReceivablesWorker
@@ -131,6 +132,7 @@ class Marketplace:
         self.inbox = InboxWorker(runtime)
         self.transfers = TransfersWorker(runtime)
         self.receivables = ReceivablesWorker(runtime)
+        self.deadlines = DeadlinesWorker(runtime)
         # The tenants of a test share one Stripe account, which no two tenants do.
         alone = {self.tenant: runtime.stripe[self.tenant]}
         self.alone = Runtime(runtime.pool, alone, runtime.clock)
@@ -246,6 +248,7 @@ class Marketplace:
             + await self.inbox.run_once()
             + await self.transfers.run_once()
             + await self.receivables.run_once()
+            + await self.deadlines.run_once()
         ):
             pass
 

@@ -288,6 +288,13 @@ CRIMES = {
         "receivables",
         named_by=("payee_id",),
     ),
+    "a deadline runs for what is over": crime(
+        "UPDATE deadlines SET kind = 'PAYMENT' WHERE kind = 'HOLD_LIMIT' AND deadline_id ="
+        " (SELECT max(deadline_id::text)::uuid FROM deadlines WHERE kind = 'HOLD_LIMIT')"
+        " RETURNING deadline_id",
+        "deadlines",
+        named_by=("deadline_id",),
+    ),
     "an open transfer's effect says that it is done": crime(
         "UPDATE effects SET state = 'SUCCEEDED' WHERE kind = 'create_transfer'"
         " AND state = 'PLANNED' RETURNING effect_id",

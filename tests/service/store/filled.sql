@@ -96,6 +96,15 @@ SELECT
     'USD', 80, 'acct_' || i % 2000, 0, 0, 0, 0, 0, CASE WHEN i % 80 = 0 THEN at END
 FROM numbers WHERE i % 20 = 0;
 
+INSERT INTO deadlines (
+    tenant_id, escrow_id, deadline_id, subject_id, kind, starts_at, due_at, act_at, warned_percent, tries, refusal
+)
+SELECT
+    tenant_id, pg_temp.id('escrow', i), pg_temp.id('deadline', i), pg_temp.id('milestone', i * 10), 'HOLD_LIMIT', at,
+    at, CASE WHEN i % 90 <> 0 THEN at END, CASE WHEN i % 30 = 0 THEN 75 ELSE 0 END, 0,
+    CASE WHEN i % 40 = 0 THEN 'AMOUNT_FROZEN' END
+FROM numbers;
+
 INSERT INTO payouts
 SELECT
     tenant_id, pg_temp.id('payout', i), pg_temp.id('payee', 1 + (i - 1) % 2000), 4000, 'USD',

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from service.domain.records.deadline import DeadlineKind
 from service.domain.records.effect import EffectKind
 from service.domain.records.parties import AccountApi
 from service.domain.records.payment import CaptureStrategy, PaymentMethod
@@ -34,6 +35,7 @@ from tests.records import (
     NOW,
     TENANT,
     later,
+    new_deadline,
     new_effect,
     new_escrow,
     new_id,
@@ -80,7 +82,10 @@ async def test_a_record_is_what_is_written_of_its_table(owner: Connection, table
     assert second.endswith(("_id", "_version"))
 
 
-@pytest.mark.parametrize("name", sorted(set(FRAGMENTS) - {"event_ends", "event_repairs"}))
+CHANGES = {"event_ends", "event_repairs", "removed_deadlines"}
+
+
+@pytest.mark.parametrize("name", sorted(set(FRAGMENTS) - CHANGES))
 async def test_what_is_no_record_is_written_in_the_order_of_its_type(
     owner: Connection, name: str
 ) -> None:
@@ -99,7 +104,7 @@ async def test_what_is_no_record_is_written_in_the_order_of_its_type(
 async def test_every_table_that_is_written_has_a_fragment() -> None:
     assert [name for name in ORDER if name not in FRAGMENTS] == [table.name for table in TABLES]
     inserting = {"operations", "journals", "entries", "balances"}
-    assert set(FRAGMENTS) == inserting | {"event_ends", "event_repairs"}
+    assert set(FRAGMENTS) == inserting | CHANGES
 
 
 # Every field of every record comes back as it was written.
@@ -248,6 +253,16 @@ def full_records() -> dict[str, Any]:
         "refund": refund,
         "refund_part": part,
         "receivable": receivable,
+        "deadline": new_deadline(
+            escrow,
+            subject_id=milestone.milestone_id,
+            kind=DeadlineKind.HOLD_LIMIT,
+            due_at=later(days=90),
+            act_at=later(days=81),
+            warned_percent=75,
+            tries=3,
+            refusal="AMOUNT_FROZEN",
+        ),
         "policy": new_policy(
             policy_version=2**31 - 1, created_by=TEXT, reason=TEXT, document={TEXT: [LARGE, None]}
         ),
@@ -296,6 +311,7 @@ def bare_records() -> dict[str, Any]:
         "refund": refund,
         "refund_part": new_refund_part(refund),
         "receivable": new_receivable(payee, escrow),
+        "deadline": new_deadline(escrow, act_at=None),
         "policy": new_policy(),
         "payout": new_payout(payee),
         "effect": new_effect(request={}),
@@ -311,6 +327,7 @@ async def read_all(pool: ServicePool, records: dict[str, Any]) -> dict[str, Any]
     (milestone,), (line_item,) = found.milestones, found.line_items
     (payment,), (release,) = found.payments, found.releases
     (refund,), (part,), (receivable,) = found.refunds, found.refund_parts, found.receivables
+    (deadline,) = found.deadlines
     (previous_account,) = await find_previous_accounts(pool, TENANT, found.payee.payee_id)
     return {
         "payer": found.payer,
@@ -324,6 +341,7 @@ async def read_all(pool: ServicePool, records: dict[str, Any]) -> dict[str, Any]
         "refund": refund,
         "refund_part": part,
         "receivable": receivable,
+        "deadline": deadline,
         "policy": await find_policy(pool, TENANT, records["policy"].policy_version),
         "payout": await find_payout(pool, TENANT, records["payout"].payout_id),
         "effect": await find_effect(pool, TENANT, records["effect"].effect_id),

@@ -297,12 +297,18 @@ async def test_i9_what_was_booked_stays(service: Connection, table: str, attempt
     assert await service.fetch(f"SELECT * FROM {table}") == before
 
 
-async def test_the_service_deletes_nothing_anywhere(service: Connection) -> None:
+DELETED = {"deadlines"}
+"""What runs, and no record of anything: what came of a deadline stands in the timeline."""
+
+
+async def test_the_service_deletes_nothing_that_has_happened(service: Connection) -> None:
     tables = await service.fetch(
         "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
     )
     assert len(tables) > 10
     for row in tables:
+        if row["relname"] in DELETED:
+            continue
         async with refused(service, asyncpg.InsufficientPrivilegeError):
             await service.execute(f"DELETE FROM {row['relname']}")
 

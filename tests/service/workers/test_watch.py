@@ -11,6 +11,7 @@ import structlog
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
+from service.domain.records.deadline import DeadlineKind
 from service.domain.records.effect import EffectKind
 from service.domain.records.freeze import FreezeReason
 from service.domain.states.effect import EffectState
@@ -95,13 +96,14 @@ async def test_empty_queues_are_told_as_empty(watched: Watched) -> None:
 
     items = watched.told("escrow.queue.items")
     assert set(items.values()) == {0}
-    assert len(items) == 3 * len(EffectKind) + len(FreezeReason) + 17
+    assert len(items) == 3 * len(EffectKind) + len(FreezeReason) + 2 * len(DeadlineKind) + 20
     assert set(watched.told("escrow.queue.oldest.age").values()) == {0}
     assert watched.told("escrow.queue.overdue") == {
         ("effects",): 0,
         ("inbox",): 0,
         ("transfers",): 0,
         ("receivables",): 0,
+        ("deadlines",): 0,
         ("closings",): 0,
         ("sweeps",): 0,
     }

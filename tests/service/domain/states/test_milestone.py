@@ -14,14 +14,15 @@ EXPECTED = Expected(
     AWAITING_FUNDS  payment_succeeded  FUNDED          stripe
     AWAITING_FUNDS  apply_suspense     FUNDED          operator
     AWAITING_FUNDS  cancel             CANCELED        payer payee operator
+    AWAITING_FUNDS  expire             EXPIRED         timer
     FUNDED          deliver            DELIVERED       payee
     FUNDED          release            RELEASING       payer operator
     FUNDED          release_part       FUNDED          payer operator
     DELIVERED       request_changes    FUNDED          payer
     DELIVERED       accept             RELEASING       payer
     DELIVERED       accept_part        DELIVERED       payer
-    DELIVERED       release            RELEASING       payer operator
-    DELIVERED       release_part       DELIVERED       payer operator
+    DELIVERED       release            RELEASING       payer operator timer
+    DELIVERED       release_part       DELIVERED       payer operator timer
     RELEASING       transferred        RELEASED        stripe payer payee operator timer
     FUNDED          refund_part        FUNDED          payee operator
     FUNDED          refund             REFUNDING       payee operator

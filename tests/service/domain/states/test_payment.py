@@ -23,11 +23,11 @@ EXPECTED = Expected(
     PaymentEvent,
     """
     CREATING                 reject   REJECTED                 stripe
-    CREATING                 cancel   CREATING                 payer payee operator service
-    REQUIRES_PAYMENT_METHOD  cancel   REQUIRES_PAYMENT_METHOD  payer payee operator service
-    REQUIRES_ACTION          cancel   REQUIRES_ACTION          payer payee operator service
-    PROCESSING               cancel   PROCESSING               payer payee operator service
-    REQUIRES_CAPTURE         cancel   REQUIRES_CAPTURE         payer payee operator service
+    CREATING                 cancel   CREATING                 payer payee operator service timer
+    REQUIRES_PAYMENT_METHOD  cancel   REQUIRES_PAYMENT_METHOD  payer payee operator service timer
+    REQUIRES_ACTION          cancel   REQUIRES_ACTION          payer payee operator service timer
+    PROCESSING               cancel   PROCESSING               payer payee operator service timer
+    REQUIRES_CAPTURE         cancel   REQUIRES_CAPTURE         payer payee operator service timer
     REQUIRES_CAPTURE         capture  REQUIRES_CAPTURE         payer operator service
     CREATING                 see_requires_payment_method     REQUIRES_PAYMENT_METHOD  stripe
     CREATING                 see_requires_action             REQUIRES_ACTION          stripe

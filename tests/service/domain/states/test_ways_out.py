@@ -59,7 +59,7 @@ class World:
 
     @property
     def ended(self) -> bool:
-        return self.milestone in (M.CANCELED, M.RELEASED, M.REFUNDED) and not (
+        return self.milestone in (M.CANCELED, M.EXPIRED, M.RELEASED, M.REFUNDED) and not (
             self.payment in CAN_BE_PAID
             or self.transfer in OPEN
             or self.frozen is FreezeState.OPEN
@@ -186,9 +186,10 @@ def _of_payer(world: World) -> Iterator[World]:
 
 
 def _of_milestone(world: World) -> Iterator[World]:
-    canceled = follow(MILESTONE, world.milestone, ME.CANCEL, PAYER)
-    if canceled and world.payment not in CAN_BE_PAID:
-        yield replace(world, milestone=canceled)
+    for event, party in ((ME.CANCEL, PAYER), (ME.EXPIRE, TIMER)):
+        ended = follow(MILESTONE, world.milestone, event, party)
+        if ended and world.payment not in CAN_BE_PAID:
+            yield replace(world, milestone=ended)
     for event, party in ((ME.DELIVER, SELLER), (ME.REQUEST_CHANGES, PAYER)):
         if after := follow(MILESTONE, world.milestone, event, party):
             yield replace(world, milestone=after)
@@ -318,7 +319,7 @@ def test_it_sees_a_door_that_is_closed(
 
 
 ENDS = {
-    *("CANCELED", "RELEASED", "TRANSFERRED", "LIFTED", "RETURNED"),
+    *("CANCELED", "EXPIRED", "RELEASED", "TRANSFERRED", "LIFTED", "RETURNED"),
     *("PUT_BACK", "PAID_OUTSIDE", "SETTLED"),
     *("SUCCEEDED", "REJECTED", "FAILED"),  # of a payment, of a payout
 }

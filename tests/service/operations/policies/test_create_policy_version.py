@@ -6,7 +6,7 @@ from dataclasses import replace
 from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as escrow_pb
 from escrow.v1 import policy_service_pb2 as pb
-from service.domain.policy import Policy
+from service.domain.policy import Periods, Policy
 from service.domain.policy_default import DEFAULT_POLICY
 from service.operations.policies.messages import policy_message, policy_of
 from tests.service.domain.policies import rules
@@ -148,6 +148,27 @@ async def test_what_makes_no_sense_is_refused_with_every_place(market: Marketpla
     async with market.refuses("INVALID_FIELD") as refusal:
         await operators.CreatePolicyVersion(request)
     assert refusal.fields == {"policy.currencies[2].currency": "CZK is listed twice"}
+
+
+async def test_a_wait_without_a_deadline_is_refused(market: Marketplace) -> None:
+    request = creation()
+    request.policy.periods.payment_hours = 0
+
+    async with market.refuses("INVALID_FIELD") as refusal:
+        await market.client("operator", role="operator").policies.CreatePolicyVersion(request)
+
+    assert "no wait is without a deadline" in refusal.fields["policy.periods.payment_hours"]
+
+
+async def test_an_escrow_runs_by_the_periods_of_its_policy(market: Marketplace) -> None:
+    await apply(market, Policy({"USD": rules()}, periods=Periods(48, 1)))
+
+    escrow = await market.delivered_escrow(100_00)
+    due = [each for each in escrow.deadlines if each.kind == escrow_pb.DEADLINE_KIND_INSPECTION]
+    assert due[0].due_time.seconds - due[0].start_time.seconds == 3_600
+    unpaid = await market.new_escrow(100_00)
+    (only,) = unpaid.deadlines
+    assert only.due_time.seconds - unpaid.create_time.seconds == 48 * 3_600
 
 
 async def test_a_dry_run_writes_nothing(market: Marketplace) -> None:

@@ -1,0 +1,97 @@
+"""The deadlines of an escrow: begun and ended in the commit that moves what they are of."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from service.domain.deadlines import (
+    NEVER,
+    held_at_most,
+    next_warning,
+    pause_after,
+    percent_of,
+    running,
+)
+from service.domain.policy import Periods
+from service.domain.records.deadline import Deadline, DeadlineKind
+from service.domain.records.escrow import Milestone
+from service.domain.unit import UnitOfWork
+from service.store.tables import EscrowRecords
+
+
+def keep_time(unit: UnitOfWork, records: EscrowRecords, periods: Periods) -> None:
+    """Ends the deadlines that need not run any longer, and begins those that have to."""
+    wanted = dict.fromkeys(running(records.escrow.escrow_id, records.milestones))
+    for deadline in [*records.deadlines]:
+        if (deadline.kind, deadline.subject_id) in wanted:
+            del wanted[deadline.kind, deadline.subject_id]
+        else:
+            records.deadlines.remove(deadline)
+            unit.remove(deadline)
+    for kind, subject_id in wanted:
+        _begin(unit, records, periods, kind, subject_id)
+
+
+def _begin(
+    unit: UnitOfWork,
+    records: EscrowRecords,
+    periods: Periods,
+    kind: DeadlineKind,
+    subject_id: UUID,
+) -> None:
+    milestone = next((m for m in records.milestones if m.milestone_id == subject_id), None)
+    starts_at = unit.now
+    if milestone is None:
+        due_at = starts_at + timedelta(hours=periods.payment_hours)
+    elif kind is DeadlineKind.DELIVERY:
+        if milestone.due_at is None or not unit.now < milestone.due_at < NEVER:
+            return  # there is no date, or it has passed
+        due_at = milestone.due_at
+    elif kind is DeadlineKind.INSPECTION:
+        due_at = starts_at + timedelta(hours=periods.inspection_hours)
+    else:
+        starts_at = _held_since(records, milestone, unit.now)
+        due_at = starts_at + held_at_most(records.payee.country)
+    deadline = Deadline(
+        tenant_id=records.escrow.tenant_id,
+        escrow_id=records.escrow.escrow_id,
+        deadline_id=unit.new_id(),
+        subject_id=subject_id,
+        kind=kind,
+        starts_at=starts_at,
+        due_at=due_at,
+        act_at=due_at,
+    )
+    if kind is DeadlineKind.HOLD_LIMIT:
+        wait_for_warning(deadline)
+    records.deadlines.append(deadline)
+    unit.put(deadline)
+
+
+def _held_since(records: EscrowRecords, milestone: Milestone, now: datetime) -> datetime:
+    """When its payment succeeded: the newest that is known of a payment that did."""
+    paid = (p.observed_at for p in records.payments if p.payment_id == milestone.payment_id)
+    return min(next(paid, None) or now, now)
+
+
+def wait_for_warning(deadline: Deadline) -> None:
+    """Lets a hold limit be looked at when so much of its time has passed that people are warned."""
+    percent = next_warning(deadline)
+    deadline.act_at = percent_of(deadline, percent) if percent else None
+
+
+def put_off(unit: UnitOfWork, deadline: Deadline, refusal: str) -> None:
+    """Lets a deadline wait for what stands in its way, longer each time."""
+    deadline.act_at = unit.now + pause_after(deadline.tries)
+    deadline.tries += 1
+    deadline.refusal = refusal
+    unit.put(deadline)
+
+
+def due_again(unit: UnitOfWork, records: EscrowRecords) -> None:
+    """Lets what was put off be tried at once, for what stood in its way may be gone."""
+    for deadline in records.deadlines:
+        if deadline.refusal is not None:
+            deadline.act_at = unit.now
+            unit.put(deadline)

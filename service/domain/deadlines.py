@@ -1,0 +1,66 @@
+"""What runs against time, by the states of the milestones: THE table, and how long it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from service.domain.records.deadline import Deadline, DeadlineKind
+from service.domain.records.escrow import Milestone
+from service.domain.states.milestone import MilestoneState
+
+M, K = MilestoneState, DeadlineKind
+
+AT_WORK: Mapping[MilestoneState, tuple[DeadlineKind, ...]] = {
+    M.FUNDED: (K.DELIVERY, K.HOLD_LIMIT),
+    M.DELIVERED: (K.INSPECTION, K.HOLD_LIMIT),
+}
+"""What runs while a milestone waits for one of the parties."""
+WITH_STRIPE = frozenset({M.RELEASING, M.REFUNDING})
+"""Where a milestone waits for Stripe, whose answer the workers look for."""
+
+HELD_AT_MOST: Mapping[str, timedelta] = {"US": timedelta(days=730), "TH": timedelta(days=10)}
+HELD_AT_MOST_ELSEWHERE = timedelta(days=90)
+"""For how long Stripe lets money be held, by the payee's country."""
+WARN_AT_PERCENT = (75, 90, 100)
+
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+"""Who names a date so far away means none."""
+
+FIRST_PAUSE = timedelta(minutes=1)
+LONGEST_PAUSE = timedelta(hours=6)
+
+Running = tuple[DeadlineKind, UUID]
+
+
+def running(escrow_id: UUID, milestones: Iterable[Milestone]) -> Iterator[Running]:
+    """What has to run, by kind and what it is of. While one milestone is at work, those that are
+    to be paid later are not overdue.
+    """
+    listed = list(milestones)
+    for milestone in listed:
+        for kind in AT_WORK.get(milestone.state, ()):
+            yield kind, milestone.milestone_id
+    states = {milestone.state for milestone in listed}
+    if M.AWAITING_FUNDS in states and not states & AT_WORK.keys():
+        yield K.PAYMENT, escrow_id
+
+
+def held_at_most(country: str) -> timedelta:
+    return HELD_AT_MOST.get(country, HELD_AT_MOST_ELSEWHERE)
+
+
+def percent_of(deadline: Deadline, percent: int) -> datetime:
+    """When so much of its time has passed."""
+    return deadline.starts_at + (deadline.due_at - deadline.starts_at) * percent / 100
+
+
+def next_warning(deadline: Deadline) -> int | None:
+    """The next of the percentages at which people are warned."""
+    return next((each for each in WARN_AT_PERCENT if each > deadline.warned_percent), None)
+
+
+def pause_after(tries: int) -> timedelta:
+    """For how long a deadline is put off that was refused so often before."""
+    return min(FIRST_PAUSE * (1 << min(tries, 10)), LONGEST_PAUSE)

@@ -1,0 +1,1 @@
+"""Deadlines: what happens by itself when its time has come."""

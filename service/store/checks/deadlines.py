@@ -1,0 +1,23 @@
+"""What runs against time."""
+
+from __future__ import annotations
+
+from service.store.checks.check import Check
+
+DEADLINES = Check(
+    "deadlines",
+    "a deadline runs only while what it is of waits for that",
+    "SELECT count(*) FROM deadlines",
+    """\
+SELECT d.tenant_id, d.escrow_id, d.deadline_id, d.subject_id, d.kind
+FROM deadlines AS d
+WHERE NOT EXISTS (
+    SELECT 1 FROM milestones AS m
+    WHERE m.tenant_id = d.tenant_id AND m.escrow_id = d.escrow_id
+    AND d.subject_id IN (m.milestone_id, m.escrow_id)
+    AND (d.kind, m.state) IN (
+        ('PAYMENT', 'AWAITING_FUNDS'), ('DELIVERY', 'FUNDED'), ('INSPECTION', 'DELIVERED'),
+        ('HOLD_LIMIT', 'FUNDED'), ('HOLD_LIMIT', 'DELIVERED')
+    )
+)""",
+)
