@@ -185,6 +185,7 @@ async def test_money_for_what_nobody_waits_for_goes_to_suspense(market: Marketpl
     """The escrow was canceled by hand while its payer was paying."""
     escrow, succeeded = await paid(market)
     await market.owner.execute("UPDATE milestones SET state = 'CANCELED'")
+    await market.owner.execute("DELETE FROM deadlines")
     await market.owner.execute("UPDATE escrows SET state = 'CANCELED'")
 
     await market.tell(succeeded)
