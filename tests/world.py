@@ -48,6 +48,7 @@ UPDATE effects SET due_at = due_at - $1::interval, created_at = created_at - $1:
     lease_expires_at = lease_expires_at - $1::interval
 WHERE state IN ('PLANNED', 'SENDING', 'UNKNOWN')""",
     "UPDATE releases SET transfer_at = transfer_at - $1::interval WHERE state = 'WAITING'",
+    "UPDATE receivables SET recover_at = recover_at - $1::interval WHERE state = 'OWED'",
     """\
 UPDATE stripe_events SET due_at = due_at - $1::interval
 WHERE state IN ('RECEIVED', 'PARKED')""",

@@ -105,6 +105,7 @@ def _summarize(reports: list[Report]) -> None:
         ),
         "chaos": sum((report.chaos for report in reports), Counter()),
         "strangers'": sum((report.strangers for report in reports), Counter()),
+        "told": sum((report.answers for report in reports), Counter()),
         "ended as": sum((report.ends for report in reports), Counter()),
     }
     for group, counted in sums.items():

@@ -29,10 +29,29 @@ STORED = frozenset(
         "ReleaseMilestone",
         "CancelEscrow",
         "RequestPayout",
+        "PlaceFreeze",
         "LiftFreeze",
+        "RefundMilestone",
+        "RefundSuspense",
+        "AdoptRefund",
+        "ResolveRefund",
+        "WriteOffReceivable",
     }
 )
 OF_PARTIES = frozenset({"CreatePayer", "CreatePayee", "GetPayee", "RequestPayout", "GetPayout"})
+OF_REFUNDS = frozenset(
+    {
+        "PlanRefund",
+        "RefundMilestone",
+        "RefundSuspense",
+        "AdoptRefund",
+        "ResolveRefund",
+        "WriteOffReceivable",
+        "ListRefunds",
+        "ListReceivables",
+    }
+)
+OF_OPERATORS = frozenset({"ListSuspense"})
 # Nobody knows whether it was done: the same request is sent again.
 INDETERMINATE = frozenset(
     {
@@ -43,7 +62,10 @@ INDETERMINATE = frozenset(
     }
 )
 # A request that names one of these is answered about it, whoever else is answered with it.
-NAMED = {"escrow_id": "escrow", "payment_id": "payment", "payee_id": "payee", "payout_id": "payout"}
+NAMED = {
+    f"{thing}_id": thing
+    for thing in ("escrow", "payment", "payee", "payout", "refund", "receivable")
+}
 BUSY = "BUSY"  # others were faster every time; like UNAVAILABLE, it says nothing about the request
 # Stripe's refusal to make a party is asked again under the same request id.
 ASKED_AGAIN = frozenset({"CreatePayer", "CreatePayee"})
@@ -103,10 +125,10 @@ class Caller:
         if intention.method in STORED and first is not None and first != answer:
             self._breach("a replay is answered otherwise", intention, first=first, then=answer)
 
-    async def read(self, method: str, request: Message) -> Any:  # noqa: ANN401 - the method's own
+    async def read(self, method: str, request: Message, party: Party | None = None) -> Any:  # noqa: ANN401 - the method's own
         """The answer of a method that changes nothing, or None."""
         try:
-            return await self._call(method, None, request)
+            return await self._call(method, party, request)
         except grpc.aio.AioRpcError as error:
             self._note_bug(method, error)
             return None
@@ -137,8 +159,7 @@ class Caller:
     async def _call(self, method: str, party: Party | None, request: Message) -> Any:  # noqa: ANN401 - as above
         self.calls += 1
         client = self.client.acting(party) if party else self.client
-        stub = client.parties if method in OF_PARTIES else client.escrows
-        answer = await getattr(stub, method)(request, timeout=CALL_TIMEOUT_S)
+        answer = await getattr(_stub(client, method), method)(request, timeout=CALL_TIMEOUT_S)
         for name, thing in NAMED.items():
             if name in _fields(request) and thing in _fields(answer):
                 asked, told = getattr(request, name), getattr(answer, thing).id
@@ -163,6 +184,14 @@ class Caller:
     def _breach(self, what: str, intention: Intention, **facts: object) -> None:
         about = {"method": intention.method, "request": intention.request, **facts}
         self.breaches.append(Breach(what, {name: str(value) for name, value in about.items()}))
+
+
+def _stub(client: EscrowClient, method: str) -> object:
+    if method in OF_PARTIES:
+        return client.parties
+    if method in OF_REFUNDS:
+        return client.refunds
+    return client.operators if method in OF_OPERATORS else client.escrows
 
 
 def _fields(message: Message) -> Collection[str]:

@@ -13,22 +13,15 @@ from google.protobuf.message import Message
 
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import party_service_pb2 as party
+from escrow.v1.money_pb2 import Money
+from tests.chaos.at_stripe import bank, onboard, pay, restrict
 from tests.chaos.caller import Caller, Party, some_answered
 from tests.chaos.currencies import Currencies, price_minor
+from tests.chaos.freezes import freezes_of, lift
+from tests.chaos.refunds import Refunds
 from tests.scenarios.sandbox_client import Json, SandboxClient
 
 RETURN_URL = "https://shop.example/thanks"
-CARDS = (
-    *["pm_card_bypassPending"] * 8,  # available at once
-    *["pm_card_visa"] * 2,  # available after two days
-    "pm_card_visa_chargeDeclined",
-    "pm_card_visa_chargeDeclinedInsufficientFunds",
-    *["pm_card_authenticationRequired"] * 2,
-    "pm_card_threeDSecureRequiredChargeDeclined",
-    "pm_card_createIssuerFraudRecord",  # paid, and the bank warns of it
-    "pm_card_refundFail",  # paid, and a refund of it comes back
-)
-FAILING_BANK = "000111111116"
 ETAGS = ("", "", "", "", "stale")
 EITHER: tuple[Party, ...] = ("payer", "payee")
 SENSIBLE_SHARE = 0.8  # of the steps; the others do anything at any time
@@ -44,6 +37,7 @@ class Deal:
     payer: party.Payer
     payee: party.Payee
     currencies: Currencies
+    refunds: Refunds
     escrow: pb.Escrow = field(default_factory=pb.Escrow)
     payments: list[pb.Payment] = field(default_factory=list)
     payouts: list[party.Payout] = field(default_factory=list)
@@ -62,13 +56,15 @@ class Deal:
     def _choose(self, rng: random.Random) -> "Action":
         if not self.escrow.id:
             return Deal.create
+        if action := self.refunds.choose(self, rng):
+            return action
         return rng.choice(self._sensible() if rng.random() < SENSIBLE_SHARE else ANYTHING)
 
     def _sensible(self) -> Sequence["Action"]:
         states = {milestone.state for milestone in self.escrow.milestones}
         actions: list[Action] = []
         if pb.MILESTONE_STATE_AWAITING_FUNDS in states:
-            actions += [Deal.pay, Deal.pay] if self._open_payments() else [Deal.fund]
+            actions += [pay, pay] if self.open_payments() else [Deal.fund]
         if any(p.state == pb.PAYMENT_STATE_REQUIRES_CAPTURE for p in self.payments):
             actions.append(Deal.capture)
         if pb.MILESTONE_STATE_FUNDED in states:
@@ -76,23 +72,25 @@ class Deal:
         if pb.MILESTONE_STATE_DELIVERED in states:
             actions += [Deal.accept, Deal.accept, Deal.release]
         if not self.onboarded:
-            actions.append(Deal.onboard)
-        if self._freezes():
-            actions.append(Deal.lift)
+            actions.append(onboard)
+        if freezes_of(self):
+            actions.append(lift)
         if states & {pb.MILESTONE_STATE_RELEASING, pb.MILESTONE_STATE_RELEASED}:
-            actions += [Deal.pay_out, Deal.bank]
+            actions += [Deal.pay_out, bank]
         return actions or [Deal.look]
 
-    def _freezes(self) -> list[pb.Freeze]:
-        return [freeze for milestone in self.escrow.milestones for freeze in milestone.freezes]
-
-    def _open_payments(self) -> list[pb.Payment]:
+    def open_payments(self) -> list[pb.Payment]:
         ended = {
             pb.PAYMENT_STATE_SUCCEEDED,
             pb.PAYMENT_STATE_CANCELED,
             pb.PAYMENT_STATE_REJECTED,
         }
         return [payment for payment in self.payments if payment.state not in ended]
+
+    @property
+    def balances(self) -> list[Money]:
+        """What is in the payee's account at Stripe, by currency."""
+        return [b.connected for b in self.payee.balances if b.connected.amount_minor]
 
     # --- clients' actions
 
@@ -109,7 +107,7 @@ class Deal:
                 for number, amount_minor in enumerate(amounts, start=1)
             ],
         )
-        self._saw(await self._want("CreateEscrow", None, request, rng))
+        self.saw(await self.want("CreateEscrow", None, request, rng))
 
     async def fund(self, rng: random.Random) -> None:
         waiting = [
@@ -125,7 +123,7 @@ class Deal:
             capture=pb.CAPTURE_STRATEGY_MANUAL if manual else pb.CAPTURE_STRATEGY_AUTOMATIC,
             return_url=RETURN_URL if checkout else "",
         )
-        answer = await self._want("FundEscrow", "payer", request, rng)
+        answer = await self.want("FundEscrow", "payer", request, rng)
         if answer is not None:
             self._saw_payment(answer.payment)
 
@@ -133,34 +131,34 @@ class Deal:
         if self.payments:
             payment = rng.choice(self.payments)
             request = pb.CapturePaymentRequest(payment_id=payment.id)
-            await self._want("CapturePayment", "payer", request, rng)
+            await self.want("CapturePayment", "payer", request, rng)
 
     async def cancel_payment(self, rng: random.Random) -> None:
         if self.payments:
             payment = rng.choice(self.payments)
             request = pb.CancelPaymentRequest(payment_id=payment.id)
-            await self._want("CancelPayment", rng.choice(EITHER), request, rng)
+            await self.want("CancelPayment", rng.choice(EITHER), request, rng)
 
     async def deliver(self, rng: random.Random) -> None:
         request = pb.SubmitDeliveryRequest(
             escrow_id=self.escrow.id,
             milestone_id=self._milestone(rng, pb.MILESTONE_STATE_FUNDED).id,
         )
-        self._saw(await self._want("SubmitDelivery", "payee", request, rng))
+        self.saw(await self.want("SubmitDelivery", "payee", request, rng))
 
     async def request_changes(self, rng: random.Random) -> None:
         request = pb.RequestChangesRequest(
             escrow_id=self.escrow.id,
             milestone_id=self._milestone(rng, pb.MILESTONE_STATE_DELIVERED).id,
         )
-        self._saw(await self._want("RequestChanges", "payer", request, rng))
+        self.saw(await self.want("RequestChanges", "payer", request, rng))
 
     async def accept(self, rng: random.Random) -> None:
         request = pb.AcceptDeliveryRequest(
             escrow_id=self.escrow.id,
             milestone_id=self._milestone(rng, pb.MILESTONE_STATE_DELIVERED).id,
         )
-        self._saw(await self._want("AcceptDelivery", "payer", request, rng))
+        self.saw(await self.want("AcceptDelivery", "payer", request, rng))
 
     async def release(self, rng: random.Random) -> None:
         milestone = self._milestone(rng, pb.MILESTONE_STATE_DELIVERED, pb.MILESTONE_STATE_FUNDED)
@@ -170,28 +168,18 @@ class Deal:
         if rng.random() < 0.7:  # now and then more than there is
             most_minor = milestone.held.amount_minor * 11 // 10
             request.amount_minor = self.currencies.part(rng, most_minor, self.escrow.currency)
-        self._saw(await self._want("ReleaseMilestone", "payer", request, rng))
+        self.saw(await self.want("ReleaseMilestone", "payer", request, rng))
 
     async def cancel(self, rng: random.Random) -> None:
         request = pb.CancelEscrowRequest(escrow_id=self.escrow.id, reason="changed my mind")
-        self._saw(await self._want("CancelEscrow", rng.choice(EITHER), request, rng))
-
-    async def lift(self, rng: random.Random) -> None:
-        """An operator lets a frozen amount move again; now and then somebody tries who may not."""
-        freezes = self._freezes()
-        if freezes:
-            request = pb.LiftFreezeRequest(
-                escrow_id=self.escrow.id, freeze_id=rng.choice(freezes).id, reason="I looked at it."
-            )
-            who: Party = "operator" if rng.random() < 0.9 else rng.choice(EITHER)
-            self._saw(await self._want("LiftFreeze", who, request, rng))
+        self.saw(await self.want("CancelEscrow", rng.choice(EITHER), request, rng))
 
     async def pay_out(self, rng: random.Random) -> None:
-        await self._read_payee()
+        await self.read_payee()
         balances = [balance.connected for balance in self.payee.balances]
         amount = self.currencies.payout(rng, balances, agreed=self.escrow.currency)
         request = party.RequestPayoutRequest(payee_id=self.payee.id, amount=amount)
-        answer = await self._want("RequestPayout", "payee", request, rng)
+        answer = await self.want("RequestPayout", "payee", request, rng)
         if answer is not None:
             self.payouts.append(answer.payout)
 
@@ -223,69 +211,21 @@ class Deal:
 
     async def look(self, rng: random.Random) -> None:
         if self.payments:
-            await self._read_payment(rng.choice(self._open_payments() or self.payments))
+            await self._read_payment(rng.choice(self.open_payments() or self.payments))
         request = pb.GetEscrowRequest(escrow_id=self.escrow.id)
-        self._saw(await self.caller.read("GetEscrow", request))
+        self.saw(await self.caller.read("GetEscrow", request))
         if rng.random() < 0.3:
-            await self._read_payee()
-
-    # --- customers, payees and banks, who act at Stripe
-
-    async def pay(self, rng: random.Random) -> None:
-        if not self.payments:
-            return
-        payment = rng.choice(self._open_payments() or self.payments)
-        if payment.method == pb.PAYMENT_METHOD_CHECKOUT:
-            session = payment.checkout_url.rpartition("/")[2]
-            await self._at_stripe(
-                f"checkout/sessions/{session}/pay",
-                payment_method=rng.choice(CARDS),
-                email="ann@example.com",
-            )
-        elif payment.state == pb.PAYMENT_STATE_REQUIRES_ACTION:
-            await self._at_stripe(
-                f"payment_intents/{payment.stripe_payment_intent}/authenticate",
-                succeeds=rng.random() < 0.8,
-            )
-        else:
-            await self._at_stripe(
-                f"payment_intents/{payment.stripe_payment_intent}/pay",
-                payment_method=rng.choice(CARDS),
-                return_url=RETURN_URL,
-            )
-        if rng.random() < 0.7:  # the marketplace's page asks at once, or waits for the event
-            await self.look(rng)
-
-    async def onboard(self, rng: random.Random) -> None:
-        bank = {"account_number": FAILING_BANK} if rng.random() < 0.1 else {}
-        await self._at_stripe(f"accounts/{self.payee.stripe_account}/onboard", **bank)
-        await self.currencies.add_bank(rng, self.sandbox, self.payee.stripe_account)
-        self.onboarded = True
-        await self._read_payee()
-
-    async def restrict(self, rng: random.Random) -> None:
-        lifted = rng.random() < 0.5
-        await self._at_stripe(f"accounts/{self.payee.stripe_account}/restrict", lifted=lifted)
-
-    async def bank(self, rng: random.Random) -> None:
-        """The bank takes a payout, or sends it back, maybe days after it was taken."""
-        if not self.payouts:
-            return
-        request = party.GetPayoutRequest(payout_id=rng.choice(self.payouts).id)
-        answer = await self.caller.read("GetPayout", request)
-        if answer is not None and answer.payout.stripe_payout:
-            verb = rng.choice(["pay", "pay", "fail"])
-            await self._at_stripe(f"payouts/{answer.payout.stripe_payout}/{verb}")
+            await self.read_payee()
 
     # --- sending and seeing
 
-    async def _want(
+    async def want(
         self, method: str, who: Party | None, request: Message, rng: random.Random
     ) -> Any:  # noqa: ANN401 - the method's own answer
         copies = rng.randint(2, 3) if rng.random() < 0.15 else 1
         return (await self.caller.want(method, who, request, copies=copies)).answer
 
-    async def _at_stripe(self, path: str, **body: object) -> Json:
+    async def at_stripe(self, path: str, **body: object) -> Json:
         """Somebody acts at Stripe, which may well refuse."""
         url = f"{self.sandbox.url}/_sandbox/{path}"
         async with self.sandbox.http.post(url, json=body) as answer:
@@ -297,7 +237,7 @@ class Deal:
         fitting = [m for m in self.escrow.milestones if m.state in states]
         return rng.choice(fitting or list(self.escrow.milestones))
 
-    def _saw(self, answer: Any) -> None:  # noqa: ANN401 - of any method that tells an escrow
+    def saw(self, answer: Any) -> None:  # noqa: ANN401 - of any method that tells an escrow
         if answer is not None:
             self.escrow = answer.escrow
 
@@ -310,7 +250,7 @@ class Deal:
         if answer is not None:
             self._saw_payment(answer.payment)
 
-    async def _read_payee(self) -> None:
+    async def read_payee(self) -> None:
         request = party.GetPayeeRequest(payee_id=self.payee.id)
         answer = await self.caller.read("GetPayee", request)
         if answer is not None:
@@ -319,8 +259,8 @@ class Deal:
 
 Action = Callable[[Deal, random.Random], Awaitable[None]]
 ANYTHING: Sequence[Action] = (
-    *[Deal.fund, Deal.pay, Deal.look, Deal.repeat] * 2,
+    *[Deal.fund, pay, Deal.look, Deal.repeat] * 2,
     *[Deal.capture, Deal.cancel_payment, Deal.deliver, Deal.request_changes, Deal.accept],
-    *[Deal.release, Deal.cancel, Deal.pay_out, Deal.onboard, Deal.restrict, Deal.bank],
+    *[Deal.release, Deal.cancel, Deal.pay_out, onboard, restrict, bank],
     *[Deal.act_for_another, Deal.reuse_request_id],
 )

@@ -6,19 +6,20 @@ service.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
-import asyncpg
 from pydantic import SecretStr
 
 from service.config import Config, DatabaseRole, Settings, Tenant
 from service.operations.operators.verify_stripe import verify_stripe
 from service.operations.sweeps.compare_with_stripe import Comparison
 from service.server import open_runtime
-from tests.chaos.caller import Breach
+from tests.chaos.caller import Breach, Caller
+from tests.chaos.frozen import check_frozen
+from tests.chaos.listed import AtStripe, cause_of, is_impersonation, is_ours, read_lists
 from tests.chaos.recovery import PAYEES
+from tests.chaos.refunded import adopted
 from tests.chaos.strangers import BY_HAND, ORDER, Strangers
-from tests.scenarios.sandbox_client import API_KEY, Json, SandboxClient
+from tests.scenarios.sandbox_client import API_KEY, Json
 from tests.world import TENANTS, World
 
 # Where a balance transaction is booked: by what we did, apart, as Stripe's own, or unexplained.
@@ -27,12 +28,17 @@ KINDS = {
     "charge_settled": OURS,
     "charge_converted": OURS,
     "transfer_confirmed": OURS,
+    "refund_confirmed": OURS,
+    "refund_converted": OURS,
+    "refund_failed": OURS,
+    "refund_failed_converted": OURS,
+    "reversal_confirmed": OURS,
+    "reversal_converted": OURS,
     "other_business_brought": OTHER,
     "other_business_took": OTHER,
     "brought_unexplained": UNEXPLAINED,
     "taken_unexplained": UNEXPLAINED,
 }
-DISPUTES_OVER = ("won", "warning_closed")
 # A payment's state here, by the status of its intent there.
 ENDED = {"succeeded": "SUCCEEDED", "canceled": "CANCELED"}
 
@@ -52,73 +58,22 @@ BALANCES = """
 SELECT account, currency, sum(amount_minor)::bigint FROM entries
 WHERE tenant_id = $1 AND (account LIKE '%:unexplained:%' OR account = 'eq:other_business')
 GROUP BY account, currency"""
-FREEZES = """
-SELECT f.tenant_id, f.source, f.reason, p.amount_minor AS payment_minor, p.currency,
-    'pay_' || replace(f.payment_id::text, '-', '') AS payment, sum(f.amount_minor)::bigint AS held,
-    sum(f.beyond_minor)::bigint AS beyond, bool_or(f.state = 'LIFTED') AS lifted
-FROM freezes AS f JOIN payments AS p USING (tenant_id, payment_id)
-GROUP BY f.tenant_id, f.source, f.reason, f.payment_id, p.amount_minor, p.currency"""
-MOST_FEE = 10  # percent of what is held: the payer's fee is threatened with it
 PAYMENTS = """
 SELECT 'pay_' || replace(payment_id::text, '-', '') AS id, state, stripe_payment_intent
 FROM payments"""
 DEAUTHORIZED = "SELECT stripe_account FROM payees WHERE state = 'DEAUTHORIZED'"
 
 
-class Threatened(NamedTuple):
-    """A payment of ours, and what threatens it."""
-
-    source: str
-    reason: str
-    payment: str
-
-
-class Extent(NamedTuple):
-    """How much is threatened, None for all of it, and whether that is over: then it may have been
-    before anybody saw it.
-    """
-
-    amount_minor: int | None
-    currency: str = ""
-    over: bool = False
-
-
-class AtStripe(NamedTuple):
-    """What Stripe lists, by id."""
-
-    moved: dict[str, Json]
-    charges: dict[str, Json]
-    refunds: dict[str, Json]
-    disputes: dict[str, Json]
-    transfers: dict[str, Json]
-    warnings: dict[str, Json]
-
-    @property
-    def reversals(self) -> dict[str, Json]:
-        """Every one is shown by its transfer."""
-        shown = (r for t in self.transfers.values() for r in t["reversals"]["data"])
-        return {reversal["id"]: reversal for reversal in shown}
-
-
-async def prove(world: World, strangers: Strangers) -> list[Breach]:
+async def prove(world: World, strangers: Strangers, caller: Caller) -> list[Breach]:
     """Every difference between what is open and what strangers did."""
-    there = await _read(world.sandbox)
+    there = await read_lists(world.sandbox, adopted(caller))
     return [
         *await _same_as_stripe(world, there),
         *_remembered(strangers, there),
         *[b for tenant in TENANTS for b in await _booked_as_meant(world, tenant, there)],
-        *await _frozen_as_meant(world, there),
+        *await check_frozen(world, there, caller),
         *await _ended_as_at_stripe(world),
     ]
-
-
-async def _read(sandbox: SandboxClient) -> AtStripe:
-    expand = {"expand[0]": "data.source"}
-    lists = [await sandbox.all_of("/v1/balance_transactions", **expand)] + [
-        await sandbox.all_of(f"/v1/{name}")
-        for name in ("charges", "refunds", "disputes", "transfers", "radar/early_fraud_warnings")
-    ]
-    return AtStripe(*({each["id"]: each for each in found} for found in lists))
 
 
 async def _same_as_stripe(world: World, there: AtStripe) -> list[Breach]:
@@ -161,7 +116,11 @@ def _remembered(strangers: Strangers, there: AtStripe) -> list[Breach]:
         ("reversal", strangers.reversals, there.reversals),
     ):
         breaches += [Breach(f"a {what} is not at Stripe", {"id": i}) for i in told - listed.keys()]
-        marked = {id_ for id_, each in listed.items() if BY_HAND in (each["metadata"] or {})}
+        marked = {
+            id_
+            for id_, each in listed.items()
+            if BY_HAND in (each["metadata"] or {}) or is_ours(each)
+        }
         unknown = listed.keys() - told - marked
         breaches += [Breach(f"a {what} of nobody", {"id": id_}) for id_ in unknown]
     return breaches
@@ -176,6 +135,10 @@ async def _booked_as_meant(world: World, tenant: str, there: AtStripe) -> list[B
         for id_, transaction in there.moved.items()
         if transaction["net"]
     }
+    for id_, meaning in booked.items():  # what was unexplained until it was adopted
+        source = there.moved[id_]["source"] if id_ in there.moved else None
+        if meaning == UNEXPLAINED and source and source["id"] in there.adopted:
+            booked[id_] = OURS
     breaches = _differing("booked otherwise", tenant, booked, meant)
     rows = await world.pool.fetch(BALANCES, tenant)
     balances = {f"{row[0]} {row[1]}": row[2] for row in rows}
@@ -199,102 +162,13 @@ def _meaning(transaction: Json, there: AtStripe, *, mine: bool) -> str:
         return UNEXPLAINED if transaction["type"] == "adjustment" else STRIPE
     if not mine:
         return OTHER
-    cause = _cause(source, there)
-    if _is_impersonation(cause):
+    cause = cause_of(source, there)
+    if is_impersonation(cause):
         return UNEXPLAINED  # it carries the id of a payment of ours, which did not ask for it
     if ORDER in cause["metadata"]:
         return OTHER
-    return OURS if cause is source else UNEXPLAINED
-
-
-def _cause(source: Json, there: AtStripe) -> Json:
-    """The charge or the transfer that a balance transaction is of, or that it takes back."""
-    if charge := source.get("charge"):
-        return there.charges[charge]
-    if transfer := source.get("transfer"):
-        return there.transfers[transfer]
-    return source
-
-
-def _is_impersonation(cause: Json) -> bool:
-    return ORDER in cause["metadata"] and "payment" in cause["metadata"]
-
-
-async def _frozen_as_meant(world: World, there: AtStripe) -> list[Breach]:
-    """Each threat to money of ours has its freeze, and there is no other freeze."""
-    rows = await world.pool.fetch(FREEZES)
-    odd = [dict(row) for row in rows if row["tenant_id"] != TENANTS[0]]
-    breaches = [Breach("a freeze of nobody", facts) for facts in odd]
-    frozen = {Threatened(row["source"], row["reason"], row["payment"]) for row in rows}
-    threats = _threats(there)
-    breaches += [
-        Breach("not frozen", threat._asdict())
-        for threat, extent in threats.items()
-        if not extent.over and threat not in frozen
-    ]
-    for row in rows:
-        extent = threats.get(Threatened(row["source"], row["reason"], row["payment"]))
-        if extent and not _covers(row, extent):
-            breaches.append(Breach("frozen otherwise", {**row, "threatened": extent}))
-    return breaches + [
-        Breach("frozen for nothing", threat._asdict()) for threat in frozen - threats.keys()
-    ]
-
-
-def _covers(row: asyncpg.Record, extent: Extent) -> bool:
-    """What is frozen of what is held, with its part of the fee, and what lies beyond: all of the
-    payment where the amount is in another currency. Of a source that an operator has lifted that is
-    not known any more.
-    """
-    if row["lifted"]:
-        return True
-    same = extent.currency == row["currency"].lower()
-    threatened_minor = (extent.amount_minor if same else None) or row["payment_minor"]
-    most_minor = min(threatened_minor, row["payment_minor"])
-    least_minor = row["held"] + row["beyond"]
-    fee_minor = row["held"] * MOST_FEE // 100 + 1
-    return bool(least_minor <= most_minor <= least_minor + fee_minor)
-
-
-def _threats(there: AtStripe) -> dict[Threatened, Extent]:
-    """What threatens payments of ours, and how much. A charge that only claims to be of one
-    threatens nothing of it: it is unexplained, and belongs to nobody.
-    """
-    found: dict[tuple[str, str, str], Extent] = {}
-    for refund in there.refunds.values():
-        extent = Extent(refund["amount"], refund["currency"], over=_may_be_unseen(refund, there))
-        found[refund["id"], "REFUND", refund["charge"]] = extent
-    for dispute in there.disputes.values():
-        extent = Extent(
-            dispute["amount"], dispute["currency"], over=dispute["status"] in DISPUTES_OVER
-        )
-        found[dispute["id"], "CHARGEBACK", dispute["charge"]] = extent
-    for warning in there.warnings.values():
-        found[warning["id"], "EARLY_FRAUD_WARNING", warning["charge"]] = Extent(None)
-    for reversal in there.reversals.values():
-        charge = there.transfers[reversal["transfer"]]["source_transaction"]
-        found[reversal["id"], "TRANSFER_REVERSED", charge] = Extent(
-            reversal["amount"], reversal["currency"]
-        )
-    return {
-        Threatened(source, reason, payment): extent
-        for (source, reason, charge), extent in found.items()
-        if (payment := _payment_of(there, charge))
-    }
-
-
-def _may_be_unseen(refund: Json, there: AtStripe) -> bool:
-    """Whether nobody has to have seen it: it failed, or it waits for money and is of a charge that
-    only claims to be of ours. That one is found when it moves the balance, and not before.
-    """
-    waits = refund["status"] == "pending" and _is_impersonation(there.charges[refund["charge"]])
-    return waits or refund["status"] == "failed"
-
-
-def _payment_of(there: AtStripe, charge: str | None) -> str:
-    """The payment of ours that a charge is of, or claims to be of; "" of another product's."""
-    metadata: Mapping[str, str] = there.charges[charge]["metadata"] if charge else {}
-    return metadata.get("payment", "")
+    ours = cause is source or is_ours(source) or source["id"] in there.adopted
+    return OURS if ours else UNEXPLAINED
 
 
 async def _ended_as_at_stripe(world: World) -> list[Breach]:

@@ -8,10 +8,12 @@ are told by nothing else. At the end the sweeps have read everything, without an
 """
 
 import asyncio
+from collections.abc import Sequence
 
 from escrow.v1 import escrow_service_pb2 as pb
 from service.effects.settle import LONGEST_PAUSE
 from tests.chaos.caller import Breach, Caller
+from tests.chaos.refunds import end_refunds
 from tests.chaos.weather import DAY_S, LEASE_S, Weather, pass_time
 from tests.scenarios.sandbox_client import Json
 from tests.world import TENANTS, World
@@ -34,6 +36,12 @@ WHERE state IN ('PLANNED', 'SENDING', 'UNKNOWN')
 UNION ALL
 SELECT type, state, reason FROM stripe_events WHERE state IN ('RECEIVED', 'PARKED')
 UNION ALL
+SELECT 'refund', state, failure_code FROM refunds WHERE state = 'REQUESTED'
+UNION ALL
+SELECT 'receivable', d.state, d.refusal_code FROM receivables AS d
+JOIN releases AS r USING (tenant_id, escrow_id, release_id)
+WHERE d.state = 'OWED' AND d.refusals = 0 AND d.recover_at IS NOT NULL AND r.state = 'TRANSFERRED'
+UNION ALL
 SELECT 'release', r.state, r.refusal_code FROM releases AS r
 JOIN payees AS p ON p.tenant_id = r.tenant_id AND p.payee_id = r.payee_id
 WHERE r.state = 'WAITING' AND p.state = 'ACTIVE' AND NOT EXISTS (
@@ -47,8 +55,12 @@ DISTURBED_ACCOUNTS = "SELECT stripe_account FROM payees WHERE stripe_account IS 
 PAYEES = "SELECT stripe_account FROM payees WHERE tenant_id = $1 AND stripe_account IS NOT NULL"
 
 
-async def recover(world: World, weather: Weather, caller: Caller) -> dict[str, int]:
-    """Heals the system and waits until nothing is on its way; what chaos had done, by kind."""
+async def recover(
+    world: World, weather: Weather, caller: Caller, currencies: Sequence[str]
+) -> dict[str, int]:
+    """Heals the system and waits until nothing is on its way; what chaos had done, by kind.
+    ``currencies`` are the platform's, of which it gets enough for every refund.
+    """
     done: dict[str, int] = (await world.sandbox.control("DELETE", "chaos"))["done"]
     await weather.clear_up()
     # The leases of those who died end, and every effect's pause is over: a process whose clock was
@@ -59,6 +71,7 @@ async def recover(world: World, weather: Weather, caller: Caller) -> dict[str, i
     await _drain(world, caller)  # before much time passes: Stripe forgets keys after a day
     await _end_attempts(world, weather)
     await _read_open_payments(world, caller)
+    await end_refunds(world, currencies)
     await world.sandbox.control("POST", "chaos/generate")
     for _ in range(2):  # what was late may have made something new
         await _deliver_everything(world)

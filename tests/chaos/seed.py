@@ -16,7 +16,9 @@ from tests.chaos.checks import check
 from tests.chaos.closings import Closings
 from tests.chaos.currencies import Currencies
 from tests.chaos.deal import Deal
+from tests.chaos.morning import begin_well
 from tests.chaos.recovery import recover
+from tests.chaos.refunds import Refunds
 from tests.chaos.strangers import Strangers
 from tests.chaos.system import start_afresh
 from tests.chaos.weather import Weather
@@ -38,6 +40,8 @@ class Report:
     chaos: Counter[str] = field(default_factory=Counter)
     strangers: Counter[str] = field(default_factory=Counter)
     """What others did at Stripe and was accepted, and what they forged."""
+    answers: Counter[str] = field(default_factory=Counter)
+    """How often clients were answered by a method, or refused for what."""
     ends: Counter[str] = field(default_factory=Counter)
     """How everything ended, "events PROCESSED" and so on, and how often what was converted."""
     kills: int = 0
@@ -56,8 +60,18 @@ class Report:
 ENDS = """
 SELECT 'events ' || state, count(*) FROM stripe_events GROUP BY 1
 UNION ALL SELECT 'payments ' || state, count(*) FROM payments GROUP BY 1
-UNION ALL SELECT 'freezes ' || state, count(*) FROM freezes GROUP BY 1
+UNION ALL SELECT 'freezes ' || state || ' of ' || reason, count(*) FROM freezes GROUP BY 1
 UNION ALL SELECT 'releases ' || state, count(*) FROM releases GROUP BY 1
+UNION ALL SELECT 'refunds ' || state, count(*) FROM refunds GROUP BY 1
+UNION ALL SELECT 'refunded from ' || origin, count(*) FROM refund_parts GROUP BY 1
+UNION ALL SELECT 'receivables ' || state, count(*) FROM receivables GROUP BY 1
+UNION ALL SELECT 'receivables ' || how, count(*) FROM receivables, LATERAL (VALUES
+    ('reversed', reversed_minor > 0), ('netted', netted_minor > 0), ('refused', refusals > 0),
+    ('refused, then reversed', refusals > 0 AND reversed_minor > 0),
+    ('written off', written_off_minor > 0), ('canceled', canceled_minor > 0)) AS was (how, is_so)
+    WHERE is_so GROUP BY how
+UNION ALL SELECT 'refunds adopted', count(*) FROM operations
+    WHERE kind = 'adopt_refund' HAVING count(*) > 0
 UNION ALL SELECT 'payouts ' || state, count(*) FROM payouts GROUP BY 1
 UNION ALL SELECT 'escrows ' || state, count(*) FROM escrows GROUP BY 1
 UNION ALL SELECT kind, count(*) FROM journals WHERE kind LIKE '%converted%' GROUP BY 1"""
@@ -73,6 +87,8 @@ async def run_seed(world: World, seed: int, steps: int, *, convert: bool | None 
     report = Report(seed, steps, currencies.convert)
     await start_afresh(world)
     await currencies.begin(world)
+    refunds = Refunds(seed, currencies)
+    await refunds.begin(world)
     closings = Closings(world.pool)
     weather = Weather(world, closings, currencies, seed, steps)
     strangers = Strangers(world, seed, currencies)
@@ -81,15 +97,18 @@ async def run_seed(world: World, seed: int, steps: int, *, convert: bool | None 
     async with connect(world.target, tenant="default", caller="chaos") as client:
         caller = Caller(client)
         try:
-            await _live(world, weather, strangers, caller, currencies, report)
+            await _live(world, weather, strangers, caller, currencies, refunds, report)
             report.lived_s = time.monotonic() - started
-            report.chaos.update(await recover(world, weather, caller))
-            report.breaches = await check(world, caller, closings, strangers)
+            report.chaos.update(await recover(world, weather, caller, currencies.platform))
+            report.breaches = await check(
+                world, caller, closings, strangers, converts=currencies.convert
+            )
         except Exception as error:
             error.add_note(f"This was seed {seed} with {steps} steps.")
             raise
     report.ends.update({row[0]: row[1] for row in await world.pool.fetch(ENDS)})
     report.strangers = +strangers.did
+    report.answers.update(f"{i.method} {i.refusal or 'answered'}" for i in caller.intentions)
     report.together = await world.pool.fetchval(TOGETHER)
     report.kills, report.calls = weather.kills, caller.calls
     report.took_s = time.monotonic() - started
@@ -102,6 +121,7 @@ async def _live(
     strangers: Strangers,
     caller: Caller,
     currencies: Currencies,
+    refunds: Refunds,
     report: Report,
 ) -> None:
     """All deals side by side; together they take so many steps."""
@@ -114,7 +134,9 @@ async def _live(
         payer, payee = payers[number % 2], payees[number // 2 % 2]
         if payer is None or payee is None:
             return  # Stripe did not make them yet; the recovery insists on it
-        deal = Deal(caller, world.sandbox, payer, payee, currencies)
+        deal = Deal(caller, world.sandbox, payer, payee, currencies, refunds)
+        if refunds.happen:
+            await begin_well(deal, random.Random(f"{report.seed} morning {number}"))
         for step in range(number, report.steps, DEALS):
             await weather.next_step()
             await strangers.next_step(step)

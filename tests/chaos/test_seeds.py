@@ -15,6 +15,7 @@ MUST_HAPPEN = {
     *{"refund", "dispute", "reversal", "foreign payment", "impersonation"},
     *{"forged payment_intent.succeeded", "forged transfer.created"},
     *{"charge_converted", "fees_converted", "transfer_converted", "arrived_converted"},
+    *{"refunds SUCCEEDED", "refunded from HELD", "refunded from PAYEE"},
     "events that share a call",
 }
 """A chaos that does nothing would break nothing either, nor would strangers who do nothing."""
