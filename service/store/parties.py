@@ -108,7 +108,13 @@ FROM payouts AS o
 WHERE o.tenant_id = $1 AND o.payee_id = $2 AND o.state = 'REQUESTED'
 GROUP BY o.currency
 UNION ALL
-SELECT 'in_flight', r.currency, sum(r.payee_share_minor)::bigint
+SELECT 'receivable', d.currency, sum(d.amount_minor - d.reversed_minor - d.netted_minor
+    - d.written_off_minor - d.canceled_minor)::bigint
+FROM receivables AS d
+WHERE d.tenant_id = $1 AND d.payee_id = $2 AND d.state <> 'SETTLED'
+GROUP BY d.currency
+UNION ALL
+SELECT 'in_flight', r.currency, sum(r.sent_minor)::bigint
 FROM effects AS f
 JOIN releases AS r
     ON r.tenant_id = f.tenant_id AND r.escrow_id = f.escrow_id AND r.release_id = f.subject_id
@@ -280,9 +286,9 @@ async def find_payouts(
 async def find_payee_balances(
     pool: asyncpg.Pool, tenant_id: str, payee_id: UUID, accounts: list[str]
 ) -> list[tuple[str, str | None, int]]:
-    """(account, currency, minor) of these accounts, of "in_flight" for transfers under way, of
-    "asked" for payouts that are not made yet, and of what is in each previous account, without a
-    currency where nothing ever was.
+    """(account, currency, minor) of these accounts, of "receivable" for what the payee owes, of
+    "in_flight" for transfers under way, of "asked" for payouts that are not made yet, and of what
+    is in each previous account, without a currency where nothing ever was.
     """
     rows = await pool.fetch(PAYEE_BALANCES, tenant_id, payee_id, accounts)
     return [(row[0], row[1], row[2]) for row in rows]

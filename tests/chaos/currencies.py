@@ -20,7 +20,6 @@ CONVERTING_SHARE = 1 / 3  # of the seeds
 TENANT = {"settlement_currencies": ["USD"], "conversion": "allow"}
 # What a platform holds; what it does not is converted to the first.
 PLATFORMS = (["usd"], ["usd", "eur"], ["eur", "usd"], ["jpy", "usd"], ["usd", "gbp"])
-HOME = {"usd": "US", "eur": "DE", "jpy": "JP"}
 COUNTRIES = ("US", "DE", "JP", "GB", "HU")
 SECOND_BANK_SHARE = 0.3  # of the payees have a bank account in a currency of the platform, too
 CRUMB_SHARE = 0.2  # of the parts that are released
@@ -62,13 +61,6 @@ class Currencies:
         """What the platform holds, as Stripe writes it."""
         self.countries = draw.choices(COUNTRIES, k=2) if self.convert else ["US", "US"]
         """Of the payees."""
-
-    def keep_transfers(self) -> None:
-        """Payees hold what the platform holds. What is reversed of a transfer that their account
-        has converted once more is not booked yet: ``CONN_BALANCE`` would fall below zero.
-        """
-        self.platform = self.platform[:1]
-        self.countries = [HOME[self.platform[0]]] * 2
 
     async def begin(self, world: World) -> None:
         """Makes Stripe as strict as it is. In a seed that does not convert it is kinder."""

@@ -50,8 +50,6 @@ class Refunds:
         self.happen = draw.random() < SEED_SHARE
         self._is_rich = draw.random() < RICH_SHARE
         self._currencies = currencies
-        if self.happen and currencies.convert:
-            currencies.keep_transfers()
 
     async def begin(self, world: World) -> None:
         """Gives the platform money of its own, or not: then refunds wait for payments."""

@@ -34,10 +34,11 @@ _FIELDS: Mapping[Account, str] = {
     accounts.PENDING: "pending",
     accounts.PAYABLE: "payable",
     accounts.RESERVE: "reserve",
-    accounts.RECEIVABLE: "receivable",
     accounts.CONN_BALANCE: "connected",
     accounts.CONN_IN_TRANSIT: "in_transit",
 }
+# What is summed up from the records, because the books keep no balance of these accounts.
+_SUMMED = ("receivable", "in_flight")
 
 
 async def get_payee(runtime: Runtime, call: Call, request: GetPayeeRequest) -> GetPayeeResponse:
@@ -66,8 +67,7 @@ async def _add_balances(runtime: Runtime, payee: Payee, answer: party_pb.Payee) 
     held = await _held_back(runtime, payee)  # first, for it may book what has come
     names = {"payee": payee.public_id, "account": payee.stripe_account or ""}
     field_of = {account.name(names): field for account, field in _FIELDS.items()} | {
-        "in_flight": "in_flight",
-        "asked": "asked",
+        name: name for name in (*_SUMMED, "asked")
     }
     rows = await find_payee_balances(runtime.pool, payee.tenant_id, payee.payee_id, list(field_of))
     amounts: dict[str, dict[str, int]] = {}
@@ -81,7 +81,7 @@ async def _add_balances(runtime: Runtime, payee: Payee, answer: party_pb.Payee) 
             amounts.setdefault(currency, {})[field_of[account]] = amount_minor
     for currency, known in sorted(amounts.items()):
         balance = answer.balances.add()
-        for name in (*_FIELDS.values(), "in_flight"):
+        for name in (*_FIELDS.values(), *_SUMMED):
             getattr(balance, name).CopyFrom(money(known.get(name, 0), currency))
         if held is not None:
             back = held.get(currency, NOTHING)

@@ -54,6 +54,12 @@ async def receivables(market: Marketplace, condition: str = "") -> list[refund_p
     return list((await client.refunds.ListReceivables(request)).receivables)
 
 
+async def balances(market: Marketplace, payee: party_pb.Payee) -> list[party_pb.PayeeBalance]:
+    """What a payee is told to have and to owe, by currency."""
+    answer = await market.service.parties.GetPayee(party_pb.GetPayeeRequest(payee_id=payee.id))
+    return list(answer.payee.balances)
+
+
 async def platform(market: Marketplace, account: str, currency: str = "USD") -> int:
     """What an account comes to: positive on the debit side."""
     return int(await market.owner.fetchval(PLATFORM, account, currency))

@@ -9,6 +9,7 @@ from tests.service.movements.strangers import charge_of, dispute, freezes
 from tests.service.operations.marketplace import Marketplace, usd
 from tests.service.operations.refunds.money import (
     assert_done,
+    balances,
     read_refund,
     receivables,
     refund,
@@ -29,7 +30,8 @@ async def in_flight(market: Marketplace, payee: party_pb.Payee | None = None) ->
 
 async def test_while_the_transfer_is_under_way(market: Marketplace) -> None:
     """The payer does not wait for it, and it is reversed when it has arrived."""
-    escrow = await in_flight(market)
+    payee = await market.new_payee()
+    escrow = await in_flight(market, payee)
     await lose_answer(market)
     await market.effects.run_once()
 
@@ -37,6 +39,8 @@ async def test_while_the_transfer_is_under_way(market: Marketplace) -> None:
     await market.effects.run_once()
     (debt,) = await receivables(market)
     assert (debt.state, debt.owed) == (refund_pb.RECEIVABLE_STATE_OWED, usd(3_200))
+    (balance,) = await balances(market, payee)
+    assert (balance.in_flight, balance.receivable) == (usd(8_000), usd(3_200))
     await market.patience()
     await market.owner.execute("UPDATE receivables SET recover_at = now()")
     await market.settle()

@@ -7,6 +7,7 @@ from escrow.v1 import refund_service_pb2 as refund_pb
 from tests.service.operations.marketplace import Marketplace, usd
 from tests.service.operations.refunds.money import (
     assert_done,
+    balances,
     platform,
     read_refund,
     receivables,
@@ -130,12 +131,16 @@ async def test_after_payout_the_payee_owes_it(market: Marketplace) -> None:
     (debt,) = await receivables(market, "state = OWED")
     assert (debt.owed, debt.refusal_code) == (usd(8_000), "balance_insufficient")
     assert debt.retry_time.seconds > 0
+    (balance,) = await balances(market, payee)
+    assert (balance.receivable, balance.connected) == (usd(8_000), usd(0))
     assert (await market.read(escrow)).state == pb.ESCROW_STATE_REFUNDED
 
     later = await transferred(market, 20_000, payee=payee)
 
     (debt,) = await receivables(market)
     assert (debt.state, debt.netted) == (refund_pb.RECEIVABLE_STATE_SETTLED, usd(8_000))
+    (balance,) = await balances(market, payee)
+    assert (balance.receivable, balance.connected) == (usd(0), usd(8_000))
     (transfer, _) = await market.sandbox.objects("/v1/transfers")
     assert transfer["amount"] == 16_000 - 8_000
     kinds = dict(await market.books(later))
