@@ -8,23 +8,28 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
+
+import aiohttp
 
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import operator_service_pb2 as operator
 from escrow.v1 import refund_service_pb2 as refund
 from tests.chaos.caller import Breach, Party
-from tests.chaos.currencies import Currencies
+from tests.chaos.currencies import Currencies, part_minor
 from tests.chaos.freezes import freezes_of, lift, place
+from tests.chaos.strangers import BY_HAND, STRANGE_SHARE
 from tests.world import World
 
 if TYPE_CHECKING:
     from tests.chaos.deal import Deal
 
-SEED_SHARE = 0.6  # of the seeds
+SEED_SHARE = 0.75  # of the seeds
 STEP_SHARE = 0.55  # of the steps of these
+CALM_SHARE = 0.2  # of the steps of strangers meanwhile
 RICH_SHARE = 0.6  # of these: Stripe always has the money for a refund
-RARELY = 0.05
+RARELY = 0.1
 PLANNED_SHARE = 0.4  # of the refunds
 CHOSEN_SHARE = 0.15  # of the refunds name what they are taken from
 PLENTY_MINOR = 10**10
@@ -51,6 +56,11 @@ class Refunds:
         self._is_rich = draw.random() < RICH_SHARE
         self._currencies = currencies
 
+    @property
+    def strange_share(self) -> float:
+        """How much strangers do: of a payment that is disputed nothing can be given back."""
+        return CALM_SHARE if self.happen else STRANGE_SHARE
+
     async def begin(self, world: World) -> None:
         """Gives the platform money of its own, or not: then refunds wait for payments."""
         if self.happen and self._is_rich:
@@ -60,13 +70,13 @@ class Refunds:
         """What somebody does about refunds now, if they do anything."""
         if not self.happen or rng.random() >= STEP_SHARE:
             return None
-        actions: list[Action] = [give_back] * 3 if _with_money(deal) else []
+        actions: list[Action] = [give_back] * 3 + [give_back_by_hand] if _with_money(deal) else []
         if any(m.held.amount_minor for m in deal.escrow.milestones):
             actions.append(place)
         if freezes_of(deal):
             actions.append(lift)
         if _frozen_by_refunds(deal):
-            actions += [adopt] * 3
+            actions += [adopt] * 6
         if any(i.method == "RefundMilestone" and i.answer for i in deal.caller.intentions):
             actions += [at_stripe, at_stripe, resolve, resolve, write_off]
         if rng.random() < RARELY:
@@ -119,6 +129,19 @@ async def give_back(deal: Deal, rng: random.Random) -> None:
     if plan and answer and list(answer.refund.parts) != list(plan.parts):
         facts = {"planned": str(plan), "done": str(answer.refund)}
         deal.caller.breaches.append(Breach("refunded other than planned", facts))
+
+
+async def give_back_by_hand(deal: Deal, rng: random.Random) -> None:
+    """Support refunds a payment in Stripe's dashboard; an operator may adopt that later."""
+    charged = [payment for payment in deal.payments if payment.stripe_charge]
+    if not charged:
+        return
+    payment = rng.choice(charged)
+    amount_minor = part_minor(rng, payment.amount.amount_minor, payment.amount.currency)
+    form = {"charge": payment.stripe_charge, "amount": str(amount_minor)}
+    with suppress(aiohttp.ClientError, AssertionError, ValueError):  # Stripe refuses, or is down
+        await deal.sandbox.stripe("POST", "/v1/refunds", **form, **{f"metadata[{BY_HAND}]": "yes"})
+    await deal.look(rng)
 
 
 async def _plan(

@@ -70,8 +70,9 @@ UNION ALL SELECT 'receivables ' || how, count(*) FROM receivables, LATERAL (VALU
     ('refused, then reversed', refusals > 0 AND reversed_minor > 0),
     ('written off', written_off_minor > 0), ('canceled', canceled_minor > 0)) AS was (how, is_so)
     WHERE is_so GROUP BY how
-UNION ALL SELECT 'refunds adopted', count(*) FROM operations
-    WHERE kind = 'adopt_refund' HAVING count(*) > 0
+UNION ALL SELECT how, count(*) FROM operations JOIN (VALUES
+    ('adopt_refund', 'refunds adopted'), ('place_freeze', 'freezes placed')) AS named (kind, how)
+    USING (kind) GROUP BY how
 UNION ALL SELECT 'payouts ' || state, count(*) FROM payouts GROUP BY 1
 UNION ALL SELECT 'escrows ' || state, count(*) FROM escrows GROUP BY 1
 UNION ALL SELECT kind, count(*) FROM journals WHERE kind LIKE '%converted%' GROUP BY 1"""
@@ -91,7 +92,7 @@ async def run_seed(world: World, seed: int, steps: int, *, convert: bool | None 
     await refunds.begin(world)
     closings = Closings(world.pool)
     weather = Weather(world, closings, currencies, seed, steps)
-    strangers = Strangers(world, seed, currencies)
+    strangers = Strangers(world, seed, currencies, refunds.strange_share)
     await world.sandbox.control("POST", "chaos", seed=seed, rates=weather.rates)
     # One channel through all restarts, as a client has it.
     async with connect(world.target, tenant="default", caller="chaos") as client:

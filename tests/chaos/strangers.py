@@ -49,6 +49,7 @@ class Strangers:
     world: World
     seed: int
     currencies: Currencies
+    share: float = STRANGE_SHARE
     did: Counter[str] = field(default_factory=Counter)
     """How often Stripe, or the gateway, accepted what, as they were told."""
     refunds: set[str] = field(default_factory=set)
@@ -60,7 +61,7 @@ class Strangers:
     async def next_step(self, step: int) -> None:
         """What they do beside one step of a deal."""
         rng = random.Random(f"{self.seed} stranger {step}")
-        if rng.random() < STRANGE_SHARE:
+        if rng.random() < self.share:
             await rng.choice(ACTS)(self, rng)
 
     # --- what touches money of ours

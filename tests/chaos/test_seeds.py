@@ -1,4 +1,4 @@
-"""Two dozen bad days in CI; `make chaos` runs as many as you like, or one again by its number."""
+"""A few bad days in CI; `make chaos` runs as many as you like, or one again by its number."""
 
 import pytest
 
@@ -7,22 +7,24 @@ from tests.chaos.seed import run_seed
 from tests.postgres import Server
 from tests.world import open_world
 
-SEEDS = range(1, 25)
-MORE_SEEDS = range(25, 49)
+SEEDS = range(1, 17)
+MORE_SEEDS = range(17, 41)
 STEPS = 40
 MUST_HAPPEN = {
     *{"cut_after_effect", "drop", "never_generated", "rate_limited"},
     *{"refund", "dispute", "reversal", "foreign payment", "impersonation"},
     *{"forged payment_intent.succeeded", "forged transfer.created"},
     *{"charge_converted", "fees_converted", "transfer_converted", "arrived_converted"},
-    *{"refunds SUCCEEDED", "refunded from HELD", "refunded from PAYEE"},
+    *{"refunds SUCCEEDED", "refunds FAILED", "refunds adopted"},
+    *{"refunded from HELD", "refunded from PAYABLE", "refunded from PAYEE"},
+    *{"receivables reversed", "receivables refused", "freezes placed"},
     "events that share a call",
 }
 """A chaos that does nothing would break nothing either, nor would strangers who do nothing."""
 
 
 @pytest.mark.timeout(600)  # they share one start of the system, and CI has two cores
-async def test_two_dozen_seeds_break_nothing(
+async def test_seeds_break_nothing(
     postgres_server: Server, template_database: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("chaos")
