@@ -70,7 +70,9 @@ class Refunds:
         """What somebody does about refunds now, if they do anything."""
         if not self.happen or rng.random() >= STEP_SHARE:
             return None
-        actions: list[Action] = [give_back] * 3 + [give_back_by_hand] if _with_money(deal) else []
+        actions: list[Action] = []
+        if _with_money(deal):
+            actions += [give_back, give_back, give_back, give_back_by_hand]
         if any(m.held.amount_minor for m in deal.escrow.milestones):
             actions.append(place)
         if freezes_of(deal):
