@@ -129,7 +129,13 @@ def reversal_rejected(case: EscrowCase, debt: Receivable, code: str) -> None:
 
 
 def cancel_debt(case: EscrowCase, debt: Receivable) -> int:
-    """What is still owed, and is owed no more because the refund did not take place."""
+    """What of it has not come back, and is owed no more because the refund did not take place; also
+    what had been written off.
+    """
+    if debt.written_off_minor:
+        back = JournalKind.OWED_AGAIN, JournalKind.OWED_AGAIN_CONVERTED
+        _post_written_off(case, debt, *back)
+        debt.written_off_minor = 0
     owed_minor = debt.owed_minor
     if owed_minor:
         debt.canceled_minor += owed_minor
@@ -138,17 +144,30 @@ def cancel_debt(case: EscrowCase, debt: Receivable) -> int:
 
 
 def write_off(case: EscrowCase, debt: Receivable) -> None:
-    """Posting 21: what is owed is given up."""
-    amount_minor = debt.owed_minor
-    debt.written_off_minor += amount_minor
-    _settle_when_paid(case, debt)
+    """Postings 21 and 21x: what is owed is given up."""
     case.touch()
-    names = {"payee": ids.show(ids.PAYEE, debt.payee_id)}
+    debt.written_off_minor = debt.owed_minor
+    _settle_when_paid(case, debt)
+    kinds = JournalKind.WRITTEN_OFF, JournalKind.WRITTEN_OFF_CONVERTED
+    _post_written_off(case, debt, *kinds)
+
+
+def _post_written_off(
+    case: EscrowCase, debt: Receivable, kind: JournalKind, converted: JournalKind
+) -> None:
+    """What was written off: all that was owed then, so that nothing has come back since."""
+    settled_minor = debt.reversal_minor - debt.reversal_of(debt.reversed_minor)
     case.unit.post(
-        JournalKind.WRITTEN_OFF,
+        converted if debt.converts else kind,
         Source("receivable", debt.public_id),
         debt.currency,
-        [Part(names, {"amount": amount_minor})],
+        [
+            Part(
+                {"payee": ids.show(ids.PAYEE, debt.payee_id)},
+                {"amount": debt.written_off_minor, "settled": settled_minor},
+            )
+        ],
+        settled_currency=debt.reversal_currency if debt.converts else "",
     )
 
 
@@ -157,4 +176,7 @@ def _settle_when_paid(case: EscrowCase, debt: Receivable) -> None:
         case.unit.put(debt)
         return
     debt.recover_at = None
-    case.unit.advance(debt, ReceivableEvent.SETTLE)
+    if debt.state is ReceivableState.SETTLED:
+        case.unit.put(debt)
+    else:
+        case.unit.advance(debt, ReceivableEvent.SETTLE)

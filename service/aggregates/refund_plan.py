@@ -252,5 +252,7 @@ def _in_proportion(
     if wanted_minor >= whole_minor:
         return price_minor, fee_minor
     weights = [price_minor, fee_minor]
-    price, fee = split_pro_rata(wanted_minor // step_minor, weights)
-    return price * step_minor, fee * step_minor
+    price, fee = (n * step_minor for n in split_pro_rata(wanted_minor // step_minor, weights))
+    if price == price_minor:  # of a price that is gone nobody would ever earn the rest of the fee
+        price, fee = price - step_minor, fee + step_minor
+    return price, fee

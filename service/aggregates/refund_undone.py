@@ -108,16 +108,15 @@ def _undo(case: EscrowCase, refund: Refund, event: RefundEvent) -> None:
     shares: dict[int, dict[str, int]] = {}
     untouched: dict[int, Receivable] = {}
     for part in parts:
-        owed_minor = written_off_minor = 0
+        owed_minor = 0
         if part.origin is RefundOrigin.PAYEE and part.release_id in debts:
             debt = debts.pop(part.release_id)
-            owed_minor, written_off_minor = cancel_debt(case, debt), debt.written_off_minor
+            owed_minor = cancel_debt(case, debt)
             if owed_minor == debt.amount_minor:
                 untouched[part.position] = debt
         shares[part.position] = {
             "owed": owed_minor,
-            "written_off": written_off_minor,
-            "payable": part.payee_share_minor - owed_minor - written_off_minor,
+            "payable": part.payee_share_minor - owed_minor,
         }
     post_parts(case, refund, parts, BACK_TO, shares)
     post_fees(case, refund, parts, payment, K.FEES_CONVERTED)

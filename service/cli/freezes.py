@@ -13,6 +13,7 @@ from service.cli.ages import age_of_text
 from service.cli.calling import call_service
 from service.cli.named import check_freeze_id, escrow_of_freeze, milestone_named
 from service.cli.operating import (
+    DryRun,
     Escrow,
     Milestone,
     PageToken,
@@ -105,6 +106,7 @@ def place(  # noqa: PLR0913  as many as there are options
     tenant: Tenant = "default",
     request_id: RequestId = None,
     *,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Lets an amount that is held not move, until it is lifted; what is left moves as before."""
@@ -116,9 +118,10 @@ def place(  # noqa: PLR0913  as many as there are options
         amount_minor=amount,
         freeze_reason=pb.FreezeReason.Value(f"FREEZE_REASON_{kind.name}"),
         reason=reason,
+        validate_only=dry_run,
     )
     answer = call_service(lambda it: it.escrows.PlaceFreeze, request, tenant=tenant)
-    show(answer, as_json=as_json)
+    show(answer, as_json=as_json, dry_run=dry_run)
     if not as_json:
         frozen = (m for m in answer.escrow.milestones if m.id == milestone_id)
         print_table(table_of([freeze for each in frozen for freeze in each.freezes]))

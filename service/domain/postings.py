@@ -79,6 +79,9 @@ class JournalKind(StrEnum):
     RETURNED_CONVERTED = "returned_converted"
     DEBT_NETTED = "debt_netted"
     WRITTEN_OFF = "written_off"
+    WRITTEN_OFF_CONVERTED = "written_off_converted"
+    OWED_AGAIN = "owed_again"
+    OWED_AGAIN_CONVERTED = "owed_again_converted"
     PAYOUT_CREATED = "payout_created"
     PAYOUT_PAID = "payout_paid"
     PAYOUT_RETURNED = "payout_returned"
@@ -207,6 +210,13 @@ _ARRIVED_CONVERTED = Posting(
     debit=(Leg(CONN_OWNER, "amount"), Leg(CONN_BALANCE, "settled", settled=True)),
     credit=(Leg(CONN_BALANCE, "amount"), Leg(CONN_OWNER, "settled", settled=True)),
 )
+_WRITTEN_OFF = _one("21", BAD_DEBT, RECEIVABLE)
+# The platform bears what the share was of the charge, in the currency that Stripe settled.
+_WRITTEN_OFF_CONVERTED = Posting(
+    "21x",
+    debit=(Leg(EXCHANGE, "amount"), Leg(BAD_DEBT, "settled", settled=True)),
+    credit=(Leg(RECEIVABLE, "amount"), Leg(EXCHANGE, "settled", settled=True)),
+)
 
 POSTINGS: Mapping[JournalKind, Posting] = {
     JournalKind.PAYMENT_SUCCEEDED: Posting(
@@ -324,7 +334,6 @@ POSTINGS: Mapping[JournalKind, Posting] = {
         # The share, leg by leg, so that the posting balances whatever its amounts are.
         debit=(
             Leg(REFUNDS_IN_FLIGHT, "owed"),
-            Leg(REFUNDS_IN_FLIGHT, "written_off"),
             Leg(REFUNDS_IN_FLIGHT, "payable"),
             Leg(REFUNDS_IN_FLIGHT, "payee_fee"),
             Leg(REFUNDS_IN_FLIGHT, "payer_fee"),
@@ -332,7 +341,6 @@ POSTINGS: Mapping[JournalKind, Posting] = {
         # What had come back from the payee is theirs again, and what had not is owed no more.
         credit=(
             Leg(RECEIVABLE, "owed"),
-            Leg(BAD_DEBT, "written_off"),
             Leg(PAYABLE, "payable"),
             *_FEES_BACK,
         ),
@@ -359,7 +367,11 @@ POSTINGS: Mapping[JournalKind, Posting] = {
     # The payee's account gave back another currency than the transfer's.
     JournalKind.RETURNED_CONVERTED: _back("12cx", _ARRIVED_CONVERTED),
     JournalKind.DEBT_NETTED: _one("20", PAYABLE, RECEIVABLE),
-    JournalKind.WRITTEN_OFF: _one("21", BAD_DEBT, RECEIVABLE),
+    JournalKind.WRITTEN_OFF: _WRITTEN_OFF,
+    JournalKind.WRITTEN_OFF_CONVERTED: _WRITTEN_OFF_CONVERTED,
+    # It had been written off, and the refund that it came from did not take place.
+    JournalKind.OWED_AGAIN: _back("21 back", _WRITTEN_OFF),
+    JournalKind.OWED_AGAIN_CONVERTED: _back("21x back", _WRITTEN_OFF_CONVERTED),
     JournalKind.PAYOUT_CREATED: Posting(
         "8", debit=(Leg(CONN_IN_TRANSIT, "amount"),), credit=(Leg(CONN_BALANCE, "amount"),)
     ),

@@ -1890,6 +1890,7 @@ class PlaceFreezeRequest(_message.Message):
     FREEZE_REASON_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """A UUID that names this request."""
     escrow_id: _builtins.str
@@ -1904,6 +1905,8 @@ class PlaceFreezeRequest(_message.Message):
     """Why, in words; at most 500 characters. It is kept with the freeze, and stays in the timeline."""
     etag: _builtins.str
     """The escrow's etag as you read it; empty to act on whatever it is now."""
+    validate_only: _builtins.bool
+    """Only say what would be, or why not: nothing is written."""
     def __init__(
         self,
         *,
@@ -1914,10 +1917,11 @@ class PlaceFreezeRequest(_message.Message):
         freeze_reason: Global___FreezeReason.ValueType = ...,
         reason: _builtins.str = ...,
         etag: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_amount_minor", b"_amount_minor", "amount_minor", b"amount_minor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_amount_minor", b"_amount_minor", "amount_minor", b"amount_minor", "escrow_id", b"escrow_id", "etag", b"etag", "freeze_reason", b"freeze_reason", "milestone_id", b"milestone_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_amount_minor", b"_amount_minor", "amount_minor", b"amount_minor", "escrow_id", b"escrow_id", "etag", b"etag", "freeze_reason", b"freeze_reason", "milestone_id", b"milestone_id", "reason", b"reason", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__amount_minor: _TypeAlias = _typing.Literal["amount_minor"]  # noqa: Y015
     _WhichOneofArgType__amount_minor: _TypeAlias = _typing.Literal["_amount_minor", b"_amount_minor"]  # noqa: Y015

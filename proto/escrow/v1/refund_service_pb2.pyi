@@ -139,7 +139,7 @@ class _ReceivableStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Recei
     RECEIVABLE_STATE_UNSPECIFIED: _ReceivableState.ValueType  # 0
     """Not set."""
     RECEIVABLE_STATE_OWED: _ReceivableState.ValueType  # 1
-    """The payee owes it. It is taken of what they get next, and asked of their account at Stripe again."""
+    """The payee owes it. It is taken of what they get next (unless it is converted), and asked of their account at Stripe again."""
     RECEIVABLE_STATE_REVERSING: _ReceivableState.ValueType  # 2
     """Their transfer is being reversed."""
     RECEIVABLE_STATE_SETTLED: _ReceivableState.ValueType  # 3
@@ -151,7 +151,7 @@ class ReceivableState(_ReceivableState, metaclass=_ReceivableStateEnumTypeWrappe
 RECEIVABLE_STATE_UNSPECIFIED: ReceivableState.ValueType  # 0
 """Not set."""
 RECEIVABLE_STATE_OWED: ReceivableState.ValueType  # 1
-"""The payee owes it. It is taken of what they get next, and asked of their account at Stripe again."""
+"""The payee owes it. It is taken of what they get next (unless it is converted), and asked of their account at Stripe again."""
 RECEIVABLE_STATE_REVERSING: ReceivableState.ValueType  # 2
 """Their transfer is being reversed."""
 RECEIVABLE_STATE_SETTLED: ReceivableState.ValueType  # 3
@@ -854,6 +854,7 @@ class Receivable(_message.Message):
     RETRY_TIME_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CONVERTED_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """"rcv_..." """
     payee_id: _builtins.str
@@ -868,6 +869,8 @@ class Receivable(_message.Message):
     """Where it is."""
     refusal_code: _builtins.str
     """Why the last reversal was refused: Stripe's code."""
+    converted: _builtins.bool
+    """Stripe had converted the payment: it comes back by reversing its transfer alone, and is never taken of what the payee gets next."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """What it came to at first."""
@@ -918,10 +921,11 @@ class Receivable(_message.Message):
         retry_time: _timestamp_pb2.Timestamp | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        converted: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "netted", b"netted", "owed", b"owed", "retry_time", b"retry_time", "reversed", b"reversed", "update_time", b"update_time", "written_off", b"written_off"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "escrow_id", b"escrow_id", "id", b"id", "netted", b"netted", "owed", b"owed", "payee_id", b"payee_id", "refund_id", b"refund_id", "refusal_code", b"refusal_code", "release_id", b"release_id", "retry_time", b"retry_time", "reversed", b"reversed", "state", b"state", "update_time", b"update_time", "written_off", b"written_off"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "converted", b"converted", "create_time", b"create_time", "escrow_id", b"escrow_id", "id", b"id", "netted", b"netted", "owed", b"owed", "payee_id", b"payee_id", "refund_id", b"refund_id", "refusal_code", b"refusal_code", "release_id", b"release_id", "retry_time", b"retry_time", "reversed", b"reversed", "state", b"state", "update_time", b"update_time", "written_off", b"written_off"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -63,9 +63,22 @@ class Receivable:
         part_minor = min(self.owed_minor, self.reversible_minor - self.reversed_minor)
         if part_minor <= 0:
             return 0, 0
-        before = self.reversal_minor * self.reversed_minor // self.reversible_minor
-        after = self.reversal_minor * (self.reversed_minor + part_minor) // self.reversible_minor
-        return part_minor, after - before
+        after_minor = self.reversal_of(self.reversed_minor + part_minor)
+        return part_minor, after_minor - self.reversal_of(self.reversed_minor)
+
+    def reversal_of(self, part_minor: int) -> int:
+        """What so much of what is reversible is in the currency of the transfer."""
+        if not self.reversible_minor:
+            return 0
+        return self.reversal_minor * part_minor // self.reversible_minor
+
+    @property
+    def is_worthless(self) -> bool:
+        """Whether the share was nothing in the currency of the transfer: the payee got nothing of
+        it, and nothing can come back.
+        """
+        part_minor, reversal_minor = self.next_reversal
+        return self.converts and part_minor > 0 and not reversal_minor
 
     @property
     def can_be_netted(self) -> bool:

@@ -35,4 +35,5 @@ async def place_freeze(
     amount_minor = request.amount_minor if request.HasField("amount_minor") else None
     cause = Cause(reason, request.request_id, f"{unit.call.caller}: {request.reason}")
     place(case, milestone, amount_minor, cause)
-    return await runtime.save(unit, PlaceFreezeResponse(escrow=escrow_message(case.records)))
+    answer = PlaceFreezeResponse(escrow=escrow_message(case.records))
+    return answer if request.validate_only else await runtime.save(unit, answer)

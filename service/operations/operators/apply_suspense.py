@@ -8,7 +8,6 @@ from escrow.v1.operator_service_pb2 import ApplySuspenseRequest, ApplySuspenseRe
 from service.aggregates import payment as payments
 from service.aggregates.escrow import EscrowCase, open_case
 from service.domain import ids
-from service.domain.accounts import SUSPENSE
 from service.domain.errors import (
     AmountFrozen,
     FieldViolation,
@@ -23,9 +22,9 @@ from service.domain.records.payment import Payment
 from service.domain.unit import UnitOfWork
 from service.operations.escrows.messages import escrow_message
 from service.operations.mutation import mutation
+from service.operations.suspense import read_suspense, save_taken
 from service.runtime import Runtime
 from service.store.escrows import BY_PAYMENT
-from service.store.suspense import find_balances
 
 
 @mutation(ApplySuspenseResponse)
@@ -42,9 +41,7 @@ async def apply_suspense(
         AmountFrozen: Stripe has taken or threatens a part of the payment.
     """
     payment_id = ids.parse(request.payment_id)
-    # Read before the case: what a twin takes in between makes this run again, and find its answer.
-    account = SUSPENSE.name({"payment": ids.show(ids.PAYMENT, payment_id)})
-    held = await find_balances(runtime.pool, unit.call.tenant_id, account)
+    held_minor = await read_suspense(runtime, unit, payment_id)
     case = await open_case(
         runtime,
         unit,
@@ -55,11 +52,13 @@ async def apply_suspense(
     )
     payment = case.payment(payment_id)
     milestones = _named(case, request.milestone_ids)
-    _check(case, payment, milestones, sum(held))
+    _check(case, payment, milestones, held_minor)
     payments.apply_suspense(case, payment, milestones)
     unit.note = payment.public_id
     answer = ApplySuspenseResponse(escrow=escrow_message(case.records))
-    return answer if request.validate_only else await runtime.save(unit, answer)
+    if request.validate_only:
+        return answer
+    return await save_taken(runtime, unit, answer, payment_id, held_minor)
 
 
 def _named(case: EscrowCase, milestone_ids: Sequence[str]) -> list[Milestone]:

@@ -12,7 +12,6 @@ from service.aggregates.refund import parts_of, refund_requested
 from service.aggregates.refund_observed import observe_refund
 from service.aggregates.refund_plan import plan_adopted
 from service.domain import ids
-from service.domain.accounts import SUSPENSE
 from service.domain.call import Call, Party
 from service.domain.errors import (
     Busy,
@@ -31,11 +30,11 @@ from service.domain.unit import UnitOfWork
 from service.operations.escrows.messages import escrow_message
 from service.operations.mutation import mutation
 from service.operations.refunds.messages import refund_message
+from service.operations.suspense import read_suspense, save_taken
 from service.runtime import Runtime
 from service.store.balance_transactions import find_booked
 from service.store.commit import StripeObjectTaken
 from service.store.escrows import find_escrow
-from service.store.suspense import find_balances
 from service.store.tables import EscrowRecords
 from service.stripe.objects.refund import RefundObservation, parse_refund
 from service.stripe.objects.values import Unreadable
@@ -65,8 +64,7 @@ async def adopt_refund(
     async def story(
         runtime: Runtime, unit: UnitOfWork, request: pb.AdoptRefundRequest
     ) -> pb.AdoptRefundResponse:
-        account = SUSPENSE.name({"payment": ids.show(ids.PAYMENT, freeze.payment_id)})
-        suspense = await find_balances(runtime.pool, unit.call.tenant_id, account)
+        suspense_minor = await read_suspense(runtime, unit, freeze.payment_id)
         case = await open_case(runtime, unit, ids.parse(request.escrow_id), etag=request.etag)
         payment = case.payment(freeze.payment_id)
         _check(case, payment, freeze)
@@ -74,7 +72,7 @@ async def adopt_refund(
             raise Busy  # it was adopted when we looked, and is not any more
         case.explained = _explained(freeze, booked)
         try:
-            refund = _adopt(case, payment, seen, sum(suspense), request.reason)
+            refund = _adopt(case, payment, seen, suspense_minor, request.reason)
         except Contradiction as problem:
             raise _misfit(freeze, str(problem)) from problem
         unit.note = f"{refund.public_id}: {freeze.source}"
@@ -82,7 +80,9 @@ async def adopt_refund(
             refund=refund_message(refund, parts_of(case, refund), payment.settled_currency or ""),
             escrow=escrow_message(case.records),
         )
-        return answer if request.validate_only else await runtime.save(unit, answer)
+        if request.validate_only:
+            return answer
+        return await save_taken(runtime, unit, answer, freeze.payment_id, suspense_minor)
 
     try:
         return await story(runtime, call, request)

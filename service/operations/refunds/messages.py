@@ -91,6 +91,7 @@ def receivable_message(debt: Receivable) -> pb.Receivable:
         netted=money(debt.netted_minor, currency),
         written_off=money(debt.written_off_minor, currency),
         refusal_code=debt.refusal_code or "",
+        converted=debt.converts,
         retry_time=timestamp(debt.recover_at),
         create_time=timestamp(debt.created_at),
         update_time=timestamp(debt.updated_at),

@@ -7,6 +7,7 @@ from datetime import timedelta
 import structlog
 
 from service.aggregates.escrow import open_case
+from service.aggregates.receivable import write_off
 from service.domain import ids
 from service.domain.call import Call, Party
 from service.domain.errors import Unavailable
@@ -37,7 +38,9 @@ async def recover_receivable(runtime: Runtime, due: DueReceivable) -> bool:
         if debt is None or debt.state is not ReceivableState.OWED or debt.recover_at is None:
             return False
         release = case.release_of(debt.release_id)
-        if not debt.next_reversal[1]:  # the rest is owed, and netted
+        if debt.is_worthless:
+            write_off(case, debt)
+        elif not debt.next_reversal[1]:  # the rest is owed, and netted
             debt.recover_at = None
             case.touch()
             unit.put(debt)

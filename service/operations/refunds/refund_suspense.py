@@ -8,7 +8,6 @@ from service.aggregates.refund import parts_of, refund_requested
 from service.aggregates.refund_parts import suspense_part
 from service.aggregates.refund_plan import check_disputed
 from service.domain import ids
-from service.domain.accounts import SUSPENSE
 from service.domain.call import Call
 from service.domain.errors import (
     AmountFrozen,
@@ -25,9 +24,9 @@ from service.effects import create_refund
 from service.operations.mutation import mutation
 from service.operations.refunds.messages import refund_message
 from service.operations.refunds.settled import once_settled
+from service.operations.suspense import read_suspense, save_taken
 from service.runtime import Runtime
 from service.store.escrows import BY_PAYMENT
-from service.store.suspense import find_balances
 
 
 async def refund_suspense(
@@ -48,9 +47,7 @@ async def _refund(
     runtime: Runtime, unit: UnitOfWork, request: pb.RefundSuspenseRequest
 ) -> pb.RefundSuspenseResponse:
     payment_id = ids.parse(request.payment_id)
-    # Read before the case: what a twin takes in between makes this run again, and find its answer.
-    account = SUSPENSE.name({"payment": ids.show(ids.PAYMENT, payment_id)})
-    held_minor = sum(await find_balances(runtime.pool, unit.call.tenant_id, account))
+    held_minor = await read_suspense(runtime, unit, payment_id)
     case = await open_case(
         runtime, unit, payment_id, by=BY_PAYMENT, etag=request.etag, missing=PaymentMissing
     )
@@ -64,7 +61,9 @@ async def _refund(
     unit.note = payment.public_id
     message = refund_message(refund, parts_of(case, refund), payment.settled_currency or "")
     answer = pb.RefundSuspenseResponse(refund=message)
-    return answer if request.validate_only else await runtime.save(unit, answer)
+    if request.validate_only:
+        return answer
+    return await save_taken(runtime, unit, answer, payment_id, held_minor)
 
 
 def _check(case: EscrowCase, payment: Payment, amount_minor: int, held_minor: int) -> None:

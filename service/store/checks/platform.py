@@ -104,13 +104,14 @@ _REFUNDS_PAID = _REFUNDS.format(
     whole="amount_minor",
     currency="currency",
     share="payee_share_minor",
-    back="d.reversed_minor + d.netted_minor",
+    back="d.reversed_minor + d.netted_minor + d.written_off_minor",
 )
 _REFUNDS_SETTLED = _REFUNDS.format(
     whole="settled_minor",
     currency="settled_currency",
     share="settled_share_minor",
-    back="coalesce(div(d.reversal_minor::numeric * (d.reversed_minor + d.netted_minor),"
+    back="coalesce(div(d.reversal_minor::numeric"
+    " * (d.reversed_minor + d.netted_minor + d.written_off_minor),"
     " nullif(d.reversible_minor, 0)), 0)",
 )
 EXCHANGE = Check(

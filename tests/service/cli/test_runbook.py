@@ -85,6 +85,11 @@ async def test_an_operator_freezes_an_amount_and_lifts_it(market: Marketplace, e
     why = ("--reason", "The court asked for it.")
     milestone = deal.milestones[0].id
 
+    async with market.unchanged():
+        dry = await escrow(
+            *("freezes", "place", deal.id, "1", "--kind", "legal", "--amount", "4000", *why),
+            "--dry-run",
+        )
     placed = await escrow(
         *("freezes", "place", deal.reference, "1", "--kind", "legal", "--amount", "4000", *why)
     )
@@ -99,6 +104,7 @@ async def test_an_operator_freezes_an_amount_and_lifts_it(market: Marketplace, e
     for each in listed:
         assert (await escrow("freezes", "lift", each["id"], *why)).status == 0
 
+    assert "40.00 USD" in dry.out
     assert placed.status == 0, placed.err
     assert "40.00 USD" in placed.out
     assert "LEGAL" in placed.out

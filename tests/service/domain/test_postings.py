@@ -365,14 +365,12 @@ EXPECTED: Mapping[str, tuple[JournalKind, Mapping[str, int], list[Line], list[Li
         {
             "payee_fee": 20_00,
             "payer_fee": 5_00,
-            "owed": 30_00,
-            "written_off": 10_00,
+            "owed": 40_00,
             "payable": 40_00,
         },
         [
             (REFUNDS, 105_00),
-            (RECEIVABLE, -30_00),
-            ("exp:bad_debt", -10_00),
+            (RECEIVABLE, -40_00),
             (PAYABLE, -40_00),
             ("rev:service_fee", -20_00),
             ("rev:platform_fee", -5_00),
@@ -412,6 +410,34 @@ EXPECTED: Mapping[str, tuple[JournalKind, Mapping[str, int], list[Line], list[Li
         JournalKind.WRITTEN_OFF,
         {"amount": 80_00},
         [("exp:bad_debt", 80_00), (RECEIVABLE, -80_00)],
+        [],
+    ),
+    "21 back": (
+        JournalKind.OWED_AGAIN,
+        {"amount": 80_00},
+        [(RECEIVABLE, 80_00), ("exp:bad_debt", -80_00)],
+        [],
+    ),
+    "21x": (
+        JournalKind.WRITTEN_OFF_CONVERTED,
+        {"amount": 40_00, "settled": 44_00},
+        [
+            ("asset:exchange", 40_00),
+            ("exp:bad_debt", 44_00),
+            (RECEIVABLE, -40_00),
+            ("asset:exchange", -44_00),
+        ],
+        [],
+    ),
+    "21x back": (
+        JournalKind.OWED_AGAIN_CONVERTED,
+        {"amount": 40_00, "settled": 44_00},
+        [
+            (RECEIVABLE, 40_00),
+            ("asset:exchange", 44_00),
+            ("asset:exchange", -40_00),
+            ("exp:bad_debt", -44_00),
+        ],
         [],
     ),
     "18f": (

@@ -284,6 +284,7 @@ def test_no_field_was_forgotten() -> None:
         "RejectEffect.validate_only",
         "SettleEffect.validate_only",
         "ApplySuspense.validate_only",
+        "PlaceFreeze.validate_only",
         "RefundSuspense.validate_only",
         "AdoptRefund.validate_only",
         "ResolveRefund.validate_only",

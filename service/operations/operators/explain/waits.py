@@ -73,9 +73,10 @@ def wait_of_receivable(debt: refund_pb.Receivable) -> Wait:
         return Wait(debt.id, "Stripe to reverse the payee's transfer")
     again = f", asked again {debt.retry_time.ToJsonString()}" if debt.HasField("retry_time") else ""
     why = f" ({debt.refusal_code})" if debt.refusal_code else ""
+    netted = "" if debt.converted else ", or what they get next"
     return Wait(
         debt.id,
-        f"the payee: their account at Stripe{again}{why}, or what they get next",
+        f"the payee: their account at Stripe{again}{why}{netted}",
         {_OPERATOR: ["receivables write-off"]},
     )
 

@@ -1,6 +1,7 @@
 """Money in suspense: listed with whose it is and what to do, and applied to what awaits as much."""
 
 import asyncio
+from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 
 import grpc
@@ -9,9 +10,11 @@ import pytest
 from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import operator_service_pb2 as op
+from escrow.v1 import refund_service_pb2 as refund_pb
 from tests.service.movements.strangers import charge_of, dispute, moved
 from tests.service.operations.marketplace import Marketplace, transitions
 from tests.service.operations.operators.stuck import REASON, application, suspended
+from tests.service.operations.refusals import read_refusal
 from tests.service.operations.transfers import TRANSFERS
 
 
@@ -210,3 +213,30 @@ async def test_what_nobody_owns_is_listed_as_that(market: Marketplace) -> None:
 
     assert (item.amount.amount_minor, item.escrow_id, item.payer_id) == (700, "", "")
     assert "nobody here owns it" in item.what_to_do
+
+
+@pytest.mark.parametrize("other", ["refund", "application"])
+async def test_two_take_of_it_at_once_and_one_is_told_that_nothing_is_left(
+    market: Marketplace, other: str
+) -> None:
+    escrow, payment = await suspended(market)
+    await moved(market, "topup", 100_000)
+
+    def refund() -> Awaitable[object]:
+        request = refund_pb.RefundSuspenseRequest(
+            request_id=new_request_id(), payment_id=payment.id, reason=REASON
+        )
+        return market.client("operator", role="operator").refunds.RefundSuspense(request)
+
+    second = (
+        refund
+        if other == "refund"
+        else lambda: apply(market, application(payment, escrow.milestones[1]))
+    )
+    done = await asyncio.gather(refund(), second(), return_exceptions=True)
+
+    (refused,) = [each for each in done if isinstance(each, grpc.aio.AioRpcError)]
+    assert read_refusal(refused).reason in {"NOTHING_IN_SUSPENSE", "AMOUNT_FROZEN"}
+    assert await market.balance(f"liab:suspense:{payment.id}") == 0
+    taken = [kind for kind, _ in await market.books()]
+    assert taken.count("refunded_from_suspense") + taken.count("suspense_applied") == 1

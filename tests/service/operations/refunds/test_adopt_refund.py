@@ -5,9 +5,13 @@ import pytest
 from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import refund_service_pb2 as refund_pb
+from service.domain.fees import FeeRule
+from service.domain.policy import Limits, Policy
+from tests.service.domain.policies import rules
 from tests.service.movements.strangers import charge_of, dispute
 from tests.service.movements.strangers import refund as refund_in_dashboard
 from tests.service.operations.marketplace import Marketplace, usd
+from tests.service.operations.policies.policies import apply as apply_policy
 from tests.service.operations.refunds.money import (
     assert_done,
     platform,
@@ -114,3 +118,26 @@ async def test_what_is_no_refund_is_not_adopted(market: Marketplace) -> None:
     await market.settle()
     async with market.refuses("FREEZE_OF_OTHER"):
         await adopt(market, escrow)
+
+
+@pytest.mark.parametrize(("amount_minor", "held_minor"), [(1, 299), (597, 1), (599, 1)])
+async def test_the_price_does_not_go_before_its_fee(
+    market: Marketplace, amount_minor: int, held_minor: int
+) -> None:
+    """3.00, and a fee of 3.00. A rest of the fee without a price would be nobody's."""
+    own = rules(payment_limits=Limits(6_00, 500_00), payer_fee=FeeRule(0, 300))
+    await apply_policy(market, Policy({"USD": own}))
+    await stocked(market)
+    escrow = await market.funded_escrow(300, payee=await market.new_payee())
+    await refund_in_dashboard(market, await charge_of(market, escrow), amount_minor)
+    await market.settle()
+
+    answer = await adopt(market, escrow)
+
+    assert answer.refund.amount == usd(amount_minor)
+    (left,) = answer.escrow.milestones
+    assert left.held == usd(held_minor)
+    await market.accept(await market.deliver(escrow))
+    await market.settle()
+    assert await market.balance(f"liab:escrow:{left.id}:fee_held") == 0
+    await assert_done(market)

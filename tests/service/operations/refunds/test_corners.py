@@ -10,7 +10,7 @@ from escrow.v1 import refund_service_pb2 as refund_pb
 from tests.service.effects.test_perform import restrict
 from tests.service.movements.strangers import assert_same_as_stripe, charge_of
 from tests.service.movements.strangers import refund as refund_in_dashboard
-from tests.service.movements.test_currencies import assert_books_hold
+from tests.service.movements.test_currencies import assert_books_hold, entries_of
 from tests.service.operations.marketplace import Marketplace, usd
 from tests.service.operations.refunds.money import (
     assert_done,
@@ -57,8 +57,11 @@ async def test_a_share_that_was_worth_nothing(market: Marketplace) -> None:
     assert (await market.read(escrow)).state == pb.ESCROW_STATE_REFUNDED
     await assert_books_hold(market)
     await assert_same_as_stripe(market)
-    left = [debt for debt in await receivables(market) if debt.owed.amount_minor]
-    assert [debt.owed.amount_minor for debt in left] in ([], [1])
+    assert [debt.owed.amount_minor for debt in await receivables(market)] == [0, 0]
+    assert await entries_of(market, "written_off_converted") == [
+        ("asset:exchange", "JPY", 1),
+        ("asset:receivable:payee:*", "JPY", -1),
+    ]
     assert (
         await market.owner.fetchval(
             "SELECT count(*) FROM receivables WHERE recover_at < now() + interval '1 minute'"
