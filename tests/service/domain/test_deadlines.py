@@ -46,7 +46,7 @@ def test_a_part_that_is_paid_later_waits_for_the_one_at_work(busy: M) -> None:
     assert (K.PAYMENT, None) not in kinds(busy, M.AWAITING_FUNDS)
 
 
-@pytest.mark.parametrize("ended", set(M) - AT_WORK.keys())
+@pytest.mark.parametrize("ended", sorted(set(M) - AT_WORK.keys()))
 def test_a_part_that_is_to_be_paid_next_does_not_wait_for_ever(ended: M) -> None:
     assert (K.PAYMENT, None) in kinds(ended, M.AWAITING_FUNDS)
 
