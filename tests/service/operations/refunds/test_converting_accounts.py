@@ -49,14 +49,16 @@ async def book(market: Marketplace) -> dict[tuple[str, str], int]:
     return {(row[0], row[1]): int(row[2]) for row in await market.owner.fetch(BOOK)}
 
 
-async def read_account(market: Marketplace, payee: party_pb.Payee, *types: str) -> None:
-    """The account's own balance transactions of these types are read, and nothing else."""
+async def read_account(market: Marketplace, payee: party_pb.Payee, *types: str) -> int:
+    """The account's own balance transactions of these types are read, and nothing else; how many
+    there are.
+    """
     gateway = market.running.runtime.stripe[TENANT]
     page, _ = await gateway.list_balance_transactions(payee.stripe_account, since=None, after=None)
     sweep = new_sweep(TENANT, payee.stripe_account, market.running.runtime.clock())
     chosen = [each for each in page if each["type"] in types]
-    assert chosen
     await book_page(market.alone, sweep, chosen, Swept())
+    return len(chosen)
 
 
 async def pay_in(market: Marketplace, payee: party_pb.Payee, amount_minor: int) -> None:
@@ -71,12 +73,12 @@ async def test_in_every_order_of_news(market: Marketplace, read_first: str) -> N
     """The example of ledger.md, with a payee who holds EUR: 44.00 USD at 1.05 are 41.90 EUR."""
     escrow, payee = await transferred(market)
     if "arrival" in read_first:
-        await read_account(market, payee, "payment")
+        assert await read_account(market, payee, "payment") == 1
     await now_at(market, 1.05)
     await refund(market, escrow, 5_000)
     await market.settle()
     if "return" in read_first:
-        await read_account(market, payee, "payment_refund")
+        assert await read_account(market, payee, "payment_refund") == 1
         await assert_books_hold(market)
     await market.sweep()
 
@@ -120,7 +122,7 @@ async def test_the_answer_is_lost_and_the_account_is_read_first(market: Marketpl
     await market.sandbox.fail_next(f"{TRANSFERS}/", "cut_after_effect", method="POST", times=TRIES)
     while await market.receivables.run_once() + await market.effects.run_once():
         pass
-    await read_account(market, payee, "payment", "payment_refund")
+    assert await read_account(market, payee, "payment", "payment_refund") == 2
     assert await entries_of(market, "returned_converted") == []
     assert await entries_of(market, "reversal_converted") == []
 
