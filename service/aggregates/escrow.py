@@ -87,6 +87,7 @@ class EscrowCase:
         settled_currency: str = "",
     ) -> None:
         """Adds a journal in the names of the milestone and the payee, in the escrow's currency."""
+        self.touch()  # before it posts: a journal of the escrow
         names = {
             "milestone": ids.show(ids.MILESTONE, milestone_id),
             "payee": ids.show(ids.PAYEE, self.escrow.payee_id),

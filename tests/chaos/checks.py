@@ -37,6 +37,9 @@ WHERE state NOT IN ('PROCESSED', 'IGNORED', 'QUARANTINED', 'SUSPENSE')
 ESCROWS = "SELECT 'esc_' || replace(escrow_id::text, '-', '') FROM escrows"
 MILESTONES = "SELECT 'mst_' || replace(milestone_id::text, '-', ''), state FROM milestones"
 READERS = 4  # of each escrow, all at once
+OF_NO_ESCROW = """
+SELECT kind, source_id FROM journals WHERE escrow_id IS NULL
+AND source_type IN ('payment', 'release', 'refund', 'receivable')"""
 # What clients were told has been done, against what there is.
 DONE = {
     "CreatePayer": "SELECT count(*) FROM payers",
@@ -76,6 +79,7 @@ async def check(
         *await _made_once(sandbox),
         *await _events_accounted_for(pool, sandbox, strangers),
         *await _as_told(pool, caller),
+        *[Breach("a journal of no escrow", dict(row)) for row in await pool.fetch(OF_NO_ESCROW)],
         *caller.breaches,  # last, with what was answered to the checks themselves
     ]
 

@@ -44,6 +44,11 @@ async def position(market: Marketplace) -> dict[str, int]:
     return {row[0]: int(row[1]) for row in rows}
 
 
+OF_NO_ESCROW = """
+SELECT kind, source_id FROM journals WHERE escrow_id IS NULL
+AND source_type IN ('payment', 'release', 'refund', 'receivable')"""
+
+
 async def entries_of(market: Marketplace, kind: str) -> list[tuple[str, str, int]]:
     rows = await market.owner.fetch(
         "SELECT regexp_replace(e.account, '(mst|pye|acct)_[A-Za-z0-9]+', '*'), e.currency,"
@@ -57,6 +62,7 @@ async def entries_of(market: Marketplace, kind: str) -> list[tuple[str, str, int
 async def assert_books_hold(market: Marketplace) -> None:
     report = await verify_books(market.running.runtime.pool)
     assert report.clean, [each for each in report.checks if each.breaches]
+    assert await market.owner.fetch(OF_NO_ESCROW) == []
 
 
 async def test_a_charge_in_euro_settles_in_dollars(market: Marketplace) -> None:
@@ -181,6 +187,33 @@ async def test_a_part_of_which_nothing_is_left_is_not_transferred(market: Market
     assert await position(market) == {"JPY": 0, "USD": 0}
     assert (await market.read(escrow)).state == pb.ESCROW_STATE_COMPLETED
     await assert_same_as_stripe(market)
+    await assert_books_hold(market)
+
+
+async def test_a_part_of_which_nothing_is_left_is_of_its_escrow(market: Marketplace) -> None:
+    """Also where it has waited for its payee, so that nothing else of the escrow has changed."""
+    await market.sandbox.control("settings", settlement_currencies=["usd"])
+    await market.sandbox.control("exchange_rates", jpy=0.0064)
+    payee = await market.new_payee(active=False)
+    escrow = await market.new_escrow(10_000, currency="JPY", payee=payee)
+    await market.pay(await market.fund(escrow))
+    await market.settle()
+    request = pb.ReleaseMilestoneRequest(
+        request_id=new_request_id(),
+        escrow_id=escrow.id,
+        milestone_id=escrow.milestones[0].id,
+        amount_minor=1,
+    )
+    await market.payer.escrows.ReleaseMilestone(request)
+    await market.settle()
+
+    await market.onboard(payee)
+
+    assert (await market.books(escrow))[-1] == (
+        "transfer_converted",
+        {"liab:payee:payee:payable": 1, "asset:exchange": -1},
+    )
+    assert await market.sandbox.objects(TRANSFERS) == []
     await assert_books_hold(market)
 
 
