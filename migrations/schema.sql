@@ -454,6 +454,21 @@ CREATE TYPE public.write_previous_account AS (
 	replaced_at timestamp with time zone
 );
 
+CREATE TYPE public.write_proposal AS (
+	tenant_id text,
+	escrow_id uuid,
+	proposal_id uuid,
+	kind text,
+	state text,
+	proposed_by text,
+	reason text,
+	created_at timestamp with time zone,
+	updated_at timestamp with time zone,
+	milestone_ids jsonb,
+	deadline_id uuid,
+	due_at timestamp with time zone
+);
+
 CREATE TYPE public.write_receivable AS (
 	tenant_id text,
 	receivable_id uuid,
@@ -1322,6 +1337,38 @@ ALTER TABLE ONLY public.previous_accounts
     ADD CONSTRAINT previous_accounts_stripe_account UNIQUE (tenant_id, stripe_account);
 GRANT SELECT,INSERT ON TABLE public.previous_accounts TO escrow_service;
 GRANT SELECT ON TABLE public.previous_accounts TO escrow_reader;
+
+CREATE TABLE public.proposals (
+    tenant_id text NOT NULL,
+    escrow_id uuid NOT NULL,
+    proposal_id uuid NOT NULL,
+    kind text NOT NULL,
+    state text NOT NULL,
+    proposed_by text NOT NULL,
+    reason text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    milestone_ids jsonb NOT NULL,
+    deadline_id uuid,
+    due_at timestamp with time zone
+);
+COMMENT ON TABLE public.proposals IS 'What one party asks, and the other has to agree to.';
+COMMENT ON COLUMN public.proposals.milestone_ids IS 'those that a cancellation is of, as the API names them';
+COMMENT ON COLUMN public.proposals.due_at IS 'until when an extension would move its deadline';
+ALTER TABLE ONLY public.proposals
+    ADD CONSTRAINT proposals_pkey PRIMARY KEY (tenant_id, escrow_id, proposal_id);
+CREATE INDEX proposals_open ON public.proposals USING btree (tenant_id, proposal_id) WHERE (state = 'OPEN'::text);
+GRANT SELECT,INSERT ON TABLE public.proposals TO escrow_service;
+GRANT SELECT ON TABLE public.proposals TO escrow_reader;
+GRANT UPDATE(kind) ON TABLE public.proposals TO escrow_service;
+GRANT UPDATE(state) ON TABLE public.proposals TO escrow_service;
+GRANT UPDATE(proposed_by) ON TABLE public.proposals TO escrow_service;
+GRANT UPDATE(reason) ON TABLE public.proposals TO escrow_service;
+GRANT UPDATE(created_at) ON TABLE public.proposals TO escrow_service;
+GRANT UPDATE(updated_at) ON TABLE public.proposals TO escrow_service;
+GRANT UPDATE(milestone_ids) ON TABLE public.proposals TO escrow_service;
+GRANT UPDATE(deadline_id) ON TABLE public.proposals TO escrow_service;
+GRANT UPDATE(due_at) ON TABLE public.proposals TO escrow_service;
 
 CREATE TABLE public.receivables (
     tenant_id text NOT NULL,

@@ -91,7 +91,7 @@ def _stand_in(document: Any, violation: FieldViolation) -> set[str]:  # noqa: AN
             return {f"{below}.{part}", *([f"{below}.payout_limits"] if inherits else [])}
         case ["currencies", currency]:
             del document["currencies"][currency]
-        case ["stripe_fee_bearer" | "periods" as part, *_]:
+        case ["stripe_fee_bearer" | "periods" | "unanswered_cancellation" as part, *_]:
             del document[part]
     return set()
 

@@ -22,6 +22,7 @@ from service.domain.records.parties import AccountApi, Payee, Payer, PreviousAcc
 from service.domain.records.payment import CaptureStrategy, Payment, PaymentMethod
 from service.domain.records.payout import Payout
 from service.domain.records.policy import StoredPolicy
+from service.domain.records.proposal import Proposal, ProposalKind
 from service.domain.records.receivable import Receivable
 from service.domain.records.refund import Refund, RefundOrigin, RefundPart
 from service.domain.records.release import Release
@@ -31,6 +32,7 @@ from service.domain.states.milestone import MilestoneState
 from service.domain.states.payee import PayeeState
 from service.domain.states.payment import PaymentState
 from service.domain.states.payout import PayoutState
+from service.domain.states.proposal import ProposalState
 from service.domain.states.receivable import ReceivableState
 from service.domain.states.refund import RefundState
 from service.domain.states.release import ReleaseState
@@ -270,6 +272,22 @@ def new_deadline(escrow: Escrow, **changes: Any) -> Deadline:  # noqa: ANN401  a
         "act_at": later(days=7),
     }
     return Deadline(**fields | changes)
+
+
+def new_proposal(escrow: Escrow, **changes: Any) -> Proposal:  # noqa: ANN401  any field
+    fields: dict[str, Any] = {
+        "tenant_id": escrow.tenant_id,
+        "escrow_id": escrow.escrow_id,
+        "proposal_id": new_id(),
+        "kind": ProposalKind.CANCELLATION,
+        "state": ProposalState.OPEN,
+        "proposed_by": Party.PAYER,
+        "reason": "",
+        "created_at": NOW,
+        "updated_at": NOW,
+        "milestone_ids": [],
+    }
+    return Proposal(**fields | changes)
 
 
 def new_receivable(payee: Payee, escrow: Escrow, **changes: Any) -> Receivable:  # noqa: ANN401  any field

@@ -36,6 +36,7 @@ from escrow.credentials import CredentialsUnusable, Renewed, Retired, TlsFiles, 
 from escrow.errors import ErrorDetails, FieldViolation, details_of, reason_of
 from escrow.sync import SyncEscrowClient, connect_sync
 from escrow.tokens import RefreshedToken
+from escrow.v1.agreement_service_pb2_grpc import AgreementServiceStub
 from escrow.v1.escrow_service_pb2_grpc import EscrowServiceStub
 from escrow.v1.operator_service_pb2_grpc import OperatorServiceStub
 from escrow.v1.party_service_pb2_grpc import PartyServiceStub
@@ -44,6 +45,7 @@ from escrow.v1.refund_service_pb2_grpc import RefundServiceStub
 from escrow.v1.stripe_event_service_pb2_grpc import StripeEventServiceStub
 
 if TYPE_CHECKING:
+    from escrow.v1.agreement_service_pb2_grpc import AgreementServiceAsyncStub
     from escrow.v1.escrow_service_pb2_grpc import EscrowServiceAsyncStub
     from escrow.v1.operator_service_pb2_grpc import OperatorServiceAsyncStub
     from escrow.v1.party_service_pb2_grpc import PartyServiceAsyncStub
@@ -80,6 +82,7 @@ class EscrowClient:
     """The service's methods, called as one caller for one tenant; see ``acting`` for the party."""
 
     escrows: "EscrowServiceAsyncStub"
+    agreements: "AgreementServiceAsyncStub"
     parties: "PartyServiceAsyncStub"
     operators: "OperatorServiceAsyncStub"
     policies: "PolicyServiceAsyncStub"
@@ -100,6 +103,7 @@ class EscrowClient:
         view = _ChannelView(get, self._identity.metadata, deadline_s)
         stubs_view = cast("grpc.aio.Channel", view)
         self.escrows = EscrowServiceStub(stubs_view)
+        self.agreements = AgreementServiceStub(stubs_view)
         self.parties = PartyServiceStub(stubs_view)
         self.operators = OperatorServiceStub(stubs_view)
         self.policies = PolicyServiceStub(stubs_view)

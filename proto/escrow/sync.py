@@ -28,6 +28,7 @@ from escrow.channels import (
     identity_of,
 )
 from escrow.credentials import Renewed, TlsFiles
+from escrow.v1.agreement_service_pb2_grpc import AgreementServiceStub
 from escrow.v1.escrow_service_pb2_grpc import EscrowServiceStub
 from escrow.v1.operator_service_pb2_grpc import OperatorServiceStub
 from escrow.v1.party_service_pb2_grpc import PartyServiceStub
@@ -82,6 +83,7 @@ class SyncEscrowClient:
     """
 
     escrows: EscrowServiceStub
+    agreements: AgreementServiceStub
     parties: PartyServiceStub
     operators: OperatorServiceStub
     policies: PolicyServiceStub
@@ -94,6 +96,7 @@ class SyncEscrowClient:
         self._deadline_s = deadline_s
         view = cast("grpc.Channel", _ChannelView(channels, identity, deadline_s))
         self.escrows = EscrowServiceStub(view)
+        self.agreements = AgreementServiceStub(view)
         self.parties = PartyServiceStub(view)
         self.operators = OperatorServiceStub(view)
         self.policies = PolicyServiceStub(view)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from service.domain.deadlines import (
     NEVER,
+    Running,
     held_at_most,
+    is_over,
     next_warning,
     pause_after,
     percent_of,
@@ -16,21 +19,39 @@ from service.domain.deadlines import (
 from service.domain.policy import Periods
 from service.domain.records.deadline import Deadline, DeadlineKind
 from service.domain.records.escrow import Milestone
+from service.domain.states.proposal import ProposalEvent
 from service.domain.unit import UnitOfWork
 from service.store.tables import EscrowRecords
 
+ANSWER = DeadlineKind.ANSWER
+
 
 def keep_time(unit: UnitOfWork, records: EscrowRecords, periods: Periods) -> None:
-    """Ends the deadlines that need not run any longer, and begins those that have to."""
+    """Ends the deadlines that need not run any longer, and the proposals about what is over; then
+    begins the deadlines that have to run.
+    """
     wanted = dict.fromkeys(running(records.escrow.escrow_id, records.milestones))
-    for deadline in [*records.deadlines]:
-        if (deadline.kind, deadline.subject_id) in wanted:
-            del wanted[deadline.kind, deadline.subject_id]
+    _end(unit, records, lambda each: each.kind is not ANSWER and _key(each) not in wanted)
+    for proposal in records.proposals:
+        if not proposal.is_open:
+            continue
+        if is_over(proposal, records.milestones, records.deadlines):
+            unit.advance(proposal, ProposalEvent.LAPSE)
         else:
-            records.deadlines.remove(deadline)
-            unit.remove(deadline)
-    for kind, subject_id in wanted:
-        _begin(unit, records, periods, kind, subject_id)
+            wanted[ANSWER, proposal.proposal_id] = None
+    _end(unit, records, lambda each: _key(each) not in wanted)
+    for key in wanted.keys() - {_key(each) for each in records.deadlines}:
+        _begin(unit, records, periods, *key)
+
+
+def _key(deadline: Deadline) -> Running:
+    return deadline.kind, deadline.subject_id
+
+
+def _end(unit: UnitOfWork, records: EscrowRecords, done: Callable[[Deadline], bool]) -> None:
+    for deadline in [each for each in records.deadlines if done(each)]:
+        records.deadlines.remove(deadline)
+        unit.remove(deadline)
 
 
 def _begin(
@@ -43,7 +64,8 @@ def _begin(
     milestone = next((m for m in records.milestones if m.milestone_id == subject_id), None)
     starts_at = unit.now
     if milestone is None:
-        due_at = starts_at + timedelta(hours=periods.payment_hours)
+        hours = periods.answer_hours if kind is ANSWER else periods.payment_hours
+        due_at = starts_at + timedelta(hours=hours)
     elif kind is DeadlineKind.DELIVERY:
         if milestone.due_at is None or not unit.now < milestone.due_at < NEVER:
             return  # there is no date, or it has passed
@@ -87,6 +109,18 @@ def put_off(unit: UnitOfWork, deadline: Deadline, refusal: str) -> None:
     deadline.tries += 1
     deadline.refusal = refusal
     unit.put(deadline)
+
+
+def extend(unit: UnitOfWork, records: EscrowRecords, deadline: Deadline, due_at: datetime) -> None:
+    """Lets a deadline be due later; of a delivery the milestone's due date moves with it."""
+    deadline.due_at = deadline.act_at = due_at
+    deadline.tries += 1  # what a worker has leased before is not meant any more
+    deadline.refusal = None
+    unit.put(deadline)
+    for milestone in records.milestones:
+        if deadline.kind is DeadlineKind.DELIVERY and milestone.milestone_id == deadline.subject_id:
+            milestone.due_at = due_at
+            unit.put(milestone)
 
 
 def due_again(unit: UnitOfWork, records: EscrowRecords) -> None:

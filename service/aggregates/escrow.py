@@ -7,13 +7,21 @@ from uuid import UUID
 
 from service.aggregates.deadlines import keep_time
 from service.domain import ids
-from service.domain.errors import EscrowMissing, MilestoneMissing, PaymentMissing, StaleEtag
+from service.domain.errors import (
+    EscrowMissing,
+    MilestoneMissing,
+    PaymentMissing,
+    ProposalMissing,
+    StaleEtag,
+)
 from service.domain.journal import Part, Source
-from service.domain.policy import DEFAULT_PERIODS, Periods
+from service.domain.policy import Policy
+from service.domain.policy_default import DEFAULT_POLICY
 from service.domain.postings import JournalKind
 from service.domain.records.effect import Effect
 from service.domain.records.escrow import Milestone
 from service.domain.records.payment import Payment
+from service.domain.records.proposal import Proposal, ProposalKind
 from service.domain.records.refund import Refund
 from service.domain.records.release import Release
 from service.domain.states.escrow import escrow_event
@@ -29,13 +37,13 @@ class EscrowCase:
     """The records of one escrow, and what an operation collects to change of them."""
 
     def __init__(
-        self, unit: UnitOfWork, records: EscrowRecords, periods: Periods = DEFAULT_PERIODS
+        self, unit: UnitOfWork, records: EscrowRecords, policy: Policy = DEFAULT_POLICY
     ) -> None:
         self.unit = unit
         self.records = records
         self.escrow = records.escrow
         self.payee = records.payee
-        self.periods = periods  # of the policy that it is pinned to
+        self.policy = policy  # the one that it is pinned to
         # The kind of the journal that booked the transfer's movement before it was known as ours;
         # None where no journal has.
         self.booked_as: JournalKind | None = None
@@ -60,6 +68,13 @@ class EscrowCase:
     def refund_of(self, refund_id: UUID) -> Refund:
         return next(r for r in self.records.refunds if r.refund_id == refund_id)
 
+    def proposal(self, proposal_id: UUID, kind: ProposalKind) -> Proposal:
+        """Raises ProposalMissing: also of another kind."""
+        for proposal in self.records.proposals:
+            if proposal.proposal_id == proposal_id and proposal.kind is kind:
+                return proposal
+        raise ProposalMissing
+
     def open_payment(self, milestone: Milestone) -> Payment | None:
         """The payment that may still fund the milestone, if there is one."""
         if milestone.payment_id is None:
@@ -75,7 +90,11 @@ class EscrowCase:
         """Moves a milestone, and the escrow and its deadlines to where its milestones now are."""
         self.unit.advance(milestone, event)
         self.unit.advance(self.escrow, escrow_event(m.state for m in self.records.milestones))
-        keep_time(self.unit, self.records, self.periods)
+        self.keep_time()
+
+    def keep_time(self) -> None:
+        """Begins and ends what runs against time, and what is asked, by what there is now."""
+        keep_time(self.unit, self.records, self.policy.periods)
 
     def post(
         self,
@@ -128,7 +147,7 @@ async def open_case(
     if etag and etag != str(records.escrow.version):
         raise StaleEtag(etag=records.escrow.version)
     policy = await runtime.policies.get(unit.call.tenant_id, records.escrow.policy_version)
-    return EscrowCase(unit, records, policy.periods)
+    return EscrowCase(unit, records, policy)
 
 
 async def load_case_of_effect(

@@ -27,7 +27,7 @@ from service.domain.states.refund import (
 )
 from service.domain.states.release import ReleaseEvent, ReleaseState
 
-K = JournalKind
+K, ME = JournalKind, MilestoneEvent
 FROM: Mapping[RefundOrigin, JournalKind] = {
     RefundOrigin.HELD: K.REFUNDED_FROM_HELD,
     RefundOrigin.PAYABLE: K.REFUNDED_FROM_PAYABLE,
@@ -47,6 +47,7 @@ def refund_requested(
     parts: Sequence[RefundPart],
     reason: str,
     refund_id: UUID,
+    events: tuple[MilestoneEvent, MilestoneEvent] = (ME.REFUND, ME.REFUND_REST),
 ) -> Refund:
     """Postings 9a, 10, 11 and 9r: the money is on its way back to the payer.
 
@@ -80,7 +81,7 @@ def refund_requested(
     for part in parts:
         _take(case, refund, payment, part)
     for milestone in milestones_of(case, parts):
-        _advance(case, milestone)
+        _advance(case, milestone, events)
     return refund
 
 
@@ -228,13 +229,16 @@ def milestones_of(case: EscrowCase, parts: Iterable[RefundPart]) -> list[Milesto
     return [each for each in case.records.milestones if each.milestone_id in named]
 
 
-def _advance(case: EscrowCase, milestone: Milestone) -> None:
+def _advance(
+    case: EscrowCase, milestone: Milestone, events: tuple[MilestoneEvent, MilestoneEvent]
+) -> None:
     """Moves a milestone to where it is after a refund was requested."""
+    whole, rest = events
     holds_nothing = milestone.state in BEFORE and not milestone.held_minor
     if not milestone.held_minor and not milestone.released_minor:
-        case.advance(milestone, MilestoneEvent.REFUND)
+        case.advance(milestone, whole)
     elif holds_nothing:
-        case.advance(milestone, MilestoneEvent.REFUND_REST)
+        case.advance(milestone, rest)
     else:
         case.advance(milestone, MilestoneEvent.REFUND_PART)
     end_when_transferred(case, milestone)

@@ -93,6 +93,27 @@ def plan_refund(
     return in_places(_parts(case, milestone, payment, sources, refund_id))
 
 
+def plan_held(
+    case: EscrowCase, payment: Payment, milestones: Iterable[Milestone], refund_id: UUID
+) -> list[RefundPart]:
+    """The parts of a refund of all that is held of these milestones, which one payment has paid.
+
+    It counts up as ``plan_refund`` does.
+
+    Raises:
+        PaymentNotSettled, PaymentDisputed. AmountFrozen: a part of it may not move.
+    """
+    if not payment.confirmed:
+        raise PaymentNotSettled(payment_id=payment.public_id)
+    check_disputed(case, payment)
+    parts = []
+    for milestone in milestones:
+        if milestone.frozen_minor:
+            _refuse_frozen(case, milestone, milestone.held_minor)
+        parts.append(held_part(case, milestone, payment, milestone.held_minor, refund_id))
+    return in_places(parts)
+
+
 def check_disputed(case: EscrowCase, payment: Payment) -> None:
     """Raises PaymentDisputed: the payer's bank takes the money itself, or threatens to."""
     for each in case.records.freezes:

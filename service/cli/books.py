@@ -96,8 +96,15 @@ def moment(text: str | None) -> datetime | None:
 
 
 def _time(text: str | None, option: str) -> datetime | None:
-    if text is None:
-        return None
+    return None if text is None else time_of(text, option)
+
+
+def time_of(text: str, option: str) -> datetime:
+    """The time that an option names, in UTC where it does not say otherwise.
+
+    Raises:
+        typer.BadParameter.
+    """
     try:
         at = datetime.fromisoformat(text)
         at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)

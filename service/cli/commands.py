@@ -8,6 +8,7 @@ import typer
 
 from service.cli import (
     balances,
+    cancellations,
     chaos,
     check_stripe_key,
     closings,
@@ -76,6 +77,7 @@ app.add_typer(refunds.app, name="refunds")
 app.add_typer(receivables.app, name="receivables")
 app.add_typer(policy.app, name="policy")
 app.add_typer(freezes.app, name="freezes")
+app.add_typer(cancellations.app, name="cancellations")
 app.add_typer(deadlines.app, name="deadlines")
 app.command("undecided")(undecided.undecided)
 app.add_typer(closings.app, name="closings")

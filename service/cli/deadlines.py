@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
-from service.cli.named import check_deadline_id
-from service.cli.operating import PageToken, Tenant
+from escrow.v1 import agreement_service_pb2 as agreement_pb
+from service.cli.books import time_of
+from service.cli.calling import call_service
+from service.cli.named import check_deadline_id, escrow_of_deadline, escrow_of_proposal
+from service.cli.operating import PageToken, Reason, RequestId, Tenant, new_key, show
 from service.cli.printing import AsJson, people, print_json
 from service.cli.tables import print_table, table
 from service.config import DatabaseRole, load_settings
 from service.database import pooled_database
 from service.domain import ids
+from service.domain.records.deadline import DeadlineKind
 from service.store.balances import FIRST
 from service.store.for_operators import OpenDeadline, list_deadlines
 
 MOST = 200
+
+DeadlineId = Annotated[str, typer.Argument(help='"ddl_..."')]
+ProposalId = Annotated[str, typer.Argument(help='"prp_..."')]
+Until = Annotated[str, typer.Option(help="Until when: 2026-11-30T18:00:00Z.")]
 
 app = typer.Typer(help="What happens by itself when its time has come.", no_args_is_help=True)
 
@@ -51,12 +59,56 @@ def list_(
         people.print("none is put off, and no money nears Stripe's limit")
 
 
+@app.command()
+def extend(
+    deadline_id: DeadlineId,
+    until: Until,
+    reason: Reason,
+    tenant: Tenant = "default",
+    request_id: RequestId = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Lets a deadline be due later, in place of both parties."""
+    request = agreement_pb.ExtendDeadlineRequest(
+        request_id=new_key(request_id),
+        escrow_id=escrow_of_deadline(tenant, deadline_id),
+        deadline_id=deadline_id,
+        reason=reason,
+    )
+    request.due_time.FromDatetime(time_of(until, "--until"))
+    answer = call_service(lambda it: it.agreements.ExtendDeadline, request, tenant=tenant)
+    show(answer, as_json=as_json)
+
+
+@app.command()
+def decline(
+    proposal_id: ProposalId,
+    reason: Reason,
+    tenant: Tenant = "default",
+    request_id: RequestId = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Says no to an extension that a party has asked for, in place of the other."""
+    request = agreement_pb.DeclineExtensionRequest(
+        request_id=new_key(request_id),
+        escrow_id=escrow_of_proposal(tenant, proposal_id),
+        proposal_id=proposal_id,
+        reason=reason,
+    )
+    answer = call_service(lambda it: it.agreements.DeclineExtension, request, tenant=tenant)
+    show(answer, as_json=as_json)
+
+
 def _document(deadline: OpenDeadline) -> dict[str, Any]:
-    of_escrow = deadline.subject_id == deadline.escrow_id
+    of, of_proposal = deadline.subject_id, deadline.kind == DeadlineKind.ANSWER
+    of_milestone = not of_proposal and of != deadline.escrow_id
     return {
         "id": ids.show(ids.DEADLINE, deadline.deadline_id),
         "escrow_id": ids.show(ids.ESCROW, deadline.escrow_id),
-        "milestone_id": "" if of_escrow else ids.show(ids.MILESTONE, deadline.subject_id),
+        "milestone_id": ids.show(ids.MILESTONE, of) if of_milestone else "",
+        "proposal_id": ids.show(ids.PROPOSAL, of) if of_proposal else "",
         "kind": f"DEADLINE_KIND_{deadline.kind}",
         "due_time": deadline.due_at,
         "act_time": deadline.act_at,

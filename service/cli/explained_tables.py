@@ -120,6 +120,7 @@ def _print_escrow(found: ExplainedEscrow) -> None:
         milestones = found.escrow.milestones
         _print_rows("milestones", _message_rows(milestones, COLUMNS["milestones"]))
         deadlines = found.escrow.deadlines
+        _print_rows("asked", _message_rows(found.escrow.proposals))
         _print_rows("deadlines", _message_rows(deadlines, COLUMNS["deadlines"]))
     _print_rows("payments", [*map(_payment_row, found.payments)])
     _print_rows("releases", [*map(_release_row, found.releases)])

@@ -12,7 +12,14 @@ import typer
 
 from service.cli.reading import open_reader
 from service.domain import ids
-from service.domain.errors import EscrowMissing, FreezeMissing, MilestoneMissing, Missing
+from service.domain.errors import (
+    DeadlineMissing,
+    EscrowMissing,
+    FreezeMissing,
+    MilestoneMissing,
+    Missing,
+    ProposalMissing,
+)
 from service.store.books import Connection
 from service.store.escrows import find_escrow
 from service.store.names import find_named
@@ -20,6 +27,7 @@ from service.store.names import find_named
 _ESCROW_ID = re.compile(r"esc_[0-9a-f]{32}")
 _MILESTONE_ID = re.compile(r"mst_[0-9a-f]{32}")
 _FREEZE_ID = re.compile(r"frz_[0-9a-f]{32}")
+_PROPOSAL_ID = re.compile(r"prp_[0-9a-f]{32}")
 _DEADLINE_ID = re.compile(r"ddl_[0-9a-f]{32}")
 _NUMBER = re.compile(r"[1-9][0-9]{0,4}")
 
@@ -95,6 +103,34 @@ def check_deadline_id(deadline_id: str) -> None:
     """Raises typer.BadParameter."""
     if not _DEADLINE_ID.fullmatch(deadline_id):
         raise typer.BadParameter(f"{deadline_id!r} is not ddl_ and 32 hexadecimal digits")
+
+
+def check_proposal_id(proposal_id: str) -> None:
+    """Raises typer.BadParameter."""
+    if not _PROPOSAL_ID.fullmatch(proposal_id):
+        raise typer.BadParameter(f"{proposal_id!r} is not prp_ and 32 hexadecimal digits")
+
+
+def escrow_of_deadline(tenant: str, deadline_id: str) -> str:
+    """The id of the escrow that a deadline is of.
+
+    Raises:
+        DeadlineMissing. typer.BadParameter: it is no deadline's id.
+    """
+    check_deadline_id(deadline_id)
+    missing = DeadlineMissing(f"No deadline {deadline_id} runs here.", deadline_id=deadline_id)
+    return _escrow_of(tenant, deadline_id, missing)
+
+
+def escrow_of_proposal(tenant: str, proposal_id: str) -> str:
+    """The id of the escrow that a proposal is of.
+
+    Raises:
+        ProposalMissing. typer.BadParameter: it is no proposal's id.
+    """
+    check_proposal_id(proposal_id)
+    missing = ProposalMissing(f"There is no {proposal_id} here.", proposal_id=proposal_id)
+    return _escrow_of(tenant, proposal_id, missing)
 
 
 def escrow_of_freeze(tenant: str, freeze_id: str) -> str:

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from service.domain.cancellation import CANCELABLE
 from service.domain.records.deadline import Deadline, DeadlineKind
 from service.domain.records.escrow import Milestone
+from service.domain.records.proposal import Proposal, ProposalKind
 from service.domain.states.milestone import MilestoneState
 
 M, K = MilestoneState, DeadlineKind
@@ -45,6 +47,16 @@ def running(escrow_id: UUID, milestones: Iterable[Milestone]) -> Iterator[Runnin
     states = {milestone.state for milestone in listed}
     if M.AWAITING_FUNDS in states and not states & AT_WORK.keys():
         yield K.PAYMENT, escrow_id
+
+
+def is_over(
+    proposal: Proposal, milestones: Iterable[Milestone], deadlines: Iterable[Deadline]
+) -> bool:
+    """Whether nothing is left of what a proposal is about."""
+    if proposal.kind is ProposalKind.EXTENSION:
+        return all(each.deadline_id != proposal.deadline_id for each in deadlines)
+    open_ = {each.public_id for each in milestones if each.state in CANCELABLE}
+    return open_.isdisjoint(proposal.milestone_ids)
 
 
 def held_at_most(country: str) -> timedelta:

@@ -24,7 +24,7 @@ status; the reason in ErrorInfo is the class name in UPPER_SNAKE_CASE.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -150,6 +150,14 @@ class RefundMissing(Missing):
     """There is no refund with this id."""
 
 
+class ProposalMissing(Missing):
+    """The escrow has no such proposal with this id; GetEscrow shows those that are open."""
+
+
+class DeadlineMissing(Missing):
+    """The escrow has no deadline with this id that still runs; GetEscrow shows those that do."""
+
+
 class ReceivableMissing(Missing):
     """There is no receivable with this id."""
 
@@ -214,12 +222,49 @@ class Busy(Conflict):
     """Too many changes at once; nothing was written. Send the same request again."""
 
 
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """One of several things that stand in the way: the id of what it is about, and why."""
+
+    subject: str
+    description: str
+
+
 class Precondition(Refusal):
     """Its state does not allow this now."""
+
+    blockers: Sequence[Blocker] = ()
 
 
 class WrongState(Precondition):
     """Its state does not allow this now."""
+
+
+class CancellationBlocked(Precondition):
+    """You cannot cancel this by yourself now. Ask the other party with RequestCancellation."""
+
+    def __init__(self, blockers: Sequence[Blocker] = (), **metadata: object) -> None:
+        self.blockers = blockers
+        why = "; ".join(f"{each.subject}: {each.description}" for each in blockers[:5])
+        super().__init__(f"{self._says(metadata)} {why}.", **metadata)
+
+
+class ProposalOpen(Precondition):
+    """The same is asked for already: that has to be answered or withdrawn first."""
+
+
+class ProposalsExhausted(Precondition):
+    """So much was asked of this escrow that no more is taken; operators act without asking."""
+
+
+class ConsentMissing(Precondition):
+    """Only both parties together extend a deadline: the other has to ask for the same time with
+    RequestExtension first.
+    """
+
+
+class DeadlineFixed(Precondition):
+    """This deadline is not the parties' to extend."""
 
 
 class AmountAboveHeld(Precondition):

@@ -11,7 +11,7 @@ from uuid import UUID, uuid5
 
 ESCROW, MILESTONE, PAYMENT, RELEASE = "esc", "mst", "pay", "rel"
 PAYER, PAYEE, PAYOUT, EFFECT, FREEZE = "pyr", "pye", "pyo", "eff", "frz"
-REFUND, RECEIVABLE, DEADLINE = "rfn", "rcv", "ddl"
+REFUND, RECEIVABLE, DEADLINE, PROPOSAL = "rfn", "rcv", "ddl", "prp"
 JOURNAL = "jrn"
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -69,6 +69,15 @@ class Periods:
 
     payment_hours: int = 168  # then what nobody has paid expires
     inspection_hours: int = 72  # then what was delivered is released
+    cancellation_hours: int = 24  # until then payers cancel what they have paid for by themselves
+    answer_hours: int = 120  # then what one party asked of the other lapses, or is approved
+
+
+class Unanswered(StrEnum):
+    """What becomes of a cancellation that one party asked for, and the other did not answer."""
+
+    LAPSES = "lapses"
+    APPROVED = "approved"
 
 
 DEFAULT_PERIODS = Periods()
@@ -81,6 +90,7 @@ class Policy:
     currencies: Mapping[str, CurrencyRules]
     stripe_fee_bearer: StripeFeeBearer = StripeFeeBearer.PLATFORM
     periods: Periods = DEFAULT_PERIODS
+    unanswered_cancellation: Unanswered = Unanswered.LAPSES
 
     def rules(self, currency: str) -> CurrencyRules:
         """Raises CurrencyNotInPolicy."""

@@ -63,6 +63,7 @@ RETRY_AFTER_MS: Mapping[type[Refusal], int] = {Busy: 100, Unavailable: 1_000}
 
 # A client drops a call whose trailers are larger than 8 KiB, and would see no reason at all.
 _VIOLATIONS_MAX_BYTES = 4_000
+MOST_BLOCKERS = 20
 
 
 def status_of(refusal: type[Refusal]) -> StatusCode:
@@ -124,7 +125,14 @@ def _bad_request(refusal: InvalidField) -> Message:
 
 
 def _precondition_failure(refusal: Precondition) -> Message:
-    """Its subject is the first id in the refusal's metadata: the thing in the wrong state."""
+    """A violation for each blocker; else of the first id in the refusal's metadata."""
+    if refusal.blockers:
+        violations = [
+            {"type": refusal.reason(), "subject": each.subject, "description": each.description}
+            for each in refusal.blockers[:MOST_BLOCKERS]
+        ]
+        several: Message = error_details_pb2.PreconditionFailure(violations=violations)
+        return several
     ids = (value for key, value in refusal.metadata.items() if key.endswith("_id"))
     violation = {
         "type": refusal.reason(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from escrow.v1 import (
+    agreement_service_pb2,
     escrow_service_pb2,
     operator_service_pb2,
     party_service_pb2,
@@ -12,6 +13,12 @@ from escrow.v1 import (
     refund_service_pb2,
     stripe_event_service_pb2,
 )
+from service.operations.agreements.approve_cancellation import approve_cancellation
+from service.operations.agreements.decline_cancellation import decline_cancellation
+from service.operations.agreements.decline_extension import decline_extension
+from service.operations.agreements.extend_deadline import extend_deadline
+from service.operations.agreements.request_cancellation import request_cancellation
+from service.operations.agreements.request_extension import request_extension
 from service.operations.escrows.accept_delivery import accept_delivery
 from service.operations.escrows.cancel_escrow import cancel_escrow
 from service.operations.escrows.create_escrow import create_escrow
@@ -71,6 +78,7 @@ from service.runtime import Runtime
 
 SERVICES = (
     escrow_service_pb2.DESCRIPTOR.services_by_name["EscrowService"],
+    agreement_service_pb2.DESCRIPTOR.services_by_name["AgreementService"],
     party_service_pb2.DESCRIPTOR.services_by_name["PartyService"],
     operator_service_pb2.DESCRIPTOR.services_by_name["OperatorService"],
     policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"],
@@ -96,6 +104,12 @@ OPERATIONS: Mapping[str, Operation[Runtime]] = {
     "PlaceFreeze": place_freeze,
     "LiftFreeze": lift_freeze,
     "ListTimeline": list_timeline,
+    "RequestCancellation": request_cancellation,
+    "ApproveCancellation": approve_cancellation,
+    "DeclineCancellation": decline_cancellation,
+    "RequestExtension": request_extension,
+    "ExtendDeadline": extend_deadline,
+    "DeclineExtension": decline_extension,
     "CreatePayer": create_payer,
     "GetPayer": get_payer,
     "ListPayers": list_payers,

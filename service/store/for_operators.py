@@ -36,6 +36,15 @@ FROM open AS z
 WHERE z.deadline_id > $2
 ORDER BY z.deadline_id
 LIMIT $3"""
+OPEN_PROPOSALS = """\
+WITH open AS MATERIALIZED (SELECT * FROM proposals WHERE tenant_id = $1 AND state = 'OPEN')
+SELECT z.proposal_id, z.escrow_id, z.kind, z.proposed_by, z.deadline_id,
+    to_char(z.due_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS due_at, z.reason,
+    to_char(z.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS created_at
+FROM open AS z
+WHERE z.proposal_id > $2
+ORDER BY z.proposal_id
+LIMIT $3"""
 UNDECIDED = """\
 SELECT u.stripe_account, u.balance_transaction_id, u.reason, u.first_seen_at, u.due_at
 FROM undecided_transactions AS u
@@ -74,6 +83,19 @@ class OpenDeadline(NamedTuple):
     refusal: str | None
 
 
+class OpenProposal(NamedTuple):
+    """What one party asks; the times in RFC 3339, whatever they are."""
+
+    proposal_id: UUID
+    escrow_id: UUID
+    kind: str
+    proposed_by: str
+    deadline_id: UUID | None
+    due_at: str | None
+    reason: str
+    created_at: str
+
+
 class Undecided(NamedTuple):
     """A balance transaction that cannot be booked yet, and why; no account is the platform's."""
 
@@ -96,6 +118,14 @@ async def list_deadlines(
 ) -> list[OpenDeadline]:
     """The oldest of them after one."""
     return [OpenDeadline(*row) for row in await pool.fetch(DEADLINES, tenant_id, after, limit)]
+
+
+async def list_proposals(
+    pool: asyncpg.Pool, tenant_id: str, *, after: UUID, limit: int
+) -> list[OpenProposal]:
+    """The oldest open ones after one of them."""
+    rows = await pool.fetch(OPEN_PROPOSALS, tenant_id, after, limit)
+    return [OpenProposal(*row) for row in rows]
 
 
 async def list_undecided(pool: asyncpg.Pool, tenant_id: str, *, limit: int) -> list[Undecided]:

@@ -79,6 +79,7 @@ CHILDREN = (
     _Column("release", "releases", "release_id", "release_id", ids.RELEASE),
     _Column("freeze", "freezes", "freeze_id", "freeze_id", ids.FREEZE),
     _Column("deadline", "deadlines", "deadline_id", "deadline_id", ids.DEADLINE),
+    _Column("proposal", "proposals", "proposal_id", "proposal_id", ids.PROPOSAL),
 )
 
 

@@ -22,6 +22,7 @@ from service.domain.records.parties import Payee, Payer, PreviousAccount
 from service.domain.records.payment import Payment
 from service.domain.records.payout import Payout
 from service.domain.records.policy import StoredPolicy
+from service.domain.records.proposal import Proposal
 from service.domain.records.receivable import Receivable
 from service.domain.records.refund import Refund, RefundPart
 from service.domain.records.release import Release
@@ -98,6 +99,10 @@ class EscrowRecords:
     deadlines: Annotated[
         list[Deadline],
         Child("write_deadline", "due_at, deadline_id", ("tenant_id", "escrow_id", "deadline_id")),
+    ] = field(default_factory=list)
+    proposals: Annotated[
+        list[Proposal],
+        Child("write_proposal", "proposal_id", ("tenant_id", "escrow_id", "proposal_id")),
     ] = field(default_factory=list)
     # What its payee owes, also because of other escrows.
     receivables: list[Receivable] = field(default_factory=list)

@@ -277,6 +277,8 @@ class _DeadlineKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Deadline
     """The payer neither accepts nor asks for changes: what is not frozen is released."""
     DEADLINE_KIND_HOLD_LIMIT: _DeadlineKind.ValueType  # 4
     """Stripe holds the money no longer: release or refund it before. Nothing happens by itself but warnings, at 75 %, 90 % and all of the time."""
+    DEADLINE_KIND_ANSWER: _DeadlineKind.ValueType  # 5
+    """Nobody answers a proposal: it lapses, or is approved, as the policy says."""
 
 class DeadlineKind(_DeadlineKind, metaclass=_DeadlineKindEnumTypeWrapper):
     """What a deadline is for."""
@@ -291,7 +293,69 @@ DEADLINE_KIND_INSPECTION: DeadlineKind.ValueType  # 3
 """The payer neither accepts nor asks for changes: what is not frozen is released."""
 DEADLINE_KIND_HOLD_LIMIT: DeadlineKind.ValueType  # 4
 """Stripe holds the money no longer: release or refund it before. Nothing happens by itself but warnings, at 75 %, 90 % and all of the time."""
+DEADLINE_KIND_ANSWER: DeadlineKind.ValueType  # 5
+"""Nobody answers a proposal: it lapses, or is approved, as the policy says."""
 Global___DeadlineKind: _TypeAlias = DeadlineKind  # noqa: Y015
+
+class _ProposalKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ProposalKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ProposalKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PROPOSAL_KIND_UNSPECIFIED: _ProposalKind.ValueType  # 0
+    """Not set."""
+    PROPOSAL_KIND_CANCELLATION: _ProposalKind.ValueType  # 1
+    """To cancel milestones, and to refund what is held of them."""
+    PROPOSAL_KIND_EXTENSION: _ProposalKind.ValueType  # 2
+    """To let a deadline be due later."""
+
+class ProposalKind(_ProposalKind, metaclass=_ProposalKindEnumTypeWrapper):
+    """What is asked."""
+
+PROPOSAL_KIND_UNSPECIFIED: ProposalKind.ValueType  # 0
+"""Not set."""
+PROPOSAL_KIND_CANCELLATION: ProposalKind.ValueType  # 1
+"""To cancel milestones, and to refund what is held of them."""
+PROPOSAL_KIND_EXTENSION: ProposalKind.ValueType  # 2
+"""To let a deadline be due later."""
+Global___ProposalKind: _TypeAlias = ProposalKind  # noqa: Y015
+
+class _ProposalState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ProposalStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ProposalState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PROPOSAL_STATE_UNSPECIFIED: _ProposalState.ValueType  # 0
+    """Not set."""
+    PROPOSAL_STATE_OPEN: _ProposalState.ValueType  # 1
+    """The other party has not answered."""
+    PROPOSAL_STATE_APPROVED: _ProposalState.ValueType  # 2
+    """It was agreed to, and done."""
+    PROPOSAL_STATE_DECLINED: _ProposalState.ValueType  # 3
+    """The other party, or an operator, said no."""
+    PROPOSAL_STATE_WITHDRAWN: _ProposalState.ValueType  # 4
+    """Who had asked took it back."""
+    PROPOSAL_STATE_LAPSED: _ProposalState.ValueType  # 5
+    """Nobody answered in time, or what it was about is over."""
+
+class ProposalState(_ProposalState, metaclass=_ProposalStateEnumTypeWrapper):
+    """What became of it."""
+
+PROPOSAL_STATE_UNSPECIFIED: ProposalState.ValueType  # 0
+"""Not set."""
+PROPOSAL_STATE_OPEN: ProposalState.ValueType  # 1
+"""The other party has not answered."""
+PROPOSAL_STATE_APPROVED: ProposalState.ValueType  # 2
+"""It was agreed to, and done."""
+PROPOSAL_STATE_DECLINED: ProposalState.ValueType  # 3
+"""The other party, or an operator, said no."""
+PROPOSAL_STATE_WITHDRAWN: ProposalState.ValueType  # 4
+"""Who had asked took it back."""
+PROPOSAL_STATE_LAPSED: ProposalState.ValueType  # 5
+"""Nobody answered in time, or what it was about is over."""
+Global___ProposalState: _TypeAlias = ProposalState  # noqa: Y015
 
 @_typing.final
 class LineItem(_message.Message):
@@ -532,6 +596,7 @@ class Escrow(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     CONVERSIONS_FIELD_NUMBER: _builtins.int
     DEADLINES_FIELD_NUMBER: _builtins.int
+    PROPOSALS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """"esc_..." """
     reference: _builtins.str
@@ -576,6 +641,10 @@ class Escrow(_message.Message):
     def deadlines(self) -> _containers.RepeatedCompositeFieldContainer[Global___Deadline]:
         """What happens by itself when its time has come, the next first."""
 
+    @_builtins.property
+    def proposals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Proposal]:
+        """What one party asks, and the other has not answered."""
+
     def __init__(
         self,
         *,
@@ -594,10 +663,11 @@ class Escrow(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         conversions: _abc.Iterable[Global___Conversion] | None = ...,
         deadlines: _abc.Iterable[Global___Deadline] | None = ...,
+        proposals: _abc.Iterable[Global___Proposal] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "quote", b"quote", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversions", b"conversions", "create_time", b"create_time", "currency", b"currency", "deadlines", b"deadlines", "etag", b"etag", "id", b"id", "metadata", b"metadata", "milestones", b"milestones", "payee_id", b"payee_id", "payer_id", b"payer_id", "policy_version", b"policy_version", "quote", b"quote", "reference", b"reference", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversions", b"conversions", "create_time", b"create_time", "currency", b"currency", "deadlines", b"deadlines", "etag", b"etag", "id", b"id", "metadata", b"metadata", "milestones", b"milestones", "payee_id", b"payee_id", "payer_id", b"payer_id", "policy_version", b"policy_version", "proposals", b"proposals", "quote", b"quote", "reference", b"reference", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -617,16 +687,19 @@ class Deadline(_message.Message):
     ACT_TIME_FIELD_NUMBER: _builtins.int
     WARNED_PERCENT_FIELD_NUMBER: _builtins.int
     REFUSAL_FIELD_NUMBER: _builtins.int
+    PROPOSAL_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """"ddl_..." """
     kind: Global___DeadlineKind.ValueType
     """What it is for."""
     milestone_id: _builtins.str
-    """The milestone that it is of; empty where it is of the whole escrow."""
+    """The milestone that it is of; empty where it is of the whole escrow, or of a proposal."""
     warned_percent: _builtins.int
     """How much of the time had passed at the last warning, in percent."""
     refusal: _builtins.str
     """Why it was put off last: the reason of a refusal, such as AMOUNT_FROZEN; empty when it was not."""
+    proposal_id: _builtins.str
+    """The proposal that it is of; empty where it is of none."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Since when it runs."""
@@ -650,14 +723,75 @@ class Deadline(_message.Message):
         act_time: _timestamp_pb2.Timestamp | None = ...,
         warned_percent: _builtins.int = ...,
         refusal: _builtins.str = ...,
+        proposal_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["act_time", b"act_time", "due_time", b"due_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["act_time", b"act_time", "due_time", b"due_time", "id", b"id", "kind", b"kind", "milestone_id", b"milestone_id", "refusal", b"refusal", "start_time", b"start_time", "warned_percent", b"warned_percent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act_time", b"act_time", "due_time", b"due_time", "id", b"id", "kind", b"kind", "milestone_id", b"milestone_id", "proposal_id", b"proposal_id", "refusal", b"refusal", "start_time", b"start_time", "warned_percent", b"warned_percent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Deadline: _TypeAlias = Deadline  # noqa: Y015
+
+@_typing.final
+class Proposal(_message.Message):
+    """What one party asks, and the other has to agree to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    PROPOSED_BY_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MILESTONE_IDS_FIELD_NUMBER: _builtins.int
+    DEADLINE_ID_FIELD_NUMBER: _builtins.int
+    DUE_TIME_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """"prp_..." """
+    kind: Global___ProposalKind.ValueType
+    """What is asked."""
+    state: Global___ProposalState.ValueType
+    """What became of it."""
+    proposed_by: _builtins.str
+    """Who asks: "payer" or "payee"."""
+    reason: _builtins.str
+    """Why."""
+    deadline_id: _builtins.str
+    """Of an extension: the deadline."""
+    @_builtins.property
+    def milestone_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of a cancellation: the milestones."""
+
+    @_builtins.property
+    def due_time(self) -> _timestamp_pb2.Timestamp:
+        """Of an extension: until when."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        kind: Global___ProposalKind.ValueType = ...,
+        state: Global___ProposalState.ValueType = ...,
+        proposed_by: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        milestone_ids: _abc.Iterable[_builtins.str] | None = ...,
+        deadline_id: _builtins.str = ...,
+        due_time: _timestamp_pb2.Timestamp | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "due_time", b"due_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "deadline_id", b"deadline_id", "due_time", b"due_time", "id", b"id", "kind", b"kind", "milestone_ids", b"milestone_ids", "proposed_by", b"proposed_by", "reason", b"reason", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Proposal: _TypeAlias = Proposal  # noqa: Y015
 
 @_typing.final
 class FeeQuote(_message.Message):
@@ -1829,6 +1963,8 @@ class CancelEscrowRequest(_message.Message):
     ESCROW_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    MILESTONE_IDS_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """A UUID that names this request."""
     escrow_id: _builtins.str
@@ -1837,6 +1973,12 @@ class CancelEscrowRequest(_message.Message):
     """Why; required of operators. At most 500 characters. It is kept with the operation."""
     etag: _builtins.str
     """The escrow's etag as you last saw it; not checked when empty."""
+    validate_only: _builtins.bool
+    """Only say what would be done, or refused; nothing is written, and Stripe is not asked to cancel a payment."""
+    @_builtins.property
+    def milestone_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """"mst_...": only these; all that are not at their end when empty."""
+
     def __init__(
         self,
         *,
@@ -1844,14 +1986,46 @@ class CancelEscrowRequest(_message.Message):
         escrow_id: _builtins.str = ...,
         reason: _builtins.str = ...,
         etag: _builtins.str = ...,
+        milestone_ids: _abc.Iterable[_builtins.str] | None = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["escrow_id", b"escrow_id", "etag", b"etag", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["escrow_id", b"escrow_id", "etag", b"etag", "milestone_ids", b"milestone_ids", "reason", b"reason", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CancelEscrowRequest: _TypeAlias = CancelEscrowRequest  # noqa: Y015
+
+@_typing.final
+class Refunded(_message.Message):
+    """What a cancellation gives back to the payer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REFUND_IDS_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def refund_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """"rfn_...": one for each payment that had paid for something; read them by GetRefund."""
+
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """What they come to, the payer's fee included."""
+
+    def __init__(
+        self,
+        *,
+        refund_ids: _abc.Iterable[_builtins.str] | None = ...,
+        amount: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "refund_ids", b"refund_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Refunded: _TypeAlias = Refunded  # noqa: Y015
 
 @_typing.final
 class CancelEscrowResponse(_message.Message):
@@ -1860,18 +2034,24 @@ class CancelEscrowResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ESCROW_FIELD_NUMBER: _builtins.int
+    REFUNDED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def escrow(self) -> Global___Escrow:
         """The escrow afterwards."""
+
+    @_builtins.property
+    def refunded(self) -> Global___Refunded:
+        """What goes back to the payer; unset where nothing was held."""
 
     def __init__(
         self,
         *,
         escrow: Global___Escrow | None = ...,
+        refunded: Global___Refunded | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow", "refunded", b"refunded"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow", "refunded", b"refunded"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

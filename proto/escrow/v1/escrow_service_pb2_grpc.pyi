@@ -64,7 +64,10 @@ class EscrowServiceStub:
     ReleaseMilestone: _grpc.UnaryUnaryMultiCallable[_escrow_service_pb2.ReleaseMilestoneRequest, _escrow_service_pb2.ReleaseMilestoneResponse]
     """The payer or an operator releases a funded milestone, whole or in part, delivered or not."""
     CancelEscrow: _grpc.UnaryUnaryMultiCallable[_escrow_service_pb2.CancelEscrowRequest, _escrow_service_pb2.CancelEscrowResponse]
-    """Cancels an escrow that nobody has paid for. An open payment is canceled at Stripe first; if it turns out paid, the escrow is not canceled."""
+    """Cancels an escrow, or milestones of it, and refunds what is held of them with the payer's fee. What is not paid for either party cancels; what is paid for
+    the payee, and the payer for some time (24 hours by default), or when it is not delivered by its due date; else ask with RequestCancellation. An open
+    payment is canceled at Stripe first. What was released before stays so.
+    """
     PlaceFreeze: _grpc.UnaryUnaryMultiCallable[_escrow_service_pb2.PlaceFreezeRequest, _escrow_service_pb2.PlaceFreezeResponse]
     """Freezes an amount of a milestone that is held: it is neither released nor refunded before somebody lifts the freeze. Only an operator may, with a reason."""
     LiftFreeze: _grpc.UnaryUnaryMultiCallable[_escrow_service_pb2.LiftFreezeRequest, _escrow_service_pb2.LiftFreezeResponse]
@@ -110,7 +113,10 @@ class EscrowServiceAsyncStub(EscrowServiceStub):
     ReleaseMilestone: _aio.UnaryUnaryMultiCallable[_escrow_service_pb2.ReleaseMilestoneRequest, _escrow_service_pb2.ReleaseMilestoneResponse]  # type: ignore[assignment]
     """The payer or an operator releases a funded milestone, whole or in part, delivered or not."""
     CancelEscrow: _aio.UnaryUnaryMultiCallable[_escrow_service_pb2.CancelEscrowRequest, _escrow_service_pb2.CancelEscrowResponse]  # type: ignore[assignment]
-    """Cancels an escrow that nobody has paid for. An open payment is canceled at Stripe first; if it turns out paid, the escrow is not canceled."""
+    """Cancels an escrow, or milestones of it, and refunds what is held of them with the payer's fee. What is not paid for either party cancels; what is paid for
+    the payee, and the payer for some time (24 hours by default), or when it is not delivered by its due date; else ask with RequestCancellation. An open
+    payment is canceled at Stripe first. What was released before stays so.
+    """
     PlaceFreeze: _aio.UnaryUnaryMultiCallable[_escrow_service_pb2.PlaceFreezeRequest, _escrow_service_pb2.PlaceFreezeResponse]  # type: ignore[assignment]
     """Freezes an amount of a milestone that is held: it is neither released nor refunded before somebody lifts the freeze. Only an operator may, with a reason."""
     LiftFreeze: _aio.UnaryUnaryMultiCallable[_escrow_service_pb2.LiftFreezeRequest, _escrow_service_pb2.LiftFreezeResponse]  # type: ignore[assignment]
@@ -237,7 +243,10 @@ class EscrowServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _escrow_service_pb2.CancelEscrowRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_escrow_service_pb2.CancelEscrowResponse, _abc.Awaitable[_escrow_service_pb2.CancelEscrowResponse]]:
-        """Cancels an escrow that nobody has paid for. An open payment is canceled at Stripe first; if it turns out paid, the escrow is not canceled."""
+        """Cancels an escrow, or milestones of it, and refunds what is held of them with the payer's fee. What is not paid for either party cancels; what is paid for
+        the payee, and the payer for some time (24 hours by default), or when it is not delivered by its due date; else ask with RequestCancellation. An open
+        payment is canceled at Stripe first. What was released before stays so.
+        """
 
     @_abc_1.abstractmethod
     def PlaceFreeze(

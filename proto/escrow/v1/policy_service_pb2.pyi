@@ -68,6 +68,30 @@ STRIPE_FEE_BEARER_PAYEE: StripeFeeBearer.ValueType  # 2
 """The payee. It cannot be booked yet, and is refused."""
 Global___StripeFeeBearer: _TypeAlias = StripeFeeBearer  # noqa: Y015
 
+class _Unanswered:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _UnansweredEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Unanswered.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    UNANSWERED_UNSPECIFIED: _Unanswered.ValueType  # 0
+    """Not set: it lapses."""
+    UNANSWERED_LAPSES: _Unanswered.ValueType  # 1
+    """Everything stays as it is."""
+    UNANSWERED_APPROVED: _Unanswered.ValueType  # 2
+    """It is done, as if it had been approved."""
+
+class Unanswered(_Unanswered, metaclass=_UnansweredEnumTypeWrapper):
+    """What becomes of what nobody answers."""
+
+UNANSWERED_UNSPECIFIED: Unanswered.ValueType  # 0
+"""Not set: it lapses."""
+UNANSWERED_LAPSES: Unanswered.ValueType  # 1
+"""Everything stays as it is."""
+UNANSWERED_APPROVED: Unanswered.ValueType  # 2
+"""It is done, as if it had been approved."""
+Global___Unanswered: _TypeAlias = Unanswered  # noqa: Y015
+
 @_typing.final
 class AmountLimits(_message.Message):
     """The least and the most of one amount, both included."""
@@ -188,24 +212,40 @@ class Periods(_message.Message):
 
     PAYMENT_HOURS_FIELD_NUMBER: _builtins.int
     INSPECTION_HOURS_FIELD_NUMBER: _builtins.int
+    CANCELLATION_HOURS_FIELD_NUMBER: _builtins.int
+    ANSWER_HOURS_FIELD_NUMBER: _builtins.int
     payment_hours: _builtins.int
     """Nobody pays: what awaits funds expires. It runs while nothing else of the escrow is at work, too. 168 (7 days) when unset."""
     inspection_hours: _builtins.int
     """The payer neither accepts a delivery nor asks for changes: what is not frozen of it is released. 72 when unset."""
+    cancellation_hours: _builtins.int
+    """For so long after they have paid, payers cancel by themselves what is not delivered. 24 when unset."""
+    answer_hours: _builtins.int
+    """Nobody answers what one party asks of the other: it lapses, but for unanswered_cancellation. 120 (5 days) when unset."""
     def __init__(
         self,
         *,
         payment_hours: _builtins.int | None = ...,
         inspection_hours: _builtins.int | None = ...,
+        cancellation_hours: _builtins.int | None = ...,
+        answer_hours: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_inspection_hours", b"_inspection_hours", "_payment_hours", b"_payment_hours", "inspection_hours", b"inspection_hours", "payment_hours", b"payment_hours"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_answer_hours", b"_answer_hours", "_cancellation_hours", b"_cancellation_hours", "_inspection_hours", b"_inspection_hours", "_payment_hours", b"_payment_hours", "answer_hours", b"answer_hours", "cancellation_hours", b"cancellation_hours", "inspection_hours", b"inspection_hours", "payment_hours", b"payment_hours"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_inspection_hours", b"_inspection_hours", "_payment_hours", b"_payment_hours", "inspection_hours", b"inspection_hours", "payment_hours", b"payment_hours"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_answer_hours", b"_answer_hours", "_cancellation_hours", b"_cancellation_hours", "_inspection_hours", b"_inspection_hours", "_payment_hours", b"_payment_hours", "answer_hours", b"answer_hours", "cancellation_hours", b"cancellation_hours", "inspection_hours", b"inspection_hours", "payment_hours", b"payment_hours"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__answer_hours: _TypeAlias = _typing.Literal["answer_hours"]  # noqa: Y015
+    _WhichOneofArgType__answer_hours: _TypeAlias = _typing.Literal["_answer_hours", b"_answer_hours"]  # noqa: Y015
+    _WhichOneofReturnType__cancellation_hours: _TypeAlias = _typing.Literal["cancellation_hours"]  # noqa: Y015
+    _WhichOneofArgType__cancellation_hours: _TypeAlias = _typing.Literal["_cancellation_hours", b"_cancellation_hours"]  # noqa: Y015
     _WhichOneofReturnType__inspection_hours: _TypeAlias = _typing.Literal["inspection_hours"]  # noqa: Y015
     _WhichOneofArgType__inspection_hours: _TypeAlias = _typing.Literal["_inspection_hours", b"_inspection_hours"]  # noqa: Y015
     _WhichOneofReturnType__payment_hours: _TypeAlias = _typing.Literal["payment_hours"]  # noqa: Y015
     _WhichOneofArgType__payment_hours: _TypeAlias = _typing.Literal["_payment_hours", b"_payment_hours"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__answer_hours) -> _WhichOneofReturnType__answer_hours | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cancellation_hours) -> _WhichOneofReturnType__cancellation_hours | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__inspection_hours) -> _WhichOneofReturnType__inspection_hours | None: ...
     @_typing.overload
@@ -222,8 +262,11 @@ class Policy(_message.Message):
     CURRENCIES_FIELD_NUMBER: _builtins.int
     STRIPE_FEE_BEARER_FIELD_NUMBER: _builtins.int
     PERIODS_FIELD_NUMBER: _builtins.int
+    UNANSWERED_CANCELLATION_FIELD_NUMBER: _builtins.int
     stripe_fee_bearer: Global___StripeFeeBearer.ValueType
     """Who bears what Stripe keeps of a payment."""
+    unanswered_cancellation: Global___Unanswered.ValueType
+    """What becomes of a cancellation that one party asked for, and the other did not answer."""
     @_builtins.property
     def currencies(self) -> _containers.RepeatedCompositeFieldContainer[Global___CurrencyPolicy]:
         """Each currency once."""
@@ -238,10 +281,11 @@ class Policy(_message.Message):
         currencies: _abc.Iterable[Global___CurrencyPolicy] | None = ...,
         stripe_fee_bearer: Global___StripeFeeBearer.ValueType = ...,
         periods: Global___Periods | None = ...,
+        unanswered_cancellation: Global___Unanswered.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["periods", b"periods"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["currencies", b"currencies", "periods", b"periods", "stripe_fee_bearer", b"stripe_fee_bearer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currencies", b"currencies", "periods", b"periods", "stripe_fee_bearer", b"stripe_fee_bearer", "unanswered_cancellation", b"unanswered_cancellation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

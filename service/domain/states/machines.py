@@ -12,6 +12,7 @@ from service.domain.states.milestone import MILESTONE
 from service.domain.states.payee import PAYEE
 from service.domain.states.payment import PAYMENT
 from service.domain.states.payout import PAYOUT
+from service.domain.states.proposal import PROPOSAL
 from service.domain.states.receivable import RECEIVABLE
 from service.domain.states.refund import REFUND
 from service.domain.states.release import RELEASE
@@ -27,4 +28,5 @@ MACHINES: tuple[Machine[Any, Any], ...] = (
     PAYEE,
     ESCROW,
     FREEZE,
+    PROPOSAL,
 )

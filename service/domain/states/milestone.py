@@ -36,6 +36,8 @@ class MilestoneEvent(StrEnum):
     RELEASE_PART = "release_part"
     TRANSFERRED = "transferred"
     CANCEL = "cancel"
+    CANCEL_PAID = "cancel_paid"  # all that was funded goes back
+    CANCEL_REST = "cancel_rest"  # all that is held; the rest was released before
     EXPIRE = "expire"  # nobody has paid in time
     REFUND = "refund"  # all that was funded
     REFUND_REST = "refund_rest"  # all that is held; the rest was released before
@@ -59,7 +61,14 @@ MILESTONE = Machine(
         (M.AWAITING_FUNDS, ME.START_PAYMENT): edge(M.AWAITING_FUNDS, PAYER, OPERATOR, SERVICE),
         (M.AWAITING_FUNDS, ME.PAYMENT_SUCCEEDED): edge(M.FUNDED, STRIPE),
         (M.AWAITING_FUNDS, ME.APPLY_SUSPENSE): edge(M.FUNDED, OPERATOR),
-        (M.AWAITING_FUNDS, ME.CANCEL): edge(M.CANCELED, PAYER, PAYEE, OPERATOR),
+        (M.AWAITING_FUNDS, ME.CANCEL): edge(M.CANCELED, PAYER, PAYEE, OPERATOR, TIMER),
+        # By the timer where the policy says that silence agrees. A party cancels by itself within
+        # the windows of domain/cancellation.py only.
+        **{
+            (state, event): edge(to, PAYER, PAYEE, OPERATOR, TIMER)
+            for state in (M.FUNDED, M.DELIVERED)
+            for event, to in ((ME.CANCEL_PAID, M.REFUNDING), (ME.CANCEL_REST, M.RELEASING))
+        },
         (M.AWAITING_FUNDS, ME.EXPIRE): edge(M.EXPIRED, TIMER),
         (M.FUNDED, ME.DELIVER): edge(M.DELIVERED, PAYEE),
         (M.FUNDED, ME.RELEASE): edge(M.RELEASING, PAYER, OPERATOR),

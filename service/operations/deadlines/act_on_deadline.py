@@ -12,9 +12,13 @@ from service.domain import ids
 from service.domain.call import Call, Party
 from service.domain.deadlines import next_warning, pause_after
 from service.domain.errors import AmountFrozen, DatabaseUnavailable, EscrowMissing, Refusal
+from service.domain.policy import Unanswered
 from service.domain.records.deadline import Deadline, DeadlineKind
+from service.domain.records.proposal import ProposalKind
 from service.domain.states.milestone import MilestoneEvent, MilestoneState
+from service.domain.states.proposal import ProposalEvent
 from service.domain.unit import UnitOfWork
+from service.operations.agreements.proposals import carry_out_cancellation
 from service.operations.escrows.ending_payments import check_no_open, ending_payments
 from service.operations.escrows.release_part import release_part
 from service.runtime import Runtime, rerun
@@ -28,6 +32,7 @@ OPERATION_OF: Mapping[DeadlineKind, str] = {
     DeadlineKind.PAYMENT: "expire_escrow",
     DeadlineKind.DELIVERY: "miss_delivery",
     DeadlineKind.INSPECTION: "release_after_inspection",
+    DeadlineKind.ANSWER: "end_unanswered",
     DeadlineKind.HOLD_LIMIT: "warn_of_hold_limit",
 }
 
@@ -85,10 +90,11 @@ async def _act(runtime: Runtime, due: DueDeadline) -> bool:
 
 def _expire(case: EscrowCase, _: Deadline) -> None:
     """What awaits funds expires; what arrives later goes to suspense."""
-    check_no_open(case)
-    for milestone in case.records.milestones:
-        if milestone.state is MilestoneState.AWAITING_FUNDS:
-            case.advance(milestone, MilestoneEvent.EXPIRE)
+    listed = case.records.milestones
+    unpaid = [each for each in listed if each.state is MilestoneState.AWAITING_FUNDS]
+    check_no_open(case, unpaid)
+    for milestone in unpaid:
+        case.advance(milestone, MilestoneEvent.EXPIRE)
 
 
 def _miss(case: EscrowCase, deadline: Deadline) -> None:
@@ -111,6 +117,20 @@ def _release(case: EscrowCase, deadline: Deadline) -> None:
         put_off(case.unit, deadline, AmountFrozen.reason())
 
 
+def _end_unanswered(case: EscrowCase, deadline: Deadline) -> None:
+    """What one party asked lapses, or a cancellation is done, as the policy says."""
+    found = (p for p in case.records.proposals if p.proposal_id == deadline.subject_id)
+    proposal = next(found)
+    case.touch()
+    silence_agrees = case.policy.unanswered_cancellation is Unanswered.APPROVED
+    if proposal.kind is ProposalKind.CANCELLATION and silence_agrees:
+        carry_out_cancellation(case, proposal)
+    else:
+        case.unit.advance(proposal, ProposalEvent.LAPSE)
+    case.keep_time()
+    case.unit.note = f"{proposal.public_id} was not answered in time"
+
+
 def _warn(case: EscrowCase, deadline: Deadline) -> None:
     """Money stays where it is: somebody has to release or refund it."""
     percent = next_warning(deadline)
@@ -131,5 +151,6 @@ ACTS: Mapping[DeadlineKind, Callable[[EscrowCase, Deadline], None]] = {
     DeadlineKind.PAYMENT: _expire,
     DeadlineKind.DELIVERY: _miss,
     DeadlineKind.INSPECTION: _release,
+    DeadlineKind.ANSWER: _end_unanswered,
     DeadlineKind.HOLD_LIMIT: _warn,
 }

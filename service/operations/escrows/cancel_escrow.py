@@ -1,28 +1,36 @@
-"""Cancels an escrow that is not paid for."""
+"""Cancels an escrow, or milestones of it, within the windows of its policy."""
 
 from __future__ import annotations
 
 from escrow.v1.escrow_service_pb2 import CancelEscrowRequest, CancelEscrowResponse
-from service.aggregates.escrow import EscrowCase, open_case
+from service.aggregates.escrow import open_case
 from service.domain import ids
 from service.domain.call import Call
 from service.domain.errors import StaleEtag
-from service.domain.states.milestone import MILESTONE, MilestoneEvent
 from service.domain.unit import UnitOfWork
+from service.operations.escrows.cancel_milestones import (
+    cancel_milestones,
+    check_may_cancel,
+    chosen_to_cancel,
+)
 from service.operations.escrows.ending_payments import began_to_end, check_no_open, ending_payments
-from service.operations.escrows.messages import escrow_message
+from service.operations.escrows.messages import escrow_message, refunded_message
 from service.operations.mutation import mutation
+from service.operations.payments.settled import once_settled
 from service.runtime import Runtime
 
 
 async def cancel_escrow(
     runtime: Runtime, call: Call, request: CancelEscrowRequest
 ) -> CancelEscrowResponse:
-    """Open payments are canceled at Stripe first, so that no payer pays for what is canceled.
+    """Open payments are canceled at Stripe first, so that no payer pays for what is canceled. What
+    is held is refunded in the same commit.
 
     Raises:
-        EscrowMissing, StaleEtag, PartyNotAllowed, StripeRefused, StripeUnavailable.
-        WrongState: it has been paid for, at least in part.
+        EscrowMissing, MilestoneMissing, StaleEtag, PartyNotAllowed, InvalidField.
+        WrongState: all of it, or a milestone that is named, is at its end.
+        CancellationBlocked: it takes both parties now, or an operator.
+        AmountFrozen, PaymentDisputed, PaymentNotSettled, StripeRefused, StripeUnavailable.
     """
 
     async def attempt(has_ended_one: bool) -> CancelEscrowResponse:
@@ -35,18 +43,16 @@ async def cancel_escrow(
             # Unless this request has made it so, by ending a payment.
             if is_stale and not has_ended_one and not await began_to_end(runtime, case):
                 raise StaleEtag(etag=case.escrow.version)
-            return await _cancel(runtime, case)
+            chosen = chosen_to_cancel(case, request.milestone_ids)
+            check_may_cancel(case, chosen)
+            if not request.validate_only:
+                check_no_open(case, chosen)
+            refunds = cancel_milestones(case, chosen, request.reason)
+            answer = CancelEscrowResponse(
+                escrow=escrow_message(case.records), refunded=refunded_message(case, refunds)
+            )
+            return answer if request.validate_only else await runtime.save(unit, answer)
 
         return await story(runtime, call, request)
 
-    return await ending_payments(runtime, call, attempt)
-
-
-async def _cancel(runtime: Runtime, case: EscrowCase) -> CancelEscrowResponse:
-    unit = case.unit
-    for milestone in case.records.milestones:
-        MILESTONE.follow(milestone.state, MilestoneEvent.CANCEL, unit.call.party)
-    check_no_open(case)
-    for milestone in case.records.milestones:
-        case.advance(milestone, MilestoneEvent.CANCEL)
-    return await runtime.save(unit, CancelEscrowResponse(escrow=escrow_message(case.records)))
+    return await once_settled(runtime, call, lambda: ending_payments(runtime, call, attempt))

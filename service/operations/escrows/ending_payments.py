@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import TypeVar
 
@@ -10,8 +10,9 @@ from escrow.v1.escrow_service_pb2 import CancelPaymentRequest
 from service.aggregates.escrow import EscrowCase
 from service.domain.call import Call
 from service.domain.errors import PaymentOpen
+from service.domain.records.escrow import Milestone
 from service.domain.records.payment import Payment
-from service.domain.states.payment import PAYMENT_ENDED, PaymentEvent
+from service.domain.states.payment import PaymentEvent
 from service.operations.payments.cancel_payment import end_payment
 from service.operations.send_now import effect_id_of
 from service.runtime import Runtime
@@ -28,10 +29,10 @@ class OpenPayment(PaymentOpen):
         super().__init__(payment_id=payment.public_id)
 
 
-def check_no_open(case: EscrowCase) -> None:
-    """Raises OpenPayment."""
-    for payment in case.records.payments:
-        if payment.state not in PAYMENT_ENDED:
+def check_no_open(case: EscrowCase, milestones: Iterable[Milestone]) -> None:
+    """Raises OpenPayment: one of the milestones may still be paid by it."""
+    for milestone in milestones:
+        if payment := case.open_payment(milestone):
             raise OpenPayment(payment)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from escrow.v1 import escrow_service_pb2 as pb
+from service.aggregates.escrow import EscrowCase
 from service.aggregates.freeze import FROZEN, stops_transfers
 from service.aggregates.release import DOES_NOT_FIT
 from service.answers import line_items
@@ -15,6 +16,8 @@ from service.domain.records.deadline import Deadline, DeadlineKind
 from service.domain.records.escrow import Milestone
 from service.domain.records.freeze import Freeze, FreezeReason
 from service.domain.records.parties import Payee
+from service.domain.records.proposal import Proposal
+from service.domain.records.refund import Refund
 from service.domain.records.release import Release
 from service.domain.settlement import QuotedConversion, show_rate
 from service.domain.states.milestone import MilestoneState
@@ -82,6 +85,7 @@ def escrow_message(records: EscrowRecords) -> pb.Escrow:
             if payment.exchange_rate is not None
         ],
         deadlines=[_deadline_message(each) for each in records.deadlines],
+        proposals=[proposal_message(each) for each in records.proposals if each.is_open],
     )
 
 
@@ -117,16 +121,45 @@ def _inspection_end(milestone: Milestone, records: EscrowRecords) -> datetime | 
 
 
 def _deadline_message(deadline: Deadline) -> pb.Deadline:
-    of_escrow = deadline.subject_id == deadline.escrow_id
+    of = deadline.subject_id
+    of_proposal = deadline.kind is DeadlineKind.ANSWER
+    of_milestone = not of_proposal and of != deadline.escrow_id
     return pb.Deadline(
         id=deadline.public_id,
         kind=pb.DeadlineKind.Value(f"DEADLINE_KIND_{deadline.kind}"),
-        milestone_id="" if of_escrow else ids.show(ids.MILESTONE, deadline.subject_id),
+        milestone_id=ids.show(ids.MILESTONE, of) if of_milestone else "",
+        proposal_id=ids.show(ids.PROPOSAL, of) if of_proposal else "",
         start_time=timestamp(deadline.starts_at),
         due_time=timestamp(deadline.due_at),
         act_time=timestamp(deadline.act_at),
         warned_percent=deadline.warned_percent,
         refusal=deadline.refusal or "",
+    )
+
+
+def proposal_message(proposal: Proposal) -> pb.Proposal:
+    about = proposal.deadline_id
+    return pb.Proposal(
+        id=proposal.public_id,
+        kind=pb.ProposalKind.Value(f"PROPOSAL_KIND_{proposal.kind}"),
+        state=pb.ProposalState.Value(f"PROPOSAL_STATE_{proposal.state}"),
+        proposed_by=proposal.proposed_by,
+        reason=proposal.reason,
+        milestone_ids=proposal.milestone_ids,
+        deadline_id=ids.show(ids.DEADLINE, about) if about else "",
+        due_time=timestamp(proposal.due_at),
+        create_time=timestamp(proposal.created_at),
+    )
+
+
+def refunded_message(case: EscrowCase, refunds: Sequence[Refund]) -> pb.Refunded | None:
+    """What a cancellation gives back; None where nothing was held."""
+    if not refunds:
+        return None
+    amount_minor = sum(refund.amount_minor for refund in refunds)
+    return pb.Refunded(
+        refund_ids=[refund.public_id for refund in refunds],
+        amount=money(amount_minor, case.escrow.currency),
     )
 
 

@@ -7,7 +7,14 @@ from dataclasses import asdict
 from escrow.v1 import policy_service_pb2 as pb
 from service.domain.errors import FieldViolation, InvalidField
 from service.domain.fees import FeeRule, FixedPer
-from service.domain.policy import CurrencyRules, Limits, Periods, Policy, StripeFeeBearer
+from service.domain.policy import (
+    CurrencyRules,
+    Limits,
+    Periods,
+    Policy,
+    StripeFeeBearer,
+    Unanswered,
+)
 from service.domain.policy_default import DEFAULT_POLICY, DEFAULT_VERSION
 from service.domain.records.policy import StoredPolicy
 from service.operations.messages import timestamp
@@ -22,6 +29,13 @@ _BEARER = {
     pb.STRIPE_FEE_BEARER_UNSPECIFIED: StripeFeeBearer.PLATFORM,
     pb.STRIPE_FEE_BEARER_PLATFORM: StripeFeeBearer.PLATFORM,
     pb.STRIPE_FEE_BEARER_PAYEE: StripeFeeBearer.PAYEE,
+}
+
+
+_UNANSWERED = {
+    pb.UNANSWERED_UNSPECIFIED: Unanswered.LAPSES,
+    pb.UNANSWERED_LAPSES: Unanswered.LAPSES,
+    pb.UNANSWERED_APPROVED: Unanswered.APPROVED,
 }
 
 
@@ -40,7 +54,12 @@ def policy_of(message: pb.Policy) -> Policy:
             if rules.HasField("payout_limits")
             else None,
         )
-    return Policy(listed, _BEARER[message.stripe_fee_bearer], _periods_of(message.periods))
+    return Policy(
+        listed,
+        _BEARER[message.stripe_fee_bearer],
+        _periods_of(message.periods),
+        _UNANSWERED[message.unanswered_cancellation],
+    )
 
 
 def _periods_of(message: pb.Periods) -> Periods:
@@ -69,6 +88,9 @@ def policy_message(policy: Policy) -> pb.Policy:
             f"STRIPE_FEE_BEARER_{policy.stripe_fee_bearer.name}"
         ),
         periods=pb.Periods(**asdict(policy.periods)),
+        unanswered_cancellation=pb.Unanswered.Value(
+            f"UNANSWERED_{policy.unanswered_cancellation.name}"
+        ),
     )
 
 

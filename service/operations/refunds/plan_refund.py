@@ -13,8 +13,8 @@ from service.domain.call import Call
 from service.domain.errors import EscrowMissing, FieldViolation, InvalidField
 from service.domain.records.refund import RefundPart
 from service.domain.unit import UnitOfWork
+from service.operations.payments.settled import once_settled
 from service.operations.refunds.messages import plan_message
-from service.operations.refunds.settled import once_settled
 from service.runtime import Runtime
 from service.store.escrows import find_escrow
 

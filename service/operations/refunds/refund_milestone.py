@@ -12,9 +12,9 @@ from service.domain.unit import UnitOfWork
 from service.effects import create_refund
 from service.operations.escrows.messages import escrow_message
 from service.operations.mutation import mutation
+from service.operations.payments.settled import once_settled
 from service.operations.refunds.messages import plan_message, refund_message
 from service.operations.refunds.plan_refund import parts_asked_for
-from service.operations.refunds.settled import once_settled
 from service.runtime import Runtime
 
 

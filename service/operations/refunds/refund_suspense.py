@@ -22,8 +22,8 @@ from service.domain.records.payment import Payment
 from service.domain.unit import UnitOfWork
 from service.effects import create_refund
 from service.operations.mutation import mutation
+from service.operations.payments.settled import once_settled
 from service.operations.refunds.messages import refund_message
-from service.operations.refunds.settled import once_settled
 from service.operations.suspense import read_suspense, save_taken
 from service.runtime import Runtime
 from service.store.escrows import BY_PAYMENT

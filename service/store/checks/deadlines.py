@@ -19,5 +19,10 @@ WHERE NOT EXISTS (
         ('PAYMENT', 'AWAITING_FUNDS'), ('DELIVERY', 'FUNDED'), ('INSPECTION', 'DELIVERED'),
         ('HOLD_LIMIT', 'FUNDED'), ('HOLD_LIMIT', 'DELIVERED')
     )
+)
+AND NOT EXISTS (
+    SELECT 1 FROM proposals AS p
+    WHERE p.tenant_id = d.tenant_id AND p.escrow_id = d.escrow_id
+    AND p.proposal_id = d.subject_id AND p.state = 'OPEN' AND d.kind = 'ANSWER'
 )""",
 )

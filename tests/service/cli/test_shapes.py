@@ -3,17 +3,20 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import typer.main
 
 from escrow.client import new_request_id
+from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import party_service_pb2 as party_pb
 from escrow.v1 import refund_service_pb2 as refund_pb
 from service.cli.commands import app
 from tests.postgres import Database
 from tests.service.cli.processes import Run, escrow_at
+from tests.service.operations.agreements.asking import extension, payer_asks
 from tests.service.operations.marketplace import API_KEY, Marketplace
 from tests.service.operations.operators.stuck import event_set_aside, shadowed, suspended
 
@@ -41,6 +44,12 @@ TABLE: dict[str, tuple[str, ...]] = {
     "suspense apply {payment} {milestone} --reason x --dry-run": (),
     "freezes list": ("freezes", "unreadable"),
     "deadlines list": ("deadlines", "unreadable"),
+    "deadlines extend {deadline} --until 2027-01-01T00:00:00Z --reason x": (),
+    "deadlines decline {extension} --reason x": (),
+    "cancellations list": ("proposals", "unreadable"),
+    "cancellations approve {cancellation} --reason x --dry-run": (),
+    "cancellations decline {cancellation} --reason x": (),
+    "cancellations create {unpaid} --milestone 1 --reason x": (),
     "freezes lift {freeze} --reason x": (),
     "freezes place {funded} 1 --amount 100 --kind legal --reason x": (),
     "refunds list": ("refunds", "unreadable"),
@@ -142,6 +151,9 @@ async def ids(market: Marketplace) -> dict[str, str]:
     plan = (await operator.refunds.PlanRefund(part)).plan
     _, event = await event_set_aside(market)
     deal, payment = await suspended(market)
+    unpaid = await market.new_escrow()
+    asked_to = extension(unpaid, pb.DEADLINE_KIND_PAYMENT, timedelta(days=1))
+    longer = await market.payer.agreements.RequestExtension(asked_to)
     effect, _, _ = await shadowed(market)  # last: the inbox would end it
     freeze = await market.owner.fetchval("SELECT freeze_id FROM freezes")
     return {
@@ -156,6 +168,10 @@ async def ids(market: Marketplace) -> dict[str, str]:
         "plan": plan.hash,
         "refund": refund.id,
         "milestone": deal.milestones[1].id,
+        "unpaid": unpaid.id,
+        "deadline": (await market.new_escrow()).deadlines[0].id,
+        "extension": longer.proposal.id,
+        "cancellation": (await payer_asks(market, funded)).id,
     }
 
 

@@ -12,12 +12,14 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
 from escrow.client import EscrowClient
+from escrow.v1 import agreement_service_pb2 as agreement_pb
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import operator_service_pb2 as operator_pb
 from escrow.v1 import party_service_pb2 as party_pb
 from escrow.v1 import policy_service_pb2 as policy_pb
 from escrow.v1 import refund_service_pb2 as refund_pb
 from escrow.v1 import stripe_event_service_pb2 as event_pb
+from tests.service.operations.agreements.catalogue import REQUESTS as OF_AGREEMENTS
 from tests.service.operations.asked import Asked, Requests
 from tests.service.operations.escrows.catalogue import REQUESTS as OF_ESCROWS
 from tests.service.operations.inbox.catalogue import REQUESTS as OF_INBOX
@@ -33,6 +35,7 @@ METHODS: Mapping[str, MethodDescriptor] = {
     method.name: method
     for file in (
         pb.DESCRIPTOR,
+        agreement_pb.DESCRIPTOR,
         party_pb.DESCRIPTOR,
         operator_pb.DESCRIPTOR,
         policy_pb.DESCRIPTOR,
@@ -47,6 +50,7 @@ MUTATIONS = sorted(
 )
 PARTS: Mapping[str, Requests] = {
     "escrows": OF_ESCROWS,
+    "agreements": OF_AGREEMENTS,
     "payments": OF_PAYMENTS,
     "parties": OF_PARTIES,
     "payouts": OF_PAYOUTS,
@@ -62,6 +66,7 @@ async def ask(client: EscrowClient, name: str, request: Message) -> Any:  # noqa
     """Calls the method of this name."""
     stubs = {
         "EscrowService": client.escrows,
+        "AgreementService": client.agreements,
         "PartyService": client.parties,
         "OperatorService": client.operators,
         "PolicyService": client.policies,

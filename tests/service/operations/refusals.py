@@ -36,6 +36,13 @@ STATUS_OF_REASON: Mapping[str, StatusCode] = {
     "RELEASE_MISSING": StatusCode.NOT_FOUND,
     "REFUND_MISSING": StatusCode.NOT_FOUND,
     "RECEIVABLE_MISSING": StatusCode.NOT_FOUND,
+    "PROPOSAL_MISSING": StatusCode.NOT_FOUND,
+    "DEADLINE_MISSING": StatusCode.NOT_FOUND,
+    "CANCELLATION_BLOCKED": StatusCode.FAILED_PRECONDITION,
+    "PROPOSAL_OPEN": StatusCode.FAILED_PRECONDITION,
+    "PROPOSALS_EXHAUSTED": StatusCode.FAILED_PRECONDITION,
+    "CONSENT_MISSING": StatusCode.FAILED_PRECONDITION,
+    "DEADLINE_FIXED": StatusCode.FAILED_PRECONDITION,
     "PLAN_CHANGED": StatusCode.ABORTED,
     "REFUND_ABOVE_LEFT": StatusCode.FAILED_PRECONDITION,
     "REFUND_STILL_OUT": StatusCode.FAILED_PRECONDITION,
@@ -93,6 +100,8 @@ class Refusal:
     """Field violations: path -> description."""
     precondition: str = ""
     """The type of the PreconditionFailure's violation."""
+    blockers: dict[str, str] = field(default_factory=dict)
+    """Its violations: subject -> description."""
     retry_delay_s: float | None = None
 
 
@@ -112,6 +121,7 @@ def read_refusal(error: grpc.aio.AioRpcError) -> Refusal:
             refusal.fields = {v.field: v.description for v in bad_request.field_violations}
         elif detail.Unpack(precondition):
             refusal.precondition = precondition.violations[0].type
+            refusal.blockers = {v.subject: v.description for v in precondition.violations}
         elif detail.Unpack(retry):
             refusal.retry_delay_s = retry.retry_delay.ToTimedelta().total_seconds()
     return refusal

@@ -234,4 +234,5 @@ async def test_a_damaged_row_is_named_and_fails_no_other(damaged: Marketplace, t
 # Of a line item every value can be shown, and the others are in no list.
 SHOWN = {"escrows", "freezes", "milestones", "operations", "payees", "payers", "payments"} | {
     *("payouts", "policies", "releases", "refunds", "refund_parts", "receivables", "deadlines"),
+    "proposals",
 }

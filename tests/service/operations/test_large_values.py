@@ -162,5 +162,6 @@ def test_every_answer_with_an_escrow_is_told_again_above() -> None:
     assert set(SHOW_AN_ESCROW) == {
         *("CreateEscrow", "SubmitDelivery", "RequestChanges", "AcceptDelivery"),
         *("ReleaseMilestone", "CancelEscrow", "PlaceFreeze", "LiftFreeze", "ApplySuspense"),
-        *("RefundMilestone", "AdoptRefund"),
+        *("RefundMilestone", "AdoptRefund", "RequestCancellation", "ApproveCancellation"),
+        *("DeclineCancellation", "RequestExtension", "ExtendDeadline", "DeclineExtension"),
     }

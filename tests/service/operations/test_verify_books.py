@@ -23,6 +23,7 @@ from service.store.pool import open_pool
 from tests.postgres import Database, Server, connected, migrated_database
 from tests.service.movements.strangers import charge_of, dispute, moved
 from tests.service.movements.test_currencies import in_euro, settles_in_dollars
+from tests.service.operations.agreements.asking import payer_asks
 from tests.service.operations.escrows.test_release_milestone import release
 from tests.service.operations.marketplace import Marketplace, open_marketplace, usd
 from tests.service.operations.refunds.money import refund, transferred
@@ -70,6 +71,7 @@ async def tell_it_all(market: Marketplace) -> None:
     await market.pay(unpaid)
     await market.read_payment(unpaid)  # paid, and its fee not known
     await refund(market, parted, 1_000)
+    await payer_asks(market, await market.new_escrow(payee=payee))
     await take_snapshots(market)
 
 

@@ -196,7 +196,7 @@ def test_prose_may_have_lines_and_a_name_may_not() -> None:
 
 
 def test_blank_text_is_still_text_where_nothing_is_required() -> None:
-    ids = {"request_id": REQUEST_ID, "escrow_id": ESCROW_ID}
+    ids: dict[str, Any] = {"request_id": REQUEST_ID, "escrow_id": ESCROW_ID}
     request = escrow_service_pb2.CancelEscrowRequest(**ids, reason="\x1c")
     assert violations(request) == {"reason": "must not hold control characters"}
     request.reason = " " * 501
@@ -279,6 +279,8 @@ def _values(field: FieldDescriptor) -> st.SearchStrategy[Any]:
         return _messages(field.message_type)
     if field.type == FieldDescriptor.TYPE_STRING:
         return st.text(max_size=250) | st.sampled_from([REQUEST_ID, ESCROW_ID, "USD", CARD, "\x00"])
+    if field.type == FieldDescriptor.TYPE_BOOL:
+        return st.booleans()
     if field.type == FieldDescriptor.TYPE_BYTES:
         return st.binary(max_size=50)
     return st.integers(*_RANGES[field.cpp_type])

@@ -105,6 +105,12 @@ SELECT
     CASE WHEN i % 40 = 0 THEN 'AMOUNT_FROZEN' END
 FROM numbers;
 
+INSERT INTO proposals
+SELECT
+    tenant_id, pg_temp.id('escrow', i), pg_temp.id('proposal', i), 'CANCELLATION', 'OPEN', 'payer', 'broken', at, at,
+    '["mst_0"]', NULL, NULL
+FROM numbers;
+
 INSERT INTO payouts
 SELECT
     tenant_id, pg_temp.id('payout', i), pg_temp.id('payee', 1 + (i - 1) % 2000), 4000, 'USD',

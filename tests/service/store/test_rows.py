@@ -9,10 +9,12 @@ from uuid import UUID
 
 import pytest
 
+from service.domain.call import Party
 from service.domain.records.deadline import DeadlineKind
 from service.domain.records.effect import EffectKind
 from service.domain.records.parties import AccountApi
 from service.domain.records.payment import CaptureStrategy, PaymentMethod
+from service.domain.records.proposal import ProposalKind
 from service.domain.records.refund import RefundOrigin
 from service.domain.states.effect import EffectState
 from service.domain.states.escrow import EscrowState
@@ -20,6 +22,7 @@ from service.domain.states.milestone import MilestoneState
 from service.domain.states.payee import PayeeState
 from service.domain.states.payment import PaymentState
 from service.domain.states.payout import PayoutState
+from service.domain.states.proposal import ProposalState
 from service.domain.states.refund import RefundState
 from service.domain.states.release import ReleaseState
 from service.migrations import Connection
@@ -47,6 +50,7 @@ from tests.records import (
     new_payout,
     new_policy,
     new_previous_account,
+    new_proposal,
     new_receivable,
     new_refund,
     new_refund_part,
@@ -253,6 +257,16 @@ def full_records() -> dict[str, Any]:
         "refund": refund,
         "refund_part": part,
         "receivable": receivable,
+        "proposal": new_proposal(
+            escrow,
+            kind=ProposalKind.EXTENSION,
+            state=ProposalState.LAPSED,
+            proposed_by=Party.PAYEE,
+            reason=TEXT,
+            milestone_ids=[milestone.public_id, TEXT],
+            deadline_id=new_id(),
+            due_at=later(days=9),
+        ),
         "deadline": new_deadline(
             escrow,
             subject_id=milestone.milestone_id,
@@ -312,6 +326,7 @@ def bare_records() -> dict[str, Any]:
         "refund_part": new_refund_part(refund),
         "receivable": new_receivable(payee, escrow),
         "deadline": new_deadline(escrow, act_at=None),
+        "proposal": new_proposal(escrow),
         "policy": new_policy(),
         "payout": new_payout(payee),
         "effect": new_effect(request={}),
@@ -327,7 +342,7 @@ async def read_all(pool: ServicePool, records: dict[str, Any]) -> dict[str, Any]
     (milestone,), (line_item,) = found.milestones, found.line_items
     (payment,), (release,) = found.payments, found.releases
     (refund,), (part,), (receivable,) = found.refunds, found.refund_parts, found.receivables
-    (deadline,) = found.deadlines
+    (deadline,), (proposal,) = found.deadlines, found.proposals
     (previous_account,) = await find_previous_accounts(pool, TENANT, found.payee.payee_id)
     return {
         "payer": found.payer,
@@ -342,6 +357,7 @@ async def read_all(pool: ServicePool, records: dict[str, Any]) -> dict[str, Any]
         "refund_part": part,
         "receivable": receivable,
         "deadline": deadline,
+        "proposal": proposal,
         "policy": await find_policy(pool, TENANT, records["policy"].policy_version),
         "payout": await find_payout(pool, TENANT, records["payout"].payout_id),
         "effect": await find_effect(pool, TENANT, records["effect"].effect_id),

@@ -132,6 +132,7 @@ def _add_records(found: ExplainedEscrow, records: EscrowRecords) -> None:
     ]
     found.refunds = refunds_of(records)
     found.waits += _of_milestones(found.escrow, records)
+    found.waits += map(_of_proposal, found.escrow.proposals)
     found.waits += waits_of_refunds(found.refunds)
 
 
@@ -152,6 +153,20 @@ def _of_milestones(shown: pb.Escrow, records: EscrowRecords) -> Iterator[Wait]:
             waits_for = f"{waits_for}; a part is frozen".removeprefix("; ")
         if waits_for:
             yield Wait(message.id, waits_for, may)
+
+
+_ANSWERS = {
+    pb.PROPOSAL_KIND_CANCELLATION: ("approve_cancellation", "decline_cancellation"),
+    pb.PROPOSAL_KIND_EXTENSION: ("extend_deadline", "decline_extension"),
+}
+
+
+def _of_proposal(proposal: pb.Proposal) -> Wait:
+    agrees, declines = _ANSWERS[proposal.kind]
+    asks = proposal.proposed_by
+    other = Party.PAYEE if asks == Party.PAYER else Party.PAYER
+    may = {str(each): [agrees, declines] for each in (other, Party.OPERATOR)} | {asks: [declines]}
+    return Wait(proposal.id, f"the {other} to answer what the {asks} asks", may)
 
 
 async def _add_waiting(

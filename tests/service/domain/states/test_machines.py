@@ -9,6 +9,7 @@ from tests.service.domain.states import (
     test_payee,
     test_payment,
     test_payout,
+    test_proposal,
     test_receivable,
     test_refund,
     test_release,
@@ -25,6 +26,7 @@ TABLES = [
     test_payee.EXPECTED,
     test_escrow.EXPECTED,
     test_freeze.EXPECTED,
+    test_proposal.EXPECTED,
 ]
 
 

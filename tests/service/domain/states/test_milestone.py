@@ -13,7 +13,11 @@ EXPECTED = Expected(
     AWAITING_FUNDS  start_payment      AWAITING_FUNDS  payer operator service
     AWAITING_FUNDS  payment_succeeded  FUNDED          stripe
     AWAITING_FUNDS  apply_suspense     FUNDED          operator
-    AWAITING_FUNDS  cancel             CANCELED        payer payee operator
+    AWAITING_FUNDS  cancel             CANCELED        payer payee operator timer
+    FUNDED          cancel_paid        REFUNDING       payer payee operator timer
+    FUNDED          cancel_rest        RELEASING       payer payee operator timer
+    DELIVERED       cancel_paid        REFUNDING       payer payee operator timer
+    DELIVERED       cancel_rest        RELEASING       payer payee operator timer
     AWAITING_FUNDS  expire             EXPIRED         timer
     FUNDED          deliver            DELIVERED       payee
     FUNDED          release            RELEASING       payer operator

@@ -321,6 +321,7 @@ def test_it_sees_a_door_that_is_closed(
 ENDS = {
     *("CANCELED", "EXPIRED", "RELEASED", "TRANSFERRED", "LIFTED", "RETURNED"),
     *("PUT_BACK", "PAID_OUTSIDE", "SETTLED"),
+    *("APPROVED", "DECLINED", "WITHDRAWN", "LAPSED"),
     *("SUCCEEDED", "REJECTED", "FAILED"),  # of a payment, of a payout
 }
 

@@ -106,7 +106,11 @@ async def _lift_freeze(market: Marketplace) -> Asked:
 async def _cancel_escrow(market: Marketplace) -> Asked:
     escrow = await market.new_escrow()
     request = pb.CancelEscrowRequest(
-        request_id=new_request_id(), escrow_id=escrow.id, reason="Found another.", etag=escrow.etag
+        request_id=new_request_id(),
+        escrow_id=escrow.id,
+        reason="Found another.",
+        etag=escrow.etag,
+        milestone_ids=[escrow.milestones[0].id],
     )
     return Asked("payer", request)
 

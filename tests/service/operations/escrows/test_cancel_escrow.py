@@ -90,15 +90,18 @@ async def test_a_payer_who_was_faster_has_paid(market: Marketplace) -> None:
     assert paid.milestones[0].held == usd(10_000)
 
 
-async def test_what_is_paid_for_in_part_is_not_canceled(market: Marketplace) -> None:
+async def test_what_is_paid_for_in_part_goes_back_in_part(market: Marketplace) -> None:
     escrow = await market.new_escrow(6_000, 4_000)
     payment = await market.fund(escrow, escrow.milestones[0])
     await market.pay(payment)
     await market.settle()
 
-    async with market.refuses("WRONG_STATE") as refusal:
-        await market.payer.escrows.CancelEscrow(cancel_of(escrow))
-    assert refusal.metadata["state"] == "FUNDED"
+    answer = await market.payer.escrows.CancelEscrow(cancel_of(escrow))
+
+    refunding, canceled = answer.escrow.milestones
+    assert refunding.state == pb.MILESTONE_STATE_REFUNDING
+    assert canceled.state == pb.MILESTONE_STATE_CANCELED
+    assert answer.refunded.amount == usd(6_300)
 
 
 async def test_what_has_ended_does_not_end_again(market: Marketplace) -> None:

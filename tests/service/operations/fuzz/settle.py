@@ -121,6 +121,12 @@ def _events(random: Random, request: event_pb.BatchIngestStripeEventsRequest) ->
         _event(random, each)
 
 
+def _extension(random: Random, request: Any) -> None:  # noqa: ANN401  of the agreements' contract
+    """Later than what nobody has paid for is due anyway."""
+    later_s = random.randint(8 * 86_400, 360 * 86_400)
+    request.due_time.seconds = int(datetime.now(UTC).timestamp()) + later_s
+
+
 def _list_escrows(random: Random, request: pb.ListEscrowsRequest) -> None:
     reference = text(random, 200).replace("\\", "\\\\").replace('"', '\\"')
     request.filter = f'currency = USD AND reference = "{reference}"'
@@ -133,6 +139,8 @@ SETTLE: Mapping[str, Settle] = {
     "UpdatePayee": _update_payee,
     "QuoteFees": _quote_fees,
     "ReleaseMilestone": _release_milestone,
+    "RequestExtension": _extension,
+    "ExtendDeadline": _extension,
     "PlanRefund": _refund,
     "RefundMilestone": _refund_milestone,
     "PlaceFreeze": _place_freeze,

@@ -1,0 +1,61 @@
+"""Who may cancel what by themselves, and until when (the table of ledger.md, section 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from service.domain.call import Party
+from service.domain.policy import Periods
+from service.domain.records.escrow import Milestone
+from service.domain.states.milestone import MilestoneState
+
+M = MilestoneState
+CANCELABLE = frozenset({M.AWAITING_FUNDS, M.FUNDED, M.DELIVERED})
+"""What is not at its end, and not on its way there."""
+
+
+class Asked(NamedTuple):
+    """What is asked of a milestone. ``funded_at`` is when it was paid; None while it is not."""
+
+    milestone: Milestone
+    funded_at: datetime | None
+    periods: Periods
+    now: datetime
+
+    @property
+    def window_ends_at(self) -> datetime:
+        """Until when the payer may cancel what they have paid for."""
+        return (self.funded_at or self.now) + timedelta(hours=self.periods.cancellation_hours)
+
+    @property
+    def missed(self) -> bool:
+        """Whether its due date has passed, and nothing was delivered."""
+        due_at = self.milestone.due_at
+        return due_at is not None and due_at <= self.now
+
+
+def _of_payer(asked: Asked) -> str:
+    if asked.milestone.state is M.DELIVERED:
+        return "it is delivered: accept it, ask for changes, or ask the payee to cancel"
+    unpaid = asked.milestone.state is M.AWAITING_FUNDS
+    if unpaid or asked.missed or asked.now < asked.window_ends_at:
+        return ""
+    return f"payers could cancel it until {asked.window_ends_at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _of_anybody(_: Asked) -> str:
+    return ""
+
+
+RULES: Mapping[Party, Callable[[Asked], str]] = {
+    Party.PAYER: _of_payer,
+    Party.PAYEE: _of_anybody,  # it gives the money back
+    Party.OPERATOR: _of_anybody,
+}
+
+
+def what_blocks(party: Party, asked: Asked) -> str:
+    """What keeps a party from canceling a milestone by itself; "" when nothing does."""
+    return RULES[party](asked)

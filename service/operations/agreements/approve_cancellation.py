@@ -1,0 +1,56 @@
+"""The other party, or an operator, agrees to a cancellation: it is carried out."""
+
+from __future__ import annotations
+
+from escrow.v1.agreement_service_pb2 import (
+    ApproveCancellationRequest,
+    ApproveCancellationResponse,
+)
+from service.aggregates.escrow import open_case
+from service.domain import ids
+from service.domain.call import Call
+from service.domain.errors import StaleEtag
+from service.domain.records.proposal import ProposalKind
+from service.domain.unit import UnitOfWork
+from service.operations.agreements.proposals import carry_out_cancellation
+from service.operations.escrows.ending_payments import began_to_end, ending_payments
+from service.operations.escrows.messages import escrow_message, proposal_message, refunded_message
+from service.operations.mutation import mutation
+from service.operations.payments.settled import once_settled
+from service.runtime import Runtime
+
+
+async def approve_cancellation(
+    runtime: Runtime, call: Call, request: ApproveCancellationRequest
+) -> ApproveCancellationResponse:
+    """As CancelEscrow, without its windows.
+
+    Raises:
+        EscrowMissing, ProposalMissing, StaleEtag, PartyNotAllowed.
+        WrongState: it was answered before, or is over.
+        AmountFrozen, PaymentDisputed, PaymentNotSettled, StripeRefused, StripeUnavailable.
+    """
+
+    async def attempt(has_ended_one: bool) -> ApproveCancellationResponse:
+        @mutation(ApproveCancellationResponse, of="approve_cancellation")
+        async def story(
+            runtime: Runtime, unit: UnitOfWork, request: ApproveCancellationRequest
+        ) -> ApproveCancellationResponse:
+            case = await open_case(runtime, unit, ids.parse(request.escrow_id))
+            is_stale = request.etag not in ("", str(case.escrow.version))
+            if is_stale and not has_ended_one and not await began_to_end(runtime, case):
+                raise StaleEtag(etag=case.escrow.version)
+            proposal = case.proposal(ids.parse(request.proposal_id), ProposalKind.CANCELLATION)
+            case.touch()
+            refunds = carry_out_cancellation(case, proposal, dry_run=request.validate_only)
+            case.keep_time()
+            answer = ApproveCancellationResponse(
+                proposal=proposal_message(proposal),
+                escrow=escrow_message(case.records),
+                refunded=refunded_message(case, refunds),
+            )
+            return answer if request.validate_only else await runtime.save(unit, answer)
+
+        return await story(runtime, call, request)
+
+    return await once_settled(runtime, call, lambda: ending_payments(runtime, call, attempt))
