@@ -28,6 +28,7 @@ STORED = frozenset(
         "AcceptDelivery",
         "ReleaseMilestone",
         "CancelEscrow",
+        *("RequestCancellation", "ApproveCancellation", "DeclineCancellation", "RequestExtension"),
         "RequestPayout",
         "PlaceFreeze",
         "LiftFreeze",
@@ -48,8 +49,12 @@ OF_REFUNDS = frozenset(
         "ResolveRefund",
         "WriteOffReceivable",
         "ListRefunds",
+        "GetRefund",
         "ListReceivables",
     }
+)
+OF_AGREEMENTS = frozenset(
+    {"RequestCancellation", "ApproveCancellation", "DeclineCancellation", "RequestExtension"}
 )
 OF_OPERATORS = frozenset({"ListSuspense"})
 # Nobody knows whether it was done: the same request is sent again.
@@ -191,6 +196,8 @@ def _stub(client: EscrowClient, method: str) -> object:
         return client.parties
     if method in OF_REFUNDS:
         return client.refunds
+    if method in OF_AGREEMENTS:
+        return client.agreements
     return client.operators if method in OF_OPERATORS else client.escrows
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from escrow.v1 import agreement_service_pb2 as agreement
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import party_service_pb2 as party
 from escrow.v1.money_pb2 import Money
@@ -71,6 +72,8 @@ class Deal:
             actions += [Deal.deliver, Deal.deliver, Deal.release]
         if pb.MILESTONE_STATE_DELIVERED in states:
             actions += [Deal.accept, Deal.accept, Deal.release]
+        if self.escrow.proposals:
+            actions.append(Deal.answer)
         if not self.onboarded:
             actions.append(onboard)
         if freezes_of(self):
@@ -174,6 +177,28 @@ class Deal:
         request = pb.CancelEscrowRequest(escrow_id=self.escrow.id, reason="changed my mind")
         self.saw(await self.want("CancelEscrow", rng.choice(EITHER), request, rng))
 
+    async def ask_to_cancel(self, rng: random.Random) -> None:
+        request = agreement.RequestCancellationRequest(
+            escrow_id=self.escrow.id, reason="changed my mind"
+        )
+        self.saw(await self.want("RequestCancellation", rng.choice(EITHER), request, rng))
+
+    async def answer(self, rng: random.Random) -> None:
+        """To what is asked, also by who has asked: yes, or no."""
+        for proposal in self.escrow.proposals[:1]:
+            escrow_id, proposal_id = self.escrow.id, proposal.id
+            who = rng.choice(EITHER)
+            if rng.random() < 0.5:
+                yes = agreement.ApproveCancellationRequest(
+                    escrow_id=escrow_id, proposal_id=proposal_id
+                )
+                self.saw(await self.want("ApproveCancellation", who, yes, rng))
+            else:
+                no = agreement.DeclineCancellationRequest(
+                    escrow_id=escrow_id, proposal_id=proposal_id
+                )
+                self.saw(await self.want("DeclineCancellation", who, no, rng))
+
     async def pay_out(self, rng: random.Random) -> None:
         await self.read_payee()
         balances = [balance.connected for balance in self.payee.balances]
@@ -262,5 +287,5 @@ ANYTHING: Sequence[Action] = (
     *[Deal.fund, pay, Deal.look, Deal.repeat] * 2,
     *[Deal.capture, Deal.cancel_payment, Deal.deliver, Deal.request_changes, Deal.accept],
     *[Deal.release, Deal.cancel, Deal.pay_out, onboard, restrict, bank],
-    *[Deal.act_for_another, Deal.reuse_request_id],
+    *[Deal.act_for_another, Deal.reuse_request_id, Deal.ask_to_cancel, Deal.answer],
 )

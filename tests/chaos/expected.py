@@ -21,6 +21,7 @@ from tests.chaos.refunded import put_back
 from tests.scenarios.sandbox_client import Json
 from tests.world import World
 
+CANCEL = frozenset({"CancelEscrow", "ApproveCancellation"})
 MAKE_REFUNDS = frozenset({"RefundMilestone", "RefundSuspense", "AdoptRefund"})
 RELEASE = frozenset({"ReleaseMilestone", "AcceptDelivery"})
 HOLDING = (pb.MILESTONE_STATE_FUNDED, pb.MILESTONE_STATE_DELIVERED)
@@ -43,7 +44,8 @@ class Back(NamedTuple):
 async def check_expected(world: World, caller: Caller, *, converts: bool) -> list[Breach]:
     """Every escrow that clients know of, milestone by milestone."""
     listed = await world.sandbox.all_of("/v1/refunds")
-    back = _back(_standing(caller, listed))
+    told = [*_told(caller), *await _of_cancellations(caller)]
+    back = _back(_standing(caller, told, listed))
     released = _released(caller)
     fees = {row[0]: row[1] for row in await world.pool.fetch(FEE_HELD)}
     escrows = await _read(caller)
@@ -76,17 +78,36 @@ async def _read(caller: Caller) -> dict[str, pb.Escrow | None]:
     return found
 
 
-def _standing(caller: Caller, listed: Iterable[Json]) -> Iterator[refund.Refund]:
-    """The refunds that clients asked for and that were not undone, as they were told of them."""
-    made: dict[str, list[Json]] = defaultdict(list)
-    for each in listed:
-        made[each["metadata"]["refund"] if is_ours(each) else each["id"]].append(each)
-    undone = put_back(caller)
+def _told(caller: Caller) -> Iterator[refund.Refund]:
+    """The refunds that clients asked for, as they were told of them."""
     for intention in caller.intentions:
         if intention.method in MAKE_REFUNDS and intention.answer:
-            told = intention.answer.refund
-            if made[told.id] + made[told.stripe_refund] and told.id not in undone:
-                yield told
+            yield intention.answer.refund
+
+
+async def _of_cancellations(caller: Caller) -> list[refund.Refund]:
+    """Those that cancellations have made, which tell of them by their ids."""
+    found = []
+    for intention in caller.intentions:
+        if intention.method in CANCEL and intention.answer:
+            for refund_id in intention.answer.refunded.refund_ids:
+                request = refund.GetRefundRequest(refund_id=refund_id)
+                if answer := await caller.read("GetRefund", request):
+                    found.append(answer.refund)
+    return found
+
+
+def _standing(
+    caller: Caller, told: Iterable[refund.Refund], listed: Iterable[Json]
+) -> Iterator[refund.Refund]:
+    """Those of them that were not undone."""
+    made: dict[str, list[Json]] = defaultdict(list)
+    for shown in listed:
+        made[shown["metadata"]["refund"] if is_ours(shown) else shown["id"]].append(shown)
+    undone = put_back(caller)
+    for each in told:
+        if made[each.id] + made[each.stripe_refund] and each.id not in undone:
+            yield each
 
 
 def _back(refunds: Iterable[refund.Refund]) -> dict[str, list[Back]]:

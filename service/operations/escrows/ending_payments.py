@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
 from escrow.v1.escrow_service_pb2 import CancelPaymentRequest
 from service.aggregates.escrow import EscrowCase
 from service.domain.call import Call
-from service.domain.errors import PaymentOpen
+from service.domain.errors import PaymentOpen, WrongState
 from service.domain.records.escrow import Milestone
 from service.domain.records.payment import Payment
 from service.domain.states.payment import PaymentEvent
@@ -52,7 +53,8 @@ async def ending_payments(
         except OpenPayment as found:
             payment = found.payment
             stop = CancelPaymentRequest(request_id=call.key, payment_id=payment.public_id)
-            await end_payment(runtime, _step(call, payment), payment.payment_id, stop)
+            with suppress(WrongState):  # it was paid a moment ago: what is paid is canceled too
+                await end_payment(runtime, _step(call, payment), payment.payment_id, stop)
             has_ended_one = True
 
 
