@@ -32,6 +32,31 @@ CREATE TYPE public.remove_deadline AS (
 	deadline_id uuid
 );
 
+CREATE TYPE public.write_approval AS (
+	tenant_id text,
+	approval_id uuid,
+	version integer,
+	state text,
+	kind text,
+	operation text,
+	caller text,
+	party text,
+	key text,
+	asker jsonb,
+	asked bytea,
+	reason text,
+	escrow_id uuid,
+	amount_minor bigint,
+	currency text,
+	plan jsonb,
+	plan_hash text,
+	expires_at timestamp with time zone,
+	created_at timestamp with time zone,
+	updated_at timestamp with time zone,
+	decided_by text,
+	decision_reason text
+);
+
 CREATE TYPE public.write_balance AS (
 	tenant_id text,
 	account text,
@@ -739,6 +764,63 @@ FROM step
 WHERE c.tenant_id = $1
 RETURNING c.rolled_up_through
 $_$;
+
+CREATE TABLE public.approvals (
+    tenant_id text NOT NULL,
+    approval_id uuid NOT NULL,
+    version integer NOT NULL,
+    state text NOT NULL,
+    kind text NOT NULL,
+    operation text NOT NULL,
+    caller text NOT NULL,
+    party text NOT NULL,
+    key text NOT NULL,
+    asker jsonb NOT NULL,
+    asked bytea NOT NULL,
+    reason text NOT NULL,
+    escrow_id uuid,
+    amount_minor bigint NOT NULL,
+    currency text NOT NULL,
+    plan jsonb NOT NULL,
+    plan_hash text NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    decided_by text,
+    decision_reason text,
+    CONSTRAINT approvals_decided CHECK (((state = 'WAITING'::text) = (decided_by IS NULL)))
+);
+COMMENT ON TABLE public.approvals IS 'What somebody asked for above a limit of the tenant, and what a second person said.';
+COMMENT ON COLUMN public.approvals.asker IS 'who asked, beside the name: {"people": [...], "end_user": "..."}';
+COMMENT ON COLUMN public.approvals.asked IS 'the request, as it was sent';
+COMMENT ON COLUMN public.approvals.plan IS 'what it would book and change: {"lines": [...]}';
+ALTER TABLE ONLY public.approvals
+    ADD CONSTRAINT approvals_pkey PRIMARY KEY (tenant_id, approval_id);
+ALTER TABLE ONLY public.approvals
+    ADD CONSTRAINT approvals_request UNIQUE (tenant_id, caller, operation, key);
+CREATE INDEX approvals_waiting ON public.approvals USING btree (expires_at) WHERE (state = 'WAITING'::text);
+GRANT SELECT,INSERT ON TABLE public.approvals TO escrow_service;
+GRANT SELECT ON TABLE public.approvals TO escrow_reader;
+GRANT UPDATE(version) ON TABLE public.approvals TO escrow_service;
+GRANT UPDATE(state) ON TABLE public.approvals TO escrow_service;
+GRANT UPDATE(kind) ON TABLE public.approvals TO escrow_service;
+GRANT UPDATE(operation) ON TABLE public.approvals TO escrow_service;
+GRANT UPDATE(caller) ON TABLE public.approvals TO escrow_service;
+GRANT UPDATE(party) ON TABLE public.approvals TO escrow_service;
+GRANT UPDATE(key) ON TABLE public.approvals TO escrow_service;
+GRANT UPDATE(asker) ON TABLE public.approvals TO escrow_service;
+GRANT UPDATE(asked) ON TABLE public.approvals TO escrow_service;
+GRANT UPDATE(reason) ON TABLE public.approvals TO escrow_service;
+GRANT UPDATE(escrow_id) ON TABLE public.approvals TO escrow_service;
+GRANT UPDATE(amount_minor) ON TABLE public.approvals TO escrow_service;
+GRANT UPDATE(currency) ON TABLE public.approvals TO escrow_service;
+GRANT UPDATE(plan) ON TABLE public.approvals TO escrow_service;
+GRANT UPDATE(plan_hash) ON TABLE public.approvals TO escrow_service;
+GRANT UPDATE(expires_at) ON TABLE public.approvals TO escrow_service;
+GRANT UPDATE(created_at) ON TABLE public.approvals TO escrow_service;
+GRANT UPDATE(updated_at) ON TABLE public.approvals TO escrow_service;
+GRANT UPDATE(decided_by) ON TABLE public.approvals TO escrow_service;
+GRANT UPDATE(decision_reason) ON TABLE public.approvals TO escrow_service;
 
 CREATE TABLE public.balance_snapshots (
     tenant_id text NOT NULL,

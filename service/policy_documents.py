@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -16,10 +16,10 @@ from pydantic_core import ErrorDetails
 
 from service.domain.errors import FieldViolation
 from service.domain.fees import FeeRule
-from service.domain.policy import CurrencyRules, Limits, Periods, Policy
+from service.domain.policy import ApprovalLimits, CurrencyRules, Limits, Periods, Policy
 from service.domain.policy_lint import lint
 
-for _part in (Policy, CurrencyRules, Limits, FeeRule, Periods):
+for _part in (Policy, CurrencyRules, Limits, FeeRule, Periods, ApprovalLimits):
     # An integer is an integer: no text, no fraction, no boolean.
     with_config(ConfigDict(strict=True, extra="forbid"))(_part)
 _SCHEMA: TypeAdapter[Policy] = TypeAdapter(Policy)
@@ -91,7 +91,10 @@ def _stand_in(document: Any, violation: FieldViolation) -> set[str]:  # noqa: AN
             return {f"{below}.{part}", *([f"{below}.payout_limits"] if inherits else [])}
         case ["currencies", currency]:
             del document["currencies"][currency]
-        case ["stripe_fee_bearer" | "periods" | "unanswered_cancellation" as part, *_]:
+        case [
+            "stripe_fee_bearer" | "periods" | "unanswered_cancellation" | "approvals" as part,
+            *_,
+        ]:
             del document[part]
     return set()
 
@@ -116,11 +119,15 @@ def _written(value: object) -> object:
         return {
             each.name: _written(getattr(value, each.name))
             for each in fields(value)
-            if each.default is MISSING or getattr(value, each.name) != each.default
+            if getattr(value, each.name) != _default(each)
         }
     if isinstance(value, Mapping):
         return {key: _written(each) for key, each in value.items()}
     return value.value if isinstance(value, StrEnum) else value
+
+
+def _default(each: Field[Any]) -> object:
+    return each.default if each.default_factory is MISSING else each.default_factory()
 
 
 def _violation(error: ErrorDetails) -> FieldViolation:

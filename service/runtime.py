@@ -44,7 +44,11 @@ class Runtime:
         object.__setattr__(self, "policies", Policies(self.pool))
 
     async def commit(self, unit: UnitOfWork) -> None:
-        """Writes the unit, all or nothing; see ``Commits.commit`` for what it raises."""
+        """Writes the unit, all or nothing; see ``Commits.commit`` for what it raises, and what
+        holds the unit.
+        """
+        if unit.hold:
+            await unit.hold(unit)
         await self.commits.commit(unit)
 
     async def save(self, unit: UnitOfWork, answer: Answer) -> Answer:

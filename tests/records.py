@@ -11,9 +11,10 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from service.domain import ids
-from service.domain.call import Call, Party
+from service.domain.call import ApprovalKind, Call, Party
 from service.domain.journal import Part, Source
 from service.domain.postings import JournalKind
+from service.domain.records.approval import Approval
 from service.domain.records.balance_transaction import BalanceTransaction
 from service.domain.records.deadline import Deadline, DeadlineKind
 from service.domain.records.effect import Effect, EffectKind
@@ -26,6 +27,7 @@ from service.domain.records.proposal import Proposal, ProposalKind
 from service.domain.records.receivable import Receivable
 from service.domain.records.refund import Refund, RefundOrigin, RefundPart
 from service.domain.records.release import Release
+from service.domain.states.approval import ApprovalState
 from service.domain.states.effect import EffectState
 from service.domain.states.escrow import EscrowState
 from service.domain.states.milestone import MilestoneState
@@ -309,6 +311,32 @@ def new_receivable(payee: Payee, escrow: Escrow, **changes: Any) -> Receivable: 
         "reversal_minor": 0,
     }
     return Receivable(**fields | changes)
+
+
+def new_approval(**changes: Any) -> Approval:  # noqa: ANN401  any field
+    fields: dict[str, Any] = {
+        "tenant_id": TENANT,
+        "approval_id": new_id(),
+        "version": 0,
+        "state": ApprovalState.WAITING,
+        "kind": ApprovalKind.REFUNDS,
+        "operation": "refund_milestone",
+        "caller": "shop",
+        "party": Party.PAYEE,
+        "key": str(new_id()),
+        "asker": {"people": ["shop"], "end_user": ""},
+        "asked": b"",
+        "reason": "It was broken.",
+        "escrow_id": None,
+        "amount_minor": 100_00,
+        "currency": "USD",
+        "plan": {"lines": []},
+        "plan_hash": "0" * 32,
+        "expires_at": later(days=3),
+        "created_at": NOW,
+        "updated_at": NOW,
+    }
+    return Approval(**fields | changes)
 
 
 def new_payout(payee: Payee, **changes: Any) -> Payout:  # noqa: ANN401  any field

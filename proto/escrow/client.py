@@ -37,6 +37,7 @@ from escrow.errors import ErrorDetails, FieldViolation, details_of, reason_of
 from escrow.sync import SyncEscrowClient, connect_sync
 from escrow.tokens import RefreshedToken
 from escrow.v1.agreement_service_pb2_grpc import AgreementServiceStub
+from escrow.v1.approval_service_pb2_grpc import ApprovalServiceStub
 from escrow.v1.escrow_service_pb2_grpc import EscrowServiceStub
 from escrow.v1.operator_service_pb2_grpc import OperatorServiceStub
 from escrow.v1.party_service_pb2_grpc import PartyServiceStub
@@ -46,6 +47,7 @@ from escrow.v1.stripe_event_service_pb2_grpc import StripeEventServiceStub
 
 if TYPE_CHECKING:
     from escrow.v1.agreement_service_pb2_grpc import AgreementServiceAsyncStub
+    from escrow.v1.approval_service_pb2_grpc import ApprovalServiceAsyncStub
     from escrow.v1.escrow_service_pb2_grpc import EscrowServiceAsyncStub
     from escrow.v1.operator_service_pb2_grpc import OperatorServiceAsyncStub
     from escrow.v1.party_service_pb2_grpc import PartyServiceAsyncStub
@@ -87,6 +89,7 @@ class EscrowClient:
     operators: "OperatorServiceAsyncStub"
     policies: "PolicyServiceAsyncStub"
     refunds: "RefundServiceAsyncStub"
+    approvals: "ApprovalServiceAsyncStub"
     events: "StripeEventServiceAsyncStub"
 
     def __init__(
@@ -108,6 +111,7 @@ class EscrowClient:
         self.operators = OperatorServiceStub(stubs_view)
         self.policies = PolicyServiceStub(stubs_view)
         self.refunds = RefundServiceStub(stubs_view)
+        self.approvals = ApprovalServiceStub(stubs_view)
         self.events = StripeEventServiceStub(stubs_view)
         self._acting: dict[Party, EscrowClient] = {}
 

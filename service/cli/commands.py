@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from service.cli import (
+    approvals,
     balances,
     cancellations,
     chaos,
@@ -75,6 +76,7 @@ app.add_typer(events.app, name="events")
 app.add_typer(suspense.app, name="suspense")
 app.add_typer(refunds.app, name="refunds")
 app.add_typer(receivables.app, name="receivables")
+app.add_typer(approvals.app, name="approvals")
 app.add_typer(policy.app, name="policy")
 app.add_typer(freezes.app, name="freezes")
 app.add_typer(cancellations.app, name="cancellations")

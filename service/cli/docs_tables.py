@@ -226,15 +226,16 @@ def permissions() -> str:
         " PARTY_NOT_ALLOWED. What a party may do with a state is in [states.md](states.md). A role"
         " acts for its first party unless the metadata `escrow-party` names another.",
         markdown_table(
-            ("method", "permission", "for", "roles"),
+            ("method", "permission", "for", "roles", "waits above the limit of"),
             (
                 (
                     f"`{path.rpartition('.')[2]}`",
                     f"`{permission}`",
                     "anybody" if len(parties) == everybody else ", ".join(sorted(parties)),
                     ", ".join(n for n, role in ROLES.items() if permits(role, permission)),
+                    approval.lower() if approval else "",
                 )
-                for path, (permission, parties) in access.items()
+                for path, (permission, parties, approval) in access.items()
             ),
         ),
         "## Roles",

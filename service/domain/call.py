@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from uuid import UUID
 
 
 class Party(StrEnum):
@@ -16,6 +17,24 @@ class Party(StrEnum):
     SERVICE = "service"  # a microservice that acts for no party
     STRIPE = "stripe"
     TIMER = "timer"
+
+
+class ApprovalKind(StrEnum):
+    """What waits for a second person above a limit of the tenant (domain/policy.py)."""
+
+    REFUNDS = "REFUNDS"
+    WRITE_OFFS = "WRITE_OFFS"
+    REDIRECTIONS = "REDIRECTIONS"
+    REPAIRS = "REPAIRS"
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """A second person's word for a plan; ``by`` is the unit of work (unit.py) of their decision."""
+
+    approval_id: UUID
+    plan_hash: str
+    by: object
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +49,9 @@ class Call:
     ``end_user`` is the person for whom the caller acts, by the reference of the party that they
     are, or "". ``reason`` is why, in the caller's words; an operator gives one for every change.
     ``may_pay``: it may see the secrets with which a payer pays.
+    ``people`` are the names by which it is known whom the call is of: what was proven, and whom a
+    shared identity names. ``approval`` is the kind of limit that it is under, and ``approved`` the
+    word of a second person.
     """
 
     tenant_id: str
@@ -41,6 +63,9 @@ class Call:
     end_user: str = ""
     may_pay: bool = False
     reason: str = ""
+    people: frozenset[str] = frozenset()
+    approval: ApprovalKind | None = None
+    approved: Approved | None = None
 
     @property
     def trace_id(self) -> str:

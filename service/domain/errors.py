@@ -162,6 +162,10 @@ class ReceivableMissing(Missing):
     """There is no receivable with this id."""
 
 
+class ApprovalMissing(Missing):
+    """There is no approval with this id."""
+
+
 class EffectMissing(Missing):
     """There is no call to Stripe with this id."""
 
@@ -207,6 +211,12 @@ class StaleEtag(Conflict):
 class PlanChanged(Conflict):
     """What the refund takes from whom has changed since you planned it; PlanRefund again, and
     decide again.
+    """
+
+
+class ApprovalPlanChanged(Conflict):
+    """What it would do is not what you have seen, so nothing was done. GetApproval shows the plan
+    as it is now; decide again, with its hash.
     """
 
 
@@ -265,6 +275,27 @@ class ConsentMissing(Precondition):
 
 class DeadlineFixed(Precondition):
     """This deadline is not the parties' to extend."""
+
+
+class ApprovalNeeded(Precondition):
+    """{amount} is above the limit of what one person decides: it waits for another, and nothing was
+    done yet. They decide with Approve or Reject (escrow approvals); send this again, with the same
+    request_id, to hear what became of it.
+    """
+
+
+class ApproverIsRequester(Precondition):
+    """You asked for it yourself, or with an identity that you share: somebody else has to approve
+    it, with an identity of their own. You may reject it.
+    """
+
+
+class ApprovalRejected(Precondition):
+    """A second person has rejected it. To ask again, send a new request_id."""
+
+
+class ApprovalExpired(Precondition):
+    """Nobody approved it in time, and nothing was done. Ask for it again, with a new request_id."""
 
 
 class AmountAboveHeld(Precondition):

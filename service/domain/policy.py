@@ -7,10 +7,11 @@ document as well (service/policy_documents.py): a field that is added needs a de
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+from service.domain.call import ApprovalKind
 from service.domain.errors import AmountBeyondLimits, CurrencyNotInPolicy
 from service.domain.fees import FeeRule, Fees
 from service.domain.money import charge_step_minor, format_minor
@@ -71,6 +72,7 @@ class Periods:
     inspection_hours: int = 72  # then what was delivered is released
     cancellation_hours: int = 24  # until then payers cancel what they have paid for by themselves
     answer_hours: int = 120  # then what one party asked of the other lapses, or is approved
+    approval_hours: int = 72  # then what waits for a second person expires
 
 
 class Unanswered(StrEnum):
@@ -84,13 +86,37 @@ DEFAULT_PERIODS = Periods()
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovalLimits:
+    """Above which amount of a currency each kind waits for a second person; None for never."""
+
+    refunds_minor: int | None = None
+    write_offs_minor: int | None = None
+    redirections_minor: int | None = None
+    repairs_minor: int | None = None
+
+    def of(self, kind: ApprovalKind) -> int | None:
+        limit_minor: int | None = getattr(self, f"{kind.lower()}_minor")
+        return limit_minor
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
-    """The rules by currency; what is not listed is not taken. The periods are of every currency."""
+    """The rules by currency; what is not listed is not taken. The periods are of every currency.
+
+    The limits of ``approvals`` hold for currencies that are not listed as well: money of before is
+    there.
+    """
 
     currencies: Mapping[str, CurrencyRules]
     stripe_fee_bearer: StripeFeeBearer = StripeFeeBearer.PLATFORM
     periods: Periods = DEFAULT_PERIODS
     unanswered_cancellation: Unanswered = Unanswered.LAPSES
+    approvals: Mapping[str, ApprovalLimits] = field(default_factory=dict)
+
+    def needs_approval(self, kind: ApprovalKind, amount_minor: int, currency: str) -> bool:
+        limits = self.approvals.get(currency)
+        limit_minor = limits.of(kind) if limits else None
+        return limit_minor is not None and amount_minor > limit_minor
 
     def rules(self, currency: str) -> CurrencyRules:
         """Raises CurrencyNotInPolicy."""

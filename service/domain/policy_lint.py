@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 
 from service.domain.charge_limits import least_chargeable_minor, most_chargeable_minor
@@ -15,11 +15,19 @@ from service.domain.money import (
     format_minor,
     payout_step_minor,
 )
-from service.domain.policy import CurrencyRules, Limits, Periods, Policy, StripeFeeBearer
+from service.domain.policy import (
+    ApprovalLimits,
+    CurrencyRules,
+    Limits,
+    Periods,
+    Policy,
+    StripeFeeBearer,
+)
 
 ALL_OF_IT = 10_000  # basis points
 LONGEST_HOURS = 8_760  # a year
 MOST_MINOR = 10**12  # more than any amount here
+NO_CURRENCY = "is no currency that Stripe charges: an ISO 4217 code, like EUR"
 
 Rule = Callable[[str, CurrencyRules], Iterator[FieldViolation]]
 
@@ -34,6 +42,7 @@ def lint(policy: Policy) -> list[FieldViolation]:
         )
         found.append(FieldViolation("stripe_fee_bearer", problem))
     found += _waits_end(policy.periods)
+    found += _approvals(policy.approvals)
     if not policy.currencies:
         found.append(FieldViolation("currencies", "must list at least one currency"))
     for currency, rules in policy.currencies.items():
@@ -49,10 +58,22 @@ def _waits_end(periods: Periods) -> Iterator[FieldViolation]:
             yield FieldViolation(f"periods.{each.name}", problem)
 
 
+def _approvals(approvals: Mapping[str, ApprovalLimits]) -> Iterator[FieldViolation]:
+    for currency, limits in approvals.items():
+        path = f"approvals.{currency}"
+        if currency not in CURRENCIES:
+            yield FieldViolation(path, NO_CURRENCY)
+            continue
+        for each in fields(limits):
+            limit_minor = getattr(limits, each.name)
+            if limit_minor is not None:  # in any step: it is compared, and never charged
+                yield from _amount(f"{path}.{each.name}", limit_minor, currency, 1)
+
+
 def _lint_currency(currency: str, rules: CurrencyRules) -> Iterator[FieldViolation]:
     path = f"currencies.{currency}"
     if currency not in CURRENCIES:
-        yield FieldViolation(path, "is no currency that Stripe charges: an ISO 4217 code, like EUR")
+        yield FieldViolation(path, NO_CURRENCY)
         return
     violations = [each for rule in RULES_OF_PARTS for each in rule(currency, rules)]
     if not violations:  # else they would only say the same again

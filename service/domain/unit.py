@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -57,7 +57,8 @@ class UnitOfWork:
     ``response`` is the stored answer: a replay of the same request answers these bytes.
     ``word_of`` is whose word moves the states where that is not who asks: Stripe's, which an
     operator asked. ``turns`` are the aggregates whose turn it is for the operation; with None it
-    waits for none.
+    waits for none. ``hold`` is asked before the commit whether a second person has to say yes, and
+    ``beside`` is their decision, written in the same commit.
     """
 
     call: Call
@@ -76,6 +77,8 @@ class UnitOfWork:
     event_end: EventEnd | None = None
     event_repair: EventRepair | None = None
     word_of: Party | None = None
+    hold: Callable[[UnitOfWork], Awaitable[None]] | None = None
+    beside: UnitOfWork | None = None
 
     def __post_init__(self) -> None:
         self.operation_id = self.new_id()

@@ -13,6 +13,7 @@ from service.answers import add_texts, escrow_of, is_whole
 from service.domain import ids
 from service.domain.call import Call
 from service.domain.unit import UnitOfWork
+from service.operations.held.hold import hold
 from service.runtime import Answer, Runtime, rerun
 from service.store.escrows import find_escrow
 from service.store.operations import Answered
@@ -38,14 +39,20 @@ def mutation(
     ) -> Callable[[Runtime, Call, Request], Awaitable[Answer]]:
         @functools.wraps(story)
         async def run(runtime: Runtime, call: Call, request: Request) -> Answer:
-            digest = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
+            asked = request.SerializeToString(deterministic=True)
+
+            async def run_story(unit: UnitOfWork) -> Answer:
+                if call.approval:
+                    unit.hold = functools.partial(hold, runtime, asked)
+                return await story(runtime, unit, request)
+
             try:
                 return await rerun(
                     runtime,
                     call,
                     of or story.__name__,
-                    lambda unit: story(runtime, unit, request),
-                    request_hash=digest,
+                    run_story,
+                    request_hash=hashlib.sha256(asked).digest(),
                 )
             except Answered as answered:
                 return await _told_again(runtime, call, answer_type.FromString(answered.response))

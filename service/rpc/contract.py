@@ -10,7 +10,7 @@ from google.api import field_behavior_pb2  # type: ignore[import-untyped] # ship
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, ServiceDescriptor
 
 from escrow.v1 import options_pb2
-from service.domain.call import Party
+from service.domain.call import ApprovalKind, Party
 
 TIMESTAMP = "google.protobuf.Timestamp"
 MONEY = "escrow.v1.Money"
@@ -37,10 +37,13 @@ class ContractError(Exception):
 
 
 class Access(NamedTuple):
-    """Who may call a method: whose role has this permission, for one of these parties."""
+    """Who may call a method: whose role has this permission, for one of these parties. Above the
+    tenant's limit of the kind ``approval`` it waits for a second person.
+    """
 
     permission: str
     parties: frozenset[Party]
+    approval: ApprovalKind | None = None
 
 
 _IS_PERMISSION = re.compile(r"[a-z]+\.[a-z]+").fullmatch
@@ -49,6 +52,14 @@ _PARTIES: Mapping[int, Party] = {
     options_pb2.PARTY_PAYER: Party.PAYER,
     options_pb2.PARTY_PAYEE: Party.PAYEE,
     options_pb2.PARTY_OPERATOR: Party.OPERATOR,
+}
+
+_APPROVALS: Mapping[int, ApprovalKind | None] = {
+    options_pb2.APPROVAL_KIND_UNSPECIFIED: None,
+    options_pb2.APPROVAL_KIND_REFUNDS: ApprovalKind.REFUNDS,
+    options_pb2.APPROVAL_KIND_WRITE_OFFS: ApprovalKind.WRITE_OFFS,
+    options_pb2.APPROVAL_KIND_REDIRECTIONS: ApprovalKind.REDIRECTIONS,
+    options_pb2.APPROVAL_KIND_REPAIRS: ApprovalKind.REPAIRS,
 }
 
 
@@ -66,7 +77,9 @@ def access_table(services: Iterable[ServiceDescriptor]) -> Mapping[str, Access]:
                 raise ContractError(f"{method.full_name}: the access option must name a permission")
             parties = access.parties or _PARTIES
             table[f"/{service.full_name}/{method.name}"] = Access(
-                access.permission, frozenset(_PARTIES[party] for party in parties)
+                access.permission,
+                frozenset(_PARTIES[party] for party in parties),
+                _APPROVALS[access.approval],
             )
     return table
 

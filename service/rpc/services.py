@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from escrow.v1 import (
     agreement_service_pb2,
+    approval_service_pb2,
     escrow_service_pb2,
     operator_service_pb2,
     party_service_pb2,
@@ -19,6 +20,10 @@ from service.operations.agreements.decline_extension import decline_extension
 from service.operations.agreements.extend_deadline import extend_deadline
 from service.operations.agreements.request_cancellation import request_cancellation
 from service.operations.agreements.request_extension import request_extension
+from service.operations.approvals.approve import approve
+from service.operations.approvals.get_approval import get_approval
+from service.operations.approvals.list_approvals import list_approvals
+from service.operations.approvals.reject import reject
 from service.operations.escrows.accept_delivery import accept_delivery
 from service.operations.escrows.cancel_escrow import cancel_escrow
 from service.operations.escrows.create_escrow import create_escrow
@@ -83,6 +88,7 @@ SERVICES = (
     operator_service_pb2.DESCRIPTOR.services_by_name["OperatorService"],
     policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"],
     refund_service_pb2.DESCRIPTOR.services_by_name["RefundService"],
+    approval_service_pb2.DESCRIPTOR.services_by_name["ApprovalService"],
     stripe_event_service_pb2.DESCRIPTOR.services_by_name["StripeEventService"],
 )
 
@@ -145,6 +151,10 @@ OPERATIONS: Mapping[str, Operation[Runtime]] = {
     "ResolveRefund": resolve_refund,
     "ListReceivables": list_receivables,
     "WriteOffReceivable": write_off_receivable,
+    "ListApprovals": list_approvals,
+    "GetApproval": get_approval,
+    "Approve": approve,
+    "Reject": reject,
     "IngestStripeEvent": ingest_stripe_event,
     "BatchIngestStripeEvents": batch_ingest_stripe_events,
 }

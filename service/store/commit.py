@@ -60,6 +60,7 @@ CONFLICTS = frozenset(
         "operations_timeline",
         "journals_source",
         "policies_pkey",
+        "approvals_request",
     }
 )
 _SHARD = re.compile(r"_\d+$")  # no constraint of ours ends so: a test looks at all of them
@@ -117,6 +118,8 @@ def _add_rows(unit: UnitOfWork, rows: Rows) -> None:
     if repair := unit.event_repair:
         change = repair.event_id, repair.before, repair.after, repair.reason, repair.due_at
         rows["event_repairs"].append((tenant_id, *change))
+    if unit.beside:
+        _add_rows(unit.beside, rows)
 
 
 def _operation_row(unit: UnitOfWork) -> tuple[Any, ...]:
@@ -200,6 +203,8 @@ def _touched(unit: UnitOfWork) -> Iterable[Hashable]:
         yield Deadline, *key_of(Deadline)(deadline)
     for journal in unit.journals:
         yield call.tenant_id, journal.source, journal.kind
+    if unit.beside:
+        yield from _touched(unit.beside)
 
 
 async def write(pool: asyncpg.Pool, units: Sequence[UnitOfWork]) -> None:

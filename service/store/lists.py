@@ -14,6 +14,7 @@ from uuid import UUID
 import asyncpg
 
 from service.domain import ids
+from service.domain.records.approval import Approval
 from service.domain.records.parties import Payee, Payer
 from service.domain.records.payment import Payment
 from service.domain.records.receivable import Receivable
@@ -211,4 +212,11 @@ RECEIVABLES = Listing(
         "currency": "text",
         CREATED_AT: "timestamptz",
     },
+)
+APPROVALS = Listing(
+    "approvals",
+    "approval_id",
+    select_list(Approval, "t"),
+    lambda row: from_row(Approval, row),
+    {"state": "text", "escrow_id": "uuid", "currency": "text", CREATED_AT: "timestamptz"},
 )

@@ -116,6 +116,13 @@ SELECT '', 'FOUND', count(*), min(compared_at), NULL::timestamptz
 FROM (
     SELECT compared_at FROM sweeps WHERE differences IS NOT NULL ORDER BY compared_at LIMIT {MOST}
 ) AS differing HAVING count(*) > 0""",
+    # What waits for a second person; what nobody approved in time waits no more.
+    "approvals": f"""\
+SELECT '', 'WAITING', count(*), min(created_at), NULL::timestamptz
+FROM (
+    SELECT created_at, expires_at FROM approvals WHERE state = 'WAITING'
+    ORDER BY expires_at DESC LIMIT {MOST}
+) AS open WHERE expires_at > now() HAVING count(*) > 0""",
     "settlements": f"""\
 SELECT '', 'SUCCEEDED', count(*), min(updated_at), NULL::timestamptz
 FROM (

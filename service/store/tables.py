@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, NamedTuple
 
+from service.domain.records.approval import Approval
 from service.domain.records.balance_transaction import BookedTransaction
 from service.domain.records.deadline import Deadline
 from service.domain.records.effect import Effect
@@ -131,4 +132,5 @@ TABLES: tuple[Table, ...] = (
     Table(Effect, "effects", "write_effect_v2", ("tenant_id", "effect_id")),
     Table(BookedTransaction, "balance_transactions", "write_balance_transaction"),
     Table(StoredPolicy, "policies", "write_policy"),
+    Table(Approval, "approvals", "write_approval", ("tenant_id", "approval_id")),
 )

@@ -45,6 +45,7 @@ _PLACES: dict[str, Sequence[tuple[str, str]]] = {
     "suspense": [("", "OPEN")],
     "unexplained": [("owned", "OPEN"), ("unowned", "OPEN")],
     "differences": [("", "FOUND")],
+    "approvals": [("", "WAITING")],
 }
 _WORKED_ON = (*("effects", "inbox", "transfers", "receivables", "deadlines", "closings", "sweeps"),)
 

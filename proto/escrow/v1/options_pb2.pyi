@@ -53,6 +53,38 @@ PARTY_OPERATOR: Party.ValueType  # 4
 """A person who operates the marketplace."""
 Global___Party: _TypeAlias = Party  # noqa: Y015
 
+class _ApprovalKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ApprovalKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ApprovalKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    APPROVAL_KIND_UNSPECIFIED: _ApprovalKind.ValueType  # 0
+    """Not set: under none."""
+    APPROVAL_KIND_REFUNDS: _ApprovalKind.ValueType  # 1
+    """Money that goes back to payers."""
+    APPROVAL_KIND_WRITE_OFFS: _ApprovalKind.ValueType  # 2
+    """What the platform gives up."""
+    APPROVAL_KIND_REDIRECTIONS: _ApprovalKind.ValueType  # 3
+    """Money that goes to somebody else than was agreed."""
+    APPROVAL_KIND_REPAIRS: _ApprovalKind.ValueType  # 4
+    """What an operator says about money: of calls to Stripe, suspense, and refunds that went wrong."""
+
+class ApprovalKind(_ApprovalKind, metaclass=_ApprovalKindEnumTypeWrapper):
+    """Which kind of limit a method is under: above it, it waits for a second person (ApprovalService). The limits are in the tenant's policy."""
+
+APPROVAL_KIND_UNSPECIFIED: ApprovalKind.ValueType  # 0
+"""Not set: under none."""
+APPROVAL_KIND_REFUNDS: ApprovalKind.ValueType  # 1
+"""Money that goes back to payers."""
+APPROVAL_KIND_WRITE_OFFS: ApprovalKind.ValueType  # 2
+"""What the platform gives up."""
+APPROVAL_KIND_REDIRECTIONS: ApprovalKind.ValueType  # 3
+"""Money that goes to somebody else than was agreed."""
+APPROVAL_KIND_REPAIRS: ApprovalKind.ValueType  # 4
+"""What an operator says about money: of calls to Stripe, suspense, and refunds that went wrong."""
+Global___ApprovalKind: _TypeAlias = ApprovalKind  # noqa: Y015
+
 @_typing.final
 class Access(_message.Message):
     """Who may call a method. Every method has one."""
@@ -61,8 +93,11 @@ class Access(_message.Message):
 
     PERMISSION_FIELD_NUMBER: _builtins.int
     PARTIES_FIELD_NUMBER: _builtins.int
+    APPROVAL_FIELD_NUMBER: _builtins.int
     permission: _builtins.str
     """What a caller's role must permit: "escrow.release". Roles are configuration."""
+    approval: Global___ApprovalKind.ValueType
+    """Above which limit of the tenant it waits for a second person."""
     @_builtins.property
     def parties(self) -> _containers.RepeatedScalarFieldContainer[Global___Party.ValueType]:
         """Those on whose behalf it may be called; anybody's when none is named."""
@@ -72,10 +107,11 @@ class Access(_message.Message):
         *,
         permission: _builtins.str = ...,
         parties: _abc.Iterable[Global___Party.ValueType] | None = ...,
+        approval: Global___ApprovalKind.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["parties", b"parties", "permission", b"permission"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "parties", b"parties", "permission", b"permission"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -214,6 +214,7 @@ class Periods(_message.Message):
     INSPECTION_HOURS_FIELD_NUMBER: _builtins.int
     CANCELLATION_HOURS_FIELD_NUMBER: _builtins.int
     ANSWER_HOURS_FIELD_NUMBER: _builtins.int
+    APPROVAL_HOURS_FIELD_NUMBER: _builtins.int
     payment_hours: _builtins.int
     """Nobody pays: what awaits funds expires. It runs while nothing else of the escrow is at work, too. 168 (7 days) when unset."""
     inspection_hours: _builtins.int
@@ -222,6 +223,8 @@ class Periods(_message.Message):
     """For so long after they have paid, payers cancel by themselves what is not delivered. 24 when unset."""
     answer_hours: _builtins.int
     """Nobody answers what one party asks of the other: it lapses, but for unanswered_cancellation. 120 (5 days) when unset."""
+    approval_hours: _builtins.int
+    """Nobody approves: what waits for a second person expires, and nothing of it is done. 72 when unset."""
     def __init__(
         self,
         *,
@@ -229,13 +232,16 @@ class Periods(_message.Message):
         inspection_hours: _builtins.int | None = ...,
         cancellation_hours: _builtins.int | None = ...,
         answer_hours: _builtins.int | None = ...,
+        approval_hours: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_answer_hours", b"_answer_hours", "_cancellation_hours", b"_cancellation_hours", "_inspection_hours", b"_inspection_hours", "_payment_hours", b"_payment_hours", "answer_hours", b"answer_hours", "cancellation_hours", b"cancellation_hours", "inspection_hours", b"inspection_hours", "payment_hours", b"payment_hours"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_answer_hours", b"_answer_hours", "_approval_hours", b"_approval_hours", "_cancellation_hours", b"_cancellation_hours", "_inspection_hours", b"_inspection_hours", "_payment_hours", b"_payment_hours", "answer_hours", b"answer_hours", "approval_hours", b"approval_hours", "cancellation_hours", b"cancellation_hours", "inspection_hours", b"inspection_hours", "payment_hours", b"payment_hours"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_answer_hours", b"_answer_hours", "_cancellation_hours", b"_cancellation_hours", "_inspection_hours", b"_inspection_hours", "_payment_hours", b"_payment_hours", "answer_hours", b"answer_hours", "cancellation_hours", b"cancellation_hours", "inspection_hours", b"inspection_hours", "payment_hours", b"payment_hours"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_answer_hours", b"_answer_hours", "_approval_hours", b"_approval_hours", "_cancellation_hours", b"_cancellation_hours", "_inspection_hours", b"_inspection_hours", "_payment_hours", b"_payment_hours", "answer_hours", b"answer_hours", "approval_hours", b"approval_hours", "cancellation_hours", b"cancellation_hours", "inspection_hours", b"inspection_hours", "payment_hours", b"payment_hours"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__answer_hours: _TypeAlias = _typing.Literal["answer_hours"]  # noqa: Y015
     _WhichOneofArgType__answer_hours: _TypeAlias = _typing.Literal["_answer_hours", b"_answer_hours"]  # noqa: Y015
+    _WhichOneofReturnType__approval_hours: _TypeAlias = _typing.Literal["approval_hours"]  # noqa: Y015
+    _WhichOneofArgType__approval_hours: _TypeAlias = _typing.Literal["_approval_hours", b"_approval_hours"]  # noqa: Y015
     _WhichOneofReturnType__cancellation_hours: _TypeAlias = _typing.Literal["cancellation_hours"]  # noqa: Y015
     _WhichOneofArgType__cancellation_hours: _TypeAlias = _typing.Literal["_cancellation_hours", b"_cancellation_hours"]  # noqa: Y015
     _WhichOneofReturnType__inspection_hours: _TypeAlias = _typing.Literal["inspection_hours"]  # noqa: Y015
@@ -245,6 +251,8 @@ class Periods(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__answer_hours) -> _WhichOneofReturnType__answer_hours | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__approval_hours) -> _WhichOneofReturnType__approval_hours | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__cancellation_hours) -> _WhichOneofReturnType__cancellation_hours | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__inspection_hours) -> _WhichOneofReturnType__inspection_hours | None: ...
@@ -252,6 +260,59 @@ class Periods(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__payment_hours) -> _WhichOneofReturnType__payment_hours | None: ...
 
 Global___Periods: _TypeAlias = Periods  # noqa: Y015
+
+@_typing.final
+class ApprovalLimits(_message.Message):
+    """Above which amounts of one currency a second person has to approve, in minor units; unset for no limit, 0 for every amount. See ApprovalService."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    REFUNDS_MINOR_FIELD_NUMBER: _builtins.int
+    WRITE_OFFS_MINOR_FIELD_NUMBER: _builtins.int
+    REDIRECTIONS_MINOR_FIELD_NUMBER: _builtins.int
+    REPAIRS_MINOR_FIELD_NUMBER: _builtins.int
+    currency: _builtins.str
+    """Its ISO 4217 code; it need not be listed in currencies."""
+    refunds_minor: _builtins.int
+    """One refund."""
+    write_offs_minor: _builtins.int
+    """What one payee owes and the platform gives up."""
+    redirections_minor: _builtins.int
+    """Money that goes to somebody else than was agreed."""
+    repairs_minor: _builtins.int
+    """What an operator says about money: SettleEffect, RejectEffect, ApplySuspense, RefundSuspense, AdoptRefund, ResolveRefund."""
+    def __init__(
+        self,
+        *,
+        currency: _builtins.str = ...,
+        refunds_minor: _builtins.int | None = ...,
+        write_offs_minor: _builtins.int | None = ...,
+        redirections_minor: _builtins.int | None = ...,
+        repairs_minor: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_redirections_minor", b"_redirections_minor", "_refunds_minor", b"_refunds_minor", "_repairs_minor", b"_repairs_minor", "_write_offs_minor", b"_write_offs_minor", "redirections_minor", b"redirections_minor", "refunds_minor", b"refunds_minor", "repairs_minor", b"repairs_minor", "write_offs_minor", b"write_offs_minor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_redirections_minor", b"_redirections_minor", "_refunds_minor", b"_refunds_minor", "_repairs_minor", b"_repairs_minor", "_write_offs_minor", b"_write_offs_minor", "currency", b"currency", "redirections_minor", b"redirections_minor", "refunds_minor", b"refunds_minor", "repairs_minor", b"repairs_minor", "write_offs_minor", b"write_offs_minor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__redirections_minor: _TypeAlias = _typing.Literal["redirections_minor"]  # noqa: Y015
+    _WhichOneofArgType__redirections_minor: _TypeAlias = _typing.Literal["_redirections_minor", b"_redirections_minor"]  # noqa: Y015
+    _WhichOneofReturnType__refunds_minor: _TypeAlias = _typing.Literal["refunds_minor"]  # noqa: Y015
+    _WhichOneofArgType__refunds_minor: _TypeAlias = _typing.Literal["_refunds_minor", b"_refunds_minor"]  # noqa: Y015
+    _WhichOneofReturnType__repairs_minor: _TypeAlias = _typing.Literal["repairs_minor"]  # noqa: Y015
+    _WhichOneofArgType__repairs_minor: _TypeAlias = _typing.Literal["_repairs_minor", b"_repairs_minor"]  # noqa: Y015
+    _WhichOneofReturnType__write_offs_minor: _TypeAlias = _typing.Literal["write_offs_minor"]  # noqa: Y015
+    _WhichOneofArgType__write_offs_minor: _TypeAlias = _typing.Literal["_write_offs_minor", b"_write_offs_minor"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__redirections_minor) -> _WhichOneofReturnType__redirections_minor | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__refunds_minor) -> _WhichOneofReturnType__refunds_minor | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__repairs_minor) -> _WhichOneofReturnType__repairs_minor | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__write_offs_minor) -> _WhichOneofReturnType__write_offs_minor | None: ...
+
+Global___ApprovalLimits: _TypeAlias = ApprovalLimits  # noqa: Y015
 
 @_typing.final
 class Policy(_message.Message):
@@ -263,6 +324,7 @@ class Policy(_message.Message):
     STRIPE_FEE_BEARER_FIELD_NUMBER: _builtins.int
     PERIODS_FIELD_NUMBER: _builtins.int
     UNANSWERED_CANCELLATION_FIELD_NUMBER: _builtins.int
+    APPROVALS_FIELD_NUMBER: _builtins.int
     stripe_fee_bearer: Global___StripeFeeBearer.ValueType
     """Who bears what Stripe keeps of a payment."""
     unanswered_cancellation: Global___Unanswered.ValueType
@@ -275,6 +337,10 @@ class Policy(_message.Message):
     def periods(self) -> Global___Periods:
         """How long each wait lasts at most."""
 
+    @_builtins.property
+    def approvals(self) -> _containers.RepeatedCompositeFieldContainer[Global___ApprovalLimits]:
+        """Each currency once. Those of the newest version hold for every escrow."""
+
     def __init__(
         self,
         *,
@@ -282,10 +348,11 @@ class Policy(_message.Message):
         stripe_fee_bearer: Global___StripeFeeBearer.ValueType = ...,
         periods: Global___Periods | None = ...,
         unanswered_cancellation: Global___Unanswered.ValueType = ...,
+        approvals: _abc.Iterable[Global___ApprovalLimits] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["periods", b"periods"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["currencies", b"currencies", "periods", b"periods", "stripe_fee_bearer", b"stripe_fee_bearer", "unanswered_cancellation", b"unanswered_cancellation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approvals", b"approvals", "currencies", b"currencies", "periods", b"periods", "stripe_fee_bearer", b"stripe_fee_bearer", "unanswered_cancellation", b"unanswered_cancellation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from service.domain.states.approval import APPROVAL
 from service.domain.states.effect import EFFECT
 from service.domain.states.escrow import ESCROW
 from service.domain.states.freeze import FREEZE
@@ -29,4 +30,5 @@ MACHINES: tuple[Machine[Any, Any], ...] = (
     ESCROW,
     FREEZE,
     PROPOSAL,
+    APPROVAL,
 )

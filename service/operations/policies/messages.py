@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 
 from escrow.v1 import policy_service_pb2 as pb
 from service.domain.errors import FieldViolation, InvalidField
 from service.domain.fees import FeeRule, FixedPer
 from service.domain.policy import (
+    ApprovalLimits,
     CurrencyRules,
     Limits,
     Periods,
@@ -59,7 +61,20 @@ def policy_of(message: pb.Policy) -> Policy:
         _BEARER[message.stripe_fee_bearer],
         _periods_of(message.periods),
         _UNANSWERED[message.unanswered_cancellation],
+        _approvals_of(message.approvals),
     )
+
+
+def _approvals_of(messages: Iterable[pb.ApprovalLimits]) -> dict[str, ApprovalLimits]:
+    limits = dict[str, ApprovalLimits]()
+    for place, each in enumerate(messages):
+        if each.currency in limits:
+            problem = f"{each.currency} is listed twice"
+            raise InvalidField(FieldViolation(f"policy.approvals[{place}].currency", problem))
+        given = {field.name: value for field, value in each.ListFields()}
+        del given["currency"]
+        limits[each.currency] = ApprovalLimits(**given)
+    return limits
 
 
 def _periods_of(message: pb.Periods) -> Periods:
@@ -91,6 +106,10 @@ def policy_message(policy: Policy) -> pb.Policy:
         unanswered_cancellation=pb.Unanswered.Value(
             f"UNANSWERED_{policy.unanswered_cancellation.name}"
         ),
+        approvals=[
+            pb.ApprovalLimits(currency=currency, **asdict(limits))
+            for currency, limits in sorted(policy.approvals.items())
+        ],
     )
 
 

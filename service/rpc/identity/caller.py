@@ -19,7 +19,7 @@ from typing import Protocol
 
 from google.protobuf.message import Message
 
-from service.domain.call import Call, Party
+from service.domain.call import ApprovalKind, Call, Party
 from service.domain.errors import (
     FieldViolation,
     InvalidField,
@@ -53,6 +53,14 @@ class Caller:
     party: Party
     end_user: str = ""
     person: str = ""
+
+    @property
+    def people(self) -> frozenset[str]:
+        """The names by which it is known who this is. Of a program that acts for an end user the
+        person counts. What a shared identity says beside its own name makes nobody another one.
+        """
+        names = (self.end_user or self.name, self.person)
+        return frozenset(name.casefold() for name in names if name)
 
     @property
     def signature(self) -> str:
@@ -134,7 +142,13 @@ def wrong(key: str, description: str) -> InvalidField:
     return InvalidField(FieldViolation(f"metadata:{key}", description))
 
 
-def call_of(caller: Caller, request: Message, traceparent: str, answer_by: float) -> Call:
+def call_of(
+    caller: Caller,
+    request: Message,
+    traceparent: str,
+    answer_by: float,
+    approval: ApprovalKind | None = None,
+) -> Call:
     """The cause of change that this request is: its caller, and its request_id where it has one."""
     return Call(
         tenant_id=caller.tenant_id,
@@ -145,5 +159,7 @@ def call_of(caller: Caller, request: Message, traceparent: str, answer_by: float
         answer_by=answer_by,
         end_user=caller.end_user,
         reason=getattr(request, "reason", ""),
+        people=caller.people,
+        approval=approval,
         may_pay=caller.party in _PAYING and permits(caller.role, "escrow.fund"),
     )

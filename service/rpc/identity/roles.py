@@ -58,7 +58,14 @@ ROLES: Mapping[str, Role] = {
         ),
         Role(
             "finance",
-            (*_READS, "payee.payout", "policy.write", "refund.create", "person.name"),
+            (
+                *_READS,
+                "payee.payout",
+                "policy.write",
+                "refund.create",
+                "approval.decide",
+                "person.name",
+            ),
             _PEOPLE,
         ),
         Role("auditor", _READS, _PEOPLE),
@@ -66,7 +73,7 @@ ROLES: Mapping[str, Role] = {
             "operator",
             (
                 *("escrow.*", "payment.*", "payer.*", "payee.*", "refund.*"),
-                *("operator.*", "policy.*", "person.*"),
+                *("operator.*", "policy.*", "person.*", "approval.*"),
             ),
             _PEOPLE,
         ),

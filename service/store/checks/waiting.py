@@ -27,6 +27,8 @@ WHERE state IN ('REQUESTED', 'PENDING', 'REQUIRES_ACTION')""",
 SELECT count(*), min(created_at) FROM refunds WHERE state = 'FAILED'""",
     "what payees owe (escrow receivables list)": """\
 SELECT count(*), min(created_at) FROM receivables WHERE state <> 'SETTLED'""",
+    "what waits for a second person (escrow approvals list)": """\
+SELECT count(*), min(created_at) FROM approvals WHERE state = 'WAITING' AND expires_at > now()""",
     "deadlines that were put off (escrow deadlines list)": """\
 SELECT count(*), min(due_at) FROM deadlines WHERE refusal IS NOT NULL""",
     "events to apply": """\

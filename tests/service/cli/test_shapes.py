@@ -17,6 +17,7 @@ from service.cli.commands import app
 from tests.postgres import Database
 from tests.service.cli.processes import Run, escrow_at
 from tests.service.operations.agreements.asking import extension, payer_asks
+from tests.service.operations.approvals.waiting import held_refund
 from tests.service.operations.marketplace import API_KEY, Marketplace
 from tests.service.operations.operators.stuck import event_set_aside, shadowed, suspended
 
@@ -59,6 +60,10 @@ TABLE: dict[str, tuple[str, ...]] = {
     "refunds adopt {freeze} --reason x --dry-run": (),
     "refunds suspense {payment} --reason x --dry-run": (),
     "receivables list --all": ("receivables", "unreadable"),
+    "approvals list --all": ("approvals", "unreadable"),
+    "approvals show {held}": ("plan",),
+    "approvals approve {held} --plan-hash {held_plan} --reason x": ("plan",),
+    "approvals reject {withdrawn} --reason x": ("plan",),
     "show {refund}": ("refunds", "receivables", "waits"),
     "undecided": ("balance_transactions",),
     "closings list": ("closings",),
@@ -156,6 +161,8 @@ async def ids(market: Marketplace) -> dict[str, str]:
     longer = await market.payer.agreements.RequestExtension(asked_to)
     effect, _, _ = await shadowed(market)  # last: the inbox would end it
     freeze = await market.owner.fetchval("SELECT freeze_id FROM freezes")
+    held, _ = await held_refund(market)
+    withdrawn, _ = await held_refund(market)
     return {
         "request": request.request_id,
         "escrow": frozen.id,
@@ -167,6 +174,9 @@ async def ids(market: Marketplace) -> dict[str, str]:
         "funded": funded.id,
         "plan": plan.hash,
         "refund": refund.id,
+        "held": held.id,
+        "held_plan": held.plan_hash,
+        "withdrawn": withdrawn.id,
         "milestone": deal.milestones[1].id,
         "unpaid": unpaid.id,
         "deadline": (await market.new_escrow()).deadlines[0].id,

@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 
 from escrow.client import EscrowClient
 from escrow.v1 import agreement_service_pb2 as agreement_pb
+from escrow.v1 import approval_service_pb2 as approval_pb
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import operator_service_pb2 as operator_pb
 from escrow.v1 import party_service_pb2 as party_pb
@@ -20,6 +21,7 @@ from escrow.v1 import policy_service_pb2 as policy_pb
 from escrow.v1 import refund_service_pb2 as refund_pb
 from escrow.v1 import stripe_event_service_pb2 as event_pb
 from tests.service.operations.agreements.catalogue import REQUESTS as OF_AGREEMENTS
+from tests.service.operations.approvals.catalogue import REQUESTS as OF_APPROVALS
 from tests.service.operations.asked import Asked, Requests
 from tests.service.operations.escrows.catalogue import REQUESTS as OF_ESCROWS
 from tests.service.operations.inbox.catalogue import REQUESTS as OF_INBOX
@@ -40,6 +42,7 @@ METHODS: Mapping[str, MethodDescriptor] = {
         operator_pb.DESCRIPTOR,
         policy_pb.DESCRIPTOR,
         refund_pb.DESCRIPTOR,
+        approval_pb.DESCRIPTOR,
         event_pb.DESCRIPTOR,
     )
     for service in file.services_by_name.values()
@@ -57,6 +60,7 @@ PARTS: Mapping[str, Requests] = {
     "operators": OF_OPERATORS,
     "policies": OF_POLICIES,
     "refunds": OF_REFUNDS,
+    "approvals": OF_APPROVALS,
     "inbox": OF_INBOX,
 }
 EVERY_REQUEST: Requests = {name: make for part in PARTS.values() for name, make in part.items()}
@@ -71,6 +75,7 @@ async def ask(client: EscrowClient, name: str, request: Message) -> Any:  # noqa
         "OperatorService": client.operators,
         "PolicyService": client.policies,
         "RefundService": client.refunds,
+        "ApprovalService": client.approvals,
         "StripeEventService": client.events,
     }
     stub = stubs[METHODS[name].containing_service.name]

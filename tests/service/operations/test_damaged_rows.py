@@ -18,6 +18,7 @@ from google.protobuf.message import Message
 from rich.console import Console
 from structlog.testing import capture_logs
 
+from escrow.v1 import approval_service_pb2 as approval_pb
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import party_service_pb2 as party_pb
 from escrow.v1 import policy_service_pb2 as policy_pb
@@ -31,6 +32,7 @@ from service.store.journals import latest_journals
 from service.store.trial_balance import trial_balance
 from service.store.unreadable import Unreadable
 from tests.postgres import Server, migrated_database
+from tests.service.operations.approvals.waiting import held_refund
 from tests.service.operations.catalogue import EVERY_REQUEST
 from tests.service.operations.marketplace import TENANT, Marketplace, open_marketplace
 from tests.service.operations.policies.catalogue import harmless
@@ -90,6 +92,7 @@ async def damaged(
         created = await EVERY_REQUEST["CreateEscrow"](market)  # with metadata and line items
         await market.service.escrows.CreateEscrow(created.request)
         await apply(market, harmless())
+        await held_refund(market)
         await market.owner.execute("UPDATE escrows SET quoted_currency = 'EUR', quoted_rate = 0.9")
         await remove_guards(market)
         yield market
@@ -146,6 +149,7 @@ async def look(market: Marketplace, before: Seen | None = None) -> Seen:
     refunds = await service.refunds.ListRefunds(refund_pb.ListRefundsRequest(page_size=200))
     auditor = market.client("operator", role="auditor")
     owed = await auditor.refunds.ListReceivables(refund_pb.ListReceivablesRequest(page_size=200))
+    held = await auditor.approvals.ListApprovals(approval_pb.ListApprovalsRequest())
     payments = await service.escrows.ListPayments(pb.ListPaymentsRequest(page_size=200))
     payers = await service.parties.ListPayers(party_pb.ListPayersRequest(page_size=200))
     payees = await service.parties.ListPayees(party_pb.ListPayeesRequest(page_size=200))
@@ -155,6 +159,7 @@ async def look(market: Marketplace, before: Seen | None = None) -> Seen:
         (payees, payees.payees),
         (refunds, refunds.refunds),
         (owed, owed.receivables),
+        (held, held.approvals),
     ):
         seen.shown |= {item.id: item for item in items}
         seen.named += page.unreadable
@@ -235,4 +240,5 @@ async def test_a_damaged_row_is_named_and_fails_no_other(damaged: Marketplace, t
 SHOWN = {"escrows", "freezes", "milestones", "operations", "payees", "payers", "payments"} | {
     *("payouts", "policies", "releases", "refunds", "refund_parts", "receivables", "deadlines"),
     "proposals",
+    "approvals",
 }

@@ -43,6 +43,8 @@ OTHERWISE: Mapping[str, Mapping[str, Any]] = {
     "RequestExtension": {"reason": "No reason."},
     "ExtendDeadline": {"reason": "No reason."},
     "DeclineExtension": {"reason": "No reason."},
+    "Approve": {"reason": "No reason."},
+    "Reject": {"reason": "No reason."},
     "RetryEffect": {"reason": "No reason."},
     "RejectEffect": {"reason": "No reason."},
     "SettleEffect": {"reason": "No reason."},
@@ -136,7 +138,7 @@ async def test_an_id_is_the_callers_own(market: Marketplace, name: str) -> None:
             await ask(stranger, name, asked.request)
     elif name in {
         *("CapturePayment", "CancelPayment", "RetryStripeEvent", "DismissStripeEvent"),
-        "WriteOffReceivable",
+        *("WriteOffReceivable", "Approve", "Reject"),
     }:
         async with market.refuses("WRONG_STATE"):
             await ask(stranger, name, asked.request)

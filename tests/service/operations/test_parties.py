@@ -68,13 +68,13 @@ READS = {"GetEscrow", "ListEscrows", "QuoteFees", "GetPayment", "ListPayments", 
     *("GetRefund", "ListRefunds"),
 }
 LOOKS = {"ListEffects", "GetEffect", "ListStripeEvents", "GetStripeEvent"} | {
-    *("ListSuspense", "ListPolicyVersions", "ListReceivables"),
+    *("ListSuspense", "ListPolicyVersions", "ListReceivables", "ListApprovals", "GetApproval"),
 }
 INGESTS = {"IngestStripeEvent", "BatchIngestStripeEvents"}
 OF_PEOPLE = {
     name
     for name, method in METHODS.items()
-    if method.containing_service.name in ("OperatorService", "PolicyService")
+    if method.containing_service.name in ("OperatorService", "PolicyService", "ApprovalService")
 }
 REPAIRS = {"PlaceFreeze", "LiftFreeze", "RefundSuspense", "AdoptRefund", "ResolveRefund"} | {
     *("ListReceivables", "WriteOffReceivable"),
@@ -88,7 +88,14 @@ MAY = {
     | {"ReplacePayeeAccount", "CreateOnboardingLink"},
     "finance": READS
     | LOOKS
-    | {"RequestPayout", "CreatePolicyVersion", "PlanRefund", "RefundMilestone"},
+    | {
+        "RequestPayout",
+        "CreatePolicyVersion",
+        "PlanRefund",
+        "RefundMilestone",
+        "Approve",
+        "Reject",
+    },
     "auditor": READS | LOOKS,
     "operator": {*METHODS} - INGESTS,
     "gateway": INGESTS,

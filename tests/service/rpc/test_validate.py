@@ -271,6 +271,7 @@ _RANGES = {
     FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
     FieldDescriptor.CPPTYPE_INT64: (-(2**63), 2**63 - 1),
     FieldDescriptor.CPPTYPE_ENUM: (-3, 12),
+    FieldDescriptor.CPPTYPE_BOOL: (0, 1),
 }
 
 

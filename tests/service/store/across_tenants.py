@@ -33,6 +33,7 @@ WHY: Mapping[str, str] = {
     "closings.LIST": OPERATED,
     "queues.OF_TENANTS closings": WATCHED,
     "queues.OF_TENANTS sweeps": WATCHED,
+    "queues.WAITING approvals": WATCHED,
     "queues.WAITING deadlines": WATCHED,
     "queues.WAITING differences": WATCHED,
     "queues.WAITING effects": WATCHED,
@@ -86,6 +87,7 @@ WHY: Mapping[str, str] = {
     "verify, waiting, payments not settled": PROVES,
     "verify, waiting, refunds that are not with the payer": PROVES,
     "verify, waiting, refunds that failed, for a person (escrow refunds list)": PROVES,
+    "verify, waiting, what waits for a second person (escrow approvals list)": PROVES,
     "verify, waiting, what payees owe (escrow receivables list)": PROVES,
     "verify, waiting, releases waiting for their payee or a retry": PROVES,
 }

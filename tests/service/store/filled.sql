@@ -176,6 +176,13 @@ SELECT
     0, 100, at, at
 FROM numbers WHERE i % 20 = 0;
 
+INSERT INTO approvals
+SELECT
+    tenant_id, pg_temp.id('approval', i), 1, CASE WHEN i % 40 = 0 THEN 'WAITING' ELSE 'APPROVED' END, 'REFUNDS',
+    'refund_milestone', 'shop', 'payee', 'key-' || i, '{}', '', 'x', pg_temp.id('escrow', i), 100, 'USD', '{}', '0',
+    at + interval '3 days', at, at, CASE WHEN i % 40 = 0 THEN NULL ELSE 'kim' END
+FROM numbers WHERE i % 20 = 0;
+
 INSERT INTO sweeps (tenant_id, stripe_account, due_at, compare_due_at)
 SELECT tenant_id, 'acct_' || i, at + interval '10 days', at + interval '10 days'
 FROM numbers WHERE i <= 2000;

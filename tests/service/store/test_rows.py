@@ -9,13 +9,14 @@ from uuid import UUID
 
 import pytest
 
-from service.domain.call import Party
+from service.domain.call import ApprovalKind, Party
 from service.domain.records.deadline import DeadlineKind
 from service.domain.records.effect import EffectKind
 from service.domain.records.parties import AccountApi
 from service.domain.records.payment import CaptureStrategy, PaymentMethod
 from service.domain.records.proposal import ProposalKind
 from service.domain.records.refund import RefundOrigin
+from service.domain.states.approval import ApprovalState
 from service.domain.states.effect import EffectState
 from service.domain.states.escrow import EscrowState
 from service.domain.states.milestone import MilestoneState
@@ -26,6 +27,7 @@ from service.domain.states.proposal import ProposalState
 from service.domain.states.refund import RefundState
 from service.domain.states.release import ReleaseState
 from service.migrations import Connection
+from service.store.approvals import find_approval
 from service.store.commit import write
 from service.store.effects import find_effect
 from service.store.escrows import find_escrow
@@ -38,6 +40,7 @@ from tests.records import (
     NOW,
     TENANT,
     later,
+    new_approval,
     new_deadline,
     new_effect,
     new_escrow,
@@ -280,6 +283,24 @@ def full_records() -> dict[str, Any]:
         "policy": new_policy(
             policy_version=2**31 - 1, created_by=TEXT, reason=TEXT, document={TEXT: [LARGE, None]}
         ),
+        "approval": new_approval(
+            version=LARGE // 2**32,
+            state=ApprovalState.REJECTED,
+            kind=ApprovalKind.REPAIRS,
+            operation=TEXT,
+            caller=TEXT,
+            party=Party.OPERATOR,
+            key=TEXT,
+            asker={"people": [TEXT]},
+            asked=b"\x00\xff",
+            reason=TEXT,
+            escrow_id=escrow.escrow_id,
+            amount_minor=LARGE,
+            plan={"lines": [TEXT]},
+            plan_hash=TEXT,
+            decided_by=TEXT,
+            decision_reason=TEXT,
+        ),
         "payout": new_payout(
             payee,
             state=PayoutState.FAILED,
@@ -328,6 +349,7 @@ def bare_records() -> dict[str, Any]:
         "deadline": new_deadline(escrow, act_at=None),
         "proposal": new_proposal(escrow),
         "policy": new_policy(),
+        "approval": new_approval(),
         "payout": new_payout(payee),
         "effect": new_effect(request={}),
     }
@@ -359,6 +381,7 @@ async def read_all(pool: ServicePool, records: dict[str, Any]) -> dict[str, Any]
         "deadline": deadline,
         "proposal": proposal,
         "policy": await find_policy(pool, TENANT, records["policy"].policy_version),
+        "approval": await find_approval(pool, TENANT, records["approval"].approval_id),
         "payout": await find_payout(pool, TENANT, records["payout"].payout_id),
         "effect": await find_effect(pool, TENANT, records["effect"].effect_id),
     }

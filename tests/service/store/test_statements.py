@@ -17,6 +17,7 @@ import pytest
 
 from service.migrations import MIGRATIONS
 from service.store import (
+    approvals,
     balance_transactions,
     balances,
     books,
@@ -53,6 +54,7 @@ from service.store.pool import open_pool
 from tests.postgres import Server, connected, migrated_database
 
 HOT = (
+    approvals,
     balance_transactions,
     balances,
     commit,
@@ -101,7 +103,7 @@ def _hot_statements() -> Iterator[tuple[str, str]]:
             yield f"{module.__name__.rpartition('.')[2]}.{name}", text
     yield "commit of everything", fragments.commit_statement(fragments.ORDER)
     yield "commit of a release", fragments.commit_statement((*RELEASE, "effects"))
-    of_refunds = lists.REFUNDS, lists.RECEIVABLES
+    of_refunds = lists.REFUNDS, lists.RECEIVABLES, lists.APPROVALS
     for listing in (escrows.ESCROWS, lists.PAYMENTS, lists.PAYERS, lists.PAYEES, *of_refunds):
         yield f"list {listing.table}", listing.statement.format(conditions="")
         yield f"list {listing.table}, keys", listing.keys.format(conditions="")
@@ -311,6 +313,7 @@ async def test_every_column_of_names_is_asked_by_its_own_index(
         ("freezes", "freezes_open"),
         ("refunds", "refunds_open"),
         ("receivables", "receivables_open"),
+        ("approvals", "approvals_waiting"),
         ("deadlines", "deadlines_to_act"),
         ("hold_limits", "deadlines_warned"),
         ("differences", "sweeps_differ"),

@@ -96,7 +96,7 @@ async def test_empty_queues_are_told_as_empty(watched: Watched) -> None:
 
     items = watched.told("escrow.queue.items")
     assert set(items.values()) == {0}
-    assert len(items) == 3 * len(EffectKind) + len(FreezeReason) + 2 * len(DeadlineKind) + 20
+    assert len(items) == 3 * len(EffectKind) + len(FreezeReason) + 2 * len(DeadlineKind) + 21
     assert set(watched.told("escrow.queue.oldest.age").values()) == {0}
     assert watched.told("escrow.queue.overdue") == {
         ("effects",): 0,

@@ -84,7 +84,8 @@ async def test_several_roles_permit_what_one_of_them_does(identities: VerifiedId
 
     assert found.role.name == "auditor+finance"
     assert {*found.role.permissions} == {
-        *("*.read", "payee.payout", "policy.write", "refund.create", "person.name")
+        *("*.read", "payee.payout", "policy.write", "refund.create", "person.name"),
+        "approval.decide",
     }
 
 

@@ -1,0 +1,1 @@
+"""What is held until a second person has approved it, and how."""

@@ -1,0 +1,151 @@
+"""Holds what is above a limit of the tenant until a second person has approved it.
+
+THE one place: every method that the contract puts under a limit comes by here with what it would
+write, whoever asks, and before anything is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+from escrow.v1 import approval_service_pb2 as pb
+from service.domain.errors import (
+    ApprovalExpired,
+    ApprovalNeeded,
+    ApprovalPlanChanged,
+    ApprovalRejected,
+    RequestIdReused,
+)
+from service.domain.policy import Policy
+from service.domain.records.approval import Approval
+from service.domain.states.approval import ApprovalEvent, ApprovalState
+from service.domain.unit import UnitOfWork
+from service.operations.held.messages import approval_message
+from service.operations.held.plan import Plan, plan_of
+from service.runtime import Runtime
+from service.store.approvals import find_approval_of
+from service.store.commit import Overtaken
+
+
+async def hold(runtime: Runtime, asked: bytes, unit: UnitOfWork) -> None:
+    """Lets a unit pass that is below the limits, or that a second person has approved.
+
+    Raises:
+        ApprovalNeeded: it waits; what it would do is kept with its approval.
+        ApprovalRejected, ApprovalExpired, RequestIdReused.
+        ApprovalPlanChanged: it would not do what was approved.
+    """
+    plan = plan_of(unit)
+    if unit.call.approved:
+        await _pass_approved(runtime, unit, plan)
+        return
+    policy = (await runtime.policies.newest(unit.call.tenant_id)).policy
+    currency = _above(policy, unit, plan.amounts_minor)
+    if not currency:
+        return
+    known = await find_approval_of(runtime.pool, unit)
+    if known is None:
+        known = _new(unit, asked, plan, policy, currency)
+        await _keep(runtime, unit, known)
+    elif known.asked != asked:
+        raise RequestIdReused
+    elif known.state is ApprovalState.REJECTED:
+        raise ApprovalRejected(approval_id=known.public_id)
+    elif known.is_expired(unit.now):
+        raise ApprovalExpired(approval_id=known.public_id)
+    elif known.plan_hash != plan.hash:
+        await _plan_anew(runtime, unit, known, plan)
+    raise ApprovalNeeded(
+        approval_id=known.public_id,
+        plan_hash=known.plan_hash,
+        amount_minor=known.amount_minor,
+        currency=known.currency,
+        expires_at=known.expires_at,
+    )
+
+
+def _above(policy: Policy, unit: UnitOfWork, amounts_minor: Mapping[str, int]) -> str:
+    """The currency whose limit it is above; "" for none."""
+    assert unit.call.approval is not None  # only then there is something to hold
+    for currency, amount_minor in amounts_minor.items():
+        if policy.needs_approval(unit.call.approval, amount_minor, currency):
+            return currency
+    return ""
+
+
+def _new(unit: UnitOfWork, asked: bytes, plan: Plan, policy: Policy, currency: str) -> Approval:
+    call = unit.call
+    assert call.approval is not None
+    return Approval(
+        tenant_id=call.tenant_id,
+        approval_id=unit.new_id(),
+        version=0,
+        state=ApprovalState.WAITING,
+        kind=call.approval,
+        operation=unit.operation,
+        caller=call.caller,
+        party=call.party,
+        key=call.key,
+        asker={"people": sorted(call.people), "end_user": call.end_user},
+        asked=asked,
+        reason=call.reason,
+        escrow_id=unit.escrow.escrow_id if unit.escrow else None,
+        amount_minor=plan.amounts_minor[currency],
+        currency=currency,
+        plan={"lines": list(plan.lines)},
+        plan_hash=plan.hash,
+        expires_at=unit.now + timedelta(hours=policy.periods.approval_hours),
+        created_at=unit.now,
+        updated_at=unit.now,
+    )
+
+
+async def _keep(runtime: Runtime, unit: UnitOfWork, approval: Approval) -> None:
+    """Writes the approval, and nothing of what is held."""
+    call = replace(unit.call, key=f"{approval.public_id}:{approval.version}")
+    asking = UnitOfWork(call, "plan_approval", b"", unit.now)
+    asking.note = f"{approval.public_id}: {approval.operation}"
+    if approval.version:
+        asking.put(approval)
+    else:
+        asking.create(approval)
+    await runtime.commits.commit(asking)
+
+
+async def _plan_anew(runtime: Runtime, unit: UnitOfWork, approval: Approval, plan: Plan) -> None:
+    approval.amount_minor = plan.amounts_minor.get(approval.currency, 0)
+    approval.plan, approval.plan_hash = {"lines": list(plan.lines)}, plan.hash
+    await _keep(runtime, unit, approval)
+
+
+async def _pass_approved(runtime: Runtime, unit: UnitOfWork, plan: Plan) -> None:
+    """The decision is written in the same commit as what it allows, or neither is."""
+    approved = unit.call.approved
+    approval = await find_approval_of(runtime.pool, unit)
+    assert approved is not None
+    assert approval is not None  # it names this very request
+    if approval.state is not ApprovalState.WAITING:
+        raise Overtaken("somebody else has decided")
+    if plan.hash != approval.plan_hash:
+        await _plan_anew(runtime, unit, approval, plan)
+    if plan.hash != approved.plan_hash:
+        raise ApprovalPlanChanged(approval_id=approval.public_id, plan_hash=plan.hash)
+    decided = approved.by
+    assert isinstance(decided, UnitOfWork)
+    decide(decided, approval, ApprovalEvent.APPROVE)
+    answer = pb.ApproveResponse(approval=approval_message(approval, unit.now))
+    decided.response = answer.SerializeToString(deterministic=True)
+    said = f"approved by {decided.call.caller} ({approval.public_id})"
+    unit.note = ", ".join(filter(None, (unit.note, said)))
+    unit.beside = decided
+
+
+def decide(unit: UnitOfWork, approval: Approval, event: ApprovalEvent) -> None:
+    """Ends an approval by the unit of who decided."""
+    unit.records.clear()  # of a run before, when others were first
+    unit.transitions.clear()
+    approval.decided_by, approval.decision_reason = unit.call.caller, unit.call.reason
+    unit.advance(approval, event)
+    unit.note = approval.public_id

@@ -1,0 +1,34 @@
+"""Approvals as messages."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from escrow.v1 import approval_service_pb2 as pb
+from escrow.v1 import options_pb2
+from service.domain import ids
+from service.domain.records.approval import Approval
+from service.operations.messages import money, timestamp
+
+
+def approval_message(approval: Approval, now: datetime) -> pb.Approval:
+    """One that nobody decided in time is shown as expired."""
+    state = "EXPIRED" if approval.is_expired(now) else approval.state
+    return pb.Approval(
+        id=approval.public_id,
+        state=pb.ApprovalState.Value(f"APPROVAL_STATE_{state}"),
+        kind=options_pb2.ApprovalKind.Value(f"APPROVAL_KIND_{approval.kind}"),
+        method="".join(part.capitalize() for part in approval.operation.split("_")),
+        requested_by=approval.caller,
+        requested_for=options_pb2.Party.Value(f"PARTY_{approval.party.upper()}"),
+        reason=approval.reason,
+        escrow_id=ids.show(ids.ESCROW, approval.escrow_id) if approval.escrow_id else "",
+        amount=money(approval.amount_minor, approval.currency),
+        plan=approval.plan.get("lines"),
+        plan_hash=approval.plan_hash,
+        decided_by=approval.decided_by or "",
+        decision_reason=approval.decision_reason or "",
+        expire_time=timestamp(approval.expires_at),
+        create_time=timestamp(approval.created_at),
+        update_time=timestamp(approval.updated_at),
+    )

@@ -1,0 +1,99 @@
+"""The plan of a unit of work: what exactly it would book and change, and the hash of that.
+
+Ids that are new each time it is planned do not count: the same request on the same state has the
+same plan. So they are shown by their kind alone ("rfn_new").
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from uuid import UUID
+
+from service.domain import ids
+from service.domain.money import format_minor
+from service.domain.records.effect import Effect
+from service.domain.states.effect import EffectState
+from service.domain.unit import UnitOfWork
+
+_ID = re.compile(r"([a-z]{3})_([0-9a-f]{32})")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """``amounts_minor`` is by currency what moves: the largest change of one account, or what
+    Stripe is asked for.
+    """
+
+    lines: tuple[str, ...]
+    amounts_minor: dict[str, int]
+
+    @property
+    def hash(self) -> str:
+        return hashlib.sha256("\n".join(self.lines).encode()).hexdigest()[:32]
+
+
+def plan_of(unit: UnitOfWork) -> Plan:
+    """What the unit would do."""
+    lines = sorted(_without_new(unit, line) for line in (*_booked(unit), *_changed(unit)))
+    return Plan(tuple(lines), _amounts(unit))
+
+
+def _booked(unit: UnitOfWork) -> Iterator[str]:
+    for journal in unit.journals:
+        for entry in journal.entries:
+            side = "debit" if entry.amount_minor > 0 else "credit"
+            shown = format_minor(abs(entry.amount_minor), entry.currency)
+            yield f"{journal.kind}: {side} {entry.account} {shown}"
+
+
+def _changed(unit: UnitOfWork) -> Iterator[str]:
+    for each in unit.transitions:
+        before = each.before or "new"
+        yield f"{each.subject}: {before} -> {each.after}"
+    for effect in _planned(unit):
+        asked = json.dumps(effect.request, sort_keys=True, default=str)
+        yield f"Stripe is asked to {effect.kind}: {asked}"
+
+
+def _planned(unit: UnitOfWork) -> Iterator[Effect]:
+    for record in unit.records.values():
+        if isinstance(record, Effect) and record.state is EffectState.PLANNED:
+            yield record
+
+
+def _amounts(unit: UnitOfWork) -> dict[str, int]:
+    changes: dict[tuple[str, str], int] = defaultdict(int)
+    for journal in unit.journals:
+        for entry in journal.entries:
+            changes[entry.account, entry.currency] += entry.amount_minor
+    for effect in _planned(unit):
+        amount_minor, currency = effect.request.get("amount"), _currency(unit, effect)
+        if isinstance(amount_minor, int) and currency:
+            changes[f"effect:{effect.public_id}", currency] += amount_minor
+    largest: dict[str, int] = defaultdict(int)
+    for (_, currency), change_minor in changes.items():
+        largest[currency] = max(largest[currency], abs(change_minor))
+    return {currency: minor for currency, minor in largest.items() if minor}
+
+
+def _currency(unit: UnitOfWork, effect: Effect) -> str:
+    """A refund is in the currency that was paid, which is its escrow's."""
+    named = effect.request.get("currency")
+    if isinstance(named, str):
+        return named.upper()
+    return unit.escrow.currency if unit.escrow else ""
+
+
+def _without_new(unit: UnitOfWork, line: str) -> str:
+    created = {each.subject for each in unit.transitions if not each.before}
+
+    def shown(found: re.Match[str]) -> str:
+        made_now = ids.moment_of(UUID(found[2])) == ids.moment_of(unit.operation_id)
+        return f"{found[1]}_new" if made_now or found[0] in created else found[0]
+
+    return _ID.sub(shown, line)
