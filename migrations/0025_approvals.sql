@@ -38,7 +38,8 @@ CREATE TABLE approvals (
 );
 COMMENT ON TABLE approvals IS
 'What somebody asked for above a limit of the tenant, and what a second person said.';
-COMMENT ON COLUMN approvals.asker IS 'who asked, beside the name: {"people": [...], "end_user": "..."}';
+COMMENT ON COLUMN approvals.asker IS
+'who asked, beside the name: {"people": [...], "end_user": "..."}';
 COMMENT ON COLUMN approvals.asked IS 'the request, as it was sent';
 COMMENT ON COLUMN approvals.plan IS 'what it would book and change: {"lines": [...]}';
 CREATE INDEX approvals_waiting ON approvals (expires_at) WHERE state = 'WAITING';

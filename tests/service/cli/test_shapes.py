@@ -159,10 +159,10 @@ async def ids(market: Marketplace) -> dict[str, str]:
     unpaid = await market.new_escrow()
     asked_to = extension(unpaid, pb.DEADLINE_KIND_PAYMENT, timedelta(days=1))
     longer = await market.payer.agreements.RequestExtension(asked_to)
-    effect, _, _ = await shadowed(market)  # last: the inbox would end it
-    freeze = await market.owner.fetchval("SELECT freeze_id FROM freezes")
     held, _ = await held_refund(market)
     withdrawn, _ = await held_refund(market)
+    effect, _, _ = await shadowed(market)  # last: the inbox would end it
+    freeze = await market.owner.fetchval("SELECT freeze_id FROM freezes")
     return {
         "request": request.request_id,
         "escrow": frozen.id,

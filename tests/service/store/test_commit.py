@@ -28,6 +28,7 @@ from tests.records import (
     Deal,
     fund_deal,
     later,
+    new_approval,
     new_effect,
     new_escrow,
     new_milestone,
@@ -229,6 +230,15 @@ async def take_a_refund(pool: ServicePool, deal: Deal) -> UnitOfWork:
     return unit
 
 
+async def ask_for_an_approval_again(pool: ServicePool, deal: Deal) -> UnitOfWork:
+    first = new_unit()
+    first.put(new_approval(key="the same"))
+    await write(pool, [first])
+    unit = everything(deal)
+    unit.put(new_approval(key="the same"))
+    return unit
+
+
 BREAKS: dict[str, Break] = {
     "balances_not_negative": overdraw,
     "payers_reference": take_a_payers_reference,
@@ -243,6 +253,7 @@ BREAKS: dict[str, Break] = {
     "payees_stripe_account": take_a_stripe_account,
     "balance_transactions_pkey": book_a_balance_transaction_again,
     "refunds_by_stripe_refund": take_a_refund,
+    "approvals_request": ask_for_an_approval_again,
 }
 
 
@@ -277,11 +288,13 @@ async def test_a_record_that_changed_since_it_was_read_is_a_conflict(
     deal = await fund_deal(pool)
     effect = new_effect()
     receivable = new_receivable(deal.payee, deal.escrow)
+    approval = new_approval()
     first = new_unit()
     first.put(effect)
     first.put(receivable)
+    first.put(approval)
     await write(pool, [first])
-    stored = (deal.payer, deal.payee, deal.escrow, effect, receivable)
+    stored = (deal.payer, deal.payee, deal.escrow, effect, receivable, approval)
     (record,) = (record for record in stored if type(record) is table.record)
     record.version += by  # as if somebody had written since, or as if the row had been restored
     unit = everything(deal)
