@@ -5,7 +5,7 @@ from itertools import count
 
 from escrow.client import new_request_id
 from escrow.v1 import policy_service_pb2 as policy_pb
-from service.domain.policy import Limits, Policy
+from service.domain.policy import ApprovalLimits, Limits, Policy
 from service.domain.policy_default import DEFAULT_POLICY
 from service.operations.policies.messages import policy_message
 from tests.service.operations.asked import Asked, Requests
@@ -17,7 +17,8 @@ _most = count(20_000_01)
 def harmless() -> Policy:
     """Another one each time, by which nothing else is charged than by the default."""
     rules = replace(DEFAULT_POLICY.rules("ZMW"), payout_limits=Limits(1, next(_most)))
-    return Policy({**DEFAULT_POLICY.currencies, "ZMW": rules})
+    approvals = {"ZMW": ApprovalLimits(1, 1, 1, 1)}
+    return Policy({**DEFAULT_POLICY.currencies, "ZMW": rules}, approvals=approvals)
 
 
 async def _create_policy_version(_: Marketplace) -> Asked:
