@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from service.domain.accounts import CHART, DEBIT
+from service.domain.call import ApprovalKind, Party
 from service.domain.errors import Refusal
 from service.domain.fees import FeeRule
 from service.domain.money import format_minor
@@ -214,6 +216,15 @@ def _share(rule: FeeRule) -> str:
 # --- permissions --------------------------------------------------------------------------------
 
 
+def _limit(approval: ApprovalKind | None, approval_of: AbstractSet[Party]) -> str:
+    """What a method waits above, and on whose behalf if not on anybody's."""
+    if approval is None:
+        return ""
+    everybody = len(approval_of) == len(FROM_OUTSIDE)
+    limit = approval.lower().replace("_", "-")
+    return limit if everybody else f"{limit}, for {', '.join(sorted(approval_of))}"
+
+
 def permissions() -> str:
     """Who may call what: every method, its permission, for whom, and the built-in roles."""
     access = access_table(SERVICES)
@@ -233,9 +244,9 @@ def permissions() -> str:
                     f"`{permission}`",
                     "anybody" if len(parties) == everybody else ", ".join(sorted(parties)),
                     ", ".join(n for n, role in ROLES.items() if permits(role, permission)),
-                    approval.lower() if approval else "",
+                    _limit(approval, approval_of),
                 )
-                for path, (permission, parties, approval) in access.items()
+                for path, (permission, parties, approval, approval_of) in access.items()
             ),
         ),
         "## Roles",

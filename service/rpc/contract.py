@@ -38,12 +38,17 @@ class ContractError(Exception):
 
 class Access(NamedTuple):
     """Who may call a method: whose role has this permission, for one of these parties. Above the
-    tenant's limit of the kind ``approval`` it waits for a second person.
+    tenant's limit of the kind ``approval`` it waits for a second person, when it is asked for one
+    of ``approval_of``.
     """
 
     permission: str
     parties: frozenset[Party]
     approval: ApprovalKind | None = None
+    approval_of: frozenset[Party] = frozenset()
+
+    def approval_for(self, party: Party) -> ApprovalKind | None:
+        return self.approval if party in self.approval_of else None
 
 
 _IS_PERMISSION = re.compile(r"[a-z]+\.[a-z]+").fullmatch
@@ -80,6 +85,7 @@ def access_table(services: Iterable[ServiceDescriptor]) -> Mapping[str, Access]:
                 access.permission,
                 frozenset(_PARTIES[party] for party in parties),
                 _APPROVALS[access.approval],
+                frozenset(_PARTIES[party] for party in access.approval_of or _PARTIES),
             )
     return table
 

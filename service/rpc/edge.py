@@ -187,7 +187,7 @@ class Edge:
             if endpoint.method.truncate:
                 endpoint.method.truncate(request)
             _check_reason(caller, request)
-            approval = endpoint.method.access.approval
+            approval = endpoint.method.access.approval_for(caller.party)
             call = call_of(caller, request, served.traceparent, answer_by, approval)
             if call.end_user:
                 await self._check_own(call, request)
@@ -220,7 +220,7 @@ def _check_metadata(metadata: Metadata) -> None:
 
 def _check_access(caller: Caller, method: Method) -> None:
     """Raises PermissionMissing, PartyNotAllowed."""
-    permission, parties, _ = method.access
+    permission, parties, *_ = method.access
     if not permits(caller.role, permission):
         raise PermissionMissing(method=method.name, permission=permission, role=caller.role.name)
     if caller.party not in parties:

@@ -25,19 +25,19 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x65scrow/v1/options.proto\x12\tescrow.v1\x1a google/protobuf/descriptor.proto\"w\n\x06\x41\x63\x63\x65ss\x12\x12\n\npermission\x18\x02 \x01(\t\x12!\n\x07parties\x18\x03 \x03(\x0e\x32\x10.escrow.v1.Party\x12)\n\x08\x61pproval\x18\x04 \x01(\x0e\x32\x17.escrow.v1.ApprovalKindJ\x04\x08\x01\x10\x02R\x05roles\"\xe6\x01\n\x05Rules\x12\x0f\n\x07max_len\x18\x01 \x01(\x05\x12\x0c\n\x04uuid\x18\x02 \x01(\x08\x12\x11\n\tid_prefix\x18\x03 \x01(\t\x12\x10\n\x08\x63urrency\x18\x04 \x01(\x08\x12\x11\n\tmax_items\x18\x05 \x01(\x05\x12\x0b\n\x03url\x18\x06 \x01(\x08\x12\x0f\n\x07\x63ountry\x18\x07 \x01(\x08\x12\r\n\x05\x65mail\x18\x08 \x01(\x08\x12\x15\n\x08\x61t_least\x18\t \x01(\x03H\x00\x88\x01\x01\x12\x14\n\x07\x61t_most\x18\n \x01(\x03H\x01\x88\x01\x01\x12\x13\n\x0btraceparent\x18\x0b \x01(\x08\x42\x0b\n\t_at_leastB\n\n\x08_at_most*g\n\x05Party\x12\x15\n\x11PARTY_UNSPECIFIED\x10\x00\x12\x11\n\rPARTY_SERVICE\x10\x01\x12\x0f\n\x0bPARTY_PAYER\x10\x02\x12\x0f\n\x0bPARTY_PAYEE\x10\x03\x12\x12\n\x0ePARTY_OPERATOR\x10\x04*\xa1\x01\n\x0c\x41pprovalKind\x12\x1d\n\x19\x41PPROVAL_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41PPROVAL_KIND_REFUNDS\x10\x01\x12\x1c\n\x18\x41PPROVAL_KIND_WRITE_OFFS\x10\x02\x12\x1e\n\x1a\x41PPROVAL_KIND_REDIRECTIONS\x10\x03\x12\x19\n\x15\x41PPROVAL_KIND_REPAIRS\x10\x04:C\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xd1\x86\x03 \x01(\x0b\x32\x11.escrow.v1.Access:@\n\x05rules\x12\x1d.google.protobuf.FieldOptions\x18\xd2\x86\x03 \x01(\x0b\x32\x10.escrow.v1.Rulesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x65scrow/v1/options.proto\x12\tescrow.v1\x1a google/protobuf/descriptor.proto\"\x9e\x01\n\x06\x41\x63\x63\x65ss\x12\x12\n\npermission\x18\x02 \x01(\t\x12!\n\x07parties\x18\x03 \x03(\x0e\x32\x10.escrow.v1.Party\x12)\n\x08\x61pproval\x18\x04 \x01(\x0e\x32\x17.escrow.v1.ApprovalKind\x12%\n\x0b\x61pproval_of\x18\x05 \x03(\x0e\x32\x10.escrow.v1.PartyJ\x04\x08\x01\x10\x02R\x05roles\"\xe6\x01\n\x05Rules\x12\x0f\n\x07max_len\x18\x01 \x01(\x05\x12\x0c\n\x04uuid\x18\x02 \x01(\x08\x12\x11\n\tid_prefix\x18\x03 \x01(\t\x12\x10\n\x08\x63urrency\x18\x04 \x01(\x08\x12\x11\n\tmax_items\x18\x05 \x01(\x05\x12\x0b\n\x03url\x18\x06 \x01(\x08\x12\x0f\n\x07\x63ountry\x18\x07 \x01(\x08\x12\r\n\x05\x65mail\x18\x08 \x01(\x08\x12\x15\n\x08\x61t_least\x18\t \x01(\x03H\x00\x88\x01\x01\x12\x14\n\x07\x61t_most\x18\n \x01(\x03H\x01\x88\x01\x01\x12\x13\n\x0btraceparent\x18\x0b \x01(\x08\x42\x0b\n\t_at_leastB\n\n\x08_at_most*g\n\x05Party\x12\x15\n\x11PARTY_UNSPECIFIED\x10\x00\x12\x11\n\rPARTY_SERVICE\x10\x01\x12\x0f\n\x0bPARTY_PAYER\x10\x02\x12\x0f\n\x0bPARTY_PAYEE\x10\x03\x12\x12\n\x0ePARTY_OPERATOR\x10\x04*\xa1\x01\n\x0c\x41pprovalKind\x12\x1d\n\x19\x41PPROVAL_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41PPROVAL_KIND_REFUNDS\x10\x01\x12\x1c\n\x18\x41PPROVAL_KIND_WRITE_OFFS\x10\x02\x12\x1e\n\x1a\x41PPROVAL_KIND_REDIRECTIONS\x10\x03\x12\x19\n\x15\x41PPROVAL_KIND_REPAIRS\x10\x04:C\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xd1\x86\x03 \x01(\x0b\x32\x11.escrow.v1.Access:@\n\x05rules\x12\x1d.google.protobuf.FieldOptions\x18\xd2\x86\x03 \x01(\x0b\x32\x10.escrow.v1.Rulesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'escrow.v1.options_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PARTY']._serialized_start=426
-  _globals['_PARTY']._serialized_end=529
-  _globals['_APPROVALKIND']._serialized_start=532
-  _globals['_APPROVALKIND']._serialized_end=693
-  _globals['_ACCESS']._serialized_start=72
-  _globals['_ACCESS']._serialized_end=191
-  _globals['_RULES']._serialized_start=194
-  _globals['_RULES']._serialized_end=424
+  _globals['_PARTY']._serialized_start=466
+  _globals['_PARTY']._serialized_end=569
+  _globals['_APPROVALKIND']._serialized_start=572
+  _globals['_APPROVALKIND']._serialized_end=733
+  _globals['_ACCESS']._serialized_start=73
+  _globals['_ACCESS']._serialized_end=231
+  _globals['_RULES']._serialized_start=234
+  _globals['_RULES']._serialized_end=464
 # @@protoc_insertion_point(module_scope)

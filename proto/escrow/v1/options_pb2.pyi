@@ -94,6 +94,7 @@ class Access(_message.Message):
     PERMISSION_FIELD_NUMBER: _builtins.int
     PARTIES_FIELD_NUMBER: _builtins.int
     APPROVAL_FIELD_NUMBER: _builtins.int
+    APPROVAL_OF_FIELD_NUMBER: _builtins.int
     permission: _builtins.str
     """What a caller's role must permit: "escrow.release". Roles are configuration."""
     approval: Global___ApprovalKind.ValueType
@@ -102,16 +103,21 @@ class Access(_message.Message):
     def parties(self) -> _containers.RepeatedScalarFieldContainer[Global___Party.ValueType]:
         """Those on whose behalf it may be called; anybody's when none is named."""
 
+    @_builtins.property
+    def approval_of(self) -> _containers.RepeatedScalarFieldContainer[Global___Party.ValueType]:
+        """On whose behalf it waits then; on anybody's when none is named."""
+
     def __init__(
         self,
         *,
         permission: _builtins.str = ...,
         parties: _abc.Iterable[Global___Party.ValueType] | None = ...,
         approval: Global___ApprovalKind.ValueType = ...,
+        approval_of: _abc.Iterable[Global___Party.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "parties", b"parties", "permission", b"permission"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "approval_of", b"approval_of", "parties", b"parties", "permission", b"permission"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -8,14 +8,18 @@ from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
 
+from escrow.v1 import agreement_service_pb2 as agreement_pb
 from escrow.v1 import approval_service_pb2 as pb
+from escrow.v1 import escrow_service_pb2 as escrow_pb
 from escrow.v1 import operator_service_pb2 as operator_pb
 from escrow.v1 import refund_service_pb2 as refund_pb
 from service.domain.call import Approved, Call
 from service.domain.errors import ApprovalPlanChanged, ApproverIsRequester, WrongState
 from service.domain.records.approval import Approval
 from service.domain.unit import UnitOfWork
+from service.operations.agreements.approve_cancellation import approve_cancellation
 from service.operations.approvals.open_approval import open_approval
+from service.operations.escrows.cancel_escrow import cancel_escrow
 from service.operations.mutation import mutation
 from service.operations.operators.apply_suspense import apply_suspense
 from service.operations.operators.reject_effect import reject_effect
@@ -44,6 +48,8 @@ HELD: Mapping[str, Held] = {
     "write_off_receivable": Held(refund_pb.WriteOffReceivableRequest, write_off_receivable),
     "settle_effect": Held(operator_pb.SettleEffectRequest, settle_effect),
     "reject_effect": Held(operator_pb.RejectEffectRequest, reject_effect),
+    "cancel_escrow": Held(escrow_pb.CancelEscrowRequest, cancel_escrow),
+    "approve_cancellation": Held(agreement_pb.ApproveCancellationRequest, approve_cancellation),
     "apply_suspense": Held(operator_pb.ApplySuspenseRequest, apply_suspense),
 }
 

@@ -7,6 +7,7 @@ import pytest
 
 from escrow.client import EscrowClient, new_request_id, reason_of
 from escrow.v1 import approval_service_pb2 as pb
+from escrow.v1 import escrow_service_pb2 as escrow_pb
 from escrow.v1 import refund_service_pb2 as refund_pb
 from escrow.v1.options_pb2 import APPROVAL_KIND_REFUNDS, APPROVAL_KIND_WRITE_OFFS
 from service.domain.policy import ApprovalLimits
@@ -283,3 +284,26 @@ async def test_a_write_off_waits_as_well(market: Marketplace) -> None:
     assert await platform(market, "exp:bad_debt") == debt.owed.amount_minor == 80_00
     written = await operator.refunds.WriteOffReceivable(request)
     assert written.receivable.written_off == usd(80_00)
+
+
+async def test_an_operator_who_cancels_waits_and_the_parties_do_not(market: Marketplace) -> None:
+    await limit(market)
+    escrow = await market.funded_escrow()
+    request = escrow_pb.CancelEscrowRequest(
+        request_id=new_request_id(), escrow_id=escrow.id, reason="They asked us to."
+    )
+    operator = market.client("operator", role="operator")
+
+    async with market.refuses("APPROVAL_NEEDED", writes=True) as refusal:
+        await operator.escrows.CancelEscrow(request)
+    assert await platform(market, IN_FLIGHT) == 0
+    waiting = await read_approval(market, pb.Approval(id=refusal.metadata["approval_id"]))
+    assert (waiting.amount, waiting.method) == (usd(105_00), "CancelEscrow")
+    await approver(market).approvals.Approve(approval_of(waiting))
+    assert await platform(market, IN_FLIGHT) == -105_00
+
+    other = await market.funded_escrow()
+    by_payee = escrow_pb.CancelEscrowRequest(request_id=new_request_id(), escrow_id=other.id)
+    await asker(market).escrows.CancelEscrow(by_payee)
+    assert await platform(market, IN_FLIGHT) == -105_00  # Stripe has the first by now
+    assert await refunded(market) == 2
