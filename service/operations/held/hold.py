@@ -63,6 +63,7 @@ async def hold(runtime: Runtime, asked: bytes, unit: UnitOfWork) -> None:
         amount_minor=known.amount_minor,
         currency=known.currency,
         expires_at=known.expires_at,
+        request_id=unit.call.key,  # a command line makes its own
     )
 
 

@@ -47,6 +47,7 @@ async def ask_above(
     found = pb.GetApprovalRequest(approval_id=refusal.metadata["approval_id"])
     approval = (await approver(market).approvals.GetApproval(found)).approval
     assert refusal.metadata["plan_hash"] == approval.plan_hash
+    assert refusal.metadata["request_id"] == request.request_id
     return approval
 
 
