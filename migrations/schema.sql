@@ -260,6 +260,19 @@ CREATE TYPE public.write_milestone AS (
 	delivered_at timestamp with time zone
 );
 
+CREATE TYPE public.write_milestone_payee AS (
+	tenant_id text,
+	escrow_id uuid,
+	milestone_id uuid,
+	"position" integer,
+	payee_id uuid,
+	amount_minor bigint,
+	payee_fee_minor bigint,
+	gone_minor bigint,
+	basis_points integer,
+	redirected_from integer
+);
+
 CREATE TYPE public.write_milestone_v2 AS (
 	tenant_id text,
 	escrow_id uuid,
@@ -558,6 +571,25 @@ CREATE TYPE public.write_refund_part AS (
 	settled_share_minor bigint,
 	settled_payer_fee_minor bigint,
 	settled_payee_fee_minor bigint
+);
+
+CREATE TYPE public.write_refund_part_v2 AS (
+	tenant_id text,
+	escrow_id uuid,
+	refund_id uuid,
+	"position" integer,
+	origin text,
+	milestone_id uuid,
+	release_id uuid,
+	payee_id uuid,
+	state_before text,
+	price_minor bigint,
+	payer_fee_minor bigint,
+	payee_share_minor bigint,
+	settled_share_minor bigint,
+	settled_payer_fee_minor bigint,
+	settled_payee_fee_minor bigint,
+	payee_position integer
 );
 
 CREATE TYPE public.write_release AS (
@@ -1149,6 +1181,36 @@ ALTER TABLE ONLY public.line_items
 GRANT SELECT,INSERT ON TABLE public.line_items TO escrow_service;
 GRANT SELECT ON TABLE public.line_items TO escrow_reader;
 
+CREATE TABLE public.milestone_payees (
+    tenant_id text NOT NULL,
+    escrow_id uuid NOT NULL,
+    milestone_id uuid NOT NULL,
+    "position" integer NOT NULL,
+    payee_id uuid NOT NULL,
+    amount_minor bigint NOT NULL,
+    payee_fee_minor bigint NOT NULL,
+    gone_minor bigint NOT NULL,
+    basis_points integer,
+    redirected_from integer,
+    CONSTRAINT milestone_payees_amounts CHECK (((payee_fee_minor >= 0) AND (payee_fee_minor <= amount_minor) AND (gone_minor >= 0) AND (gone_minor <= amount_minor)))
+);
+COMMENT ON TABLE public.milestone_payees IS 'What each of several payees of a milestone earns of its price.';
+COMMENT ON COLUMN public.milestone_payees.amount_minor IS 'their part of the price, their fee included';
+COMMENT ON COLUMN public.milestone_payees.gone_minor IS 'what of that was released to them, or taken by refunds before that';
+COMMENT ON COLUMN public.milestone_payees.basis_points IS 'what was agreed, where it was a share of the price';
+COMMENT ON COLUMN public.milestone_payees.redirected_from IS 'the position of the part that an operator gave to this payee';
+ALTER TABLE ONLY public.milestone_payees
+    ADD CONSTRAINT milestone_payees_pkey PRIMARY KEY (tenant_id, escrow_id, milestone_id, "position");
+CREATE INDEX milestone_payees_by_payee ON public.milestone_payees USING btree (tenant_id, payee_id);
+GRANT SELECT,INSERT ON TABLE public.milestone_payees TO escrow_service;
+GRANT SELECT ON TABLE public.milestone_payees TO escrow_reader;
+GRANT UPDATE(payee_id) ON TABLE public.milestone_payees TO escrow_service;
+GRANT UPDATE(amount_minor) ON TABLE public.milestone_payees TO escrow_service;
+GRANT UPDATE(payee_fee_minor) ON TABLE public.milestone_payees TO escrow_service;
+GRANT UPDATE(gone_minor) ON TABLE public.milestone_payees TO escrow_service;
+GRANT UPDATE(basis_points) ON TABLE public.milestone_payees TO escrow_service;
+GRANT UPDATE(redirected_from) ON TABLE public.milestone_payees TO escrow_service;
+
 CREATE TABLE public.milestones (
     tenant_id text NOT NULL,
     escrow_id uuid NOT NULL,
@@ -1532,9 +1594,11 @@ CREATE TABLE public.refund_parts (
     settled_share_minor bigint NOT NULL,
     settled_payer_fee_minor bigint NOT NULL,
     settled_payee_fee_minor bigint NOT NULL,
+    payee_position integer,
     CONSTRAINT refund_parts_amounts CHECK (((price_minor >= 0) AND (payer_fee_minor >= 0) AND ((payee_share_minor >= 0) AND (payee_share_minor <= price_minor))))
 );
 COMMENT ON TABLE public.refund_parts IS 'Where the money of a refund was: held, payable to a payee, or with them already. Append-only.';
+COMMENT ON COLUMN public.refund_parts.payee_position IS 'of what was held for several payees, whose part it was: the position in milestone_payees';
 ALTER TABLE ONLY public.refund_parts
     ADD CONSTRAINT refund_parts_pkey PRIMARY KEY (tenant_id, escrow_id, refund_id, "position");
 GRANT SELECT,INSERT ON TABLE public.refund_parts TO escrow_service;

@@ -18,7 +18,7 @@ from service.domain.records.approval import Approval
 from service.domain.records.balance_transaction import BalanceTransaction
 from service.domain.records.deadline import Deadline, DeadlineKind
 from service.domain.records.effect import Effect, EffectKind
-from service.domain.records.escrow import Escrow, LineItem, Milestone
+from service.domain.records.escrow import Escrow, LineItem, Milestone, MilestonePayee
 from service.domain.records.parties import AccountApi, Payee, Payer, PreviousAccount
 from service.domain.records.payment import CaptureStrategy, Payment, PaymentMethod
 from service.domain.records.payout import Payout
@@ -161,6 +161,19 @@ def new_line_item(milestone: Milestone, **changes: Any) -> LineItem:  # noqa: AN
         "sku": "DRAW-1",
     }
     return LineItem(**fields | changes)
+
+
+def new_milestone_payee(milestone: Milestone, **changes: Any) -> MilestonePayee:  # noqa: ANN401  any field
+    fields: dict[str, Any] = {
+        "tenant_id": milestone.tenant_id,
+        "escrow_id": milestone.escrow_id,
+        "milestone_id": milestone.milestone_id,
+        "position": 0,
+        "payee_id": new_id(),
+        "amount_minor": 60_00,
+        "payee_fee_minor": 12_00,
+    }
+    return MilestonePayee(**fields | changes)
 
 
 def new_payment(escrow: Escrow, **changes: Any) -> Payment:  # noqa: ANN401  any field

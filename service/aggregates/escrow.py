@@ -20,6 +20,7 @@ from service.domain.policy_default import DEFAULT_POLICY
 from service.domain.postings import JournalKind
 from service.domain.records.effect import Effect
 from service.domain.records.escrow import Milestone
+from service.domain.records.parties import Payee
 from service.domain.records.payment import Payment
 from service.domain.records.proposal import Proposal, ProposalKind
 from service.domain.records.refund import Refund
@@ -42,8 +43,9 @@ class EscrowCase:
         self.unit = unit
         self.records = records
         self.escrow = records.escrow
-        self.payee = records.payee
         self.policy = policy  # the one that it is pinned to
+        # The escrow's payee, and those of parts of its milestones.
+        self.payees = {each.payee_id: each for each in (records.payee, *records.other_payees)}
         # The kind of the journal that booked the transfer's movement before it was known as ours;
         # None where no journal has.
         self.booked_as: JournalKind | None = None
@@ -61,6 +63,9 @@ class EscrowCase:
             if payment.payment_id == payment_id:
                 return payment
         raise PaymentMissing
+
+    def payee(self, payee_id: UUID) -> Payee:
+        return self.payees[payee_id]
 
     def release_of(self, release_id: UUID) -> Release:
         return next(r for r in self.records.releases if r.release_id == release_id)
@@ -100,21 +105,21 @@ class EscrowCase:
         self,
         kind: JournalKind,
         source: Source,
-        milestone_id: UUID,
+        release: Release,
         amounts: Mapping[str, int],
         *,
         settled_currency: str = "",
     ) -> None:
-        """Adds a journal in the names of the milestone and the payee, in the escrow's currency."""
+        """Adds a journal in the names of a release's milestone and payee, in its currency."""
         self.touch()  # before it posts: a journal of the escrow
         names = {
-            "milestone": ids.show(ids.MILESTONE, milestone_id),
-            "payee": ids.show(ids.PAYEE, self.escrow.payee_id),
+            "milestone": ids.show(ids.MILESTONE, release.milestone_id),
+            "payee": ids.show(ids.PAYEE, release.payee_id),
         }
         self.unit.post(
             kind,
             source,
-            self.escrow.currency,
+            release.currency,
             [Part(names, amounts)],
             settled_currency=settled_currency,
         )

@@ -11,6 +11,7 @@ from uuid import UUID
 from service.aggregates.escrow import EscrowCase
 from service.aggregates.refund_parts import SENT, reversal_of
 from service.aggregates.release import end_when_transferred, nothing_to_transfer
+from service.aggregates.split import payees_of
 from service.domain import ids
 from service.domain.journal import Part, Source
 from service.domain.postings import JournalKind
@@ -98,6 +99,7 @@ def _take(case: EscrowCase, refund: Refund, payment: Payment, part: RefundPart) 
     milestone.refunded_minor += part.price_minor
     if part.release_id is None:
         milestone.payer_fee_gone_minor += part.payer_fee_minor
+        count_held(case, part, 1)
         return
     milestone.released_minor -= part.price_minor
     release = case.release_of(part.release_id)
@@ -113,6 +115,16 @@ def _take(case: EscrowCase, refund: Refund, payment: Payment, part: RefundPart) 
         case.unit.advance(release, ReleaseEvent.RETURN)
     elif not release.unsent_minor:
         nothing_to_transfer(case, release)
+
+
+def count_held(case: EscrowCase, part: RefundPart, sign: int) -> None:
+    """Takes a part of what is held from the payee whose it was (1), or gives it back (-1)."""
+    if part.payee_position is None or part.milestone_id is None:
+        return
+    for payee in payees_of(case.records, part.milestone_id):
+        if payee.position == part.payee_position:
+            payee.gone_minor += sign * part.price_minor
+            case.unit.put(payee)
 
 
 def count_part(release: Release, part: RefundPart, sign: int) -> None:

@@ -7,9 +7,10 @@ from dataclasses import replace
 from uuid import UUID
 
 from service.aggregates.escrow import EscrowCase
+from service.aggregates.split import divide
 from service.domain.fees import fee_part
-from service.domain.money import charge_step_minor
-from service.domain.records.escrow import Milestone
+from service.domain.money import charge_step_minor, split_pro_rata
+from service.domain.records.escrow import Milestone, MilestonePayee
 from service.domain.records.payment import Payment
 from service.domain.records.refund import RefundOrigin, RefundPart
 from service.domain.records.release import Release
@@ -18,24 +19,27 @@ from service.domain.states.release import ReleaseState
 SENT = frozenset({ReleaseState.IN_FLIGHT, ReleaseState.TRANSFERRED})
 
 
-def held_part(
+def held_parts(
     case: EscrowCase,
     milestone: Milestone,
     payment: Payment,
     price_minor: int,
     refund_id: UUID,
-    payer_fee_minor: int | None = None,
-) -> RefundPart:
-    """A part of what is held. Its fee is the one that goes with it, unless it is given."""
-    if payer_fee_minor is None:
-        step_minor = charge_step_minor(case.escrow.currency)
-        payer_fee_minor = milestone.payer_fee_of(price_minor, step_minor=step_minor)
+    payer_fee_minor: int,
+    payee_id: UUID | None = None,
+) -> Iterator[RefundPart]:
+    """Of what is held, one part for each payee, or of ``payee_id`` alone."""
+    step_minor = charge_step_minor(case.escrow.currency)
+    divided = divide(case.records, milestone, price_minor, step_minor, payee_id)
+    prices = [minor for _, minor in divided]
+    fees = split_pro_rata(payer_fee_minor // step_minor, prices)
     converts = payment.settled_currency is not None
-    settled_minor = payment.convert(price_minor + payer_fee_minor) if converts else 0
-    return _part(
-        milestone, None, RefundOrigin.HELD, refund_id, price_minor, payer_fee_minor,
-        settled_share_minor=settled_minor,
-    )  # fmt: skip
+    for (to, part_minor), fee in zip(divided, fees, strict=True):
+        fee_minor = fee * step_minor
+        yield _part(
+            milestone, None, RefundOrigin.HELD, refund_id, part_minor, fee_minor, payee=to,
+            settled_share_minor=payment.convert(part_minor + fee_minor) if converts else 0,
+        )  # fmt: skip
 
 
 def released_parts(
@@ -45,12 +49,10 @@ def released_parts(
     release: Release,
     price_minor: int,
     refund_id: UUID,
-    payer_fee: int | None = None,
+    payer_fee: int,
 ) -> Iterator[RefundPart]:
     """One part, or two where some of the payee's share has paid what they owed: that is owed."""
     step_minor, whole = charge_step_minor(case.escrow.currency), release.amount_minor
-    if payer_fee is None:
-        payer_fee = fee_part(release.payer_fee_minor, whole, 0, price_minor, step_minor=step_minor)
     payee_fee = fee_part(release.payee_fee_minor, whole, 0, price_minor, step_minor=step_minor)
     share_minor = price_minor - payee_fee
     sent = release.state in SENT
@@ -136,11 +138,13 @@ def _part(  # noqa: PLR0913  a part has that many independent facts
     price_minor: int,
     payer_fee_minor: int,
     *,
+    payee: MilestonePayee | None = None,
     payee_share_minor: int = 0,
     settled_share_minor: int = 0,
     settled_payer_fee_minor: int = 0,
     settled_payee_fee_minor: int = 0,
 ) -> RefundPart:
+    whose = release or payee
     return RefundPart(
         tenant_id=milestone.tenant_id,
         escrow_id=milestone.escrow_id,
@@ -149,7 +153,7 @@ def _part(  # noqa: PLR0913  a part has that many independent facts
         origin=origin,
         milestone_id=milestone.milestone_id,
         release_id=release.release_id if release else None,
-        payee_id=release.payee_id if release else None,
+        payee_id=whose.payee_id if whose else None,
         state_before=milestone.state,
         price_minor=price_minor,
         payer_fee_minor=payer_fee_minor,
@@ -157,4 +161,5 @@ def _part(  # noqa: PLR0913  a part has that many independent facts
         settled_share_minor=settled_share_minor,
         settled_payer_fee_minor=settled_payer_fee_minor,
         settled_payee_fee_minor=settled_payee_fee_minor,
+        payee_position=payee.position if payee else None,
     )

@@ -8,6 +8,7 @@ can say otherwise, source by source.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
 from typing import NamedTuple
 from uuid import UUID
 
@@ -15,11 +16,12 @@ from service.aggregates.escrow import EscrowCase
 from service.aggregates.freeze import stops_transfers
 from service.aggregates.refund_parts import (
     SENT,
-    held_part,
+    held_parts,
     in_places,
     released_parts,
     suspense_part,
 )
+from service.aggregates.split import payees_of
 from service.domain import ids
 from service.domain.errors import (
     AmountFrozen,
@@ -42,17 +44,23 @@ from service.domain.states.milestone import MILESTONE, MilestoneEvent
 
 
 class Chosen(NamedTuple):
-    """So much of the price, from what is held (no release) or from a release."""
+    """So much of the price, from a release or from what is held: for one of several payees, or for
+    all of them.
+    """
 
     release_id: UUID | None
     price_minor: int
+    payee_id: UUID | None = None
 
 
 class Source(NamedTuple):
-    """Where a part of the price is: held, where there is no release."""
+    """Where a part of the price is: held, where there is no release, for one of several payees or
+    for all of them.
+    """
 
     release: Release | None
     price_minor: int
+    payee_id: UUID | None = None
 
 
 def plan_refund(
@@ -106,11 +114,13 @@ def plan_held(
     if not payment.confirmed:
         raise PaymentNotSettled(payment_id=payment.public_id)
     check_disputed(case, payment)
-    parts = []
+    parts: list[RefundPart] = []
     for milestone in milestones:
+        held_minor = milestone.held_minor
         if milestone.frozen_minor:
-            _refuse_frozen(case, milestone, milestone.held_minor)
-        parts.append(held_part(case, milestone, payment, milestone.held_minor, refund_id))
+            _refuse_frozen(case, milestone, held_minor)
+        fee_minor = milestone.payer_fee_of(held_minor, step_minor=_step(case))
+        parts += held_parts(case, milestone, payment, held_minor, refund_id, fee_minor)
     return in_places(parts)
 
 
@@ -169,16 +179,25 @@ def _in_order(
 
 def _chosen(case: EscrowCase, milestone: Milestone, chosen: Sequence[Chosen]) -> Iterator[Source]:
     step_minor, currency = charge_step_minor(case.escrow.currency), case.escrow.currency
-    if len({each.release_id for each in chosen}) < len(chosen):
+    named = {(each.release_id, each.payee_id) for each in chosen}
+    of_everybody = (None, None) in named and any(each.payee_id for each in chosen)
+    if len(named) < len(chosen) or of_everybody:
         raise InvalidField(FieldViolation("sources", "must name each source once"))
     standing = {release.release_id: release for release in _standing(case, milestone)}
+    held_left_minor = milestone.releasable_minor
     for index, each in enumerate(chosen):
         field = f"sources[{index}].amount_minor"
         check_multiples({field: each.price_minor}, step_minor, currency)
         if each.release_id is None:
-            if each.price_minor > milestone.releasable_minor and milestone.frozen_minor:
+            if each.price_minor > held_left_minor and milestone.frozen_minor:
                 _refuse_frozen(case, milestone, each.price_minor)
-            left_minor = milestone.releasable_minor
+            left_minor = held_left_minor
+            if each.payee_id is not None:
+                left_minor = min(left_minor, _left_of(case, milestone, each.payee_id, index))
+            held_left_minor -= each.price_minor
+        elif each.payee_id is not None:
+            problem = "cannot be given beside release_id, whose payee is known"
+            raise InvalidField(FieldViolation(f"sources[{index}].payee_id", problem))
         elif each.release_id in standing:
             left_minor = standing[each.release_id].amount_minor
         else:
@@ -188,7 +207,17 @@ def _chosen(case: EscrowCase, milestone: Milestone, chosen: Sequence[Chosen]) ->
                 amount_minor=each.price_minor, left_minor=left_minor, currency=currency
             )
         release = standing[each.release_id] if each.release_id else None
-        yield Source(release, each.price_minor)
+        yield Source(release, each.price_minor, each.payee_id)
+
+
+def _left_of(case: EscrowCase, milestone: Milestone, payee_id: UUID, index: int) -> int:
+    """What is held for one of several payees."""
+    payees = payees_of(case.records, milestone.milestone_id)
+    theirs = [each.left_minor for each in payees if each.payee_id == payee_id]
+    if not theirs:
+        problem = "is no payee of a part of this milestone"
+        raise InvalidField(FieldViolation(f"sources[{index}].payee_id", problem))
+    return sum(theirs)
 
 
 def _parts(
@@ -198,11 +227,25 @@ def _parts(
     sources: Iterable[Source],
     refund_id: UUID,
 ) -> Iterator[RefundPart]:
-    for release, price_minor in sources:
+    step_minor, held_minor, fee_steps = _step(case), 0, Fraction()
+    for release, price_minor, payee_id in sources:
         if release is None:
-            yield held_part(case, milestone, payment, price_minor, refund_id)
-        else:
-            yield from released_parts(case, milestone, payment, release, price_minor, refund_id)
+            before_minor = milestone.payer_fee_of(held_minor, step_minor=step_minor)
+            held_minor += price_minor
+            fee_minor = milestone.payer_fee_of(held_minor, step_minor=step_minor) - before_minor
+            yield from held_parts(
+                case, milestone, payment, price_minor, refund_id, fee_minor, payee_id
+            )
+            continue
+        # What one release's fee loses by rounding, the next one's gets.
+        fee_steps += Fraction(
+            release.payer_fee_minor * price_minor, release.amount_minor * step_minor
+        )
+        fee_minor = int(fee_steps) * step_minor
+        fee_steps %= 1
+        yield from released_parts(
+            case, milestone, payment, release, price_minor, refund_id, fee_minor
+        )
 
 
 def plan_adopted(
@@ -235,7 +278,7 @@ def plan_adopted(
         price, fee = _in_proportion(case, left_minor, *whole)
         left_minor -= price + fee
         if price + fee and release is None:
-            parts.append(held_part(case, milestone, payment, price, refund_id, fee))
+            parts += held_parts(case, milestone, payment, price, refund_id, fee)
         elif price + fee and release is not None:
             parts += released_parts(case, milestone, payment, release, price, refund_id, fee)
     if 0 < left_minor <= suspense_minor:

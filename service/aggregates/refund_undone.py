@@ -10,6 +10,7 @@ from service.aggregates.receivable import cancel_debt
 from service.aggregates.refund import (
     BEFORE,
     call_back,
+    count_held,
     count_part,
     end_refunding,
     milestones_of,
@@ -147,6 +148,7 @@ def _give_back(
     milestone.refunded_minor -= part.price_minor
     if part.release_id is None:
         milestone.payer_fee_gone_minor -= part.payer_fee_minor
+        count_held(case, part, -1)
         if payment.settled_currency is not None:
             _convert_back(case, payment, part)
         return
@@ -183,7 +185,7 @@ def _release_again(
         release_id=unit.new_id(),
         escrow_id=before.escrow_id,
         milestone_id=before.milestone_id,
-        payee_id=before.payee_id,
+        payee_id=part.payee_id or before.payee_id,
         payment_id=before.payment_id,
         amount_minor=part.price_minor,
         payee_share_minor=part.payee_share_minor,

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from uuid import UUID
 
 from service.aggregates.contradiction import Contradiction
 from service.aggregates.escrow import EscrowCase, effect_source
 from service.aggregates.receivable import net_recalled
+from service.aggregates.split import divide
 from service.domain.errors import AmountAboveHeld, AmountFrozen, check_multiples
-from service.domain.fees import fee_part
+from service.domain.ids import next_uuid
 from service.domain.journal import Part, Source
 from service.domain.money import charge_step_minor
 from service.domain.postings import JournalKind
 from service.domain.records.balance_transaction import BalanceTransaction
 from service.domain.records.effect import Effect
-from service.domain.records.escrow import Milestone
+from service.domain.records.escrow import Milestone, MilestonePayee
 from service.domain.records.payment import Payment
 from service.domain.records.release import Release
 from service.domain.states.milestone import MilestoneEvent, MilestoneState
@@ -40,8 +42,9 @@ def split_off(
     *,
     whole: MilestoneEvent,
     part: MilestoneEvent,
-) -> Release:
-    """Gives the payee a part of what is held (all that is not frozen when None): postings 5, 5p.
+) -> list[Release]:
+    """Gives the payees a part of what is held (all that is not frozen when None): postings 5, 5p.
+    It is a release for each payee and each payment that it comes from.
 
     The milestone moves by the event ``whole`` when nothing stays held, else by ``part``.
 
@@ -64,29 +67,41 @@ def split_off(
         if milestone.frozen_minor:
             raise AmountFrozen(**facts, frozen_minor=milestone.frozen_minor)
         raise AmountAboveHeld(**facts)
-    release = _new_release(case, milestone, amount, step_minor)
-    if release.payee_share_minor == 0:
-        nothing_to_transfer(case, release)
-    return release
+    releases: list[Release] = []
+    for to, part_minor in divide(case.records, milestone, amount, step_minor):
+        # Releases are read in the order of their ids.
+        release_id = next_uuid(releases[-1].release_id) if releases else case.unit.new_id()
+        releases.append(_new_release(case, milestone, to, part_minor, release_id))
+    for release in releases:
+        if release.payee_share_minor == 0:
+            nothing_to_transfer(case, release)
+    return releases
 
 
 def _new_release(
-    case: EscrowCase, milestone: Milestone, amount_minor: int, step_minor: int
+    case: EscrowCase,
+    milestone: Milestone,
+    to: MilestonePayee | None,
+    amount_minor: int,
+    release_id: UUID,
 ) -> Release:
+    """``to`` is whose part it is, where the milestone has several payees."""
     unit, escrow = case.unit, case.escrow
-    gone = milestone.funded_minor - milestone.held_minor
-    share = (milestone.amount_minor, gone, amount_minor)
+    step_minor = charge_step_minor(escrow.currency)
     payer_fee_minor = milestone.payer_fee_of(amount_minor, step_minor=step_minor)
-    payee_fee_minor = fee_part(milestone.payee_fee_minor, *share, step_minor=step_minor)
+    payee_fee_minor = (to or milestone).payee_fee_of(amount_minor, step_minor=step_minor)
+    if to is not None:
+        to.gone_minor += amount_minor
+        unit.put(to)
     milestone.released_minor += amount_minor
     milestone.payer_fee_gone_minor += payer_fee_minor
     assert milestone.payment_id is not None  # held money came by a payment
     release = Release(
         tenant_id=escrow.tenant_id,
-        release_id=unit.new_id(),
+        release_id=release_id,
         escrow_id=escrow.escrow_id,
         milestone_id=milestone.milestone_id,
-        payee_id=escrow.payee_id,
+        payee_id=to.payee_id if to else escrow.payee_id,
         payment_id=milestone.payment_id,
         amount_minor=amount_minor,
         payee_share_minor=amount_minor - payee_fee_minor,
@@ -106,7 +121,7 @@ def _new_release(
         "payer_fee": payer_fee_minor,
     }
     source = Source("release", release.public_id)
-    case.post(JournalKind.RELEASED, source, milestone.milestone_id, amounts)
+    case.post(JournalKind.RELEASED, source, release, amounts)
     convert_fees(case, case.payment(milestone.payment_id), release)
     return release
 
@@ -136,7 +151,7 @@ def nothing_left(case: EscrowCase, release: Release) -> None:
     case.post(
         JournalKind.TRANSFER_CONVERTED,
         Source("release", release.public_id),
-        release.milestone_id,
+        release,
         {"amount": release.taken_minor, "settled": 0},
         settled_currency=currency,
     )
@@ -215,10 +230,10 @@ def _post_transfer(
     amount_minor, currency = release.transfer
     amounts = {"amount": release.taken_minor, "settled": amount_minor}
     if currency == release.currency:
-        case.post(kind, effect_source(effect), release.milestone_id, amounts)
+        case.post(kind, effect_source(effect), release, amounts)
     else:
-        source, milestone_id = effect_source(effect), release.milestone_id
-        case.post(converted, source, milestone_id, amounts, settled_currency=currency)
+        source = effect_source(effect)
+        case.post(converted, source, release, amounts, settled_currency=currency)
 
 
 def _post_confirmed(
@@ -271,7 +286,7 @@ def convert_fees(case: EscrowCase, payment: Payment, release: Release) -> None:
     case.post(
         JournalKind.FEES_CONVERTED,
         Source("release", release.public_id),
-        release.milestone_id,
+        release,
         amounts | settled,
         settled_currency=payment.settled_currency,
     )

@@ -25,6 +25,7 @@ from service.cli import (
     process,
     receivables,
     refunds,
+    shares,
     show,
     suspense,
     sweep,
@@ -81,6 +82,7 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(freezes.app, name="freezes")
 app.add_typer(cancellations.app, name="cancellations")
 app.add_typer(deadlines.app, name="deadlines")
+app.add_typer(shares.app, name="shares")
 app.command("undecided")(undecided.undecided)
 app.add_typer(closings.app, name="closings")
 app.command(

@@ -52,6 +52,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "warned_percent",
         "refusal",
     ),
+    "payees": ("payee_id", "amount", "payee_fee", "held", "released", "transferred"),
     "payments": ("id", "state", "amount", "method", "stripe_payment_intent", "stripe_charge"),
     "effects": (
         "id",
@@ -122,6 +123,7 @@ def _print_escrow(found: ExplainedEscrow) -> None:
         deadlines = found.escrow.deadlines
         _print_rows("asked", _message_rows(found.escrow.proposals))
         _print_rows("deadlines", _message_rows(deadlines, COLUMNS["deadlines"]))
+        _print_rows("payees", [row for each in milestones for row in _payee_rows(each)])
     _print_rows("payments", [*map(_payment_row, found.payments)])
     _print_rows("releases", [*map(_release_row, found.releases)])
     _print_rows("refunds", _message_rows(found.refunds, COLUMNS["refunds"]))
@@ -193,6 +195,12 @@ def _message_rows(messages: Iterable[Message], names: Iterable[str] = ()) -> lis
     return [
         row_of(message, [*(names or message.DESCRIPTOR.fields_by_name)]) for message in messages
     ]
+
+
+def _payee_rows(milestone: pb.Milestone) -> list[dict[str, str]]:
+    """Who is paid for a milestone, where these are several or not the escrow's payee."""
+    rows = _message_rows(milestone.payees, COLUMNS["payees"])
+    return [{"milestone": milestone.title} | row for row in rows]
 
 
 def _payment_row(payment: pb.Payment) -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.domain import ids
 
@@ -19,6 +19,7 @@ DEBIT, CREDIT = 1, -1
 _PLACEHOLDERS: Mapping[str, str | None] = {
     "milestone": ids.MILESTONE,
     "payee": ids.PAYEE,
+    "previous_payee": ids.PAYEE,
     "payment": ids.PAYMENT,
     "account": None,
     "balance_transaction": None,
@@ -50,6 +51,15 @@ class Account:
     def name(self, names: Mapping[str, str]) -> str:
         """The account of what ``names`` says: {"milestone": "mst_0193..."}."""
         return self.template.format_map(names)
+
+    def of(self, **placeholders: str) -> Account:
+        """The same row, filled from other names: ``PAYABLE.of(payee="previous_payee")``."""
+        return replace(
+            self,
+            template=self.template.format_map(
+                {name: f"{{{placeholder}}}" for name, placeholder in placeholders.items()}
+            ),
+        )
 
     @property
     def of_platform(self) -> bool:

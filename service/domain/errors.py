@@ -326,6 +326,22 @@ class ReversalUnderWay(Precondition):
     """A transfer is being reversed for this refund; decide when Stripe has answered."""
 
 
+class PayeeReady(Precondition):
+    """This payee can be paid, so what is theirs is sent to them; refund it (RefundMilestone) if it
+    should not be.
+    """
+
+
+class NothingToRedirect(Precondition):
+    """Nothing of this milestone waits for this payee: what was sent to them is theirs."""
+
+
+class ReleaseNetted(Precondition):
+    """A part of this release has paid what the payee owed, so the rest cannot be given to another:
+    wait for its transfer, or refund it (RefundMilestone).
+    """
+
+
 class FreezeOfOther(Precondition):
     """Only a refund that somebody made at Stripe is adopted, by the freeze that it caused."""
 

@@ -46,6 +46,7 @@ class JournalKind(StrEnum):
     CHARGE_SETTLED = "charge_settled"
     CHARGE_CONVERTED = "charge_converted"
     RELEASED = "released"
+    REDIRECTED = "redirected"
     FEES_CONVERTED = "fees_converted"
     TRANSFER_REQUESTED = "transfer_requested"
     TRANSFER_CONVERTED = "transfer_converted"
@@ -265,6 +266,8 @@ POSTINGS: Mapping[JournalKind, Posting] = {
             Leg(PLATFORM_FEE, "payer_fee"),
         ),
     ),
+    # The part of a payee who cannot be paid, which an operator gave to another.
+    JournalKind.REDIRECTED: _one("5r", PAYABLE.of(payee="previous_payee"), PAYABLE),
     # The platform's fees of what was released, once the charge is settled in another currency.
     JournalKind.FEES_CONVERTED: _FEES_CONVERTED,
     JournalKind.TRANSFER_CONVERTED: Posting(

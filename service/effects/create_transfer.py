@@ -50,7 +50,7 @@ def plan(case: EscrowCase, release: Release, renewed: Effect | None = None) -> N
     charge = payment.stripe_charge
     assert charge is not None  # a payment succeeds with its charge
     shown = ids.show(ids.EFFECT, effect_id)
-    request = parameters(release, case.payee, charge, shown, generation)
+    request = parameters(release, case.payee(release.payee_id), charge, shown, generation)
     if renewed:
         renew(case.unit, renewed)
         renewed.request = request

@@ -33,6 +33,7 @@ from service.operations.escrows.list_escrows import list_escrows
 from service.operations.escrows.list_timeline import list_timeline
 from service.operations.escrows.place_freeze import place_freeze
 from service.operations.escrows.quote_fees import quote_fees
+from service.operations.escrows.redirect_share import redirect_share
 from service.operations.escrows.release_milestone import release_milestone
 from service.operations.escrows.request_changes import request_changes
 from service.operations.escrows.submit_delivery import submit_delivery
@@ -109,6 +110,7 @@ OPERATIONS: Mapping[str, Operation[Runtime]] = {
     "CancelEscrow": cancel_escrow,
     "PlaceFreeze": place_freeze,
     "LiftFreeze": lift_freeze,
+    "RedirectShare": redirect_share,
     "ListTimeline": list_timeline,
     "RequestCancellation": request_cancellation,
     "ApproveCancellation": approve_cancellation,

@@ -54,6 +54,13 @@ def _child(table: Table, escrow: str) -> str:
         ORDER BY {order}) AS {table.name},"""
 
 
+def _other_payees(escrow: str) -> str:
+    """The payees of parts of its milestones, each as often as they have one."""
+    return f"""SELECT p.payee_id FROM milestone_payees AS p
+            WHERE p.tenant_id = {escrow}.tenant_id AND p.escrow_id = {escrow}.escrow_id
+            AND p.payee_id <> {escrow}.payee_id"""
+
+
 def _aggregate(escrow: str) -> str:
     """An escrow, which the statement calls so, with everything below it."""
     children = "\n".join(_child(table, escrow) for table in CHILDREN)
@@ -61,13 +68,19 @@ def _aggregate(escrow: str) -> str:
     {typed(Escrow, escrow)} AS escrow,
 {children}
     ARRAY(SELECT {typed(Receivable, "d")} FROM receivables AS d
-        WHERE d.tenant_id = {escrow}.tenant_id AND d.payee_id = {escrow}.payee_id
+        WHERE d.tenant_id = {escrow}.tenant_id AND d.payee_id = ANY(
+            ARRAY(SELECT {escrow}.payee_id UNION ALL {_other_payees(escrow)})
+        )
         AND d.state <> 'SETTLED'
         ORDER BY d.receivable_id) AS receivables,
     (SELECT {typed(Payer, "y")} FROM payers AS y
         WHERE y.tenant_id = {escrow}.tenant_id AND y.payer_id = {escrow}.payer_id) AS payer,
     (SELECT {typed(Payee, "z")} FROM payees AS z
-        WHERE z.tenant_id = {escrow}.tenant_id AND z.payee_id = {escrow}.payee_id) AS payee"""
+        WHERE z.tenant_id = {escrow}.tenant_id AND z.payee_id = {escrow}.payee_id) AS payee,
+    ARRAY(SELECT {typed(Payee, "z")} FROM payees AS z
+        WHERE z.tenant_id = {escrow}.tenant_id AND z.payee_id = ANY(
+            ARRAY({_other_payees(escrow)})
+        )) AS other_payees"""
 
 
 EFFECT = f"""\
@@ -115,6 +128,7 @@ def _records(row: asyncpg.Record) -> EscrowRecords:
         escrow=from_row(Escrow, row["escrow"]),
         payer=from_row(Payer, row["payer"]),
         payee=from_row(Payee, row["payee"]),
+        other_payees=[from_row(Payee, each) for each in row["other_payees"]],
         receivables=[from_row(Receivable, each) for each in row["receivables"]],
         **children,
     )
@@ -178,9 +192,15 @@ ESCROWS = Listing(
     {
         "payer_id": "uuid",
         "payee_id": "uuid",
+        "part_payee_id": "uuid",
         "reference": "text",
         "state": "text",
         "currency": "text",
         CREATED_AT: "timestamptz",
+    },
+    {
+        "part_payee_id": """\
+t.escrow_id = ANY(ARRAY(SELECT p.escrow_id FROM milestone_payees AS p
+    WHERE p.tenant_id = t.tenant_id AND p.payee_id = {value}))""",
     },
 )

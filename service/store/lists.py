@@ -6,7 +6,7 @@ Ids grow with the time at which they were made, so a list needs no other order t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
@@ -53,7 +53,7 @@ class RefundRow(NamedTuple):
 class Listing(Generic[Row]):
     """What a list shows of a table. ``selected`` is its select list, with ``t`` for the table, and
     ``read`` makes one of its rows of it; ``filterable`` are the columns that a condition may name,
-    with their types.
+    with their types. A condition on one in ``through`` is this clause, with ``{value}`` in it.
     """
 
     table: str
@@ -61,6 +61,7 @@ class Listing(Generic[Row]):
     selected: str
     read: Callable[[asyncpg.Record], Row]
     filterable: Mapping[str, str]
+    through: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def statement(self) -> str:
@@ -95,7 +96,7 @@ LIMIT $3"""
         async def fetch(
             statement: str, conditions: Sequence[Condition], before: UUID | None, limit: int
         ) -> list[asyncpg.Record]:
-            clauses, values = where(self.key, conditions, self.filterable)
+            clauses, values = where(self.key, conditions, self.filterable, self.through)
             arguments = tenant_id, before, limit, *values
             return list(await pool.fetch(statement.format(conditions=clauses), *arguments))
 
@@ -114,7 +115,10 @@ LIMIT $3"""
 
 
 def where(
-    key: str, conditions: Sequence[Condition], filterable: Mapping[str, str]
+    key: str,
+    conditions: Sequence[Condition],
+    filterable: Mapping[str, str],
+    through: Mapping[str, str],
 ) -> tuple[str, list[Any]]:
     """The conditions as clauses, and their values, whose parameters begin with $4."""
     types = {key: "uuid", **filterable}
@@ -122,7 +126,9 @@ def where(
     for column, operator, value in (*conditions, *_bounds(key, conditions)):
         assert operator in OPERATORS
         values.append(value)
-        clauses.append(f"AND t.{column} {operator} ${len(values) + 3}::{types[column]}")
+        placed = f"${len(values) + 3}::{types[column]}"
+        clause = through.get(column, f"t.{column} {operator} {{value}}")
+        clauses.append(f"AND {clause.format(value=placed)}")
     return "\n".join(clauses), values
 
 

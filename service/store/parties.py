@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
@@ -61,6 +61,10 @@ FIND_PAYER = (
 )
 FIND_PAYEE = (
     f"SELECT {select_list(Payee, 'z')} FROM payees AS z WHERE z.tenant_id = $1 AND z.payee_id = $2"
+)
+FIND_PAYEES = (
+    f"SELECT {select_list(Payee, 'z')} FROM payees AS z"
+    " WHERE z.tenant_id = $1 AND z.payee_id = ANY($2::uuid[])"
 )
 FIND_PAYER_BY_REFERENCE = (
     f"SELECT {select_list(Payer, 'y')} FROM payers AS y WHERE y.tenant_id = $1 AND y.reference = $2"
@@ -231,6 +235,12 @@ async def find_payer(pool: asyncpg.Pool, tenant_id: str, payer_id: UUID) -> Paye
 async def find_payee(pool: asyncpg.Pool, tenant_id: str, payee_id: UUID) -> Payee | None:
     row = await pool.fetchrow(FIND_PAYEE, tenant_id, payee_id)
     return from_row(Payee, row) if row else None
+
+
+async def find_payees(pool: asyncpg.Pool, tenant_id: str, payee_ids: Sequence[UUID]) -> list[Payee]:
+    """Those of them that there are, in no order."""
+    rows = await pool.fetch(FIND_PAYEES, tenant_id, list(payee_ids))
+    return [from_row(Payee, row) for row in rows]
 
 
 async def find_payer_by_reference(

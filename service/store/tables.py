@@ -17,7 +17,7 @@ from service.domain.records.approval import Approval
 from service.domain.records.balance_transaction import BookedTransaction
 from service.domain.records.deadline import Deadline
 from service.domain.records.effect import Effect
-from service.domain.records.escrow import Escrow, LineItem, Milestone
+from service.domain.records.escrow import Escrow, LineItem, Milestone, MilestonePayee
 from service.domain.records.freeze import Freeze
 from service.domain.records.parties import Payee, Payer, PreviousAccount
 from service.domain.records.payment import Payment
@@ -73,6 +73,14 @@ class EscrowRecords:
         list[Milestone],
         Child("write_milestone_v2", "position", ("tenant_id", "escrow_id", "milestone_id")),
     ] = field(default_factory=list)
+    milestone_payees: Annotated[
+        list[MilestonePayee],
+        Child(
+            "write_milestone_payee",
+            "milestone_id, position",
+            ("tenant_id", "escrow_id", "milestone_id", "position"),
+        ),
+    ] = field(default_factory=list)
     line_items: Annotated[
         list[LineItem],
         Child("write_line_item", "milestone_id, position"),
@@ -95,7 +103,7 @@ class EscrowRecords:
     ] = field(default_factory=list)
     refund_parts: Annotated[
         list[RefundPart],
-        Child("write_refund_part", "refund_id, position"),
+        Child("write_refund_part_v2", "refund_id, position"),
     ] = field(default_factory=list)
     deadlines: Annotated[
         list[Deadline],
@@ -105,7 +113,9 @@ class EscrowRecords:
         list[Proposal],
         Child("write_proposal", "proposal_id", ("tenant_id", "escrow_id", "proposal_id")),
     ] = field(default_factory=list)
-    # What its payee owes, also because of other escrows.
+    # The payees that parts of its milestones belong to, where these are others.
+    other_payees: list[Payee] = field(default_factory=list)
+    # What its payees owe, also because of other escrows.
     receivables: list[Receivable] = field(default_factory=list)
     effect: Effect | None = None
 

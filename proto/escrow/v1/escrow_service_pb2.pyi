@@ -392,6 +392,72 @@ class LineItem(_message.Message):
 Global___LineItem: _TypeAlias = LineItem  # noqa: Y015
 
 @_typing.final
+class MilestonePayee(_message.Message):
+    """One of several payees of a milestone, and what is theirs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYEE_ID_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    PAYEE_FEE_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
+    RELEASED_FIELD_NUMBER: _builtins.int
+    TRANSFERRED_FIELD_NUMBER: _builtins.int
+    WAITING_FOR_FIELD_NUMBER: _builtins.int
+    REDIRECTED_FROM_PAYEE_ID_FIELD_NUMBER: _builtins.int
+    BASIS_POINTS_FIELD_NUMBER: _builtins.int
+    payee_id: _builtins.str
+    """"pye_..." """
+    waiting_for: _builtins.str
+    """What their money still waits for after its release, in words for a person; empty when it waits for nothing."""
+    redirected_from_payee_id: _builtins.str
+    """Whose part it was before an operator redirected it: "pye_..."; empty when it was theirs from the start."""
+    basis_points: _builtins.int
+    """What was agreed, where it was a share of the price."""
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """Their part of the price, before their part of the service fee."""
+
+    @_builtins.property
+    def payee_fee(self) -> _money_pb2.Money:
+        """What is kept of it when all is released."""
+
+    @_builtins.property
+    def held(self) -> _money_pb2.Money:
+        """What of it is held now."""
+
+    @_builtins.property
+    def released(self) -> _money_pb2.Money:
+        """What of it they have been given (service fee included)."""
+
+    @_builtins.property
+    def transferred(self) -> _money_pb2.Money:
+        """What has been sent to their Stripe account of what they were given, less what came back from there."""
+
+    def __init__(
+        self,
+        *,
+        payee_id: _builtins.str = ...,
+        amount: _money_pb2.Money | None = ...,
+        payee_fee: _money_pb2.Money | None = ...,
+        held: _money_pb2.Money | None = ...,
+        released: _money_pb2.Money | None = ...,
+        transferred: _money_pb2.Money | None = ...,
+        waiting_for: _builtins.str = ...,
+        redirected_from_payee_id: _builtins.str = ...,
+        basis_points: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_basis_points", b"_basis_points", "amount", b"amount", "basis_points", b"basis_points", "held", b"held", "payee_fee", b"payee_fee", "released", b"released", "transferred", b"transferred"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_basis_points", b"_basis_points", "amount", b"amount", "basis_points", b"basis_points", "held", b"held", "payee_fee", b"payee_fee", "payee_id", b"payee_id", "redirected_from_payee_id", b"redirected_from_payee_id", "released", b"released", "transferred", b"transferred", "waiting_for", b"waiting_for"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__basis_points: _TypeAlias = _typing.Literal["basis_points"]  # noqa: Y015
+    _WhichOneofArgType__basis_points: _TypeAlias = _typing.Literal["_basis_points", b"_basis_points"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__basis_points) -> _WhichOneofReturnType__basis_points | None: ...
+
+Global___MilestonePayee: _TypeAlias = MilestonePayee  # noqa: Y015
+
+@_typing.final
 class Milestone(_message.Message):
     """The smallest thing that is funded, delivered, accepted, released or refunded."""
 
@@ -415,6 +481,7 @@ class Milestone(_message.Message):
     PAYMENT_ID_FIELD_NUMBER: _builtins.int
     WAITING_FOR_FIELD_NUMBER: _builtins.int
     FREEZES_FIELD_NUMBER: _builtins.int
+    PAYEES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """"mst_..." """
     title: _builtins.str
@@ -477,6 +544,10 @@ class Milestone(_message.Message):
     def freezes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Freeze]:
         """The open freezes; their amounts sum to frozen."""
 
+    @_builtins.property
+    def payees(self) -> _containers.RepeatedCompositeFieldContainer[Global___MilestonePayee]:
+        """Its payees, where these are several or not the escrow's; empty where the escrow's payee gets all of it."""
+
     def __init__(
         self,
         *,
@@ -498,10 +569,11 @@ class Milestone(_message.Message):
         payment_id: _builtins.str = ...,
         waiting_for: _builtins.str = ...,
         freezes: _abc.Iterable[Global___Freeze] | None = ...,
+        payees: _abc.Iterable[Global___MilestonePayee] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "deliver_time", b"deliver_time", "due_time", b"due_time", "frozen", b"frozen", "funded", b"funded", "held", b"held", "inspection_end_time", b"inspection_end_time", "payee_fee", b"payee_fee", "payer_fee", b"payer_fee", "refunded", b"refunded", "released", b"released"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "deliver_time", b"deliver_time", "due_time", b"due_time", "freezes", b"freezes", "frozen", b"frozen", "funded", b"funded", "held", b"held", "id", b"id", "inspection_end_time", b"inspection_end_time", "line_items", b"line_items", "payee_fee", b"payee_fee", "payer_fee", b"payer_fee", "payment_id", b"payment_id", "refunded", b"refunded", "released", b"released", "state", b"state", "title", b"title", "waiting_for", b"waiting_for"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "deliver_time", b"deliver_time", "due_time", b"due_time", "freezes", b"freezes", "frozen", b"frozen", "funded", b"funded", "held", b"held", "id", b"id", "inspection_end_time", b"inspection_end_time", "line_items", b"line_items", "payee_fee", b"payee_fee", "payees", b"payees", "payer_fee", b"payer_fee", "payment_id", b"payment_id", "refunded", b"refunded", "released", b"released", "state", b"state", "title", b"title", "waiting_for", b"waiting_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -604,7 +676,7 @@ class Escrow(_message.Message):
     payer_id: _builtins.str
     """Who pays."""
     payee_id: _builtins.str
-    """Who is paid."""
+    """Who is paid, and acts as the payee; milestones can have others beside them."""
     currency: _builtins.str
     """The currency of every amount in it."""
     state: Global___EscrowState.ValueType
@@ -1096,6 +1168,43 @@ class Payment(_message.Message):
 Global___Payment: _TypeAlias = Payment  # noqa: Y015
 
 @_typing.final
+class PayeeShare(_message.Message):
+    """A payee's part of a milestone's price: a share of it, an amount, or, with neither, the rest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYEE_ID_FIELD_NUMBER: _builtins.int
+    BASIS_POINTS_FIELD_NUMBER: _builtins.int
+    AMOUNT_MINOR_FIELD_NUMBER: _builtins.int
+    payee_id: _builtins.str
+    """"pye_..." """
+    basis_points: _builtins.int
+    """In 1/100 of a percent of the price."""
+    amount_minor: _builtins.int
+    """An amount of the price, in the escrow's currency."""
+    def __init__(
+        self,
+        *,
+        payee_id: _builtins.str = ...,
+        basis_points: _builtins.int | None = ...,
+        amount_minor: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_amount_minor", b"_amount_minor", "_basis_points", b"_basis_points", "amount_minor", b"amount_minor", "basis_points", b"basis_points"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_amount_minor", b"_amount_minor", "_basis_points", b"_basis_points", "amount_minor", b"amount_minor", "basis_points", b"basis_points", "payee_id", b"payee_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__amount_minor: _TypeAlias = _typing.Literal["amount_minor"]  # noqa: Y015
+    _WhichOneofArgType__amount_minor: _TypeAlias = _typing.Literal["_amount_minor", b"_amount_minor"]  # noqa: Y015
+    _WhichOneofReturnType__basis_points: _TypeAlias = _typing.Literal["basis_points"]  # noqa: Y015
+    _WhichOneofArgType__basis_points: _TypeAlias = _typing.Literal["_basis_points", b"_basis_points"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__amount_minor) -> _WhichOneofReturnType__amount_minor | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__basis_points) -> _WhichOneofReturnType__basis_points | None: ...
+
+Global___PayeeShare: _TypeAlias = PayeeShare  # noqa: Y015
+
+@_typing.final
 class MilestoneInput(_message.Message):
     """Asks for a milestone of a new escrow."""
 
@@ -1105,6 +1214,7 @@ class MilestoneInput(_message.Message):
     AMOUNT_MINOR_FIELD_NUMBER: _builtins.int
     DUE_TIME_FIELD_NUMBER: _builtins.int
     LINE_ITEMS_FIELD_NUMBER: _builtins.int
+    PAYEES_FIELD_NUMBER: _builtins.int
     title: _builtins.str
     """What it is called, at most 200 characters."""
     amount_minor: _builtins.int
@@ -1117,6 +1227,10 @@ class MilestoneInput(_message.Message):
     def line_items(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineItem]:
         """What is bought. When given, quantity x unit_amount_minor must sum to amount_minor."""
 
+    @_builtins.property
+    def payees(self) -> _containers.RepeatedCompositeFieldContainer[Global___PayeeShare]:
+        """Who is paid, where that is not the escrow's payee alone. Amounts come first, shares are of the whole price and rounded so that all add up to it, and at most one payee gets the rest."""
+
     def __init__(
         self,
         *,
@@ -1124,10 +1238,11 @@ class MilestoneInput(_message.Message):
         amount_minor: _builtins.int = ...,
         due_time: _timestamp_pb2.Timestamp | None = ...,
         line_items: _abc.Iterable[Global___LineItem] | None = ...,
+        payees: _abc.Iterable[Global___PayeeShare] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["due_time", b"due_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_minor", b"amount_minor", "due_time", b"due_time", "line_items", b"line_items", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_minor", b"amount_minor", "due_time", b"due_time", "line_items", b"line_items", "payees", b"payees", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1291,8 +1406,8 @@ class ListEscrowsRequest(_message.Message):
     page_token: _builtins.str
     """next_page_token of the page before; the other fields must be the same."""
     filter: _builtins.str
-    """Conditions joined by AND (a subset of AIP-160): payer_id, payee_id, reference, state, currency, each with = and a value, quoted or bare; create_time with
-    >=, >, <=, < or = and a time of RFC 3339:
+    """Conditions joined by AND (a subset of AIP-160): payer_id, payee_id, part_payee_id (who has a part of one of its milestones), reference, state, currency, each with = and a
+    value, quoted or bare; create_time with >=, >, <=, < or = and a time of RFC 3339:
     payer_id = "pyr_..." AND state = ACTIVE AND create_time >= "2026-11-01T00:00:00Z" AND create_time < "2026-12-01T00:00:00Z"
     """
     def __init__(
@@ -2194,6 +2309,80 @@ class LiftFreezeResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LiftFreezeResponse: _TypeAlias = LiftFreezeResponse  # noqa: Y015
+
+@_typing.final
+class RedirectShareRequest(_message.Message):
+    """Asks for RedirectShare."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ESCROW_ID_FIELD_NUMBER: _builtins.int
+    MILESTONE_ID_FIELD_NUMBER: _builtins.int
+    PAYEE_ID_FIELD_NUMBER: _builtins.int
+    TO_PAYEE_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """A UUID that names this request."""
+    escrow_id: _builtins.str
+    """"esc_..." """
+    milestone_id: _builtins.str
+    """"mst_..." """
+    payee_id: _builtins.str
+    """Whose part it is: "pye_..." """
+    to_payee_id: _builtins.str
+    """Who gets it: "pye_..." """
+    reason: _builtins.str
+    """Why; at most 500 characters. It stays in the timeline."""
+    etag: _builtins.str
+    """The escrow's etag as you read it; empty to act on whatever it is now."""
+    validate_only: _builtins.bool
+    """Only say what would be done, or refused; nothing is written."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        escrow_id: _builtins.str = ...,
+        milestone_id: _builtins.str = ...,
+        payee_id: _builtins.str = ...,
+        to_payee_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["escrow_id", b"escrow_id", "etag", b"etag", "milestone_id", b"milestone_id", "payee_id", b"payee_id", "reason", b"reason", "request_id", b"request_id", "to_payee_id", b"to_payee_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RedirectShareRequest: _TypeAlias = RedirectShareRequest  # noqa: Y015
+
+@_typing.final
+class RedirectShareResponse(_message.Message):
+    """Answers RedirectShare."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ESCROW_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def escrow(self) -> Global___Escrow:
+        """The escrow after it."""
+
+    def __init__(
+        self,
+        *,
+        escrow: Global___Escrow | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RedirectShareResponse: _TypeAlias = RedirectShareResponse  # noqa: Y015
 
 @_typing.final
 class ListTimelineRequest(_message.Message):

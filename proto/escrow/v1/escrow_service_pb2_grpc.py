@@ -118,6 +118,11 @@ class EscrowServiceStub:
                 request_serializer=escrow_dot_v1_dot_escrow__service__pb2.LiftFreezeRequest.SerializeToString,
                 response_deserializer=escrow_dot_v1_dot_escrow__service__pb2.LiftFreezeResponse.FromString,
                 _registered_method=True)
+        self.RedirectShare = channel.unary_unary(
+                '/escrow.v1.EscrowService/RedirectShare',
+                request_serializer=escrow_dot_v1_dot_escrow__service__pb2.RedirectShareRequest.SerializeToString,
+                response_deserializer=escrow_dot_v1_dot_escrow__service__pb2.RedirectShareResponse.FromString,
+                _registered_method=True)
         self.ListTimeline = channel.unary_unary(
                 '/escrow.v1.EscrowService/ListTimeline',
                 request_serializer=escrow_dot_v1_dot_escrow__service__pb2.ListTimelineRequest.SerializeToString,
@@ -247,6 +252,14 @@ class EscrowServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RedirectShare(self, request, context):
+        """Gives the part of a payee who cannot be paid to another: what is held for them of a milestone, and what was released and has not been sent. What
+        they were paid stays theirs. Only an operator may, with a reason.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListTimeline(self, request, context):
         """Lists every transition of an escrow, oldest first, with its time, actor and cause.
         """
@@ -336,6 +349,11 @@ def add_EscrowServiceServicer_to_server(servicer, server):
                     servicer.LiftFreeze,
                     request_deserializer=escrow_dot_v1_dot_escrow__service__pb2.LiftFreezeRequest.FromString,
                     response_serializer=escrow_dot_v1_dot_escrow__service__pb2.LiftFreezeResponse.SerializeToString,
+            ),
+            'RedirectShare': grpc.unary_unary_rpc_method_handler(
+                    servicer.RedirectShare,
+                    request_deserializer=escrow_dot_v1_dot_escrow__service__pb2.RedirectShareRequest.FromString,
+                    response_serializer=escrow_dot_v1_dot_escrow__service__pb2.RedirectShareResponse.SerializeToString,
             ),
             'ListTimeline': grpc.unary_unary_rpc_method_handler(
                     servicer.ListTimeline,
@@ -779,6 +797,33 @@ class EscrowService:
             '/escrow.v1.EscrowService/LiftFreeze',
             escrow_dot_v1_dot_escrow__service__pb2.LiftFreezeRequest.SerializeToString,
             escrow_dot_v1_dot_escrow__service__pb2.LiftFreezeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RedirectShare(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/escrow.v1.EscrowService/RedirectShare',
+            escrow_dot_v1_dot_escrow__service__pb2.RedirectShareRequest.SerializeToString,
+            escrow_dot_v1_dot_escrow__service__pb2.RedirectShareResponse.FromString,
             options,
             channel_credentials,
             insecure,

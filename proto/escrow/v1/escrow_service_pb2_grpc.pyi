@@ -74,6 +74,10 @@ class EscrowServiceStub:
     """Lifts a freeze, and with it what the same source froze of other milestones: the amounts may be released again, unless another freeze threatens the
     same money. Only an operator may, with a reason.
     """
+    RedirectShare: _grpc.UnaryUnaryMultiCallable[_escrow_service_pb2.RedirectShareRequest, _escrow_service_pb2.RedirectShareResponse]
+    """Gives the part of a payee who cannot be paid to another: what is held for them of a milestone, and what was released and has not been sent. What
+    they were paid stays theirs. Only an operator may, with a reason.
+    """
     ListTimeline: _grpc.UnaryUnaryMultiCallable[_escrow_service_pb2.ListTimelineRequest, _escrow_service_pb2.ListTimelineResponse]
     """Lists every transition of an escrow, oldest first, with its time, actor and cause."""
 
@@ -122,6 +126,10 @@ class EscrowServiceAsyncStub(EscrowServiceStub):
     LiftFreeze: _aio.UnaryUnaryMultiCallable[_escrow_service_pb2.LiftFreezeRequest, _escrow_service_pb2.LiftFreezeResponse]  # type: ignore[assignment]
     """Lifts a freeze, and with it what the same source froze of other milestones: the amounts may be released again, unless another freeze threatens the
     same money. Only an operator may, with a reason.
+    """
+    RedirectShare: _aio.UnaryUnaryMultiCallable[_escrow_service_pb2.RedirectShareRequest, _escrow_service_pb2.RedirectShareResponse]  # type: ignore[assignment]
+    """Gives the part of a payee who cannot be paid to another: what is held for them of a milestone, and what was released and has not been sent. What
+    they were paid stays theirs. Only an operator may, with a reason.
     """
     ListTimeline: _aio.UnaryUnaryMultiCallable[_escrow_service_pb2.ListTimelineRequest, _escrow_service_pb2.ListTimelineResponse]  # type: ignore[assignment]
     """Lists every transition of an escrow, oldest first, with its time, actor and cause."""
@@ -264,6 +272,16 @@ class EscrowServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_escrow_service_pb2.LiftFreezeResponse, _abc.Awaitable[_escrow_service_pb2.LiftFreezeResponse]]:
         """Lifts a freeze, and with it what the same source froze of other milestones: the amounts may be released again, unless another freeze threatens the
         same money. Only an operator may, with a reason.
+        """
+
+    @_abc_1.abstractmethod
+    def RedirectShare(
+        self,
+        request: _escrow_service_pb2.RedirectShareRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_escrow_service_pb2.RedirectShareResponse, _abc.Awaitable[_escrow_service_pb2.RedirectShareResponse]]:
+        """Gives the part of a payee who cannot be paid to another: what is held for them of a milestone, and what was released and has not been sent. What
+        they were paid stays theirs. Only an operator may, with a reason.
         """
 
     @_abc_1.abstractmethod

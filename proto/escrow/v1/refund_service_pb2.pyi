@@ -179,7 +179,7 @@ class RefundPart(_message.Message):
     release_id: _builtins.str
     """The release that gave it to the payee: "rel_..."; empty for what was held."""
     payee_id: _builtins.str
-    """The payee who has it, or was to get it: "pye_..."; empty for what was held."""
+    """The payee who has it, or was to get it: "pye_..."; of what was held only where the milestone has several payees."""
     @_builtins.property
     def price(self) -> _money_pb2.Money:
         """What of the price goes back."""
@@ -350,19 +350,23 @@ class RefundSource(_message.Message):
 
     RELEASE_ID_FIELD_NUMBER: _builtins.int
     AMOUNT_MINOR_FIELD_NUMBER: _builtins.int
+    PAYEE_ID_FIELD_NUMBER: _builtins.int
     release_id: _builtins.str
     """"rel_..."; empty for what is held."""
     amount_minor: _builtins.int
     """How much of the price."""
+    payee_id: _builtins.str
+    """Of what is held, for whom it is, where the milestone has several payees: "pye_..."; pro rata for all of them when empty."""
     def __init__(
         self,
         *,
         release_id: _builtins.str = ...,
         amount_minor: _builtins.int = ...,
+        payee_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_minor", b"amount_minor", "release_id", b"release_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_minor", b"amount_minor", "payee_id", b"payee_id", "release_id", b"release_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

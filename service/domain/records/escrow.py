@@ -86,6 +86,11 @@ class Milestone:
     def releasable_minor(self) -> int:
         return self.held_minor - self.frozen_minor
 
+    def payee_fee_of(self, part_minor: int, *, step_minor: int) -> int:
+        """What of the payee's fee goes with the next part of what is held."""
+        share = (self.amount_minor, self.funded_minor - self.held_minor, part_minor)
+        return fee_part(self.payee_fee_minor, *share, step_minor=step_minor)
+
     def payer_fee_of(self, part_minor: int, *, step_minor: int) -> int:
         """What of the payer's fee goes with the next part of what is held.
 
@@ -105,6 +110,35 @@ class Milestone:
     @property
     def public_id(self) -> str:
         return ids.show(ids.MILESTONE, self.milestone_id)
+
+
+@dataclass(slots=True)
+class MilestonePayee:
+    """One of several payees of a milestone. ``amount_minor`` is their part of its price, their fee
+    included, and ``gone_minor`` what of that was released to them, or refunded before.
+    ``basis_points`` is what was agreed, where it was a share of the price. ``redirected_from`` is
+    the position of the part that an operator gave to this payee.
+    """
+
+    tenant_id: str
+    escrow_id: UUID
+    milestone_id: UUID
+    position: int
+    payee_id: UUID
+    amount_minor: int
+    payee_fee_minor: int
+    gone_minor: int = 0
+    basis_points: int | None = None
+    redirected_from: int | None = None
+
+    @property
+    def left_minor(self) -> int:
+        return self.amount_minor - self.gone_minor
+
+    def payee_fee_of(self, part_minor: int, *, step_minor: int) -> int:
+        """What of their fee goes with the next part."""
+        share = (self.amount_minor, self.gone_minor, part_minor)
+        return fee_part(self.payee_fee_minor, *share, step_minor=step_minor)
 
 
 @dataclass(slots=True)

@@ -70,7 +70,8 @@ class RefundPart:
 
     The ``settled_`` amounts are those of the charge in its settled currency, 0 where that is the
     currency that was paid; of what was held, all of it is in ``settled_share_minor``.
-    ``state_before`` is the milestone's.
+    ``state_before`` is the milestone's. ``payee_position`` says whose part it was of what was held
+    for several payees.
     """
 
     tenant_id: str
@@ -88,6 +89,7 @@ class RefundPart:
     settled_share_minor: int
     settled_payer_fee_minor: int
     settled_payee_fee_minor: int
+    payee_position: int | None = None
 
     @property
     def amount_minor(self) -> int:

@@ -20,6 +20,7 @@ from service.domain.unit import UnitOfWork
 from service.operations.agreements.approve_cancellation import approve_cancellation
 from service.operations.approvals.open_approval import open_approval
 from service.operations.escrows.cancel_escrow import cancel_escrow
+from service.operations.escrows.redirect_share import redirect_share
 from service.operations.mutation import mutation
 from service.operations.operators.apply_suspense import apply_suspense
 from service.operations.operators.reject_effect import reject_effect
@@ -50,6 +51,7 @@ HELD: Mapping[str, Held] = {
     "reject_effect": Held(operator_pb.RejectEffectRequest, reject_effect),
     "cancel_escrow": Held(escrow_pb.CancelEscrowRequest, cancel_escrow),
     "approve_cancellation": Held(agreement_pb.ApproveCancellationRequest, approve_cancellation),
+    "redirect_share": Held(escrow_pb.RedirectShareRequest, redirect_share),
     "apply_suspense": Held(operator_pb.ApplySuspenseRequest, apply_suspense),
 }
 

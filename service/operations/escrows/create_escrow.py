@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC
 
 from escrow.v1.escrow_service_pb2 import (
@@ -10,6 +12,7 @@ from escrow.v1.escrow_service_pb2 import (
     MilestoneInput,
 )
 from service.aggregates.deadlines import keep_time
+from service.aggregates.split import Share, price_shares
 from service.domain import ids
 from service.domain.errors import (
     FieldViolation,
@@ -19,8 +22,9 @@ from service.domain.errors import (
     check_multiples,
 )
 from service.domain.fees import Fees
-from service.domain.money import charge_step_minor, format_minor
-from service.domain.records.escrow import Escrow, LineItem, Milestone
+from service.domain.money import charge_step_minor, format_minor, split_pro_rata
+from service.domain.records.escrow import Escrow, LineItem, Milestone, MilestonePayee
+from service.domain.records.parties import Payee
 from service.domain.states.escrow import EscrowState
 from service.domain.states.milestone import MilestoneState
 from service.domain.unit import UnitOfWork
@@ -28,7 +32,7 @@ from service.operations.escrows.messages import escrow_message
 from service.operations.mutation import mutation
 from service.operations.settling import check_chargeable, check_settles, quote_conversion
 from service.runtime import Runtime
-from service.store.parties import PartyRecords, load_parties
+from service.store.parties import PartyRecords, find_payees, load_parties
 from service.store.tables import EscrowRecords
 
 
@@ -57,16 +61,19 @@ async def create_escrow(
         raise PayeeMissing
     await check_settles(runtime, unit.call, request.currency, parties.payee)
     policy = await runtime.policies.get(unit.call.tenant_id, parties.policy_version)
+    others = await _other_payees(runtime, unit, request)
     amounts = [milestone.amount_minor for milestone in request.milestones]
     check_chargeable(policy, request.currency, amounts, conversion)
     fees = policy.quote(request.currency, amounts)
-    records = _records(unit, request, fees, parties)
+    records = _records(unit, request, fees, parties, others)
     if conversion is not None:
         records.escrow.quoted_currency = conversion.currency
         records.escrow.quoted_rate = conversion.rate
     unit.create(records.escrow)
     for milestone in records.milestones:
         unit.create(milestone)
+    for part in records.milestone_payees:
+        unit.put(part)
     for line_item in records.line_items:
         unit.put(line_item)
     keep_time(unit, records, policy.periods)
@@ -74,7 +81,7 @@ async def create_escrow(
 
 
 def _check_milestones(unit: UnitOfWork, request: CreateEscrowRequest) -> None:
-    violations = []
+    violations, step_minor = [], charge_step_minor(request.currency)
     for index, milestone in enumerate(request.milestones):
         path = f"milestones[{index}]"
         if milestone.HasField("due_time"):
@@ -88,17 +95,54 @@ def _check_milestones(unit: UnitOfWork, request: CreateEscrowRequest) -> None:
             price = format_minor(milestone.amount_minor, request.currency)
             problem = f"sum to {sums_to}, not to amount_minor, {price}"
             violations.append(FieldViolation(f"{path}.line_items", problem))
+        if milestone.payees:
+            split = price_shares(milestone.amount_minor, _shares(milestone), step_minor)
+            if isinstance(split, FieldViolation):
+                violations.append(replace(split, field=f"{path}.payees{split.field}"))
     if violations:
         raise InvalidField(*violations)
     amounts = {
         f"milestones[{index}].amount_minor": milestone.amount_minor
         for index, milestone in enumerate(request.milestones)
     }
-    check_multiples(amounts, charge_step_minor(request.currency), request.currency)
+    check_multiples(amounts, step_minor, request.currency)
+
+
+def _shares(milestone: MilestoneInput) -> list[Share]:
+    return [
+        Share(
+            ids.parse(each.payee_id),
+            each.basis_points if each.HasField("basis_points") else None,
+            each.amount_minor if each.HasField("amount_minor") else None,
+        )
+        for each in milestone.payees
+    ]
+
+
+async def _other_payees(
+    runtime: Runtime, unit: UnitOfWork, request: CreateEscrowRequest
+) -> list[Payee]:
+    """The payees of parts of milestones who are not the escrow's: one more round trip, for who has
+    such.
+    """
+    named = {each.payee_id for milestone in request.milestones for each in milestone.payees}
+    named -= {request.payee_id}
+    if not named:
+        return []
+    found = await find_payees(runtime.pool, unit.call.tenant_id, [ids.parse(n) for n in named])
+    if missing := named - {payee.public_id for payee in found}:
+        raise PayeeMissing(payee_id=min(missing))
+    for payee in found:
+        await check_settles(runtime, unit.call, request.currency, payee)
+    return found
 
 
 def _records(
-    unit: UnitOfWork, request: CreateEscrowRequest, fees: list[Fees], parties: PartyRecords
+    unit: UnitOfWork,
+    request: CreateEscrowRequest,
+    fees: list[Fees],
+    parties: PartyRecords,
+    others: list[Payee],
 ) -> EscrowRecords:
     payer, payee = parties.payer, parties.payee
     assert payer is not None
@@ -117,10 +161,11 @@ def _records(
         created_at=unit.now,
         updated_at=unit.now,
     )
-    milestones, line_items = [], []
+    milestones, payees, line_items = [], list[MilestonePayee](), []
     for position, (wanted, fee) in enumerate(zip(request.milestones, fees, strict=True)):
         milestone = _milestone(unit, escrow, position, wanted, fee)
         milestones.append(milestone)
+        payees += _payees(escrow, milestone, wanted)
         line_items += [
             LineItem(
                 tenant_id=escrow.tenant_id,
@@ -135,8 +180,40 @@ def _records(
             for place, item in enumerate(wanted.line_items)
         ]
     return EscrowRecords(
-        escrow=escrow, payer=payer, payee=payee, milestones=milestones, line_items=line_items
+        escrow=escrow,
+        payer=payer,
+        payee=payee,
+        other_payees=others,
+        milestones=milestones,
+        milestone_payees=payees,
+        line_items=line_items,
     )
+
+
+def _payees(
+    escrow: Escrow, milestone: Milestone, wanted: MilestoneInput
+) -> Iterator[MilestonePayee]:
+    """The payees' parts of the price, and of the fee in proportion to these. None where the
+    escrow's payee gets all of it.
+    """
+    shares = _shares(wanted)
+    if {share.payee_id for share in shares} <= {escrow.payee_id}:
+        return
+    step_minor = charge_step_minor(escrow.currency)
+    amounts = price_shares(milestone.amount_minor, shares, step_minor)
+    assert isinstance(amounts, list)  # as it was checked
+    fees = split_pro_rata(milestone.payee_fee_minor // step_minor, amounts)
+    for position, (share, amount, fee) in enumerate(zip(shares, amounts, fees, strict=True)):
+        yield MilestonePayee(
+            tenant_id=escrow.tenant_id,
+            escrow_id=escrow.escrow_id,
+            milestone_id=milestone.milestone_id,
+            position=position,
+            payee_id=share.payee_id,
+            amount_minor=amount,
+            payee_fee_minor=fee * step_minor,
+            basis_points=share.basis_points,
+        )
 
 
 def _milestone(

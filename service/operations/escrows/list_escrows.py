@@ -22,6 +22,7 @@ from service.store.escrows import ESCROWS
 FIELDS: Fields = {
     "payer_id": by_id("payer_id", ids.PAYER),
     "payee_id": by_id("payee_id", ids.PAYEE),
+    "part_payee_id": by_id("part_payee_id", ids.PAYEE),
     "reference": by_text("reference"),
     "state": by_name("state", EscrowState, "ESCROW_STATE_"),
     "currency": BY_CURRENCY,

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from uuid import UUID
 
 from escrow.v1 import escrow_service_pb2 as pb
 from service.aggregates.escrow import EscrowCase
 from service.aggregates.freeze import FROZEN, stops_transfers
 from service.aggregates.release import DOES_NOT_FIT
+from service.aggregates.split import payees_of
 from service.answers import line_items
 from service.domain import ids
 from service.domain.fees import Fees
 from service.domain.records.deadline import Deadline, DeadlineKind
-from service.domain.records.escrow import Milestone
+from service.domain.records.escrow import Milestone, MilestonePayee
 from service.domain.records.freeze import Freeze, FreezeReason
 from service.domain.records.parties import Payee
 from service.domain.records.proposal import Proposal
@@ -111,6 +113,7 @@ def _milestone_message(milestone: Milestone, records: EscrowRecords) -> pb.Miles
         line_items=line_items(items),
         payment_id=ids.show(ids.PAYMENT, payment_id) if payment_id else "",
         waiting_for=_waiting_for(milestone, records),
+        payees=_payee_messages(milestone, records),
         freezes=[_freeze_message(f, currency) for f in _open_freezes(milestone, records)],
     )
 
@@ -163,6 +166,50 @@ def refunded_message(case: EscrowCase, refunds: Sequence[Refund]) -> pb.Refunded
     )
 
 
+def _payee_messages(milestone: Milestone, records: EscrowRecords) -> list[pb.MilestonePayee]:
+    """One for each payee, however many parts of it they have; none where nothing is left of theirs,
+    for an operator gave it to another.
+    """
+    by_payee: dict[UUID, list[MilestonePayee]] = {}
+    for part in payees_of(records, milestone.milestone_id):
+        if part.amount_minor:
+            by_payee.setdefault(part.payee_id, []).append(part)
+    return [_payee_message(parts, milestone, records) for parts in by_payee.values()]
+
+
+def _payee_message(
+    parts: Sequence[MilestonePayee], milestone: Milestone, records: EscrowRecords
+) -> pb.MilestonePayee:
+    currency, payee_id = records.escrow.currency, parts[0].payee_id
+    releases = [r for r in _releases_of(milestone, records) if r.payee_id == payee_id]
+    held_minor = sum(part.left_minor for part in parts) if milestone.held_minor else 0
+    waiting = [release for release in releases if release.state is ReleaseState.WAITING]
+    whole = {p.position: p.payee_id for p in payees_of(records, milestone.milestone_id)}
+    before = [whole[p.redirected_from] for p in parts if p.redirected_from in whole]
+    return pb.MilestonePayee(
+        payee_id=ids.show(ids.PAYEE, payee_id),
+        amount=money(sum(part.amount_minor for part in parts), currency),
+        payee_fee=money(sum(part.payee_fee_minor for part in parts), currency),
+        held=money(held_minor, currency),
+        released=money(sum(release.amount_minor for release in releases), currency),
+        transferred=money(
+            sum(
+                (release.sent_minor or 0) - release.recalled_minor
+                for release in releases
+                if release.state is ReleaseState.TRANSFERRED
+            ),
+            currency,
+        ),
+        waiting_for=_waiting_for_transfer(waiting, records) if waiting else "",
+        basis_points=parts[0].basis_points,
+        redirected_from_payee_id=ids.show(ids.PAYEE, before[0]) if before else "",
+    )
+
+
+def _releases_of(milestone: Milestone, records: EscrowRecords) -> list[Release]:
+    return [r for r in records.releases if r.milestone_id == milestone.milestone_id]
+
+
 def _open_freezes(milestone: Milestone, records: EscrowRecords) -> list[Freeze]:
     ours = milestone.milestone_id
     return [each for each in records.freezes if each.is_open and each.milestone_id == ours]
@@ -192,21 +239,30 @@ def _waiting_for(milestone: Milestone, records: EscrowRecords) -> str:
         return _for_freezes(_open_freezes(milestone, records))
     if milestone.state is not MilestoneState.RELEASING:
         return WAITING_FOR.get(milestone.state, "")
-    ours = [r for r in records.releases if r.milestone_id == milestone.milestone_id]
+    ours = _releases_of(milestone, records)
     if any(release.refusal_code == DOES_NOT_FIT for release in ours):
         return "an operator: Stripe's answer to the transfer does not fit (RetryEffect)"
-    waiting = [release for release in ours if release.state is ReleaseState.WAITING]
-    return _waiting_for_transfer(waiting, records)
+    waiting: dict[UUID, list[Release]] = {}
+    for release in ours:
+        if release.state is ReleaseState.WAITING:
+            waiting.setdefault(release.payee_id, []).append(release)
+    if not waiting:
+        return "Stripe to confirm the transfer"
+    said = {payee: _waiting_for_transfer(theirs, records) for payee, theirs in waiting.items()}
+    if not payees_of(records, milestone.milestone_id):
+        return next(iter(said.values()))
+    return "; ".join(f"{ids.show(ids.PAYEE, payee)}: {what}" for payee, what in said.items())
 
 
 def _waiting_for_transfer(waiting: Sequence[Release], records: EscrowRecords) -> str:
-    if not waiting:
-        return "Stripe to confirm the transfer"
+    """What the released parts of one payee wait for."""
     payment_id = waiting[0].payment_id
     if stops_transfers(records, payment_id):
         return _for_freezes(each for each in records.freezes if each.payment_id == payment_id)
-    if records.payee.state is not PayeeState.ACTIVE:
-        return for_payee(records.payee)
+    payees = {each.payee_id: each for each in (records.payee, *records.other_payees)}
+    payee = payees[waiting[0].payee_id]
+    if payee.state is not PayeeState.ACTIVE:
+        return for_payee(payee)
     payments = {payment.payment_id: payment for payment in records.payments}
     if not payments[payment_id].confirmed:
         return "Stripe to settle the payment"

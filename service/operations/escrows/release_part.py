@@ -1,4 +1,4 @@
-"""Releases a part of a milestone, or all of it, and sends the payee their share."""
+"""Releases a part of a milestone, or all of it, and sends each payee their share."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ def release_part(
     whole: MilestoneEvent,
     part: MilestoneEvent,
 ) -> None:
-    """Postings 5 and 5p; and 7a at once when the payee can be paid and the payment is confirmed.
+    """Postings 5 and 5p; and 7a at once when its payee can be paid and the payment is confirmed.
     Else the money waits for the worker of transfers, which confirms the payment first.
 
     ``amount_minor`` is all that is held and not frozen when None; see ``split_off`` for the events
     and for what is refused.
     """
-    release = split_off(case, milestone, amount_minor, whole=whole, part=part)
-    ready = (
-        case.payee.state is PayeeState.ACTIVE
-        and case.payment(release.payment_id).confirmed
-        and not stops_transfers(case.records, release.payment_id)
-    )
-    if release.state is ReleaseState.WAITING and ready:
-        create_transfer.plan(case, release)
+    for release in split_off(case, milestone, amount_minor, whole=whole, part=part):
+        ready = (
+            case.payee(release.payee_id).state is PayeeState.ACTIVE
+            and case.payment(release.payment_id).confirmed
+            and not stops_transfers(case.records, release.payment_id)
+        )
+        if release.state is ReleaseState.WAITING and ready:
+            create_transfer.plan(case, release)

@@ -88,7 +88,8 @@ async def _request(
     async def story(unit: UnitOfWork) -> bool:
         case = await open_case(runtime, unit, waiting.escrow_id, effect_id=waiting.effect_id)
         release = case.release_of(waiting.release_id)
-        if release.state is not ReleaseState.WAITING or case.payee.state is not PayeeState.ACTIVE:
+        ready = case.payee(release.payee_id).state is PayeeState.ACTIVE
+        if release.state is not ReleaseState.WAITING or not ready:
             return False
         rejected = case.records.effect
         if rejected is not None and rejected.state is not EffectState.REJECTED:

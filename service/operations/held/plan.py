@@ -17,6 +17,7 @@ from uuid import UUID
 from service.domain import ids
 from service.domain.money import format_minor
 from service.domain.records.effect import Effect
+from service.domain.records.escrow import MilestonePayee
 from service.domain.states.effect import EffectState
 from service.domain.unit import UnitOfWork
 
@@ -25,8 +26,8 @@ _ID = re.compile(r"([a-z]{3})_([0-9a-f]{32})")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``amounts_minor`` is by currency what moves: the largest change of one account, or what
-    Stripe is asked for.
+    """``amounts_minor`` is by currency what moves: the largest change of one account, what
+    Stripe is asked for, or what is given to another payee.
     """
 
     lines: tuple[str, ...]
@@ -55,9 +56,21 @@ def _changed(unit: UnitOfWork) -> Iterator[str]:
     for each in unit.transitions:
         before = each.before or "new"
         yield f"{each.subject}: {before} -> {each.after}"
+    for part in _parts(unit):
+        milestone, payee = (
+            ids.show(ids.MILESTONE, part.milestone_id),
+            ids.show(ids.PAYEE, part.payee_id),
+        )
+        shown = format_minor(part.amount_minor, unit.escrow.currency if unit.escrow else "")
+        yield f"{milestone}, part {part.position + 1}: {shown} for {payee}"
     for effect in _planned(unit):
         asked = json.dumps(effect.request, sort_keys=True, default=str)
         yield f"Stripe is asked to {effect.kind}: {asked}"
+
+
+def _parts(unit: UnitOfWork) -> Iterator[MilestonePayee]:
+    """Whose what is held will be, of which the books say nothing."""
+    return (each for each in unit.records.values() if isinstance(each, MilestonePayee))
 
 
 def _planned(unit: UnitOfWork) -> Iterator[Effect]:
@@ -75,6 +88,9 @@ def _amounts(unit: UnitOfWork) -> dict[str, int]:
         amount_minor, currency = effect.request.get("amount"), _currency(unit, effect)
         if isinstance(amount_minor, int) and currency:
             changes[f"effect:{effect.public_id}", currency] += amount_minor
+    for part in _parts(unit):
+        if part.redirected_from is not None and unit.escrow:
+            changes["redirected", unit.escrow.currency] += part.amount_minor
     largest: dict[str, int] = defaultdict(int)
     for (_, currency), change_minor in changes.items():
         largest[currency] = max(largest[currency], abs(change_minor))

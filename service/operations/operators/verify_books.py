@@ -135,7 +135,7 @@ def _problem(kind: str, currency: str, entries: list[tuple[str, str, str, int]])
             return f"{name} stands in book {book}"
         legs = posting.debit if amount_minor > 0 else posting.credit
         fitting = [leg for leg in legs if leg.settled is settled]
-        if all(leg.account is not account for leg in fitting):
+        if account is None or all(leg.account.shape != account.shape for leg in fitting):
             side = "debit" if amount_minor > 0 else "credit"
             return f"posting {posting.number} does not {side} {name}"
     return ""

@@ -53,6 +53,10 @@ def parts_asked_for(
 
 def _chosen(sources: Iterable[pb.RefundSource]) -> list[Chosen]:
     return [
-        Chosen(ids.parse(each.release_id) if each.release_id else None, each.amount_minor)
+        Chosen(
+            ids.parse(each.release_id) if each.release_id else None,
+            each.amount_minor,
+            ids.parse(each.payee_id) if each.payee_id else None,
+        )
         for each in sources
     ]

@@ -44,6 +44,25 @@ SELECT * FROM (
     FROM milestones AS m
 ) AS compared WHERE frozen_minor <> freezes_minor""",
 )
+SPLIT = Check(
+    "split",
+    "the parts of several payees are the milestone's price, fee and what of it has gone",
+    "SELECT count(*) FROM milestone_payees",
+    """\
+SELECT m.tenant_id, m.escrow_id, m.milestone_id, m.amount_minor, p.amount_minor AS parts_minor,
+    m.payee_fee_minor, p.payee_fee_minor AS parts_fee_minor,
+    m.released_minor + m.refunded_minor + m.lost_minor AS gone_minor,
+    p.gone_minor AS parts_gone_minor
+FROM (
+    SELECT tenant_id, escrow_id, milestone_id, sum(amount_minor) AS amount_minor,
+        sum(payee_fee_minor) AS payee_fee_minor, sum(gone_minor) AS gone_minor
+    FROM milestone_payees GROUP BY tenant_id, escrow_id, milestone_id
+) AS p
+JOIN milestones AS m ON m.tenant_id = p.tenant_id AND m.escrow_id = p.escrow_id
+    AND m.milestone_id = p.milestone_id
+WHERE p.amount_minor <> m.amount_minor OR p.payee_fee_minor <> m.payee_fee_minor
+    OR p.gone_minor <> m.released_minor + m.refunded_minor + m.lost_minor""",
+)
 HELD_BY_MILESTONES = Check(
     "held",
     "each milestone's accounts hold what its record says",

@@ -10,6 +10,7 @@ from service.store.checks.milestones import (
     HELD_BY_MILESTONES,
     MILESTONES,
     NOT_BELOW_ZERO,
+    SPLIT,
 )
 from service.store.checks.operations import EVENTS, TIMELINE
 from service.store.checks.payees import (
@@ -38,6 +39,7 @@ CHECKS: tuple[Check, ...] = (
     COVER,
     MILESTONES,
     FROZEN,
+    SPLIT,
     HELD_BY_MILESTONES,
     DEADLINES,
     SNAPSHOTS,

@@ -127,6 +127,32 @@ async def test_an_operator_freezes_an_amount_and_lifts_it(market: Marketplace, e
     assert await market.balance(f"liab:escrow:{milestone}:held") == 0
 
 
+async def test_the_part_of_a_payee_who_cannot_be_paid_goes_to_another(
+    market: Marketplace, escrow: Run
+) -> None:
+    ann, bob = await market.new_payee(active=False), await market.new_payee()
+    deal = await market.funded_escrow(payee=ann)
+    to = ("--from", ann.id, "--to", bob.id, "--reason", "They have closed their shop.")
+
+    async with market.unchanged():
+        tried = await escrow("shares", "redirect", deal.reference, "1", *to, "--dry-run")
+    given = await escrow("shares", "redirect", deal.reference, "1", *to, "--json")
+    refused = await escrow("shares", "redirect", deal.reference, "1", *to)
+    shown = await escrow("show", deal.id)
+
+    assert tried.status == 0, tried.err
+    assert bob.id in tried.out
+    (milestone,) = json.loads(given.out)["escrow"]["milestones"]
+    assert [each["payee_id"] for each in milestone["payees"]] == [bob.id]
+    assert (refused.status, "Nothing of this milestone waits" in refused.err) == (2, True)
+    assert "They have closed their shop." in shown.out
+    (row,) = [line for line in shown.out.splitlines() if "100.00 USD" in line and bob.id in line]
+    assert row.count("USD") == 5
+    await market.accept(await market.deliver(deal))
+    await market.settle()
+    assert await market.balance(f"conn:{bob.stripe_account}:balance") == 8_000
+
+
 def test_every_kind_of_an_operators_freeze_has_its_word() -> None:
     assert {each.name for each in Kind} == {each.name for each in BY_OPERATOR}
 

@@ -12,6 +12,7 @@ NAMES = {
     "milestone": "mst_1",
     "payee": "pye_1",
     "payment": "pay_1",
+    "previous_payee": "pye_2",
     "account": "acct_1",
     "balance_transaction": "txn_1",
 }

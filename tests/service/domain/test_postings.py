@@ -70,6 +70,12 @@ EXPECTED: Mapping[str, tuple[JournalKind, Mapping[str, int], list[Line], list[Li
         ],
         [],
     ),
+    "5r": (
+        JournalKind.REDIRECTED,
+        {"amount": 80_00},
+        [("liab:payee:pye_2:payable", 80_00), (PAYABLE, -80_00)],
+        [],
+    ),
     "7a": (
         JournalKind.TRANSFER_REQUESTED,
         {"amount": 80_00},

@@ -291,6 +291,7 @@ def test_no_field_was_forgotten() -> None:
         "AdoptRefund.validate_only",
         "ResolveRefund.validate_only",
         "WriteOffReceivable.validate_only",
+        "RedirectShare.validate_only",
         "CreatePolicyVersion.validate_only",
         "CreatePolicyVersion.policy.currencies.payout_limits",  # its parts are spoiled
         "CreatePolicyVersion.policy.periods",

@@ -241,4 +241,5 @@ SHOWN = {"escrows", "freezes", "milestones", "operations", "payees", "payers", "
     *("payouts", "policies", "releases", "refunds", "refund_parts", "receivables", "deadlines"),
     "proposals",
     "approvals",
+    "milestone_payees",
 }

@@ -17,6 +17,7 @@ from service.rpc.grpc_server import Listening, serving
 from service.rpc.identity.verified import VerifiedIdentities
 from service.rpc.services import OPERATIONS, SERVICES
 from tests.service.operations.catalogue import EVERY_REQUEST, METHODS, ask
+from tests.service.operations.escrows.split import share, split_escrow
 from tests.service.operations.marketplace import Marketplace
 from tests.service.rpc.identity.issuer import Issuer, write_document
 
@@ -133,3 +134,30 @@ async def test_a_party_is_made_for_oneself(shared_market: Marketplace, acting_fo
     request.request_id, request.reference = new_request_id(), "another"
     async with shared_market.refuses("NOT_YOURS"):
         await acting_for(reference, "payer").parties.CreatePayer(request)
+
+
+async def test_a_payee_of_a_part_sees_the_escrow_and_acts_for_nobody(
+    shared_market: Marketplace, acting_for: As
+) -> None:
+    market = shared_market
+    lead, bob = await market.new_payee(), await market.new_payee()
+    escrow = await split_escrow(market, [share(lead), share(bob, of=100)], delivered=False)
+    of_lead, of_bob = acting_for(lead.reference, "payee"), acting_for(bob.reference, "payee")
+
+    reads = pb.GetEscrowRequest(escrow_id=escrow.id)
+    assert (await of_bob.escrows.GetEscrow(reads)).escrow == escrow
+    payment = pb.GetPaymentRequest(payment_id=escrow.milestones[0].payment_id)
+    assert (await of_bob.escrows.GetPayment(payment)).payment.client_secret == ""
+    parts = pb.ListEscrowsRequest(filter=f"part_payee_id = {bob.id}")
+    assert [each.id for each in (await of_bob.escrows.ListEscrows(parts)).escrows] == [escrow.id]
+    async with market.refuses("NOT_YOURS"):
+        await of_lead.escrows.ListEscrows(parts)
+    delivery = pb.SubmitDeliveryRequest(
+        request_id=new_request_id(),
+        escrow_id=escrow.id,
+        milestone_id=escrow.milestones[0].id,
+        note="It is in the shared folder.",
+    )
+    async with market.refuses("NOT_YOURS"):
+        await of_bob.escrows.SubmitDelivery(delivery)
+    await of_lead.escrows.SubmitDelivery(delivery)

@@ -32,6 +32,7 @@ OTHERWISE: Mapping[str, Mapping[str, Any]] = {
     "CancelEscrow": {"reason": "No reason."},
     "PlaceFreeze": {"amount_minor": 2_501},
     "LiftFreeze": {"reason": "No reason."},
+    "RedirectShare": {"reason": "No reason."},
     "RefundMilestone": {"plan_hash": "0"},
     "RefundSuspense": {"amount_minor": 501},
     "AdoptRefund": {"reason": "No reason."},

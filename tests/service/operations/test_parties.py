@@ -77,7 +77,7 @@ OF_PEOPLE = {
     if method.containing_service.name in ("OperatorService", "PolicyService", "ApprovalService")
 }
 REPAIRS = {"PlaceFreeze", "LiftFreeze", "RefundSuspense", "AdoptRefund", "ResolveRefund"} | {
-    *("ListReceivables", "WriteOffReceivable"),
+    *("RedirectShare", "ListReceivables", "WriteOffReceivable"),
 }
 MAY = {
     "service": {*METHODS} - INGESTS - OF_PEOPLE - REPAIRS,

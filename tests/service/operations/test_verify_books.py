@@ -24,6 +24,7 @@ from tests.postgres import Database, Server, connected, migrated_database
 from tests.service.movements.strangers import charge_of, dispute, moved
 from tests.service.movements.test_currencies import in_euro, settles_in_dollars
 from tests.service.operations.agreements.asking import payer_asks
+from tests.service.operations.escrows.split import share, split_escrow
 from tests.service.operations.escrows.test_release_milestone import release
 from tests.service.operations.marketplace import Marketplace, open_marketplace, usd
 from tests.service.operations.refunds.money import refund, transferred
@@ -63,6 +64,7 @@ async def tell_it_all(market: Marketplace) -> None:
     await dispute(market, await charge_of(market, await market.funded_escrow()))
     await moved(market, "stripe_fee", -200)
     await market.sweep()
+    await split_escrow(market, [share(payee, basis=5_000), share(owing)], delivered=False)
     await settles_in_dollars(market)
     await in_euro(market, 5_000)
     on_its_way = await market.delivered_escrow(payee=payee)
@@ -125,7 +127,7 @@ async def test_everything_that_happened_is_right(books: Database) -> None:
 
 
 LAST_SNAPSHOT = """\
-WHERE account = 'asset:stripe_unsettled' AND through = (
+WHERE account = 'asset:stripe_unsettled' AND currency = 'USD' AND through = (
     SELECT max(through::text)::uuid FROM balance_snapshots WHERE account = 'asset:stripe_unsettled'
 ) RETURNING account, through"""
 
@@ -162,6 +164,11 @@ CRIMES = {
         "I3 no liability below zero",
         "balances",
         named_by=("account",),
+    ),
+    "a part of a payee is changed": crime(
+        "UPDATE milestone_payees SET gone_minor = 1 WHERE position = 0 RETURNING milestone_id",
+        "split",
+        named_by=("milestone_id",),
     ),
     "an entry is changed": crime(
         "UPDATE entries SET amount_minor = amount_minor + 1 WHERE account = 'rev:service_fee'"

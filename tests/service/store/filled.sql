@@ -46,6 +46,12 @@ SELECT
     10000, 500, 2000, 10000, 5000, 0, 0, 0, pg_temp.id('payment', i), NULL, NULL
 FROM numbers, generate_series(0, 1) AS part;
 
+INSERT INTO milestone_payees
+SELECT
+    tenant_id, pg_temp.id('escrow', i), pg_temp.id('milestone', i * 10), part, pg_temp.id('payee', (i + part) % 500),
+    5000, 1000, 0, 5000, NULL
+FROM numbers, generate_series(0, 1) AS part WHERE i % 20 = 0;
+
 INSERT INTO line_items
 SELECT
     tenant_id, pg_temp.id('escrow', i), pg_temp.id('milestone', i * 10), item, 'A drawing', 1, 5000, ''

@@ -47,6 +47,7 @@ from tests.records import (
     new_id,
     new_line_item,
     new_milestone,
+    new_milestone_payee,
     new_payee,
     new_payer,
     new_payment,
@@ -226,6 +227,7 @@ def full_records() -> dict[str, Any]:
         settled_share_minor=88,
         settled_payer_fee_minor=6,
         settled_payee_fee_minor=22,
+        payee_position=3,
     )
     receivable = new_receivable(
         payee,
@@ -255,6 +257,15 @@ def full_records() -> dict[str, Any]:
         "escrow": escrow,
         "payment": payment,
         "milestone": milestone,
+        "milestone_payee": new_milestone_payee(
+            milestone,
+            position=3,
+            payee_id=payee.payee_id,
+            gone_minor=LARGE,
+            amount_minor=LARGE,
+            basis_points=2_500,
+            redirected_from=2,
+        ),
         "line_item": new_line_item(milestone, position=2, name=TEXT, quantity=3, sku="S-1"),
         "release": release,
         "refund": refund,
@@ -341,6 +352,7 @@ def bare_records() -> dict[str, Any]:
         "escrow": escrow,
         "payment": payment,
         "milestone": milestone,
+        "milestone_payee": new_milestone_payee(milestone, payee_id=payee.payee_id),
         "line_item": new_line_item(milestone, sku=""),
         "release": new_release(milestone, escrow, payment),
         "refund": refund,
@@ -361,6 +373,7 @@ async def read_all(pool: ServicePool, records: dict[str, Any]) -> dict[str, Any]
     assert isinstance(found, EscrowRecords)
     assert found.payer == await find_payer(pool, TENANT, records["payer"].payer_id)
     assert found.payee == await find_payee(pool, TENANT, records["payee"].payee_id)
+    (milestone_payee,) = found.milestone_payees
     (milestone,), (line_item,) = found.milestones, found.line_items
     (payment,), (release,) = found.payments, found.releases
     (refund,), (part,), (receivable,) = found.refunds, found.refund_parts, found.receivables
@@ -373,6 +386,7 @@ async def read_all(pool: ServicePool, records: dict[str, Any]) -> dict[str, Any]
         "escrow": found.escrow,
         "payment": payment,
         "milestone": milestone,
+        "milestone_payee": milestone_payee,
         "line_item": line_item,
         "release": release,
         "refund": refund,

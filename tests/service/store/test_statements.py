@@ -110,7 +110,7 @@ def _hot_statements() -> Iterator[tuple[str, str]]:
         for column in listing.filterable:
             value = datetime.now(UTC)  # which only a time's bounds look at
             condition = lists.Condition(column, "=", value)
-            clauses, _ = lists.where(listing.key, [condition], listing.filterable)
+            clauses, _ = lists.where(listing.key, [condition], listing.filterable, listing.through)
             yield f"list {listing.table} by {column}", listing.statement.format(conditions=clauses)
     yield "balances.roll_up_balances", function_body("roll_up_balances")
     for name in ("OF_ESCROW", "OF_ACCOUNTS", "OF_PATTERNS"):

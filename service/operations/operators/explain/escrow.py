@@ -65,6 +65,10 @@ _TOLD = frozenset(
 )
 
 
+# Of a part that waits for its payee: while they cannot be paid it can be given to another.
+_REDIRECT = {str(Party.OPERATOR): ["shares redirect"]}
+
+
 @dataclass(slots=True)
 class ExplainedEscrow:
     """``problem`` says why the escrow itself cannot be shown; its money and its past still can."""
@@ -121,6 +125,7 @@ def _add_records(found: ExplainedEscrow, records: EscrowRecords) -> None:
         {
             "id": release.public_id,
             "milestone_id": ids.show(ids.MILESTONE, release.milestone_id),
+            "payee_id": ids.show(ids.PAYEE, release.payee_id),
             "state": str(release.state),
             "amount_minor": release.amount_minor,
             "payee_share_minor": release.payee_share_minor,
@@ -153,6 +158,9 @@ def _of_milestones(shown: pb.Escrow, records: EscrowRecords) -> Iterator[Wait]:
             waits_for = f"{waits_for}; a part is frozen".removeprefix("; ")
         if waits_for:
             yield Wait(message.id, waits_for, may)
+        for payee in message.payees:
+            if payee.waiting_for:
+                yield Wait(payee.payee_id, payee.waiting_for, _REDIRECT)
 
 
 _ANSWERS = {

@@ -307,3 +307,31 @@ async def test_an_operator_who_cancels_waits_and_the_parties_do_not(market: Mark
     await asker(market).escrows.CancelEscrow(by_payee)
     assert await platform(market, IN_FLIGHT) == -105_00  # Stripe has the first by now
     assert await refunded(market) == 2
+
+
+async def test_what_goes_to_another_payee_waits_though_nothing_is_booked(
+    market: Marketplace,
+) -> None:
+    ann, bob = await market.new_payee(active=False), await market.new_payee()
+    escrow = await market.funded_escrow(payee=ann)
+    await limit(market)
+    request = escrow_pb.RedirectShareRequest(
+        request_id=new_request_id(),
+        escrow_id=escrow.id,
+        milestone_id=escrow.milestones[0].id,
+        payee_id=ann.id,
+        to_payee_id=bob.id,
+        reason="They have closed their shop.",
+    )
+    operator = market.client("operator", role="operator")
+
+    async with market.refuses("APPROVAL_NEEDED", writes=True) as refusal:
+        await operator.escrows.RedirectShare(request)
+    assert refusal.metadata["amount_minor"] == "10000"
+    assert list((await market.read(escrow)).milestones[0].payees) == []
+    waiting = await read_approval(market, pb.Approval(id=refusal.metadata["approval_id"]))
+    assert f"{escrow.milestones[0].id}, part 2: 100.00 USD for {bob.id}" in waiting.plan
+    await approver(market).approvals.Approve(approval_of(waiting))
+
+    (payee,) = (await market.read(escrow)).milestones[0].payees
+    assert (payee.payee_id, payee.held) == (bob.id, usd(10_000))

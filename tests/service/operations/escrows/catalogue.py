@@ -14,6 +14,8 @@ async def _create_escrow(market: Marketplace) -> Asked:
     request.metadata["order"] = "A-17"
     first = request.milestones[0]
     first.due_time.FromJsonString("2099-12-31T00:00:00Z")
+    first.payees.add(payee_id=payee.id, basis_points=2_500)
+    first.payees.add(payee_id=(await market.new_payee(active=False)).id)
     first.line_items.add(name="Poster", quantity=2, unit_amount_minor=3_000, sku="P-1")
     return Asked("", request)
 
@@ -103,6 +105,21 @@ async def _lift_freeze(market: Marketplace) -> Asked:
     return Asked("operator", request, role="operator")
 
 
+async def _redirect_share(market: Marketplace) -> Asked:
+    escrow = await market.funded_escrow()
+    other = await market.new_payee(active=False)
+    request = pb.RedirectShareRequest(
+        request_id=new_request_id(),
+        escrow_id=escrow.id,
+        milestone_id=escrow.milestones[0].id,
+        payee_id=escrow.payee_id,
+        to_payee_id=other.id,
+        reason=WHY,
+        etag=escrow.etag,
+    )
+    return Asked("operator", request, role="operator")
+
+
 async def _cancel_escrow(market: Marketplace) -> Asked:
     escrow = await market.new_escrow()
     request = pb.CancelEscrowRequest(
@@ -132,5 +149,6 @@ REQUESTS: Requests = {
     "CancelEscrow": _cancel_escrow,
     "PlaceFreeze": _place_freeze,
     "LiftFreeze": _lift_freeze,
+    "RedirectShare": _redirect_share,
     "ListTimeline": _list_timeline,
 }

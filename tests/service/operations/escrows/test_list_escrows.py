@@ -5,6 +5,7 @@ import base64
 import pytest
 
 from escrow.v1 import escrow_service_pb2 as pb
+from tests.service.operations.escrows.split import request_of, share
 from tests.service.operations.marketplace import AN_ID, Marketplace
 
 
@@ -135,3 +136,14 @@ async def test_a_token_belongs_to_its_list_and_is_never_trusted(shared_market: M
     other = pb.ListEscrowsRequest(page_size=1, page_token=token)
     async with shared_market.refuses("INVALID_FIELD"):
         await shared_market.service.escrows.ListEscrows(other)
+
+
+async def test_of_whom_a_part_is(market: Marketplace) -> None:
+    ann, bob = await market.new_payee(active=False), await market.new_payee(active=False)
+    request = await request_of(market, [share(ann), share(bob, of=1)])
+    split = (await market.service.escrows.CreateEscrow(request)).escrow
+    alone = await market.new_escrow(payee=bob)
+
+    assert await ids_of(market, f"part_payee_id = {bob.id}") == [split.id]
+    assert await ids_of(market, f"payee_id = {bob.id}") == [alone.id]
+    assert await ids_of(market, f"part_payee_id = {bob.id} AND payee_id = {bob.id}") == []

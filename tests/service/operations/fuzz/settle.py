@@ -39,6 +39,7 @@ def _create_escrow(random: Random, request: pb.CreateEscrowRequest) -> None:
         milestone.amount_minor = amount(random, request.currency)
         if milestone.HasField("due_time") and milestone.due_time.seconds <= now_s:
             milestone.due_time.seconds = random.randint(now_s + 60, LAST_S)
+        _split(random, milestone)
         for item in milestone.line_items:
             item.unit_amount_minor = 0
         if milestone.line_items:
@@ -46,6 +47,25 @@ def _create_escrow(random: Random, request: pb.CreateEscrowRequest) -> None:
             whole = [n for n in (1, 2, 5, 100) if milestone.amount_minor % n == 0]
             bought.quantity = random.choice(whole)
             bought.unit_amount_minor = milestone.amount_minor // bought.quantity
+
+
+def _split(random: Random, milestone: pb.MilestoneInput) -> None:
+    """Between the two payees whom the catalogue names, or nobody: a share or an amount, and the
+    rest.
+    """
+    if len({each.payee_id for each in milestone.payees[:2]} - {""}) < 2:
+        del milestone.payees[:]
+        return
+    del milestone.payees[2:]
+    first, second = milestone.payees
+    second.ClearField("basis_points")
+    second.ClearField("amount_minor")
+    if random.random() < 0.5:
+        first.ClearField("basis_points")
+        first.amount_minor = milestone.amount_minor // 2 // 100 * 100
+    else:
+        first.ClearField("amount_minor")
+        first.basis_points = random.randint(1_000, 9_000)
 
 
 def _create_party(_: Random, request: Any) -> None:  # noqa: ANN401  of the parties' contract

@@ -162,9 +162,13 @@ def _fill_list(random: Random, items: Any, field: FieldDescriptor, depth: int) -
     most = MOST_ITEMS if depth else rules_of(field).max_items or 100
     count = random.randint(1 if is_required(field) else 0, most)
     if field.message_type is not None:
+        known = [type(item).FromString(item.SerializeToString()) for item in items]
         del items[:]
-        for _ in range(count):
-            fill(random, items.add(), depth=depth + 1)
+        for place in range(count):
+            item = items.add()
+            if known:  # with the ids that only the service can give
+                item.CopyFrom(known[place % len(known)])
+            fill(random, item, depth=depth + 1)
         return
     values = [scalar(random, field) for _ in range(count)]
     if None not in values:

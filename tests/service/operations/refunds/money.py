@@ -48,6 +48,18 @@ async def read_refund(market: Marketplace, refund: refund_pb.Refund) -> refund_p
     return (await market.service.refunds.GetRefund(request)).refund
 
 
+async def put_back(market: Marketplace, refund: refund_pb.Refund) -> None:
+    """An operator lets the money of a failed refund go back to where it was."""
+    request = refund_pb.ResolveRefundRequest(
+        request_id=new_request_id(),
+        refund_id=refund.id,
+        resolution=refund_pb.REFUND_RESOLUTION_PUT_BACK,
+        reason="Their bank said so.",
+    )
+    await market.client("operator", role="operator").refunds.ResolveRefund(request)
+    await market.settle()
+
+
 async def receivables(market: Marketplace, condition: str = "") -> list[refund_pb.Receivable]:
     request = refund_pb.ListReceivablesRequest(filter=condition)
     client = market.client("operator", role="operator")
