@@ -44,6 +44,10 @@ fuzz: $(INSTALLED) ## read back what every field of every request brings; VALUES
 	@ESCROW_FUZZ_VALUES=$(or $(VALUES),1000000) $(if $(SEED),ESCROW_FUZZ_SEED=$(SEED)) \
 		$(BIN)/pytest -n 0 --quiet --capture=no --log-level=ERROR tests/service/operations/fuzz $(ARGS)
 
+.PHONY: model
+model: $(INSTALLED) ## check the model of a milestone in every order of events (needs spin and gcc)
+	@$(BIN)/pytest -n 0 --quiet tests/model $(ARGS)
+
 .PHONY: trace
 trace: $(INSTALLED) ## run a call and a webhook through everything, and show their traces
 	@$(BIN)/pytest --quiet --capture=no tests/scenarios/test_one_trace.py

@@ -82,7 +82,9 @@ async def freeze_and_hold_back(
         if release.payment_id != payment.payment_id or not on_its_way:
             continue
         effect = await find_effect(runtime.pool, release.tenant_id, on_its_way)
-        if effect is not None and effect.state is EffectState.PLANNED:
+        # A call that was put off may follow one whose answer was lost: only a key that was never
+        # used says that nothing was sent.
+        if effect is not None and effect.state is EffectState.PLANNED and not effect.key_used_at:
             case.unit.advance(effect, EffectEvent.WITHDRAW)
             effect.error = {"code": FROZEN}
             transfer_rejected(case, release, effect, FROZEN)
