@@ -91,9 +91,11 @@ async def is_reversal(runtime: Runtime, movement: Movement, reversal_id: str) ->
     Raises:
         Undecided: we do not know yet what became of the reversal.
     """
+    # In this order: one that is confirmed between the two looks is found by the second.
+    reversing = await is_reversing(runtime.pool, movement.tenant_id, movement.account)
     found = await find_reversed(runtime.pool, movement.tenant_id, reversal_id)
     if found is None:
-        if await is_reversing(runtime.pool, movement.tenant_id, movement.account):
+        if reversing:
             raise Undecided("a transfer to this account is being reversed")
         return False
     debt, effect_id = found

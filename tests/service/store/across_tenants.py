@@ -69,6 +69,7 @@ WHY: Mapping[str, str] = {
     "verify, readable": PROVES,
     "verify, receivables": PROVES,
     "verify, refunds": PROVES,
+    "verify, split": PROVES,
     "verify, snapshots": PROVES,
     "verify, timeline": PROVES,
     "verify, transfers": PROVES,
