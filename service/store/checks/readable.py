@@ -53,7 +53,7 @@ def _cannot_hold(column: str, hint: Any) -> str:  # noqa: ANN401, PLR0911  a typ
         return f"{_time(column)} AND {column} <> 'infinity'"  # the last moment there is: rows.py
     if datetime in kinds:
         return _time(column)
-    if column == "quoted_currency":
+    if column in ("currency", "quoted_currency"):
         return f"{column} NOT IN ({_names(CURRENCIES)})"
     if Decimal in kinds:
         return f"{column} NOT BETWEEN 0 AND 1e9"  # a rate; NaN is above every number
