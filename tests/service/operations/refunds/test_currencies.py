@@ -14,6 +14,7 @@ from tests.service.movements.test_currencies import (
     position,
     settles_in_dollars,
 )
+from tests.service.operations.escrows.split import request_of, share
 from tests.service.operations.marketplace import Marketplace
 from tests.service.operations.refunds.money import platform, read_refund, refund, stocked
 from tests.service.operations.refunds.test_adopt_refund import adopt
@@ -196,3 +197,37 @@ async def test_what_came_to_nothing_for_the_payee_is_refunded(market: Marketplac
     await market.settle()
     assert (await read_refund(market, asked)).state == refund_pb.REFUND_STATE_SUCCEEDED
     await assert_nothing_left_of(market)
+
+
+@pytest.mark.parametrize("rate", [0.9137, 1.1, 1.3333])
+@pytest.mark.parametrize("sent", [False, True])
+async def test_three_payees_leave_nothing(market: Marketplace, rate: float, sent: bool) -> None:
+    """Each a third, refunded in parts before and after their transfers, at another day's rate."""
+    await stocked(market)
+    await settles_in_dollars(market)
+    payees = [await market.new_payee(active=sent) for _ in range(3)]
+    shares = [share(payees[0]), *(share(each, basis=3_333) for each in payees[1:])]
+    request = await request_of(market, shares, 10_001, currency="EUR")
+    escrow = (await market.service.escrows.CreateEscrow(request)).escrow
+    await market.pay(await market.fund(escrow))
+    await market.settle()
+    await refund(market, escrow, 1_000)
+    await market.accept(await market.deliver(escrow))
+    await market.settle()
+    await now_at(market, rate)
+
+    await refund(market, escrow, 3_334)
+    await market.settle()
+    for payee in payees:
+        await market.onboard(payee)
+    await market.settle()
+    await refund(market, escrow)
+    await assert_nothing_left(market)
+
+    done = (await market.read(escrow)).milestones[0]
+    assert done.state == pb.MILESTONE_STATE_REFUNDED
+    assert done.refunded.amount_minor == 10_001
+    for payee in payees:
+        assert await market.balance(f"liab:payee:{payee.id}:payable") == 0
+    for fee in ("rev:service_fee", "rev:platform_fee"):
+        assert await platform(market, fee, "EUR") == await platform(market, fee, "USD") == 0
