@@ -48,6 +48,8 @@ def redirect(case: EscrowCase, milestone: Milestone, before: Payee, after: Payee
     case.touch()
     step_minor = charge_step_minor(case.escrow.currency)
     for each in theirs:
+        if not each.left_minor:
+            continue  # all of it has gone, or was given away before
         whole = each.amount_minor, 0, each.gone_minor
         fee_minor = each.payee_fee_minor - fee_part(
             each.payee_fee_minor, *whole, step_minor=step_minor

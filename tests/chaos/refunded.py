@@ -48,19 +48,24 @@ ENDED = ("SUCCEEDED", "FAILED", "REJECTED", "PUT_BACK", "PAID_OUTSIDE")
 
 
 def adopted(caller: Caller) -> set[str]:
-    """The ids at Stripe of the refunds that clients were told are ours now."""
+    """The ids at Stripe of the refunds that clients were told are ours now, but for those that
+    failed and were sent again: Stripe has made others of these.
+    """
     told = (i.answer for i in caller.intentions if i.method == "AdoptRefund" and i.answer)
-    return {answer.refund.stripe_refund for answer in told}
+    sent_again = _resolved(caller, RefundResolution.REFUND_RESOLUTION_SEND_AGAIN)
+    return {a.refund.stripe_refund for a in told if a.refund.id not in sent_again}
 
 
 def put_back(caller: Caller) -> set[str]:
     """Our ids of the refunds whose money went back to where it was, because an operator said so."""
+    return _resolved(caller, RefundResolution.REFUND_RESOLUTION_PUT_BACK)
+
+
+def _resolved(caller: Caller, how: RefundResolution.ValueType) -> set[str]:
     return {
         i.request.refund_id
         for i in caller.intentions
-        if i.method == "ResolveRefund"
-        and i.answer
-        and i.request.resolution == RefundResolution.REFUND_RESOLUTION_PUT_BACK
+        if i.method == "ResolveRefund" and i.answer and i.request.resolution == how
     }
 
 

@@ -93,6 +93,8 @@ async def test_before_anybody_has_paid_and_back(market: Marketplace) -> None:
     (payee,) = milestone.payees
     assert amounts(payee) == (10_000, 2_000, 0, 0, 0)
     assert payee.payee_id == bob.id
+    (payee,) = (await redirect(market, escrow, bob, eve)).payees
+    assert payee.payee_id == eve.id
 
 
 async def test_what_was_refunded_and_comes_back_is_theirs_whose_it_was(

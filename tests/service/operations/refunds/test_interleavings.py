@@ -1,7 +1,8 @@
 """One escrow, and all that can happen to its refunds in any order: the books hold after each step.
 
 A seed draws the steps. In a seed that converts, Stripe settles the payment in dollars, and the
-payee's account may convert once more.
+payee's account may convert once more. Of three payees, two cannot be paid at first; parts of those
+are given to others.
 """
 
 import random
@@ -16,6 +17,7 @@ from escrow.v1 import party_service_pb2 as party_pb
 from escrow.v1 import refund_service_pb2 as refund_pb
 from tests.service.movements.strangers import assert_same_as_stripe
 from tests.service.movements.test_currencies import assert_books_hold, position, settles_in_dollars
+from tests.service.operations.escrows.split import request_of, share
 from tests.service.operations.marketplace import CARD, Marketplace
 from tests.service.operations.refunds.money import platform, receivables, refund, stocked
 from tests.service.operations.refunds.test_converting_accounts import read_account
@@ -42,11 +44,16 @@ class Story:
         self.escrow = pb.Escrow()
         self.done: list[str] = []
 
-    async def begin(self, country: str) -> None:
+    async def begin(self, country: str, payees: int) -> None:
         market = self.market
         await stocked(market)
         self.payee = await market.new_payee(country=country)
-        escrow = await market.new_escrow(10_007, currency=self.currency, payee=self.payee)
+        self.payees = [self.payee]
+        for _ in range(1, payees):
+            self.payees.append(await market.new_payee(country=country, active=False))
+        shares = [share(self.payee), *(share(each, basis=3_333) for each in self.payees[1:])]
+        asked = await request_of(market, shares, 10_007, currency=self.currency)
+        escrow = (await market.service.escrows.CreateEscrow(asked)).escrow
         await market.pay(await market.fund(escrow), self.draw.choice([CARD, CARD, FAILS]))
         await market.settle()
         self.escrow = await market.read(escrow)
@@ -60,6 +67,7 @@ class Story:
             self.resolve,
             self.write_off,
             self.market.sweep,
+            *([self.redirect, self.redirect, self.onboard] if len(self.payees) > 1 else []),
         ]
         chosen = self.draw.choice(steps)
         self.done.append(chosen.__name__)
@@ -89,6 +97,24 @@ class Story:
     async def refund(self) -> None:
         await refund(self.market, self.escrow, self.amount())
 
+    async def redirect(self) -> None:
+        """A payee's part goes to another, who can be paid or not."""
+        before, after = self.draw.sample(self.payees, 2)
+        request = pb.RedirectShareRequest(
+            request_id=new_request_id(),
+            escrow_id=self.escrow.id,
+            milestone_id=self.escrow.milestones[0].id,
+            payee_id=before.id,
+            to_payee_id=after.id,
+            reason="They have closed their shop.",
+        )
+        operator = self.market.client("operator", role="operator")
+        await operator.escrows.RedirectShare(request)
+
+    async def onboard(self) -> None:
+        payee = self.draw.choice(self.payees)
+        await self.market.sandbox.control(f"accounts/{payee.stripe_account}/onboard")
+
     async def hear(self) -> None:
         """Some of the news, in any order; the rest comes later."""
         news = await self.market.news()
@@ -108,7 +134,7 @@ class Story:
 
     async def read_account(self) -> None:
         types = self.draw.choice([("payment",), ("payment_refund",), ("payment", "payment_refund")])
-        await read_account(self.market, self.payee, *types)
+        await read_account(self.market, self.draw.choice(self.payees), *types)
 
     async def lose(self) -> None:
         """The next answer is lost, whatever it is of."""
@@ -122,11 +148,11 @@ class Story:
         await self.market.effects.run_once()
 
     async def pay_out(self) -> None:
-        found = await self.market.find_payee(self.payee)
+        found = await self.market.find_payee(self.draw.choice(self.payees))
         for balance in found.balances:
             if balance.available.amount_minor > 0:
                 request = party_pb.RequestPayoutRequest(
-                    request_id=new_request_id(), payee_id=self.payee.id, amount=balance.available
+                    request_id=new_request_id(), payee_id=found.id, amount=balance.available
                 )
                 await self.market.payee.parties.RequestPayout(request)
 
@@ -157,6 +183,8 @@ class Story:
         """All news is heard, and nothing is left open but what the payee owes."""
         market = self.market
         await market.sandbox.control("faults", verb="DELETE")
+        for payee in self.payees:
+            await market.sandbox.control(f"accounts/{payee.stripe_account}/onboard")
         for _ in range(4):
             await market.sandbox.advance(120)
             await market.patience()
@@ -171,16 +199,17 @@ class Story:
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(
-    ("currency", "country"), [("USD", "US"), ("EUR", "US"), ("EUR", "DE")], ids=lambda name: name
+    ("currency", "country", "payees"),
+    [("USD", "US", 1), ("EUR", "US", 1), ("EUR", "DE", 1), ("USD", "US", 3), ("EUR", "US", 3)],
 )
 async def test_the_books_hold_after_every_step(
-    market: Marketplace, seed: int, currency: str, country: str
+    market: Marketplace, seed: int, currency: str, country: str, payees: int
 ) -> None:
     if currency != "USD":
         await settles_in_dollars(market)
         await market.sandbox.control("settings", accounts_settle_in="external_accounts")
     story = Story(market, random.Random(f"{seed} {currency} {country}"), currency)
-    await story.begin(country)
+    await story.begin(country, payees)
     for _ in range(STEPS):
         await story.step()
         try:
