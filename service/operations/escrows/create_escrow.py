@@ -62,6 +62,7 @@ async def create_escrow(
     await check_settles(runtime, unit.call, request.currency, parties.payee)
     policy = await runtime.policies.get(unit.call.tenant_id, parties.policy_version)
     others = await _other_payees(runtime, unit, request)
+    _check_payees(request)
     amounts = [milestone.amount_minor for milestone in request.milestones]
     check_chargeable(policy, request.currency, amounts, conversion)
     fees = policy.quote(request.currency, amounts)
@@ -95,10 +96,6 @@ def _check_milestones(unit: UnitOfWork, request: CreateEscrowRequest) -> None:
             price = format_minor(milestone.amount_minor, request.currency)
             problem = f"sum to {sums_to}, not to amount_minor, {price}"
             violations.append(FieldViolation(f"{path}.line_items", problem))
-        if milestone.payees:
-            split = price_shares(milestone.amount_minor, _shares(milestone), step_minor)
-            if isinstance(split, FieldViolation):
-                violations.append(replace(split, field=f"{path}.payees{split.field}"))
     if violations:
         raise InvalidField(*violations)
     amounts = {
@@ -106,6 +103,19 @@ def _check_milestones(unit: UnitOfWork, request: CreateEscrowRequest) -> None:
         for index, milestone in enumerate(request.milestones)
     }
     check_multiples(amounts, step_minor, request.currency)
+
+
+def _check_payees(request: CreateEscrowRequest) -> None:
+    """Raises InvalidField: the payees' parts do not make up the price."""
+    violations, step_minor = [], charge_step_minor(request.currency)
+    for index, milestone in enumerate(request.milestones):
+        if milestone.payees:
+            split = price_shares(milestone.amount_minor, _shares(milestone), step_minor)
+            if isinstance(split, FieldViolation):
+                field = f"milestones[{index}].payees{split.field}"
+                violations.append(replace(split, field=field))
+    if violations:
+        raise InvalidField(*violations)
 
 
 def _shares(milestone: MilestoneInput) -> list[Share]:

@@ -173,7 +173,7 @@ async def test_a_milestone_says_for_whom_it_waits_and_who_can_do_what(
     assert found["money"][0]["held_minor"] == 105_00
     for title in ("escrow", "payer", "payee", "milestones", "payments", "money", "timeline"):
         assert f"\n{title}\n" in said.out
-    assert "the payer to accept (payer may request_changes, accept" in said.out
+    assert f"{wait['waits_for']} (payer may request_changes, accept" in said.out
     assert re.search(r"liab:escrow:mst_\w+:held +0.00 USD +100.00 USD +-100.00 USD", said.out)
 
 
