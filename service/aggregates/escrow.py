@@ -44,8 +44,6 @@ class EscrowCase:
         self.records = records
         self.escrow = records.escrow
         self.policy = policy  # the one that it is pinned to
-        # The escrow's payee, and those of parts of its milestones.
-        self.payees = {each.payee_id: each for each in (records.payee, *records.other_payees)}
         # The kind of the journal that booked the transfer's movement before it was known as ours;
         # None where no journal has.
         self.booked_as: JournalKind | None = None
@@ -65,7 +63,7 @@ class EscrowCase:
         raise PaymentMissing
 
     def payee(self, payee_id: UUID) -> Payee:
-        return self.payees[payee_id]
+        return self.records.payees[payee_id]
 
     def release_of(self, release_id: UUID) -> Release:
         return next(r for r in self.records.releases if r.release_id == release_id)

@@ -28,9 +28,12 @@ from service.store.effects import find_effect
 from service.store.payments import FoundPayment
 from service.store.tables import EscrowRecords
 from service.stripe.objects.payment_intent import PaymentObservation
+from service.stripe.outcomes import ENDED_BY_OPERATOR, NEVER_EXECUTED
 
 FROZEN = "frozen"
 """Why a transfer was not sent: the code of its refusal."""
+NOT_OF_STRIPE = frozenset({None, FROZEN, NEVER_EXECUTED, ENDED_BY_OPERATOR})
+"""Why a transfer was not made, where Stripe did not refuse it."""
 
 
 class Cause(NamedTuple):

@@ -30,7 +30,7 @@ def price_shares(
 
     Amounts come first. Basis points are of the whole price.
     """
-    if problem := _problem(shares, step_minor):
+    if problem := _problem(shares):
         return problem
     fixed_minor = sum(share.amount_minor or 0 for share in shares)
     left_minor = price_minor - fixed_minor
@@ -53,7 +53,7 @@ def price_shares(
     return amounts
 
 
-def _problem(shares: Sequence[Share], step_minor: int) -> FieldViolation | None:
+def _problem(shares: Sequence[Share]) -> FieldViolation | None:
     for place, share in enumerate(shares):
         if share.basis_points is not None and share.amount_minor is not None:
             return FieldViolation(f"[{place}]", "must have one of basis_points and amount_minor")
@@ -62,9 +62,6 @@ def _problem(shares: Sequence[Share], step_minor: int) -> FieldViolation | None:
         if _is_rest(share) and any(map(_is_rest, shares[:place])):
             problem = "must have basis_points or amount_minor: one payee can get the rest"
             return FieldViolation(f"[{place}]", problem)
-        if (share.amount_minor or 0) % step_minor:
-            problem = f"must be a multiple of {step_minor} in this currency"
-            return FieldViolation(f"[{place}].amount_minor", problem)
     return None
 
 

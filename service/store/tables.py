@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, NamedTuple
+from uuid import UUID
 
 from service.domain.records.approval import Approval
 from service.domain.records.balance_transaction import BookedTransaction
@@ -118,6 +119,11 @@ class EscrowRecords:
     # What its payees owe, also because of other escrows.
     receivables: list[Receivable] = field(default_factory=list)
     effect: Effect | None = None
+
+    @property
+    def payees(self) -> dict[UUID, Payee]:
+        """The escrow's payee, and those of parts of its milestones, by their ids."""
+        return {each.payee_id: each for each in (self.payee, *self.other_payees)}
 
 
 def _children() -> Iterator[Table]:

@@ -9,11 +9,10 @@ from escrow.v1.agreement_service_pb2 import (
 from service.aggregates.escrow import open_case
 from service.domain import ids
 from service.domain.call import Call
-from service.domain.errors import StaleEtag
 from service.domain.records.proposal import ProposalKind
 from service.domain.unit import UnitOfWork
 from service.operations.agreements.proposals import carry_out_cancellation
-from service.operations.escrows.ending_payments import began_to_end, ending_payments
+from service.operations.escrows.ending_payments import check_etag, ending_payments
 from service.operations.escrows.messages import escrow_message, proposal_message, refunded_message
 from service.operations.mutation import mutation
 from service.operations.payments.settled import once_settled
@@ -37,9 +36,7 @@ async def approve_cancellation(
             runtime: Runtime, unit: UnitOfWork, request: ApproveCancellationRequest
         ) -> ApproveCancellationResponse:
             case = await open_case(runtime, unit, ids.parse(request.escrow_id))
-            is_stale = request.etag not in ("", str(case.escrow.version))
-            if is_stale and not has_ended_one and not await began_to_end(runtime, case):
-                raise StaleEtag(etag=case.escrow.version)
+            await check_etag(runtime, case, request.etag, has_ended_one=has_ended_one)
             proposal = case.proposal(ids.parse(request.proposal_id), ProposalKind.CANCELLATION)
             case.touch()
             refunds = carry_out_cancellation(case, proposal, dry_run=request.validate_only)

@@ -6,14 +6,13 @@ from escrow.v1.escrow_service_pb2 import CancelEscrowRequest, CancelEscrowRespon
 from service.aggregates.escrow import open_case
 from service.domain import ids
 from service.domain.call import Call
-from service.domain.errors import StaleEtag
 from service.domain.unit import UnitOfWork
 from service.operations.escrows.cancel_milestones import (
     cancel_milestones,
     check_may_cancel,
     chosen_to_cancel,
 )
-from service.operations.escrows.ending_payments import began_to_end, check_no_open, ending_payments
+from service.operations.escrows.ending_payments import check_etag, check_no_open, ending_payments
 from service.operations.escrows.messages import escrow_message, refunded_message
 from service.operations.mutation import mutation
 from service.operations.payments.settled import once_settled
@@ -39,10 +38,7 @@ async def cancel_escrow(
             runtime: Runtime, unit: UnitOfWork, request: CancelEscrowRequest
         ) -> CancelEscrowResponse:
             case = await open_case(runtime, unit, ids.parse(request.escrow_id))
-            is_stale = request.etag not in ("", str(case.escrow.version))
-            # Unless this request has made it so, by ending a payment.
-            if is_stale and not has_ended_one and not await began_to_end(runtime, case):
-                raise StaleEtag(etag=case.escrow.version)
+            await check_etag(runtime, case, request.etag, has_ended_one=has_ended_one)
             chosen = chosen_to_cancel(case, request.milestone_ids)
             check_may_cancel(case, chosen)
             if not request.validate_only:

@@ -82,7 +82,7 @@ async def create_escrow(
 
 
 def _check_milestones(unit: UnitOfWork, request: CreateEscrowRequest) -> None:
-    violations, step_minor = [], charge_step_minor(request.currency)
+    violations = []
     for index, milestone in enumerate(request.milestones):
         path = f"milestones[{index}]"
         if milestone.HasField("due_time"):
@@ -98,11 +98,12 @@ def _check_milestones(unit: UnitOfWork, request: CreateEscrowRequest) -> None:
             violations.append(FieldViolation(f"{path}.line_items", problem))
     if violations:
         raise InvalidField(*violations)
-    amounts = {
-        f"milestones[{index}].amount_minor": milestone.amount_minor
-        for index, milestone in enumerate(request.milestones)
-    }
-    check_multiples(amounts, step_minor, request.currency)
+    amounts = {}
+    for index, milestone in enumerate(request.milestones):
+        amounts[f"milestones[{index}].amount_minor"] = milestone.amount_minor
+        for place, payee in enumerate(milestone.payees):
+            amounts[f"milestones[{index}].payees[{place}].amount_minor"] = payee.amount_minor
+    check_multiples(amounts, charge_step_minor(request.currency), request.currency)
 
 
 def _check_payees(request: CreateEscrowRequest) -> None:

@@ -10,7 +10,7 @@ from typing import TypeVar
 from escrow.v1.escrow_service_pb2 import CancelPaymentRequest
 from service.aggregates.escrow import EscrowCase
 from service.domain.call import Call
-from service.domain.errors import PaymentOpen, WrongState
+from service.domain.errors import PaymentOpen, StaleEtag, WrongState
 from service.domain.records.escrow import Milestone
 from service.domain.records.payment import Payment
 from service.domain.states.payment import PaymentEvent
@@ -58,7 +58,15 @@ async def ending_payments(
             has_ended_one = True
 
 
-async def began_to_end(runtime: Runtime, case: EscrowCase) -> bool:
+async def check_etag(runtime: Runtime, case: EscrowCase, etag: str, *, has_ended_one: bool) -> None:
+    """Raises StaleEtag: the escrow has changed, and not because this request ended a payment."""
+    if etag in ("", str(case.escrow.version)) or has_ended_one:
+        return
+    if not await _began_to_end(runtime, case):
+        raise StaleEtag(etag=case.escrow.version)
+
+
+async def _began_to_end(runtime: Runtime, case: EscrowCase) -> bool:
     """Whether an earlier attempt of the same request has planned the end of a payment."""
     call = case.unit.call
     for payment in case.records.payments:

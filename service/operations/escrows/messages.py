@@ -8,7 +8,7 @@ from uuid import UUID
 
 from escrow.v1 import escrow_service_pb2 as pb
 from service.aggregates.escrow import EscrowCase
-from service.aggregates.freeze import FROZEN, stops_transfers
+from service.aggregates.freeze import NOT_OF_STRIPE, stops_transfers
 from service.aggregates.release import DOES_NOT_FIT
 from service.aggregates.split import payees_of
 from service.answers import line_items
@@ -27,7 +27,6 @@ from service.domain.states.payee import PayeeState
 from service.domain.states.release import ReleaseState
 from service.operations.messages import money, timestamp
 from service.store.tables import EscrowRecords
-from service.stripe.outcomes import ENDED_BY_OPERATOR, NEVER_EXECUTED
 
 
 def quote_message(
@@ -259,8 +258,7 @@ def _waiting_for_transfer(waiting: Sequence[Release], records: EscrowRecords) ->
     payment_id = waiting[0].payment_id
     if stops_transfers(records, payment_id):
         return _for_freezes(each for each in records.freezes if each.payment_id == payment_id)
-    payees = {each.payee_id: each for each in (records.payee, *records.other_payees)}
-    payee = payees[waiting[0].payee_id]
+    payee = records.payees[waiting[0].payee_id]
     if payee.state is not PayeeState.ACTIVE:
         return for_payee(payee)
     payments = {payment.payment_id: payment for payment in records.payments}
@@ -290,8 +288,6 @@ def for_payee(payee: Payee) -> str:
     return FOR_PAYEE[payee.state]
 
 
-# Why a transfer was not made, where Stripe did not refuse it.
-NOT_OF_STRIPE = frozenset({None, FROZEN, NEVER_EXECUTED, ENDED_BY_OPERATOR})
 FROZEN_BY = {
     FreezeReason.REFUND: "a refund made at Stripe",
     FreezeReason.CHARGEBACK: "a dispute of the payment",

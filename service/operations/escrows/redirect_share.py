@@ -33,11 +33,10 @@ async def redirect_share(
         raise PayeeMissing(payee_id=request.to_payee_id)
     case = await open_case(runtime, unit, ids.parse(request.escrow_id), etag=request.etag)
     milestone = case.milestone(ids.parse(request.milestone_id))
-    before = case.payees.get(ids.parse(request.payee_id))
+    before = case.records.payees.get(ids.parse(request.payee_id))
     if before is None:
         raise PayeeMissing(payee_id=request.payee_id)
     await check_settles(runtime, unit.call, case.escrow.currency, after)
-    case.payees[after.payee_id] = after
     case.records.other_payees.append(after)
     redirect(case, milestone, before, after)
     unit.note = f"{request.payee_id} to {request.to_payee_id}"

@@ -73,7 +73,7 @@ async def _start_payment(
     case = await open_case(runtime, unit, ids.parse(request.escrow_id), etag=request.etag)
     if case.records.payer.stripe_customer is None:
         raise PayerNotReady
-    for payee in (case.records.payee, *case.records.other_payees):
+    for payee in case.records.payees.values():
         await check_settles(runtime, unit.call, case.escrow.currency, payee)
     milestones = _chosen(case, request)
     for milestone in milestones:

@@ -249,6 +249,15 @@ async def test_shares_that_do_not_fit(
     assert problem in description
 
 
+async def test_amounts_are_of_the_currencys_steps(market: Marketplace) -> None:
+    ann, bob = await market.new_payee(active=False), await market.new_payee(active=False)
+    request = await request_of(market, [share(ann, of=150), share(bob)], 1_000_000, currency="ISK")
+
+    async with market.refuses("AMOUNT_NOT_MULTIPLE") as refusal:
+        await market.service.escrows.CreateEscrow(request)
+    assert list(refusal.fields) == ["milestones[0].payees[0].amount_minor"]
+
+
 async def test_the_same_payee_twice_and_nobody(market: Marketplace) -> None:
     ann = await market.new_payee(active=False)
     twice = await request_of(market, [share(ann, basis=5_000), share(ann)])
