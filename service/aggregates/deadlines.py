@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from service.aggregates.split import payees_of
 from service.domain.deadlines import (
     NEVER,
     Running,
@@ -74,7 +75,7 @@ def _begin(
         due_at = starts_at + timedelta(hours=periods.inspection_hours)
     else:
         starts_at = _held_since(records, milestone, unit.now)
-        due_at = starts_at + held_at_most(records.payee.country)
+        due_at = starts_at + min(map(held_at_most, _countries(records, milestone)))
     deadline = Deadline(
         tenant_id=records.escrow.tenant_id,
         escrow_id=records.escrow.escrow_id,
@@ -89,6 +90,13 @@ def _begin(
         wait_for_warning(deadline)
     records.deadlines.append(deadline)
     unit.put(deadline)
+
+
+def _countries(records: EscrowRecords, milestone: Milestone) -> set[str]:
+    """Those of the payees of a milestone."""
+    parts = payees_of(records, milestone.milestone_id)
+    theirs = {part.payee_id for part in parts} or {records.escrow.payee_id}
+    return {records.payees[payee_id].country for payee_id in theirs}
 
 
 def _held_since(records: EscrowRecords, milestone: Milestone, now: datetime) -> datetime:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from service.aggregates.escrow import EscrowCase
+from service.aggregates.freeze import NOT_OF_STRIPE
 from service.aggregates.split import payees_of
 from service.domain import ids
 from service.domain.errors import NothingToRedirect, PayeeReady, ReleaseNetted
@@ -24,7 +25,8 @@ def redirect(case: EscrowCase, milestone: Milestone, before: Payee, after: Payee
     them and has not been sent (posting 5r). What they were paid stays theirs.
 
     Raises:
-        PayeeReady: they can be paid. NothingToRedirect. ReleaseNetted.
+        PayeeReady: they can be paid, and Stripe has not refused it.
+        NothingToRedirect, ReleaseNetted.
     """
     waiting = [
         release
@@ -33,7 +35,8 @@ def redirect(case: EscrowCase, milestone: Milestone, before: Payee, after: Payee
         and release.payee_id == before.payee_id
         and release.state is ReleaseState.WAITING
     ]
-    if before.state is PayeeState.ACTIVE and not any(release.refusals for release in waiting):
+    refused = any(release.refusal_code not in NOT_OF_STRIPE for release in waiting)
+    if before.state is PayeeState.ACTIVE and not refused:
         raise PayeeReady(payee_id=before.public_id)
     for release in waiting:
         if release.netted_minor:

@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
+from tests.service.operations.escrows.split import share, split_escrow
 from tests.service.operations.later import Later
 from tests.service.operations.marketplace import Marketplace, escrow_request, transitions
 
@@ -315,6 +316,16 @@ async def test_a_missed_due_date_is_told_once_and_moves_nothing(
 
 
 # --- Stripe's limit
+
+
+async def test_of_several_payees_the_shortest_limit_counts(market: Marketplace) -> None:
+    lead = await market.new_payee(active=False)
+    other = await market.new_payee(active=False, country="TH")
+
+    escrow = await split_escrow(market, [share(lead), share(other, of=100)], delivered=False)
+
+    limit = deadline(escrow, K.DEADLINE_KIND_HOLD_LIMIT)
+    assert moment(limit.due_time) - moment(limit.start_time) == timedelta(days=10)
 
 
 @pytest.mark.parametrize(("country", "days"), [("US", 730), ("DE", 90), ("TH", 10)])

@@ -5,6 +5,8 @@ import pytest
 from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import party_service_pb2 as party_pb
+from tests.service.effects.test_perform import restrict
+from tests.service.movements.strangers import charge_of, dispute
 from tests.service.operations.asked import WHY
 from tests.service.operations.escrows.split import amounts, plain_books, share, split_escrow
 from tests.service.operations.marketplace import AN_ID, Marketplace
@@ -127,6 +129,34 @@ async def test_not_from_a_payee_who_can_be_paid(market: Marketplace) -> None:
     async with market.refuses("PAYEE_READY") as refusal:
         await redirect(market, escrow, ann, bob)
     assert refusal.metadata == {"payee_id": ann.id}
+
+
+async def test_not_because_a_freeze_holds_a_transfer_back(market: Marketplace) -> None:
+    """Else a freeze would be a way to take what a payee who can be paid has earned."""
+    ann, bob = await market.new_payee(), await market.new_payee()
+    escrow = await market.delivered_escrow(payee=ann)
+    await market.accept(escrow)  # the transfer is planned, and not sent
+    await dispute(market, await charge_of(market, escrow))
+    for event in await market.news():
+        await market.tell(event)
+    await market.inbox.run_once()
+    assert (await market.books())[-1][0] == "transfer_refused"
+
+    async with market.refuses("PAYEE_READY"):
+        await redirect(market, escrow, ann, bob)
+
+
+async def test_who_got_it_from_another_has_not_been_refused(market: Marketplace) -> None:
+    ann, bob, eve = await market.new_payee(), await market.new_payee(), await market.new_payee()
+    escrow = await market.delivered_escrow(payee=ann)
+    await restrict(market, ann)
+    await market.accept(escrow)
+    await market.effects.run_once()
+    refused = await redirect(market, escrow, ann, bob)
+    assert [payee.payee_id for payee in refused.payees] == [bob.id]
+
+    async with market.refuses("PAYEE_READY"):
+        await redirect(market, escrow, bob, eve)
 
 
 async def test_nothing_is_left(market: Marketplace) -> None:
