@@ -33,6 +33,7 @@ from stripe_sandbox.traffic import Exchange
 
 logger = logging.getLogger(__name__)
 
+CONFLICT, RATE_LIMITED = 409, 429
 PROXY_PAGE = "<html><body>Please try again later.</body></html>"
 
 
@@ -66,7 +67,10 @@ class Api:
             received: Received | None = None
             try:
                 received = await self._receive(operation, request, request_id)
-                answer = await self._answer(operation, request, received, fault)
+                if fault and fault.kind == "status" and fault.status == RATE_LIMITED:
+                    answer = _refused_by(fault)  # Stripe's limiter comes before its keys
+                else:
+                    answer = await self._answer(operation, request, received, fault)
             except StripeError as error:
                 answer = Answer(error.status, json.dumps(error.body()), error.should_retry)
             except Exception:
@@ -135,9 +139,7 @@ class Api:
             if fault and fault.kind == "key_in_use" and slot is not None:
                 raise key_in_use(slot)
             if fault and fault.kind == "status":
-                return Answer(
-                    fault.status, json.dumps(FAULT_BODIES[fault.status]), fault.status == 409
-                )
+                return _refused_by(fault)
             answer = self._execute(operation, request, received, slot, fault)
         finally:
             if slot is not None:
@@ -205,6 +207,10 @@ class Api:
             if not error.executed:
                 raise
             return Answer(error.status, json.dumps(error.body()), error.should_retry)
+
+
+def _refused_by(fault: Fault) -> Answer:
+    return Answer(fault.status, json.dumps(FAULT_BODIES[fault.status]), fault.status == CONFLICT)
 
 
 def _slot(request: web.Request, received: Received) -> Slot | None:

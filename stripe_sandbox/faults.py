@@ -3,7 +3,8 @@
 latency                  answers late, holding the idempotency key meanwhile
 cut_before_effect        the connection ends before anything is executed
 cut_after_effect         executed and committed, then the connection ends inside the body
-status                   answers `status` (409, 429 or 500) and executes nothing
+status                   answers `status` (409, 429 or 500) and executes nothing; 429 also to a
+                         request whose key holds an answer
 error_after_effect       executed and committed, but answers 500; the key holds the true answer
 key_in_use               answers 409 as if the same request were in progress, and executes nothing;
                          for requests with an idempotency key

@@ -14,7 +14,7 @@ from tests.service.movements.strangers import (
     refund,
 )
 from tests.service.operations.marketplace import Event, Marketplace, transitions
-from tests.service.operations.transfers import TRANSFERS, accepted
+from tests.service.operations.transfers import TRANSFERS, accepted, lose_answer
 
 FRAUD_CARD = "pm_card_createIssuerFraudRecord"
 
@@ -222,6 +222,36 @@ async def test_a_transfer_that_was_not_sent_yet_is_held_back_until_the_freeze_is
     assert "a dispute of the payment" in (await market.read(escrow)).milestones[0].waiting_for
     await lift(market, escrow)
     await market.settle()
+    assert len(await market.sandbox.objects(TRANSFERS)) == 1
+    assert (await market.books())[-1][0] == "transfer_confirmed"
+    await assert_same_as_stripe(market)
+
+
+async def test_a_transfer_whose_answer_was_lost_is_not_taken_for_unsent(
+    market: Marketplace,
+) -> None:
+    """Stripe has paid it, and its limiter puts off what would have told. Money that is payable
+    again would be paid twice.
+    """
+    await accepted(market)
+    (escrow,) = (await market.service.escrows.ListEscrows(pb.ListEscrowsRequest())).escrows
+    await lose_answer(market)
+    await market.effects.run_once()
+    await market.patience()
+    await market.sandbox.fail_next(TRANSFERS, method="*", status=429, times=100)
+    await market.effects.run_once()
+    state = "SELECT state FROM effects WHERE kind = 'create_transfer'"
+    assert await market.owner.fetchval(state) == "PLANNED"
+    await market.sandbox.control("faults", verb="DELETE")
+
+    await dispute(market, await charge_of(market, escrow))
+    await told(market, "charge.dispute.created")
+    assert "transfer_refused" not in [kind for kind, _ in await market.books()]
+    await market.owner.execute("UPDATE effects SET due_at = now() WHERE state = 'PLANNED'")
+    await market.settle()
+    await lift(market, escrow)
+    await market.settle()
+
     assert len(await market.sandbox.objects(TRANSFERS)) == 1
     assert (await market.books())[-1][0] == "transfer_confirmed"
     await assert_same_as_stripe(market)
