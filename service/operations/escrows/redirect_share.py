@@ -26,8 +26,6 @@ async def redirect_share(
         InvalidField: it is the same payee.
         PayeeReady, NothingToRedirect, ReleaseNetted: see ``redirect``.
     """
-    if request.to_payee_id == request.payee_id:
-        raise InvalidField(FieldViolation("to_payee_id", "must be another payee"))
     after = await find_payee(runtime.pool, unit.call.tenant_id, ids.parse(request.to_payee_id))
     if after is None:
         raise PayeeMissing(payee_id=request.to_payee_id)
@@ -36,6 +34,8 @@ async def redirect_share(
     before = case.records.payees.get(ids.parse(request.payee_id))
     if before is None:
         raise PayeeMissing(payee_id=request.payee_id)
+    if before.payee_id == after.payee_id:
+        raise InvalidField(FieldViolation("to_payee_id", "must be another payee"))
     await check_settles(runtime, unit.call, case.escrow.currency, after)
     case.records.other_payees.append(after)
     redirect(case, milestone, before, after)
