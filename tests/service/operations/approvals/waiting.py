@@ -52,9 +52,11 @@ async def ask_above(
 
 
 async def held_refund(
-    market: Marketplace, escrow: escrow_pb.Escrow | None = None, amount_minor: int | None = 25_00
+    market: Marketplace, escrow: escrow_pb.Escrow | None = None, amount_minor: int | None = 20_00
 ) -> tuple[pb.Approval, refund_pb.RefundMilestoneRequest]:
-    """A refund that waits, of a tenant that has no limit any more: what waits goes on waiting."""
+    """A refund that waits, of a tenant that has no limit any more: what waits goes on waiting. What
+    its plan says is a round amount, which is nobody's secret (isolation/secrets.py).
+    """
     escrow = escrow or await market.funded_escrow()
     request = refund_request(escrow, amount_minor)
     await limit(market, ApprovalLimits(refunds_minor=0))
