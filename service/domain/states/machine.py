@@ -38,12 +38,10 @@ class Machine(Generic[S, V]):
         return (state, event) in self.edges
 
     def open_to(self, state: S) -> Mapping[Party, list[V]]:
-        """What each party may cause in this state."""
-        open_: dict[Party, list[V]] = {}
-        for (before, event), found in self.edges.items():
-            for party in found.parties if before is state else ():
-                open_.setdefault(party, []).append(event)
-        return open_
+        """What each party may cause in this state, in the order of the parties and of the table."""
+        edges = [(event, edge) for (before, event), edge in self.edges.items() if before is state]
+        open_ = {party: [e for e, edge in edges if party in edge.parties] for party in Party}
+        return {party: events for party, events in open_.items() if events}
 
     def follow(self, state: S, event: V, party: Party) -> S:
         """The state after ``event``.
