@@ -507,6 +507,23 @@ CREATE TYPE public.write_proposal AS (
 	due_at timestamp with time zone
 );
 
+CREATE TYPE public.write_proposal_v2 AS (
+	tenant_id text,
+	escrow_id uuid,
+	proposal_id uuid,
+	kind text,
+	state text,
+	proposed_by text,
+	reason text,
+	created_at timestamp with time zone,
+	updated_at timestamp with time zone,
+	milestone_ids jsonb,
+	deadline_id uuid,
+	due_at timestamp with time zone,
+	changes jsonb,
+	agreed_version integer
+);
+
 CREATE TYPE public.write_receivable AS (
 	tenant_id text,
 	receivable_id uuid,
@@ -1494,11 +1511,16 @@ CREATE TABLE public.proposals (
     updated_at timestamp with time zone NOT NULL,
     milestone_ids jsonb NOT NULL,
     deadline_id uuid,
-    due_at timestamp with time zone
+    due_at timestamp with time zone,
+    changes jsonb DEFAULT '[]'::jsonb NOT NULL,
+    agreed_version integer,
+    CONSTRAINT proposals_agreed CHECK (((agreed_version IS NOT NULL) = ((kind = 'AMENDMENT'::text) AND (state = 'APPROVED'::text))))
 );
 COMMENT ON TABLE public.proposals IS 'What one party asks, and the other has to agree to.';
 COMMENT ON COLUMN public.proposals.milestone_ids IS 'those that a cancellation is of, as the API names them';
 COMMENT ON COLUMN public.proposals.due_at IS 'until when an extension would move its deadline';
+COMMENT ON COLUMN public.proposals.changes IS 'of an amendment: each milestone with its terms before and after (service/domain/amendment.py)';
+COMMENT ON COLUMN public.proposals.agreed_version IS 'of an amendment that was agreed to: the version that the escrow got by it';
 ALTER TABLE ONLY public.proposals
     ADD CONSTRAINT proposals_pkey PRIMARY KEY (tenant_id, escrow_id, proposal_id);
 CREATE INDEX proposals_open ON public.proposals USING btree (tenant_id, proposal_id) WHERE (state = 'OPEN'::text);
@@ -1513,6 +1535,8 @@ GRANT UPDATE(updated_at) ON TABLE public.proposals TO escrow_service;
 GRANT UPDATE(milestone_ids) ON TABLE public.proposals TO escrow_service;
 GRANT UPDATE(deadline_id) ON TABLE public.proposals TO escrow_service;
 GRANT UPDATE(due_at) ON TABLE public.proposals TO escrow_service;
+GRANT UPDATE(changes) ON TABLE public.proposals TO escrow_service;
+GRANT UPDATE(agreed_version) ON TABLE public.proposals TO escrow_service;
 
 CREATE TABLE public.receivables (
     tenant_id text NOT NULL,

@@ -92,7 +92,11 @@ def _stand_in(document: Any, violation: FieldViolation) -> set[str]:  # noqa: AN
         case ["currencies", currency]:
             del document["currencies"][currency]
         case [
-            "stripe_fee_bearer" | "periods" | "unanswered_cancellation" | "approvals" as part,
+            "stripe_fee_bearer"
+            | "periods"
+            | "unanswered_cancellation"
+            | "favorable_amendment"
+            | "approvals" as part,
             *_,
         ]:
             del document[part]

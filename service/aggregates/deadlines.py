@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from service.aggregates.split import payees_of
+from service.domain.amendment import changes_of, new_due_dates
 from service.domain.deadlines import (
     NEVER,
     Running,
@@ -66,7 +67,9 @@ def _begin(
     starts_at = unit.now
     if milestone is None:
         hours = periods.answer_hours if kind is ANSWER else periods.payment_hours
-        due_at = starts_at + timedelta(hours=hours)
+        asked_for = (p for p in records.proposals if p.proposal_id == subject_id)
+        first = [date for proposal in asked_for for date in new_due_dates(changes_of(proposal))]
+        due_at = min([starts_at + timedelta(hours=hours), *first])
     elif kind is DeadlineKind.DELIVERY:
         if milestone.due_at is None or not unit.now < milestone.due_at < NEVER:
             return  # there is no date, or it has passed

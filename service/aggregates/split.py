@@ -53,6 +53,12 @@ def price_shares(
     return amounts
 
 
+def fee_shares(fee_minor: int, amounts_minor: Sequence[int], step_minor: int) -> list[int]:
+    """What of a fee each part of a price bears, in proportion to the parts."""
+    steps = split_pro_rata(fee_minor // step_minor, amounts_minor)
+    return [each * step_minor for each in steps]
+
+
 def _problem(shares: Sequence[Share]) -> FieldViolation | None:
     for place, share in enumerate(shares):
         if share.basis_points is not None and share.amount_minor is not None:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from service.cli import (
+    amendments,
     approvals,
     balances,
     cancellations,
@@ -81,6 +82,7 @@ app.add_typer(approvals.app, name="approvals")
 app.add_typer(policy.app, name="policy")
 app.add_typer(freezes.app, name="freezes")
 app.add_typer(cancellations.app, name="cancellations")
+app.add_typer(amendments.app, name="amendments")
 app.add_typer(deadlines.app, name="deadlines")
 app.add_typer(shares.app, name="shares")
 app.command("undecided")(undecided.undecided)

@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 
 from escrow.v1 import escrow_service_pb2 as pb
 from service.cli.balances import balances_table
+from service.cli.changed_terms import change_rows
 from service.cli.explained_document import answer_of, as_contract, operation_document
 from service.cli.journals import print_journal
 from service.cli.operating import print_facts, row_of, text_of
@@ -52,6 +53,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "warned_percent",
         "refusal",
     ),
+    "proposals": ("id", "kind", "proposed_by", "reason", "deadline_id", "due_time", "create_time"),
     "payees": ("payee_id", "amount", "payee_fee", "held", "released", "transferred"),
     "payments": ("id", "state", "amount", "method", "stripe_payment_intent", "stripe_charge"),
     "effects": (
@@ -121,7 +123,9 @@ def _print_escrow(found: ExplainedEscrow) -> None:
         milestones = found.escrow.milestones
         _print_rows("milestones", _message_rows(milestones, COLUMNS["milestones"]))
         deadlines = found.escrow.deadlines
-        _print_rows("asked", _message_rows(found.escrow.proposals))
+        asked = found.escrow.proposals
+        _print_rows("asked", _message_rows(asked, COLUMNS["proposals"]))
+        _print_rows("asked to change", [r for each in asked for r in change_rows(each.changes)])
         _print_rows("deadlines", _message_rows(deadlines, COLUMNS["deadlines"]))
         _print_rows("payees", [row for each in milestones for row in _payee_rows(each)])
     _print_rows("payments", [*map(_payment_row, found.payments)])

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from service.domain.amendment import changes_of, never_fits
 from service.domain.cancellation import CANCELABLE
 from service.domain.records.deadline import Deadline, DeadlineKind
 from service.domain.records.escrow import Milestone
@@ -55,6 +56,8 @@ def is_over(
     """Whether nothing is left of what a proposal is about."""
     if proposal.kind is ProposalKind.EXTENSION:
         return all(each.deadline_id != proposal.deadline_id for each in deadlines)
+    if proposal.kind is ProposalKind.AMENDMENT:
+        return never_fits(changes_of(proposal), milestones)
     open_ = {each.public_id for each in milestones if each.state in CANCELABLE}
     return open_.isdisjoint(proposal.milestone_ids)
 

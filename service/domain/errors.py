@@ -246,17 +246,25 @@ class Precondition(Refusal):
     blockers: Sequence[Blocker] = ()
 
 
-class WrongState(Precondition):
-    """Its state does not allow this now."""
-
-
-class CancellationBlocked(Precondition):
-    """You cannot cancel this by yourself now. Ask the other party with RequestCancellation."""
+class Blocked(Precondition):
+    """Something stands in the way; see the violations."""
 
     def __init__(self, blockers: Sequence[Blocker] = (), **metadata: object) -> None:
         self.blockers = blockers
         why = "; ".join(f"{each.subject}: {each.description}" for each in blockers[:5])
         super().__init__(f"{self._says(metadata)} {why}.", **metadata)
+
+
+class WrongState(Precondition):
+    """Its state does not allow this now."""
+
+
+class CancellationBlocked(Blocked):
+    """You cannot cancel this by yourself now. Ask the other party with RequestCancellation."""
+
+
+class AmendmentBlocked(Blocked):
+    """It cannot be amended so now; nothing was changed."""
 
 
 class ProposalOpen(Precondition):

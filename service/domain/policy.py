@@ -82,6 +82,15 @@ class Unanswered(StrEnum):
     APPROVED = "approved"
 
 
+class Favorable(StrEnum):
+    """What becomes of an amendment of the payer's that takes nothing from any payee: a bonus, a
+    higher price, more time.
+    """
+
+    PROPOSED = "proposed"
+    APPROVED = "approved"
+
+
 DEFAULT_PERIODS = Periods()
 
 
@@ -111,6 +120,7 @@ class Policy:
     stripe_fee_bearer: StripeFeeBearer = StripeFeeBearer.PLATFORM
     periods: Periods = DEFAULT_PERIODS
     unanswered_cancellation: Unanswered = Unanswered.LAPSES
+    favorable_amendment: Favorable = Favorable.PROPOSED
     approvals: Mapping[str, ApprovalLimits] = field(default_factory=dict)
 
     def needs_approval(self, kind: ApprovalKind, amount_minor: int, currency: str) -> bool:

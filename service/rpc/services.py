@@ -14,10 +14,13 @@ from escrow.v1 import (
     refund_service_pb2,
     stripe_event_service_pb2,
 )
+from service.operations.agreements.accept_amendment import accept_amendment
 from service.operations.agreements.approve_cancellation import approve_cancellation
+from service.operations.agreements.decline_amendment import decline_amendment
 from service.operations.agreements.decline_cancellation import decline_cancellation
 from service.operations.agreements.decline_extension import decline_extension
 from service.operations.agreements.extend_deadline import extend_deadline
+from service.operations.agreements.propose_amendment import propose_amendment
 from service.operations.agreements.request_cancellation import request_cancellation
 from service.operations.agreements.request_extension import request_extension
 from service.operations.approvals.approve import approve
@@ -118,6 +121,9 @@ OPERATIONS: Mapping[str, Operation[Runtime]] = {
     "RequestExtension": request_extension,
     "ExtendDeadline": extend_deadline,
     "DeclineExtension": decline_extension,
+    "ProposeAmendment": propose_amendment,
+    "AcceptAmendment": accept_amendment,
+    "DeclineAmendment": decline_amendment,
     "CreatePayer": create_payer,
     "GetPayer": get_payer,
     "ListPayers": list_payers,

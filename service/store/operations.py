@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -37,8 +37,8 @@ SELECT operation_id, kind, caller, party, key, note, transitions, response, trac
 FROM operations WHERE tenant_id = $1 AND operation_id = $2"""
 
 
-# What the subjects of a timeline are about: none of it changes but what a freeze holds. The effect
-# that makes a payment has the payment's own id.
+# What the subjects of a timeline are about: none of it changes but what a freeze holds, and the
+# price of a milestone that is amended. The effect that makes a payment has the payment's own id.
 AMOUNTS = """\
 SELECT m.milestone_id AS subject_id, m.amount_minor, e.currency
 FROM milestones AS m
@@ -66,6 +66,14 @@ JOIN escrows AS e ON e.tenant_id = f.tenant_id AND e.escrow_id = f.escrow_id
 WHERE f.tenant_id = $1 AND f.escrow_id = $2 AND f.freeze_id = ANY($3::uuid[])"""
 
 
+AMENDMENTS = """\
+SELECT p.agreed_version, p.changes, e.currency
+FROM proposals AS p
+JOIN escrows AS e ON e.tenant_id = p.tenant_id AND e.escrow_id = p.escrow_id
+WHERE p.tenant_id = $1 AND p.escrow_id = $2 AND p.agreed_version IS NOT NULL
+ORDER BY p.agreed_version"""
+
+
 class Answered(Exception):
     """The same request was answered before; ``response`` is what it was answered."""
 
@@ -87,6 +95,14 @@ class TimelineRow:
     note: str
     occurred_at: datetime
     trace_id: str
+
+
+class AmendmentRow(NamedTuple):
+    """What was agreed by one version of an escrow, as domain/amendment.py reads it."""
+
+    version: int
+    changes: Sequence[Any]
+    currency: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,3 +181,10 @@ async def find_amounts(
         return {}
     rows = await pool.fetch(AMOUNTS, tenant_id, escrow_id, list(subjects))
     return {row[0].hex: (row[1], row[2]) for row in rows}
+
+
+async def find_amendments(
+    pool: asyncpg.Pool, tenant_id: str, escrow_id: UUID
+) -> list[AmendmentRow]:
+    """What was amended of an escrow, in the order in which it was agreed."""
+    return [AmendmentRow(*row) for row in await pool.fetch(AMENDMENTS, tenant_id, escrow_id)]

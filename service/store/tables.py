@@ -112,7 +112,7 @@ class EscrowRecords:
     ] = field(default_factory=list)
     proposals: Annotated[
         list[Proposal],
-        Child("write_proposal", "proposal_id", ("tenant_id", "escrow_id", "proposal_id")),
+        Child("write_proposal_v2", "proposal_id", ("tenant_id", "escrow_id", "proposal_id")),
     ] = field(default_factory=list)
     # The payees that parts of its milestones belong to, where these are others.
     other_payees: list[Payee] = field(default_factory=list)

@@ -445,3 +445,295 @@ class DeclineExtensionResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeclineExtensionResponse: _TypeAlias = DeclineExtensionResponse  # noqa: Y015
+
+@_typing.final
+class AmendedMilestone(_message.Message):
+    """What an amendment changes of a milestone; what is unset stays as it is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MILESTONE_ID_FIELD_NUMBER: _builtins.int
+    AMOUNT_MINOR_FIELD_NUMBER: _builtins.int
+    DUE_TIME_FIELD_NUMBER: _builtins.int
+    milestone_id: _builtins.str
+    """"mst_..." """
+    amount_minor: _builtins.int
+    """Its new price, while nobody has paid for it. Payees with shares of it have the same shares of the new price."""
+    @_builtins.property
+    def due_time(self) -> _timestamp_pb2.Timestamp:
+        """When it has to be delivered, while it is not at its end; in the future, also when the old date has passed."""
+
+    def __init__(
+        self,
+        *,
+        milestone_id: _builtins.str = ...,
+        amount_minor: _builtins.int | None = ...,
+        due_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_amount_minor", b"_amount_minor", "amount_minor", b"amount_minor", "due_time", b"due_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_amount_minor", b"_amount_minor", "amount_minor", b"amount_minor", "due_time", b"due_time", "milestone_id", b"milestone_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__amount_minor: _TypeAlias = _typing.Literal["amount_minor"]  # noqa: Y015
+    _WhichOneofArgType__amount_minor: _TypeAlias = _typing.Literal["_amount_minor", b"_amount_minor"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__amount_minor) -> _WhichOneofReturnType__amount_minor | None: ...
+
+Global___AmendedMilestone: _TypeAlias = AmendedMilestone  # noqa: Y015
+
+@_typing.final
+class AddedMilestone(_message.Message):
+    """A further milestone: it is paid for, delivered and released as any other. A bonus is one without a date."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TITLE_FIELD_NUMBER: _builtins.int
+    AMOUNT_MINOR_FIELD_NUMBER: _builtins.int
+    DUE_TIME_FIELD_NUMBER: _builtins.int
+    PAYEES_FIELD_NUMBER: _builtins.int
+    title: _builtins.str
+    """What it is called, at most 200 characters."""
+    amount_minor: _builtins.int
+    """Its price, in the escrow's currency."""
+    @_builtins.property
+    def due_time(self) -> _timestamp_pb2.Timestamp:
+        """When it has to be delivered; in the future."""
+
+    @_builtins.property
+    def payees(self) -> _containers.RepeatedCompositeFieldContainer[_escrow_service_pb2.PayeeShare]:
+        """Who is paid, where that is not the escrow's payee alone; as in CreateEscrow."""
+
+    def __init__(
+        self,
+        *,
+        title: _builtins.str = ...,
+        amount_minor: _builtins.int = ...,
+        due_time: _timestamp_pb2.Timestamp | None = ...,
+        payees: _abc.Iterable[_escrow_service_pb2.PayeeShare] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["due_time", b"due_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_minor", b"amount_minor", "due_time", b"due_time", "payees", b"payees", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddedMilestone: _TypeAlias = AddedMilestone  # noqa: Y015
+
+@_typing.final
+class ProposeAmendmentRequest(_message.Message):
+    """Asks for ProposeAmendment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ESCROW_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MILESTONES_FIELD_NUMBER: _builtins.int
+    ADDED_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """A UUID that names this request."""
+    escrow_id: _builtins.str
+    """"esc_..." """
+    reason: _builtins.str
+    """Why, for the other party; at most 500 characters."""
+    etag: _builtins.str
+    """The escrow's etag as you last saw it; not checked when empty."""
+    validate_only: _builtins.bool
+    """Only say what it would cost, or why not; nothing is written."""
+    @_builtins.property
+    def milestones(self) -> _containers.RepeatedCompositeFieldContainer[Global___AmendedMilestone]:
+        """What changes of the milestones that there are, each once."""
+
+    @_builtins.property
+    def added(self) -> _containers.RepeatedCompositeFieldContainer[Global___AddedMilestone]:
+        """The milestones that come after those, in their order."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        escrow_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        milestones: _abc.Iterable[Global___AmendedMilestone] | None = ...,
+        added: _abc.Iterable[Global___AddedMilestone] | None = ...,
+        etag: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added", b"added", "escrow_id", b"escrow_id", "etag", b"etag", "milestones", b"milestones", "reason", b"reason", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProposeAmendmentRequest: _TypeAlias = ProposeAmendmentRequest  # noqa: Y015
+
+@_typing.final
+class ProposeAmendmentResponse(_message.Message):
+    """Answers ProposeAmendment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROPOSAL_FIELD_NUMBER: _builtins.int
+    ESCROW_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def proposal(self) -> _escrow_service_pb2.Proposal:
+        """What is asked; APPROVED where nobody else has to agree."""
+
+    @_builtins.property
+    def escrow(self) -> _escrow_service_pb2.Escrow:
+        """The escrow afterwards."""
+
+    def __init__(
+        self,
+        *,
+        proposal: _escrow_service_pb2.Proposal | None = ...,
+        escrow: _escrow_service_pb2.Escrow | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow", "proposal", b"proposal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow", "proposal", b"proposal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProposeAmendmentResponse: _TypeAlias = ProposeAmendmentResponse  # noqa: Y015
+
+@_typing.final
+class AcceptAmendmentRequest(_message.Message):
+    """Asks for AcceptAmendment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ESCROW_ID_FIELD_NUMBER: _builtins.int
+    PROPOSAL_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """A UUID that names this request."""
+    escrow_id: _builtins.str
+    """"esc_..." """
+    proposal_id: _builtins.str
+    """"prp_...": what a proposal asks never changes, so its id says what you have seen."""
+    reason: _builtins.str
+    """Why; required of operators. At most 500 characters. It is kept with the operation."""
+    etag: _builtins.str
+    """The escrow's etag as you last saw it; not checked when empty."""
+    validate_only: _builtins.bool
+    """Only say what would be, or why not; nothing is written."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        escrow_id: _builtins.str = ...,
+        proposal_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["escrow_id", b"escrow_id", "etag", b"etag", "proposal_id", b"proposal_id", "reason", b"reason", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AcceptAmendmentRequest: _TypeAlias = AcceptAmendmentRequest  # noqa: Y015
+
+@_typing.final
+class AcceptAmendmentResponse(_message.Message):
+    """Answers AcceptAmendment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROPOSAL_FIELD_NUMBER: _builtins.int
+    ESCROW_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def proposal(self) -> _escrow_service_pb2.Proposal:
+        """What was asked."""
+
+    @_builtins.property
+    def escrow(self) -> _escrow_service_pb2.Escrow:
+        """The escrow afterwards."""
+
+    def __init__(
+        self,
+        *,
+        proposal: _escrow_service_pb2.Proposal | None = ...,
+        escrow: _escrow_service_pb2.Escrow | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow", "proposal", b"proposal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow", "proposal", b"proposal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AcceptAmendmentResponse: _TypeAlias = AcceptAmendmentResponse  # noqa: Y015
+
+@_typing.final
+class DeclineAmendmentRequest(_message.Message):
+    """Asks for DeclineAmendment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ESCROW_ID_FIELD_NUMBER: _builtins.int
+    PROPOSAL_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """A UUID that names this request."""
+    escrow_id: _builtins.str
+    """"esc_..." """
+    proposal_id: _builtins.str
+    """"prp_..." """
+    reason: _builtins.str
+    """Why; required of operators. At most 500 characters. It is kept with the operation."""
+    etag: _builtins.str
+    """The escrow's etag as you last saw it; not checked when empty."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        escrow_id: _builtins.str = ...,
+        proposal_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["escrow_id", b"escrow_id", "etag", b"etag", "proposal_id", b"proposal_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeclineAmendmentRequest: _TypeAlias = DeclineAmendmentRequest  # noqa: Y015
+
+@_typing.final
+class DeclineAmendmentResponse(_message.Message):
+    """Answers DeclineAmendment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROPOSAL_FIELD_NUMBER: _builtins.int
+    ESCROW_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def proposal(self) -> _escrow_service_pb2.Proposal:
+        """What was asked."""
+
+    @_builtins.property
+    def escrow(self) -> _escrow_service_pb2.Escrow:
+        """The escrow afterwards."""
+
+    def __init__(
+        self,
+        *,
+        proposal: _escrow_service_pb2.Proposal | None = ...,
+        escrow: _escrow_service_pb2.Escrow | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow", "proposal", b"proposal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow", "proposal", b"proposal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeclineAmendmentResponse: _TypeAlias = DeclineAmendmentResponse  # noqa: Y015

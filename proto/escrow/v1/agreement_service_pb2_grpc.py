@@ -28,8 +28,8 @@ if _version_not_supported:
 class AgreementServiceStub:
     """What takes both parties of an escrow: one asks, and the other answers. GetEscrow shows what is open, and until when (a deadline of kind ANSWER).
 
-    Nothing stops meanwhile. What is asked lapses when what it is about is over: when all milestones of a cancellation are at their end, or the deadline of an
-    extension has passed.
+    Nothing stops meanwhile. What is asked lapses when what it is about is over: when all milestones of a cancellation are at their end, the deadline of an
+    extension has passed, or a milestone of an amendment was paid for or has ended so that it can no longer be changed.
     """
 
     def __init__(self, channel):
@@ -68,13 +68,28 @@ class AgreementServiceStub:
                 request_serializer=escrow_dot_v1_dot_agreement__service__pb2.DeclineExtensionRequest.SerializeToString,
                 response_deserializer=escrow_dot_v1_dot_agreement__service__pb2.DeclineExtensionResponse.FromString,
                 _registered_method=True)
+        self.ProposeAmendment = channel.unary_unary(
+                '/escrow.v1.AgreementService/ProposeAmendment',
+                request_serializer=escrow_dot_v1_dot_agreement__service__pb2.ProposeAmendmentRequest.SerializeToString,
+                response_deserializer=escrow_dot_v1_dot_agreement__service__pb2.ProposeAmendmentResponse.FromString,
+                _registered_method=True)
+        self.AcceptAmendment = channel.unary_unary(
+                '/escrow.v1.AgreementService/AcceptAmendment',
+                request_serializer=escrow_dot_v1_dot_agreement__service__pb2.AcceptAmendmentRequest.SerializeToString,
+                response_deserializer=escrow_dot_v1_dot_agreement__service__pb2.AcceptAmendmentResponse.FromString,
+                _registered_method=True)
+        self.DeclineAmendment = channel.unary_unary(
+                '/escrow.v1.AgreementService/DeclineAmendment',
+                request_serializer=escrow_dot_v1_dot_agreement__service__pb2.DeclineAmendmentRequest.SerializeToString,
+                response_deserializer=escrow_dot_v1_dot_agreement__service__pb2.DeclineAmendmentResponse.FromString,
+                _registered_method=True)
 
 
 class AgreementServiceServicer:
     """What takes both parties of an escrow: one asks, and the other answers. GetEscrow shows what is open, and until when (a deadline of kind ANSWER).
 
-    Nothing stops meanwhile. What is asked lapses when what it is about is over: when all milestones of a cancellation are at their end, or the deadline of an
-    extension has passed.
+    Nothing stops meanwhile. What is asked lapses when what it is about is over: when all milestones of a cancellation are at their end, the deadline of an
+    extension has passed, or a milestone of an amendment was paid for or has ended so that it can no longer be changed.
     """
 
     def RequestCancellation(self, request, context):
@@ -119,6 +134,28 @@ class AgreementServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ProposeAmendment(self, request, context):
+        """Asks the other party to change what was agreed: the price of a milestone that is not paid for, a due date, or further milestones (a bonus is one). It answers
+        with what each would cost. An operator changes it by themselves; so does a payer who only gives more, where the policy says favorable_amendment: approved.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AcceptAmendment(self, request, context):
+        """Agrees to an amendment: it is carried out exactly as its proposal shows it. The other party may, or an operator.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeclineAmendment(self, request, context):
+        """Says no to an amendment; who has asked for it withdraws it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AgreementServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -152,6 +189,21 @@ def add_AgreementServiceServicer_to_server(servicer, server):
                     request_deserializer=escrow_dot_v1_dot_agreement__service__pb2.DeclineExtensionRequest.FromString,
                     response_serializer=escrow_dot_v1_dot_agreement__service__pb2.DeclineExtensionResponse.SerializeToString,
             ),
+            'ProposeAmendment': grpc.unary_unary_rpc_method_handler(
+                    servicer.ProposeAmendment,
+                    request_deserializer=escrow_dot_v1_dot_agreement__service__pb2.ProposeAmendmentRequest.FromString,
+                    response_serializer=escrow_dot_v1_dot_agreement__service__pb2.ProposeAmendmentResponse.SerializeToString,
+            ),
+            'AcceptAmendment': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcceptAmendment,
+                    request_deserializer=escrow_dot_v1_dot_agreement__service__pb2.AcceptAmendmentRequest.FromString,
+                    response_serializer=escrow_dot_v1_dot_agreement__service__pb2.AcceptAmendmentResponse.SerializeToString,
+            ),
+            'DeclineAmendment': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeclineAmendment,
+                    request_deserializer=escrow_dot_v1_dot_agreement__service__pb2.DeclineAmendmentRequest.FromString,
+                    response_serializer=escrow_dot_v1_dot_agreement__service__pb2.DeclineAmendmentResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'escrow.v1.AgreementService', rpc_method_handlers)
@@ -163,8 +215,8 @@ def add_AgreementServiceServicer_to_server(servicer, server):
 class AgreementService:
     """What takes both parties of an escrow: one asks, and the other answers. GetEscrow shows what is open, and until when (a deadline of kind ANSWER).
 
-    Nothing stops meanwhile. What is asked lapses when what it is about is over: when all milestones of a cancellation are at their end, or the deadline of an
-    extension has passed.
+    Nothing stops meanwhile. What is asked lapses when what it is about is over: when all milestones of a cancellation are at their end, the deadline of an
+    extension has passed, or a milestone of an amendment was paid for or has ended so that it can no longer be changed.
     """
 
     @staticmethod
@@ -319,6 +371,87 @@ class AgreementService:
             '/escrow.v1.AgreementService/DeclineExtension',
             escrow_dot_v1_dot_agreement__service__pb2.DeclineExtensionRequest.SerializeToString,
             escrow_dot_v1_dot_agreement__service__pb2.DeclineExtensionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ProposeAmendment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/escrow.v1.AgreementService/ProposeAmendment',
+            escrow_dot_v1_dot_agreement__service__pb2.ProposeAmendmentRequest.SerializeToString,
+            escrow_dot_v1_dot_agreement__service__pb2.ProposeAmendmentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcceptAmendment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/escrow.v1.AgreementService/AcceptAmendment',
+            escrow_dot_v1_dot_agreement__service__pb2.AcceptAmendmentRequest.SerializeToString,
+            escrow_dot_v1_dot_agreement__service__pb2.AcceptAmendmentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeclineAmendment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/escrow.v1.AgreementService/DeclineAmendment',
+            escrow_dot_v1_dot_agreement__service__pb2.DeclineAmendmentRequest.SerializeToString,
+            escrow_dot_v1_dot_agreement__service__pb2.DeclineAmendmentResponse.FromString,
             options,
             channel_credentials,
             insecure,

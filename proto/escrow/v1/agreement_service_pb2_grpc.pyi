@@ -29,8 +29,8 @@ GRPC_VERSION: str
 class AgreementServiceStub:
     """What takes both parties of an escrow: one asks, and the other answers. GetEscrow shows what is open, and until when (a deadline of kind ANSWER).
 
-    Nothing stops meanwhile. What is asked lapses when what it is about is over: when all milestones of a cancellation are at their end, or the deadline of an
-    extension has passed.
+    Nothing stops meanwhile. What is asked lapses when what it is about is over: when all milestones of a cancellation are at their end, the deadline of an
+    extension has passed, or a milestone of an amendment was paid for or has ended so that it can no longer be changed.
     """
 
     @_typing.overload
@@ -49,13 +49,21 @@ class AgreementServiceStub:
     """Lets a deadline be due later. A party may when the other has asked for the same time, and so agrees to that; an operator may by themselves."""
     DeclineExtension: _grpc.UnaryUnaryMultiCallable[_agreement_service_pb2.DeclineExtensionRequest, _agreement_service_pb2.DeclineExtensionResponse]
     """Says no to an extension; who has asked for it withdraws it."""
+    ProposeAmendment: _grpc.UnaryUnaryMultiCallable[_agreement_service_pb2.ProposeAmendmentRequest, _agreement_service_pb2.ProposeAmendmentResponse]
+    """Asks the other party to change what was agreed: the price of a milestone that is not paid for, a due date, or further milestones (a bonus is one). It answers
+    with what each would cost. An operator changes it by themselves; so does a payer who only gives more, where the policy says favorable_amendment: approved.
+    """
+    AcceptAmendment: _grpc.UnaryUnaryMultiCallable[_agreement_service_pb2.AcceptAmendmentRequest, _agreement_service_pb2.AcceptAmendmentResponse]
+    """Agrees to an amendment: it is carried out exactly as its proposal shows it. The other party may, or an operator."""
+    DeclineAmendment: _grpc.UnaryUnaryMultiCallable[_agreement_service_pb2.DeclineAmendmentRequest, _agreement_service_pb2.DeclineAmendmentResponse]
+    """Says no to an amendment; who has asked for it withdraws it."""
 
 @_typing.type_check_only
 class AgreementServiceAsyncStub(AgreementServiceStub):
     """What takes both parties of an escrow: one asks, and the other answers. GetEscrow shows what is open, and until when (a deadline of kind ANSWER).
 
-    Nothing stops meanwhile. What is asked lapses when what it is about is over: when all milestones of a cancellation are at their end, or the deadline of an
-    extension has passed.
+    Nothing stops meanwhile. What is asked lapses when what it is about is over: when all milestones of a cancellation are at their end, the deadline of an
+    extension has passed, or a milestone of an amendment was paid for or has ended so that it can no longer be changed.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -71,12 +79,20 @@ class AgreementServiceAsyncStub(AgreementServiceStub):
     """Lets a deadline be due later. A party may when the other has asked for the same time, and so agrees to that; an operator may by themselves."""
     DeclineExtension: _aio.UnaryUnaryMultiCallable[_agreement_service_pb2.DeclineExtensionRequest, _agreement_service_pb2.DeclineExtensionResponse]  # type: ignore[assignment]
     """Says no to an extension; who has asked for it withdraws it."""
+    ProposeAmendment: _aio.UnaryUnaryMultiCallable[_agreement_service_pb2.ProposeAmendmentRequest, _agreement_service_pb2.ProposeAmendmentResponse]  # type: ignore[assignment]
+    """Asks the other party to change what was agreed: the price of a milestone that is not paid for, a due date, or further milestones (a bonus is one). It answers
+    with what each would cost. An operator changes it by themselves; so does a payer who only gives more, where the policy says favorable_amendment: approved.
+    """
+    AcceptAmendment: _aio.UnaryUnaryMultiCallable[_agreement_service_pb2.AcceptAmendmentRequest, _agreement_service_pb2.AcceptAmendmentResponse]  # type: ignore[assignment]
+    """Agrees to an amendment: it is carried out exactly as its proposal shows it. The other party may, or an operator."""
+    DeclineAmendment: _aio.UnaryUnaryMultiCallable[_agreement_service_pb2.DeclineAmendmentRequest, _agreement_service_pb2.DeclineAmendmentResponse]  # type: ignore[assignment]
+    """Says no to an amendment; who has asked for it withdraws it."""
 
 class AgreementServiceServicer(metaclass=_abc_1.ABCMeta):
     """What takes both parties of an escrow: one asks, and the other answers. GetEscrow shows what is open, and until when (a deadline of kind ANSWER).
 
-    Nothing stops meanwhile. What is asked lapses when what it is about is over: when all milestones of a cancellation are at their end, or the deadline of an
-    extension has passed.
+    Nothing stops meanwhile. What is asked lapses when what it is about is over: when all milestones of a cancellation are at their end, the deadline of an
+    extension has passed, or a milestone of an amendment was paid for or has ended so that it can no longer be changed.
     """
 
     @_abc_1.abstractmethod
@@ -126,5 +142,31 @@ class AgreementServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_agreement_service_pb2.DeclineExtensionResponse, _abc.Awaitable[_agreement_service_pb2.DeclineExtensionResponse]]:
         """Says no to an extension; who has asked for it withdraws it."""
+
+    @_abc_1.abstractmethod
+    def ProposeAmendment(
+        self,
+        request: _agreement_service_pb2.ProposeAmendmentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agreement_service_pb2.ProposeAmendmentResponse, _abc.Awaitable[_agreement_service_pb2.ProposeAmendmentResponse]]:
+        """Asks the other party to change what was agreed: the price of a milestone that is not paid for, a due date, or further milestones (a bonus is one). It answers
+        with what each would cost. An operator changes it by themselves; so does a payer who only gives more, where the policy says favorable_amendment: approved.
+        """
+
+    @_abc_1.abstractmethod
+    def AcceptAmendment(
+        self,
+        request: _agreement_service_pb2.AcceptAmendmentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agreement_service_pb2.AcceptAmendmentResponse, _abc.Awaitable[_agreement_service_pb2.AcceptAmendmentResponse]]:
+        """Agrees to an amendment: it is carried out exactly as its proposal shows it. The other party may, or an operator."""
+
+    @_abc_1.abstractmethod
+    def DeclineAmendment(
+        self,
+        request: _agreement_service_pb2.DeclineAmendmentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agreement_service_pb2.DeclineAmendmentResponse, _abc.Awaitable[_agreement_service_pb2.DeclineAmendmentResponse]]:
+        """Says no to an amendment; who has asked for it withdraws it."""
 
 def add_AgreementServiceServicer_to_server(servicer: AgreementServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

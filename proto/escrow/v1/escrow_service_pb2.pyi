@@ -309,6 +309,8 @@ class _ProposalKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Proposal
     """To cancel milestones, and to refund what is held of them."""
     PROPOSAL_KIND_EXTENSION: _ProposalKind.ValueType  # 2
     """To let a deadline be due later."""
+    PROPOSAL_KIND_AMENDMENT: _ProposalKind.ValueType  # 3
+    """To change what was agreed: prices of what is not paid for, due dates, further milestones."""
 
 class ProposalKind(_ProposalKind, metaclass=_ProposalKindEnumTypeWrapper):
     """What is asked."""
@@ -319,6 +321,8 @@ PROPOSAL_KIND_CANCELLATION: ProposalKind.ValueType  # 1
 """To cancel milestones, and to refund what is held of them."""
 PROPOSAL_KIND_EXTENSION: ProposalKind.ValueType  # 2
 """To let a deadline be due later."""
+PROPOSAL_KIND_AMENDMENT: ProposalKind.ValueType  # 3
+"""To change what was agreed: prices of what is not paid for, due dates, further milestones."""
 Global___ProposalKind: _TypeAlias = ProposalKind  # noqa: Y015
 
 class _ProposalState:
@@ -691,7 +695,7 @@ class Escrow(_message.Message):
 
     @_builtins.property
     def quote(self) -> Global___FeeQuote:
-        """The fees of its milestones, as quoted when it was created. A part that is fixed per payment is in it once, and once more for each further payment."""
+        """The fees of its milestones, as quoted when it was created, or amended. A part that is fixed per payment is in it once, and once more for each further payment."""
 
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
@@ -820,6 +824,8 @@ class Proposal(_message.Message):
     DEADLINE_ID_FIELD_NUMBER: _builtins.int
     DUE_TIME_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
+    AMENDED_QUOTE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """"prp_..." """
     kind: Global___ProposalKind.ValueType
@@ -827,7 +833,7 @@ class Proposal(_message.Message):
     state: Global___ProposalState.ValueType
     """What became of it."""
     proposed_by: _builtins.str
-    """Who asks: "payer" or "payee"."""
+    """Who asks: "payer" or "payee"; of an amendment also "operator", who needs nobody's answer."""
     reason: _builtins.str
     """Why."""
     deadline_id: _builtins.str
@@ -844,6 +850,14 @@ class Proposal(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """Since when."""
 
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___MilestoneChange]:
+        """Of an amendment: what it is and what it would be, milestone by milestone. It is carried out exactly so, or not at all."""
+
+    @_builtins.property
+    def amended_quote(self) -> Global___FeeQuote:
+        """Of an amendment that is open: what the whole escrow would cost with it."""
+
     def __init__(
         self,
         *,
@@ -856,14 +870,102 @@ class Proposal(_message.Message):
         deadline_id: _builtins.str = ...,
         due_time: _timestamp_pb2.Timestamp | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        changes: _abc.Iterable[Global___MilestoneChange] | None = ...,
+        amended_quote: Global___FeeQuote | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "due_time", b"due_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amended_quote", b"amended_quote", "create_time", b"create_time", "due_time", b"due_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "deadline_id", b"deadline_id", "due_time", b"due_time", "id", b"id", "kind", b"kind", "milestone_ids", b"milestone_ids", "proposed_by", b"proposed_by", "reason", b"reason", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amended_quote", b"amended_quote", "changes", b"changes", "create_time", b"create_time", "deadline_id", b"deadline_id", "due_time", b"due_time", "id", b"id", "kind", b"kind", "milestone_ids", b"milestone_ids", "proposed_by", b"proposed_by", "reason", b"reason", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Proposal: _TypeAlias = Proposal  # noqa: Y015
+
+@_typing.final
+class MilestoneTerms(_message.Message):
+    """What is agreed of a milestone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    PAYER_FEE_FIELD_NUMBER: _builtins.int
+    PAYEE_FEE_FIELD_NUMBER: _builtins.int
+    DUE_TIME_FIELD_NUMBER: _builtins.int
+    PAYEES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """The price."""
+
+    @_builtins.property
+    def payer_fee(self) -> _money_pb2.Money:
+        """What the payer pays on top."""
+
+    @_builtins.property
+    def payee_fee(self) -> _money_pb2.Money:
+        """What is kept from the payee when all is released."""
+
+    @_builtins.property
+    def due_time(self) -> _timestamp_pb2.Timestamp:
+        """When it has to be delivered; unset when there is no date."""
+
+    @_builtins.property
+    def payees(self) -> _containers.RepeatedCompositeFieldContainer[Global___MilestonePayee]:
+        """Their parts of the price and of the fee, where it is paid to several payees or not to the escrow's; what has moved of them is not set here."""
+
+    def __init__(
+        self,
+        *,
+        amount: _money_pb2.Money | None = ...,
+        payer_fee: _money_pb2.Money | None = ...,
+        payee_fee: _money_pb2.Money | None = ...,
+        due_time: _timestamp_pb2.Timestamp | None = ...,
+        payees: _abc.Iterable[Global___MilestonePayee] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "due_time", b"due_time", "payee_fee", b"payee_fee", "payer_fee", b"payer_fee"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "due_time", b"due_time", "payee_fee", b"payee_fee", "payees", b"payees", "payer_fee", b"payer_fee"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MilestoneTerms: _TypeAlias = MilestoneTerms  # noqa: Y015
+
+@_typing.final
+class MilestoneChange(_message.Message):
+    """What an amendment changes of a milestone, both versions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MILESTONE_ID_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    milestone_id: _builtins.str
+    """"mst_..."; of one that is added the id that it gets."""
+    title: _builtins.str
+    """What it is called."""
+    @_builtins.property
+    def before(self) -> Global___MilestoneTerms:
+        """What was agreed before; unset for a milestone that is added."""
+
+    @_builtins.property
+    def after(self) -> Global___MilestoneTerms:
+        """What is agreed by it."""
+
+    def __init__(
+        self,
+        *,
+        milestone_id: _builtins.str = ...,
+        title: _builtins.str = ...,
+        before: Global___MilestoneTerms | None = ...,
+        after: Global___MilestoneTerms | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "milestone_id", b"milestone_id", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MilestoneChange: _TypeAlias = MilestoneChange  # noqa: Y015
 
 @_typing.final
 class FeeQuote(_message.Message):
@@ -2430,7 +2532,7 @@ class Transition(_message.Message):
     """The state after."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
-        """The money that the change is about: a milestone's price, what a payment takes or a release gives to the payee's side (service fee included), what a call to
+        """The money that the change is about: a milestone's price as it was then, what a payment takes or a release gives to the payee's side (service fee included), what a call to
         Stripe moves, what a freeze holds back. Unset for a subject that is not money: an escrow.
         """
 
@@ -2464,6 +2566,7 @@ class TimelineEntry(_message.Message):
     NOTE_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
     TRACE_ID_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """The version the escrow got by it; also its place in the timeline."""
     operation: _builtins.str
@@ -2486,6 +2589,10 @@ class TimelineEntry(_message.Message):
     def time(self) -> _timestamp_pb2.Timestamp:
         """When."""
 
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___MilestoneChange]:
+        """Of an amendment that was agreed by it: what was agreed before, and since."""
+
     def __init__(
         self,
         *,
@@ -2498,10 +2605,11 @@ class TimelineEntry(_message.Message):
         note: _builtins.str = ...,
         time: _timestamp_pb2.Timestamp | None = ...,
         trace_id: _builtins.str = ...,
+        changes: _abc.Iterable[Global___MilestoneChange] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "caller", b"caller", "cause", b"cause", "note", b"note", "operation", b"operation", "time", b"time", "trace_id", b"trace_id", "transitions", b"transitions", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "caller", b"caller", "cause", b"cause", "changes", b"changes", "note", b"note", "operation", b"operation", "time", b"time", "trace_id", b"trace_id", "transitions", b"transitions", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

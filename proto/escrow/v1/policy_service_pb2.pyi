@@ -92,6 +92,30 @@ UNANSWERED_APPROVED: Unanswered.ValueType  # 2
 """It is done, as if it had been approved."""
 Global___Unanswered: _TypeAlias = Unanswered  # noqa: Y015
 
+class _FavorableAmendment:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FavorableAmendmentEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FavorableAmendment.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FAVORABLE_AMENDMENT_UNSPECIFIED: _FavorableAmendment.ValueType  # 0
+    """The same as PROPOSED."""
+    FAVORABLE_AMENDMENT_PROPOSED: _FavorableAmendment.ValueType  # 1
+    """The payee is asked."""
+    FAVORABLE_AMENDMENT_APPROVED: _FavorableAmendment.ValueType  # 2
+    """It is done at once."""
+
+class FavorableAmendment(_FavorableAmendment, metaclass=_FavorableAmendmentEnumTypeWrapper):
+    """What becomes of an amendment of the payer's that takes nothing from any payee: a higher price, a later due date, a milestone without one."""
+
+FAVORABLE_AMENDMENT_UNSPECIFIED: FavorableAmendment.ValueType  # 0
+"""The same as PROPOSED."""
+FAVORABLE_AMENDMENT_PROPOSED: FavorableAmendment.ValueType  # 1
+"""The payee is asked."""
+FAVORABLE_AMENDMENT_APPROVED: FavorableAmendment.ValueType  # 2
+"""It is done at once."""
+Global___FavorableAmendment: _TypeAlias = FavorableAmendment  # noqa: Y015
+
 @_typing.final
 class AmountLimits(_message.Message):
     """The least and the most of one amount, both included."""
@@ -325,10 +349,13 @@ class Policy(_message.Message):
     PERIODS_FIELD_NUMBER: _builtins.int
     UNANSWERED_CANCELLATION_FIELD_NUMBER: _builtins.int
     APPROVALS_FIELD_NUMBER: _builtins.int
+    FAVORABLE_AMENDMENT_FIELD_NUMBER: _builtins.int
     stripe_fee_bearer: Global___StripeFeeBearer.ValueType
     """Who bears what Stripe keeps of a payment."""
     unanswered_cancellation: Global___Unanswered.ValueType
     """What becomes of a cancellation that one party asked for, and the other did not answer."""
+    favorable_amendment: Global___FavorableAmendment.ValueType
+    """What becomes of an amendment of the payer's that takes nothing from any payee."""
     @_builtins.property
     def currencies(self) -> _containers.RepeatedCompositeFieldContainer[Global___CurrencyPolicy]:
         """Each currency once."""
@@ -349,10 +376,11 @@ class Policy(_message.Message):
         periods: Global___Periods | None = ...,
         unanswered_cancellation: Global___Unanswered.ValueType = ...,
         approvals: _abc.Iterable[Global___ApprovalLimits] | None = ...,
+        favorable_amendment: Global___FavorableAmendment.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["periods", b"periods"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approvals", b"approvals", "currencies", b"currencies", "periods", b"periods", "stripe_fee_bearer", b"stripe_fee_bearer", "unanswered_cancellation", b"unanswered_cancellation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approvals", b"approvals", "currencies", b"currencies", "favorable_amendment", b"favorable_amendment", "periods", b"periods", "stripe_fee_bearer", b"stripe_fee_bearer", "unanswered_cancellation", b"unanswered_cancellation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

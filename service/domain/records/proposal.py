@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from service.domain import ids
@@ -18,12 +19,14 @@ class ProposalKind(StrEnum):
 
     CANCELLATION = "CANCELLATION"
     EXTENSION = "EXTENSION"
+    AMENDMENT = "AMENDMENT"
 
 
 @dataclass(slots=True)
 class Proposal:
     """A cancellation is of ``milestone_ids`` ("mst_..."), an extension of ``deadline_id``, until
-    ``due_at``.
+    ``due_at``. The ``changes`` are an amendment's, as domain/amendment.py reads them;
+    ``agreed_version`` is the version that the escrow got when it was agreed to.
     """
 
     tenant_id: str
@@ -38,6 +41,8 @@ class Proposal:
     milestone_ids: list[str]
     deadline_id: UUID | None = None
     due_at: datetime | None = None
+    changes: list[dict[str, Any]] = field(default_factory=list)
+    agreed_version: int | None = None
 
     @property
     def is_open(self) -> bool:

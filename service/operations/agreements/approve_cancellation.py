@@ -42,7 +42,7 @@ async def approve_cancellation(
             refunds = carry_out_cancellation(case, proposal, dry_run=request.validate_only)
             case.keep_time()
             answer = ApproveCancellationResponse(
-                proposal=proposal_message(proposal),
+                proposal=proposal_message(proposal, case.records),
                 escrow=escrow_message(case.records),
                 refunded=refunded_message(case, refunds),
             )

@@ -25,6 +25,6 @@ async def decline_cancellation(
     proposal = case.proposal(ids.parse(request.proposal_id), ProposalKind.CANCELLATION)
     decline(case, proposal)
     answer = DeclineCancellationResponse(
-        proposal=proposal_message(proposal), escrow=escrow_message(case.records)
+        proposal=proposal_message(proposal, case.records), escrow=escrow_message(case.records)
     )
     return await runtime.save(unit, answer)

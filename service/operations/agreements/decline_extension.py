@@ -22,6 +22,6 @@ async def decline_extension(
     proposal = case.proposal(ids.parse(request.proposal_id), ProposalKind.EXTENSION)
     decline(case, proposal)
     answer = DeclineExtensionResponse(
-        proposal=proposal_message(proposal), escrow=escrow_message(case.records)
+        proposal=proposal_message(proposal, case.records), escrow=escrow_message(case.records)
     )
     return await runtime.save(unit, answer)

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from service.aggregates.amendment import amend, check_fits
 from service.aggregates.escrow import EscrowCase
+from service.domain.amendment import Change
 from service.domain.call import Party
 from service.domain.cancellation import CANCELABLE
 from service.domain.errors import PartyNotAllowed, ProposalOpen, ProposalsExhausted
@@ -18,6 +20,8 @@ from service.operations.escrows.ending_payments import check_no_open
 
 MOST_PROPOSALS = 50
 """Of one escrow, ever: each is loaded with it."""
+MOST_OF_OPERATORS = 50
+"""What operators change beyond that, so that parties cannot use up what a repair takes."""
 
 
 def propose(
@@ -28,8 +32,13 @@ def propose(
     milestone_ids: Sequence[str] = (),
     deadline_id: UUID | None = None,
     due_at: datetime | None = None,
+    changes: Sequence[Change] = (),
 ) -> Proposal:
-    """Raises ProposalOpen: the same is asked for already. ProposalsExhausted."""
+    """Until ``case.keep_time()`` it has no deadline.
+
+    Raises:
+        ProposalOpen: the same is asked for already. ProposalsExhausted.
+    """
     for other in case.records.proposals:
         same = other.kind is kind and other.deadline_id == deadline_id
         apart = kind is ProposalKind.CANCELLATION and set(milestone_ids).isdisjoint(
@@ -37,7 +46,8 @@ def propose(
         )
         if other.is_open and same and not apart:
             raise ProposalOpen(proposal_id=other.public_id)
-    if len(case.records.proposals) >= MOST_PROPOSALS:
+    most = MOST_PROPOSALS + (MOST_OF_OPERATORS if case.unit.party is Party.OPERATOR else 0)
+    if len(case.records.proposals) >= most:
         raise ProposalsExhausted(escrow_id=case.escrow.public_id)
     unit = case.unit
     proposal = Proposal(
@@ -53,11 +63,11 @@ def propose(
         milestone_ids=list(milestone_ids),
         deadline_id=deadline_id,
         due_at=due_at,
+        changes=[each.document() for each in changes],
     )
     case.touch()
     case.records.proposals.append(proposal)
     unit.create(proposal)
-    case.keep_time()
     return proposal
 
 
@@ -101,6 +111,18 @@ def carry_out_cancellation(
     if not dry_run:
         check_no_open(case, chosen)
     return cancel_milestones(case, chosen, proposal.reason)
+
+
+def carry_out_amendment(case: EscrowCase, proposal: Proposal, changes: Sequence[Change]) -> None:
+    """Changes what was agreed, of a proposal that was approved just now.
+
+    Raises:
+        AmendmentBlocked: it cannot be done any more, or is not what was seen.
+    """
+    check_fits(case, changes)
+    amend(case, changes)
+    proposal.agreed_version = case.escrow.version
+    case.unit.put(proposal)
 
 
 def open_extensions(case: EscrowCase, deadline_id: UUID) -> Iterable[Proposal]:

@@ -35,7 +35,8 @@ async def request_cancellation(
         request.reason,
         milestone_ids=[each.public_id for each in chosen],
     )
+    case.keep_time()
     answer = RequestCancellationResponse(
-        proposal=proposal_message(proposal), escrow=escrow_message(case.records)
+        proposal=proposal_message(proposal, case.records), escrow=escrow_message(case.records)
     )
     return await runtime.save(unit, answer)

@@ -33,7 +33,8 @@ async def request_extension(
         deadline_id=deadline.deadline_id,
         due_at=due_at,
     )
+    case.keep_time()
     answer = RequestExtensionResponse(
-        proposal=proposal_message(proposal), escrow=escrow_message(case.records)
+        proposal=proposal_message(proposal, case.records), escrow=escrow_message(case.records)
     )
     return await runtime.save(unit, answer)

@@ -12,7 +12,7 @@ from escrow.v1.escrow_service_pb2 import (
     MilestoneInput,
 )
 from service.aggregates.deadlines import keep_time
-from service.aggregates.split import Share, price_shares
+from service.aggregates.split import fee_shares, price_shares
 from service.domain import ids
 from service.domain.errors import (
     FieldViolation,
@@ -22,17 +22,18 @@ from service.domain.errors import (
     check_multiples,
 )
 from service.domain.fees import Fees
-from service.domain.money import charge_step_minor, format_minor, split_pro_rata
+from service.domain.money import charge_step_minor, format_minor
 from service.domain.records.escrow import Escrow, LineItem, Milestone, MilestonePayee
 from service.domain.records.parties import Payee
 from service.domain.states.escrow import EscrowState
 from service.domain.states.milestone import MilestoneState
 from service.domain.unit import UnitOfWork
 from service.operations.escrows.messages import escrow_message
+from service.operations.escrows.shares import further_payees, shares_of
 from service.operations.mutation import mutation
 from service.operations.settling import check_chargeable, check_settles, quote_conversion
 from service.runtime import Runtime
-from service.store.parties import PartyRecords, find_payees, load_parties
+from service.store.parties import PartyRecords, load_parties
 from service.store.tables import EscrowRecords
 
 
@@ -61,7 +62,10 @@ async def create_escrow(
         raise PayeeMissing
     await check_settles(runtime, unit.call, request.currency, parties.payee)
     policy = await runtime.policies.get(unit.call.tenant_id, parties.policy_version)
-    others = await _other_payees(runtime, unit, request)
+    named = {each.payee_id for milestone in request.milestones for each in milestone.payees}
+    named -= {request.payee_id}
+    further = {ids.parse(each) for each in named}
+    others = await further_payees(runtime, unit.call, request.currency, further)
     _check_payees(request)
     amounts = [milestone.amount_minor for milestone in request.milestones]
     check_chargeable(policy, request.currency, amounts, conversion)
@@ -111,41 +115,12 @@ def _check_payees(request: CreateEscrowRequest) -> None:
     violations, step_minor = [], charge_step_minor(request.currency)
     for index, milestone in enumerate(request.milestones):
         if milestone.payees:
-            split = price_shares(milestone.amount_minor, _shares(milestone), step_minor)
+            split = price_shares(milestone.amount_minor, shares_of(milestone.payees), step_minor)
             if isinstance(split, FieldViolation):
                 field = f"milestones[{index}].payees{split.field}"
                 violations.append(replace(split, field=field))
     if violations:
         raise InvalidField(*violations)
-
-
-def _shares(milestone: MilestoneInput) -> list[Share]:
-    return [
-        Share(
-            ids.parse(each.payee_id),
-            each.basis_points if each.HasField("basis_points") else None,
-            each.amount_minor if each.HasField("amount_minor") else None,
-        )
-        for each in milestone.payees
-    ]
-
-
-async def _other_payees(
-    runtime: Runtime, unit: UnitOfWork, request: CreateEscrowRequest
-) -> list[Payee]:
-    """The payees of parts of milestones who are not the escrow's: one more round trip, for who has
-    such.
-    """
-    named = {each.payee_id for milestone in request.milestones for each in milestone.payees}
-    named -= {request.payee_id}
-    if not named:
-        return []
-    found = await find_payees(runtime.pool, unit.call.tenant_id, [ids.parse(n) for n in named])
-    if missing := named - {payee.public_id for payee in found}:
-        raise PayeeMissing(payee_id=min(missing))
-    for payee in found:
-        await check_settles(runtime, unit.call, request.currency, payee)
-    return found
 
 
 def _records(
@@ -207,13 +182,13 @@ def _payees(
     """The payees' parts of the price, and of the fee in proportion to these. None where the
     escrow's payee gets all of it.
     """
-    shares = _shares(wanted)
+    shares = shares_of(wanted.payees)
     if {share.payee_id for share in shares} <= {escrow.payee_id}:
         return
     step_minor = charge_step_minor(escrow.currency)
     amounts = price_shares(milestone.amount_minor, shares, step_minor)
     assert isinstance(amounts, list)  # as it was checked
-    fees = split_pro_rata(milestone.payee_fee_minor // step_minor, amounts)
+    fees = fee_shares(milestone.payee_fee_minor, amounts, step_minor)
     for position, (share, amount, fee) in enumerate(zip(shares, amounts, fees, strict=True)):
         yield MilestonePayee(
             tenant_id=escrow.tenant_id,
@@ -222,7 +197,7 @@ def _payees(
             position=position,
             payee_id=share.payee_id,
             amount_minor=amount,
-            payee_fee_minor=fee * step_minor,
+            payee_fee_minor=fee,
             basis_points=share.basis_points,
         )
 

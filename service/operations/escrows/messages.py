@@ -13,6 +13,7 @@ from service.aggregates.release import DOES_NOT_FIT
 from service.aggregates.split import payees_of
 from service.answers import line_items
 from service.domain import ids
+from service.domain.amendment import Change, Terms, changes_of
 from service.domain.fees import Fees
 from service.domain.records.deadline import Deadline, DeadlineKind
 from service.domain.records.escrow import Milestone, MilestonePayee
@@ -60,7 +61,7 @@ def quote_message(
 
 def escrow_message(records: EscrowRecords) -> pb.Escrow:
     escrow = records.escrow
-    fees = [Fees(m.amount_minor, m.payer_fee_minor, m.payee_fee_minor) for m in records.milestones]
+    fees = [*map(_fees, records.milestones)]
     return pb.Escrow(
         id=escrow.public_id,
         reference=escrow.reference,
@@ -86,8 +87,12 @@ def escrow_message(records: EscrowRecords) -> pb.Escrow:
             if payment.exchange_rate is not None
         ],
         deadlines=[_deadline_message(each) for each in records.deadlines],
-        proposals=[proposal_message(each) for each in records.proposals if each.is_open],
+        proposals=[proposal_message(each, records) for each in records.proposals if each.is_open],
     )
+
+
+def _fees(milestone: Milestone) -> Fees:
+    return Fees(milestone.amount_minor, milestone.payer_fee_minor, milestone.payee_fee_minor)
 
 
 def _milestone_message(milestone: Milestone, records: EscrowRecords) -> pb.Milestone:
@@ -139,8 +144,9 @@ def _deadline_message(deadline: Deadline) -> pb.Deadline:
     )
 
 
-def proposal_message(proposal: Proposal) -> pb.Proposal:
-    about = proposal.deadline_id
+def proposal_message(proposal: Proposal, records: EscrowRecords) -> pb.Proposal:
+    about, currency = proposal.deadline_id, records.escrow.currency
+    changes = changes_of(proposal)
     return pb.Proposal(
         id=proposal.public_id,
         kind=pb.ProposalKind.Value(f"PROPOSAL_KIND_{proposal.kind}"),
@@ -151,6 +157,43 @@ def proposal_message(proposal: Proposal) -> pb.Proposal:
         deadline_id=ids.show(ids.DEADLINE, about) if about else "",
         due_time=timestamp(proposal.due_at),
         create_time=timestamp(proposal.created_at),
+        changes=[change_message(each, currency) for each in changes],
+        amended_quote=_amended_quote(changes, records) if changes and proposal.is_open else None,
+    )
+
+
+def _amended_quote(changes: Sequence[Change], records: EscrowRecords) -> pb.FeeQuote:
+    """What the whole escrow would cost."""
+    escrow = records.escrow
+    fees = {m.milestone_id: _fees(m) for m in records.milestones}
+    fees |= {each.milestone_id: each.after.fees for each in changes}
+    return quote_message(fees.values(), escrow.currency, escrow.policy_version, escrow.conversion)
+
+
+def change_message(change: Change, currency: str) -> pb.MilestoneChange:
+    return pb.MilestoneChange(
+        milestone_id=ids.show(ids.MILESTONE, change.milestone_id),
+        title=change.title,
+        before=_terms_message(change.before, currency) if change.before else None,
+        after=_terms_message(change.after, currency),
+    )
+
+
+def _terms_message(terms: Terms, currency: str) -> pb.MilestoneTerms:
+    return pb.MilestoneTerms(
+        amount=money(terms.fees.amount_minor, currency),
+        payer_fee=money(terms.fees.payer_fee_minor, currency),
+        payee_fee=money(terms.fees.payee_fee_minor, currency),
+        due_time=timestamp(terms.due_at),
+        payees=[
+            pb.MilestonePayee(
+                payee_id=ids.show(ids.PAYEE, part.payee_id),
+                amount=money(part.amount_minor, currency),
+                payee_fee=money(part.payee_fee_minor, currency),
+                basis_points=part.basis_points,
+            )
+            for part in terms.parts
+        ],
     )
 
 

@@ -11,6 +11,7 @@ from service.domain.fees import FeeRule, FixedPer
 from service.domain.policy import (
     ApprovalLimits,
     CurrencyRules,
+    Favorable,
     Limits,
     Periods,
     Policy,
@@ -41,6 +42,13 @@ _UNANSWERED = {
 }
 
 
+_FAVORABLE = {
+    pb.FAVORABLE_AMENDMENT_UNSPECIFIED: Favorable.PROPOSED,
+    pb.FAVORABLE_AMENDMENT_PROPOSED: Favorable.PROPOSED,
+    pb.FAVORABLE_AMENDMENT_APPROVED: Favorable.APPROVED,
+}
+
+
 def policy_of(message: pb.Policy) -> Policy:
     """Raises InvalidField: a currency is listed twice."""
     listed: dict[str, CurrencyRules] = {}
@@ -60,8 +68,9 @@ def policy_of(message: pb.Policy) -> Policy:
         listed,
         _BEARER[message.stripe_fee_bearer],
         _periods_of(message.periods),
-        _UNANSWERED[message.unanswered_cancellation],
-        _approvals_of(message.approvals),
+        unanswered_cancellation=_UNANSWERED[message.unanswered_cancellation],
+        favorable_amendment=_FAVORABLE[message.favorable_amendment],
+        approvals=_approvals_of(message.approvals),
     )
 
 
@@ -105,6 +114,9 @@ def policy_message(policy: Policy) -> pb.Policy:
         periods=pb.Periods(**asdict(policy.periods)),
         unanswered_cancellation=pb.Unanswered.Value(
             f"UNANSWERED_{policy.unanswered_cancellation.name}"
+        ),
+        favorable_amendment=pb.FavorableAmendment.Value(
+            f"FAVORABLE_AMENDMENT_{policy.favorable_amendment.name}"
         ),
         approvals=[
             pb.ApprovalLimits(currency=currency, **asdict(limits))

@@ -39,6 +39,23 @@ _ARRAY_OF_TEXTS = '$[*] ? (@.type() <> "string")'
 _ARRAY_OF_TRIPLES = '$[*] ? (@.type() <> "array" || @.size() <> 3 || @[*].type() <> "string")'
 
 
+# As service/domain/amendment.py reads them. Lax, so that what is missing is seen as such.
+_CHANGES_READABLE = """$[*] ? (
+    @.milestone_id like_regex "^[0-9a-f-]{36}$" && @.title.type() == "string"
+    && (@.before == null || (@.before.fees.size() == 3 && @.before.parts.type() == "array"))
+    && @.after.fees.size() == 3 && @.after.parts.type() == "array"
+)"""
+
+
+def _changes(column: str) -> str:
+    """Whether it is no array, or one of its items is not a change with both of its versions."""
+    readable = f"jsonb_array_length(jsonb_path_query_array({column}, '{_CHANGES_READABLE}'))"
+    return (
+        f"CASE WHEN jsonb_typeof({column}) = 'array'"
+        f" THEN {readable} <> jsonb_array_length({column}) ELSE true END"
+    )
+
+
 def _names(values: Iterable[str]) -> str:
     return ", ".join(f"'{each}'" for each in values)
 
@@ -60,7 +77,8 @@ def _cannot_hold(column: str, hint: Any) -> str:  # noqa: ANN401, PLR0911  a typ
     if column == "document":  # the rest of it is for service/policy_documents.py to say
         return f"coalesce(jsonb_typeof({column} -> 'currencies') <> 'object', true)"
     if typing.get_origin(hint) is list:
-        return _json(column, "array", _ARRAY_OF_TEXTS)
+        of_texts = typing.get_args(hint)[0] is str
+        return _json(column, "array", _ARRAY_OF_TEXTS) if of_texts else _changes(column)
     if typing.get_origin(hint) is dict:
         is_texts = typing.get_args(hint)[1] is str
         return _json(column, "object", _OBJECT_OF_TEXTS if is_texts else "")

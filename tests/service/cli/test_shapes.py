@@ -16,6 +16,8 @@ from escrow.v1 import refund_service_pb2 as refund_pb
 from service.cli.commands import app
 from tests.postgres import Database
 from tests.service.cli.processes import Run, escrow_at
+from tests.service.operations.agreements.amending import amended
+from tests.service.operations.agreements.amending import asked as asked_to_amend
 from tests.service.operations.agreements.asking import extension, payer_asks
 from tests.service.operations.approvals.waiting import held_refund
 from tests.service.operations.marketplace import API_KEY, Marketplace
@@ -51,6 +53,9 @@ TABLE: dict[str, tuple[str, ...]] = {
     "cancellations approve {cancellation} --reason x --dry-run": (),
     "cancellations decline {cancellation} --reason x": (),
     "cancellations create {unpaid} --milestone 1 --reason x": (),
+    "amendments create {agreed} --price 1=8000 --add Bonus=2000 --reason x --dry-run": (),
+    "amendments accept {amendment} --reason x --dry-run": (),
+    "amendments decline {amendment} --reason x": (),
     "freezes lift {freeze} --reason x": (),
     "shares redirect {escrow} 1 --from {payee} --to {other} --reason x": (),
     "freezes place {funded} 1 --amount 100 --kind legal --reason x": (),
@@ -160,6 +165,9 @@ async def ids(market: Marketplace) -> dict[str, str]:
     unpaid = await market.new_escrow()
     asked_to = extension(unpaid, pb.DEADLINE_KIND_PAYMENT, timedelta(days=1))
     longer = await market.payer.agreements.RequestExtension(asked_to)
+    agreed = await market.new_escrow()
+    amends = await market.new_escrow()
+    amendment = await asked_to_amend(market.payer, amends, amended(amends, price=8_000))
     held, _ = await held_refund(market)
     withdrawn, _ = await held_refund(market)
     effect, _, _ = await shadowed(market)  # last: the inbox would end it
@@ -183,6 +191,8 @@ async def ids(market: Marketplace) -> dict[str, str]:
         "unpaid": unpaid.id,
         "deadline": (await market.new_escrow()).deadlines[0].id,
         "extension": longer.proposal.id,
+        "agreed": agreed.id,
+        "amendment": amendment.id,
         "cancellation": (await payer_asks(market, funded)).id,
     }
 

@@ -283,6 +283,8 @@ def test_no_field_was_forgotten() -> None:
         "RequestPayout.amount",  # its parts are spoiled
         "CancelEscrow.validate_only",
         "ApproveCancellation.validate_only",
+        "ProposeAmendment.validate_only",
+        "AcceptAmendment.validate_only",
         "RejectEffect.validate_only",
         "SettleEffect.validate_only",
         "ApplySuspense.validate_only",

@@ -164,5 +164,5 @@ def test_every_answer_with_an_escrow_is_told_again_above() -> None:
         *("ReleaseMilestone", "CancelEscrow", "PlaceFreeze", "LiftFreeze", "ApplySuspense"),
         *("RefundMilestone", "AdoptRefund", "RequestCancellation", "ApproveCancellation"),
         *("DeclineCancellation", "RequestExtension", "ExtendDeadline", "DeclineExtension"),
-        "RedirectShare",
+        *("RedirectShare", "ProposeAmendment", "AcceptAmendment", "DeclineAmendment"),
     }

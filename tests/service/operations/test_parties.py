@@ -22,6 +22,8 @@ ALLOWED = {
     "DeclineCancellation": {"payer", "payee", "operator"},
     "RequestExtension": {"payer", "payee"},
     "DeclineExtension": {"payer", "payee", "operator"},
+    "ProposeAmendment": {"payer", "payee", "operator"},
+    "DeclineAmendment": {"payer", "payee", "operator"},
     "SubmitDelivery": {"payee"},
     "RequestChanges": {"payer"},
     "AcceptDelivery": {"payer"},

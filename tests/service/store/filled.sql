@@ -114,7 +114,7 @@ FROM numbers;
 INSERT INTO proposals
 SELECT
     tenant_id, pg_temp.id('escrow', i), pg_temp.id('proposal', i), 'CANCELLATION', 'OPEN', 'payer', 'broken', at, at,
-    '["mst_0"]', NULL, NULL
+    '["mst_0"]', NULL, NULL, '[]', NULL
 FROM numbers;
 
 INSERT INTO payouts

@@ -273,13 +273,15 @@ def full_records() -> dict[str, Any]:
         "receivable": receivable,
         "proposal": new_proposal(
             escrow,
-            kind=ProposalKind.EXTENSION,
-            state=ProposalState.LAPSED,
+            kind=ProposalKind.AMENDMENT,
+            state=ProposalState.APPROVED,
             proposed_by=Party.PAYEE,
             reason=TEXT,
             milestone_ids=[milestone.public_id, TEXT],
             deadline_id=new_id(),
             due_at=later(days=9),
+            changes=[{"title": TEXT, "before": None, "after": {"fees": [LARGE, 0, 0]}}],
+            agreed_version=2**31 - 1,
         ),
         "deadline": new_deadline(
             escrow,

@@ -166,6 +166,7 @@ def _of_milestones(shown: pb.Escrow, records: EscrowRecords) -> Iterator[Wait]:
 _ANSWERS = {
     pb.PROPOSAL_KIND_CANCELLATION: ("approve_cancellation", "decline_cancellation"),
     pb.PROPOSAL_KIND_EXTENSION: ("extend_deadline", "decline_extension"),
+    pb.PROPOSAL_KIND_AMENDMENT: ("accept_amendment", "decline_amendment"),
 }
 
 

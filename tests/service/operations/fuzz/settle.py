@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 from escrow.client import new_request_id
+from escrow.v1 import agreement_service_pb2 as agreement_pb
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import refund_service_pb2 as refund_pb
 from escrow.v1 import stripe_event_service_pb2 as event_pb
@@ -49,7 +50,7 @@ def _create_escrow(random: Random, request: pb.CreateEscrowRequest) -> None:
             bought.unit_amount_minor = milestone.amount_minor // bought.quantity
 
 
-def _split(random: Random, milestone: pb.MilestoneInput) -> None:
+def _split(random: Random, milestone: pb.MilestoneInput | agreement_pb.AddedMilestone) -> None:
     """Between the two payees whom the catalogue names, or nobody: a share or an amount, and the
     rest.
     """
@@ -147,6 +148,36 @@ def _extension(random: Random, request: Any) -> None:  # noqa: ANN401  of the ag
     request.due_time.seconds = int(datetime.now(UTC).timestamp()) + later_s
 
 
+_KEEP_ADDED: Iterator[bool] = cycle((True, False))
+
+
+def _propose_amendment(random: Random, request: agreement_pb.ProposeAmendmentRequest) -> None:
+    """Of what there is or of what is added, in turn, so that each is read in its own place."""
+    keep_added = next(_KEEP_ADDED) if request.added else not request.milestones
+    if not keep_added:
+        del request.added[:]
+        del request.milestones[1:]
+    else:
+        del request.milestones[:]
+        del request.added[10:]
+        if not request.added:
+            request.added.add(title="Bonus")
+    for changed in request.milestones:
+        _settle_terms(random, changed)
+    for added in request.added:
+        _settle_terms(random, added)
+        _split(random, added)
+
+
+def _settle_terms(
+    random: Random, terms: agreement_pb.AmendedMilestone | agreement_pb.AddedMilestone
+) -> None:
+    now_s = int(datetime.now(UTC).timestamp())
+    terms.amount_minor = amount(random, "USD") // 200 * 200 + 100  # never what it is already
+    if terms.due_time.seconds <= now_s:
+        terms.due_time.seconds = random.randint(now_s + 60, LAST_S)
+
+
 def _list_escrows(random: Random, request: pb.ListEscrowsRequest) -> None:
     reference = text(random, 200).replace("\\", "\\\\").replace('"', '\\"')
     request.filter = f'currency = USD AND reference = "{reference}"'
@@ -161,6 +192,7 @@ SETTLE: Mapping[str, Settle] = {
     "ReleaseMilestone": _release_milestone,
     "RequestExtension": _extension,
     "ExtendDeadline": _extension,
+    "ProposeAmendment": _propose_amendment,
     "PlanRefund": _refund,
     "RefundMilestone": _refund_milestone,
     "PlaceFreeze": _place_freeze,

@@ -39,6 +39,7 @@ MOST_ROUNDS = 3  # for what is seldom filled; as many as it takes for the values
 SEED = os.environ.get("ESCROW_FUZZ_SEED") or str(SystemRandom().randrange(10**9))
 
 # Where a value is read under another name than it was brought, by all methods or by one.
+_PRICE = ("changes", "after", "amount", "amount_minor")
 READ_AS: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("reason",): ("note",),
     ("amounts_minor",): ("milestones", "amount", "amount_minor"),
@@ -48,6 +49,17 @@ READ_AS: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("sources", "amount_minor"): ("parts", "price", "amount_minor"),
     ("PlanRefund", "amount_minor"): ("parts", "price", "amount_minor"),
     ("RefundMilestone", "amount_minor"): ("parts", "price", "amount_minor"),
+    ("ProposeAmendment", "reason"): ("proposal", "reason"),
+    ("ProposeAmendment", "milestones", "amount_minor"): _PRICE,
+    ("ProposeAmendment", "milestones", "due_time"): ("changes", "after", "due_time"),
+    ("added", "title"): ("changes", "title"),
+    ("added", "amount_minor"): _PRICE,
+    ("added", "due_time"): ("changes", "after", "due_time"),
+    ("added", "payees", "basis_points"): ("changes", "after", "payees", "basis_points"),
+    ("added", "payees", "amount_minor"): (
+        *("changes", "after", "payees"),
+        *("amount", "amount_minor"),
+    ),
     ("PlaceFreeze", "amount_minor"): ("freezes", "amount", "amount_minor"),
     ("PlaceFreeze", "freeze_reason"): ("freezes", "reason"),
 }
@@ -58,6 +70,7 @@ NOT_READ: Mapping[str, str] = {
     "UpdatePayee.country": "is refused for an account that is there: test_update_payee.py",
     "FundEscrow.reason": IN_TIMELINE,
     "RedirectShare.reason": "is in the timeline behind from whom to whom: test_redirect_share.py",
+    "AcceptAmendment.reason": "is in the timeline behind what it changed: test_amendment.py",
     "CapturePayment.reason": IN_TIMELINE,
     "CancelPayment.reason": IN_TIMELINE,
     "CreatePayer.reason": AUDITED,
