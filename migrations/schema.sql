@@ -294,6 +294,28 @@ CREATE TYPE public.write_milestone_v2 AS (
 	delivered_at timestamp with time zone
 );
 
+CREATE TYPE public.write_milestone_v3 AS (
+	tenant_id text,
+	escrow_id uuid,
+	milestone_id uuid,
+	"position" integer,
+	title text,
+	state text,
+	amount_minor bigint,
+	payer_fee_minor bigint,
+	payee_fee_minor bigint,
+	funded_minor bigint,
+	released_minor bigint,
+	refunded_minor bigint,
+	lost_minor bigint,
+	frozen_minor bigint,
+	payer_fee_gone_minor bigint,
+	payment_id uuid,
+	due_at timestamp with time zone,
+	delivered_at timestamp with time zone,
+	funded_at timestamp with time zone
+);
+
 CREATE TYPE public.write_operation AS (
 	tenant_id text,
 	operation_id uuid,
@@ -1247,6 +1269,7 @@ CREATE TABLE public.milestones (
     due_at timestamp with time zone,
     delivered_at timestamp with time zone,
     payer_fee_gone_minor bigint DEFAULT 0 NOT NULL,
+    funded_at timestamp with time zone,
     CONSTRAINT milestones_amount_positive CHECK ((amount_minor > 0)),
     CONSTRAINT milestones_fees CHECK (((payer_fee_minor >= 0) AND ((payee_fee_minor >= 0) AND (payee_fee_minor <= amount_minor)))),
     CONSTRAINT milestones_frozen_is_held CHECK (((frozen_minor >= 0) AND (frozen_minor <= (((funded_minor - released_minor) - refunded_minor) - lost_minor)))),
@@ -1254,6 +1277,7 @@ CREATE TABLE public.milestones (
     CONSTRAINT milestones_spent_once CHECK (((released_minor >= 0) AND (refunded_minor >= 0) AND (lost_minor >= 0) AND (((released_minor + refunded_minor) + lost_minor) <= funded_minor)))
 );
 COMMENT ON COLUMN public.milestones.payer_fee_gone_minor IS 'what of the payer''s fee went with what was released, refunded or lost';
+COMMENT ON COLUMN public.milestones.funded_at IS 'when Stripe had the money that funds it. Null while none does';
 ALTER TABLE ONLY public.milestones
     ADD CONSTRAINT milestones_pkey PRIMARY KEY (tenant_id, escrow_id, milestone_id);
 GRANT SELECT,INSERT ON TABLE public.milestones TO escrow_service;
@@ -1273,6 +1297,7 @@ GRANT UPDATE(payment_id) ON TABLE public.milestones TO escrow_service;
 GRANT UPDATE(due_at) ON TABLE public.milestones TO escrow_service;
 GRANT UPDATE(delivered_at) ON TABLE public.milestones TO escrow_service;
 GRANT UPDATE(payer_fee_gone_minor) ON TABLE public.milestones TO escrow_service;
+GRANT UPDATE(funded_at) ON TABLE public.milestones TO escrow_service;
 
 CREATE TABLE public.operations (
     tenant_id text NOT NULL,

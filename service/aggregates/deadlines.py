@@ -77,7 +77,7 @@ def _begin(
     elif kind is DeadlineKind.INSPECTION:
         due_at = starts_at + timedelta(hours=periods.inspection_hours)
     else:
-        starts_at = _held_since(records, milestone, unit.now)
+        starts_at = min(funded_at(records, milestone) or unit.now, unit.now)
         due_at = starts_at + min(map(held_at_most, _countries(records, milestone)))
     deadline = Deadline(
         tenant_id=records.escrow.tenant_id,
@@ -102,10 +102,14 @@ def _countries(records: EscrowRecords, milestone: Milestone) -> set[str]:
     return {records.payees[payee_id].country for payee_id in theirs}
 
 
-def _held_since(records: EscrowRecords, milestone: Milestone, now: datetime) -> datetime:
-    """When its payment succeeded: the newest that is known of a payment that did."""
+def funded_at(records: EscrowRecords, milestone: Milestone) -> datetime | None:
+    """Since when Stripe has the money that funds it; None while none does. Where the version before
+    funded it, that is when it learned of its payment's success.
+    """
+    if milestone.funded_at or not milestone.funded_minor:
+        return milestone.funded_at
     paid = (p.observed_at for p in records.payments if p.payment_id == milestone.payment_id)
-    return min(next(paid, None) or now, now)
+    return next(paid, None)
 
 
 def wait_for_warning(deadline: Deadline) -> None:

@@ -5,7 +5,7 @@ Seen twice, or in another order, it ends the same.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from service.aggregates.contradiction import Contradiction
 from service.aggregates.escrow import EscrowCase
@@ -142,8 +142,18 @@ def _follow_state(case: EscrowCase, payment: Payment, seen: PaymentObservation) 
     payment.failure_message = seen.failure_message
     case.touch()
     if payment.state is PaymentState.SUCCEEDED:
+        payment.observed_at = _paid_at(case, payment, seen)  # nothing is newer than the end
         _fund_milestones(case, payment, seen)
     return True
+
+
+def _paid_at(case: EscrowCase, payment: Payment, seen: PaymentObservation) -> datetime:
+    """Stripe's own time of the success where it is known, else now: an event that comes days late
+    lengthens no window and no limit. It was not before we asked for the money, and is not in the
+    future, whatever a clock says.
+    """
+    now = case.unit.now
+    return min(max(seen.paid_at or now, payment.created_at), now)
 
 
 def _failure_of(source: Payment | PaymentObservation) -> Failure:
@@ -164,17 +174,18 @@ def _fund_milestones(case: EscrowCase, payment: Payment, seen: PaymentObservatio
         if whole and m.payment_id == payment.payment_id and m.state is MilestoneState.AWAITING_FUNDS
     ]
     for milestone in waiting:
+        milestone.funded_at = payment.observed_at  # what begins with the state counts from it
         case.advance(milestone, MilestoneEvent.PAYMENT_SUCCEEDED)
         milestone.funded_minor = milestone.amount_minor
-    unit, currency = case.unit, payment.currency
+    unit, currency, paid_at = case.unit, payment.currency, payment.observed_at
     if waiting:
         parts = [_funded_part(milestone) for milestone in waiting]
-        unit.post(JournalKind.PAYMENT_SUCCEEDED, source, currency, parts, event_at=seen.seen_at)
+        unit.post(JournalKind.PAYMENT_SUCCEEDED, source, currency, parts, event_at=paid_at)
         cover_more(case, payment.payment_id)
     rest = payment.paid_minor - sum(m.amount_minor + m.payer_fee_minor for m in waiting)
     if rest:
         part = Part({"payment": payment.public_id}, {"amount": rest})
-        unit.post(JournalKind.PAYMENT_UNEXPECTED, source, currency, [part], event_at=seen.seen_at)
+        unit.post(JournalKind.PAYMENT_UNEXPECTED, source, currency, [part], event_at=paid_at)
 
 
 def apply_suspense(case: EscrowCase, payment: Payment, milestones: Iterable[Milestone]) -> None:
@@ -186,6 +197,8 @@ def apply_suspense(case: EscrowCase, payment: Payment, milestones: Iterable[Mile
     """
     parts = []
     for milestone in milestones:
+        # Stripe has held the money since it was paid, not since it was applied.
+        milestone.funded_at = min(payment.observed_at or case.unit.now, case.unit.now)
         case.advance(milestone, MilestoneEvent.APPLY_SUSPENSE)
         milestone.payment_id = payment.payment_id
         milestone.funded_minor = milestone.amount_minor

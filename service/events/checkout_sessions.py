@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from service.aggregates.contradiction import NotOurs
 from service.events import payments
 from service.events.event import Event, Unmatched
@@ -24,7 +26,10 @@ async def session_changed(runtime: Runtime, event: Event) -> None:
     session = await gateway.fetch_checkout_session(text(event.object, "id"))
     intent_id = id_of(session, "payment_intent")
     intent = await gateway.fetch_payment_intent(intent_id) if intent_id else None
-    await payments.observe(runtime, event, parse_page(session, intent), proven=True)
+    page = parse_page(session, intent)
+    if event.object.get("payment_status") == "paid":
+        page = replace(page, paid_at=event.seen_at)
+    await payments.observe(runtime, event, page, proven=True)
 
 
 PLATFORM = {

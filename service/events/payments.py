@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 from service.aggregates.contradiction import Contradiction, NotOurs
@@ -43,6 +44,8 @@ async def observe(
     except _Hearsay as hearsay:
         shown = await _fetch(runtime, hearsay.payment, seen)
         _hold_against(shown, seen)
+        if seen.state is PaymentState.SUCCEEDED:
+            shown = replace(shown, paid_at=seen.seen_at)
         await _observe(runtime, event, shown, proven=True)
 
 

@@ -72,7 +72,7 @@ class EscrowRecords:
     payee: Payee
     milestones: Annotated[
         list[Milestone],
-        Child("write_milestone_v2", "position", ("tenant_id", "escrow_id", "milestone_id")),
+        Child("write_milestone_v3", "position", ("tenant_id", "escrow_id", "milestone_id")),
     ] = field(default_factory=list)
     milestone_payees: Annotated[
         list[MilestonePayee],

@@ -486,6 +486,7 @@ class Milestone(_message.Message):
     WAITING_FOR_FIELD_NUMBER: _builtins.int
     FREEZES_FIELD_NUMBER: _builtins.int
     PAYEES_FIELD_NUMBER: _builtins.int
+    FUND_TIME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """"mst_..." """
     title: _builtins.str
@@ -552,6 +553,10 @@ class Milestone(_message.Message):
     def payees(self) -> _containers.RepeatedCompositeFieldContainer[Global___MilestonePayee]:
         """Its payees, where these are several or not the escrow's; empty where the escrow's payee gets all of it."""
 
+    @_builtins.property
+    def fund_time(self) -> _timestamp_pb2.Timestamp:
+        """When Stripe had the money that funds it; unset while it is not paid for. The payer's time to cancel and Stripe's limit on holding money count from it."""
+
     def __init__(
         self,
         *,
@@ -574,10 +579,11 @@ class Milestone(_message.Message):
         waiting_for: _builtins.str = ...,
         freezes: _abc.Iterable[Global___Freeze] | None = ...,
         payees: _abc.Iterable[Global___MilestonePayee] | None = ...,
+        fund_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "deliver_time", b"deliver_time", "due_time", b"due_time", "frozen", b"frozen", "funded", b"funded", "held", b"held", "inspection_end_time", b"inspection_end_time", "payee_fee", b"payee_fee", "payer_fee", b"payer_fee", "refunded", b"refunded", "released", b"released"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "deliver_time", b"deliver_time", "due_time", b"due_time", "frozen", b"frozen", "fund_time", b"fund_time", "funded", b"funded", "held", b"held", "inspection_end_time", b"inspection_end_time", "payee_fee", b"payee_fee", "payer_fee", b"payer_fee", "refunded", b"refunded", "released", b"released"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "deliver_time", b"deliver_time", "due_time", b"due_time", "freezes", b"freezes", "frozen", b"frozen", "funded", b"funded", "held", b"held", "id", b"id", "inspection_end_time", b"inspection_end_time", "line_items", b"line_items", "payee_fee", b"payee_fee", "payees", b"payees", "payer_fee", b"payer_fee", "payment_id", b"payment_id", "refunded", b"refunded", "released", b"released", "state", b"state", "title", b"title", "waiting_for", b"waiting_for"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "deliver_time", b"deliver_time", "due_time", b"due_time", "freezes", b"freezes", "frozen", b"frozen", "fund_time", b"fund_time", "funded", b"funded", "held", b"held", "id", b"id", "inspection_end_time", b"inspection_end_time", "line_items", b"line_items", "payee_fee", b"payee_fee", "payees", b"payees", "payer_fee", b"payer_fee", "payment_id", b"payment_id", "refunded", b"refunded", "released", b"released", "state", b"state", "title", b"title", "waiting_for", b"waiting_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

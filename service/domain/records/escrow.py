@@ -55,7 +55,8 @@ class Escrow:
 @dataclass(slots=True)
 class Milestone:
     """The smallest thing that is funded, released or refunded. Fees are those of the whole amount;
-    ``payer_fee_gone_minor`` is what of the payer's has gone with a part.
+    ``payer_fee_gone_minor`` is what of the payer's has gone with a part. ``funded_at`` is when
+    Stripe had the money that funds it, and stays so: windows and limits count from it.
     """
 
     tenant_id: str
@@ -76,6 +77,7 @@ class Milestone:
     payment_id: UUID | None = None
     due_at: datetime | None = None
     delivered_at: datetime | None = None
+    funded_at: datetime | None = None
 
     @property
     def held_minor(self) -> int:

@@ -32,10 +32,10 @@ class CaptureStrategy(StrEnum):
 class Payment:
     """A payer's payment for the milestones that name it. ``amount_minor`` includes the fee.
 
-    ``observed_at`` is Stripe's time of the newest news of it. Where Stripe settled it in another
-    currency, ``settled_minor`` is what it came to there, before Stripe's fee, and
-    ``converted_minor`` how much of the amount has been converted since, at that rate, into
-    ``converted_into_minor``.
+    ``observed_at`` is Stripe's time of the newest news of it; of one that succeeded it stays when
+    Stripe had the money. Where Stripe settled it in another currency, ``settled_minor`` is what it
+    came to there, before Stripe's fee, and ``converted_minor`` how much of the amount has been
+    converted since, at that rate, into ``converted_into_minor``.
     ``received_minor`` is what arrived where that is not the amount: it was captured in part.
     """
 

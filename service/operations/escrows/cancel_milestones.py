@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
+from service.aggregates.deadlines import funded_at
 from service.aggregates.escrow import EscrowCase
 from service.aggregates.refund import refund_requested
 from service.aggregates.refund_plan import plan_held
@@ -41,12 +42,10 @@ def chosen_to_cancel(case: EscrowCase, milestone_ids: Sequence[str]) -> list[Mil
 
 def check_may_cancel(case: EscrowCase, milestones: Iterable[Milestone]) -> None:
     """Raises CancellationBlocked: this party cannot by itself, or not any more."""
-    payments = {payment.payment_id: payment for payment in case.records.payments}
     blockers = []
     for milestone in milestones:
-        payment = payments.get(milestone.payment_id) if milestone.payment_id else None
-        funded_at = payment.observed_at if payment and milestone.funded_minor else None
-        asked = Asked(milestone, funded_at, case.policy.periods, case.unit.now)
+        paid_at = funded_at(case.records, milestone)
+        asked = Asked(milestone, paid_at, case.policy.periods, case.unit.now)
         if why := what_blocks(case.unit.party, asked):
             blockers.append(Blocker(milestone.public_id, why))
     if blockers:

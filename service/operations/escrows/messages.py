@@ -119,6 +119,7 @@ def _milestone_message(milestone: Milestone, records: EscrowRecords) -> pb.Miles
         waiting_for=_waiting_for(milestone, records),
         payees=_payee_messages(milestone, records),
         freezes=[_freeze_message(f, currency) for f in _open_freezes(milestone, records)],
+        fund_time=timestamp(milestone.funded_at),
     )
 
 

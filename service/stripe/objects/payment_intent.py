@@ -19,6 +19,7 @@ from service.stripe.objects.values import (
     our_id,
     part,
     text,
+    time_of,
 )
 
 INTENT_STATES: Mapping[str, PaymentState] = {
@@ -39,7 +40,8 @@ class PaymentObservation:
     ``amount_minor`` is what is asked for, ``received_minor`` what was paid; ``effect`` is our id in
     the metadata. ``refunded_minor`` and ``disputed`` are of the charge, if it is shown. None is
     what the object does not say. ``seen_at`` is Stripe's time of the news;
-    None when it was fetched just now, which is newest.
+    None when it was fetched just now, which is newest. ``paid_at`` is Stripe's time of the success,
+    where something tells it.
     """
 
     state: PaymentState
@@ -59,6 +61,7 @@ class PaymentObservation:
     failure_code: str | None = None
     failure_decline_code: str | None = None
     failure_message: str | None = None
+    paid_at: datetime | None = None
 
 
 def parse_payment_intent(intent: Object, seen_at: datetime | None) -> PaymentObservation:
@@ -97,4 +100,15 @@ def parse_payment_intent(intent: Object, seen_at: datetime | None) -> PaymentObs
         failure_code=optional_text(failure, "code"),
         failure_decline_code=optional_text(failure, "decline_code"),
         failure_message=optional_text(failure, "message"),
+        paid_at=_paid_at(intent, shown),
     )
+
+
+def _paid_at(intent: Object, charge: Object) -> datetime | None:
+    """A card is charged when it pays. Not so where money is held first and captured later, and a
+    bank debit succeeds days after its charge was made: of these only an event tells when.
+    """
+    by_card = part(charge, "payment_method_details").get("type") == "card"
+    if not by_card or intent.get("capture_method") == "manual":
+        return None
+    return time_of(charge.get("created")) if intent.get("status") == "succeeded" else None

@@ -10,7 +10,9 @@ from service.aggregates.escrow import EscrowCase
 from service.aggregates.payment import observe_payment
 from service.domain.call import Party
 from service.domain.postings import JournalKind
+from service.domain.records.escrow import Milestone
 from service.domain.records.payment import Payment
+from service.domain.states.milestone import MilestoneState
 from service.domain.states.payment import Failure, PaymentState
 from service.store.tables import EscrowRecords
 from service.stripe.objects.payment_intent import PaymentObservation
@@ -51,6 +53,10 @@ def failed(seconds: int, failure: Failure) -> PaymentObservation:
 
 def hear(*news: PaymentObservation, now: datetime = NOW) -> tuple[PaymentState, Failure]:
     """What is known of a new payment after this news, in this order."""
+    return known(heard(*news, now=now)[0])
+
+
+def heard(*news: PaymentObservation, now: datetime) -> tuple[Payment, Milestone]:
     payer, payee = new_payer(), new_payee()
     escrow = new_escrow(payer, payee)
     payment = new_payment(escrow)
@@ -70,7 +76,7 @@ def hear(*news: PaymentObservation, now: datetime = NOW) -> tuple[PaymentState, 
         observe_payment(
             EscrowCase(new_unit(now=now, party=Party.STRIPE), records), payment, seen_now
         )
-    return known(payment)
+    return payment, milestone
 
 
 def known(payment: Payment) -> tuple[PaymentState, Failure]:
@@ -142,6 +148,24 @@ def test_what_is_read_now_counts_also_when_stripes_clock_is_ahead() -> None:
     read = seen(PaymentState.REQUIRES_CAPTURE, None)
 
     assert hear(AUTHENTICATING, read, now=NOW)[0] is PaymentState.REQUIRES_CAPTURE
+
+
+@pytest.mark.parametrize(
+    ("paid_s", "funded_s"),
+    [(10, 10), (None, 60), (61, 60), (60, 60), (0, 0), (-1, 0)],
+    ids=["known", "unknown", "in the future", "now", "at once", "before it was begun"],
+)
+def test_a_milestone_is_funded_when_stripe_had_the_money(paid_s: int | None, funded_s: int) -> None:
+    """The payment was begun at 0, and its success is seen a minute later."""
+    paid_at = None if paid_s is None else NOW + timedelta(seconds=paid_s)
+    success = replace(
+        seen(PaymentState.SUCCEEDED, None), charge="ch_1", received_minor=105_00, paid_at=paid_at
+    )
+
+    payment, milestone = heard(success, now=NOW + timedelta(seconds=60))
+
+    assert milestone.state is MilestoneState.FUNDED
+    assert milestone.funded_at == payment.observed_at == NOW + timedelta(seconds=funded_s)
 
 
 def test_a_settlement_read_before_the_success_counts_when_that_is_read() -> None:

@@ -178,6 +178,7 @@ def full_records() -> dict[str, Any]:
         payment_id=payment.payment_id,
         due_at=LAST,
         delivered_at=later(days=2),
+        funded_at=later(days=1),
     )
     release = new_release(
         milestone,

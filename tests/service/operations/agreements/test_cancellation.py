@@ -44,7 +44,7 @@ def cancel(escrow: pb.Escrow, *numbers: int, dry_run: bool = False) -> pb.Cancel
 async def paid_ago(market: Marketplace, escrow: pb.Escrow, ago: timedelta) -> None:
     """Its payment succeeded so long ago."""
     at = datetime.now(UTC) - ago
-    await market.owner.execute("UPDATE payments SET observed_at = $1", at)
+    await market.owner.execute("UPDATE milestones SET funded_at = $1", at)
     assert escrow.id
 
 

@@ -1,5 +1,6 @@
 """A payment intent, read strictly, with its charge and what that cost."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -85,3 +86,26 @@ UNREADABLE_INTENT = [
 def test_an_unreadable_payment_intent(name: str, value: object) -> None:
     with pytest.raises(Unreadable):
         parse_payment_intent({**INTENT, name: value}, NOW)
+
+
+@pytest.mark.parametrize(
+    ("kind", "capture", "status", "known"),
+    [
+        ("card", "automatic", "succeeded", True),
+        ("card", "automatic_async", "succeeded", True),
+        ("card", "manual", "succeeded", False),
+        ("us_bank_account", "automatic", "succeeded", False),
+        ("card", "automatic", "processing", False),
+    ],
+)
+def test_a_charge_tells_when_it_was_paid_where_it_was_made_by_paying(
+    kind: str, capture: str, status: str, known: bool
+) -> None:
+    details = {"payment_method_details": {"type": kind}, "created": 1_700_000_000}
+    charge = {"object": "charge", "id": "ch_2", **details}
+    shown = {**INTENT, "status": status, "capture_method": capture, "latest_charge": charge}
+
+    told = parse_payment_intent(shown, None)
+
+    assert told.paid_at == (datetime.fromtimestamp(1_700_000_000, UTC) if known else None)
+    assert parse_payment_intent(INTENT, NOW).paid_at is None
