@@ -12,6 +12,8 @@ ARGS :=
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
+# Where it is set, every process compiles all of our code again: a second each, of hundreds in tests.
+unexport PYTHONDONTWRITEBYTECODE
 
 ##@ Every day
 
