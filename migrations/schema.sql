@@ -574,6 +574,35 @@ CREATE TYPE public.write_receivable AS (
 	recover_at timestamp with time zone
 );
 
+CREATE TYPE public.write_receivable_v2 AS (
+	tenant_id text,
+	receivable_id uuid,
+	version bigint,
+	payee_id uuid,
+	escrow_id uuid,
+	release_id uuid,
+	refund_id uuid,
+	state text,
+	amount_minor bigint,
+	currency text,
+	created_at timestamp with time zone,
+	updated_at timestamp with time zone,
+	reversible_minor bigint,
+	reversal_currency text,
+	reversal_minor bigint,
+	stripe_account text,
+	stripe_transfer text,
+	reversed_minor bigint,
+	netted_minor bigint,
+	written_off_minor bigint,
+	canceled_minor bigint,
+	effect_id uuid,
+	refusals integer,
+	refusal_code text,
+	recover_at timestamp with time zone,
+	brought_minor bigint
+);
+
 CREATE TYPE public.write_refund AS (
 	tenant_id text,
 	refund_id uuid,
@@ -700,6 +729,36 @@ CREATE TYPE public.write_release_v3 AS (
 	settled_payer_fee_minor bigint,
 	settled_payee_fee_minor bigint,
 	destination text
+);
+
+CREATE TYPE public.write_release_v4 AS (
+	tenant_id text,
+	release_id uuid,
+	escrow_id uuid,
+	milestone_id uuid,
+	payee_id uuid,
+	payment_id uuid,
+	amount_minor bigint,
+	payee_share_minor bigint,
+	currency text,
+	state text,
+	effect_id uuid,
+	transfer_at timestamp with time zone,
+	created_at timestamp with time zone,
+	updated_at timestamp with time zone,
+	refusals integer,
+	stripe_transfer text,
+	refusal_code text,
+	transfer_currency text,
+	transfer_minor bigint,
+	payer_fee_minor bigint,
+	netted_minor bigint,
+	sent_minor bigint,
+	recalled_minor bigint,
+	settled_payer_fee_minor bigint,
+	settled_payee_fee_minor bigint,
+	destination text,
+	recalled_transfer_minor bigint
 );
 
 CREATE FUNCTION public.expect_rows(what text, actual bigint, expected bigint) RETURNS boolean
@@ -1589,11 +1648,13 @@ CREATE TABLE public.receivables (
     refusals integer NOT NULL,
     refusal_code text,
     recover_at timestamp with time zone,
+    brought_minor bigint,
     CONSTRAINT receivables_amounts CHECK (((amount_minor > 0) AND ((reversible_minor >= 0) AND (reversible_minor <= amount_minor)) AND (reversal_minor >= 0) AND (reversed_minor >= 0) AND (netted_minor >= 0) AND (written_off_minor >= 0) AND (canceled_minor >= 0) AND ((((reversed_minor + netted_minor) + written_off_minor) + canceled_minor) <= amount_minor)))
 );
 COMMENT ON TABLE public.receivables IS 'What payees owe: a released share that was refunded to the payer after it had left.';
 COMMENT ON COLUMN public.receivables.reversible_minor IS 'what of it can come back by reversing the transfer';
 COMMENT ON COLUMN public.receivables.reversal_minor IS 'what that is in the currency of the transfer';
+COMMENT ON COLUMN public.receivables.brought_minor IS 'what of reversal_minor has come back; pro rata where it is not set';
 ALTER TABLE ONLY public.receivables
     ADD CONSTRAINT receivables_pkey PRIMARY KEY (tenant_id, receivable_id);
 CREATE INDEX receivables_of_refund ON public.receivables USING btree (tenant_id, refund_id);
@@ -1626,6 +1687,7 @@ GRANT UPDATE(effect_id) ON TABLE public.receivables TO escrow_service;
 GRANT UPDATE(refusals) ON TABLE public.receivables TO escrow_service;
 GRANT UPDATE(refusal_code) ON TABLE public.receivables TO escrow_service;
 GRANT UPDATE(recover_at) ON TABLE public.receivables TO escrow_service;
+GRANT UPDATE(brought_minor) ON TABLE public.receivables TO escrow_service;
 
 CREATE TABLE public.refund_parts (
     tenant_id text NOT NULL,
@@ -1725,6 +1787,7 @@ CREATE TABLE public.releases (
     settled_payer_fee_minor bigint DEFAULT 0 NOT NULL,
     settled_payee_fee_minor bigint DEFAULT 0 NOT NULL,
     destination text,
+    recalled_transfer_minor bigint,
     CONSTRAINT releases_amounts CHECK (((amount_minor >= 0) AND (payee_share_minor >= 0) AND (payee_share_minor <= amount_minor) AND (payer_fee_minor >= 0) AND (netted_minor >= 0) AND (recalled_minor >= 0) AND (recalled_minor <= COALESCE(sent_minor, (0)::bigint))))
 );
 COMMENT ON TABLE public.releases IS 'What payees were given. Amounts are what of it stands: a refund takes its part out of them.';
@@ -1734,6 +1797,7 @@ COMMENT ON COLUMN public.releases.netted_minor IS 'what of the payee''s share pa
 COMMENT ON COLUMN public.releases.sent_minor IS 'what of the payee''s share the transfer took';
 COMMENT ON COLUMN public.releases.recalled_minor IS 'what of that is to come back, or has';
 COMMENT ON COLUMN public.releases.destination IS 'the account at Stripe that the transfer went to';
+COMMENT ON COLUMN public.releases.recalled_transfer_minor IS 'what recalled_minor is of the transfer, in its currency; pro rata where it is not set';
 ALTER TABLE ONLY public.releases
     ADD CONSTRAINT releases_pkey PRIMARY KEY (tenant_id, escrow_id, release_id);
 CREATE INDEX releases_by_transfer ON public.releases USING btree (tenant_id, stripe_transfer) WHERE (stripe_transfer IS NOT NULL);
@@ -1763,6 +1827,7 @@ GRANT UPDATE(recalled_minor) ON TABLE public.releases TO escrow_service;
 GRANT UPDATE(settled_payer_fee_minor) ON TABLE public.releases TO escrow_service;
 GRANT UPDATE(settled_payee_fee_minor) ON TABLE public.releases TO escrow_service;
 GRANT UPDATE(destination) ON TABLE public.releases TO escrow_service;
+GRANT UPDATE(recalled_transfer_minor) ON TABLE public.releases TO escrow_service;
 
 CREATE TABLE public.stripe_events (
     tenant_id text NOT NULL,

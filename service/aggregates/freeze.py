@@ -116,11 +116,16 @@ def lift(case: EscrowCase, freeze_id: UUID) -> None:
         if sister.source == found.source and sister.is_open:
             case.unit.advance(sister, FreezeEvent.LIFT)
             _free_part(case, sister)
-    cover_more(case, found.payment_id)
+    let_move(case, found.payment_id)
+
+
+def let_move(case: EscrowCase, payment_id: UUID) -> None:
+    """After a freeze has ended: others take its place, and what none of them stops moves on."""
+    cover_more(case, payment_id)
     due_again(case.unit, case.records)
-    if not stops_transfers(case.records, found.payment_id):
+    if not stops_transfers(case.records, payment_id):
         for release in case.records.releases:
-            if release.payment_id == found.payment_id and release.state is ReleaseState.WAITING:
+            if release.payment_id == payment_id and release.state is ReleaseState.WAITING:
                 release.transfer_at = case.unit.now
                 case.unit.put(release)
 
@@ -145,8 +150,8 @@ def place(case: EscrowCase, milestone: Milestone, amount_minor: int | None, caus
 
 
 def end_adopted(case: EscrowCase, source: str) -> list[Milestone]:
-    """Ends the freezes of a refund that is one of ours now; what they froze is for it. Answers the
-    milestones of which they froze something.
+    """Ends the freezes of a refund or a reversal that was adopted; what they froze is for it.
+    Answers the milestones of which they froze something.
     """
     thawed = set()
     for each in case.records.freezes:

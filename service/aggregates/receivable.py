@@ -13,7 +13,7 @@ from service.domain.postings import JournalKind
 from service.domain.records.balance_transaction import BalanceTransaction
 from service.domain.records.effect import Effect
 from service.domain.records.payment import Payment
-from service.domain.records.receivable import Receivable
+from service.domain.records.receivable import REVERSED_AT_STRIPE, Receivable
 from service.domain.records.release import Release
 from service.domain.states.receivable import ReceivableEvent, ReceivableState
 
@@ -38,7 +38,7 @@ def net_debts(case: EscrowCase, release: Release, payment: Payment) -> None:
             continue
         debt.netted_minor += part_minor
         netted_minor += part_minor
-        _settle_when_paid(case, debt)
+        settle_when_paid(case, debt)
     if netted_minor:
         release.netted_minor += netted_minor
         case.unit.put(release)
@@ -56,12 +56,11 @@ def net_recalled(case: EscrowCase, release: Release, source: Source) -> None:
         debt.netted_minor += debt.reversible_minor
         if not debt.converts:  # else all of the debt was reversible, and nothing of it is left
             debt.reversible_minor = debt.reversal_minor = 0
-        _settle_when_paid(case, debt)
+        settle_when_paid(case, debt)
     if release.transfer_minor is not None:
-        release.transfer_minor -= (
-            release.transfer_minor * release.recalled_minor // release.sent_minor
-        )
+        release.transfer_minor -= release.recalled_of_transfer
     recalled_minor, release.recalled_minor = release.recalled_minor, 0
+    release.recalled_transfer_minor = None
     _post_netted(case, release, recalled_minor, source)
 
 
@@ -96,14 +95,14 @@ def reversal_succeeded(
     Raises:
         Contradiction: it brought another amount, or another currency.
     """
-    part_minor, expected_minor = debt.next_reversal
+    expected_minor, whole_minor = effect.request["amount"], debt.next_reversal[1]
     brought = transaction.net_minor, transaction.currency
     if brought != (expected_minor, debt.reversal_currency):
         expected = expected_minor, debt.reversal_currency
         raise Contradiction(f"{transaction.id} brought {brought}, not {expected}")
     case.touch()
-    debt.reversed_minor += part_minor
-    debt.refusal_code = None
+    part_minor = debt.take_back(expected_minor)
+    debt.refusal_code = REVERSED_AT_STRIPE if expected_minor < whole_minor else None
     done = not debt.owed_minor
     case.unit.advance(debt, ReceivableEvent.SETTLE if done else ReceivableEvent.REVERSED)
     names = {"payee": ids.show(ids.PAYEE, debt.payee_id), "account": debt.stripe_account or ""}
@@ -116,6 +115,15 @@ def reversal_succeeded(
         event_at=transaction.created_at,
         transaction=transaction,
     )
+
+
+def has_come_back(case: EscrowCase, debt: Receivable) -> None:
+    """Its transfer gives nothing back any more, for somebody has reversed it at Stripe: it waits
+    until an operator says whether that was for this.
+    """
+    case.touch()
+    debt.refusal_code, debt.recover_at = REVERSED_AT_STRIPE, None
+    case.unit.put(debt)
 
 
 def reversal_rejected(case: EscrowCase, debt: Receivable, code: str) -> None:
@@ -139,7 +147,7 @@ def cancel_debt(case: EscrowCase, debt: Receivable) -> int:
     owed_minor = debt.owed_minor
     if owed_minor:
         debt.canceled_minor += owed_minor
-        _settle_when_paid(case, debt)
+        settle_when_paid(case, debt)
     return owed_minor
 
 
@@ -147,7 +155,7 @@ def write_off(case: EscrowCase, debt: Receivable) -> None:
     """Postings 21 and 21x: what is owed is given up."""
     case.touch()
     debt.written_off_minor = debt.owed_minor
-    _settle_when_paid(case, debt)
+    settle_when_paid(case, debt)
     kinds = JournalKind.WRITTEN_OFF, JournalKind.WRITTEN_OFF_CONVERTED
     _post_written_off(case, debt, *kinds)
 
@@ -156,7 +164,7 @@ def _post_written_off(
     case: EscrowCase, debt: Receivable, kind: JournalKind, converted: JournalKind
 ) -> None:
     """What was written off: all that was owed then, so that nothing has come back since."""
-    settled_minor = debt.reversal_minor - debt.reversal_of(debt.reversed_minor)
+    settled_minor = debt.reversal_minor - debt.has_brought_minor
     case.unit.post(
         converted if debt.converts else kind,
         Source("receivable", debt.public_id),
@@ -171,7 +179,8 @@ def _post_written_off(
     )
 
 
-def _settle_when_paid(case: EscrowCase, debt: Receivable) -> None:
+def settle_when_paid(case: EscrowCase, debt: Receivable) -> None:
+    """Writes what has changed of a debt, and ends it when nothing of it is owed any more."""
     if debt.owed_minor:
         case.unit.put(debt)
         return

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 from service.aggregates.escrow import EscrowCase
-from service.aggregates.refund_parts import SENT, reversal_of
+from service.aggregates.refund_parts import SENT
 from service.aggregates.release import end_when_transferred, nothing_to_transfer
 from service.aggregates.split import payees_of
 from service.domain import ids
@@ -147,8 +147,8 @@ def _owe(
         release.sent_minor = release.taken_minor
     sent_minor = release.sent_minor or 0
     reversible_minor = min(share_minor, sent_minor - release.recalled_minor)
-    reversal_minor = reversal_of(release, reversible_minor) if reversible_minor else 0
-    release.recalled_minor += reversible_minor
+    reversal_minor = release.recall_of(reversible_minor) if reversible_minor else 0
+    release.recall(reversible_minor, reversal_minor)
     release.netted_minor -= share_minor - reversible_minor
     unit = case.unit
     debt = Receivable(

@@ -84,17 +84,8 @@ def _settled_share(payment: Payment, release: Release, share_minor: int) -> int:
         return payment.convert(share_minor)
     if release.state in SENT:
         sent_minor = (release.sent_minor or 0) - release.recalled_minor
-        return reversal_of(release, min(share_minor, sent_minor))
+        return release.recall_of(min(share_minor, sent_minor))
     return _of(release.transfer_minor, share_minor, release.unsent_minor)
-
-
-def reversal_of(release: Release, share_minor: int) -> int:
-    """What the next part of a share that was sent is in the currency of the transfer."""
-    if not release.sent_minor:  # nothing was left to send
-        return 0
-    whole_minor, _ = release.transfer
-    after = whole_minor * (release.recalled_minor + share_minor) // release.sent_minor
-    return after - whole_minor * release.recalled_minor // release.sent_minor
 
 
 def suspense_part(

@@ -107,14 +107,13 @@ def _undo(case: EscrowCase, refund: Refund, event: RefundEvent) -> None:
     case.touch()
     case.unit.advance(refund, event)
     shares: dict[int, dict[str, int]] = {}
-    untouched: dict[int, Receivable] = {}
+    caused: dict[int, Receivable] = {}
     for part in parts:
         owed_minor = 0
         if part.origin is RefundOrigin.PAYEE and part.release_id in debts:
             debt = debts.pop(part.release_id)
             owed_minor = cancel_debt(case, debt)
-            if owed_minor == debt.amount_minor:
-                untouched[part.position] = debt
+            caused[part.position] = debt
         shares[part.position] = {
             "owed": owed_minor,
             "payable": part.payee_share_minor - owed_minor,
@@ -122,9 +121,7 @@ def _undo(case: EscrowCase, refund: Refund, event: RefundEvent) -> None:
     post_parts(case, refund, parts, BACK_TO, shares)
     post_fees(case, refund, parts, payment, K.FEES_CONVERTED)
     for part in parts:
-        _give_back(
-            case, payment, part, shares[part.position]["payable"], untouched.get(part.position)
-        )
+        _give_back(case, payment, part, shares[part.position]["payable"], caused.get(part.position))
     for milestone in milestones_of(case, parts):
         _restore(case, milestone, parts)
     end_refunding(case)
@@ -136,9 +133,9 @@ def _give_back(
     payment: Payment,
     part: RefundPart,
     payable_minor: int,
-    untouched: Receivable | None,
+    debt: Receivable | None,
 ) -> None:
-    """``untouched`` is what the payee owed because of it, if nothing of that has come back."""
+    """``debt`` is what the payee owed because of it."""
     if part.milestone_id is None:
         if payment.settled_currency is not None:
             _convert_back(case, payment, part)
@@ -154,10 +151,12 @@ def _give_back(
         return
     milestone.released_minor += part.price_minor
     release = case.release_of(part.release_id)
-    if untouched is not None and release.state is not ReleaseState.RETURNED:
-        _keep(case, release, part, untouched)
+    untouched = debt is not None and debt.canceled_minor == debt.amount_minor
+    if debt is not None and untouched and release.state is not ReleaseState.RETURNED:
+        _keep(case, release, part, debt)
     else:
-        _release_again(case, payment, release, part, payable_minor)
+        came_minor = debt.has_brought_minor if debt and debt.reversed_minor else None
+        _release_again(case, payment, release, part, payable_minor, came_minor)
 
 
 def _convert_back(case: EscrowCase, payment: Payment, part: RefundPart) -> None:
@@ -170,15 +169,22 @@ def _keep(case: EscrowCase, release: Release, part: RefundPart, debt: Receivable
     refund can call back.
     """
     count_part(release, part, 1)
-    release.recalled_minor -= debt.reversible_minor
+    release.recall(-debt.reversible_minor, -debt.reversal_minor)
     release.netted_minor += debt.amount_minor - debt.reversible_minor
     case.unit.put(release)
 
 
 def _release_again(
-    case: EscrowCase, payment: Payment, before: Release, part: RefundPart, payable_minor: int
+    case: EscrowCase,
+    payment: Payment,
+    before: Release,
+    part: RefundPart,
+    payable_minor: int,
+    came_minor: int | None,
 ) -> None:
-    """A release of its own: what had not come back of it has stayed with the payee."""
+    """A release of its own: what had not come back of it has stayed with the payee. ``came_minor``
+    is what a reversal brought, in the currency of the transfer.
+    """
     unit = case.unit
     release = Release(
         tenant_id=before.tenant_id,
@@ -203,7 +209,8 @@ def _release_again(
     if payment.settled_currency is not None:
         unsent, share = release.unsent_minor, part.payee_share_minor
         release.transfer_currency = payment.settled_currency
-        release.transfer_minor = part.settled_share_minor * unsent // share if share else 0
+        pro_rata_minor = part.settled_share_minor * unsent // share if share else 0
+        release.transfer_minor = pro_rata_minor if came_minor is None else came_minor
     case.records.releases.append(release)
     unit.create(release)
     if not release.unsent_minor:

@@ -26,6 +26,7 @@ from service.cli import (
     process,
     receivables,
     refunds,
+    reversals,
     shares,
     show,
     suspense,
@@ -77,6 +78,7 @@ app.add_typer(effects.app, name="effects")
 app.add_typer(events.app, name="events")
 app.add_typer(suspense.app, name="suspense")
 app.add_typer(refunds.app, name="refunds")
+app.add_typer(reversals.app, name="reversals")
 app.add_typer(receivables.app, name="receivables")
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(policy.app, name="policy")

@@ -351,7 +351,29 @@ class ReleaseNetted(Precondition):
 
 
 class FreezeOfOther(Precondition):
-    """Only a refund that somebody made at Stripe is adopted, by the freeze that it caused."""
+    """Something else caused this freeze: AdoptRefund is for a refund that somebody made at Stripe,
+    AdoptReversal for a reversed transfer. GetEscrow shows the reason of each freeze.
+    """
+
+
+class ReversalDoesNotFit(Precondition):
+    """This reversal at Stripe cannot be adopted for that."""
+
+
+class NothingOwed(ReversalDoesNotFit):
+    """The payee owes nothing of this transfer that it can pay. Refund the payer first
+    (RefundMilestone), or say that it is the payee's again (GIVE_BACK).
+    """
+
+
+class NothingOfPayee(ReversalDoesNotFit):
+    """Nothing of this transfer is the payee's any more: it is owed, or was. Say that it is for what
+    they owe (FOR_DEBT), or that the platform keeps it (KEEP).
+    """
+
+
+class ReversalClaimed(ReversalDoesNotFit):
+    """The platform keeps only what the payee neither owes (FOR_DEBT) nor gets (GIVE_BACK)."""
 
 
 class RefundDoesNotFit(Precondition):
@@ -512,6 +534,12 @@ class Unavailable(Refusal):
 
 class StripeUnavailable(Unavailable):
     """Stripe did not answer in time. Send the same request again, with the same request_id."""
+
+
+class ReversalNotBooked(Unavailable):
+    """What this reversal moved is not booked yet: the sweep does that within a minute. Send the
+    same request again, with the same request_id.
+    """
 
 
 class PaymentNotSettled(Unavailable):

@@ -77,6 +77,11 @@ class JournalKind(StrEnum):
     PUT_BACK_TO_SUSPENSE = "put_back_to_suspense"
     REVERSAL_CONFIRMED = "reversal_confirmed"
     REVERSAL_CONVERTED = "reversal_converted"
+    REVERSAL_EXPLAINED = "reversal_explained"
+    REVERSAL_EXPLAINED_CONVERTED = "reversal_explained_converted"
+    GIVEN_BACK = "given_back"
+    GIVEN_BACK_CONVERTED = "given_back_converted"
+    REVERSAL_KEPT = "reversal_kept"
     RETURNED_CONVERTED = "returned_converted"
     DEBT_NETTED = "debt_netted"
     WRITTEN_OFF = "written_off"
@@ -211,6 +216,34 @@ _ARRIVED_CONVERTED = Posting(
     debit=(Leg(CONN_OWNER, "amount"), Leg(CONN_BALANCE, "settled", settled=True)),
     credit=(Leg(CONN_BALANCE, "amount"), Leg(CONN_OWNER, "settled", settled=True)),
 )
+
+
+def _reversed(number: str, at_stripe: Account, of: Account) -> Posting:
+    """What came back of a transfer, and for whom."""
+    return Posting(
+        number,
+        debit=(Leg(at_stripe, "amount"), Leg(CONN_OWNER, "amount")),
+        credit=(Leg(of, "amount"), Leg(CONN_BALANCE, "amount")),
+    )
+
+
+def _reversed_converted(number: str, at_stripe: Account, of: Account) -> Posting:
+    """The same, where Stripe had settled the payment in another currency."""
+    return Posting(
+        number,
+        debit=(
+            Leg(EXCHANGE, "amount"),
+            Leg(at_stripe, "settled", settled=True),
+            Leg(CONN_OWNER, "settled", settled=True),
+        ),
+        credit=(
+            Leg(of, "amount"),
+            Leg(EXCHANGE, "settled", settled=True),
+            Leg(CONN_BALANCE, "settled", settled=True),
+        ),
+    )
+
+
 _WRITTEN_OFF = _one("21", BAD_DEBT, RECEIVABLE)
 # The platform bears what the share was of the charge, in the currency that Stripe settled.
 _WRITTEN_OFF_CONVERTED = Posting(
@@ -349,24 +382,18 @@ POSTINGS: Mapping[JournalKind, Posting] = {
         ),
     ),
     JournalKind.PUT_BACK_TO_SUSPENSE: _back("9s back", _FROM_SUSPENSE),
-    JournalKind.REVERSAL_CONFIRMED: Posting(
-        "12",
-        debit=(Leg(STRIPE, "amount"), Leg(CONN_OWNER, "amount")),
-        credit=(Leg(RECEIVABLE, "amount"), Leg(CONN_BALANCE, "amount")),
+    JournalKind.REVERSAL_CONFIRMED: _reversed("12", STRIPE, RECEIVABLE),
+    JournalKind.REVERSAL_CONVERTED: _reversed_converted("12x", STRIPE, RECEIVABLE),
+    # A reversal that somebody made at Stripe, which had been booked before anybody knew what for.
+    JournalKind.REVERSAL_EXPLAINED: _reversed("12 26", BROUGHT_UNEXPLAINED, RECEIVABLE),
+    JournalKind.REVERSAL_EXPLAINED_CONVERTED: _reversed_converted(
+        "12x 26", BROUGHT_UNEXPLAINED, RECEIVABLE
     ),
-    JournalKind.REVERSAL_CONVERTED: Posting(
-        "12x",
-        debit=(
-            Leg(EXCHANGE, "amount"),
-            Leg(STRIPE, "settled", settled=True),
-            Leg(CONN_OWNER, "settled", settled=True),
-        ),
-        credit=(
-            Leg(RECEIVABLE, "amount"),
-            Leg(EXCHANGE, "settled", settled=True),
-            Leg(CONN_BALANCE, "settled", settled=True),
-        ),
-    ),
+    # It is the payee's again, and sent again.
+    JournalKind.GIVEN_BACK: _reversed("19 26", BROUGHT_UNEXPLAINED, PAYABLE),
+    JournalKind.GIVEN_BACK_CONVERTED: _reversed_converted("19x 26", BROUGHT_UNEXPLAINED, PAYABLE),
+    # It is nobody's claim any more: what the payee owed had been netted, or written off.
+    JournalKind.REVERSAL_KEPT: _reversed("18f 26", BROUGHT_UNEXPLAINED, PLATFORM_CAPITAL),
     # The payee's account gave back another currency than the transfer's.
     JournalKind.RETURNED_CONVERTED: _back("12cx", _ARRIVED_CONVERTED),
     JournalKind.DEBT_NETTED: _one("20", PAYABLE, RECEIVABLE),

@@ -24,14 +24,24 @@ from service.stripe.objects.values import Object, Unreadable, minor, our_id
 from service.stripe.outcomes import Rejected
 
 
-def plan(case: EscrowCase, debt: Receivable, transfer: str, renewed: Effect | None = None) -> None:
-    """The reversal of what of the debt the transfer carried. ``renewed`` is the effect that Stripe
-    rejected before, which goes on under its next generation's key.
+def plan(
+    case: EscrowCase,
+    debt: Receivable,
+    transfer: str,
+    left_minor: int | None,
+    renewed: Effect | None,
+) -> None:
+    """The reversal of what of the debt the transfer carried, but for what others have reversed:
+    ``left_minor`` is not, where that is known. ``renewed`` is the effect that Stripe rejected
+    before, which goes on under its next generation's key.
     """
     effect_id = renewed.effect_id if renewed else case.unit.new_id()
     generation = renewed.generation + 1 if renewed else 1
     debt.stripe_transfer = transfer
-    request = parameters(debt, ids.show(ids.EFFECT, effect_id), generation)
+    amount_minor = debt.next_reversal[1]
+    if left_minor is not None:
+        amount_minor = min(amount_minor, left_minor)
+    request = parameters(debt, amount_minor, ids.show(ids.EFFECT, effect_id), generation)
     if renewed:
         renew(case.unit, renewed)
         renewed.request = request
@@ -48,11 +58,11 @@ def plan(case: EscrowCase, debt: Receivable, transfer: str, renewed: Effect | No
     reversal_requested(case, debt, effect)
 
 
-def parameters(debt: Receivable, effect: str, generation: int) -> dict[str, Any]:
+def parameters(debt: Receivable, amount_minor: int, effect: str, generation: int) -> dict[str, Any]:
     """``transfer`` is no parameter of Stripe's but a part of the address."""
     return {
         "transfer": debt.stripe_transfer,
-        "amount": debt.next_reversal[1],
+        "amount": amount_minor,
         "expand": ["balance_transaction"],
         "metadata": {
             "tenant": debt.tenant_id,

@@ -74,6 +74,7 @@ from service.operations.payouts.request_payout import request_payout
 from service.operations.policies.create_policy_version import create_policy_version
 from service.operations.policies.list_policy_versions import list_policy_versions
 from service.operations.refunds.adopt_refund import adopt_refund
+from service.operations.refunds.adopt_reversal import adopt_reversal
 from service.operations.refunds.get_refund import get_refund
 from service.operations.refunds.list_receivables import list_receivables
 from service.operations.refunds.list_refunds import list_refunds
@@ -156,6 +157,7 @@ OPERATIONS: Mapping[str, Operation[Runtime]] = {
     "ListRefunds": list_refunds,
     "RefundSuspense": refund_suspense,
     "AdoptRefund": adopt_refund,
+    "AdoptReversal": adopt_reversal,
     "ResolveRefund": resolve_refund,
     "ListReceivables": list_receivables,
     "WriteOffReceivable": write_off_receivable,

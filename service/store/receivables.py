@@ -12,8 +12,10 @@ from service.domain.records.receivable import Receivable
 from service.store.rows import from_row, select_list
 
 DUE = """\
-SELECT d.tenant_id, d.escrow_id, d.receivable_id, d.release_id, d.effect_id, d.refusals
+SELECT d.tenant_id, d.escrow_id, d.receivable_id, d.version, d.effect_id, r.stripe_transfer
 FROM receivables AS d
+LEFT JOIN releases AS r ON r.tenant_id = d.tenant_id AND r.escrow_id = d.escrow_id
+    AND r.release_id = d.release_id
 WHERE d.state = 'OWED' AND d.recover_at <= $1
 ORDER BY d.recover_at
 LIMIT $2"""
@@ -43,9 +45,9 @@ class DueReceivable:
     tenant_id: str
     escrow_id: UUID
     receivable_id: UUID
-    release_id: UUID
+    version: int
     effect_id: UUID | None
-    refusals: int
+    stripe_transfer: str | None
 
 
 async def find_due_receivables(

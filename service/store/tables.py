@@ -92,7 +92,7 @@ class EscrowRecords:
     ] = field(default_factory=list)
     releases: Annotated[
         list[Release],
-        Child("write_release_v3", "release_id", ("tenant_id", "escrow_id", "release_id")),
+        Child("write_release_v4", "release_id", ("tenant_id", "escrow_id", "release_id")),
     ] = field(default_factory=list)
     freezes: Annotated[
         list[Freeze],
@@ -143,7 +143,7 @@ TABLES: tuple[Table, ...] = (
     Table(PreviousAccount, "previous_accounts", "write_previous_account"),
     Table(Escrow, "escrows", "write_escrow_v2", ("tenant_id", "escrow_id")),
     *CHILDREN,
-    Table(Receivable, "receivables", "write_receivable", ("tenant_id", "receivable_id")),
+    Table(Receivable, "receivables", "write_receivable_v2", ("tenant_id", "receivable_id")),
     Table(Payout, "payouts", "write_payout", ("tenant_id", "payout_id")),
     Table(Effect, "effects", "write_effect_v2", ("tenant_id", "effect_id")),
     Table(BookedTransaction, "balance_transactions", "write_balance_transaction"),

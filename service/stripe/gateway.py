@@ -241,6 +241,15 @@ class StripeGateway:
         expand = {"expand": ["balance_transaction"]}
         return await self._fetch("transfer", self._client.v1.transfers, transfer_id, expand)
 
+    async def fetch_reversal(self, transfer_id: str, reversal_id: str) -> Object:
+        """The reversal of a transfer."""
+        reversals: Any = self._client.v1.transfers.reversals
+        answer = await self._answer(
+            "read transfer_reversal",
+            lambda: reversals.retrieve_async(transfer_id, reversal_id, {}, {}),
+        )
+        return _with_id(answer, reversal_id)
+
     async def fetch_charge(self, charge_id: str) -> Object:
         return await self._fetch("charge", self._client.v1.charges, charge_id, {})
 

@@ -102,6 +102,34 @@ REFUND_ORIGIN_SUSPENSE: RefundOrigin.ValueType  # 4
 """A payment that nothing waited for."""
 Global___RefundOrigin: _TypeAlias = RefundOrigin  # noqa: Y015
 
+class _ReversalPurpose:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReversalPurposeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReversalPurpose.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REVERSAL_PURPOSE_UNSPECIFIED: _ReversalPurpose.ValueType  # 0
+    """Not set."""
+    REVERSAL_PURPOSE_FOR_DEBT: _ReversalPurpose.ValueType  # 1
+    """What the payee owes of this transfer, because their share was refunded to the payer: it pays that."""
+    REVERSAL_PURPOSE_GIVE_BACK: _ReversalPurpose.ValueType  # 2
+    """Nothing, or nothing any more: it is the payee's again, and is sent to them once more."""
+    REVERSAL_PURPOSE_KEEP: _ReversalPurpose.ValueType  # 3
+    """What the payee owed had been netted or written off before: the platform keeps it. If it was netted, the payee has paid twice; pay them otherwise."""
+
+class ReversalPurpose(_ReversalPurpose, metaclass=_ReversalPurposeEnumTypeWrapper):
+    """What a reversal was for that somebody made at Stripe."""
+
+REVERSAL_PURPOSE_UNSPECIFIED: ReversalPurpose.ValueType  # 0
+"""Not set."""
+REVERSAL_PURPOSE_FOR_DEBT: ReversalPurpose.ValueType  # 1
+"""What the payee owes of this transfer, because their share was refunded to the payer: it pays that."""
+REVERSAL_PURPOSE_GIVE_BACK: ReversalPurpose.ValueType  # 2
+"""Nothing, or nothing any more: it is the payee's again, and is sent to them once more."""
+REVERSAL_PURPOSE_KEEP: ReversalPurpose.ValueType  # 3
+"""What the payee owed had been netted or written off before: the platform keeps it. If it was netted, the payee has paid twice; pay them otherwise."""
+Global___ReversalPurpose: _TypeAlias = ReversalPurpose  # noqa: Y015
+
 class _RefundResolution:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -772,6 +800,138 @@ class AdoptRefundResponse(_message.Message):
 Global___AdoptRefundResponse: _TypeAlias = AdoptRefundResponse  # noqa: Y015
 
 @_typing.final
+class AdoptReversalRequest(_message.Message):
+    """Asks for AdoptReversal."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ESCROW_ID_FIELD_NUMBER: _builtins.int
+    FREEZE_ID_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """A UUID that names this request."""
+    escrow_id: _builtins.str
+    """"esc_..." """
+    freeze_id: _builtins.str
+    """The freeze that the reversal caused: "frz_..."; one that was lifted counts as well."""
+    purpose: Global___ReversalPurpose.ValueType
+    """What it was for."""
+    reason: _builtins.str
+    """Why; at most 500 characters. It is kept with the operation."""
+    etag: _builtins.str
+    """The escrow's etag as you last saw it; not checked when empty."""
+    validate_only: _builtins.bool
+    """Only say what would be done, or refused; nothing is written."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        escrow_id: _builtins.str = ...,
+        freeze_id: _builtins.str = ...,
+        purpose: Global___ReversalPurpose.ValueType = ...,
+        reason: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["escrow_id", b"escrow_id", "etag", b"etag", "freeze_id", b"freeze_id", "purpose", b"purpose", "reason", b"reason", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdoptReversalRequest: _TypeAlias = AdoptReversalRequest  # noqa: Y015
+
+@_typing.final
+class AdoptedReversal(_message.Message):
+    """A reversal that was adopted, or the part of it that was."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STRIPE_REVERSAL_FIELD_NUMBER: _builtins.int
+    STRIPE_TRANSFER_FIELD_NUMBER: _builtins.int
+    RELEASE_ID_FIELD_NUMBER: _builtins.int
+    PAYEE_ID_FIELD_NUMBER: _builtins.int
+    TAKEN_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
+    LEFT_FIELD_NUMBER: _builtins.int
+    NEW_RELEASE_ID_FIELD_NUMBER: _builtins.int
+    stripe_reversal: _builtins.str
+    """"trr_..." """
+    stripe_transfer: _builtins.str
+    """The transfer that it took back: "tr_..." """
+    release_id: _builtins.str
+    """The release that the transfer was of: "rel_..." """
+    payee_id: _builtins.str
+    """Whose transfer it was: "pye_..." """
+    new_release_id: _builtins.str
+    """Of what is the payee's again: the release that waits for its transfer: "rel_..." """
+    @_builtins.property
+    def taken(self) -> _money_pb2.Money:
+        """What was adopted of it, in the currency of the transfer."""
+
+    @_builtins.property
+    def share(self) -> _money_pb2.Money:
+        """What that was of what the payee owes, or of their share, in the currency of the escrow. Zero for what the platform keeps."""
+
+    @_builtins.property
+    def left(self) -> _money_pb2.Money:
+        """What of the reversal is above that, and stays frozen until it is adopted, too; in the currency of the transfer."""
+
+    def __init__(
+        self,
+        *,
+        stripe_reversal: _builtins.str = ...,
+        stripe_transfer: _builtins.str = ...,
+        release_id: _builtins.str = ...,
+        payee_id: _builtins.str = ...,
+        taken: _money_pb2.Money | None = ...,
+        share: _money_pb2.Money | None = ...,
+        left: _money_pb2.Money | None = ...,
+        new_release_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["left", b"left", "share", b"share", "taken", b"taken"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["left", b"left", "new_release_id", b"new_release_id", "payee_id", b"payee_id", "release_id", b"release_id", "share", b"share", "stripe_reversal", b"stripe_reversal", "stripe_transfer", b"stripe_transfer", "taken", b"taken"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdoptedReversal: _TypeAlias = AdoptedReversal  # noqa: Y015
+
+@_typing.final
+class AdoptReversalResponse(_message.Message):
+    """Answers AdoptReversal."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVERSAL_FIELD_NUMBER: _builtins.int
+    ESCROW_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def reversal(self) -> Global___AdoptedReversal:
+        """What was adopted."""
+
+    @_builtins.property
+    def escrow(self) -> _escrow_service_pb2.Escrow:
+        """The escrow afterwards."""
+
+    def __init__(
+        self,
+        *,
+        reversal: Global___AdoptedReversal | None = ...,
+        escrow: _escrow_service_pb2.Escrow | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow", "reversal", b"reversal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow", "reversal", b"reversal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdoptReversalResponse: _TypeAlias = AdoptReversalResponse  # noqa: Y015
+
+@_typing.final
 class ResolveRefundRequest(_message.Message):
     """Asks for ResolveRefund."""
 
@@ -872,7 +1032,9 @@ class Receivable(_message.Message):
     state: Global___ReceivableState.ValueType
     """Where it is."""
     refusal_code: _builtins.str
-    """Why the last reversal was refused: Stripe's code."""
+    """Why the last reversal was refused: Stripe's code. "reversed_at_stripe": somebody has reversed the transfer there, and an operator has to say what for
+    (AdoptReversal); until then it is not asked for again, nor taken of what the payee gets next.
+    """
     converted: _builtins.bool
     """Stripe had converted the payment: it comes back by reversing its transfer alone, and is never taken of what the payee gets next."""
     @_builtins.property

@@ -68,6 +68,11 @@ class RefundServiceStub:
                 request_serializer=escrow_dot_v1_dot_refund__service__pb2.AdoptRefundRequest.SerializeToString,
                 response_deserializer=escrow_dot_v1_dot_refund__service__pb2.AdoptRefundResponse.FromString,
                 _registered_method=True)
+        self.AdoptReversal = channel.unary_unary(
+                '/escrow.v1.RefundService/AdoptReversal',
+                request_serializer=escrow_dot_v1_dot_refund__service__pb2.AdoptReversalRequest.SerializeToString,
+                response_deserializer=escrow_dot_v1_dot_refund__service__pb2.AdoptReversalResponse.FromString,
+                _registered_method=True)
         self.ResolveRefund = channel.unary_unary(
                 '/escrow.v1.RefundService/ResolveRefund',
                 request_serializer=escrow_dot_v1_dot_refund__service__pb2.ResolveRefundRequest.SerializeToString,
@@ -134,6 +139,13 @@ class RefundServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AdoptReversal(self, request, context):
+        """Says what the reversal of a payee's transfer was for that somebody made at Stripe: its freeze ends, and the money is where it belongs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ResolveRefund(self, request, context):
         """Says what becomes of a refund that failed: the payer still has to get the money.
         """
@@ -187,6 +199,11 @@ def add_RefundServiceServicer_to_server(servicer, server):
                     servicer.AdoptRefund,
                     request_deserializer=escrow_dot_v1_dot_refund__service__pb2.AdoptRefundRequest.FromString,
                     response_serializer=escrow_dot_v1_dot_refund__service__pb2.AdoptRefundResponse.SerializeToString,
+            ),
+            'AdoptReversal': grpc.unary_unary_rpc_method_handler(
+                    servicer.AdoptReversal,
+                    request_deserializer=escrow_dot_v1_dot_refund__service__pb2.AdoptReversalRequest.FromString,
+                    response_serializer=escrow_dot_v1_dot_refund__service__pb2.AdoptReversalResponse.SerializeToString,
             ),
             'ResolveRefund': grpc.unary_unary_rpc_method_handler(
                     servicer.ResolveRefund,
@@ -370,6 +387,33 @@ class RefundService:
             '/escrow.v1.RefundService/AdoptRefund',
             escrow_dot_v1_dot_refund__service__pb2.AdoptRefundRequest.SerializeToString,
             escrow_dot_v1_dot_refund__service__pb2.AdoptRefundResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AdoptReversal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/escrow.v1.RefundService/AdoptReversal',
+            escrow_dot_v1_dot_refund__service__pb2.AdoptReversalRequest.SerializeToString,
+            escrow_dot_v1_dot_refund__service__pb2.AdoptReversalResponse.FromString,
             options,
             channel_credentials,
             insecure,

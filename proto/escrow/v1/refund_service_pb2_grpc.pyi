@@ -49,6 +49,8 @@ class RefundServiceStub:
     """Refunds a payment in suspense, whole or in part: money that nothing waited for."""
     AdoptRefund: _grpc.UnaryUnaryMultiCallable[_refund_service_pb2.AdoptRefundRequest, _refund_service_pb2.AdoptRefundResponse]
     """Makes a refund that somebody made at Stripe one of ours: its freeze ends, and the money counts as refunded."""
+    AdoptReversal: _grpc.UnaryUnaryMultiCallable[_refund_service_pb2.AdoptReversalRequest, _refund_service_pb2.AdoptReversalResponse]
+    """Says what the reversal of a payee's transfer was for that somebody made at Stripe: its freeze ends, and the money is where it belongs."""
     ResolveRefund: _grpc.UnaryUnaryMultiCallable[_refund_service_pb2.ResolveRefundRequest, _refund_service_pb2.ResolveRefundResponse]
     """Says what becomes of a refund that failed: the payer still has to get the money."""
     ListReceivables: _grpc.UnaryUnaryMultiCallable[_refund_service_pb2.ListReceivablesRequest, _refund_service_pb2.ListReceivablesResponse]
@@ -77,6 +79,8 @@ class RefundServiceAsyncStub(RefundServiceStub):
     """Refunds a payment in suspense, whole or in part: money that nothing waited for."""
     AdoptRefund: _aio.UnaryUnaryMultiCallable[_refund_service_pb2.AdoptRefundRequest, _refund_service_pb2.AdoptRefundResponse]  # type: ignore[assignment]
     """Makes a refund that somebody made at Stripe one of ours: its freeze ends, and the money counts as refunded."""
+    AdoptReversal: _aio.UnaryUnaryMultiCallable[_refund_service_pb2.AdoptReversalRequest, _refund_service_pb2.AdoptReversalResponse]  # type: ignore[assignment]
+    """Says what the reversal of a payee's transfer was for that somebody made at Stripe: its freeze ends, and the money is where it belongs."""
     ResolveRefund: _aio.UnaryUnaryMultiCallable[_refund_service_pb2.ResolveRefundRequest, _refund_service_pb2.ResolveRefundResponse]  # type: ignore[assignment]
     """Says what becomes of a refund that failed: the payer still has to get the money."""
     ListReceivables: _aio.UnaryUnaryMultiCallable[_refund_service_pb2.ListReceivablesRequest, _refund_service_pb2.ListReceivablesResponse]  # type: ignore[assignment]
@@ -138,6 +142,14 @@ class RefundServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_refund_service_pb2.AdoptRefundResponse, _abc.Awaitable[_refund_service_pb2.AdoptRefundResponse]]:
         """Makes a refund that somebody made at Stripe one of ours: its freeze ends, and the money counts as refunded."""
+
+    @_abc_1.abstractmethod
+    def AdoptReversal(
+        self,
+        request: _refund_service_pb2.AdoptReversalRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_refund_service_pb2.AdoptReversalResponse, _abc.Awaitable[_refund_service_pb2.AdoptReversalResponse]]:
+        """Says what the reversal of a payee's transfer was for that somebody made at Stripe: its freeze ends, and the money is where it belongs."""
 
     @_abc_1.abstractmethod
     def ResolveRefund(

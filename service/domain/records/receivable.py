@@ -10,6 +10,9 @@ from service.domain import ids
 from service.domain.states.machine import Machine
 from service.domain.states.receivable import RECEIVABLE, ReceivableEvent, ReceivableState
 
+REVERSED_AT_STRIPE = "reversed_at_stripe"
+"""Why a transfer gives nothing back any more, in the place of a refusal's code."""
+
 
 @dataclass(slots=True)
 class Receivable:
@@ -18,6 +21,7 @@ class Receivable:
     Of ``amount_minor``, ``reversible_minor`` can come back by reversing the transfer, and is
     ``reversal_minor`` in the currency of that. What has come back, was netted from later releases,
     was written off, or is owed no more because the refund did not take place, is counted apart.
+    ``brought_minor`` is what has come back in the currency of the reversal, pro rata where None.
     ``recover_at`` is the time of the next try of a reversal; None when there is none.
     """
 
@@ -46,6 +50,7 @@ class Receivable:
     refusals: int = 0
     refusal_code: str | None = None
     recover_at: datetime | None = None
+    brought_minor: int | None = None
 
     @property
     def owed_minor(self) -> int:
@@ -63,11 +68,31 @@ class Receivable:
         part_minor = min(self.owed_minor, self.reversible_minor - self.reversed_minor)
         if part_minor <= 0:
             return 0, 0
-        after_minor = self.reversal_of(self.reversed_minor + part_minor)
-        return part_minor, after_minor - self.reversal_of(self.reversed_minor)
+        after_minor = self._reversal_of(self.reversed_minor + part_minor)
+        return part_minor, max(after_minor - self.has_brought_minor, 0)
 
-    def reversal_of(self, part_minor: int) -> int:
-        """What so much of what is reversible is in the currency of the transfer."""
+    @property
+    def has_brought_minor(self) -> int:
+        """What has come back of it, in the currency of the transfer."""
+        if self.brought_minor is None:
+            return self._reversal_of(self.reversed_minor)
+        return self.brought_minor
+
+    def part_of(self, reversal_minor: int) -> int:
+        """What so much of the next reversal pays of what is owed."""
+        part_minor, whole_minor = self.next_reversal
+        if reversal_minor >= whole_minor:
+            return part_minor
+        return part_minor * reversal_minor // whole_minor
+
+    def take_back(self, reversal_minor: int) -> int:
+        """Counts so much of the next reversal as come back; answers what it paid."""
+        part_minor = self.part_of(reversal_minor)
+        self.brought_minor = self.has_brought_minor + reversal_minor
+        self.reversed_minor += part_minor
+        return part_minor
+
+    def _reversal_of(self, part_minor: int) -> int:
         if not self.reversible_minor:
             return 0
         return self.reversal_minor * part_minor // self.reversible_minor
@@ -81,11 +106,23 @@ class Receivable:
         return self.converts and part_minor > 0 and not reversal_minor
 
     @property
-    def can_be_netted(self) -> bool:
+    def was_asked_for(self) -> bool:
         """Whether a reversal can bring nothing of it, or was refused: that is tried first. Until
         then the transfer may be under way, or the refund be refused.
         """
-        return self.refusals > 0 or not self.next_reversal[0]
+        return self.refusals > 0 or self.has_come_back or not self.next_reversal[0]
+
+    @property
+    def has_come_back(self) -> bool:
+        """Whether somebody reversed at Stripe what would have paid it: an operator says whether
+        that was for this.
+        """
+        return self.refusal_code == REVERSED_AT_STRIPE
+
+    @property
+    def can_be_netted(self) -> bool:
+        """Whether it is taken of what the payee gets next: not where that would be twice."""
+        return self.was_asked_for and not self.has_come_back
 
     @property
     def machine(self) -> Machine[ReceivableState, ReceivableEvent]:

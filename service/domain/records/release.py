@@ -22,7 +22,8 @@ class Release:
     the rest is for the transfer.
 
     ``transfer_at`` is the earliest time of the next transfer while it waits. ``sent_minor`` is what
-    the transfer takes of the share, ``recalled_minor`` what of that is to come back, or has.
+    the transfer takes of the share, ``recalled_minor`` what of that is to come back, or has,
+    and ``recalled_transfer_minor`` the same in the currency of the transfer, pro rata where None.
     ``transfer_minor`` is what the transfer takes where the payment was settled in another currency,
     ``destination`` the account at Stripe that it goes to.
     """
@@ -53,6 +54,7 @@ class Release:
     settled_payer_fee_minor: int = 0
     settled_payee_fee_minor: int = 0
     destination: str | None = None
+    recalled_transfer_minor: int | None = None
 
     @property
     def payee_fee_minor(self) -> int:
@@ -74,6 +76,35 @@ class Release:
         if self.transfer_minor is None or self.transfer_currency is None:
             return self.taken_minor, self.currency
         return self.transfer_minor, self.transfer_currency
+
+    @property
+    def recalled_of_transfer(self) -> int:
+        """What of the transfer is to come back, or has, in its currency."""
+        if self.recalled_transfer_minor is not None or not self.sent_minor:
+            return self.recalled_transfer_minor or 0
+        return self.transfer[0] * self.recalled_minor // self.sent_minor
+
+    @property
+    def standing(self) -> tuple[int, int]:
+        """What of the transfer is the payee's still: of their share, and in its currency."""
+        share_minor = (self.sent_minor or 0) - self.recalled_minor
+        return share_minor, self.transfer[0] - self.recalled_of_transfer
+
+    def recall_of(self, share_minor: int) -> int:
+        """What the next part of a share that was sent is in the currency of the transfer."""
+        if not self.sent_minor or not share_minor:
+            return 0
+        standing_minor, of_transfer_minor = self.standing
+        if share_minor == standing_minor:
+            return of_transfer_minor
+        after_minor = self.transfer[0] * (self.recalled_minor + share_minor) // self.sent_minor
+        return min(max(after_minor - self.recalled_of_transfer, 0), of_transfer_minor)
+
+    def recall(self, share_minor: int, of_transfer_minor: int) -> None:
+        """Counts a part of what was sent as what is to come back; below zero, as what is not."""
+        recalled_minor = self.recalled_of_transfer + of_transfer_minor
+        self.recalled_minor += share_minor
+        self.recalled_transfer_minor = recalled_minor
 
     @property
     def machine(self) -> Machine[ReleaseState, ReleaseEvent]:

@@ -26,6 +26,7 @@ from service.operations.operators.apply_suspense import apply_suspense
 from service.operations.operators.reject_effect import reject_effect
 from service.operations.operators.settle_effect import settle_effect
 from service.operations.refunds.adopt_refund import adopt_refund
+from service.operations.refunds.adopt_reversal import adopt_reversal
 from service.operations.refunds.refund_milestone import refund_milestone
 from service.operations.refunds.refund_suspense import refund_suspense
 from service.operations.refunds.resolve_refund import resolve_refund
@@ -45,6 +46,7 @@ HELD: Mapping[str, Held] = {
     "refund_milestone": Held(refund_pb.RefundMilestoneRequest, refund_milestone),
     "refund_suspense": Held(refund_pb.RefundSuspenseRequest, refund_suspense),
     "adopt_refund": Held(refund_pb.AdoptRefundRequest, adopt_refund),
+    "adopt_reversal": Held(refund_pb.AdoptReversalRequest, adopt_reversal),
     "resolve_refund": Held(refund_pb.ResolveRefundRequest, resolve_refund),
     "write_off_receivable": Held(refund_pb.WriteOffReceivableRequest, write_off_receivable),
     "settle_effect": Held(operator_pb.SettleEffectRequest, settle_effect),

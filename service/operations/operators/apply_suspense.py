@@ -22,7 +22,7 @@ from service.domain.records.payment import Payment
 from service.domain.unit import UnitOfWork
 from service.operations.escrows.messages import escrow_message
 from service.operations.mutation import mutation
-from service.operations.suspense import read_suspense, save_taken
+from service.operations.taking import read_balance, save_taken, suspense_of
 from service.runtime import Runtime
 from service.store.escrows import BY_PAYMENT
 
@@ -41,7 +41,7 @@ async def apply_suspense(
         AmountFrozen: Stripe has taken or threatens a part of the payment.
     """
     payment_id = ids.parse(request.payment_id)
-    held_minor = await read_suspense(runtime, unit, payment_id)
+    held_minor = await read_balance(runtime, unit, suspense_of(payment_id))
     case = await open_case(
         runtime,
         unit,
@@ -58,7 +58,7 @@ async def apply_suspense(
     answer = ApplySuspenseResponse(escrow=escrow_message(case.records))
     if request.validate_only:
         return answer
-    return await save_taken(runtime, unit, answer, payment_id, held_minor)
+    return await save_taken(runtime, unit, answer, suspense_of(payment_id), held_minor)
 
 
 def _named(case: EscrowCase, milestone_ids: Sequence[str]) -> list[Milestone]:

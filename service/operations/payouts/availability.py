@@ -57,7 +57,7 @@ async def held_back(
     known = await _known(runtime, tenant_id, account)
     if all(each.complete for each in known.values()):
         return _held_back(known)
-    if not await _read_newest(runtime, tenant_id, account):
+    if not await read_newest(runtime, tenant_id, account):
         return None
     known = await _known(runtime, tenant_id, account)
     return _held_back(known) if all(each.complete for each in known.values()) else None
@@ -102,7 +102,7 @@ def _held_back(known: Mapping[str, Availability]) -> dict[str, HeldBack]:
     }
 
 
-async def _read_newest(runtime: Runtime, tenant_id: str, account: str) -> bool:
+async def read_newest(runtime: Runtime, tenant_id: str, account: str) -> bool:
     """Books what Stripe shows of the account and we have no row of; False when it did not answer.
 
     The sweep would do the same a while later. What is older than a page is left to it.

@@ -30,7 +30,7 @@ from service.domain.unit import UnitOfWork
 from service.operations.escrows.messages import escrow_message
 from service.operations.mutation import mutation
 from service.operations.refunds.messages import refund_message
-from service.operations.suspense import read_suspense, save_taken
+from service.operations.taking import read_balance, save_taken, suspense_of
 from service.runtime import Runtime
 from service.store.balance_transactions import find_booked
 from service.store.commit import StripeObjectTaken
@@ -64,7 +64,7 @@ async def adopt_refund(
     async def story(
         runtime: Runtime, unit: UnitOfWork, request: pb.AdoptRefundRequest
     ) -> pb.AdoptRefundResponse:
-        suspense_minor = await read_suspense(runtime, unit, freeze.payment_id)
+        suspense_minor = await read_balance(runtime, unit, suspense_of(freeze.payment_id))
         case = await open_case(runtime, unit, ids.parse(request.escrow_id), etag=request.etag)
         payment = case.payment(freeze.payment_id)
         _check(case, payment, freeze)
@@ -82,7 +82,9 @@ async def adopt_refund(
         )
         if request.validate_only:
             return answer
-        return await save_taken(runtime, unit, answer, freeze.payment_id, suspense_minor)
+        return await save_taken(
+            runtime, unit, answer, suspense_of(freeze.payment_id), suspense_minor
+        )
 
     try:
         return await story(runtime, call, request)

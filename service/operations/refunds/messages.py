@@ -6,9 +6,11 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 from escrow.v1 import refund_service_pb2 as pb
+from service.aggregates.reversal_adopted import Adopted, Reversed
 from service.domain import ids
 from service.domain.records.receivable import Receivable
 from service.domain.records.refund import Refund, RefundOrigin, RefundPart
+from service.domain.records.release import Release
 from service.domain.states.refund import RefundState
 from service.operations.messages import money, timestamp
 
@@ -73,6 +75,21 @@ def refund_message(refund: Refund, parts: Iterable[RefundPart], settled_currency
         waiting_for=WAITING_FOR.get(refund.state, ""),
         create_time=timestamp(refund.created_at),
         update_time=timestamp(refund.updated_at),
+    )
+
+
+def adopted_message(release: Release, seen: Reversed, adopted: Adopted) -> pb.AdoptedReversal:
+    """What was adopted of a reversal, and what of it is left."""
+    _, currency = release.transfer
+    return pb.AdoptedReversal(
+        stripe_reversal=seen.id,
+        stripe_transfer=release.stripe_transfer or "",
+        release_id=release.public_id,
+        payee_id=ids.show(ids.PAYEE, release.payee_id),
+        taken=money(adopted.taken_minor, currency),
+        share=money(adopted.share_minor, release.currency),
+        left=money(seen.left_minor - adopted.taken_minor, currency),
+        new_release_id=adopted.released.public_id if adopted.released else "",
     )
 
 

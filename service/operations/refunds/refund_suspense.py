@@ -24,7 +24,7 @@ from service.effects import create_refund
 from service.operations.mutation import mutation
 from service.operations.payments.settled import once_settled
 from service.operations.refunds.messages import refund_message
-from service.operations.suspense import read_suspense, save_taken
+from service.operations.taking import read_balance, save_taken, suspense_of
 from service.runtime import Runtime
 from service.store.escrows import BY_PAYMENT
 
@@ -47,7 +47,7 @@ async def _refund(
     runtime: Runtime, unit: UnitOfWork, request: pb.RefundSuspenseRequest
 ) -> pb.RefundSuspenseResponse:
     payment_id = ids.parse(request.payment_id)
-    held_minor = await read_suspense(runtime, unit, payment_id)
+    held_minor = await read_balance(runtime, unit, suspense_of(payment_id))
     case = await open_case(
         runtime, unit, payment_id, by=BY_PAYMENT, etag=request.etag, missing=PaymentMissing
     )
@@ -63,7 +63,7 @@ async def _refund(
     answer = pb.RefundSuspenseResponse(refund=message)
     if request.validate_only:
         return answer
-    return await save_taken(runtime, unit, answer, payment_id, held_minor)
+    return await save_taken(runtime, unit, answer, suspense_of(payment_id), held_minor)
 
 
 def _check(case: EscrowCase, payment: Payment, amount_minor: int, held_minor: int) -> None:

@@ -40,7 +40,7 @@ async def write_off_receivable(
         if debt is not None:
             says = "A transfer is being reversed for it; decide when Stripe has answered."
         raise WrongState(says, receivable_id=request.receivable_id)
-    if not debt.can_be_netted:
+    if not debt.was_asked_for:
         says = "Its transfer is to be reversed first; decide when Stripe has answered."
         raise WrongState(says, receivable_id=request.receivable_id)
     refund = case.refund_of(debt.refund_id)

@@ -7,7 +7,9 @@ from service.domain.postings import JournalKind
 from service.store.checks.check import Check
 
 # What of a receivable's reversal has come back, in the currency of the transfer.
-REVERSED = "div(reversal_minor::numeric * reversed_minor, reversible_minor)"
+REVERSED = """coalesce(
+            brought_minor, div(reversal_minor::numeric * reversed_minor, reversible_minor)
+        )"""
 # A payee's id as it stands in the names of their accounts.
 _PAYEE = "'pye_' || replace(payee_id::text, '-', '')"
 
@@ -103,7 +105,9 @@ SELECT * FROM (
         FROM journals AS j
         JOIN entries AS e ON e.tenant_id = j.tenant_id AND e.journal_id = j.journal_id
         WHERE j.kind IN (
-            '{JournalKind.ARRIVED_CONVERTED}', '{JournalKind.RETURNED_CONVERTED}'
+            '{JournalKind.ARRIVED_CONVERTED}', '{JournalKind.RETURNED_CONVERTED}',
+            '{JournalKind.GIVEN_BACK}', '{JournalKind.GIVEN_BACK_CONVERTED}',
+            '{JournalKind.REVERSAL_KEPT}'
         )
         AND e.account LIKE '{accounts.CONN_BALANCE.like}'
         UNION ALL

@@ -110,9 +110,10 @@ _REFUNDS_SETTLED = _REFUNDS.format(
     whole="settled_minor",
     currency="settled_currency",
     share="settled_share_minor",
-    back="coalesce(div(d.reversal_minor::numeric"
-    " * (d.reversed_minor + d.netted_minor + d.written_off_minor),"
-    " nullif(d.reversible_minor, 0)), 0)",
+    # What was netted or written off is all that was left of it.
+    back="CASE WHEN d.netted_minor + d.written_off_minor > 0 THEN d.reversal_minor"
+    " ELSE coalesce(d.brought_minor, div(d.reversal_minor::numeric * d.reversed_minor,"
+    " nullif(d.reversible_minor, 0)), 0) END",
 )
 EXCHANGE = Check(
     "exchange",
@@ -124,7 +125,7 @@ SELECT * FROM (
         (SELECT coalesce(sum({PAID} - p.converted_minor), 0) FROM payments AS p
             WHERE p.tenant_id = b.tenant_id AND p.currency = b.currency
             AND p.settled_currency IS NOT NULL)
-        + {_TAKEN_BACK.format(amount="payee_share_minor", currency="currency")}
+        + {_TAKEN_BACK.format(amount="payee_share_minor - r.netted_minor", currency="currency")}
         + {_REFUNDS_PAID}
         - (SELECT coalesce(sum(p.settled_minor - p.converted_into_minor), 0) FROM payments AS p
             WHERE p.tenant_id = b.tenant_id AND p.settled_currency = b.currency)

@@ -11,10 +11,11 @@ from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import refund_service_pb2 as refund_pb
 from service.cli.ages import age_of, age_of_text
 from service.cli.refunds import Resolution
+from service.cli.reversals import Purpose
 from tests.postgres import Database
 from tests.service.cli.processes import OPERATOR, Run, escrow_at
 from tests.service.cli.test_shapes import check
-from tests.service.movements.strangers import charge_of
+from tests.service.movements.strangers import charge_of, lift
 from tests.service.movements.strangers import refund as refund_in_dashboard
 from tests.service.operations.marketplace import Marketplace, usd
 from tests.service.operations.operators.stuck import suspended
@@ -27,6 +28,7 @@ from tests.service.operations.refunds.money import (
     stocked,
     transferred,
 )
+from tests.service.operations.refunds.reversals import freeze_of, reverse
 from tests.service.operations.refunds.test_failed_refunds import FAILS, failed, funded_by
 
 NAMES = refund_pb.RefundResolution.items()
@@ -254,6 +256,51 @@ async def test_a_refund_of_the_dashboard_is_adopted(market: Marketplace, escrow:
     await assert_done(market)
 
 
+def test_every_purpose_of_the_contract_has_its_word() -> None:
+    contract = {
+        name.removeprefix("REVERSAL_PURPOSE_") for name, _ in refund_pb.ReversalPurpose.items()
+    }
+    assert {each.name for each in Purpose} == contract - {"UNSPECIFIED"}
+
+
+async def test_a_reversal_of_the_dashboard_is_adopted(market: Marketplace, escrow: Run) -> None:
+    await stocked(market)
+    deal = await transferred(market)
+    made = await reverse(market)
+    (frozen,) = (await told(escrow, "freezes", "list"))["freezes"]
+    waits = (await told(escrow, "show", deal.id))["waits"]
+    adopt = ("reversals", "adopt", frozen["id"], "give-back", *WHY)
+
+    async with market.unchanged():
+        dry = await told(escrow, *adopt, "--dry-run")
+        people = await escrow(*adopt, "--dry-run")
+    done = await told(escrow, *adopt)
+    again = await escrow(*adopt, "--json")
+
+    assert frozen["source"] == made["id"]
+    assert len(waits) == 2  # the milestone, and what is unexplained
+    assert all("reversals adopt" in wait["may"]["operator"] for wait in waits)
+    assert (dry["dry_run"], dry["reversal"]["stripe_reversal"]) == (True, made["id"])
+    assert "80.00 USD" in people.out
+    assert done["reversal"]["taken"] == {"amount_minor": 8_000, "currency": "USD"}
+    assert json.loads(again.err)["error"]["reason"] == "WRONG_STATE"
+    await assert_done(market)
+    (paid,) = (await told(escrow, "show", deal.id))["money"]
+    assert (paid["paid_minor"], paid["owed_minor"]) == (8_000, 0)
+
+    made = await reverse(market, 1_000, number=2)
+    await lift(market, deal)
+    await refund(market, deal)
+    await market.settle()
+    shown = await told(escrow, "show", deal.id)
+    debt = next(w for w in shown["waits"] if w["subject"].startswith("rcv_"))
+    assert debt["may"]["operator"] == ["reversals adopt", "receivables write-off"]
+    freeze_id = await freeze_of(market, made)
+    await told(escrow, "reversals", "adopt", freeze_id, "for-debt", *WHY)
+    await assert_done(market)
+    assert (await told(escrow, "show", deal.id))["waits"] == []
+
+
 async def test_a_payment_in_suspense_is_refunded_in_parts(market: Marketplace, escrow: Run) -> None:
     await stocked(market)
     _, payment = await suspended(market)
@@ -343,6 +390,8 @@ async def test_bad_input_is_one_line_and_changes_nothing(market: Marketplace, es
         ("refunds", "resolve", f"rfn_{nothing}", "forget", *WHY): "INVALID_ARGUMENT",
         ("refunds", "adopt", f"frz_{nothing}", *WHY): "NOT_FOUND",
         ("refunds", "adopt", "frz_1", *WHY): "INVALID_ARGUMENT",
+        ("reversals", "adopt", f"frz_{nothing}", "keep", *WHY): "NOT_FOUND",
+        ("reversals", "adopt", f"frz_{nothing}", "steal", *WHY): "INVALID_ARGUMENT",
         ("refunds", "suspense", deal.milestones[0].payment_id, *WHY): "FAILED_PRECONDITION",
         ("refunds", "list", "--escrow", "nobody's"): "NOT_FOUND",
         ("refunds", "list", "--payment", 'pay_1" AND state = "FAILED'): "INVALID_ARGUMENT",

@@ -85,7 +85,7 @@ TABLE: dict[str, tuple[str, ...]] = {
 ELSEWHERE = {
     *("up", "demo", "serve", "work", "chaos", "docs", "migrate dump", "migrate down"),
     *("closings discard", "effects reject", "effects settle"),
-    *("refunds resolve", "receivables write-off"),
+    *("refunds resolve", "reversals adopt", "receivables write-off"),
     *("policy show", "policy lint", "policy diff", "policy apply"),
 }
 

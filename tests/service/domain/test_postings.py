@@ -400,6 +400,46 @@ EXPECTED: Mapping[str, tuple[JournalKind, Mapping[str, int], list[Line], list[Li
         ],
         [(OWNER, 44_00), (BALANCE, -44_00)],
     ),
+    "12 26": (
+        JournalKind.REVERSAL_EXPLAINED,
+        {"amount": 80_00},
+        [(BROUGHT_UNEXPLAINED, 80_00), (RECEIVABLE, -80_00)],
+        [(OWNER, 80_00), (BALANCE, -80_00)],
+    ),
+    "12x 26": (
+        JournalKind.REVERSAL_EXPLAINED_CONVERTED,
+        {"amount": 40_00, "settled": 44_00},
+        [
+            ("asset:exchange", 40_00),
+            (RECEIVABLE, -40_00),
+            (BROUGHT_UNEXPLAINED, 44_00),
+            ("asset:exchange", -44_00),
+        ],
+        [(OWNER, 44_00), (BALANCE, -44_00)],
+    ),
+    "19 26": (
+        JournalKind.GIVEN_BACK,
+        {"amount": 80_00},
+        [(BROUGHT_UNEXPLAINED, 80_00), (PAYABLE, -80_00)],
+        [(OWNER, 80_00), (BALANCE, -80_00)],
+    ),
+    "19x 26": (
+        JournalKind.GIVEN_BACK_CONVERTED,
+        {"amount": 40_00, "settled": 44_00},
+        [
+            ("asset:exchange", 40_00),
+            (PAYABLE, -40_00),
+            (BROUGHT_UNEXPLAINED, 44_00),
+            ("asset:exchange", -44_00),
+        ],
+        [(OWNER, 44_00), (BALANCE, -44_00)],
+    ),
+    "18f 26": (
+        JournalKind.REVERSAL_KEPT,
+        {"amount": 80_00},
+        [(BROUGHT_UNEXPLAINED, 80_00), ("eq:platform_capital", -80_00)],
+        [(OWNER, 80_00), (BALANCE, -80_00)],
+    ),
     "12cx": (
         JournalKind.RETURNED_CONVERTED,
         {"amount": 80_00, "settled": 64_00},

@@ -291,6 +291,7 @@ def test_no_field_was_forgotten() -> None:
         "PlaceFreeze.validate_only",
         "RefundSuspense.validate_only",
         "AdoptRefund.validate_only",
+        "AdoptReversal.validate_only",
         "ResolveRefund.validate_only",
         "WriteOffReceivable.validate_only",
         "RedirectShare.validate_only",

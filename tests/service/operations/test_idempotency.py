@@ -36,6 +36,7 @@ OTHERWISE: Mapping[str, Mapping[str, Any]] = {
     "RefundMilestone": {"plan_hash": "0"},
     "RefundSuspense": {"amount_minor": 501},
     "AdoptRefund": {"reason": "No reason."},
+    "AdoptReversal": {"reason": "No reason."},
     "ResolveRefund": {"reason": "No reason."},
     "WriteOffReceivable": {"reason": "No reason."},
     "RequestCancellation": {"reason": "No reason."},

@@ -79,7 +79,7 @@ OF_PEOPLE = {
     if method.containing_service.name in ("OperatorService", "PolicyService", "ApprovalService")
 }
 REPAIRS = {"PlaceFreeze", "LiftFreeze", "RefundSuspense", "AdoptRefund", "ResolveRefund"} | {
-    *("RedirectShare", "ListReceivables", "WriteOffReceivable"),
+    *("RedirectShare", "ListReceivables", "WriteOffReceivable", "AdoptReversal"),
 }
 MAY = {
     "service": {*METHODS} - INGESTS - OF_PEOPLE - REPAIRS,

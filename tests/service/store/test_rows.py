@@ -201,6 +201,7 @@ def full_records() -> dict[str, Any]:
         settled_payer_fee_minor=4,
         settled_payee_fee_minor=5,
         destination="acct_1",
+        recalled_transfer_minor=3,
     )
     refund = new_refund(
         payment,
@@ -250,6 +251,7 @@ def full_records() -> dict[str, Any]:
         refusals=3,
         refusal_code="balance_insufficient",
         recover_at=later(hours=2),
+        brought_minor=9_00,
     )
     return {
         "payer": payer,

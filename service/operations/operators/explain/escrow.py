@@ -65,6 +65,11 @@ _TOLD = frozenset(
 )
 
 
+# What adopts what caused a freeze.
+ADOPTS = {
+    pb.FREEZE_REASON_REFUND: "refunds adopt",
+    pb.FREEZE_REASON_TRANSFER_REVERSED: "reversals adopt",
+}
 # Of a part that waits for its payee: while they cannot be paid it can be given to another.
 _REDIRECT = {str(Party.OPERATOR): ["shares redirect"]}
 
@@ -151,8 +156,8 @@ def _of_milestones(shown: pb.Escrow, records: EscrowRecords) -> Iterator[Wait]:
         may = {party: events for party, events in may.items() if events}
         if message.freezes:
             may.setdefault(str(Party.OPERATOR), []).append("lift_freeze")
-            if any(each.reason == pb.FREEZE_REASON_REFUND for each in message.freezes):
-                may[str(Party.OPERATOR)].append("refunds adopt")
+            reasons = {each.reason for each in message.freezes}
+            may[str(Party.OPERATOR)] += (ADOPTS[each] for each in ADOPTS if each in reasons)
         waits_for = message.waiting_for
         if message.freezes and "freeze" not in waits_for:
             waits_for = f"{waits_for}; a part is frozen".removeprefix("; ")

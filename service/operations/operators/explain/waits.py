@@ -11,6 +11,7 @@ from escrow.v1 import refund_service_pb2 as refund_pb
 from service.domain import ids
 from service.domain.call import Party
 from service.domain.records.effect import Effect
+from service.domain.records.receivable import REVERSED_AT_STRIPE
 from service.operations.operators.messages import effect_message
 from service.store.unreadable import Unreadable
 
@@ -71,6 +72,9 @@ def wait_of_receivable(debt: refund_pb.Receivable) -> Wait:
     """What a payee owes, or is giving back at this moment."""
     if debt.state == refund_pb.RECEIVABLE_STATE_REVERSING:
         return Wait(debt.id, "Stripe to reverse the payee's transfer")
+    if debt.refusal_code == REVERSED_AT_STRIPE:
+        says = "an operator: their transfer was reversed at Stripe, and nobody has said what for"
+        return Wait(debt.id, says, {_OPERATOR: ["reversals adopt", "receivables write-off"]})
     again = f", asked again {debt.retry_time.ToJsonString()}" if debt.HasField("retry_time") else ""
     why = f" ({debt.refusal_code})" if debt.refusal_code else ""
     netted = "" if debt.converted else ", or what they get next"
@@ -83,9 +87,12 @@ def wait_of_receivable(debt: refund_pb.Receivable) -> Wait:
 
 def wait_of_suspense(item: operator_pb.SuspenseItem) -> Wait:
     """Money that nothing waits for."""
-    commands = ["suspense apply", "refunds suspense"] if item.payment_id else []
-    subject = item.payment_id or item.account
-    return Wait(subject, "an operator: money that nothing waits for", {_OPERATOR: commands})
+    if item.payment_id:
+        commands = ["suspense apply", "refunds suspense"]
+        says = "an operator: money that nothing waits for"
+        return Wait(item.payment_id, says, {_OPERATOR: commands})
+    says = "an operator: moved at Stripe, and nobody has said what for"
+    return Wait(item.account, says, {_OPERATOR: ["refunds adopt", "reversals adopt"]})
 
 
 def wait_of_event(event: operator_pb.StripeEvent) -> Wait:

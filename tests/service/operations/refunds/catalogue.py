@@ -8,6 +8,7 @@ from tests.service.operations.asked import WHY, Asked, Requests
 from tests.service.operations.marketplace import Marketplace
 from tests.service.operations.operators.stuck import suspended
 from tests.service.operations.refunds.money import receivables, refund, stocked, transferred
+from tests.service.operations.refunds.reversals import freeze_of, reverse
 
 
 async def _plan_refund(market: Marketplace) -> Asked:
@@ -76,6 +77,21 @@ async def _adopt_refund(market: Marketplace) -> Asked:
     return Asked("operator", request, role="operator")
 
 
+async def _adopt_reversal(market: Marketplace) -> Asked:
+    await stocked(market)
+    escrow = await transferred(market)
+    made = await reverse(market, 1_000, escrow=escrow)
+    request = refund_pb.AdoptReversalRequest(
+        request_id=new_request_id(),
+        escrow_id=escrow.id,
+        freeze_id=await freeze_of(market, made),
+        purpose=refund_pb.REVERSAL_PURPOSE_GIVE_BACK,
+        reason=WHY,
+        etag=(await market.read(escrow)).etag,
+    )
+    return Asked("operator", request, role="operator")
+
+
 async def _resolve_refund(market: Marketplace) -> Asked:
     await stocked(market)
     escrow = await market.new_escrow()
@@ -121,9 +137,12 @@ REQUESTS: Requests = {
     "ListRefunds": _list_refunds,
     "RefundSuspense": _refund_suspense,
     "AdoptRefund": _adopt_refund,
+    "AdoptReversal": _adopt_reversal,
     "ResolveRefund": _resolve_refund,
     "ListReceivables": _list_receivables,
     "WriteOffReceivable": _write_off_receivable,
 }
-REPAIRS = frozenset({"RefundSuspense", "AdoptRefund", "ResolveRefund", "WriteOffReceivable"})
+REPAIRS = frozenset(
+    {"RefundSuspense", "AdoptRefund", "AdoptReversal", "ResolveRefund", "WriteOffReceivable"}
+)
 """What only operators do."""

@@ -1,4 +1,4 @@
-"""What is in suspense of a payment, for an operation that takes of it."""
+"""What an account holds that waits for a person, for an operation that takes of it."""
 
 from __future__ import annotations
 
@@ -13,16 +13,20 @@ from service.store.commit import Overtaken
 from service.store.suspense import find_balances
 
 
-async def read_suspense(runtime: Runtime, unit: UnitOfWork, payment_id: UUID) -> int:
-    """What is in suspense, in minor units. Read it before the case: a twin of this request that
-    takes of it in between has answered when the case is loaded.
+def suspense_of(payment_id: UUID) -> str:
+    """The account of what is in suspense of a payment."""
+    return SUSPENSE.name({"payment": ids.show(ids.PAYMENT, payment_id)})
+
+
+async def read_balance(runtime: Runtime, unit: UnitOfWork, account: str) -> int:
+    """What is there, in minor units. Read it before the case: a twin of this request that takes of
+    it in between has answered when the case is loaded.
     """
-    account = SUSPENSE.name({"payment": ids.show(ids.PAYMENT, payment_id)})
     return sum(await find_balances(runtime.pool, unit.call.tenant_id, account))
 
 
 async def save_taken(
-    runtime: Runtime, unit: UnitOfWork, answer: Answer, payment_id: UUID, read_minor: int
+    runtime: Runtime, unit: UnitOfWork, answer: Answer, account: str, read_minor: int
 ) -> Answer:
     """Saves what was decided on ``read_minor``. The books refuse it where another operation took of
     that before this one had its turn: it is decided again on what is left.
@@ -33,6 +37,6 @@ async def save_taken(
     try:
         return await runtime.save(unit, answer)
     except BooksRefused as refused:
-        if await read_suspense(runtime, unit, payment_id) == read_minor:
+        if await read_balance(runtime, unit, account) == read_minor:
             raise
-        raise Overtaken("what is in suspense has changed") from refused
+        raise Overtaken("what is left has changed") from refused
