@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 
+from service.domain.amendment import Change
 from service.domain.errors import RequestIdReused
 from service.domain.unit import UnitOfWork
 from service.store.unreadable import Unreadable, read_all
@@ -67,7 +69,7 @@ WHERE f.tenant_id = $1 AND f.escrow_id = $2 AND f.freeze_id = ANY($3::uuid[])"""
 
 
 AMENDMENTS = """\
-SELECT p.agreed_version, p.changes, e.currency
+SELECT p.agreed_version, p.changes::text, e.currency
 FROM proposals AS p
 JOIN escrows AS e ON e.tenant_id = p.tenant_id AND e.escrow_id = p.escrow_id
 WHERE p.tenant_id = $1 AND p.escrow_id = $2 AND p.agreed_version IS NOT NULL
@@ -97,12 +99,22 @@ class TimelineRow:
     trace_id: str
 
 
-class AmendmentRow(NamedTuple):
-    """What was agreed by one version of an escrow, as domain/amendment.py reads it."""
+@dataclass(slots=True)
+class AmendmentRow:
+    """What was agreed by one version of an escrow. Its changes are read by who shows them: what is
+    damaged fails no other.
+    """
 
     version: int
-    changes: Sequence[Any]
+    document: str
     currency: str
+    _read: Sequence[Change] | None = None
+
+    @property
+    def changes(self) -> Sequence[Change]:
+        if self._read is None:
+            self._read = [Change.read(each) for each in json.loads(self.document)]
+        return self._read
 
 
 @dataclass(frozen=True, slots=True)

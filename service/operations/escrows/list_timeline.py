@@ -16,7 +16,6 @@ from escrow.v1.escrow_service_pb2 import (
 )
 from escrow.v1.money_pb2 import Money
 from service.domain import ids
-from service.domain.amendment import Change
 from service.domain.call import Call
 from service.domain.errors import EscrowMissing
 from service.operations.escrows.messages import change_message
@@ -120,7 +119,7 @@ def _amount_then(told: _Told, subject: str) -> Money | None:
     for amendment in reversed(told.amended):
         if amendment.version <= told.row.version:
             break
-        for change in map(Change.read, amendment.changes):
+        for change in amendment.changes:
             if change.before and change.milestone_id.hex == subject:
                 amount_minor = change.before.fees.amount_minor
     return money(amount_minor, currency)
@@ -128,8 +127,8 @@ def _amount_then(told: _Told, subject: str) -> Money | None:
 
 def _agreed_by(told: _Told) -> list[MilestoneChange]:
     return [
-        change_message(Change.read(document), each.currency)
+        change_message(change, each.currency)
         for each in told.amended
         if each.version == told.row.version
-        for document in each.changes
+        for change in each.changes
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from service.store.checks.amendments import AMENDMENTS
 from service.store.checks.check import Check
 from service.store.checks.deadlines import DEADLINES
 from service.store.checks.journals import APPEND_ONLY, BOOKED_ONCE, MOMENTS, ZERO_SUM
@@ -42,6 +43,7 @@ CHECKS: tuple[Check, ...] = (
     SPLIT,
     HELD_BY_MILESTONES,
     DEADLINES,
+    AMENDMENTS,
     SNAPSHOTS,
     MOMENTS,
     BOOKED_ONCE,

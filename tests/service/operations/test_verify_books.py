@@ -23,6 +23,7 @@ from service.store.pool import open_pool
 from tests.postgres import Database, Server, connected, migrated_database
 from tests.service.movements.strangers import charge_of, dispute, moved
 from tests.service.movements.test_currencies import in_euro, settles_in_dollars
+from tests.service.operations.agreements.amending import agreed, amended
 from tests.service.operations.agreements.asking import payer_asks
 from tests.service.operations.escrows.split import share, split_escrow
 from tests.service.operations.escrows.test_release_milestone import release
@@ -74,6 +75,8 @@ async def tell_it_all(market: Marketplace) -> None:
     await market.read_payment(unpaid)  # paid, and its fee not known
     await refund(market, parted, 1_000)
     await payer_asks(market, await market.new_escrow(payee=payee))
+    cheaper = await market.new_escrow(payee=payee)
+    await agreed(market, cheaper, amended(cheaper, price=7_777))
     await take_snapshots(market)
 
 
@@ -303,6 +306,17 @@ CRIMES = {
         " RETURNING deadline_id",
         "deadlines",
         named_by=("deadline_id",),
+    ),
+    "a price is another than was agreed": crime(
+        "UPDATE milestones SET amount_minor = 7000 WHERE amount_minor = 7777"
+        " RETURNING milestone_id",
+        "amendments",
+        named_by=("milestone_id",),
+    ),
+    "an agreement is of another version": crime(
+        "UPDATE proposals SET agreed_version = 1 WHERE agreed_version > 1 RETURNING proposal_id",
+        "amendments",
+        named_by=("proposal_id",),
     ),
     "an open transfer's effect says that it is done": crime(
         "UPDATE effects SET state = 'SUCCEEDED' WHERE kind = 'create_transfer'"
