@@ -1122,6 +1122,7 @@ COMMENT ON COLUMN public.effects.traceparent IS 'the span that decided on this g
 ALTER TABLE ONLY public.effects
     ADD CONSTRAINT effects_pkey PRIMARY KEY (tenant_id, effect_id);
 CREATE INDEX effects_open ON public.effects USING btree (due_at) WHERE (state = ANY (ARRAY['PLANNED'::text, 'SENDING'::text, 'UNKNOWN'::text]));
+CREATE INDEX effects_open_by_escrow ON public.effects USING btree (tenant_id, escrow_id) WHERE ((state = ANY (ARRAY['PLANNED'::text, 'SENDING'::text, 'UNKNOWN'::text])) AND (escrow_id IS NOT NULL));
 CREATE INDEX effects_open_by_payee ON public.effects USING btree (tenant_id, payee_id) WHERE (state = ANY (ARRAY['PLANNED'::text, 'SENDING'::text, 'UNKNOWN'::text]));
 CREATE INDEX effects_rejected ON public.effects USING btree (tenant_id, effect_id) WHERE (state = 'REJECTED'::text);
 CREATE INDEX effects_reversals ON public.effects USING btree (tenant_id, stripe_object) WHERE (kind = 'reverse_transfer'::text);

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
+from uuid import UUID
 
 from google.protobuf.message import Message
 
@@ -16,8 +17,10 @@ from service.domain.call import Call
 from service.domain.errors import AlreadyExists, Busy
 from service.domain.unit import UnitOfWork
 from service.store.commit import Commits, Overtaken
+from service.store.escrows import find_escrow, load_escrow
 from service.store.policies import Policies
 from service.store.pool import ServicePool
+from service.store.tables import EscrowRecords
 from service.stripe.gateway import StripeGateway
 
 Answer = TypeVar("Answer", bound=Message)
@@ -42,6 +45,16 @@ class Runtime:
     def __post_init__(self) -> None:
         object.__setattr__(self, "commits", Commits(self.pool))
         object.__setattr__(self, "policies", Policies(self.pool))
+
+    async def load_escrow(
+        self, unit: UnitOfWork, name: UUID | str, *, by: str, effect_id: UUID | None
+    ) -> EscrowRecords | None:
+        """See ``load_escrow`` of the store."""
+        return await load_escrow(self.pool, unit, name, by=by, effect_id=effect_id)
+
+    async def find_escrow(self, tenant_id: str, escrow_id: UUID) -> EscrowRecords | None:
+        """An escrow as it is now, to be looked at and not changed."""
+        return await find_escrow(self.pool, tenant_id, escrow_id)
 
     async def commit(self, unit: UnitOfWork) -> None:
         """Writes the unit, all or nothing; see ``Commits.commit`` for what it raises, and what

@@ -8,8 +8,9 @@ from service.aggregates.escrow import EscrowCase
 from service.aggregates.split import payees_of
 from service.domain import ids
 from service.domain.amendment import ENDED, MOST_MILESTONES, Change, PayeePart, Terms
+from service.domain.blocker import Blocker, Rule
 from service.domain.cancellation import CANCELABLE
-from service.domain.errors import AmendmentBlocked, Blocker
+from service.domain.errors import AmendmentBlocked
 from service.domain.fees import Fees
 from service.domain.records.deadline import DeadlineKind
 from service.domain.records.escrow import Milestone, MilestonePayee
@@ -32,7 +33,7 @@ def check_fits(case: EscrowCase, changes: Sequence[Change]) -> None:
     blockers = [*_of_escrow(case, changes)]
     for change in changes:
         name = ids.show(ids.MILESTONE, change.milestone_id)
-        blockers += [Blocker(name, why) for why in _of_milestone(case, change)]
+        blockers += [Blocker(name, why, Rule.AMENDMENT) for why in _of_milestone(case, change)]
     if blockers:
         raise AmendmentBlocked(blockers, escrow_id=case.escrow.public_id)
 
@@ -40,11 +41,13 @@ def check_fits(case: EscrowCase, changes: Sequence[Change]) -> None:
 def _of_escrow(case: EscrowCase, changes: Sequence[Change]) -> Iterator[Blocker]:
     escrow, count = case.escrow, len(case.records.milestones)
     if escrow.state in ENDED:
-        yield Blocker(escrow.public_id, f"it is {escrow.state}: create another escrow")
+        yield Blocker(
+            escrow.public_id, f"it is {escrow.state}: create another escrow", Rule.AMENDMENT
+        )
     if (added := sum(change.before is None for change in changes)) + count > MOST_MILESTONES:
         problem = f"it has {count} milestones, and can have {MOST_MILESTONES}: create another"
         if added:
-            yield Blocker(escrow.public_id, f"{problem} escrow")
+            yield Blocker(escrow.public_id, f"{problem} escrow", Rule.AMENDMENT)
 
 
 def _of_milestone(case: EscrowCase, change: Change) -> Iterator[str]:

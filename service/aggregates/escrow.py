@@ -30,7 +30,7 @@ from service.domain.states.milestone import MilestoneEvent
 from service.domain.states.payment import PAYMENT_ENDED
 from service.domain.unit import UnitOfWork
 from service.runtime import Runtime
-from service.store.escrows import BY_ESCROW, load_escrow
+from service.store.escrows import BY_ESCROW
 from service.store.tables import EscrowRecords
 
 
@@ -144,7 +144,7 @@ async def open_case(
         EscrowMissing (or what ``missing`` makes), StaleEtag.
         Answered, RequestIdReused: the operation was done before.
     """
-    records = await load_escrow(runtime.pool, unit, name, by=by, effect_id=effect_id)
+    records = await runtime.load_escrow(unit, name, by=by, effect_id=effect_id)
     if records is None:
         raise missing()
     if etag and etag != str(records.escrow.version):

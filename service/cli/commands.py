@@ -19,6 +19,7 @@ from service.cli import (
     docs,
     effects,
     events,
+    explain,
     freezes,
     journals,
     migrate,
@@ -68,6 +69,7 @@ app.command("serve")(process.serve)
 app.command("work")(process.work)
 app.add_typer(migrate.app, name="migrate")
 app.command("show")(show.show)
+app.command("explain")(explain.explain)
 app.command("journals")(journals.journals)
 app.command("balances")(balances.balances)
 app.command("trial-balance")(trial_balance.trial_balance_command)

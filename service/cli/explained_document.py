@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from service.cli.balances import as_document as balance_document
+from service.cli.by_command import blocker_document
 from service.cli.journals import as_document as journal_document
 from service.cli.printing import document_of
 from service.cli.trial_balance import as_document as turnover_document
@@ -85,7 +86,7 @@ def _escrow_document(found: ExplainedEscrow) -> dict[str, Any]:
         "releases": found.releases,
         "money": [asdict(sums) for sums in found.sums],
         "accounts": [*map(turnover_document, found.accounts)],
-        "waits": [*map(asdict, found.waits)],
+        "waits": [*map(blocker_document, found.waits)],
         **{name: [*map(document_of, getattr(found, name))] for name in lists},
     }
 
@@ -95,7 +96,7 @@ def _party_document(found: ExplainedParty) -> dict[str, Any]:
     return {
         party: document_of(getattr(found, party)) if getattr(found, party) else None,
         "balances": [*map(balance_document, found.balances)],
-        "waits": [*map(asdict, found.waits)],
+        "waits": [*map(blocker_document, found.waits)],
         **{
             name: [*map(document_of, getattr(found, name))]
             for name in ("effects", "escrows", "payouts", "receivables")

@@ -11,19 +11,20 @@ from google.protobuf.message import Message
 
 from escrow.v1 import escrow_service_pb2 as pb
 from service.cli.balances import balances_table
+from service.cli.by_command import blocker_line
 from service.cli.changed_terms import change_rows
 from service.cli.explained_document import answer_of, as_contract, operation_document
 from service.cli.journals import print_journal
 from service.cli.operating import print_facts, row_of, text_of
 from service.cli.printing import document_of, people
 from service.cli.tables import Rows, print_table, table
+from service.domain.blocker import Blocker
 from service.domain.call import Party
 from service.domain.money import format_minor
 from service.operations.operators.explain.escrow import ExplainedEscrow
 from service.operations.operators.explain.money import Sums
 from service.operations.operators.explain.named import Explained
 from service.operations.operators.explain.party import ExplainedParty
-from service.operations.operators.explain.waits import Wait
 from service.store.balances import Balance
 from service.store.trial_balance import Turnover
 
@@ -181,18 +182,11 @@ def _print_balances(found: list[Balance]) -> None:
         print_table(balances_table(found))
 
 
-def _print_waits(waits: Iterable[Wait]) -> None:
+def _print_waits(waits: Iterable[Blocker]) -> None:
     for number, wait in enumerate(waits):
         if not number:
             _title("waits for")
-        may = "; ".join(
-            f"{party} may {', '.join(what)}" for party, what in wait.may.items() if what
-        )
-        people.print(
-            f"{wait.subject}: {wait.waits_for}{f' ({may})' if may else ''}",
-            markup=False,
-            soft_wrap=True,
-        )
+        people.print(blocker_line(wait), markup=False, soft_wrap=True)
 
 
 def _message_rows(messages: Iterable[Message], names: Iterable[str] = ()) -> list[dict[str, str]]:

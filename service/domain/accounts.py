@@ -39,7 +39,7 @@ class Account:
     ``normal`` is the side on which it grows. A tracked account has a locked balance row that may
     not fall below zero (invariant I3), unless it ``can_owe``: those are what belongs to a person or
     a milestone. The platform's own are append-only, so that no two releases ever wait for each
-    other on one row.
+    other on one row. ``meaning`` says in words what is on it.
     """
 
     template: str
@@ -47,6 +47,7 @@ class Account:
     normal: int
     tracked: bool = False
     can_owe: bool = False
+    meaning: str = ""
 
     def name(self, names: Mapping[str, str]) -> str:
         """The account of what ``names`` says: {"milestone": "mst_0193..."}."""
@@ -92,43 +93,100 @@ def _sql_id(placeholder: str, column: str) -> str:
     return column if prefix is None else f"'{prefix}_' || replace({column}::text, '-', '')"
 
 
-STRIPE = Account("asset:stripe", PLATFORM, DEBIT)
-UNSETTLED = Account("asset:stripe_unsettled", PLATFORM, DEBIT)
-RESERVED = Account("asset:stripe_reserved", PLATFORM, DEBIT)
-BANK = Account("asset:bank", PLATFORM, DEBIT)
+STRIPE = Account("asset:stripe", PLATFORM, DEBIT, meaning="the platform's balance at Stripe")
+UNSETTLED = Account(
+    "asset:stripe_unsettled", PLATFORM, DEBIT, meaning="paid, and not settled by Stripe yet"
+)
+RESERVED = Account("asset:stripe_reserved", PLATFORM, DEBIT, meaning="held back by Stripe")
+BANK = Account("asset:bank", PLATFORM, DEBIT, meaning="the platform's bank account")
 TAKEN_UNEXPLAINED = Account(
-    "asset:unexplained:{balance_transaction}", PLATFORM, DEBIT, tracked=True
+    "asset:unexplained:{balance_transaction}",
+    PLATFORM,
+    DEBIT,
+    tracked=True,
+    meaning="taken at Stripe, and not explained",
 )
 # What was converted, a position in each currency, of either sign.
-EXCHANGE = Account("asset:exchange", PLATFORM, DEBIT)
-RECEIVABLE = Account("asset:receivable:payee:{payee}", PLATFORM, DEBIT)
-HELD = Account("liab:escrow:{milestone}:held", PLATFORM, CREDIT, tracked=True)
-FEE_HELD = Account("liab:escrow:{milestone}:fee_held", PLATFORM, CREDIT, tracked=True)
-PAYABLE = Account("liab:payee:{payee}:payable", PLATFORM, CREDIT, tracked=True)
-PENDING = Account("liab:payee:{payee}:pending", PLATFORM, CREDIT, tracked=True)
-RESERVE = Account("liab:payee:{payee}:reserve", PLATFORM, CREDIT, tracked=True)
-SUSPENSE = Account("liab:suspense:{payment}", PLATFORM, CREDIT, tracked=True)
+EXCHANGE = Account("asset:exchange", PLATFORM, DEBIT, meaning="converted by Stripe")
+RECEIVABLE = Account("asset:receivable:payee:{payee}", PLATFORM, DEBIT, meaning="owed by the payee")
+HELD = Account(
+    "liab:escrow:{milestone}:held", PLATFORM, CREDIT, tracked=True, meaning="held for the milestone"
+)
+FEE_HELD = Account(
+    "liab:escrow:{milestone}:fee_held",
+    PLATFORM,
+    CREDIT,
+    tracked=True,
+    meaning="the payer's fee, not earned yet",
+)
+PAYABLE = Account(
+    "liab:payee:{payee}:payable",
+    PLATFORM,
+    CREDIT,
+    tracked=True,
+    meaning="the payee's, not sent yet",
+)
+PENDING = Account(
+    "liab:payee:{payee}:pending", PLATFORM, CREDIT, tracked=True, meaning="the payee's, clearing"
+)
+RESERVE = Account(
+    "liab:payee:{payee}:reserve", PLATFORM, CREDIT, tracked=True, meaning="the payee's, in reserve"
+)
+SUSPENSE = Account(
+    "liab:suspense:{payment}",
+    PLATFORM,
+    CREDIT,
+    tracked=True,
+    meaning="paid, and for nothing that waits",
+)
 BROUGHT_UNEXPLAINED = Account(
-    "liab:unexplained:{balance_transaction}", PLATFORM, CREDIT, tracked=True
+    "liab:unexplained:{balance_transaction}",
+    PLATFORM,
+    CREDIT,
+    tracked=True,
+    meaning="brought at Stripe, and not explained",
 )
 # Bank debits that moved the balance and failed: each comes and goes, with what Stripe kept.
-FAILED_DEBITS = Account("liab:failed_debits", PLATFORM, CREDIT)
-TRANSFERS_IN_FLIGHT = Account("liab:transfers_in_flight", PLATFORM, CREDIT)
-REFUNDS_IN_FLIGHT = Account("liab:refunds_in_flight", PLATFORM, CREDIT)
-PLATFORM_FEE = Account("rev:platform_fee", PLATFORM, CREDIT)
-SERVICE_FEE = Account("rev:service_fee", PLATFORM, CREDIT)
-PROCESSING = Account("exp:processing", PLATFORM, DEBIT)
-FX = Account("exp:fx", PLATFORM, DEBIT)
-BAD_DEBT = Account("exp:bad_debt", PLATFORM, DEBIT)
-OTHER_BUSINESS = Account("eq:other_business", PLATFORM, CREDIT)
-PLATFORM_CAPITAL = Account("eq:platform_capital", PLATFORM, CREDIT)
+FAILED_DEBITS = Account("liab:failed_debits", PLATFORM, CREDIT, meaning="bank debits that failed")
+TRANSFERS_IN_FLIGHT = Account(
+    "liab:transfers_in_flight", PLATFORM, CREDIT, meaning="on its way to the payee"
+)
+REFUNDS_IN_FLIGHT = Account(
+    "liab:refunds_in_flight", PLATFORM, CREDIT, meaning="on its way back to the payer"
+)
+PLATFORM_FEE = Account("rev:platform_fee", PLATFORM, CREDIT, meaning="the payer's fee, earned")
+SERVICE_FEE = Account("rev:service_fee", PLATFORM, CREDIT, meaning="the payee's fee, earned")
+PROCESSING = Account("exp:processing", PLATFORM, DEBIT, meaning="Stripe's fees")
+FX = Account("exp:fx", PLATFORM, DEBIT, meaning="gained or lost by exchange rates")
+BAD_DEBT = Account("exp:bad_debt", PLATFORM, DEBIT, meaning="given up")
+OTHER_BUSINESS = Account(
+    "eq:other_business", PLATFORM, CREDIT, meaning="of other products at Stripe"
+)
+PLATFORM_CAPITAL = Account(
+    "eq:platform_capital", PLATFORM, CREDIT, meaning="the platform's own money at Stripe"
+)
 # What the account holds is Stripe's to say, and ours to follow: a reversal takes also what others
 # paid in, and may be told before the conversion of what arrived.
-CONN_BALANCE = Account("conn:{account}:balance", CONNECTED, DEBIT, tracked=True, can_owe=True)
-CONN_IN_TRANSIT = Account("conn:{account}:in_transit", CONNECTED, DEBIT, tracked=True)
+CONN_BALANCE = Account(
+    "conn:{account}:balance",
+    CONNECTED,
+    DEBIT,
+    tracked=True,
+    can_owe=True,
+    meaning="the payee's balance at Stripe",
+)
+CONN_IN_TRANSIT = Account(
+    "conn:{account}:in_transit",
+    CONNECTED,
+    DEBIT,
+    tracked=True,
+    meaning="on its way to the payee's bank",
+)
 # What moves a payee's account without us, of either sign: it is theirs, and never paid out by us.
-CONN_EXTERNAL = Account("conn:{account}:external", CONNECTED, DEBIT)
-CONN_OWNER = Account("conn:{account}:owner", CONNECTED, CREDIT)
+CONN_EXTERNAL = Account(
+    "conn:{account}:external", CONNECTED, DEBIT, meaning="moved in the payee's account without us"
+)
+CONN_OWNER = Account("conn:{account}:owner", CONNECTED, CREDIT, meaning="with the payee")
 
 CHART: tuple[Account, ...] = (
     STRIPE,

@@ -24,10 +24,12 @@ status; the reason in ErrorInfo is the class name in UPPER_SNAKE_CASE.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import ClassVar
 
+from service.domain.blocker import Blocker, Rule
 from service.domain.money import format_minor
 
 
@@ -232,18 +234,18 @@ class Busy(Conflict):
     """Too many changes at once; nothing was written. Send the same request again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Blocker:
-    """One of several things that stand in the way: the id of what it is about, and why."""
-
-    subject: str
-    description: str
-
-
 class Precondition(Refusal):
     """Its state does not allow this now."""
 
     blockers: Sequence[Blocker] = ()
+    # What of an escrow's blockers a refusal of this kind is because of.
+    because_of: ClassVar[Collection[Rule]] = ()
+
+
+class WrongState(Precondition):
+    """Its state does not allow this now."""
+
+    because_of = frozenset(Rule)
 
 
 class Blocked(Precondition):
@@ -253,10 +255,6 @@ class Blocked(Precondition):
         self.blockers = blockers
         why = "; ".join(f"{each.subject}: {each.description}" for each in blockers[:5])
         super().__init__(f"{self._says(metadata)} {why}.", **metadata)
-
-
-class WrongState(Precondition):
-    """Its state does not allow this now."""
 
 
 class CancellationBlocked(Blocked):
@@ -315,6 +313,8 @@ class AmountFrozen(Precondition):
     GetEscrow shows the freezes; operators lift them.
     """
 
+    because_of = frozenset({Rule.FREEZE})
+
 
 class RefundAboveLeft(Precondition):
     """{amount} is more than what is left to refund: {left}."""
@@ -324,6 +324,8 @@ class PaymentDisputed(Precondition):
     """The payer's bank disputes this payment: it takes the money itself, and a refund would give it
     twice.
     """
+
+    because_of = frozenset({Rule.FREEZE})
 
 
 class RefundStillOut(Precondition):
@@ -465,9 +467,13 @@ class SuspenseDiffers(Precondition):
 class NothingToFund(Precondition):
     """No milestone awaits funds."""
 
+    because_of = frozenset(Rule)
+
 
 class PaymentOpen(Precondition):
     """A payment for this milestone is open; finish or cancel it first."""
+
+    because_of = frozenset({Rule.PAYMENT_UNDER_WAY})
 
 
 class PaymentRejected(Precondition):

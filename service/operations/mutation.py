@@ -12,7 +12,9 @@ from google.protobuf.message import Message
 from service.answers import add_texts, escrow_of, is_whole
 from service.domain import ids
 from service.domain.call import Call
+from service.domain.errors import Precondition
 from service.domain.unit import UnitOfWork
+from service.operations.blocked import add_blockers
 from service.operations.held.hold import hold
 from service.runtime import Answer, Runtime, rerun
 from service.store.escrows import find_escrow
@@ -56,6 +58,9 @@ def mutation(
                 )
             except Answered as answered:
                 return await _told_again(runtime, call, answer_type.FromString(answered.response))
+            except Precondition as refusal:
+                await add_blockers(runtime, call, request, refusal)
+                raise
 
         return run
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from google.api import field_behavior_pb2  # type: ignore[import-untyped] # ships without types
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, ServiceDescriptor
 
 from escrow.v1 import options_pb2
-from service.domain.call import ApprovalKind, Party
+from service.access import Access, access_of
 
 TIMESTAMP = "google.protobuf.Timestamp"
 MONEY = "escrow.v1.Money"
@@ -36,36 +35,7 @@ class ContractError(Exception):
     """The contract and the service do not fit each other; the server must not start."""
 
 
-class Access(NamedTuple):
-    """Who may call a method: whose role has this permission, for one of these parties. Above the
-    tenant's limit of the kind ``approval`` it waits for a second person, when it is asked for one
-    of ``approval_of``.
-    """
-
-    permission: str
-    parties: frozenset[Party]
-    approval: ApprovalKind | None = None
-    approval_of: frozenset[Party] = frozenset()
-
-    def approval_for(self, party: Party) -> ApprovalKind | None:
-        return self.approval if party in self.approval_of else None
-
-
 _IS_PERMISSION = re.compile(r"[a-z]+\.[a-z]+").fullmatch
-_PARTIES: Mapping[int, Party] = {
-    options_pb2.PARTY_SERVICE: Party.SERVICE,
-    options_pb2.PARTY_PAYER: Party.PAYER,
-    options_pb2.PARTY_PAYEE: Party.PAYEE,
-    options_pb2.PARTY_OPERATOR: Party.OPERATOR,
-}
-
-_APPROVALS: Mapping[int, ApprovalKind | None] = {
-    options_pb2.APPROVAL_KIND_UNSPECIFIED: None,
-    options_pb2.APPROVAL_KIND_REFUNDS: ApprovalKind.REFUNDS,
-    options_pb2.APPROVAL_KIND_WRITE_OFFS: ApprovalKind.WRITE_OFFS,
-    options_pb2.APPROVAL_KIND_REDIRECTIONS: ApprovalKind.REDIRECTIONS,
-    options_pb2.APPROVAL_KIND_REPAIRS: ApprovalKind.REPAIRS,
-}
 
 
 def access_table(services: Iterable[ServiceDescriptor]) -> Mapping[str, Access]:
@@ -77,16 +47,10 @@ def access_table(services: Iterable[ServiceDescriptor]) -> Mapping[str, Access]:
     table = {}
     for service in services:
         for method in service.methods:
-            access = method.GetOptions().Extensions[options_pb2.access]
+            access = access_of(method)
             if not _IS_PERMISSION(access.permission):
                 raise ContractError(f"{method.full_name}: the access option must name a permission")
-            parties = access.parties or _PARTIES
-            table[f"/{service.full_name}/{method.name}"] = Access(
-                access.permission,
-                frozenset(_PARTIES[party] for party in parties),
-                _APPROVALS[access.approval],
-                frozenset(_PARTIES[party] for party in access.approval_of or _PARTIES),
-            )
+            table[f"/{service.full_name}/{method.name}"] = access
     return table
 
 

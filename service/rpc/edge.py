@@ -18,6 +18,7 @@ from google.protobuf.message import DecodeError, Message
 from grpc import StatusCode
 from structlog.contextvars import bind_contextvars
 
+from service.access import Access
 from service.admission import Admission
 from service.domain.call import Call, Party
 from service.domain.errors import (
@@ -30,7 +31,7 @@ from service.domain.errors import (
     PermissionMissing,
     Refusal,
 )
-from service.rpc.contract import Access, ContractError, access_table
+from service.rpc.contract import ContractError, access_table
 from service.rpc.errors import Internal, abort, status_of
 from service.rpc.identity.caller import Caller, Identify, Metadata, call_of
 from service.rpc.identity.roles import permits

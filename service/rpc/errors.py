@@ -125,19 +125,15 @@ def _bad_request(refusal: InvalidField) -> Message:
 
 
 def _precondition_failure(refusal: Precondition) -> Message:
-    """A violation for each blocker; else of the first id in the refusal's metadata."""
-    if refusal.blockers:
-        violations = [
-            {"type": refusal.reason(), "subject": each.subject, "description": each.description}
-            for each in refusal.blockers[:MOST_BLOCKERS]
-        ]
-        several: Message = error_details_pb2.PreconditionFailure(violations=violations)
-        return several
+    """A violation of the refusal itself, about the first id in its metadata; and one for each
+    blocker behind it, whose type is its rule.
+    """
     ids = (value for key, value in refusal.metadata.items() if key.endswith("_id"))
-    violation = {
-        "type": refusal.reason(),
-        "subject": next(ids, ""),
-        "description": refusal.message,
-    }
-    failure: Message = error_details_pb2.PreconditionFailure(violations=[violation])
+    violations = [
+        {"type": refusal.reason(), "subject": next(ids, ""), "description": refusal.message}
+    ]
+    for each in refusal.blockers[:MOST_BLOCKERS]:
+        type_, description = each.rule or refusal.reason(), each.description
+        violations.append({"type": type_, "subject": each.subject, "description": description})
+    failure: Message = error_details_pb2.PreconditionFailure(violations=violations)
     return failure

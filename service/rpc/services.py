@@ -40,6 +40,7 @@ from service.operations.escrows.redirect_share import redirect_share
 from service.operations.escrows.release_milestone import release_milestone
 from service.operations.escrows.request_changes import request_changes
 from service.operations.escrows.submit_delivery import submit_delivery
+from service.operations.explanation.explain_escrow import explain_escrow
 from service.operations.inbox.batch_ingest_stripe_events import batch_ingest_stripe_events
 from service.operations.inbox.ingest_stripe_event import ingest_stripe_event
 from service.operations.operators.apply_suspense import apply_suspense
@@ -115,6 +116,7 @@ OPERATIONS: Mapping[str, Operation[Runtime]] = {
     "PlaceFreeze": place_freeze,
     "LiftFreeze": lift_freeze,
     "RedirectShare": redirect_share,
+    "ExplainEscrow": explain_escrow,
     "ListTimeline": list_timeline,
     "RequestCancellation": request_cancellation,
     "ApproveCancellation": approve_cancellation,

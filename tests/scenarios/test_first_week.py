@@ -59,7 +59,7 @@ async def test_the_first_week_needs_no_sql(world: World, tmp_path: Path) -> None
     # Wednesday: support asks why nothing happens.
     waits = (await escrow.read("show", deal.escrow.id))["waits"]
     assert [wait["waits_for"] for wait in waits] == ["the payer to pay"]
-    assert "start_payment" in waits[0]["may"]["payer"]
+    assert "FundEscrow" in waits[0]["may"]["payer"]
     await deal.fund()
     await deal.pay()
     await deal.until_milestone(pb.MILESTONE_STATE_FUNDED)

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from escrow.v1 import escrow_service_pb2 as escrow_dot_v1_dot_escrow__service__pb2
+from escrow.v1 import explanation_pb2 as escrow_dot_v1_dot_explanation__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -122,6 +123,11 @@ class EscrowServiceStub:
                 '/escrow.v1.EscrowService/RedirectShare',
                 request_serializer=escrow_dot_v1_dot_escrow__service__pb2.RedirectShareRequest.SerializeToString,
                 response_deserializer=escrow_dot_v1_dot_escrow__service__pb2.RedirectShareResponse.FromString,
+                _registered_method=True)
+        self.ExplainEscrow = channel.unary_unary(
+                '/escrow.v1.EscrowService/ExplainEscrow',
+                request_serializer=escrow_dot_v1_dot_explanation__pb2.ExplainEscrowRequest.SerializeToString,
+                response_deserializer=escrow_dot_v1_dot_explanation__pb2.ExplainEscrowResponse.FromString,
                 _registered_method=True)
         self.ListTimeline = channel.unary_unary(
                 '/escrow.v1.EscrowService/ListTimeline',
@@ -260,6 +266,14 @@ class EscrowServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainEscrow(self, request, context):
+        """Explains an escrow: every cent by account and where it came from, what it waits for, by which rule, who can end that, what happens by itself and
+        when, and what each party can do now. Stripe is not asked. It shows all parties' money: the caller decides whom to show what.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListTimeline(self, request, context):
         """Lists every transition of an escrow, oldest first, with its time, actor and cause.
         """
@@ -354,6 +368,11 @@ def add_EscrowServiceServicer_to_server(servicer, server):
                     servicer.RedirectShare,
                     request_deserializer=escrow_dot_v1_dot_escrow__service__pb2.RedirectShareRequest.FromString,
                     response_serializer=escrow_dot_v1_dot_escrow__service__pb2.RedirectShareResponse.SerializeToString,
+            ),
+            'ExplainEscrow': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainEscrow,
+                    request_deserializer=escrow_dot_v1_dot_explanation__pb2.ExplainEscrowRequest.FromString,
+                    response_serializer=escrow_dot_v1_dot_explanation__pb2.ExplainEscrowResponse.SerializeToString,
             ),
             'ListTimeline': grpc.unary_unary_rpc_method_handler(
                     servicer.ListTimeline,
@@ -824,6 +843,33 @@ class EscrowService:
             '/escrow.v1.EscrowService/RedirectShare',
             escrow_dot_v1_dot_escrow__service__pb2.RedirectShareRequest.SerializeToString,
             escrow_dot_v1_dot_escrow__service__pb2.RedirectShareResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainEscrow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/escrow.v1.EscrowService/ExplainEscrow',
+            escrow_dot_v1_dot_explanation__pb2.ExplainEscrowRequest.SerializeToString,
+            escrow_dot_v1_dot_explanation__pb2.ExplainEscrowResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from escrow.v1 import escrow_service_pb2 as _escrow_service_pb2
+from escrow.v1 import explanation_pb2 as _explanation_pb2
 from grpc import aio as _aio
 import abc as _abc_1
 import grpc as _grpc
@@ -78,6 +79,10 @@ class EscrowServiceStub:
     """Gives the part of a payee who cannot be paid to another: what is held for them of a milestone, and what was released and has not been sent. What
     they were paid stays theirs. Only an operator may, with a reason.
     """
+    ExplainEscrow: _grpc.UnaryUnaryMultiCallable[_explanation_pb2.ExplainEscrowRequest, _explanation_pb2.ExplainEscrowResponse]
+    """Explains an escrow: every cent by account and where it came from, what it waits for, by which rule, who can end that, what happens by itself and
+    when, and what each party can do now. Stripe is not asked. It shows all parties' money: the caller decides whom to show what.
+    """
     ListTimeline: _grpc.UnaryUnaryMultiCallable[_escrow_service_pb2.ListTimelineRequest, _escrow_service_pb2.ListTimelineResponse]
     """Lists every transition of an escrow, oldest first, with its time, actor and cause."""
 
@@ -130,6 +135,10 @@ class EscrowServiceAsyncStub(EscrowServiceStub):
     RedirectShare: _aio.UnaryUnaryMultiCallable[_escrow_service_pb2.RedirectShareRequest, _escrow_service_pb2.RedirectShareResponse]  # type: ignore[assignment]
     """Gives the part of a payee who cannot be paid to another: what is held for them of a milestone, and what was released and has not been sent. What
     they were paid stays theirs. Only an operator may, with a reason.
+    """
+    ExplainEscrow: _aio.UnaryUnaryMultiCallable[_explanation_pb2.ExplainEscrowRequest, _explanation_pb2.ExplainEscrowResponse]  # type: ignore[assignment]
+    """Explains an escrow: every cent by account and where it came from, what it waits for, by which rule, who can end that, what happens by itself and
+    when, and what each party can do now. Stripe is not asked. It shows all parties' money: the caller decides whom to show what.
     """
     ListTimeline: _aio.UnaryUnaryMultiCallable[_escrow_service_pb2.ListTimelineRequest, _escrow_service_pb2.ListTimelineResponse]  # type: ignore[assignment]
     """Lists every transition of an escrow, oldest first, with its time, actor and cause."""
@@ -282,6 +291,16 @@ class EscrowServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_escrow_service_pb2.RedirectShareResponse, _abc.Awaitable[_escrow_service_pb2.RedirectShareResponse]]:
         """Gives the part of a payee who cannot be paid to another: what is held for them of a milestone, and what was released and has not been sent. What
         they were paid stays theirs. Only an operator may, with a reason.
+        """
+
+    @_abc_1.abstractmethod
+    def ExplainEscrow(
+        self,
+        request: _explanation_pb2.ExplainEscrowRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_explanation_pb2.ExplainEscrowResponse, _abc.Awaitable[_explanation_pb2.ExplainEscrowResponse]]:
+        """Explains an escrow: every cent by account and where it came from, what it waits for, by which rule, who can end that, what happens by itself and
+        when, and what each party can do now. Stripe is not asked. It shows all parties' money: the caller decides whom to show what.
         """
 
     @_abc_1.abstractmethod

@@ -10,8 +10,10 @@ from service.aggregates.escrow import EscrowCase
 from service.aggregates.refund import refund_requested
 from service.aggregates.refund_plan import plan_held
 from service.domain import ids
+from service.domain.blocker import Blocker, Rule
+from service.domain.call import Party
 from service.domain.cancellation import CANCELABLE, Asked, what_blocks
-from service.domain.errors import Blocker, CancellationBlocked, FieldViolation, InvalidField
+from service.domain.errors import CancellationBlocked, FieldViolation, InvalidField
 from service.domain.records.escrow import Milestone
 from service.domain.records.refund import Refund
 from service.domain.states.milestone import MILESTONE, MilestoneEvent, MilestoneState
@@ -47,9 +49,20 @@ def check_may_cancel(case: EscrowCase, milestones: Iterable[Milestone]) -> None:
         paid_at = funded_at(case.records, milestone)
         asked = Asked(milestone, paid_at, case.policy.periods, case.unit.now)
         if why := what_blocks(case.unit.party, asked):
-            blockers.append(Blocker(milestone.public_id, why))
+            blockers.append(_outside_window(milestone, why))
     if blockers:
         raise CancellationBlocked(blockers, milestone_id=blockers[0].subject)
+
+
+def _outside_window(milestone: Milestone, why: str) -> Blocker:
+    clears = {
+        Party.PAYER: ("RequestCancellation",),
+        Party.PAYEE: ("CancelEscrow",),
+        Party.OPERATOR: ("CancelEscrow",),
+    }
+    return Blocker(
+        *(milestone.public_id, why, Rule.CANCELLATION_WINDOW, clears, milestone.milestone_id)
+    )
 
 
 def cancel_milestones(

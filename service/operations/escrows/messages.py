@@ -7,24 +7,21 @@ from datetime import datetime
 from uuid import UUID
 
 from escrow.v1 import escrow_service_pb2 as pb
+from service.aggregates.blockers import freezes_of, of_milestone, of_transfer
 from service.aggregates.escrow import EscrowCase
-from service.aggregates.freeze import NOT_OF_STRIPE, stops_transfers
-from service.aggregates.release import DOES_NOT_FIT
 from service.aggregates.split import payees_of
 from service.answers import line_items
 from service.domain import ids
 from service.domain.amendment import Change, Terms, changes_of
+from service.domain.blocker import in_words
 from service.domain.fees import Fees
 from service.domain.records.deadline import Deadline, DeadlineKind
 from service.domain.records.escrow import Milestone, MilestonePayee
-from service.domain.records.freeze import Freeze, FreezeReason
-from service.domain.records.parties import Payee
+from service.domain.records.freeze import Freeze
 from service.domain.records.proposal import Proposal
 from service.domain.records.refund import Refund
 from service.domain.records.release import Release
 from service.domain.settlement import QuotedConversion, show_rate
-from service.domain.states.milestone import MilestoneState
-from service.domain.states.payee import PayeeState
 from service.domain.states.release import ReleaseState
 from service.operations.messages import money, timestamp
 from service.store.tables import EscrowRecords
@@ -116,9 +113,9 @@ def _milestone_message(milestone: Milestone, records: EscrowRecords) -> pb.Miles
         inspection_end_time=timestamp(_inspection_end(milestone, records)),
         line_items=line_items(items),
         payment_id=ids.show(ids.PAYMENT, payment_id) if payment_id else "",
-        waiting_for=_waiting_for(milestone, records),
+        waiting_for=in_words(of_milestone(milestone, records)),
         payees=_payee_messages(milestone, records),
-        freezes=[_freeze_message(f, currency) for f in _open_freezes(milestone, records)],
+        freezes=[_freeze_message(f, currency) for f in freezes_of(milestone, records)],
         fund_time=timestamp(milestone.funded_at),
     )
 
@@ -243,7 +240,7 @@ def _payee_message(
             ),
             currency,
         ),
-        waiting_for=_waiting_for_transfer(waiting, records) if waiting else "",
+        waiting_for=in_words(of_transfer(waiting, records)) if waiting else "",
         basis_points=parts[0].basis_points,
         redirected_from_payee_id=ids.show(ids.PAYEE, before[0]) if before else "",
     )
@@ -251,11 +248,6 @@ def _payee_message(
 
 def _releases_of(milestone: Milestone, records: EscrowRecords) -> list[Release]:
     return [r for r in records.releases if r.milestone_id == milestone.milestone_id]
-
-
-def _open_freezes(milestone: Milestone, records: EscrowRecords) -> list[Freeze]:
-    ours = milestone.milestone_id
-    return [each for each in records.freezes if each.is_open and each.milestone_id == ours]
 
 
 def _freeze_message(freeze: Freeze, currency: str) -> pb.Freeze:
@@ -267,84 +259,3 @@ def _freeze_message(freeze: Freeze, currency: str) -> pb.Freeze:
         source=freeze.source,
         create_time=timestamp(freeze.created_at),
     )
-
-
-WAITING_FOR = {
-    MilestoneState.AWAITING_FUNDS: "the payer to pay",
-    MilestoneState.FUNDED: "the payee to deliver",
-    MilestoneState.DELIVERED: "the payer to accept",
-    MilestoneState.REFUNDING: "the refund to reach the payer (ListRefunds)",
-}
-
-
-def _waiting_for(milestone: Milestone, records: EscrowRecords) -> str:
-    if milestone.held_minor and not milestone.releasable_minor:
-        return _for_freezes(_open_freezes(milestone, records))
-    if milestone.state is not MilestoneState.RELEASING:
-        return WAITING_FOR.get(milestone.state, "")
-    ours = _releases_of(milestone, records)
-    if any(release.refusal_code == DOES_NOT_FIT for release in ours):
-        return "an operator: Stripe's answer to the transfer does not fit (RetryEffect)"
-    waiting: dict[UUID, list[Release]] = {}
-    for release in ours:
-        if release.state is ReleaseState.WAITING:
-            waiting.setdefault(release.payee_id, []).append(release)
-    if not waiting:
-        return "Stripe to confirm the transfer"
-    said = {payee: _waiting_for_transfer(theirs, records) for payee, theirs in waiting.items()}
-    if not payees_of(records, milestone.milestone_id):
-        return next(iter(said.values()))
-    return "; ".join(f"{ids.show(ids.PAYEE, payee)}: {what}" for payee, what in said.items())
-
-
-def _waiting_for_transfer(waiting: Sequence[Release], records: EscrowRecords) -> str:
-    """What the released parts of one payee wait for."""
-    payment_id = waiting[0].payment_id
-    if stops_transfers(records, payment_id):
-        return _for_freezes(each for each in records.freezes if each.payment_id == payment_id)
-    payee = records.payees[waiting[0].payee_id]
-    if payee.state is not PayeeState.ACTIVE:
-        return for_payee(payee)
-    payments = {payment.payment_id: payment for payment in records.payments}
-    if not payments[payment_id].confirmed:
-        return "Stripe to settle the payment"
-    code = waiting[0].refusal_code
-    if code in NOT_OF_STRIPE:
-        return "the transfer"
-    return f"the next try of a transfer that Stripe refused ({code})"
-
-
-FOR_PAYEE = {
-    PayeeState.NONE: "Stripe to make the payee's account",
-    PayeeState.ONBOARDING: "the payee to finish onboarding",
-    PayeeState.RESTRICTED: "the payee to give Stripe what it asks for",
-    PayeeState.REJECTED: "another account of the payee's, for Stripe has rejected this one"
-    " (ReplacePayeeAccount)",
-    PayeeState.DEAUTHORIZED: "another account of the payee's, who has taken access to this one away"
-    " (ReplacePayeeAccount)",
-}
-
-
-def for_payee(payee: Payee) -> str:
-    """What is waited for before a payee can be paid who is not ACTIVE."""
-    if payee.state is PayeeState.REJECTED and payee.stripe_account is None:
-        return "the payee's data to be corrected, for Stripe refused them (UpdatePayee)"
-    return FOR_PAYEE[payee.state]
-
-
-FROZEN_BY = {
-    FreezeReason.REFUND: "a refund made at Stripe",
-    FreezeReason.CHARGEBACK: "a dispute of the payment",
-    FreezeReason.EARLY_FRAUD_WARNING: "a warning of fraud",
-    FreezeReason.TRANSFER_REVERSED: "the reversal of a transfer at Stripe",
-    FreezeReason.UNEXPLAINED: "a movement at Stripe that nobody has explained",
-    FreezeReason.RISK: "an operator's suspicion",
-    FreezeReason.LEGAL: "a legal demand",
-    FreezeReason.KYC: "a check of somebody's identity",
-    FreezeReason.ADMIN: "an operator",
-}
-
-
-def _for_freezes(freezes: Iterable[Freeze]) -> str:
-    causes = sorted({f"{FROZEN_BY[f.reason]} ({f.source})" for f in freezes if f.is_open})
-    return f"an operator to lift the freeze: {', '.join(causes)}"

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from escrow.v1 import approval_service_pb2 as pb
+from service.domain.call import ApprovalKind
 from service.domain.errors import (
     ApprovalExpired,
     ApprovalNeeded,
@@ -42,7 +43,7 @@ async def hold(runtime: Runtime, asked: bytes, unit: UnitOfWork) -> None:
         await _pass_approved(runtime, unit, plan)
         return
     policy = (await runtime.policies.newest(unit.call.tenant_id)).policy
-    currency = _above(policy, unit, plan.amounts_minor)
+    currency = above_limit(policy, unit.call.approval, plan.amounts_minor)
     if not currency:
         return
     known = await find_approval_of(runtime.pool, unit)
@@ -67,11 +68,10 @@ async def hold(runtime: Runtime, asked: bytes, unit: UnitOfWork) -> None:
     )
 
 
-def _above(policy: Policy, unit: UnitOfWork, amounts_minor: Mapping[str, int]) -> str:
+def above_limit(policy: Policy, kind: ApprovalKind | None, amounts_minor: Mapping[str, int]) -> str:
     """The currency whose limit it is above; "" for none."""
-    assert unit.call.approval is not None  # only then there is something to hold
     for currency, amount_minor in amounts_minor.items():
-        if policy.needs_approval(unit.call.approval, amount_minor, currency):
+        if kind is not None and policy.needs_approval(kind, amount_minor, currency):
             return currency
     return ""
 

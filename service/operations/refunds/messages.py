@@ -6,20 +6,13 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 from escrow.v1 import refund_service_pb2 as pb
+from service.aggregates.blockers import FOR_REFUND
 from service.aggregates.reversal_adopted import Adopted, Reversed
 from service.domain import ids
 from service.domain.records.receivable import Receivable
 from service.domain.records.refund import Refund, RefundOrigin, RefundPart
 from service.domain.records.release import Release
-from service.domain.states.refund import RefundState
 from service.operations.messages import money, timestamp
-
-WAITING_FOR = {
-    RefundState.REQUESTED: "Stripe to take the refund",
-    RefundState.PENDING: "Stripe to pay the payer",
-    RefundState.REQUIRES_ACTION: "the payer to give Stripe their bank details",
-    RefundState.FAILED: "an operator to say what becomes of it (ResolveRefund)",
-}
 
 
 def plan_message(parts: Sequence[RefundPart], currency: str) -> pb.RefundPlan:
@@ -72,7 +65,7 @@ def refund_message(refund: Refund, parts: Iterable[RefundPart], settled_currency
         settled=money(refund.taken_minor, settled_currency)
         if settled_currency and refund.taken_minor is not None
         else None,
-        waiting_for=WAITING_FOR.get(refund.state, ""),
+        waiting_for=FOR_REFUND.get(refund.state, ""),
         create_time=timestamp(refund.created_at),
         update_time=timestamp(refund.updated_at),
     )

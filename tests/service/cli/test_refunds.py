@@ -244,7 +244,7 @@ async def test_a_refund_of_the_dashboard_is_adopted(market: Marketplace, escrow:
     found = await told(escrow, "show", made["id"])
 
     assert [each["source"] for each in frozen] == [made["id"], made["id"]]
-    assert all("refunds adopt" in wait["may"]["operator"] for wait in waits)
+    assert all("AdoptRefund" in wait["may"]["operator"] for wait in waits)
     assert (dry["dry_run"], dry["refund"]["stripe_refund"]) == (True, made["id"])
     assert done["refund"]["state"] == "REFUND_STATE_SUCCEEDED"
     assert (await told(escrow, "freezes", "list"))["freezes"] == []
@@ -279,7 +279,7 @@ async def test_a_reversal_of_the_dashboard_is_adopted(market: Marketplace, escro
 
     assert frozen["source"] == made["id"]
     assert len(waits) == 2  # the milestone, and what is unexplained
-    assert all("reversals adopt" in wait["may"]["operator"] for wait in waits)
+    assert all("AdoptReversal" in wait["may"]["operator"] for wait in waits)
     assert (dry["dry_run"], dry["reversal"]["stripe_reversal"]) == (True, made["id"])
     assert "80.00 USD" in people.out
     assert done["reversal"]["taken"] == {"amount_minor": 8_000, "currency": "USD"}
@@ -294,7 +294,7 @@ async def test_a_reversal_of_the_dashboard_is_adopted(market: Marketplace, escro
     await market.settle()
     shown = await told(escrow, "show", deal.id)
     debt = next(w for w in shown["waits"] if w["subject"].startswith("rcv_"))
-    assert debt["may"]["operator"] == ["reversals adopt", "receivables write-off"]
+    assert debt["may"]["operator"] == ["AdoptReversal", "WriteOffReceivable"]
     freeze_id = await freeze_of(market, made)
     await told(escrow, "reversals", "adopt", freeze_id, "for-debt", *WHY)
     await assert_done(market)
@@ -312,7 +312,7 @@ async def test_a_payment_in_suspense_is_refunded_in_parts(market: Marketplace, e
     part = await told(escrow, *command, "--amount", "250")
     rest = await told(escrow, *command)
 
-    assert {"operator": ["suspense apply", "refunds suspense"]} in [w["may"] for w in waits]
+    assert {"operator": ["ApplySuspense", "RefundSuspense"]} in [w["may"] for w in waits]
     assert dry["refund"]["amount"]["amount_minor"] == 5_250
     assert part["refund"]["amount"]["amount_minor"] == 250
     assert rest["refund"]["amount"]["amount_minor"] == 5_000

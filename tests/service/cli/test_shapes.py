@@ -30,6 +30,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     "show {effect}": ("attempts",),
     "show {event}": ("events",),
     "show {request}": ("matches",),
+    "explain {escrow}": ("milestones", "accounts", "blockers", "timers", "actions"),
     "journals": ("journals", "unreadable"),
     "balances": ("balances",),
     "trial-balance": ("accounts", "totals"),

@@ -24,6 +24,7 @@ from tests.service.operations.agreements.catalogue import REQUESTS as OF_AGREEME
 from tests.service.operations.approvals.catalogue import REQUESTS as OF_APPROVALS
 from tests.service.operations.asked import Asked, Requests
 from tests.service.operations.escrows.catalogue import REQUESTS as OF_ESCROWS
+from tests.service.operations.explanation.catalogue import REQUESTS as OF_EXPLANATIONS
 from tests.service.operations.inbox.catalogue import REQUESTS as OF_INBOX
 from tests.service.operations.marketplace import Marketplace
 from tests.service.operations.operators.catalogue import REQUESTS as OF_OPERATORS
@@ -61,6 +62,7 @@ PARTS: Mapping[str, Requests] = {
     "policies": OF_POLICIES,
     "refunds": OF_REFUNDS,
     "approvals": OF_APPROVALS,
+    "explanation": OF_EXPLANATIONS,
     "inbox": OF_INBOX,
 }
 EVERY_REQUEST: Requests = {name: make for part in PARTS.values() for name, make in part.items()}

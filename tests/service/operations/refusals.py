@@ -115,9 +115,11 @@ class Refusal:
     fields: dict[str, str] = field(default_factory=dict)
     """Field violations: path -> description."""
     precondition: str = ""
-    """The type of the PreconditionFailure's violation."""
+    """The type of the PreconditionFailure's first violation, which is the refusal itself."""
     blockers: dict[str, str] = field(default_factory=dict)
-    """Its violations: subject -> description."""
+    """Its other violations: subject -> description."""
+    rules: dict[str, str] = field(default_factory=dict)
+    """And their types."""
     retry_delay_s: float | None = None
 
 
@@ -137,7 +139,9 @@ def read_refusal(error: grpc.aio.AioRpcError) -> Refusal:
             refusal.fields = {v.field: v.description for v in bad_request.field_violations}
         elif detail.Unpack(precondition):
             refusal.precondition = precondition.violations[0].type
-            refusal.blockers = {v.subject: v.description for v in precondition.violations}
+            behind = precondition.violations[1:]
+            refusal.blockers = {v.subject: v.description for v in behind}
+            refusal.rules = {v.subject: v.type for v in behind}
         elif detail.Unpack(retry):
             refusal.retry_delay_s = retry.retry_delay.ToTimedelta().total_seconds()
     return refusal

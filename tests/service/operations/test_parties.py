@@ -65,7 +65,15 @@ async def test_a_party_does_what_is_its_own(
 
 
 # By the role, what it may call beside what reads; "" stands for reading.
-READS = {"GetEscrow", "ListEscrows", "QuoteFees", "GetPayment", "ListPayments", "ListTimeline"} | {
+READS = {
+    "GetEscrow",
+    "ListEscrows",
+    "QuoteFees",
+    "GetPayment",
+    "ListPayments",
+    "ListTimeline",
+    "ExplainEscrow",
+} | {
     *("GetPayer", "ListPayers", "GetPayee", "ListPayees", "GetPayout", "ListPayouts"),
     *("GetRefund", "ListRefunds"),
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -11,10 +10,11 @@ from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import operator_service_pb2 as operator_pb
 from escrow.v1 import party_service_pb2 as party_pb
 from escrow.v1 import refund_service_pb2 as refund_pb
+from service.aggregates.blockers import blockers_of
 from service.domain import ids
-from service.domain.call import Call, Party
+from service.domain.blocker import Blocker
+from service.domain.call import Call
 from service.domain.errors import DatabaseUnavailable
-from service.domain.states.milestone import MILESTONE, MilestoneEvent
 from service.operations.escrows.list_timeline import list_timeline
 from service.operations.escrows.messages import escrow_message
 from service.operations.operators.explain.money import Sums, sums_of
@@ -22,11 +22,8 @@ from service.operations.operators.explain.refunds import (
     find_debts,
     held_again_minor,
     refunds_of,
-    waits_of_debts,
-    waits_of_refunds,
 )
 from service.operations.operators.explain.waits import (
-    Wait,
     effects_and_waits,
     unreadable,
     wait_of_event,
@@ -48,31 +45,6 @@ from service.store.turnovers import turnovers_of_escrow
 NEWEST = 50  # of the timeline
 MOST_WAITING = 200  # events and effects that are looked through
 
-# What a party does, and not what Stripe or the clock tells.
-PEOPLE = (Party.PAYER, Party.PAYEE, Party.OPERATOR)
-_TOLD = frozenset(
-    {
-        MilestoneEvent.START_PAYMENT,
-        MilestoneEvent.DELIVER,
-        MilestoneEvent.REQUEST_CHANGES,
-        MilestoneEvent.ACCEPT,
-        MilestoneEvent.RELEASE,
-        MilestoneEvent.RELEASE_PART,
-        MilestoneEvent.CANCEL,
-        MilestoneEvent.REFUND,
-        MilestoneEvent.REFUND_PART,
-    }
-)
-
-
-# What adopts what caused a freeze.
-ADOPTS = {
-    pb.FREEZE_REASON_REFUND: "refunds adopt",
-    pb.FREEZE_REASON_TRANSFER_REVERSED: "reversals adopt",
-}
-# Of a part that waits for its payee: while they cannot be paid it can be given to another.
-_REDIRECT = {str(Party.OPERATOR): ["shares redirect"]}
-
 
 @dataclass(slots=True)
 class ExplainedEscrow:
@@ -88,7 +60,7 @@ class ExplainedEscrow:
     receivables: list[refund_pb.Receivable] = field(default_factory=list)
     sums: list[Sums] = field(default_factory=list)
     accounts: list[Turnover] = field(default_factory=list)
-    waits: list[Wait] = field(default_factory=list)
+    waits: list[Blocker] = field(default_factory=list)
     effects: list[operator_pb.Effect] = field(default_factory=list)
     events: list[operator_pb.StripeEvent] = field(default_factory=list)
     suspense: list[operator_pb.SuspenseItem] = field(default_factory=list)
@@ -141,46 +113,7 @@ def _add_records(found: ExplainedEscrow, records: EscrowRecords) -> None:
         for release in records.releases
     ]
     found.refunds = refunds_of(records)
-    found.waits += _of_milestones(found.escrow, records)
-    found.waits += map(_of_proposal, found.escrow.proposals)
-    found.waits += waits_of_refunds(found.refunds)
-
-
-def _of_milestones(shown: pb.Escrow, records: EscrowRecords) -> Iterator[Wait]:
-    for message, milestone in zip(shown.milestones, records.milestones, strict=True):
-        may = {
-            str(party): [str(event) for event in events if event in _TOLD]
-            for party, events in MILESTONE.open_to(milestone.state).items()
-            if party in PEOPLE
-        }
-        may = {party: events for party, events in may.items() if events}
-        if message.freezes:
-            may.setdefault(str(Party.OPERATOR), []).append("lift_freeze")
-            reasons = {each.reason for each in message.freezes}
-            may[str(Party.OPERATOR)] += (ADOPTS[each] for each in ADOPTS if each in reasons)
-        waits_for = message.waiting_for
-        if message.freezes and "freeze" not in waits_for:
-            waits_for = f"{waits_for}; a part is frozen".removeprefix("; ")
-        if waits_for:
-            yield Wait(message.id, waits_for, may)
-        for payee in message.payees:
-            if payee.waiting_for:
-                yield Wait(payee.payee_id, payee.waiting_for, _REDIRECT)
-
-
-_ANSWERS = {
-    pb.PROPOSAL_KIND_CANCELLATION: ("approve_cancellation", "decline_cancellation"),
-    pb.PROPOSAL_KIND_EXTENSION: ("extend_deadline", "decline_extension"),
-    pb.PROPOSAL_KIND_AMENDMENT: ("accept_amendment", "decline_amendment"),
-}
-
-
-def _of_proposal(proposal: pb.Proposal) -> Wait:
-    agrees, declines = _ANSWERS[proposal.kind]
-    asks = proposal.proposed_by
-    other = Party.PAYEE if asks == Party.PAYER else Party.PAYER
-    may = {str(each): [agrees, declines] for each in (other, Party.OPERATOR)} | {asks: [declines]}
-    return Wait(proposal.id, f"the {other} to answer what the {asks} asks", may)
+    found.waits += blockers_of(records)
 
 
 async def _add_waiting(
@@ -202,7 +135,6 @@ async def _add_waiting(
     found.waits += map(wait_of_suspense, found.suspense)
     debts = await find_debts(runtime, call, f'escrow_id = "{public_id}"')
     found.receivables = [*debts.receivables]
-    found.waits += waits_of_debts(found.receivables)
     found.waits += map(unreadable, debts.unreadable)
 
 

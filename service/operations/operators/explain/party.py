@@ -9,16 +9,17 @@ from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import operator_service_pb2 as operator_pb
 from escrow.v1 import party_service_pb2 as party_pb
 from escrow.v1 import refund_service_pb2 as refund_pb
+from service.aggregates.blockers import of_payee
 from service.domain import accounts, ids
+from service.domain.blocker import Blocker, Rule
 from service.domain.call import Call, Party
 from service.domain.records.effect import Effect
 from service.domain.states.effect import EffectState
 from service.domain.states.payee import PayeeState
 from service.effects import update_account, update_customer
 from service.operations.escrows.list_escrows import list_escrows
-from service.operations.escrows.messages import for_payee
 from service.operations.operators.explain.refunds import find_debts, waits_of_debts
-from service.operations.operators.explain.waits import Wait, effects_and_waits
+from service.operations.operators.explain.waits import effects_and_waits
 from service.operations.operators.messages import effect_message
 from service.operations.parties.messages import payee_message, payer_message
 from service.operations.payouts.messages import payout_message
@@ -47,7 +48,7 @@ class ExplainedParty:
     payer: party_pb.Payer | None = None
     payee: party_pb.Payee | None = None
     balances: list[Balance] = field(default_factory=list)
-    waits: list[Wait] = field(default_factory=list)
+    waits: list[Blocker] = field(default_factory=list)
     effects: list[operator_pb.Effect] = field(default_factory=list)
     escrows: list[pb.Escrow] = field(default_factory=list)
     payouts: list[party_pb.Payout] = field(default_factory=list)
@@ -87,7 +88,7 @@ async def explain_payee(runtime: Runtime, call: Call, payee_id: UUID) -> Explain
     names += [account.name({"account": name}) for name in at_stripe for account in _OF_ACCOUNT]
     found.balances = await balances_as_of(pool, tenant_id, names)
     if payee.state is not PayeeState.ACTIVE:
-        found.waits.append(Wait(payee.public_id, for_payee(payee)))
+        found.waits.append(of_payee(payee))
     known = [payee_id, update_account.effect_id_of(payee)]
     await _add_effects(runtime, call, found, known, payee_id=payee_id, correct="UpdatePayee")
     await _add_escrows(runtime, call, found, f'payee_id = "{payee.public_id}"')
@@ -126,12 +127,13 @@ async def _add_effects(
             found.waits.append(_refused(effect, correct))
 
 
-def _refused(effect: Effect, correct: str) -> Wait:
+def _refused(effect: Effect, correct: str) -> Blocker:
     problem = ": ".join(filter(None, map(effect.error.get, ("code", "message"))))
-    return Wait(
+    return Blocker(
         effect.public_id,
         f"their data to be corrected, for Stripe refused them ({problem})",
-        {str(Party.SERVICE): [correct], str(Party.OPERATOR): [correct]},
+        Rule.STRIPE_CALL,
+        {Party.SERVICE: [correct], Party.OPERATOR: [correct]},
     )
 
 

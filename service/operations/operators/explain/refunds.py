@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from escrow.v1 import refund_service_pb2 as pb
+from service.domain.blocker import Blocker
 from service.domain.call import Call
-from service.operations.operators.explain.waits import Wait, wait_of_receivable, wait_of_refund
+from service.operations.operators.explain.waits import wait_of_receivable
 from service.operations.refunds.list_receivables import list_receivables
 from service.operations.refunds.messages import refund_message
 from service.runtime import Runtime
@@ -46,9 +47,5 @@ async def find_debts(runtime: Runtime, call: Call, condition: str) -> pb.ListRec
     return await list_receivables(runtime, call, request)
 
 
-def waits_of_debts(debts: Iterable[pb.Receivable]) -> Iterator[Wait]:
+def waits_of_debts(debts: Iterable[pb.Receivable]) -> Iterator[Blocker]:
     return (wait_of_receivable(d) for d in debts if d.state != pb.RECEIVABLE_STATE_SETTLED)
-
-
-def waits_of_refunds(refunds: Iterable[pb.Refund]) -> Iterator[Wait]:
-    return (wait_of_refund(refund) for refund in refunds if refund.waiting_for)

@@ -44,7 +44,7 @@ async def test_of_a_converted_payment_nothing_is_left_in_the_position(market: Ma
     await owed_in_euro(market)
     (debt,) = await receivables(market)
     assert debt.converted
-    waits = wait_of_receivable(debt).waits_for
+    waits = wait_of_receivable(debt).description
     assert "their account at Stripe" in waits
     assert "get next" not in waits
 

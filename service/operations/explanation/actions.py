@@ -1,0 +1,260 @@
+"""What each party can do with an escrow now: THE list of what is tried, and the trying of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from escrow.v1 import agreement_service_pb2 as agreement_pb
+from escrow.v1 import escrow_service_pb2 as pb
+from escrow.v1 import explanation_pb2 as explanation_pb
+from escrow.v1 import refund_service_pb2 as refund_pb
+from service.access import access_of
+from service.domain import ids
+from service.domain.call import Call, Party
+from service.domain.errors import Precondition
+from service.domain.records.escrow import Milestone
+from service.domain.records.proposal import ProposalKind
+from service.domain.states.milestone import MILESTONE, MilestoneEvent, MilestoneState
+from service.domain.states.payment import PAYMENT, PAYMENT_ENDED, PaymentEvent
+from service.domain.states.refund import RefundState
+from service.operations.agreements.accept_amendment import accept_amendment
+from service.operations.agreements.approve_cancellation import approve_cancellation
+from service.operations.agreements.decline_amendment import decline_amendment
+from service.operations.agreements.decline_cancellation import decline_cancellation
+from service.operations.agreements.decline_extension import decline_extension
+from service.operations.agreements.extend_deadline import extend_deadline
+from service.operations.agreements.request_cancellation import request_cancellation
+from service.operations.escrows.accept_delivery import accept_delivery
+from service.operations.escrows.cancel_escrow import cancel_escrow
+from service.operations.escrows.lift_freeze import lift_freeze
+from service.operations.escrows.place_freeze import place_freeze
+from service.operations.escrows.release_milestone import release_milestone
+from service.operations.escrows.request_changes import request_changes
+from service.operations.escrows.submit_delivery import submit_delivery
+from service.operations.explanation.messages import blocker_message
+from service.operations.explanation.rehearsal import (
+    Operation,
+    Outcome,
+    asks,
+    rehearsal_of,
+    rehearse,
+)
+from service.operations.payments.fund_escrow import fund_escrow
+from service.operations.refunds.refund_milestone import refund_milestone
+from service.operations.refunds.resolve_refund import resolve_refund
+from service.runtime import Runtime
+from service.store.tables import EscrowRecords
+
+ME = MilestoneEvent
+PEOPLE = (Party.PAYER, Party.PAYEE, Party.OPERATOR)
+MOST_MILESTONES = 20
+AT_END = frozenset({MilestoneState.CANCELED, MilestoneState.EXPIRED, MilestoneState.REFUNDED})
+"""Where nobody can do anything any more; what was released can still be refunded."""
+
+_SERVICES: Sequence[ServiceDescriptor] = tuple(
+    file.DESCRIPTOR.services_by_name[name]
+    for file, name in (
+        (pb, "EscrowService"),
+        (refund_pb, "RefundService"),
+        (agreement_pb, "AgreementService"),
+    )
+)
+_METHODS = {method.name: method for service in _SERVICES for method in service.methods}
+
+
+class OfMilestone(NamedTuple):
+    """A method that acts on a milestone. In a state, and for a party, for which the table of states
+    has none of the ``events``, it is refused whatever else there is, and is not tried.
+    """
+
+    method: str
+    operation: Operation
+    events: Sequence[MilestoneEvent]
+    dry_run: bool = False
+
+
+OF_MILESTONE = (
+    OfMilestone("FundEscrow", fund_escrow, (ME.START_PAYMENT,)),
+    OfMilestone("SubmitDelivery", submit_delivery, (ME.DELIVER,)),
+    OfMilestone("AcceptDelivery", accept_delivery, (ME.ACCEPT,)),
+    OfMilestone("RequestChanges", request_changes, (ME.REQUEST_CHANGES,)),
+    OfMilestone("ReleaseMilestone", release_milestone, (ME.RELEASE,)),
+    OfMilestone("RefundMilestone", refund_milestone, (ME.REFUND_PART,)),
+    # Its dry run: without it a payment that is open would be ended at Stripe.
+    OfMilestone("CancelEscrow", cancel_escrow, (ME.CANCEL, ME.CANCEL_PAID), dry_run=True),
+    OfMilestone("RequestCancellation", request_cancellation, (ME.CANCEL, ME.CANCEL_PAID)),
+)
+
+Requests = Callable[[EscrowRecords], Iterable[tuple[str, dict[str, Any]]]]
+
+
+class OfEscrow(NamedTuple):
+    """A method that acts on something else of an escrow: ``requests`` says on what, and how it is
+    asked.
+    """
+
+    method: str
+    operation: Operation
+    requests: Requests
+
+
+def _freezes(records: EscrowRecords) -> Iterator[tuple[str, dict[str, Any]]]:
+    for each in records.freezes:
+        if each.is_open:
+            yield each.public_id, {"freeze_id": each.public_id}
+
+
+def _freezable(records: EscrowRecords) -> Iterator[tuple[str, dict[str, Any]]]:
+    for each in records.milestones:
+        if each.releasable_minor:
+            reason = {"freeze_reason": pb.FREEZE_REASON_ADMIN}
+            yield each.public_id, {"milestone_id": each.public_id, **reason}
+
+
+def _proposals(kind: ProposalKind, **facts: Any) -> Requests:  # noqa: ANN401  a request's
+    def requests(records: EscrowRecords) -> Iterator[tuple[str, dict[str, Any]]]:
+        for each in records.proposals:
+            if each.is_open and each.kind is kind:
+                yield each.public_id, {"proposal_id": each.public_id, **facts}
+
+    return requests
+
+
+def _extensions(records: EscrowRecords) -> Iterator[tuple[str, dict[str, Any]]]:
+    for each in records.proposals:
+        if each.is_open and each.kind is ProposalKind.EXTENSION and each.deadline_id:
+            deadline_id = ids.show(ids.DEADLINE, each.deadline_id)
+            yield each.public_id, {"deadline_id": deadline_id, "due_time": each.due_at}
+
+
+def _failed_refunds(records: EscrowRecords) -> Iterator[tuple[str, dict[str, Any]]]:
+    for each in records.refunds:
+        if each.state is RefundState.FAILED:
+            resolution = {"resolution": refund_pb.REFUND_RESOLUTION_SEND_AGAIN}
+            yield each.public_id, {"refund_id": each.public_id, **resolution}
+
+
+OF_ESCROW = (
+    OfEscrow("LiftFreeze", lift_freeze, _freezes),
+    OfEscrow("PlaceFreeze", place_freeze, _freezable),
+    OfEscrow(
+        "ApproveCancellation",
+        approve_cancellation,
+        _proposals(ProposalKind.CANCELLATION, validate_only=True),
+    ),
+    OfEscrow("DeclineCancellation", decline_cancellation, _proposals(ProposalKind.CANCELLATION)),
+    OfEscrow("ExtendDeadline", extend_deadline, _extensions),
+    OfEscrow("DeclineExtension", decline_extension, _proposals(ProposalKind.EXTENSION)),
+    OfEscrow("AcceptAmendment", accept_amendment, _proposals(ProposalKind.AMENDMENT)),
+    OfEscrow("DeclineAmendment", decline_amendment, _proposals(ProposalKind.AMENDMENT)),
+    OfEscrow("ResolveRefund", resolve_refund, _failed_refunds),
+)
+# Stripe is asked before these decide: the table of states says for whom they are a question.
+OF_PAYMENT = (
+    ("CancelPayment", PaymentEvent.CANCEL),
+    ("CapturePayment", PaymentEvent.CAPTURE),
+)
+
+
+def to_try(records: EscrowRecords, named: Sequence[UUID]) -> tuple[list[Milestone], list[str]]:
+    """The milestones of which it is told what can be done, and the ids of those left out."""
+    open_ = [each for each in records.milestones if each.state not in AT_END]
+    open_.sort(key=lambda each: each.state is MilestoneState.RELEASED)  # the others first
+    chosen = [each for each in records.milestones if each.milestone_id in named] or open_
+    tried = chosen[:MOST_MILESTONES]
+    return tried, [each.public_id for each in open_ if each not in tried]
+
+
+async def actions_of(
+    runtime: Runtime, call: Call, records: EscrowRecords, milestones: Sequence[Milestone]
+) -> list[explanation_pb.Action]:
+    """Raises DatabaseUnavailable."""
+    rehearsal = rehearsal_of(runtime, call, records)
+    limits = (await runtime.policies.newest(call.tenant_id)).policy
+    found = []
+    for party, method, operation, subject, facts in _tries(records, milestones):
+        access = access_of(_METHODS[method])
+        if party not in access.parties:
+            continue
+        ask = asks(call, party, access.approval_for(party))
+        request = _request(method, records, facts)
+        outcome = await rehearse(rehearsal, operation, request, ask, limits)
+        if outcome is not None:
+            found.append(_action(party, method, subject, outcome))
+        await asyncio.sleep(0)  # others are served meanwhile
+    return [*found, *_of_payments(records)]
+
+
+def _tries(
+    records: EscrowRecords, milestones: Iterable[Milestone]
+) -> Iterator[tuple[Party, str, Operation, str, dict[str, Any]]]:
+    for milestone in milestones:
+        open_to = MILESTONE.open_to(milestone.state)
+        for party in PEOPLE:
+            for each in OF_MILESTONE:
+                if set(each.events) & set(open_to.get(party, ())):
+                    facts = {"milestone": milestone.public_id, "validate_only": each.dry_run}
+                    yield party, each.method, each.operation, milestone.public_id, facts
+    for of_escrow in OF_ESCROW:
+        for subject, facts in of_escrow.requests(records):
+            for party in PEOPLE:
+                yield party, of_escrow.method, of_escrow.operation, subject, facts
+
+
+def _request(method: str, records: EscrowRecords, facts: dict[str, Any]) -> Message:
+    """The facts in the fields of the method's request that have these names."""
+    request = GetMessageClass(_METHODS[method].input_type)()
+    fields = request.DESCRIPTOR.fields_by_name
+    facts = {"escrow_id": records.escrow.public_id, **facts}
+    if milestone := facts.pop("milestone", ""):
+        several = "milestone_ids" in fields
+        facts |= {"milestone_ids": [milestone]} if several else {"milestone_id": milestone}
+    for name, value in facts.items():
+        if name in fields:
+            _set(request, name, value)
+    return request
+
+
+def _set(request: Message, name: str, value: Any) -> None:  # noqa: ANN401  of any field
+    if isinstance(value, list):
+        getattr(request, name).extend(value)
+    elif request.DESCRIPTOR.fields_by_name[name].message_type is not None:
+        getattr(request, name).FromDatetime(value)
+    else:
+        setattr(request, name, value)
+
+
+def _action(party: Party, method: str, subject: str, outcome: Outcome) -> explanation_pb.Action:
+    action = explanation_pb.Action(
+        party=party,
+        method=method,
+        subject=subject,
+        allowed=outcome.refusal is None,
+        asks_stripe=outcome.asks_stripe,
+        needs_approval=outcome.needs_approval,
+    )
+    if outcome.refusal is not None:
+        action.refusal, action.message = outcome.refusal.reason(), outcome.refusal.message
+        if isinstance(outcome.refusal, Precondition):
+            action.blockers.extend(map(blocker_message, outcome.refusal.blockers))
+    return action
+
+
+def _of_payments(records: EscrowRecords) -> Iterator[explanation_pb.Action]:
+    for payment in records.payments:
+        if payment.state in PAYMENT_ENDED:
+            continue
+        open_to = PAYMENT.open_to(payment.state)
+        for method, event in OF_PAYMENT:
+            parties = access_of(_METHODS[method]).parties
+            for party in PEOPLE:
+                if party in parties and event in open_to.get(party, ()):
+                    outcome = Outcome(asks_stripe=True)
+                    yield _action(party, method, payment.public_id, outcome)

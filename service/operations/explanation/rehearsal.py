@@ -1,0 +1,143 @@
+"""Tries an operation without doing it: the guards that refuse say what each party can do.
+
+An operation loads, decides and commits. Here it loads a copy of what was read before, decides, and
+stops where it would commit. So what is told cannot be another thing than what happens.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, cast
+from uuid import UUID, uuid4
+
+from google.protobuf.message import Message
+
+from service.domain.call import ApprovalKind, Call, Party
+from service.domain.errors import PartyNotAllowed, Refusal, TenantNotConfigured, WrongState
+from service.domain.policy import Policy
+from service.domain.unit import UnitOfWork
+from service.operations.held.hold import above_limit
+from service.operations.held.plan import plan_of
+from service.runtime import Runtime
+from service.store.tables import EscrowRecords
+from service.stripe.gateway import StripeGateway
+
+Operation = Callable[[Runtime, Call, Any], Awaitable[Message]]
+
+
+class _Rehearsed(Exception):
+    """The operation would be committed now."""
+
+
+class _StripeNotAsked(Exception):
+    """Stripe's answer decides, and it is not asked."""
+
+
+class _Unasked:
+    """A tenant's gateway, of which only what is configured can be read."""
+
+    def __init__(self, gateway: StripeGateway | None) -> None:
+        if gateway is not None:
+            self.settlement = gateway.settlement
+
+    def __getattr__(self, name: str) -> None:
+        raise _StripeNotAsked
+
+
+class Outcome(NamedTuple):
+    """What became of a try. ``refusal`` is why it would be refused."""
+
+    refusal: Refusal | None = None
+    asks_stripe: bool = False
+    needs_approval: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal(Runtime):
+    """A runtime that has loaded one escrow already, in which nothing is written or sent."""
+
+    records: EscrowRecords = field(kw_only=True)
+    units: list[UnitOfWork] = field(kw_only=True, default_factory=list)
+
+    async def load_escrow(
+        self,
+        unit: UnitOfWork,
+        name: UUID | str,  # noqa: ARG002  there is one escrow
+        *,
+        by: str,  # noqa: ARG002
+        effect_id: UUID | None,  # noqa: ARG002
+    ) -> EscrowRecords | None:
+        """A copy of what was loaded before, however it is named."""
+        self.units.append(unit)
+        return copied(self.records)
+
+    async def find_escrow(
+        self,
+        tenant_id: str,  # noqa: ARG002
+        escrow_id: UUID,  # noqa: ARG002
+    ) -> EscrowRecords | None:
+        return self.records
+
+    async def commit(self, unit: UnitOfWork) -> None:  # noqa: ARG002
+        raise _Rehearsed
+
+
+def rehearsal_of(runtime: Runtime, call: Call, records: EscrowRecords) -> Rehearsal:
+    configured = None
+    with suppress(TenantNotConfigured):  # who only reads has no gateway
+        configured = runtime.stripe[call.tenant_id]
+    gateway = cast("StripeGateway", _Unasked(configured))
+    made = Rehearsal(runtime.pool, {call.tenant_id: gateway}, runtime.clock, records=records)
+    object.__setattr__(made, "policies", runtime.policies)  # with what it has read already
+    return made
+
+
+async def rehearse(
+    rehearsal: Rehearsal,
+    operation: Operation,
+    request: Message,
+    asks: Call,
+    policy: Policy,
+) -> Outcome | None:
+    """What would become of a request; None where its state or its party makes it no question.
+
+    ``policy`` is the newest, whose limits say what waits for a second person.
+    """
+    rehearsal.units.clear()
+    outcome = Outcome()
+    try:
+        await operation(rehearsal, asks, request)
+    except (PartyNotAllowed, WrongState):
+        return None
+    except Refusal as refusal:
+        return Outcome(refusal)
+    except _StripeNotAsked:
+        return Outcome(asks_stripe=True)
+    except _Rehearsed:
+        pass
+    if rehearsal.units and asks.approval:
+        amounts_minor = plan_of(rehearsal.units[-1]).amounts_minor
+        above = above_limit(policy, asks.approval, amounts_minor)
+        outcome = Outcome(needs_approval=bool(above))
+    return outcome
+
+
+def asks(call: Call, party: Party, approval: ApprovalKind | None) -> Call:
+    """A call of that party, that nobody has made before."""
+    return dataclasses.replace(
+        call, party=party, key=str(uuid4()), reason="asked what could be done", approval=approval
+    )
+
+
+def copied(records: EscrowRecords) -> EscrowRecords:
+    """Copies of all rows, which are values themselves."""
+    rows: dict[str, Any] = {}
+    for each in dataclasses.fields(records):
+        value = getattr(records, each.name)
+        several = isinstance(value, list)
+        rows[each.name] = [copy.copy(row) for row in value] if several else copy.copy(value)
+    return EscrowRecords(**rows)
