@@ -1,31 +1,19 @@
 """The command line as a process of its own, at the database and the Stripe of a test."""
 
-import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from service.config import Config, Settings, Tenant
 from service.server import running
 from tests.postgres import Database
+from tests.service.cli.forked import Said, run_escrow
 from tests.service.operations.marketplace import API_KEY, Marketplace
 
 OPERATOR = "jo@example.com"
 
-
-@dataclass(frozen=True)
-class Said:
-    status: int | None
-    out: str
-    err: str
-
-    def row(self, *first: str) -> list[str]:
-        """The columns of the line of a table that begins with these, amounts without currency."""
-        lines = (line.replace(" USD", "").split() for line in self.out.splitlines())
-        return next(line for line in lines if line[: len(first)] == list(first))
+__all__ = ["OPERATOR", "Run", "Said", "escrow_at", "served"]
 
 
 Run = Callable[..., Awaitable[Said]]
@@ -66,15 +54,7 @@ def escrow_at(market: Marketplace, database: Database, **settings: str) -> Run:
         reads = not READING.isdisjoint(arguments[:2])
         if reads and "--stripe" not in arguments:  # it needs nothing else
             login |= {"ESCROW_AUTH": "", "STRIPE_SECRET_KEY": "", "STRIPE_API_BASE": ""}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "service", *arguments),
-            env=environment | login,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await process.communicate()
-        return Said(process.returncode, out.decode(), err.decode())
+        return await run_escrow(arguments, environment | login)
 
     return run
 

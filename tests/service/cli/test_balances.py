@@ -1,10 +1,7 @@
 """``escrow balances``, as an operator and as a program reads it."""
 
-import asyncio
 import json
 import os
-import sys
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,29 +11,14 @@ from service.domain.postings import JournalKind
 from service.store.commit import write
 from tests.postgres import Database
 from tests.records import Deal, fund_deal, later, new_transaction, new_unit
+from tests.service.cli.forked import Said, run_escrow
 from tests.service.store.closed_books import close, roll_all_up
 from tests.service.store.pools import service_pool
 
 
-@dataclass(frozen=True)
-class Said:
-    status: int | None
-    out: str
-    err: str
-
-
 async def escrow(database: Database, *arguments: str) -> Said:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "service", "balances", *arguments),
-        env=os.environ
-        | {"ESCROW_AUTH": "development", "ESCROW_DATABASE_URL": database.reader_dsn}
-        | {"COLUMNS": "140"},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    return Said(process.returncode, out.decode(), err.decode())
+    login = {"ESCROW_AUTH": "development", "ESCROW_DATABASE_URL": database.reader_dsn}
+    return await run_escrow(["balances", *arguments], os.environ | login | {"COLUMNS": "140"})
 
 
 @pytest.fixture

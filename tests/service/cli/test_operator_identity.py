@@ -1,9 +1,7 @@
 """Commands that change something: they call the service, which wants to know who asks."""
 
-import asyncio
 import json
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,8 @@ import pytest
 from service.local.certificates import Authority
 from service.local.identities import Identities
 from tests.postgres import Database
-from tests.service.cli.processes import Said, served
+from tests.service.cli.forked import Said, run_escrow
+from tests.service.cli.processes import served
 from tests.service.cli.test_policy import OWN, WHY
 from tests.service.operations.marketplace import Marketplace
 from tests.service.rpc.identity.issuer import Issuer, write_document
@@ -27,15 +26,7 @@ async def escrow(*arguments: str, **variables: str) -> Said:
     """Runs a command that has nothing but these variables: no database, and no key for Stripe."""
     ours = ("ESCROW_", "STRIPE_")
     inherited = {name: text for name, text in os.environ.items() if not name.startswith(ours)}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "service", *arguments),
-        env=inherited | variables,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    return Said(process.returncode, out.decode(), err.decode())
+    return await run_escrow(arguments, inherited | variables)
 
 
 @pytest.fixture
