@@ -39,13 +39,19 @@ from benchmarks.jobs import Answer, Job, answer_jobs
 from benchmarks.payments import payment_intent
 from benchmarks.tenants import tenant_name
 from escrow.v1 import escrow_service_pb2 as pb
+from escrow.v1.explanation_pb2 import ExplainEscrowRequest
 from service.domain import ids
 from service.store.balances import balances_as_of
 from service.store.pool import open_pool
 from service.stripe.gateway import API_VERSION
 
 SERVICE = "escrow.v1.EscrowService"
-METHODS = {"release": "ReleaseMilestone", "create": "CreateEscrow", "get": "GetEscrow"}
+METHODS = {
+    "release": "ReleaseMilestone",
+    "create": "CreateEscrow",
+    "get": "GetEscrow",
+    "explain": "ExplainEscrow",
+}
 DEADLINE_S = 60.0
 READ_BALANCE = f"""
 SELECT balance_minor FROM balances
@@ -63,7 +69,7 @@ Metadata = tuple[tuple[str, str], ...]
 
 def requests_of(kind: str, first: int, count: int) -> list[bytes]:
     """The requests of one job: about the escrows first, first + 1, ..."""
-    make = {"release": release_request, "create": _create, "get": _get}[kind]
+    make = {"release": release_request, "create": _create, "get": _get, "explain": _explain}[kind]
     return [make(n).SerializeToString() for n in range(first, first + count)]
 
 
@@ -103,6 +109,10 @@ def _create(n: int) -> pb.CreateEscrowRequest:
 
 def _get(n: int) -> pb.GetEscrowRequest:
     return pb.GetEscrowRequest(escrow_id=ids.show(ids.ESCROW, number("escrow", n)))
+
+
+def _explain(n: int) -> ExplainEscrowRequest:
+    return ExplainEscrowRequest(escrow_id=ids.show(ids.ESCROW, number("escrow", n)))
 
 
 def payment_event(n: int) -> bytes:

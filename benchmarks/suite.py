@@ -246,6 +246,8 @@ class Suite:
             service, "release", BUSY, self._growth_releases(), database
         )
 
+        reads = max(self.plan.balance_reads // 10, 1)
+        self.measures[f"explain {name} entries"] = self._rpc(service, "explain", 1, reads, database)
         for kind, measured in {"balances": "balance", "balances as of": "balance as of"}.items():
             job = {"kind": kind, "target": database.dsn, "escrows": escrows}
             self.measures[f"{measured} {name} entries"] = self._balances(job)
