@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -36,12 +37,10 @@ def rewound(
         was.setdefault(subject, before)
     past = copied(records)
     past.deadlines = []
-    past.escrow.state = _state(past.escrow, was)
+    past.escrow = _in_state_of(past.escrow, was)
     for name in WITH_STATES:
         kept = [each for each in getattr(past, name) if was.get(each.public_id, "-")]
-        for each in kept:
-            each.state = _state(each, was)
-        setattr(past, name, kept)
+        setattr(past, name, [_in_state_of(each, was) for each in kept])
     for proposal in reversed(records.proposals):  # what was agreed later is not yet
         if proposal.state is ProposalState.APPROVED and was.get(proposal.public_id, "-") != "-":
             _disagree(past, proposal)
@@ -64,9 +63,9 @@ def _disagree(past: EscrowRecords, proposal: Proposal) -> None:
             milestone.amount_minor = terms.fees.amount_minor
 
 
-def _state(record: Any, was: dict[str, str]) -> Any:  # noqa: ANN401  of any machine
+def _in_state_of(record: Any, was: dict[str, str]) -> Any:  # noqa: ANN401  of any machine
     before = was.get(record.public_id)
-    return type(record.state)(before) if before else record.state
+    return replace(record, state=type(record.state)(before)) if before else record
 
 
 def _held(movements: Iterable[Movement]) -> list[Movement]:

@@ -193,7 +193,7 @@ async def test_a_failed_refund_is_listed_until_it_is_resolved(
     assert shown["matches"][0]["kind"] == "refund"
     assert [each["id"] for each in shown["refunds"]] == [asked.id]
     (wait,) = [each for each in shown["waits"] if each["subject"] == asked.id]
-    assert wait["may"] == {"operator": ["refunds resolve"]}
+    assert wait["may"] == {"operator": ["ResolveRefund"]}
     assert shown["money"][0]["refunding_minor"] == 10_500
     assert dry["dry_run"] is True
     assert dry["refund"]["state"] == done["refund"]["state"] == "REFUND_STATE_PUT_BACK"
@@ -244,7 +244,8 @@ async def test_a_refund_of_the_dashboard_is_adopted(market: Marketplace, escrow:
     found = await told(escrow, "show", made["id"])
 
     assert [each["source"] for each in frozen] == [made["id"], made["id"]]
-    assert all("AdoptRefund" in wait["may"]["operator"] for wait in waits)
+    of_freezes = [wait["may"]["operator"] for wait in waits if wait["rule"] == "FREEZE"]
+    assert of_freezes == [["AdoptRefund", "LiftFreeze"]] * 2
     assert (dry["dry_run"], dry["refund"]["stripe_refund"]) == (True, made["id"])
     assert done["refund"]["state"] == "REFUND_STATE_SUCCEEDED"
     assert (await told(escrow, "freezes", "list"))["freezes"] == []
@@ -279,7 +280,9 @@ async def test_a_reversal_of_the_dashboard_is_adopted(market: Marketplace, escro
 
     assert frozen["source"] == made["id"]
     assert len(waits) == 2  # the milestone, and what is unexplained
-    assert all("AdoptReversal" in wait["may"]["operator"] for wait in waits)
+    of_freezes = [wait["may"]["operator"] for wait in waits if wait["rule"] == "FREEZE"]
+    assert of_freezes
+    assert all("AdoptReversal" in each for each in of_freezes)
     assert (dry["dry_run"], dry["reversal"]["stripe_reversal"]) == (True, made["id"])
     assert "80.00 USD" in people.out
     assert done["reversal"]["taken"] == {"amount_minor": 8_000, "currency": "USD"}
@@ -348,7 +351,7 @@ async def test_what_a_payee_owes_is_listed_and_written_off(
     for found in (by_escrow, by_payee):
         assert found["receivables"] == [listed]
         (wait,) = [each for each in found["waits"] if each["subject"] == debt.id]
-        assert wait["may"] == {"operator": ["receivables write-off"]}
+        assert wait["may"] == {"operator": ["WriteOffReceivable"]}
         assert "balance_insufficient" in wait["waits_for"]
     assert by_escrow["money"][0]["receivable_minor"] == 8_000
     assert by_itself["matches"][0]["kind"] == "receivable"
