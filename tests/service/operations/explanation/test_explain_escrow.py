@@ -21,6 +21,7 @@ from service.cli.by_command import COMMANDS
 from service.domain.call import Party
 from service.domain.states.proposal import ProposalState
 from service.operations.explanation.actions import OF_ESCROW, OF_MILESTONE
+from tests.service.events.forgeries import of_type
 from tests.service.operations.approvals.waiting import LIMITS, limit
 from tests.service.operations.asked import WHY
 from tests.service.operations.catalogue import METHODS, ask
@@ -322,3 +323,22 @@ async def test_what_it_says_is_of_one_moment(market: Marketplace) -> None:
         seen.add(held.amount_minor)
     assert usd(8_000) == (await market.read(escrow)).milestones[0].held
     assert len(seen) > 1
+
+
+async def test_where_stripe_decides_it_is_not_asked(market: Marketplace) -> None:
+    """What a refund takes is known when Stripe has settled the payment."""
+    escrow = await market.new_escrow()
+    await market.pay(await market.fund(escrow))
+    await market.tell((await of_type(market, "payment_intent.succeeded"))[-1])
+    await market.sandbox.fail_next("/v1/", method="*")  # the first that is asked now would fail
+
+    async with market.unchanged():
+        told = await explain(market, escrow)
+
+    with pytest.raises(AssertionError):  # and nothing was asked: it fails only now
+        await market.sandbox.objects("/v1/charges")
+    assert told.milestones[0].state == "FUNDED"
+    asks = {(a.party, a.method): (a.allowed, a.asks_stripe) for a in told.actions}
+    assert asks["payee", "RefundMilestone"] == (True, True)
+    assert asks["payer", "CancelEscrow"] == (True, True)
+    assert asks["payee", "SubmitDelivery"] == (True, False)
