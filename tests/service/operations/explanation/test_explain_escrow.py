@@ -330,6 +330,7 @@ async def test_where_stripe_decides_it_is_not_asked(market: Marketplace) -> None
     escrow = await market.new_escrow()
     await market.pay(await market.fund(escrow))
     await market.tell((await of_type(market, "payment_intent.succeeded"))[-1])
+    await market.work()
     await market.sandbox.fail_next("/v1/", method="*")  # the first that is asked now would fail
 
     async with market.unchanged():
