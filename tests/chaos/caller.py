@@ -35,6 +35,7 @@ STORED = frozenset(
         "RefundMilestone",
         "RefundSuspense",
         "AdoptRefund",
+        "AdoptReversal",
         "ResolveRefund",
         "WriteOffReceivable",
     }
@@ -46,6 +47,7 @@ OF_REFUNDS = frozenset(
         "RefundMilestone",
         "RefundSuspense",
         "AdoptRefund",
+        "AdoptReversal",
         "ResolveRefund",
         "WriteOffReceivable",
         "ListRefunds",

@@ -10,10 +10,11 @@ from escrow.v1 import escrow_service_pb2 as pb
 from service.operations.operators.verify_books import verify_books
 from tests.chaos.caller import Breach, Caller
 from tests.chaos.closings import Closings
-from tests.chaos.expected import check_expected
+from tests.chaos.expected import check_expected, refunds_of_cancellations
 from tests.chaos.proof import prove
 from tests.chaos.received import check_received
 from tests.chaos.refunded import check_refunded
+from tests.chaos.reversals import check_adopted, given_back
 from tests.chaos.strangers import ORDER, Strangers
 from tests.scenarios.books import held_at_stripe
 from tests.scenarios.sandbox_client import Json, SandboxClient
@@ -48,6 +49,7 @@ DONE = {
     "RequestPayout": "SELECT count(*) FROM payouts",
     "PlaceFreeze": "SELECT count(*) FROM operations WHERE kind = 'place_freeze'",
     "LiftFreeze": "SELECT count(*) FROM operations WHERE kind = 'lift_freeze'",
+    "AdoptReversal": "SELECT count(*) FROM operations WHERE kind = 'adopt_reversal'",
     "ResolveRefund": "SELECT count(*) FROM operations WHERE kind = 'resolve_refund'",
     "WriteOffReceivable": "SELECT count(*) FROM operations WHERE kind = 'write_off_receivable'",
 }
@@ -69,8 +71,9 @@ async def check(
         *await closings.check(),
         *await prove(world, strangers, caller),  # first, for it reads what is new at Stripe
         *await _verified(pool),
-        *await check_received(world),
+        *await check_received(world, given_back(caller)),
         *await check_refunded(world, caller),
+        *await check_adopted(world, caller),
         *await check_expected(world, caller, converts=converts),
         *await _same_books(pool, sandbox),
         *await _charged_once(pool, sandbox),
@@ -224,6 +227,8 @@ async def _as_told(pool: asyncpg.Pool, caller: Caller) -> list[Breach]:
     for methods, statement in MADE_BY.items():
         count = await pool.fetchval(statement)
         told = sum(answered[method] for method in methods)
+        if "RefundMilestone" in methods:
+            told += len(refunds_of_cancellations(caller))
         if count != told:
             facts = {"method": " or ".join(methods), "answered": told, "done": count}
             breaches.append(Breach("not done exactly once", facts))

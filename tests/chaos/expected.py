@@ -86,15 +86,23 @@ def _told(caller: Caller) -> Iterator[refund.Refund]:
 
 
 async def _of_cancellations(caller: Caller) -> list[refund.Refund]:
-    """Those that cancellations have made, which tell of them by their ids."""
+    """Those that cancellations have made."""
     found = []
-    for intention in caller.intentions:
-        if intention.method in CANCEL and intention.answer:
-            for refund_id in intention.answer.refunded.refund_ids:
-                request = refund.GetRefundRequest(refund_id=refund_id)
-                if answer := await caller.read("GetRefund", request):
-                    found.append(answer.refund)
+    for refund_id in refunds_of_cancellations(caller):
+        request = refund.GetRefundRequest(refund_id=refund_id)
+        if answer := await caller.read("GetRefund", request):
+            found.append(answer.refund)
     return found
+
+
+def refunds_of_cancellations(caller: Caller) -> list[str]:
+    """Cancellations tell of the refunds that they have made by their ids."""
+    return [
+        refund_id
+        for intention in caller.intentions
+        if intention.method in CANCEL and intention.answer
+        for refund_id in intention.answer.refunded.refund_ids
+    ]
 
 
 def _standing(

@@ -1,5 +1,6 @@
 """What Stripe lists, and whose it is: by the marks in its metadata, not by code of the service."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -23,6 +24,8 @@ class AtStripe(NamedTuple):
     warnings: dict[str, Json]
     adopted: set[str]
     """The refunds that strangers made, and operators made ours."""
+    taken: Counter[str]
+    """What operators said of the reversals that strangers made: how much of each is explained."""
 
     @property
     def reversals(self) -> dict[str, Json]:
@@ -31,7 +34,7 @@ class AtStripe(NamedTuple):
         return {reversal["id"]: reversal for reversal in shown}
 
 
-async def read_lists(sandbox: SandboxClient, taken_over: set[str]) -> AtStripe:
+async def read_lists(sandbox: SandboxClient, taken_over: set[str], taken: Counter[str]) -> AtStripe:
     expand = {"expand[0]": "data.source"}
     lists = [await sandbox.all_of("/v1/balance_transactions", **expand)] + [
         await sandbox.all_of(f"/v1/{name}")
@@ -39,7 +42,7 @@ async def read_lists(sandbox: SandboxClient, taken_over: set[str]) -> AtStripe:
     ]
     moved, charges, *others = ({each["id"]: each for each in found} for found in lists)
     refunds, disputes, transfers, warnings = others
-    return AtStripe(moved, charges, refunds, disputes, transfers, warnings, taken_over)
+    return AtStripe(moved, charges, refunds, disputes, transfers, warnings, taken_over, taken)
 
 
 def cause_of(source: Json, there: AtStripe) -> Json:

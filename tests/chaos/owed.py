@@ -13,6 +13,7 @@ from escrow.v1 import refund_service_pb2 as refund
 from tests.chaos.caller import Breach, Caller
 from tests.chaos.listed import is_ours
 from tests.chaos.refunded import put_back
+from tests.chaos.reversals import taken_of_reversals
 from tests.world import World
 
 SHARE_PERCENT = 80  # of a price; the rest is the platform's fee
@@ -23,7 +24,7 @@ SELECT 'pye_' || replace(payee_id::text, '-', '') AS payee, stripe_account FROM 
 
 async def check_owed(world: World, caller: Caller, escrows: Iterable[pb.Escrow]) -> list[Breach]:
     """``escrows`` as they are now."""
-    has = await _at_stripe(world)
+    has = await _at_stripe(world, taken_of_reversals(caller, kept=False))
     shares, parts = _shares(escrows), _parts(caller)
     debts = await _debts(caller)
     breaches = []
@@ -57,12 +58,17 @@ def _parts(caller: Caller) -> int:
     return len(answers) + sum(len(each.parts) for each in made)
 
 
-async def _at_stripe(world: World) -> Counter[str]:
-    """What went to each payee, less what was called back; strangers' reversals are not ours."""
+async def _at_stripe(world: World, adopted: Counter[str]) -> Counter[str]:
+    """What went to each payee, less what was called back. Strangers' reversals are not ours, but
+    for what of them paid a debt, or is to be sent again.
+    """
     found: Counter[str] = Counter()
     for transfer in await world.sandbox.all_of("/v1/transfers"):
         if is_ours(transfer):
-            back = [r["amount"] for r in transfer["reversals"]["data"] if is_ours(r)]
+            back = [
+                r["amount"] if is_ours(r) else adopted[r["id"]]
+                for r in transfer["reversals"]["data"]
+            ]
             found[transfer["destination"]] += transfer["amount"] - sum(back)
     rows = await world.pool.fetch(PAYEES)
     return Counter({row["payee"]: found[row["stripe_account"]] for row in rows})

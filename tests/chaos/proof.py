@@ -18,6 +18,7 @@ from tests.chaos.frozen import check_frozen
 from tests.chaos.listed import AtStripe, cause_of, is_impersonation, is_ours, read_lists
 from tests.chaos.recovery import PAYEES
 from tests.chaos.refunded import adopted
+from tests.chaos.reversals import taken_of_reversals
 from tests.chaos.strangers import BY_HAND, ORDER, Strangers
 from tests.scenarios.sandbox_client import API_KEY, Json
 from tests.world import TENANTS, World
@@ -66,7 +67,7 @@ DEAUTHORIZED = "SELECT stripe_account FROM payees WHERE state = 'DEAUTHORIZED'"
 
 async def prove(world: World, strangers: Strangers, caller: Caller) -> list[Breach]:
     """Every difference between what is open and what strangers did."""
-    there = await read_lists(world.sandbox, adopted(caller))
+    there = await read_lists(world.sandbox, {*adopted(caller)}, taken_of_reversals(caller))
     return [
         *await _same_as_stripe(world, there),
         *_remembered(strangers, there),
@@ -147,6 +148,8 @@ async def _booked_as_meant(world: World, tenant: str, there: AtStripe) -> list[B
         net_minor, currency = there.moved[id_]["net"], there.moved[id_]["currency"].upper()
         if meaning == UNEXPLAINED:
             side = "asset" if net_minor < 0 else "liab"
+            if source := there.moved[id_]["source"]:
+                net_minor -= there.taken[source["id"]]
             wanted[f"{side}:unexplained:{id_} {currency}"] -= net_minor
         elif meaning == OTHER:
             wanted[f"eq:other_business {currency}"] -= net_minor

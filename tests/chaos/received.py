@@ -66,14 +66,16 @@ WHERE e.account LIKE 'conn:%:balance' AND j.kind IN ('transfer_confirmed', 'arri
 GROUP BY 1, 2"""
 
 
-async def check_received(world: World) -> list[Breach]:
-    """Every difference between what payees got and what they must have got."""
+async def check_received(world: World, given_back: set[str]) -> list[Breach]:
+    """Every difference between what payees got and what they must have got. ``given_back`` are the
+    releases of what somebody had taken back at Stripe, to the cent that they took.
+    """
     charges = await _by_id(world.sandbox, "/v1/charges")
     moved = await _by_id(world.sandbox, "/v1/balance_transactions")
     transfers = [t for t in await world.sandbox.all_of("/v1/transfers") if _is_ours(t)]
     releases = {row["id"]: row for row in await world.pool.fetch(RELEASES)}
     return [
-        *_transferred_as_charged(releases, transfers, charges, moved),
+        *_transferred_as_charged(releases, transfers, charges, moved, given_back),
         *await _arrived_as_transferred(world, transfers),
         *[b for row in await world.pool.fetch(GONE) for b in await _gone_without_rest(world, row)],
     ]
@@ -84,6 +86,7 @@ def _transferred_as_charged(
     transfers: Iterable[Json],
     charges: dict[str, Json],
     moved: dict[str, Json],
+    given_back: set[str],
 ) -> list[Breach]:
     """Each transfer is its share of what the charge came to, in that currency, to the cent: the
     cent that no part has whole goes to one of them.
@@ -100,6 +103,8 @@ def _transferred_as_charged(
         # What of the share was not netted. Each refund of a converted payment may shift a cent.
         exact = Fraction((row["sent_minor"] or 0) * settled["amount"], charge["amount_captured"])
         shift = row["refunds"] if settled["currency"] != charge["currency"] else 0
+        if id_ in given_back:  # the share is rounded, and the transfer is not
+            shift += ceil(Fraction(settled["amount"], charge["amount_captured"]))
         taken = sum(transfer["amount"] for transfer in made[id_])
         wrong = [t["id"] for t in made[id_] if t["currency"] != settled["currency"]]
         wrong += [t["id"] for t in made[id_] if t["destination"] != row["destination"]]

@@ -47,13 +47,16 @@ WITH_THE_PAYER = ("SUCCEEDED", "PAID_OUTSIDE")
 ENDED = ("SUCCEEDED", "FAILED", "REJECTED", "PUT_BACK", "PAID_OUTSIDE")
 
 
-def adopted(caller: Caller) -> set[str]:
-    """The ids at Stripe of the refunds that clients were told are ours now, but for those that
-    failed and were sent again: Stripe has made others of these.
-    """
+def adopted(caller: Caller) -> dict[str, str]:
+    """The refunds that clients were told are ours now: by the id at Stripe that of ours."""
     told = (i.answer for i in caller.intentions if i.method == "AdoptRefund" and i.answer)
+    return {a.refund.stripe_refund: a.refund.id for a in told}
+
+
+def _adopted_still(caller: Caller) -> set[str]:
+    """Those of them that did not fail and were sent again: Stripe has made others of these."""
     sent_again = _resolved(caller, RefundResolution.REFUND_RESOLUTION_SEND_AGAIN)
-    return {a.refund.stripe_refund for a in told if a.refund.id not in sent_again}
+    return {at_stripe for at_stripe, ours in adopted(caller).items() if ours not in sent_again}
 
 
 def put_back(caller: Caller) -> set[str]:
@@ -80,7 +83,7 @@ async def check_refunded(world: World, caller: Caller) -> list[Breach]:
         *_one_to_one(rows, listed),
         *_no_more_than_paid(rows, charges),
         *await _in_flight(world.pool, rows),
-        *_as_adopted(rows, listed, adopted(caller)),
+        *_as_adopted(rows, listed, _adopted_still(caller)),
     ]
 
 

@@ -19,6 +19,7 @@ from escrow.v1 import refund_service_pb2 as refund
 from tests.chaos.caller import Breach, Party
 from tests.chaos.currencies import Currencies, part_minor
 from tests.chaos.freezes import freezes_of, lift, place
+from tests.chaos.reversals import adopt_reversal, frozen_by_reversals, reverse_by_hand
 from tests.chaos.strangers import BY_HAND, STRANGE_SHARE
 from tests.world import World
 
@@ -79,6 +80,10 @@ class Refunds:
             actions.append(lift)
         if _frozen_by_refunds(deal):
             actions += [adopt] * 6
+        if frozen_by_reversals(deal):
+            actions += [adopt_reversal] * 6
+        if any(m.released.amount_minor for m in deal.escrow.milestones):
+            actions.append(reverse_by_hand)
         if any(i.method == "RefundMilestone" and i.answer for i in deal.caller.intentions):
             actions += [at_stripe, at_stripe, resolve, resolve, write_off]
         if rng.random() < RARELY:

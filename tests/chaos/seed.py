@@ -71,11 +71,14 @@ UNION ALL SELECT 'receivables ' || how, count(*) FROM receivables, LATERAL (VALU
     ('written off', written_off_minor > 0), ('canceled', canceled_minor > 0)) AS was (how, is_so)
     WHERE is_so GROUP BY how
 UNION ALL SELECT how, count(*) FROM operations JOIN (VALUES
-    ('adopt_refund', 'refunds adopted'), ('place_freeze', 'freezes placed')) AS named (kind, how)
+    ('adopt_refund', 'refunds adopted'), ('adopt_reversal', 'reversals adopted'),
+    ('place_freeze', 'freezes placed')) AS named (kind, how)
     USING (kind) GROUP BY how
 UNION ALL SELECT 'payouts ' || state, count(*) FROM payouts GROUP BY 1
 UNION ALL SELECT 'escrows ' || state, count(*) FROM escrows GROUP BY 1
-UNION ALL SELECT kind, count(*) FROM journals WHERE kind LIKE '%converted%' GROUP BY 1"""
+UNION ALL SELECT kind, count(*) FROM journals
+WHERE kind LIKE '%converted%' OR kind IN ('reversal_explained', 'given_back', 'reversal_kept')
+GROUP BY 1"""
 TOGETHER = "SELECT coalesce(sum(events), 0)::bigint FROM chaos_arrivals WHERE events > 1"
 
 
