@@ -57,6 +57,7 @@ WHY: Mapping[str, str] = {
     "verify, I5 I6 milestones": PROVES,
     "verify, I5 frozen": PROVES,
     "verify, I7 told once": PROVES,
+    "verify, amendments": PROVES,
     "verify, deadlines": PROVES,
     "verify, connected": PROVES,
     "verify, events": PROVES,
