@@ -31,6 +31,7 @@ STORED = frozenset(
         *("RequestCancellation", "ApproveCancellation", "DeclineCancellation", "RequestExtension"),
         "RequestPayout",
         "PlaceFreeze",
+        "RedirectShare",
         "LiftFreeze",
         "RefundMilestone",
         "RefundSuspense",

@@ -50,13 +50,16 @@ DONE = {
     "PlaceFreeze": "SELECT count(*) FROM operations WHERE kind = 'place_freeze'",
     "LiftFreeze": "SELECT count(*) FROM operations WHERE kind = 'lift_freeze'",
     "AdoptReversal": "SELECT count(*) FROM operations WHERE kind = 'adopt_reversal'",
+    "RedirectShare": "SELECT count(*) FROM operations WHERE kind = 'redirect_share'",
     "ResolveRefund": "SELECT count(*) FROM operations WHERE kind = 'resolve_refund'",
     "WriteOffReceivable": "SELECT count(*) FROM operations WHERE kind = 'write_off_receivable'",
 }
-# Several methods make one of these. A release of what a refund gave back to a payee, because it did
-# not take place, has no such journal.
+# Several methods make one of these. A release has such a journal for each of its payees; one of
+# what a refund or a reversal gave back has none.
 MADE_BY = {
-    ("ReleaseMilestone", "AcceptDelivery"): "SELECT count(*) FROM journals WHERE kind = 'released'",
+    ("ReleaseMilestone", "AcceptDelivery"): (
+        "SELECT count(DISTINCT operation_id) FROM journals WHERE kind = 'released'"
+    ),
     ("RefundMilestone", "RefundSuspense", "AdoptRefund"): "SELECT count(*) FROM refunds",
 }
 

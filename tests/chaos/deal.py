@@ -20,6 +20,7 @@ from tests.chaos.caller import Caller, Party, some_answered
 from tests.chaos.currencies import Currencies, price_minor
 from tests.chaos.freezes import freezes_of, lift
 from tests.chaos.refunds import Refunds
+from tests.chaos.splits import Splits, redirect
 from tests.scenarios.sandbox_client import Json, SandboxClient
 
 RETURN_URL = "https://shop.example/thanks"
@@ -39,6 +40,9 @@ class Deal:
     payee: party.Payee
     currencies: Currencies
     refunds: Refunds
+    splits: Splits
+    payees: Sequence[party.Payee]
+    """All of the seed, who may get a part; the last one is never onboarded."""
     escrow: pb.Escrow = field(default_factory=pb.Escrow)
     payments: list[pb.Payment] = field(default_factory=list)
     payouts: list[party.Payout] = field(default_factory=list)
@@ -59,6 +63,8 @@ class Deal:
             return Deal.create
         if action := self.refunds.choose(self, rng):
             return action
+        if self.splits.choose(self, rng):
+            return redirect
         return rng.choice(self._sensible() if rng.random() < SENSIBLE_SHARE else ANYTHING)
 
     def _sensible(self) -> Sequence["Action"]:
@@ -106,7 +112,11 @@ class Deal:
             payee_id=self.payee.id,
             currency=currency,
             milestones=[
-                pb.MilestoneInput(title=f"Part {number}", amount_minor=amount_minor)
+                pb.MilestoneInput(
+                    title=f"Part {number}",
+                    amount_minor=amount_minor,
+                    payees=self.splits.agree(rng, amount_minor, currency, self.payees),
+                )
                 for number, amount_minor in enumerate(amounts, start=1)
             ],
         )

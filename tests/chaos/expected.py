@@ -18,6 +18,7 @@ from tests.chaos.currencies import PRESENTED
 from tests.chaos.listed import is_ours
 from tests.chaos.owed import check_owed
 from tests.chaos.refunded import put_back
+from tests.chaos.splits import check_splits
 from tests.scenarios.sandbox_client import Json
 from tests.world import World
 
@@ -45,7 +46,8 @@ async def check_expected(world: World, caller: Caller, *, converts: bool) -> lis
     """Every escrow that clients know of, milestone by milestone."""
     listed = await world.sandbox.all_of("/v1/refunds")
     told = [*_told(caller), *await _of_cancellations(caller)]
-    back = _back(_standing(caller, told, listed))
+    standing = [*_standing(caller, told, listed)]
+    back = _back(standing)
     released = _released(caller)
     fees = {row[0]: row[1] for row in await world.pool.fetch(FEE_HELD)}
     escrows = await _read(caller)
@@ -62,8 +64,9 @@ async def check_expected(world: World, caller: Caller, *, converts: bool) -> lis
             ]
             facts = {"milestone": milestone, "refunded": gone, "released": released}
             breaches += [Breach(what, facts) for what in wrong]
+    breaches += check_splits(caller, filter(None, escrows.values()), standing)
     if not converts:
-        breaches += await check_owed(world, caller, filter(None, escrows.values()))
+        breaches += await check_owed(world, caller, [*filter(None, escrows.values())])
     return breaches
 
 

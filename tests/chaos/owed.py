@@ -5,7 +5,7 @@ Only in a seed that converts nothing: else that is in two currencies (received.p
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import party_service_pb2 as party
@@ -14,6 +14,7 @@ from tests.chaos.caller import Breach, Caller
 from tests.chaos.listed import is_ours
 from tests.chaos.refunded import put_back
 from tests.chaos.reversals import taken_of_reversals
+from tests.chaos.splits import released_to
 from tests.world import World
 
 SHARE_PERCENT = 80  # of a price; the rest is the platform's fee
@@ -22,10 +23,10 @@ PAYEES = """
 SELECT 'pye_' || replace(payee_id::text, '-', '') AS payee, stripe_account FROM payees"""
 
 
-async def check_owed(world: World, caller: Caller, escrows: Iterable[pb.Escrow]) -> list[Breach]:
+async def check_owed(world: World, caller: Caller, escrows: Sequence[pb.Escrow]) -> list[Breach]:
     """``escrows`` as they are now."""
     has = await _at_stripe(world, taken_of_reversals(caller, kept=False))
-    shares, parts = _shares(escrows), _parts(caller)
+    shares, parts = _shares(escrows), _parts(caller) + _divided(escrows)
     debts = await _debts(caller)
     breaches = []
     for payee_id, share_minor in shares.items():
@@ -47,7 +48,8 @@ def _shares(escrows: Iterable[pb.Escrow]) -> Counter[str]:
     found: Counter[str] = Counter()
     for escrow in escrows:
         for milestone in escrow.milestones:
-            found[escrow.payee_id] += milestone.released.amount_minor * SHARE_PERCENT // 100
+            for payee_id, released_minor in released_to(escrow, milestone):
+                found[payee_id] += released_minor * SHARE_PERCENT // 100
     return found
 
 
@@ -56,6 +58,11 @@ def _parts(caller: Caller) -> int:
     answers = [i.answer for i in caller.intentions if i.answer]
     made = [answer.refund for answer in answers if hasattr(answer, "refund")]
     return len(answers) + sum(len(each.parts) for each in made)
+
+
+def _divided(escrows: Iterable[pb.Escrow]) -> int:
+    """The same, of the fees that are divided among several payees."""
+    return sum(len(milestone.payees) for escrow in escrows for milestone in escrow.milestones)
 
 
 async def _at_stripe(world: World, adopted: Counter[str]) -> Counter[str]:

@@ -83,7 +83,7 @@ class Refunds:
         if frozen_by_reversals(deal):
             actions += [adopt_reversal] * 6
         if any(m.released.amount_minor for m in deal.escrow.milestones):
-            actions.append(reverse_by_hand)
+            actions += [reverse_by_hand] * 2
         if any(i.method == "RefundMilestone" and i.answer for i in deal.caller.intentions):
             actions += [at_stripe, at_stripe, resolve, resolve, write_off]
         if rng.random() < RARELY:

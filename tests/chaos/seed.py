@@ -5,7 +5,7 @@ import random
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
 
@@ -19,6 +19,7 @@ from tests.chaos.deal import Deal
 from tests.chaos.morning import begin_well
 from tests.chaos.recovery import recover
 from tests.chaos.refunds import Refunds
+from tests.chaos.splits import Splits
 from tests.chaos.strangers import Strangers
 from tests.chaos.system import start_afresh
 from tests.chaos.weather import Weather
@@ -26,6 +27,14 @@ from tests.world import World
 
 DEALS = 3  # at a time; two payers and two payees share them
 PARTY_TRIES = 5
+
+
+class Drawn(NamedTuple):
+    """What a seed has to do with."""
+
+    currencies: Currencies
+    refunds: Refunds
+    splits: Splits
 
 
 @dataclass
@@ -62,6 +71,8 @@ SELECT 'events ' || state, count(*) FROM stripe_events GROUP BY 1
 UNION ALL SELECT 'payments ' || state, count(*) FROM payments GROUP BY 1
 UNION ALL SELECT 'freezes ' || state || ' of ' || reason, count(*) FROM freezes GROUP BY 1
 UNION ALL SELECT 'releases ' || state, count(*) FROM releases GROUP BY 1
+UNION ALL SELECT 'milestones of several payees', count(DISTINCT milestone_id)
+    FROM milestone_payees HAVING count(*) > 0
 UNION ALL SELECT 'refunds ' || state, count(*) FROM refunds GROUP BY 1
 UNION ALL SELECT 'refunded from ' || origin, count(*) FROM refund_parts GROUP BY 1
 UNION ALL SELECT 'receivables ' || state, count(*) FROM receivables GROUP BY 1
@@ -72,7 +83,8 @@ UNION ALL SELECT 'receivables ' || how, count(*) FROM receivables, LATERAL (VALU
     WHERE is_so GROUP BY how
 UNION ALL SELECT how, count(*) FROM operations JOIN (VALUES
     ('adopt_refund', 'refunds adopted'), ('adopt_reversal', 'reversals adopted'),
-    ('place_freeze', 'freezes placed')) AS named (kind, how)
+    ('place_freeze', 'freezes placed'), ('redirect_share', 'shares redirected'))
+    AS named (kind, how)
     USING (kind) GROUP BY how
 UNION ALL SELECT 'payouts ' || state, count(*) FROM payouts GROUP BY 1
 UNION ALL SELECT 'escrows ' || state, count(*) FROM escrows GROUP BY 1
@@ -92,6 +104,7 @@ async def run_seed(world: World, seed: int, steps: int, *, convert: bool | None 
     await start_afresh(world)
     await currencies.begin(world)
     refunds = Refunds(seed, currencies)
+    drawn = Drawn(currencies, refunds, Splits(seed))
     await refunds.begin(world)
     closings = Closings(world.pool)
     weather = Weather(world, closings, currencies, seed, steps)
@@ -101,7 +114,7 @@ async def run_seed(world: World, seed: int, steps: int, *, convert: bool | None 
     async with connect(world.target, tenant="default", caller="chaos") as client:
         caller = Caller(client)
         try:
-            await _live(world, weather, strangers, caller, currencies, refunds, report)
+            await _live(world, weather, strangers, caller, drawn, report)
             report.lived_s = time.monotonic() - started
             report.chaos.update(await recover(world, weather, caller, currencies.platform))
             report.breaches = await check(
@@ -124,22 +137,21 @@ async def _live(
     weather: Weather,
     strangers: Strangers,
     caller: Caller,
-    currencies: Currencies,
-    refunds: Refunds,
+    drawn: Drawn,
     report: Report,
 ) -> None:
     """All deals side by side; together they take so many steps."""
     payers = await asyncio.gather(*(_payer(caller, number) for number in range(2)))
-    payees = await asyncio.gather(
-        *(_payee(caller, *each) for each in enumerate(currencies.countries))
-    )
+    countries = [*drawn.currencies.countries, *(["US"] if drawn.splits.happen else [])]
+    payees = await asyncio.gather(*(_payee(caller, *each) for each in enumerate(countries)))
 
     async def live(number: int) -> None:
         payer, payee = payers[number % 2], payees[number // 2 % 2]
         if payer is None or payee is None:
             return  # Stripe did not make them yet; the recovery insists on it
-        deal = Deal(caller, world.sandbox, payer, payee, currencies, refunds)
-        if refunds.happen:
+        everybody = [each for each in payees if each is not None]
+        deal = Deal(caller, world.sandbox, payer, payee, *drawn, everybody)
+        if drawn.refunds.happen:
             await begin_well(deal, random.Random(f"{report.seed} morning {number}"))
         for step in range(number, report.steps, DEALS):
             await weather.next_step()
