@@ -96,7 +96,10 @@ FOR_PAYEE: Mapping[PayeeState, tuple[str, Clears]] = {
         {PAYEE: ("ReplacePayeeAccount",), OPERATOR: ("ReplacePayeeAccount",)},
     ),
     PayeeState.DEAUTHORIZED: (
-        "another account of the payee's, who has taken our access away (ReplacePayeeAccount)",
+        (
+            "another account of the payee's, who has taken access to this one away"
+            " (ReplacePayeeAccount)"
+        ),
         {PAYEE: ("ReplacePayeeAccount",), OPERATOR: ("ReplacePayeeAccount",)},
     ),
 }
