@@ -4,6 +4,7 @@ A method that is not here is asked with its random values as they are.
 """
 
 import json
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from escrow.v1 import agreement_service_pb2 as agreement_pb
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import refund_service_pb2 as refund_pb
 from escrow.v1 import stripe_event_service_pb2 as event_pb
+from escrow.v1.explanation_pb2 import ExplainEscrowRequest
 from service.domain.money import charge_step_minor
 from service.domain.policy_default import DEFAULT_POLICY
 from tests.service.operations.fuzz.values import LAST_S, text
@@ -178,12 +180,18 @@ def _settle_terms(
         terms.due_time.seconds = random.randint(now_s + 60, LAST_S)
 
 
+def _explain_escrow(_: Random, request: ExplainEscrowRequest) -> None:
+    """Only of a moment between its creation and now something is known."""
+    request.as_of_time.FromMicroseconds(time.time_ns() // 1_000)
+
+
 def _list_escrows(random: Random, request: pb.ListEscrowsRequest) -> None:
     reference = text(random, 200).replace("\\", "\\\\").replace('"', '\\"')
     request.filter = f'currency = USD AND reference = "{reference}"'
 
 
 SETTLE: Mapping[str, Settle] = {
+    "ExplainEscrow": _explain_escrow,
     "CreateEscrow": _create_escrow,
     "CreatePayer": _create_party,
     "CreatePayee": _create_party,
