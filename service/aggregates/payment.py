@@ -142,7 +142,7 @@ def _follow_state(case: EscrowCase, payment: Payment, seen: PaymentObservation) 
     payment.failure_message = seen.failure_message
     case.touch()
     if payment.state is PaymentState.SUCCEEDED:
-        payment.observed_at = _paid_at(case, payment, seen)  # nothing is newer than the end
+        payment.observed_at = _paid_at(case, payment, seen)  # a success is never left
         _fund_milestones(case, payment, seen)
     return True
 

@@ -197,8 +197,8 @@ def _post(
 def _take_from_account(
     case: EscrowCase, release: Release, seen: Reversed, taken_minor: int
 ) -> None:
-    """In the payee's account it was, or will be, booked as the payee's own doing (27), and is
-    what came of ours. No journals of the escrow, for that was none.
+    """The payee's account booked it, or will book it, as external (27); this posting books it as
+    ours. These journals name no escrow, because the external one names none.
     """
     gone_minor = seen.amount_minor - seen.left_minor
     whole_minor, currency = seen.arrived

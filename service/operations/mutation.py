@@ -17,7 +17,6 @@ from service.domain.unit import UnitOfWork
 from service.operations.blocked import add_blockers
 from service.operations.held.hold import hold
 from service.runtime import Answer, Runtime, rerun
-from service.store.escrows import find_escrow
 from service.store.operations import Answered
 
 Request = TypeVar("Request", bound=Message)
@@ -71,7 +70,7 @@ async def _told_again(runtime: Runtime, call: Call, stored: Answer) -> Answer:
     """What was answered, of what is stored of it."""
     escrow = escrow_of(stored)
     if escrow is not None and not is_whole(escrow):
-        records = await find_escrow(runtime.pool, call.tenant_id, ids.parse(escrow.id))
+        records = await runtime.find_escrow(call.tenant_id, ids.parse(escrow.id))
         assert records is not None  # no escrow is ever deleted
         add_texts(escrow, records)
     return stored

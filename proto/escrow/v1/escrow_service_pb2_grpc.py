@@ -268,7 +268,7 @@ class EscrowServiceServicer:
 
     def ExplainEscrow(self, request, context):
         """Explains an escrow: every cent by account and where it came from, what it waits for, by which rule, who can end that, what happens by itself and
-        when, and what each party can do now. Stripe is not asked. It shows all parties' money: the caller decides whom to show what.
+        when, and what each party can do now. Stripe is not asked. The answer has the money of all parties: the caller decides what to show to whom.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

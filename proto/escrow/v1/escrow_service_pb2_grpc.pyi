@@ -81,7 +81,7 @@ class EscrowServiceStub:
     """
     ExplainEscrow: _grpc.UnaryUnaryMultiCallable[_explanation_pb2.ExplainEscrowRequest, _explanation_pb2.ExplainEscrowResponse]
     """Explains an escrow: every cent by account and where it came from, what it waits for, by which rule, who can end that, what happens by itself and
-    when, and what each party can do now. Stripe is not asked. It shows all parties' money: the caller decides whom to show what.
+    when, and what each party can do now. Stripe is not asked. The answer has the money of all parties: the caller decides what to show to whom.
     """
     ListTimeline: _grpc.UnaryUnaryMultiCallable[_escrow_service_pb2.ListTimelineRequest, _escrow_service_pb2.ListTimelineResponse]
     """Lists every transition of an escrow, oldest first, with its time, actor and cause."""
@@ -138,7 +138,7 @@ class EscrowServiceAsyncStub(EscrowServiceStub):
     """
     ExplainEscrow: _aio.UnaryUnaryMultiCallable[_explanation_pb2.ExplainEscrowRequest, _explanation_pb2.ExplainEscrowResponse]  # type: ignore[assignment]
     """Explains an escrow: every cent by account and where it came from, what it waits for, by which rule, who can end that, what happens by itself and
-    when, and what each party can do now. Stripe is not asked. It shows all parties' money: the caller decides whom to show what.
+    when, and what each party can do now. Stripe is not asked. The answer has the money of all parties: the caller decides what to show to whom.
     """
     ListTimeline: _aio.UnaryUnaryMultiCallable[_escrow_service_pb2.ListTimelineRequest, _escrow_service_pb2.ListTimelineResponse]  # type: ignore[assignment]
     """Lists every transition of an escrow, oldest first, with its time, actor and cause."""
@@ -300,7 +300,7 @@ class EscrowServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_explanation_pb2.ExplainEscrowResponse, _abc.Awaitable[_explanation_pb2.ExplainEscrowResponse]]:
         """Explains an escrow: every cent by account and where it came from, what it waits for, by which rule, who can end that, what happens by itself and
-        when, and what each party can do now. Stripe is not asked. It shows all parties' money: the caller decides whom to show what.
+        when, and what each party can do now. Stripe is not asked. The answer has the money of all parties: the caller decides what to show to whom.
         """
 
     @_abc_1.abstractmethod

@@ -33,15 +33,11 @@ class ExplainEscrowRequest(_message.Message):
     """"esc_..." """
     @_builtins.property
     def as_of_time(self) -> _timestamp_pb2.Timestamp:
-        """As it was at this moment; as it is now when unset. Of a moment that has passed the money, the states and what was waited for are told, and not what
-        anybody could do, nor what ran against time.
-        """
+        """The moment to explain; now when unset. For a past moment the answer has the money, the states and the blockers. It has no actions, timers or open calls."""
 
     @_builtins.property
     def milestone_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """For which milestones it is told what each party can do now; for 20 that are not canceled, expired or refunded when none is named,
-        those first that are not released.
-        """
+        """The milestones to list actions of. When empty: the first 20 that are not canceled, expired or refunded, released ones last."""
 
     def __init__(
         self,
@@ -80,7 +76,7 @@ class ExplainEscrowResponse(_message.Message):
     state: _builtins.str
     """Its state: "ACTIVE" ..."""
     etag: _builtins.str
-    """Its version: what is said here holds for that. Empty for a moment that has passed."""
+    """The version of the escrow that this answer describes. Empty for a past moment."""
     @_builtins.property
     def as_of_time(self) -> _timestamp_pb2.Timestamp:
         """The moment that this is of."""
@@ -107,11 +103,11 @@ class ExplainEscrowResponse(_message.Message):
 
     @_builtins.property
     def actions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Action]:
-        """What each party can do now, and what they cannot, with the reason: each was tried by the very method, and nothing of it written."""
+        """What each party can do now, and what they cannot, with the reason. The service runs each method on a copy of the escrow, and writes nothing."""
 
     @_builtins.property
     def milestones_not_tried(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Milestones that are not canceled, expired or refunded, and of which it is not told what each party can do: name them in milestone_ids."""
+        """Further milestones that are not canceled, expired or refunded, whose actions are not listed: name them in milestone_ids."""
 
     def __init__(
         self,

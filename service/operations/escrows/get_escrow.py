@@ -8,11 +8,10 @@ from service.domain.call import Call
 from service.domain.errors import EscrowMissing
 from service.operations.escrows.messages import escrow_message
 from service.runtime import Runtime
-from service.store.escrows import find_escrow
 
 
 async def get_escrow(runtime: Runtime, call: Call, request: GetEscrowRequest) -> GetEscrowResponse:
-    records = await find_escrow(runtime.pool, call.tenant_id, ids.parse(request.escrow_id))
+    records = await runtime.find_escrow(call.tenant_id, ids.parse(request.escrow_id))
     if records is None:
         raise EscrowMissing
     return GetEscrowResponse(escrow=escrow_message(records))

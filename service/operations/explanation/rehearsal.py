@@ -107,7 +107,6 @@ async def rehearse(
     ``policy`` is the newest, whose limits say what waits for a second person.
     """
     rehearsal.units.clear()
-    outcome = Outcome()
     try:
         await operation(rehearsal, asks, request)
     except (PartyNotAllowed, WrongState):
@@ -118,11 +117,10 @@ async def rehearse(
         return Outcome(asks_stripe=True)
     except _Rehearsed:
         pass
-    if rehearsal.units and asks.approval:
-        amounts_minor = plan_of(rehearsal.units[-1]).amounts_minor
-        above = above_limit(policy, asks.approval, amounts_minor)
-        outcome = Outcome(needs_approval=bool(above))
-    return outcome
+    if not (rehearsal.units and asks.approval):
+        return Outcome()
+    amounts_minor = plan_of(rehearsal.units[-1]).amounts_minor
+    return Outcome(needs_approval=bool(above_limit(policy, asks.approval, amounts_minor)))
 
 
 def asks(call: Call, party: Party, approval: ApprovalKind | None) -> Call:

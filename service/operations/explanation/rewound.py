@@ -41,9 +41,9 @@ def rewound(
     for name in WITH_STATES:
         kept = [each for each in getattr(past, name) if was.get(each.public_id, "-")]
         setattr(past, name, [_in_state_of(each, was) for each in kept])
-    for proposal in reversed(records.proposals):  # what was agreed later is not yet
+    for proposal in reversed(records.proposals):  # the newest first
         if proposal.state is ProposalState.APPROVED and was.get(proposal.public_id, "-") != "-":
-            _disagree(past, proposal)
+            _undo_amendment(past, proposal)
     past.receivables = [each for each in past.receivables if each.created_at <= moment]
     held_minor = {each.account: each.credit_minor - each.debit_minor for each in _held(movements)}
     for milestone in past.milestones:
@@ -52,8 +52,10 @@ def rewound(
     return past
 
 
-def _disagree(past: EscrowRecords, proposal: Proposal) -> None:
-    """Lets the milestones of an amendment have the prices of before; those that it added go."""
+def _undo_amendment(past: EscrowRecords, proposal: Proposal) -> None:
+    """Gives the milestones of an amendment their prices from before it, and removes those that it
+    added.
+    """
     if proposal.kind is not ProposalKind.AMENDMENT:
         return
     before = {each.milestone_id: each.before for each in changes_of(proposal)}

@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
+import typer.main
 from google.protobuf.message_factory import GetMessageClass
 
 from escrow.client import EscrowClient, new_request_id
@@ -18,6 +19,7 @@ from escrow.v1 import refund_service_pb2 as refund_pb
 from service.access import access_of
 from service.aggregates import blockers
 from service.cli.by_command import COMMANDS
+from service.cli.commands import app
 from service.domain.call import Party
 from service.domain.states.proposal import ProposalState
 from service.operations.explanation.actions import OF_ESCROW, OF_MILESTONE
@@ -231,12 +233,19 @@ def test_whoever_is_told_to_end_a_wait_may_call_the_method() -> None:
     tables = [clears for _, _, clears in blockers.BY_STATE.values()]
     tables += [clears for _, clears in blockers.UNDER_WAY.values()]
     tables += [clears for _, clears in blockers.FOR_PAYEE.values()]
+    tables.append({Party.OPERATOR: [m for each in blockers.ADOPTS.values() for m in each]})
+    both = [method for each in blockers.ANSWERS.values() for method in each]
+    tables.append({Party.PAYER: both, Party.PAYEE: both, Party.OPERATOR: both})
     assert tables
     for clears in tables:
         for party, methods in clears.items():
             for method in methods:
                 assert party in access_of(METHODS[method]).parties, method
     assert COMMANDS.keys() <= METHODS.keys()
+    for command in COMMANDS.values():
+        found: Any = typer.main.get_command(app)
+        for word in command.split():
+            found = found.commands[word]
     assert {p for clears in tables for p in clears} <= {Party.PAYER, Party.PAYEE, Party.OPERATOR}
 
 
