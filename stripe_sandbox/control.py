@@ -65,6 +65,7 @@ def change_settings(call: Call) -> StripeObject:
     {"settlement_currencies": ["usd", "eur"]}: what the platform holds, null for every currency.
     {"accounts_settle_in": "external_accounts"}: what connected accounts hold, or "any_currency".
     {"unsupported_countries": ["BR"]}: where this platform may not connect accounts.
+    {"country": "MX"}: where the platform is, which decides what it pays for disputes.
     """
     delay_ms = call.params.integer("capture_delay_ms")
     if delay_ms is not None:
@@ -78,6 +79,8 @@ def change_settings(call: Call) -> StripeObject:
     if "unsupported_countries" in call.params:
         named = call.params.array("unsupported_countries")
         call.state.unsupported_countries = frozenset(map(str, named))
+    if call.params.is_set("country"):
+        platform_account(call)["country"] = call.params.text("country")
     return {
         "object": "settings",
         "capture_delay_ms": int(call.state.capture_delay_s * 1000),

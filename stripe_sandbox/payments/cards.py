@@ -73,7 +73,7 @@ AUTHENTICATION_REQUIRED = Decline(
 
 FRAUDULENT = DisputeScript("fraudulent")
 NOT_RECEIVED = DisputeScript("product_not_received")
-INQUIRY = DisputeScript("general", inquiry=True)
+INQUIRY = DisputeScript("fraudulent", inquiry=True)
 
 TEST_CARDS = [
     Card("4242424242424242", "visa"),
@@ -114,7 +114,8 @@ PLAIN_CARD = TEST_CARDS[0]
 BY_NUMBER = {card.number: card for card in TEST_CARDS}
 BY_ALIAS = {f"pm_card_{card.alias}": card for card in TEST_CARDS}
 BY_TOKEN = {f"tok_{card.alias}": card for card in TEST_CARDS}
-# Older names that Stripe still takes.
+# Older names that Stripe still takes, and its longer ones.
+BY_TOKEN |= {f"tok_visa_{card.alias}": card for card in TEST_CARDS if card.disputes}
 BY_ALIAS["pm_card_chargeDeclined"] = BY_ALIAS["pm_card_visa_chargeDeclined"]
 BY_ALIAS["pm_card_chargeDeclinedInsufficientFunds"] = BY_ALIAS[
     "pm_card_visa_chargeDeclinedInsufficientFunds"

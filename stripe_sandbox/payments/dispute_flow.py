@@ -1,121 +1,40 @@
-"""What happens to a dispute, and what it does to the balance.
+"""What happens to a dispute.
 
     inquiry      warning_needs_response -> warning_under_review -> warning_closed
                           |                        |  (the bank escalates)
                           v                        v
-    chargeback        needs_response   ->     under_review      -> won | lost     lost -> won
+    chargeback        needs_response   ->     under_review      -> won | lost
+                                                   |                ^
+                                                   v                |
+    appeal       appeal_needs_response -> appeal_under_review ------+
 
-A chargeback takes the disputed amount and a fee from the balance the moment it is opened; a win
-gives the amount back and Stripe keeps the fee. An inquiry moves no money. Where the charge was
-converted, each of the two is converted at the rate of its own day.
+A late win makes a lost one won, and a bank can take a win back. What is `prevented` never becomes a
+chargeback: it was blocked, or resolved by a refund that Stripe makes by itself. What each step does
+to the balance is in `dispute_money.py`.
 """
 
-from stripe_sandbox import ledger, settlement
+from collections.abc import Callable
+
 from stripe_sandbox.call import Call
-from stripe_sandbox.errors import RefusedError
-from stripe_sandbox.ids import new_id
-from stripe_sandbox.payments.payment_methods import card_of
+from stripe_sandbox.errors import RefusedError, parameter_invalid
+from stripe_sandbox.payments import dispute_fees, dispute_money
+from stripe_sandbox.payments.dispute_objects import due_by
 from stripe_sandbox.registry import Registry
 from stripe_sandbox.store import StripeObject, private_copy
 
 registry = Registry()
 
-DAY_S = 24 * 3600
-RESPONSE_S = 9 * DAY_S
-INQUIRY_ENDS_S = 120 * DAY_S
-# Stripe's test mode decides at once when the evidence has one of these texts.
+INQUIRY_ENDS_S = 120 * 24 * 3600
+# Stripe's test mode decides after some seconds when the evidence has one of its texts.
 DECISION_S = 2
 
-DISPUTE_FEE = {"usd": 1500, "eur": 2000, "gbp": 2000, "cad": 1500, "aud": 2500, "jpy": 1300}
-OTHER_DISPUTE_FEE = 1500
+WAITS = ("needs_response", "warning_needs_response", "appeal_needs_response")
+UNDECIDED = (*WAITS, "under_review", "warning_under_review", "appeal_under_review")
+CLOSED = ("won", "lost", "warning_closed", "prevented")
+ALREADY_CLOSED = "This dispute is already closed"
 
-UNDECIDED = ("needs_response", "under_review", "warning_needs_response", "warning_under_review")
-NETWORK_REASON_CODES = {"fraudulent": "10.4", "product_not_received": "13.1"}
-
-EVIDENCE_TEXTS = (
-    "access_activity_log", "billing_address", "cancellation_policy_disclosure",
-    "cancellation_rebuttal", "customer_email_address", "customer_name", "customer_purchase_ip",
-    "duplicate_charge_explanation", "duplicate_charge_id", "product_description",
-    "refund_policy_disclosure", "refund_refusal_explanation", "service_date", "shipping_address",
-    "shipping_carrier", "shipping_date", "shipping_tracking_number", "uncategorized_text",
-)  # fmt: skip
-EVIDENCE_FILES = (
-    "cancellation_policy", "customer_communication", "customer_signature",
-    "duplicate_charge_documentation", "receipt", "refund_policy", "service_documentation",
-    "shipping_documentation", "uncategorized_file",
-)  # fmt: skip
-
-
-def open_dispute(
-    call: Call, charge: StripeObject, *, reason: str, amount: int, inquiry: bool
-) -> StripeObject:
-    """A cardholder disputes a charge; a chargeback takes the money at once.
-
-    Args:
-        call: acts on the account that took the payment.
-        charge: the working copy of a captured charge whose funds are in the books.
-        reason: Stripe's reason, such as `fraudulent`.
-        amount: minor units of the charge's currency; it may be less or more than the charge.
-        inquiry: whether the bank only asks, for now.
-    """
-    dispute = call.add(_new_dispute(call, charge, reason, amount))
-    charge["disputed"] = True
-    if inquiry:
-        _mark_as_inquiry(dispute)
-        call.schedule(INQUIRY_ENDS_S, "inquiry_ends", dispute=dispute["id"])
-        call.emit("charge.dispute.created", dispute)
-        return dispute
-    _withdraw(call, dispute, charge)
-    call.schedule(RESPONSE_S, "dispute_response_due", dispute=dispute["id"])
-    call.emit("charge.dispute.created", dispute)
-    call.emit("charge.dispute.funds_withdrawn", dispute)
-    return dispute
-
-
-def _new_dispute(call: Call, charge: StripeObject, reason: str, amount: int) -> StripeObject:
-    network = charge["payment_method_details"]["card"]["network"]
-    reason_code = NETWORK_REASON_CODES.get(reason, "13.7")
-    return {
-        "id": new_id("du"),
-        "object": "dispute",
-        "amount": amount,
-        "balance_transactions": [],
-        "charge": charge["id"],
-        "created": call.now,
-        "currency": charge["currency"],
-        "enhanced_eligibility_types": [],
-        "evidence": {**dict.fromkeys((*EVIDENCE_TEXTS, *EVIDENCE_FILES)), "enhanced_evidence": {}},
-        "evidence_details": {
-            "due_by": call.now + RESPONSE_S,
-            "enhanced_eligibility": {},
-            "has_evidence": False,
-            "past_due": False,
-            "submission_count": 0,
-            "submission_method": "not_submitted",
-        },
-        "is_charge_refundable": False,
-        "livemode": False,
-        "metadata": {},
-        "network_reason_code": reason_code,
-        "payment_intent": charge["payment_intent"],
-        "payment_method_details": {
-            "type": "card",
-            "card": {
-                "brand": network,
-                "case_type": "chargeback",
-                "network": network,
-                "network_reason_code": reason_code,
-            },
-        },
-        "reason": reason,
-        "status": "needs_response",
-    }
-
-
-def _mark_as_inquiry(dispute: StripeObject) -> None:
-    dispute["status"] = "warning_needs_response"
-    dispute["is_charge_refundable"] = True
-    dispute["payment_method_details"]["card"]["case_type"] = "inquiry"
+# How a dispute that is not stored yet begins: f(call, dispute).
+Opening = Callable[[Call, StripeObject], None]
 
 
 def is_inquiry(dispute: StripeObject) -> bool:
@@ -123,35 +42,63 @@ def is_inquiry(dispute: StripeObject) -> bool:
     return str(dispute["status"]).startswith("warning_")
 
 
-def _withdraw(call: Call, dispute: StripeObject, charge: StripeObject) -> None:
-    """Debit the disputed amount and the fee; pending funds settle with the charge's."""
-    charged = call.require("balance_transaction", charge["balance_transaction"])
-    currency = charged["currency"]
-    taken = settlement.convert(call, dispute["amount"], dispute["currency"], currency)
-    posted = ledger.post(
-        call,
-        "adjustment",
-        dispute["id"],
-        -taken.amount,
-        currency,
-        fee=DISPUTE_FEE.get(currency, OTHER_DISPUTE_FEE),
-        fee_description="Dispute fee",
-        exchange_rate=taken.exchange_rate,
-        available_on=charged["available_on"] if charged["status"] == "pending" else None,
-        description=f"Chargeback withdrawal for {charge['id']}",
-        reporting_category="dispute",
-    )
-    dispute["balance_transactions"].append(private_copy(posted))
-    charge["_charged_back"] = True
+def open_inquiry(call: Call, dispute: StripeObject) -> None:
+    """The bank only asks, for now: no money moves."""
+    _begin(call, dispute)
+    call.schedule(INQUIRY_ENDS_S, "inquiry_ends", dispute=dispute["id"])
+    call.emit("charge.dispute.created", dispute)
+
+
+def open_chargeback(call: Call, dispute: StripeObject) -> None:
+    """A cardholder takes the money back, at once."""
+    _begin(call, dispute)
+    dispute_money.withdraw(call, dispute)
+    _await_response(call, dispute)
+    call.emit("charge.dispute.created", dispute)
+    call.emit("charge.dispute.funds_withdrawn", dispute)
+
+
+def open_lost(call: Call, dispute: StripeObject) -> None:
+    """A chargeback that the network lets nobody answer: it is lost when it is first heard of."""
+    _begin(call, dispute)
+    dispute_money.withdraw(call, dispute)
+    dispute["evidence_details"]["due_by"] = 0
+    dispute["status"] = "lost"
+    call.emit("charge.dispute.created", dispute)
+    call.emit("charge.dispute.funds_withdrawn", dispute)
+    call.emit("charge.dispute.closed", dispute)
+
+
+def open_prevented(call: Call, dispute: StripeObject) -> None:
+    """It was blocked before it became a chargeback, or resolved by a refund."""
+    _begin(call, dispute)
+    dispute["status"] = "prevented"
+    call.emit("charge.dispute.created", dispute)
+
+
+def _begin(call: Call, dispute: StripeObject) -> None:
+    call.add(dispute)
+    call.require("charge", dispute["charge"])["disputed"] = True
+
+
+def _await_response(call: Call, dispute: StripeObject) -> None:
+    """Until the end of the last day; the bank decides against silence in the second after it."""
+    dispute["evidence_details"]["due_by"] = due_by(call.now)
+    delay_s = dispute["evidence_details"]["due_by"] + 1 - call.state.clock.now()
+    call.schedule(delay_s, "dispute_response_due", dispute=dispute["id"])
 
 
 def submit(call: Call, dispute: StripeObject) -> None:
-    """Hand the staged evidence to the bank, which works once."""
+    """Hand the staged evidence to the bank, which works once for each stage."""
     details = dispute["evidence_details"]
     details["submission_count"] += 1
     details["submission_method"] = "manual"
-    dispute["status"] = "warning_under_review" if is_inquiry(dispute) else "under_review"
-    call.schedule(DECISION_S, "evidence_decides", dispute=dispute["id"])
+    stage = dispute["status"].removesuffix("needs_response")
+    dispute["status"] = f"{stage}under_review"
+    if stage == "":
+        dispute_fees.counter(call, dispute)
+    if stage != "appeal_":
+        call.schedule(DECISION_S, "evidence_decides", dispute=dispute["id"])
 
 
 @registry.task("evidence_decides")
@@ -171,10 +118,10 @@ def evidence_decides(call: Call, dispute: str) -> None:
 
 @registry.task("dispute_response_due")
 def dispute_response_due(call: Call, dispute: str) -> None:
-    """A chargeback that was not answered in time is lost."""
+    """A chargeback that was not answered in time is lost, and so is one not appealed in time."""
     due = call.require("dispute", dispute)
-    if due["status"] == "needs_response":
-        due["evidence_details"]["past_due"] = True
+    late = call.now > due["evidence_details"]["due_by"]
+    if late and due["status"] in ("needs_response", "appeal_needs_response"):
         lose(call, due)
 
 
@@ -188,100 +135,96 @@ def inquiry_ends(call: Call, dispute: str) -> None:
 
 def escalate(call: Call, dispute: StripeObject) -> None:
     """Make an inquiry a chargeback: debit the money, and accept evidence again."""
-    if not is_inquiry(dispute) or dispute["status"] not in UNDECIDED:
-        raise RefusedError(f"A dispute that is {dispute['status']} cannot be escalated.")
+    _must_be(dispute, "escalated", "warning_needs_response", "warning_under_review")
     before = private_copy(dispute)
     dispute["status"] = "needs_response"
-    dispute["is_charge_refundable"] = False
     dispute["payment_method_details"]["card"]["case_type"] = "chargeback"
-    dispute["evidence_details"] |= {
-        "due_by": call.now + RESPONSE_S,
-        "submission_count": 0,
-        "submission_method": "not_submitted",
-    }
-    _withdraw(call, dispute, call.require("charge", dispute["charge"]))
-    call.schedule(RESPONSE_S, "dispute_response_due", dispute=dispute["id"])
+    dispute["evidence_details"] |= {"submission_count": 0, "submission_method": "not_submitted"}
+    dispute_money.withdraw(call, dispute)
+    _await_response(call, dispute)
     call.emit("charge.dispute.updated", dispute, before=before)
-    call.emit("charge.dispute.funds_withdrawn", dispute, before=before)
+    call.emit("charge.dispute.funds_withdrawn", dispute)
+
+
+def offer_appeal(call: Call, dispute: StripeObject) -> None:
+    """The bank has decided against the account, which may appeal for another eight days."""
+    _must_be(dispute, "appealed", "under_review", "lost")
+    before = private_copy(dispute)
+    dispute["status"] = "appeal_needs_response"
+    _await_response(call, dispute)
+    call.emit("charge.dispute.updated", dispute, before=before)
 
 
 def win(call: Call, dispute: StripeObject) -> None:
     """The bank decides for the account, even after it decided against it."""
-    if dispute["status"] not in (*UNDECIDED, "lost"):
-        raise RefusedError(f"A dispute that is {dispute['status']} cannot be won.")
-    before = private_copy(dispute)
+    _must_be(dispute, "won", *UNDECIDED, "lost")
     if is_inquiry(dispute):
-        _close(call, dispute, "warning_closed", before)
+        _close(call, dispute, "warning_closed")
         return
-    charge = call.require("charge", dispute["charge"])
-    _close(call, dispute, "won", before)
-    posted = _reinstate(call, dispute)
-    reinstated_before = private_copy(dispute)
-    dispute["balance_transactions"].append(private_copy(posted))
-    dispute["is_charge_refundable"] = True
-    charge["_charged_back"] = any(
-        other["id"] != dispute["id"] and other["status"] not in ("won", "warning_closed")
-        for other in call.select("dispute", lambda other: other["charge"] == charge["id"])
-    )
-    call.emit("charge.dispute.funds_reinstated", dispute, before=reinstated_before)
+    dispute_money.reinstate(call, dispute, dispute["_outstanding"], won=True)
+    dispute_fees.return_counter(call, dispute)
+    _make_refundable(call, dispute)
+    dispute["status"] = "won"
+    call.emit("charge.dispute.funds_reinstated", dispute)
+    call.emit("charge.dispute.closed", dispute)
 
 
-def _reinstate(call: Call, dispute: StripeObject) -> StripeObject:
-    """Credit the disputed amount; it is not available before its withdrawal settles."""
-    withdrawal = call.require("balance_transaction", dispute["balance_transactions"][0]["id"])
-    currency = withdrawal["currency"]
-    returned = settlement.convert(call, dispute["amount"], dispute["currency"], currency)
-    return ledger.post(
-        call,
-        "adjustment",
-        dispute["id"],
-        returned.amount,
-        currency,
-        exchange_rate=returned.exchange_rate,
-        available_on=max(call.now, int(withdrawal["available_on"])),
-        description=f"Chargeback reversal for {dispute['charge']}",
-        reporting_category="dispute_reversal",
-    )
+def _make_refundable(call: Call, dispute: StripeObject) -> None:
+    """The charge can be refunded again, unless another dispute still holds its money."""
+    others = call.select("dispute", lambda other: other["charge"] == dispute["charge"])
+    held = any(other["id"] != dispute["id"] and other["_outstanding"] for other in others)
+    call.require("charge", dispute["charge"])["_charged_back"] = held
+    dispute["is_charge_refundable"] = not held
 
 
-def lose(call: Call, dispute: StripeObject) -> None:
-    """The bank decides for the cardholder or the account accepts; no money moves any more."""
+def lose(call: Call, dispute: StripeObject, returned: int = 0) -> None:
+    """The bank decides for the cardholder, or the account accepts; an inquiry just ends.
+
+    Args:
+        call: acts on the account that took the payment.
+        dispute: the working copy.
+        returned: what the bank gives back all the same, in minor units of the dispute's currency:
+            the part that had been refunded before.
+    """
     if dispute["status"] not in UNDECIDED:
-        raise RefusedError(f"This dispute is already closed: it is {dispute['status']}.")
-    outcome = "warning_closed" if is_inquiry(dispute) else "lost"
-    _close(call, dispute, outcome, private_copy(dispute))
+        raise RefusedError(ALREADY_CLOSED)
+    if returned and not 0 < returned < dispute["_outstanding"]:
+        raise parameter_invalid("returned", "A bank that returns all it took has lost.")
+    if returned:
+        dispute_money.reinstate(call, dispute, returned, won=False)
+    dispute["status"] = "warning_closed" if is_inquiry(dispute) else "lost"
+    if returned:
+        call.emit("charge.dispute.funds_reinstated", dispute)
+    call.emit("charge.dispute.closed", dispute)
 
 
-def _close(call: Call, dispute: StripeObject, status: str, before: StripeObject) -> None:
+def overturn(call: Call, dispute: StripeObject) -> None:
+    """The bank takes a win back, and the money with it."""
+    _must_be(dispute, "overturned", "won")
+    dispute_money.withdraw(call, dispute, again=True)
+    dispute_fees.take_counter_again(call, dispute)
+    dispute["status"] = "lost"
+    call.emit("charge.dispute.funds_withdrawn", dispute)
+    call.emit("charge.dispute.closed", dispute)
+
+
+def adjust(call: Call, dispute: StripeObject, amount: int) -> None:
+    """The bank corrects what it took, in minor units of the balance's currency."""
+    if not dispute["balance_transactions"]:
+        raise RefusedError("This dispute has moved no money that could be corrected.")
+    before = private_copy(dispute)
+    dispute_money.adjust(call, dispute, amount)
+    call.emit("charge.dispute.updated", dispute, before=before)
+
+
+def _must_be(dispute: StripeObject, verb: str, *statuses: str) -> None:
+    if dispute["status"] not in statuses:
+        raise RefusedError(f"A dispute that is {dispute['status']} cannot be {verb}.")
+
+
+def _close(call: Call, dispute: StripeObject, status: str) -> None:
     dispute["status"] = status
-    call.emit("charge.dispute.closed", dispute, before=before)
-
-
-@registry.reaction("payment_intent.succeeded")
-def dispute_paid_intent(call: Call, intent: StripeObject) -> None:
-    """Dispute a payment by a test card that asks for it, once its funds are booked."""
-    _follow_script(call, call.require("charge", intent["latest_charge"]))
-
-
-@registry.reaction("charge.updated")
-def dispute_settled_charge(call: Call, charge: StripeObject) -> None:
-    """The same, where the capture was asynchronous."""
-    if "_number" in charge:  # what a transfer pays into a connected account has no card
-        _follow_script(call, charge)
-
-
-def _follow_script(call: Call, charge: StripeObject) -> None:
-    scripts = card_of(charge).disputes
-    if charge["balance_transaction"] is None or charge["disputed"]:
-        return
-    for script in scripts:
-        open_dispute(
-            call,
-            charge,
-            reason=script.reason,
-            amount=charge["amount_captured"] // len(scripts),
-            inquiry=script.inquiry,
-        )
+    call.emit("charge.dispute.closed", dispute)
 
 
 @registry.reaction("charge.refunded")

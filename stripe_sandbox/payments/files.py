@@ -1,4 +1,7 @@
-"""Files: /v1/files, uploads that serve as evidence in disputes."""
+"""Files: /v1/files, uploads that serve as evidence in disputes.
+
+The type of a file is that of its name, and evidence must also begin as files of its type do.
+"""
 
 import base64
 from pathlib import PurePosixPath
@@ -18,8 +21,21 @@ from stripe_sandbox.store import StripeObject
 registry = Registry()
 pages = Pages()
 
-LARGEST_BYTES = 5 * 1024 * 1024
-EVIDENCE_TYPES = ("pdf", "jpg", "jpeg", "png")
+LARGEST_BYTES = 5_000_000
+EVIDENCE = "dispute_evidence"
+PURPOSES = (
+    "account_requirement", "additional_verification", "business_icon", "business_logo",
+    "customer_signature", EVIDENCE, "identity_document", "issuing_regulatory_reporting",
+    "pci_document", "platform_terms_of_service", "tax_document_user_upload",
+    "terminal_android_apk", "terminal_reader_splashscreen", "terminal_wifi_certificate",
+    "terminal_wifi_private_key",
+)  # fmt: skip
+BEGINS_WITH = {
+    "pdf": b"%PDF-",
+    "jpg": b"\xff\xd8\xff",
+    "jpeg": b"\xff\xd8\xff",
+    "png": b"\x89PNG\r\n\x1a\n",
+}
 
 
 @registry.post("/v1/files")
@@ -28,14 +44,15 @@ def create_file(call: Call) -> StripeObject:
     upload = call.params.hash("file")
     if "content" not in upload:
         raise parameter_missing("file")
-    filename, purpose = upload.required_text("filename"), call.params.required_text("purpose")
+    call.params.require("purpose")
+    filename, purpose = upload.required_text("filename"), call.params.choice("purpose", PURPOSES)
     suffix = PurePosixPath(filename).suffix.removeprefix(".").lower()
-    if purpose == "dispute_evidence" and suffix not in EVIDENCE_TYPES:
-        raise parameter_invalid(
-            "file", f"Invalid file type: {suffix}. Use one of {', '.join(EVIDENCE_TYPES)}."
-        )
+    if upload["size"] == 0:
+        raise parameter_invalid("file", "The file you uploaded is empty.")
     if upload["size"] > LARGEST_BYTES:
         raise parameter_invalid("file", "The file you uploaded is too large.")
+    if purpose == EVIDENCE:
+        _must_be_evidence(suffix, base64.b64decode(upload["content"]))
     file_id = new_id("file")
     return call.add(
         {
@@ -48,12 +65,21 @@ def create_file(call: Call) -> StripeObject:
             "purpose": purpose,
             "size": upload["size"],
             "title": None,
-            "type": suffix or None,
+            "type": {"jpeg": "jpg"}.get(suffix, suffix) or None,
             "url": f"{call.state.public_url}/v1/files/{file_id}/contents",
             "_content": upload["content"],
             "_content_type": upload["type"],
         }
     )
+
+
+def _must_be_evidence(suffix: str, content: bytes) -> None:
+    if suffix not in BEGINS_WITH:
+        raise parameter_invalid(
+            "file", f"Invalid file type: {suffix}. Use one of {', '.join(BEGINS_WITH)}."
+        )
+    if not content.startswith(BEGINS_WITH[suffix]):
+        raise parameter_invalid("file", f"The file you uploaded is not a valid {suffix} file.")
 
 
 @registry.get("/v1/files")
@@ -87,6 +113,11 @@ def require_evidence(call: Call, file_id: str, param: str) -> str:
     file = call.find("file", file_id)
     if file is None:
         raise resource_missing("file", file_id, param)
-    if file["purpose"] != "dispute_evidence":
-        raise parameter_invalid(param, f"File {file_id} was not uploaded as dispute_evidence.")
+    if file["purpose"] != EVIDENCE:
+        raise parameter_invalid(param, f"File {file_id} was not uploaded as {EVIDENCE}.")
     return file_id
+
+
+def content_of(call: Call, file_id: str) -> bytes:
+    """The bytes of a file that is there."""
+    return base64.b64decode(call.require("file", file_id)["_content"])

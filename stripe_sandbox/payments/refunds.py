@@ -18,10 +18,29 @@ registry = Registry()
 def create_refund(call: Call) -> StripeObject:
     """Refund a charge, or the charge of a payment intent, whole or in part."""
     charge = _charge_to_refund(call)
-    refundable = charge["amount_captured"] - charge["amount_refunded"]
-    amount = call.params.amount(currency=charge["currency"]) or refundable
-    _must_be_refundable(charge, amount, refundable)
-    email = _email_for_instructions(call, charge)
+    amount = call.params.amount(currency=charge["currency"]) or _refundable(charge)
+    _must_be_refundable(charge, amount)
+    return issue(
+        call,
+        charge,
+        amount,
+        reason=call.params.text("reason"),
+        metadata=call.params.merge_metadata(),
+        email=_email_for_instructions(call, charge),
+    )
+
+
+def issue(
+    call: Call,
+    charge: StripeObject,
+    amount: int,
+    *,
+    reason: str | None = None,
+    metadata: dict[str, str] | None = None,
+    email: str | None = None,
+) -> StripeObject:
+    """Refund so much of a charge, in minor units; Stripe does it by itself, too."""
+    _must_be_refundable(charge, amount)
     by_card = charge["payment_method_details"]["type"] == "card"
     refund = call.add(
         {
@@ -36,9 +55,9 @@ def create_refund(call: Call) -> StripeObject:
             "destination_details": {"card": {"type": "pending"}, "type": "card"}
             if by_card
             else None,
-            "metadata": call.params.merge_metadata(),
+            "metadata": metadata or {},
             "payment_intent": charge["payment_intent"],
-            "reason": call.params.text("reason"),
+            "reason": reason,
             "receipt_number": None,
             "source_transfer_reversal": None,
             "status": "pending",
@@ -86,7 +105,12 @@ def _email_for_instructions(call: Call, charge: StripeObject) -> str | None:
     return str(email)
 
 
-def _must_be_refundable(charge: StripeObject, amount: int, refundable: int) -> None:
+def _refundable(charge: StripeObject) -> int:
+    return int(charge["amount_captured"] - charge["amount_refunded"])
+
+
+def _must_be_refundable(charge: StripeObject, amount: int) -> None:
+    refundable = _refundable(charge)
     if charge["status"] != "succeeded" or not charge["captured"]:
         raise RefusedError(f"Charge {charge['id']} has not been captured.", param="charge")
     if charge.get("_charged_back"):
