@@ -19,6 +19,8 @@ from tests.stripe_sandbox.connect.conftest import (
 from tests.stripe_sandbox.schema_check import problems_in_traffic
 
 STEPS = 200
+DECISIONS = ("win", "lose", "escalate", "appeal", "overturn", "adjust")
+EVIDENCE = {"evidence": {"uncategorized_text": "It was delivered."}}
 
 
 class Player:
@@ -116,6 +118,7 @@ class Trader(Player):
     def __init__(self, running: Running, seed: int) -> None:
         super().__init__(running, seed)
         self.currency_of: dict[str, str] = {}
+        self.told: set[str] = set()  # which controls did something
 
     async def open_accounts(self) -> None:
         for country, currency in [("US", "usd"), ("DE", "eur"), ("JP", "jpy"), ("KW", "kwd")]:
@@ -144,13 +147,26 @@ class Trader(Player):
         await self.client.v1.refunds.create_async({"charge": charge, "amount": self.amount()})
 
     async def dispute(self) -> None:
-        path = f"charges/{self.random.choice(self.charges)}/dispute"
-        url = f"{self.running.url}/_sandbox/{path}"
-        async with self.running.http.post(url, json={"amount": self.amount()}) as answer:
-            opened = await answer.json()
-        if answer.status == 200 and self.random.random() < 0.5:
+        """The bank, and whoever answers it, do whatever is possible in any order."""
+        charge = f"charges/{self.random.choice(self.charges)}"
+        inquiry = self.random.random() < 0.3
+        opened = await self.tell(f"{charge}/dispute", amount=self.amount(), inquiry=inquiry)
+        for verb in self.random.choices([*DECISIONS, "evidence"], k=8) if opened else ():
             await self.move_rates()
-            await self.running.control("POST", f"disputes/{opened['id']}/win")
+            if verb == "evidence":
+                with contextlib.suppress(stripe.InvalidRequestError):
+                    await self.client.v1.disputes.update_async(opened["id"], EVIDENCE)
+            else:
+                how = {"adjust": {"amount": -7}, "lose": {"returned": self.random.randint(0, 50)}}
+                await self.tell(f"disputes/{opened['id']}/{verb}", **how.get(verb, {}))
+
+    async def tell(self, path: str, **how: Json) -> Json:
+        """The answer of a control; None where it refuses."""
+        url = f"{self.running.url}/_sandbox/{path}"
+        async with self.running.http.post(url, json=how) as answer:
+            told = await answer.json() if answer.status == 200 else None
+        self.told |= {path.rpartition("/")[2]} if told else set()
+        return told
 
     async def move_rates(self) -> None:
         by = self.random.uniform(0.8, 1.25)
@@ -177,6 +193,7 @@ async def test_random_operations_in_many_currencies_keep_the_books(
         with contextlib.suppress(stripe.InvalidRequestError, IndexError):  # as above
             await player.random.choice(moves)()
     assert min(len(player.transfers), len(player.payouts)) > 5
+    assert player.told >= {"dispute", "win", "lose", "overturn", "adjust"}
     await running.advance(5 * DAY_S)
     accounts = (await running.books())["accounts"]
     held = {account: set(books["sum_of_net"]) for account, books in accounts.items()}
