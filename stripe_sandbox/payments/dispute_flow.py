@@ -235,3 +235,10 @@ def refund_ends_inquiries(call: Call, charge: StripeObject) -> None:
     for found in call.select("dispute", lambda dispute: dispute["charge"] == charge["id"]):
         if is_inquiry(found) and found["status"] in UNDECIDED:
             lose(call, call.require("dispute", found["id"]))
+
+
+@registry.reaction("charge.dispute.updated", "charge.dispute.closed")
+def tell_of_charge(call: Call, dispute: StripeObject) -> None:
+    """Stripe says of the charge that it was updated, too, although nothing of it shows that."""
+    charge = call.require("charge", dispute["charge"])
+    call.emit("charge.updated", charge, before=private_copy(charge))

@@ -146,6 +146,11 @@ async def test_losing_evidence_leaves_the_money_gone(running: Running) -> None:
     await running.advance(5)
     [closed] = await running.receiver.wait_for("charge.dispute.closed")
     assert closed["data"]["object"]["status"] == "lost"
+    [*_, of_charge] = await running.receiver.wait_for("charge.updated", 2)  # as recorded
+    assert (of_charge["data"]["object"]["disputed"], of_charge["data"]["previous_attributes"]) == (
+        True,
+        {},
+    )
     assert await net(running) == CHARGED - AMOUNT - DISPUTE_FEE
     # A bank can change its mind later.
     won: Json = await running.control("POST", f"disputes/{dispute.id}/win")
