@@ -19,6 +19,7 @@ LONG_TEXTS = (
     "duplicate_charge_explanation", "product_description", "refund_policy_disclosure",
     "refund_refusal_explanation", "uncategorized_text",
 )  # fmt: skip
+ACKNOWLEDGED = "fee_acknowledged"
 LONGEST_TEXT, LONGEST_SHORT_TEXT, LONGEST_TOGETHER = 20_000, 5_000, 150_000
 LARGEST_TOGETHER_BYTES = 4_500_000
 # Stripe compiles the evidence into one document and estimates its pages; it says no more than that.
@@ -41,22 +42,21 @@ def must_take_evidence(call: Call, dispute: StripeObject) -> None:
         )
 
 
-def must_have_some(dispute: StripeObject) -> None:
-    """Refuse to hand in nothing."""
+def must_be_complete(dispute: StripeObject) -> None:
+    """Refuse to hand in nothing, or to have a network decide without saying that one pays it."""
     appeals = dispute["status"] == "appeal_needs_response"
     details = dispute["evidence_details"]
     if not (dispute["evidence"]["appeal"] if appeals else details["has_evidence"]):
         raise parameter_missing("evidence")
+    for kind, eligible in details["enhanced_eligibility"].items():
+        if eligible["status"] != ACKNOWLEDGED:
+            raise parameter_missing(f"evidence[enhanced_evidence][{kind}][fee_acknowledged]")
 
 
 def stage(call: Call, dispute: StripeObject, evidence: Params) -> None:
     """Put evidence on the dispute; only an appeal's can be taken away again, by an empty text."""
     appeals = dispute["status"] == "appeal_needs_response"
     for name in evidence:
-        if name == "enhanced_evidence":
-            raise parameter_invalid(
-                evidence.name_of(name), "This dispute is not eligible for enhanced evidence."
-            )
         if appeals != (name == "appeal"):
             raise RefusedError(
                 f"A dispute that is {dispute['status']} does not take this evidence.",
@@ -67,6 +67,7 @@ def stage(call: Call, dispute: StripeObject, evidence: Params) -> None:
     else:
         _stage_texts(dispute, evidence)
         _stage_files(call, dispute, evidence)
+        _stage_enhanced(dispute, evidence.hash("enhanced_evidence"))
     _must_fit(call, dispute)
 
 
@@ -82,6 +83,19 @@ def _stage_files(call: Call, dispute: StripeObject, evidence: Params) -> None:
         if evidence.is_set(name):
             file_id = evidence.required_text(name)
             _put(dispute, name, require_evidence(call, file_id, evidence.name_of(name)))
+
+
+def _stage_enhanced(dispute: StripeObject, enhanced: Params) -> None:
+    """Only a fee can be acknowledged, of a dispute in which there is one."""
+    for kind in enhanced:
+        if kind not in dispute["enhanced_eligibility_types"]:
+            raise parameter_invalid(
+                enhanced.name_of(kind), f"This dispute is not eligible for {kind}."
+            )
+        acknowledged = enhanced.hash(kind).boolean("fee_acknowledged")
+        dispute["evidence"]["enhanced_evidence"][kind] = {"fee_acknowledged": acknowledged}
+        status = ACKNOWLEDGED if acknowledged else "requires_fee_acknowledgement"
+        dispute["evidence_details"]["enhanced_eligibility"][kind] = {"status": status}
 
 
 def _put(dispute: StripeObject, name: str, value: str | None) -> None:

@@ -21,6 +21,8 @@ NETWORK_REASON_CODES = {
     "amex": {"fraudulent": "F29", "product_not_received": "C08", "duplicate": "P08"},
 }
 OTHER_CODE = "13.7"
+# Of whom the network demands money to decide about its own rules.
+COMPLIANCE_OF = {"visa": "visa_compliance", "mastercard": "mastercard_compliance"}
 INQUIRY_CODE = "10"
 
 EVIDENCE_TEXTS = (
@@ -53,6 +55,8 @@ def new_dispute(
     if reason not in REASONS:
         raise parameter_invalid("reason", f"Invalid reason: must be one of {', '.join(REASONS)}")
     network = charge["payment_method_details"]["card"]["network"]
+    breaks_rules = reason == "noncompliant" and case_type == "chargeback"
+    compliance = COMPLIANCE_OF.get(network) if breaks_rules else None
     return {
         "id": new_id("du"),
         "object": "dispute",
@@ -61,11 +65,13 @@ def new_dispute(
         "charge": charge["id"],
         "created": call.now,
         "currency": charge["currency"],
-        "enhanced_eligibility_types": [],
+        "enhanced_eligibility_types": [compliance] if compliance else [],
         "evidence": _known_evidence(call, charge),
         "evidence_details": {
             "due_by": due_by(call.now),
-            "enhanced_eligibility": {},
+            "enhanced_eligibility": {compliance: {"status": "requires_fee_acknowledgement"}}
+            if compliance
+            else {},
             "has_evidence": False,
             "past_due": False,
             "submission_count": 0,
@@ -79,7 +85,7 @@ def new_dispute(
             "type": "card",
             "card": {
                 "brand": network,
-                "case_type": case_type,
+                "case_type": "compliance" if compliance else case_type,
                 "network": network,
                 "network_reason_code": code or _usual_code(network, reason, case_type),
             },

@@ -51,7 +51,7 @@ def update_dispute(call: Call) -> StripeObject:
     if call.params.is_set("intended_submission_method"):
         dispute["intended_submission_method"] = call.params.text("intended_submission_method")
     if submits:
-        dispute_evidence.must_have_some(dispute)
+        dispute_evidence.must_be_complete(dispute)
         dispute_flow.submit(call, dispute)
     if dispute != before:
         call.emit("charge.dispute.updated", dispute, before=before)

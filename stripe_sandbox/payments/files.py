@@ -45,6 +45,8 @@ def create_file(call: Call) -> StripeObject:
     if "content" not in upload:
         raise parameter_missing("file")
     call.params.require("purpose")
+    if call.params.is_set("file_link_data"):
+        raise parameter_invalid("file_link_data", "The sandbox makes no links to files.")
     filename, purpose = upload.required_text("filename"), call.params.choice("purpose", PURPOSES)
     suffix = PurePosixPath(filename).suffix.removeprefix(".").lower()
     if upload["size"] == 0:

@@ -186,3 +186,21 @@ async def test_no_appeal_before_it_is_offered(running: Running) -> None:
     dispute = await disputed(running)
     with pytest.raises(stripe.InvalidRequestError, match="does not take this evidence"):
         await stage(running, dispute, appeal={"card": {"reason_for_filing": "Early."}})
+
+
+async def test_a_compliance_case_is_answered_by_who_says_that_they_pay(running: Running) -> None:
+    client: Json = running.client.v1
+    dispute = await disputed(running, reason="noncompliant")
+    assert dispute["payment_method_details"]["card"]["case_type"] == "compliance"
+    assert dispute["enhanced_eligibility_types"] == ["visa_compliance"]
+    await stage(running, dispute, uncategorized_text="winning_evidence")
+    with pytest.raises(stripe.InvalidRequestError, match="fee_acknowledged"):
+        await client.disputes.update_async(dispute["id"], {"submit": True})
+    staged = await stage(running, dispute, enhanced_evidence=ENHANCED)
+    eligibility = staged.evidence_details.enhanced_eligibility
+    assert eligibility.visa_compliance.status == "fee_acknowledged"
+    submitted = await client.disputes.update_async(dispute["id"], {"submit": True})
+    assert submitted.status == "under_review"
+    await running.advance(DAY_S + 60)
+    fees = await client.balance_transactions.list_async({"type": "stripe_fee"})
+    assert sorted(fee.net for fee in fees.data) == [-50_000, -1_500, 1_500, 50_000]
