@@ -6,7 +6,7 @@ import pytest
 import stripe
 
 from stripe_sandbox.store import Json
-from tests.stripe_sandbox.conftest import Running, charge_in
+from tests.stripe_sandbox.conftest import API_KEY, CheckedHTTPClient, Running, charge_in
 
 # The SDK sends what it is given, which aiohttp would rather stream.
 pytestmark = pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
@@ -204,3 +204,22 @@ async def test_a_compliance_case_is_answered_by_who_says_that_they_pay(running: 
     await running.advance(DAY_S + 60)
     fees = await client.balance_transactions.list_async({"type": "stripe_fee"})
     assert sorted(fee.net for fee in fees.data) == [-50_000, -1_500, 1_500, 50_000]
+
+
+async def test_the_sdk_uploads_to_the_address_of_files(running: Running) -> None:
+    """Stripe has another host for it; everything else of a file is asked of the API."""
+    http_client = CheckedHTTPClient()
+    uploads = stripe.StripeClient(
+        API_KEY,
+        http_client=http_client,
+        base_addresses={"api": "http://127.0.0.1:9", "files": running.url},
+        max_network_retries=0,
+    )
+    file = io.BytesIO(PDF)
+    file.name = "receipt.pdf"
+    params: Json = {"purpose": "dispute_evidence", "file": file}
+    uploaded = await uploads.v1.files.create_async(params)
+    assert (await running.client.v1.files.retrieve_async(uploaded.id)).size == len(PDF)
+    with pytest.raises(stripe.APIConnectionError):
+        await uploads.v1.files.retrieve_async(uploaded.id)
+    await http_client.close_async()  # type: ignore[no-untyped-call] # untyped in stripe
