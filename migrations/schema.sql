@@ -82,6 +82,30 @@ CREATE TYPE public.write_balance_transaction AS (
 	recorded_at timestamp with time zone
 );
 
+CREATE TYPE public.write_chargeback AS (
+	tenant_id text,
+	chargeback_id uuid,
+	escrow_id uuid,
+	payment_id uuid,
+	state text,
+	stripe_dispute text,
+	amount_minor bigint,
+	currency text,
+	reason text,
+	opened_at timestamp with time zone,
+	created_at timestamp with time zone,
+	updated_at timestamp with time zone,
+	due_by timestamp with time zone,
+	settled_currency text,
+	withdrawn_minor bigint,
+	reinstated_minor bigint,
+	fee_minor bigint,
+	movements integer,
+	submissions integer,
+	is_appeal boolean,
+	openings integer
+);
+
 CREATE TYPE public.write_deadline AS (
 	tenant_id text,
 	escrow_id uuid,
@@ -1019,6 +1043,65 @@ GRANT SELECT,INSERT ON TABLE public.balances TO escrow_service;
 GRANT SELECT ON TABLE public.balances TO escrow_reader;
 GRANT UPDATE(balance_minor) ON TABLE public.balances TO escrow_service;
 GRANT UPDATE(change_minor) ON TABLE public.balances TO escrow_service;
+
+CREATE TABLE public.chargebacks (
+    tenant_id text NOT NULL,
+    chargeback_id uuid NOT NULL,
+    escrow_id uuid NOT NULL,
+    payment_id uuid NOT NULL,
+    state text NOT NULL,
+    stripe_dispute text NOT NULL,
+    amount_minor bigint NOT NULL,
+    currency text NOT NULL,
+    reason text NOT NULL,
+    opened_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    due_by timestamp with time zone,
+    settled_currency text,
+    withdrawn_minor bigint NOT NULL,
+    reinstated_minor bigint NOT NULL,
+    fee_minor bigint NOT NULL,
+    movements integer NOT NULL,
+    submissions integer NOT NULL,
+    is_appeal boolean NOT NULL,
+    openings integer NOT NULL,
+    CONSTRAINT chargebacks_amounts CHECK (((amount_minor >= 0) AND (withdrawn_minor >= 0) AND (reinstated_minor >= 0) AND ((settled_currency IS NOT NULL) OR ((withdrawn_minor = 0) AND (reinstated_minor = 0))))),
+    CONSTRAINT chargebacks_counts CHECK (((movements >= 0) AND (submissions >= 0) AND (openings >= 1)))
+);
+COMMENT ON TABLE public.chargebacks IS 'One for each dispute at Stripe of a payment, inquiries among them, as Stripe said last.';
+COMMENT ON COLUMN public.chargebacks.amount_minor IS 'what is disputed, in the currency that was paid; it may exceed the payment';
+COMMENT ON COLUMN public.chargebacks.opened_at IS 'when it was opened, by Stripe''s clock';
+COMMENT ON COLUMN public.chargebacks.due_by IS 'until when Stripe takes evidence';
+COMMENT ON COLUMN public.chargebacks.withdrawn_minor IS 'what Stripe has taken for it, without fees, in the settled currency';
+COMMENT ON COLUMN public.chargebacks.reinstated_minor IS 'what of it Stripe has given back';
+COMMENT ON COLUMN public.chargebacks.fee_minor IS 'the fees in its balance transactions, less those that came back with them';
+COMMENT ON COLUMN public.chargebacks.movements IS 'how many balance transactions it had: a read of the dispute that has fewer is older';
+COMMENT ON COLUMN public.chargebacks.openings IS '1, and 1 more for each time that it was opened again after it had been over';
+ALTER TABLE ONLY public.chargebacks
+    ADD CONSTRAINT chargebacks_pkey PRIMARY KEY (tenant_id, escrow_id, chargeback_id);
+CREATE UNIQUE INDEX chargebacks_by_dispute ON public.chargebacks USING btree (tenant_id, stripe_dispute);
+CREATE INDEX chargebacks_by_id ON public.chargebacks USING btree (tenant_id, chargeback_id);
+GRANT SELECT,INSERT ON TABLE public.chargebacks TO escrow_service;
+GRANT SELECT ON TABLE public.chargebacks TO escrow_reader;
+GRANT UPDATE(payment_id) ON TABLE public.chargebacks TO escrow_service;
+GRANT UPDATE(state) ON TABLE public.chargebacks TO escrow_service;
+GRANT UPDATE(stripe_dispute) ON TABLE public.chargebacks TO escrow_service;
+GRANT UPDATE(amount_minor) ON TABLE public.chargebacks TO escrow_service;
+GRANT UPDATE(currency) ON TABLE public.chargebacks TO escrow_service;
+GRANT UPDATE(reason) ON TABLE public.chargebacks TO escrow_service;
+GRANT UPDATE(opened_at) ON TABLE public.chargebacks TO escrow_service;
+GRANT UPDATE(created_at) ON TABLE public.chargebacks TO escrow_service;
+GRANT UPDATE(updated_at) ON TABLE public.chargebacks TO escrow_service;
+GRANT UPDATE(due_by) ON TABLE public.chargebacks TO escrow_service;
+GRANT UPDATE(settled_currency) ON TABLE public.chargebacks TO escrow_service;
+GRANT UPDATE(withdrawn_minor) ON TABLE public.chargebacks TO escrow_service;
+GRANT UPDATE(reinstated_minor) ON TABLE public.chargebacks TO escrow_service;
+GRANT UPDATE(fee_minor) ON TABLE public.chargebacks TO escrow_service;
+GRANT UPDATE(movements) ON TABLE public.chargebacks TO escrow_service;
+GRANT UPDATE(submissions) ON TABLE public.chargebacks TO escrow_service;
+GRANT UPDATE(is_appeal) ON TABLE public.chargebacks TO escrow_service;
+GRANT UPDATE(openings) ON TABLE public.chargebacks TO escrow_service;
 
 CREATE TABLE public.closings (
     tenant_id text NOT NULL,

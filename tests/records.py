@@ -16,6 +16,7 @@ from service.domain.journal import Part, Source
 from service.domain.postings import JournalKind
 from service.domain.records.approval import Approval
 from service.domain.records.balance_transaction import BalanceTransaction
+from service.domain.records.chargeback import Chargeback
 from service.domain.records.deadline import Deadline, DeadlineKind
 from service.domain.records.effect import Effect, EffectKind
 from service.domain.records.escrow import Escrow, LineItem, Milestone, MilestonePayee
@@ -28,6 +29,7 @@ from service.domain.records.receivable import Receivable
 from service.domain.records.refund import Refund, RefundOrigin, RefundPart
 from service.domain.records.release import Release
 from service.domain.states.approval import ApprovalState
+from service.domain.states.chargeback import ChargebackState
 from service.domain.states.effect import EffectState
 from service.domain.states.escrow import EscrowState
 from service.domain.states.milestone import MilestoneState
@@ -324,6 +326,24 @@ def new_receivable(payee: Payee, escrow: Escrow, **changes: Any) -> Receivable: 
         "reversal_minor": 0,
     }
     return Receivable(**fields | changes)
+
+
+def new_chargeback(payment: Payment, **changes: Any) -> Chargeback:  # noqa: ANN401  any field
+    fields: dict[str, Any] = {
+        "tenant_id": payment.tenant_id,
+        "chargeback_id": new_id(),
+        "escrow_id": payment.escrow_id,
+        "payment_id": payment.payment_id,
+        "state": ChargebackState.INQUIRY,
+        "stripe_dispute": "du_1",
+        "amount_minor": 105_00,
+        "currency": payment.currency,
+        "reason": "",
+        "opened_at": NOW,
+        "created_at": NOW,
+        "updated_at": NOW,
+    }
+    return Chargeback(**fields | changes)
 
 
 def new_approval(**changes: Any) -> Approval:  # noqa: ANN401  any field

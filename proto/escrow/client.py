@@ -38,6 +38,7 @@ from escrow.sync import SyncEscrowClient, connect_sync
 from escrow.tokens import RefreshedToken
 from escrow.v1.agreement_service_pb2_grpc import AgreementServiceStub
 from escrow.v1.approval_service_pb2_grpc import ApprovalServiceStub
+from escrow.v1.chargeback_service_pb2_grpc import ChargebackServiceStub
 from escrow.v1.escrow_service_pb2_grpc import EscrowServiceStub
 from escrow.v1.operator_service_pb2_grpc import OperatorServiceStub
 from escrow.v1.party_service_pb2_grpc import PartyServiceStub
@@ -48,6 +49,7 @@ from escrow.v1.stripe_event_service_pb2_grpc import StripeEventServiceStub
 if TYPE_CHECKING:
     from escrow.v1.agreement_service_pb2_grpc import AgreementServiceAsyncStub
     from escrow.v1.approval_service_pb2_grpc import ApprovalServiceAsyncStub
+    from escrow.v1.chargeback_service_pb2_grpc import ChargebackServiceAsyncStub
     from escrow.v1.escrow_service_pb2_grpc import EscrowServiceAsyncStub
     from escrow.v1.operator_service_pb2_grpc import OperatorServiceAsyncStub
     from escrow.v1.party_service_pb2_grpc import PartyServiceAsyncStub
@@ -90,6 +92,7 @@ class EscrowClient:
     policies: "PolicyServiceAsyncStub"
     refunds: "RefundServiceAsyncStub"
     approvals: "ApprovalServiceAsyncStub"
+    chargebacks: "ChargebackServiceAsyncStub"
     events: "StripeEventServiceAsyncStub"
 
     def __init__(
@@ -112,6 +115,7 @@ class EscrowClient:
         self.policies = PolicyServiceStub(stubs_view)
         self.refunds = RefundServiceStub(stubs_view)
         self.approvals = ApprovalServiceStub(stubs_view)
+        self.chargebacks = ChargebackServiceStub(stubs_view)
         self.events = StripeEventServiceStub(stubs_view)
         self._acting: dict[Party, EscrowClient] = {}
 

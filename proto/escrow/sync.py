@@ -30,6 +30,7 @@ from escrow.channels import (
 from escrow.credentials import Renewed, TlsFiles
 from escrow.v1.agreement_service_pb2_grpc import AgreementServiceStub
 from escrow.v1.approval_service_pb2_grpc import ApprovalServiceStub
+from escrow.v1.chargeback_service_pb2_grpc import ChargebackServiceStub
 from escrow.v1.escrow_service_pb2_grpc import EscrowServiceStub
 from escrow.v1.operator_service_pb2_grpc import OperatorServiceStub
 from escrow.v1.party_service_pb2_grpc import PartyServiceStub
@@ -103,6 +104,7 @@ class SyncEscrowClient:
         self.policies = PolicyServiceStub(view)
         self.refunds = RefundServiceStub(view)
         self.approvals = ApprovalServiceStub(view)
+        self.chargebacks = ChargebackServiceStub(view)
         self.events = StripeEventServiceStub(view)
         self._acting: dict[Party, SyncEscrowClient] = {}
 

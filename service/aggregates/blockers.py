@@ -15,6 +15,7 @@ from service.aggregates.release import DOES_NOT_FIT
 from service.aggregates.split import payees_of
 from service.domain.blocker import Blocker, Rule
 from service.domain.call import Party
+from service.domain.records.chargeback import Chargeback
 from service.domain.records.escrow import Milestone
 from service.domain.records.freeze import Freeze, FreezeReason
 from service.domain.records.parties import Payee
@@ -23,6 +24,7 @@ from service.domain.records.proposal import Proposal, ProposalKind
 from service.domain.records.receivable import REVERSED_AT_STRIPE, Receivable
 from service.domain.records.refund import Refund
 from service.domain.records.release import Release
+from service.domain.states.chargeback import ChargebackState
 from service.domain.states.milestone import MilestoneState
 from service.domain.states.payee import PayeeState
 from service.domain.states.payment import PAYMENT_ENDED, PaymentState
@@ -129,7 +131,7 @@ def blockers_of(records: EscrowRecords) -> list[Blocker]:
     for milestone in records.milestones:
         of_it = list(of_milestone(milestone, records))
         named = {each.subject for each in of_it}
-        frozen = of_freezes(freezes_of(milestone, records))
+        frozen = of_freezes(freezes_of(milestone, records), records)
         of_it += [each for each in frozen if each.subject not in named]
         found += [replace(each, milestone_id=milestone.milestone_id) for each in of_it]
     found += [of_proposal(each) for each in records.proposals if each.is_open]
@@ -142,7 +144,7 @@ def blockers_of(records: EscrowRecords) -> list[Blocker]:
 def of_milestone(milestone: Milestone, records: EscrowRecords) -> Iterator[Blocker]:
     """What stands between a milestone and its next state; nothing at its end."""
     if milestone.held_minor and not milestone.releasable_minor:
-        yield from of_freezes(freezes_of(milestone, records))
+        yield from of_freezes(freezes_of(milestone, records), records)
     elif milestone.state is MilestoneState.RELEASING:
         yield from _of_releases(milestone, records)
     elif payment := _open_payment(milestone, records):
@@ -188,7 +190,8 @@ def of_transfer(waiting: Sequence[Release], records: EscrowRecords) -> list[Bloc
     """What the released parts of one payee wait for, of one milestone."""
     payment_id = waiting[0].payment_id
     if stops_transfers(records, payment_id):
-        return list(of_freezes(f for f in records.freezes if f.payment_id == payment_id))
+        ours = [each for each in records.freezes if each.payment_id == payment_id]
+        return list(of_freezes(ours, records))
     payee = records.payees[waiting[0].payee_id]
     if payee.state is not PayeeState.ACTIVE:
         return [of_payee(payee)]
@@ -218,16 +221,30 @@ def freezes_of(milestone: Milestone, records: EscrowRecords) -> list[Freeze]:
     return [each for each in records.freezes if each.is_open and each.milestone_id == ours]
 
 
-def of_freezes(freezes: Iterable[Freeze]) -> Iterator[Blocker]:
+def of_freezes(freezes: Iterable[Freeze], records: EscrowRecords) -> Iterator[Blocker]:
+    disputes = {each.stripe_dispute: each for each in records.chargebacks}
     for each in freezes:
         if each.is_open:
-            said = f"an operator to lift the freeze: {FROZEN_BY[each.reason]} ({each.source})"
+            known = disputes.get(each.source)
             yield Blocker(
                 each.public_id,
-                said,
+                _for_chargeback(known) if known else _for_operator(each),
                 Rule.FREEZE,
                 {OPERATOR: (*ADOPTS.get(each.reason, ()), "LiftFreeze")},
             )
+
+
+def _for_operator(freeze: Freeze) -> str:
+    return f"an operator to lift the freeze: {FROZEN_BY[freeze.reason]} ({freeze.source})"
+
+
+def _for_chargeback(known: Chargeback) -> str:
+    named = f"chargeback {known.public_id} ({known.stripe_dispute})"
+    if known.state is ChargebackState.LOST:
+        return f"an operator to lift the freeze: {named} is lost"
+    if known.is_over:
+        return f"Stripe to give back what {named} took, or an operator to lift the freeze"
+    return f"the payer's bank to decide {named}, or an operator to lift the freeze"
 
 
 def of_proposal(proposal: Proposal) -> Blocker:

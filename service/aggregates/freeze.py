@@ -130,6 +130,15 @@ def let_move(case: EscrowCase, payment_id: UUID) -> None:
                 case.unit.put(release)
 
 
+def lift_source(case: EscrowCase, payment_id: UUID, source: str) -> None:
+    """Lets all move again that a source froze which threatens nothing any more, but for what others
+    threaten of the payment.
+    """
+    if end_freezes(case, source):
+        case.touch()
+        let_move(case, payment_id)
+
+
 def place(case: EscrowCase, milestone: Milestone, amount_minor: int | None, cause: Cause) -> None:
     """Freezes so much of what is held, or all that is not frozen yet when None, for an operator.
 
@@ -149,9 +158,9 @@ def place(case: EscrowCase, milestone: Milestone, amount_minor: int | None, caus
     _add(case, milestone, milestone.payment_id, wanted_minor, cause)
 
 
-def end_adopted(case: EscrowCase, source: str) -> list[Milestone]:
-    """Ends the freezes of a refund or a reversal that was adopted; what they froze is for it.
-    Answers the milestones of which they froze something.
+def end_freezes(case: EscrowCase, source: str) -> list[Milestone]:
+    """Ends the freezes of a source: of a refund or a reversal that was adopted, and what they froze
+    is for it; or of what is over. Answers the milestones of which they froze something.
     """
     thawed = set()
     for each in case.records.freezes:
@@ -189,8 +198,8 @@ def stops_transfers(records: EscrowRecords, payment_id: UUID) -> bool:
 
 
 def explains(records: EscrowRecords, payment: Payment, seen: PaymentObservation) -> bool:
-    """Whether freezes, open or lifted, and refunds of ours account for what Stripe shows as taken
-    back; if they do not, its news is still on the way.
+    """Whether freezes, open or lifted, chargebacks and refunds of ours account for what Stripe
+    shows as taken back; if they do not, its news is still on the way.
     """
     ours = [each for each in records.freezes if each.payment_id == payment.payment_id]
     reasons = {each.reason for each in ours}
@@ -200,7 +209,8 @@ def explains(records: EscrowRecords, payment: Payment, seen: PaymentObservation)
         if refund.payment_id == payment.payment_id and refund.state not in UNDONE
     )
     refunded = FreezeReason.REFUND in reasons or seen.refunded_minor <= refunded_minor
-    return refunded and (FreezeReason.CHARGEBACK in reasons or not seen.disputed)
+    disputed = any(each.payment_id == payment.payment_id for each in records.chargebacks)
+    return refunded and (disputed or FreezeReason.CHARGEBACK in reasons or not seen.disputed)
 
 
 def _of_payment(case: EscrowCase, payment_id: UUID) -> list[Milestone]:

@@ -1,6 +1,8 @@
-"""What Stripe shows of a refund, a dispute or a warning that nobody here asked for."""
+"""What Stripe shows of a refund or a warning that nobody here asked for."""
 
 from __future__ import annotations
+
+from typing import Protocol
 
 from service.aggregates.contradiction import NotOurs
 from service.aggregates.escrow import EscrowCase
@@ -11,7 +13,17 @@ from service.stripe.objects.threats import Threat
 from service.stripe.objects.values import our_id
 
 
-async def threatened_payment(runtime: Runtime, tenant_id: str, threat: Threat) -> FoundPayment:
+class Threatening(Protocol):
+    """What names the payment that it threatens, by its charge, its payment intent or both."""
+
+    @property
+    def payment_intent(self) -> str | None: ...
+
+    @property
+    def charge(self) -> str | None: ...
+
+
+async def threatened_payment(runtime: Runtime, tenant_id: str, threat: Threatening) -> FoundPayment:
     """The payment that is threatened. One whose events never came is known by its charge's
     metadata, for which the charge is fetched.
 

@@ -12,6 +12,7 @@ from service.cli import (
     balances,
     cancellations,
     chaos,
+    chargebacks,
     check_stripe_key,
     closings,
     deadlines,
@@ -82,6 +83,7 @@ app.add_typer(suspense.app, name="suspense")
 app.add_typer(refunds.app, name="refunds")
 app.add_typer(reversals.app, name="reversals")
 app.add_typer(receivables.app, name="receivables")
+app.add_typer(chargebacks.app, name="chargebacks")
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(policy.app, name="policy")
 app.add_typer(freezes.app, name="freezes")

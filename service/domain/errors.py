@@ -164,6 +164,10 @@ class ReceivableMissing(Missing):
     """There is no receivable with this id."""
 
 
+class ChargebackMissing(Missing):
+    """There is no chargeback with this id."""
+
+
 class ApprovalMissing(Missing):
     """There is no approval with this id."""
 

@@ -1,4 +1,4 @@
-"""Events of refunds, disputes and early fraud warnings: adverse news of a payment.
+"""Events of refunds and early fraud warnings: adverse news of a payment.
 
 Each is fetched: that it threatens a payment, and which, is for Stripe's API to say. Nothing is
 posted here. What moved the balance is booked by its balance transaction (movements/).
@@ -12,7 +12,7 @@ import structlog
 
 from service.aggregates.contradiction import NotOurs
 from service.aggregates.escrow import open_case
-from service.aggregates.threat import observe_threat, threatened_payment
+from service.aggregates.threat import Threatening, observe_threat, threatened_payment
 from service.domain.unit import UnitOfWork
 from service.events.event import Event, Handler, change
 from service.runtime import Runtime
@@ -33,12 +33,7 @@ def threat_seen(fetch: Fetch, parse: Callable[[Object], Threat], *, moves: bool 
 
     async def handle(runtime: Runtime, event: Event) -> None:
         tenant_id, told = event.stored.tenant_id, parse(event.object)
-        intent, charge = told.payment_intent, told.charge
-        known = await find_payment(runtime.pool, tenant_id, payment_intent=intent, charge=charge)
-        if moves and known is None:
-            raise NotOurs("no payment")
-        if known is None:
-            await threatened_payment(runtime, tenant_id, told)
+        await check_ours(runtime, tenant_id, told, moves=moves)
         gateway = runtime.stripe[tenant_id].for_workers
         threat = parse(await fetch(gateway, told.source))
         payment = await threatened_payment(runtime, tenant_id, threat)
@@ -58,3 +53,19 @@ def threat_seen(fetch: Fetch, parse: Callable[[Object], Threat], *, moves: bool 
         )
 
     return handle
+
+
+async def check_ours(
+    runtime: Runtime, tenant_id: str, told: Threatening, *, moves: bool = False
+) -> None:
+    """Whether what an event tells of is of a payment of ours, before it is fetched.
+
+    Raises:
+        NotOurs.
+    """
+    intent, charge = told.payment_intent, told.charge
+    known = await find_payment(runtime.pool, tenant_id, payment_intent=intent, charge=charge)
+    if moves and known is None:
+        raise NotOurs("no payment")
+    if known is None:
+        await threatened_payment(runtime, tenant_id, told)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 from opentelemetry import metrics
 
+from service.aggregates.chargeback import observe_dispute
 from service.aggregates.contradiction import Contradiction, NotOurs
 from service.aggregates.escrow import open_case
 from service.aggregates.freeze import Cause, freeze_and_hold_back
@@ -137,8 +138,10 @@ async def _freeze(
 ) -> None:
     case = await open_case(runtime, unit, touched.escrow_id)
     case.touch()  # it is a part of the escrow's story, also when it was frozen before
-    if touched.amount_minor:
-        payment = case.payment(touched.payment_id)
+    payment = case.payment(touched.payment_id)
+    if touched.dispute:
+        await observe_dispute(runtime, case, payment, touched.dispute, fact=transaction_id)
+    elif touched.amount_minor:
         cause = Cause(touched.reason, touched.source, transaction_id)
         await freeze_and_hold_back(runtime, case, payment, touched.amount_minor, cause)
 

@@ -18,6 +18,7 @@ from service.runtime import Runtime, rerun
 from service.store.balance_transactions import find_journal, known_transactions
 from service.store.operations import Answered
 from service.stripe.gateway import StripeGateway
+from service.stripe.objects.dispute import SeenDispute
 from service.stripe.objects.values import Object
 from service.tracing import traceparent
 
@@ -69,13 +70,16 @@ class Kinds(NamedTuple):
 
 
 class Touched(NamedTuple):
-    """A payment of ours that it touches without our having asked for it, and how much of it."""
+    """A payment of ours that it touches without our having asked for it, and how much of it. What
+    a dispute threatens, the ``dispute`` says.
+    """
 
     escrow_id: UUID
     payment_id: UUID
     amount_minor: int
     reason: FreezeReason
     source: str
+    dispute: SeenDispute | None = None
 
 
 Handler = Callable[[Runtime, Movement], Awaitable[Touched | Kinds | None]]

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from service.domain.postings import JournalKind
 from service.movements.charges import charge_moved
+from service.movements.disputes import dispute_moved
 from service.movements.movement import Handler, Kinds
 from service.movements.refunds import refund_moved
 from service.movements.reversals import reversal_moved
-from service.movements.threats import threat_moved
 from service.movements.transfers import transfer_moved
 
 _FEE = Kinds(JournalKind.STRIPE_FEE_RETURNED, JournalKind.STRIPE_FEE)
@@ -44,7 +44,7 @@ EXTERNAL = Kinds(JournalKind.EXTERNAL_BROUGHT, JournalKind.EXTERNAL_TOOK)
 BY_SOURCE: Mapping[str, Handler] = {
     "charge": charge_moved,
     "refund": refund_moved,
-    "dispute": threat_moved,
+    "dispute": dispute_moved,
     "transfer": transfer_moved,
     "transfer_reversal": reversal_moved,
 }

@@ -1,17 +1,16 @@
-"""A refund or a dispute: it touches a payment of ours, or is another product's."""
+"""A refund that is none of ours: it touches a payment of ours, or is another product's."""
 
 from __future__ import annotations
 
 from service.aggregates.threat import threatened_minor, threatened_payment
 from service.movements.movement import Movement, Touched
 from service.runtime import Runtime
-from service.stripe.objects.threats import PARSERS
-from service.stripe.objects.values import text
+from service.stripe.objects.threats import parse_refund
 
 
 async def threat_moved(runtime: Runtime, movement: Movement) -> Touched:
     assert movement.source is not None
-    threat = PARSERS[text(movement.source, "object")](movement.source)
+    threat = parse_refund(movement.source)
     payment = await threatened_payment(runtime, movement.tenant_id, threat)
     amount_minor = threatened_minor(threat, payment)
     return Touched(

@@ -176,5 +176,32 @@ def _time(value: str) -> datetime:
     raise _violation(f"{value!r} is not a time of RFC 3339, such as 2026-11-01T00:00:00Z")
 
 
+def _amount(value: str) -> int:
+    if re.fullmatch(r"[0-9]{1,18}", value):
+        return int(value)
+    raise _violation(f"{value!r} is not an amount in minor units, such as 1050")
+
+
+def _flag(value: str) -> bool:
+    if value not in ("true", "false"):
+        raise _violation(f"{value!r} is neither true nor false")
+    return value == "true"
+
+
+def by_amount(column: str) -> Field:
+    """A field that holds an amount in minor units."""
+    return Field(column, _amount, OPERATORS)
+
+
+def by_flag(column: str) -> Field:
+    """A field that is true or false."""
+    return Field(column, _flag)
+
+
+def by_time(column: str) -> Field:
+    """A field that holds a time."""
+    return Field(column, _time, OPERATORS)
+
+
 BY_CURRENCY = Field("currency", _currency)
-BY_CREATE_TIME = Field(CREATED_AT, _time, OPERATORS)
+BY_CREATE_TIME = by_time(CREATED_AT)

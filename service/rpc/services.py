@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from escrow.v1 import (
     agreement_service_pb2,
     approval_service_pb2,
+    chargeback_service_pb2,
     escrow_service_pb2,
     operator_service_pb2,
     party_service_pb2,
@@ -27,6 +28,8 @@ from service.operations.approvals.approve import approve
 from service.operations.approvals.get_approval import get_approval
 from service.operations.approvals.list_approvals import list_approvals
 from service.operations.approvals.reject import reject
+from service.operations.chargebacks.get_chargeback import get_chargeback
+from service.operations.chargebacks.list_chargebacks import list_chargebacks
 from service.operations.escrows.accept_delivery import accept_delivery
 from service.operations.escrows.cancel_escrow import cancel_escrow
 from service.operations.escrows.create_escrow import create_escrow
@@ -94,6 +97,7 @@ SERVICES = (
     operator_service_pb2.DESCRIPTOR.services_by_name["OperatorService"],
     policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"],
     refund_service_pb2.DESCRIPTOR.services_by_name["RefundService"],
+    chargeback_service_pb2.DESCRIPTOR.services_by_name["ChargebackService"],
     approval_service_pb2.DESCRIPTOR.services_by_name["ApprovalService"],
     stripe_event_service_pb2.DESCRIPTOR.services_by_name["StripeEventService"],
 )
@@ -163,6 +167,8 @@ OPERATIONS: Mapping[str, Operation[Runtime]] = {
     "ResolveRefund": resolve_refund,
     "ListReceivables": list_receivables,
     "WriteOffReceivable": write_off_receivable,
+    "GetChargeback": get_chargeback,
+    "ListChargebacks": list_chargebacks,
     "ListApprovals": list_approvals,
     "GetApproval": get_approval,
     "Approve": approve,

@@ -61,6 +61,7 @@ CONFLICTS = frozenset(
         "journals_source",
         "policies_pkey",
         "approvals_request",
+        "chargebacks_by_dispute",
     }
 )
 _SHARD = re.compile(r"_\d+$")  # no constraint of ours ends so: a test looks at all of them

@@ -55,6 +55,10 @@ TEXTS = (
     _Column("payout", "payouts", "stripe_payout", "payout_id", ids.PAYOUT),
     _Column("refund", "refunds", "stripe_refund", "refund_id", ids.REFUND, "x.escrow_id"),
     _Column("freeze", "freezes", "source", "freeze_id", ids.FREEZE, "x.escrow_id"),
+    _Column(
+        *("chargeback", "chargebacks", "stripe_dispute"),
+        *("chargeback_id", ids.CHARGEBACK, "x.escrow_id"),
+    ),
     _Column("event", "stripe_events", "event_id", "event_id"),
     _Column(
         *("balance_transaction", "balance_transactions", "balance_transaction_id"),
@@ -70,6 +74,10 @@ KEYS = (
     _Column("refund", "refunds", "refund_id", "refund_id", ids.REFUND, "x.escrow_id"),
     _Column(
         "receivable", "receivables", "receivable_id", "receivable_id", ids.RECEIVABLE, "x.escrow_id"
+    ),
+    _Column(
+        *("chargeback", "chargebacks", "chargeback_id"),
+        *("chargeback_id", ids.CHARGEBACK, "x.escrow_id"),
     ),
     _Column("effect", "effects", "effect_id", "effect_id", ids.EFFECT, "x.escrow_id"),
     _Column("journal", "journals", "journal_id", "journal_id", ids.JOURNAL, "x.escrow_id"),

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from service.domain.records.approval import Approval
 from service.domain.records.balance_transaction import BookedTransaction
+from service.domain.records.chargeback import Chargeback
 from service.domain.records.deadline import Deadline
 from service.domain.records.effect import Effect
 from service.domain.records.escrow import Escrow, LineItem, Milestone, MilestonePayee
@@ -105,6 +106,10 @@ class EscrowRecords:
     refund_parts: Annotated[
         list[RefundPart],
         Child("write_refund_part_v2", "refund_id, position"),
+    ] = field(default_factory=list)
+    chargebacks: Annotated[
+        list[Chargeback],
+        Child("write_chargeback", "chargeback_id", ("tenant_id", "escrow_id", "chargeback_id")),
     ] = field(default_factory=list)
     deadlines: Annotated[
         list[Deadline],

@@ -9,7 +9,7 @@ from tests.chaos.listed import AtStripe, is_impersonation, is_ours, payment_of
 from tests.scenarios.sandbox_client import Json
 from tests.world import TENANTS, World
 
-DISPUTES_OVER = ("won", "warning_closed")
+DISPUTES_OVER = ("won", "warning_closed", "prevented")
 FREEZES = """
 SELECT f.tenant_id, f.source, f.reason, p.amount_minor AS payment_minor, p.currency,
     'pay_' || replace(f.payment_id::text, '-', '') AS payment, sum(f.amount_minor)::bigint AS held,

@@ -25,6 +25,8 @@ FREEZE = Machine(
     "Freeze: an amount that may not move. It is no state of the milestone: lifted, it leaves the"
     " milestone as it was",
     {
-        (FreezeState.OPEN, FreezeEvent.LIFT): edge(FreezeState.LIFTED, Party.OPERATOR),
+        (FreezeState.OPEN, FreezeEvent.LIFT): edge(
+            FreezeState.LIFTED, Party.OPERATOR, Party.STRIPE
+        ),
     },
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from service.domain.states.approval import APPROVAL
+from service.domain.states.chargeback import CHARGEBACK
 from service.domain.states.effect import EFFECT
 from service.domain.states.escrow import ESCROW
 from service.domain.states.freeze import FREEZE
@@ -29,6 +30,7 @@ MACHINES: tuple[Machine[Any, Any], ...] = (
     PAYEE,
     ESCROW,
     FREEZE,
+    CHARGEBACK,
     PROPOSAL,
     APPROVAL,
 )

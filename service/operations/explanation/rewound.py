@@ -17,7 +17,15 @@ from service.store.explained import Movement
 from service.store.tables import EscrowRecords
 
 # The children whose states are in the timeline.
-WITH_STATES = ("milestones", "payments", "releases", "freezes", "refunds", "proposals")
+WITH_STATES = (
+    "milestones",
+    "payments",
+    "releases",
+    "freezes",
+    "refunds",
+    "proposals",
+    "chargebacks",
+)
 
 
 def rewound(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from escrow.v1 import refund_service_pb2 as pb
 from service.aggregates.contradiction import Contradiction
 from service.aggregates.escrow import EscrowCase, open_case
-from service.aggregates.freeze import cover_more, end_adopted
+from service.aggregates.freeze import cover_more, end_freezes
 from service.aggregates.refund import parts_of, refund_requested
 from service.aggregates.refund_observed import observe_refund
 from service.aggregates.refund_plan import plan_adopted
@@ -139,7 +139,7 @@ def _check(case: EscrowCase, payment: Payment, freeze: Freeze) -> None:
 def _adopt(
     case: EscrowCase, payment: Payment, seen: RefundObservation, suspense_minor: int, reason: str
 ) -> Refund:
-    thawed = end_adopted(case, seen.id)
+    thawed = end_freezes(case, seen.id)
     refund_id = case.unit.new_id()
     parts = plan_adopted(case, payment, seen.amount_minor, thawed, suspense_minor, refund_id)
     refund = refund_requested(case, payment, parts, reason, refund_id)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from escrow.v1 import refund_service_pb2 as pb
 from service.aggregates.escrow import EscrowCase, open_case
-from service.aggregates.freeze import end_adopted, let_move
+from service.aggregates.freeze import end_freezes, let_move
 from service.aggregates.reversal_adopted import Adopted, Arrived, Purpose, Reversed, adopt
 from service.domain import ids
 from service.domain.accounts import BROUGHT_UNEXPLAINED
@@ -94,7 +94,7 @@ def _adopt(
     current = case.release_of(release.release_id)
     adopted = adopt(case, current, seen, purpose)
     if adopted.taken_minor == seen.left_minor:
-        end_adopted(case, seen.id)
+        end_freezes(case, seen.id)
         let_move(case, current.payment_id)
     case.unit.note = _note(current, seen, purpose, adopted)
     return pb.AdoptReversalResponse(

@@ -1,16 +1,13 @@
-"""Refunds, disputes and early fraud warnings: what takes a payment back, or threatens to."""
+"""Refunds and early fraud warnings: what takes a payment back, or threatens to."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from service.domain.records.freeze import FreezeReason
 from service.stripe.objects.values import Object, id_of, minor, optional_text, text
 
 NO_MORE_REFUNDS = frozenset({"failed", "canceled"})
-# Lost is not among them: the money is gone.
-DISPUTES_OVER = frozenset({"won", "warning_closed", "prevented"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +42,6 @@ def parse_refund(refund: Object) -> Threat:
     )
 
 
-def parse_dispute(dispute: Object) -> Threat:
-    """An inquiry as well: it moves nothing, and may become a chargeback. Raises Unreadable."""
-    status = text(dispute, "status")
-    return Threat(
-        reason=FreezeReason.CHARGEBACK,
-        source=text(dispute, "id"),
-        payment_intent=id_of(dispute, "payment_intent"),
-        charge=id_of(dispute, "charge"),
-        amount_minor=minor(dispute, "amount"),
-        currency=text(dispute, "currency").upper(),
-        stage="inquiry" if status.startswith("warning_") else "chargeback",
-        over=status in DISPUTES_OVER,
-    )
-
-
 def parse_early_fraud_warning(warning: Object) -> Threat:
     """Raises Unreadable."""
     return Threat(
@@ -71,11 +53,3 @@ def parse_early_fraud_warning(warning: Object) -> Threat:
         currency="",
         stage="warning",
     )
-
-
-PARSERS: Mapping[str, Callable[[Object], Threat]] = {
-    "refund": parse_refund,
-    "dispute": parse_dispute,
-    "radar.early_fraud_warning": parse_early_fraud_warning,
-}
-"""By the name of Stripe's object."""

@@ -20,6 +20,7 @@ from tests.service.operations.agreements.amending import amended
 from tests.service.operations.agreements.amending import asked as asked_to_amend
 from tests.service.operations.agreements.asking import extension, payer_asks
 from tests.service.operations.approvals.waiting import held_refund
+from tests.service.operations.chargebacks.disputes import disputed_escrow
 from tests.service.operations.marketplace import API_KEY, Marketplace
 from tests.service.operations.operators.stuck import event_set_aside, shadowed, suspended
 
@@ -67,6 +68,8 @@ TABLE: dict[str, tuple[str, ...]] = {
     "refunds adopt {freeze} --reason x --dry-run": (),
     "refunds suspense {payment} --reason x --dry-run": (),
     "receivables list --all": ("receivables", "unreadable"),
+    "chargebacks list": ("chargebacks", "unreadable"),
+    "chargebacks show {chargeback}": (),
     "approvals list --all": ("approvals", "unreadable"),
     "approvals show {held}": ("plan",),
     "approvals approve {held} --plan-hash {held_plan} --reason x": ("plan",),
@@ -171,8 +174,10 @@ async def ids(market: Marketplace) -> dict[str, str]:
     amendment = await asked_to_amend(market.payer, amends, amended(amends, price=8_000))
     held, _ = await held_refund(market)
     withdrawn, _ = await held_refund(market)
+    disputed = await disputed_escrow(market)
     effect, _, _ = await shadowed(market)  # last: the inbox would end it
-    freeze = await market.owner.fetchval("SELECT freeze_id FROM freezes")
+    oldest = "SELECT freeze_id FROM freezes ORDER BY created_at LIMIT 1"
+    freeze = await market.owner.fetchval(oldest)
     return {
         "request": request.request_id,
         "escrow": frozen.id,
@@ -180,6 +185,7 @@ async def ids(market: Marketplace) -> dict[str, str]:
         "other": funded.payee_id,
         "freeze": f"frz_{freeze.hex}",
         "effect": effect.id,
+        "chargeback": disputed.id,
         "event": event["id"],
         "payment": payment.id,
         "funded": funded.id,

@@ -219,7 +219,10 @@ async def test_a_transfer_that_was_not_sent_yet_is_held_back_until_the_freeze_is
     await market.work()
 
     assert await market.sandbox.objects(TRANSFERS) == []
-    assert "a dispute of the payment" in (await market.read(escrow)).milestones[0].waiting_for
+    assert (
+        "the payer's bank to decide chargeback cbk_"
+        in (await market.read(escrow)).milestones[0].waiting_for
+    )
     await lift(market, escrow)
     await market.settle()
     assert len(await market.sandbox.objects(TRANSFERS)) == 1

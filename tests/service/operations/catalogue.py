@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 from escrow.client import EscrowClient
 from escrow.v1 import agreement_service_pb2 as agreement_pb
 from escrow.v1 import approval_service_pb2 as approval_pb
+from escrow.v1 import chargeback_service_pb2 as chargeback_pb
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import operator_service_pb2 as operator_pb
 from escrow.v1 import party_service_pb2 as party_pb
@@ -23,6 +24,7 @@ from escrow.v1 import stripe_event_service_pb2 as event_pb
 from tests.service.operations.agreements.catalogue import REQUESTS as OF_AGREEMENTS
 from tests.service.operations.approvals.catalogue import REQUESTS as OF_APPROVALS
 from tests.service.operations.asked import Asked, Requests
+from tests.service.operations.chargebacks.catalogue import REQUESTS as OF_CHARGEBACKS
 from tests.service.operations.escrows.catalogue import REQUESTS as OF_ESCROWS
 from tests.service.operations.explanation.catalogue import REQUESTS as OF_EXPLANATIONS
 from tests.service.operations.inbox.catalogue import REQUESTS as OF_INBOX
@@ -44,6 +46,7 @@ METHODS: Mapping[str, MethodDescriptor] = {
         policy_pb.DESCRIPTOR,
         refund_pb.DESCRIPTOR,
         approval_pb.DESCRIPTOR,
+        chargeback_pb.DESCRIPTOR,
         event_pb.DESCRIPTOR,
     )
     for service in file.services_by_name.values()
@@ -62,6 +65,7 @@ PARTS: Mapping[str, Requests] = {
     "policies": OF_POLICIES,
     "refunds": OF_REFUNDS,
     "approvals": OF_APPROVALS,
+    "chargebacks": OF_CHARGEBACKS,
     "explanation": OF_EXPLANATIONS,
     "inbox": OF_INBOX,
 }
@@ -78,6 +82,7 @@ async def ask(client: EscrowClient, name: str, request: Message) -> Any:  # noqa
         "PolicyService": client.policies,
         "RefundService": client.refunds,
         "ApprovalService": client.approvals,
+        "ChargebackService": client.chargebacks,
         "StripeEventService": client.events,
     }
     stub = stubs[METHODS[name].containing_service.name]

@@ -79,6 +79,7 @@ READS = {
 }
 LOOKS = {"ListEffects", "GetEffect", "ListStripeEvents", "GetStripeEvent"} | {
     *("ListSuspense", "ListPolicyVersions", "ListReceivables", "ListApprovals", "GetApproval"),
+    *("ListChargebacks", "GetChargeback"),
 }
 INGESTS = {"IngestStripeEvent", "BatchIngestStripeEvents"}
 OF_PEOPLE = {
@@ -88,6 +89,7 @@ OF_PEOPLE = {
 }
 REPAIRS = {"PlaceFreeze", "LiftFreeze", "RefundSuspense", "AdoptRefund", "ResolveRefund"} | {
     *("RedirectShare", "ListReceivables", "WriteOffReceivable", "AdoptReversal"),
+    *("ListChargebacks", "GetChargeback"),
 }
 MAY = {
     "service": {*METHODS} - INGESTS - OF_PEOPLE - REPAIRS,

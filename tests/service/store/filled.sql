@@ -102,6 +102,13 @@ SELECT
     'USD', 80, 'acct_' || i % 2000, 0, 0, 0, 0, 0, CASE WHEN i % 80 = 0 THEN at END
 FROM numbers WHERE i % 20 = 0;
 
+INSERT INTO chargebacks
+SELECT
+    tenant_id, pg_temp.id('chargeback', i), pg_temp.id('escrow', i), pg_temp.id('payment', i),
+    CASE WHEN i % 40 = 0 THEN 'LOST' ELSE 'WON' END, 'du_' || i, 100, 'USD', 'fraudulent', at, at, at, at, 'USD', 100,
+    0, 15, 1, 0, FALSE, 1
+FROM numbers WHERE i % 20 = 0;
+
 INSERT INTO deadlines (
     tenant_id, escrow_id, deadline_id, subject_id, kind, starts_at, due_at, act_at, warned_percent, tries, refusal
 )

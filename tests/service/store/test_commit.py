@@ -29,6 +29,7 @@ from tests.records import (
     fund_deal,
     later,
     new_approval,
+    new_chargeback,
     new_effect,
     new_escrow,
     new_milestone,
@@ -230,6 +231,15 @@ async def take_a_refund(pool: ServicePool, deal: Deal) -> UnitOfWork:
     return unit
 
 
+async def hear_of_a_dispute_again(pool: ServicePool, deal: Deal) -> UnitOfWork:
+    first = new_unit()
+    first.put(new_chargeback(deal.payment, stripe_dispute="du_heard"))
+    await write(pool, [first])
+    unit = everything(deal)
+    unit.put(new_chargeback(deal.payment, stripe_dispute="du_heard"))
+    return unit
+
+
 async def ask_for_an_approval_again(pool: ServicePool, deal: Deal) -> UnitOfWork:
     first = new_unit()
     first.put(new_approval(key="the same"))
@@ -254,6 +264,7 @@ BREAKS: dict[str, Break] = {
     "balance_transactions_pkey": book_a_balance_transaction_again,
     "refunds_by_stripe_refund": take_a_refund,
     "approvals_request": ask_for_an_approval_again,
+    "chargebacks_by_dispute": hear_of_a_dispute_again,
 }
 
 

@@ -17,6 +17,7 @@ from service.domain.records.payment import CaptureStrategy, PaymentMethod
 from service.domain.records.proposal import ProposalKind
 from service.domain.records.refund import RefundOrigin
 from service.domain.states.approval import ApprovalState
+from service.domain.states.chargeback import ChargebackState
 from service.domain.states.effect import EffectState
 from service.domain.states.escrow import EscrowState
 from service.domain.states.milestone import MilestoneState
@@ -41,6 +42,7 @@ from tests.records import (
     TENANT,
     later,
     new_approval,
+    new_chargeback,
     new_deadline,
     new_effect,
     new_escrow,
@@ -274,6 +276,21 @@ def full_records() -> dict[str, Any]:
         "refund": refund,
         "refund_part": part,
         "receivable": receivable,
+        "chargeback": new_chargeback(
+            payment,
+            state=ChargebackState.UNDER_REVIEW,
+            amount_minor=LARGE,
+            reason=TEXT,
+            due_by=later(days=8),
+            settled_currency="EUR",
+            withdrawn_minor=97_00,
+            reinstated_minor=96_00,
+            fee_minor=-20_00,
+            movements=3,
+            submissions=2,
+            is_appeal=True,
+            openings=4,
+        ),
         "proposal": new_proposal(
             escrow,
             kind=ProposalKind.AMENDMENT,
@@ -363,6 +380,7 @@ def bare_records() -> dict[str, Any]:
         "refund": refund,
         "refund_part": new_refund_part(refund),
         "receivable": new_receivable(payee, escrow),
+        "chargeback": new_chargeback(payment),
         "deadline": new_deadline(escrow, act_at=None),
         "proposal": new_proposal(escrow),
         "policy": new_policy(),
@@ -382,7 +400,7 @@ async def read_all(pool: ServicePool, records: dict[str, Any]) -> dict[str, Any]
     (milestone,), (line_item,) = found.milestones, found.line_items
     (payment,), (release,) = found.payments, found.releases
     (refund,), (part,), (receivable,) = found.refunds, found.refund_parts, found.receivables
-    (deadline,), (proposal,) = found.deadlines, found.proposals
+    (deadline,), (proposal,), (chargeback,) = found.deadlines, found.proposals, found.chargebacks
     (previous_account,) = await find_previous_accounts(pool, TENANT, found.payee.payee_id)
     return {
         "payer": found.payer,
@@ -397,6 +415,7 @@ async def read_all(pool: ServicePool, records: dict[str, Any]) -> dict[str, Any]
         "refund": refund,
         "refund_part": part,
         "receivable": receivable,
+        "chargeback": chargeback,
         "deadline": deadline,
         "proposal": proposal,
         "policy": await find_policy(pool, TENANT, records["policy"].policy_version),

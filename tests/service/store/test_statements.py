@@ -21,6 +21,7 @@ from service.store import (
     balance_transactions,
     balances,
     books,
+    chargebacks,
     closings,
     commit,
     deadlines,
@@ -57,6 +58,7 @@ HOT = (
     approvals,
     balance_transactions,
     balances,
+    chargebacks,
     commit,
     deadlines,
     effects,
@@ -103,7 +105,7 @@ def _hot_statements() -> Iterator[tuple[str, str]]:
             yield f"{module.__name__.rpartition('.')[2]}.{name}", text
     yield "commit of everything", fragments.commit_statement(fragments.ORDER)
     yield "commit of a release", fragments.commit_statement((*RELEASE, "effects"))
-    of_refunds = lists.REFUNDS, lists.RECEIVABLES, lists.APPROVALS
+    of_refunds = lists.REFUNDS, lists.RECEIVABLES, lists.APPROVALS, chargebacks.CHARGEBACKS
     for listing in (escrows.ESCROWS, lists.PAYMENTS, lists.PAYERS, lists.PAYEES, *of_refunds):
         yield f"list {listing.table}", listing.statement.format(conditions="")
         yield f"list {listing.table}, keys", listing.keys.format(conditions="")
@@ -286,6 +288,7 @@ INDEXES_OF_NAMES = {
     *("escrows_by_reference", "payers_reference", "payees_reference", "payers_stripe_customer"),
     *("payees_stripe_account", "previous_accounts_stripe_account", "payments_stripe_charge"),
     *("payments_stripe_payment_intent", "payments_stripe_checkout_session", "freezes_by_source"),
+    "chargebacks_by_dispute",
     *("releases_by_transfer", "payouts_stripe_payout", "refunds_by_stripe_refund"),
     "stripe_events_pkey",
     *("balance_transactions_pkey", "journals_pkey"),

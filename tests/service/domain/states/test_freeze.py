@@ -10,7 +10,7 @@ EXPECTED = Expected(
     FreezeState,
     FreezeEvent,
     """
-    OPEN  lift  LIFTED  operator
+    OPEN  lift  LIFTED  operator stripe
     """,
 )
 

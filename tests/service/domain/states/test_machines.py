@@ -3,6 +3,7 @@
 from service.domain.states.machines import MACHINES
 from tests.service.domain.states import (
     test_approval,
+    test_chargeback,
     test_effect,
     test_escrow,
     test_freeze,
@@ -27,6 +28,7 @@ TABLES = [
     test_payee.EXPECTED,
     test_escrow.EXPECTED,
     test_freeze.EXPECTED,
+    test_chargeback.EXPECTED,
     test_proposal.EXPECTED,
     test_approval.EXPECTED,
 ]

@@ -13,10 +13,10 @@ from service.stripe.objects.account import parse_account
 from service.stripe.objects.balance import parse_pending
 from service.stripe.objects.balance_transaction import parse_balance_transaction
 from service.stripe.objects.checkout_session import parse_checkout_session
+from service.stripe.objects.dispute import parse_dispute
 from service.stripe.objects.payment_intent import parse_payment_intent
 from service.stripe.objects.payout import parse_payout
 from service.stripe.objects.threats import (
-    parse_dispute,
     parse_early_fraud_warning,
     parse_refund,
 )
@@ -83,7 +83,16 @@ PARSERS: Mapping[str, tuple[Callable[[Json], object], Json]] = {
     "v1 account": (lambda given: parse_account(AccountApi.V1, given), ACCOUNT_V1),
     "v2 account": (lambda given: parse_account(AccountApi.V2, given), ACCOUNT_V2),
     "refund": (parse_refund, THREAT),
-    "dispute": (parse_dispute, THREAT),
+    "dispute": (
+        parse_dispute,
+        {
+            **THREAT,
+            "reason": "fraudulent",
+            "created": 1,
+            "evidence_details": {"due_by": 2, "submission_count": 0},
+            "balance_transactions": [BALANCE],
+        },
+    ),
     "early fraud warning": (parse_early_fraud_warning, THREAT),
 }
 ANYTHING = st.recursive(

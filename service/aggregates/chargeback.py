@@ -1,0 +1,98 @@
+"""What Stripe shows of a dispute becomes the chargeback's record, and freezes or gives free."""
+
+from __future__ import annotations
+
+from service.aggregates.contradiction import Contradiction
+from service.aggregates.escrow import EscrowCase
+from service.aggregates.freeze import Cause, freeze_and_hold_back, lift_source, threatened_part
+from service.domain.records.chargeback import Chargeback
+from service.domain.records.freeze import FreezeReason
+from service.domain.records.payment import Payment
+from service.domain.states.chargeback import CHARGEBACK_OVER, CHARGEBACK_SEEN
+from service.runtime import Runtime
+from service.stripe.objects.dispute import SeenDispute
+
+
+async def observe_dispute(
+    runtime: Runtime, case: EscrowCase, payment: Payment, seen: SeenDispute, *, fact: str = ""
+) -> None:
+    """Writes down what Stripe shows, unless it has said something newer, and freezes what is
+    threatened, or gives it free.
+
+    ``fact`` is the balance transaction that took the money, where that is what we heard of.
+
+    Raises:
+        Contradiction: the dispute was of another payment before.
+    """
+    known = _written(case, payment, seen)
+    if known.gives_free:
+        lift_source(case, payment.payment_id, known.stripe_dispute)
+    else:
+        cause = Cause(FreezeReason.CHARGEBACK, known.stripe_dispute, fact or known.fact)
+        amount_minor = known.amount_minor or payment.amount_minor  # an inquiry may not say
+        await freeze_and_hold_back(runtime, case, payment, amount_minor, cause)
+
+
+def _written(case: EscrowCase, payment: Payment, seen: SeenDispute) -> Chargeback:
+    known = next((c for c in case.records.chargebacks if c.stripe_dispute == seen.id), None)
+    if known is None:
+        return _add(case, payment, seen)
+    if known.payment_id != payment.payment_id:
+        raise Contradiction(f"{seen.id} is of another payment than it was")
+    if not seen.is_older_than(known):
+        _update(case, known, payment, seen)
+    return known
+
+
+def _add(case: EscrowCase, payment: Payment, seen: SeenDispute) -> Chargeback:
+    unit = case.unit
+    case.touch()
+    added = Chargeback(
+        tenant_id=payment.tenant_id,
+        chargeback_id=unit.new_id(),
+        escrow_id=case.escrow.escrow_id,
+        payment_id=payment.payment_id,
+        state=seen.state,
+        stripe_dispute=seen.id,
+        amount_minor=0,
+        currency=payment.currency,
+        reason=seen.reason,
+        opened_at=seen.opened_at,
+        created_at=unit.now,
+        updated_at=unit.now,
+    )
+    _take_over(added, payment, seen)
+    case.records.chargebacks.append(added)
+    unit.create(added)
+    return added
+
+
+def _update(case: EscrowCase, known: Chargeback, payment: Payment, seen: SeenDispute) -> None:
+    if not _take_over(known, payment, seen) and known.state is seen.state:
+        return  # nothing is new
+    case.touch()
+    case.unit.put(known)
+    if known.state is seen.state:
+        return
+    known.openings += known.is_over and seen.state not in CHARGEBACK_OVER
+    case.unit.advance(known, CHARGEBACK_SEEN[seen.state])
+
+
+def _take_over(known: Chargeback, payment: Payment, seen: SeenDispute) -> bool:
+    """Whether anything but the state has changed."""
+    shown = {
+        "amount_minor": threatened_part(payment, seen.amount_minor, seen.currency),
+        "reason": seen.reason,
+        "due_by": seen.due_by or known.due_by,
+        "settled_currency": seen.settled_currency,
+        "withdrawn_minor": seen.withdrawn_minor,
+        "reinstated_minor": seen.reinstated_minor,
+        "fee_minor": seen.fee_minor,
+        "movements": seen.movements,
+        "submissions": seen.submissions,
+        "is_appeal": seen.is_appeal or known.is_appeal,
+    }
+    changed = {name: value for name, value in shown.items() if getattr(known, name) != value}
+    for name, value in changed.items():
+        setattr(known, name, value)
+    return bool(changed)

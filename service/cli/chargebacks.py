@@ -1,0 +1,83 @@
+"""``escrow chargebacks``: what payers' banks take back, or ask about."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from escrow.v1 import chargeback_service_pb2 as pb
+from service.cli.named import escrow_named
+from service.cli.operating import PageToken, Tenant, call, print_facts, show_list
+from service.cli.printing import AsJson, document_of, print_json
+from service.cli.refunds import OfEscrow, all_of
+from service.operations.chargebacks.get_chargeback import get_chargeback
+from service.operations.chargebacks.list_chargebacks import list_chargebacks
+
+COLUMNS = (
+    *("id", "state", "amount", "due_time", "reason", "withdrawn", "reinstated", "fee"),
+    *("stripe_dispute", "escrow_id", "open_time"),
+)
+
+app = typer.Typer(help="What payers' banks take back, or ask about.", no_args_is_help=True)
+ChargebackId = Annotated[str, typer.Argument(help='"cbk_..."')]
+OfPayee = Annotated[
+    str | None, typer.Option("--payee", help='Only of what this payee is paid: "pye_..."')
+]
+InState = Annotated[
+    str | None, typer.Option("--state", help="Only those that are there: needs_response, lost ...")
+]
+DueBefore = Annotated[
+    str | None,
+    typer.Option(help="Only those that take evidence until before: 2026-11-08T00:00:00Z"),
+]
+AtLeast = Annotated[int | None, typer.Option(help="Only those of so much or more, in minor units.")]
+Unsettled = Annotated[
+    bool, typer.Option("--unsettled/--all", help="Those that are lost and not settled; or all.")
+]
+
+
+@app.command("list")
+def list_(  # noqa: PLR0913  one for each condition
+    tenant: Tenant = "default",
+    page_token: PageToken = "",
+    escrow: OfEscrow = None,
+    payee: OfPayee = None,
+    state: InState = None,
+    due_before: DueBefore = None,
+    at_least: AtLeast = None,
+    *,
+    unsettled: Unsettled = False,
+    as_json: AsJson = False,
+) -> None:
+    """Where each is, until when it takes evidence, and what Stripe took; the newest 200."""
+    equal = all_of(
+        {
+            "escrow_id": escrow_named(tenant, escrow, hint="--escrow") if escrow else None,
+            "payee_id": payee,
+            "state": state.upper() if state else None,
+            "unsettled": "true" if unsettled else None,
+        }
+    )
+    compared = (
+        equal,
+        f'due_time < "{due_before}"' if due_before else "",
+        "" if at_least is None else f"amount_minor >= {at_least}",
+    )
+    request = pb.ListChargebacksRequest(
+        page_size=200, page_token=page_token, filter=" AND ".join(filter(None, compared))
+    )
+    show_list(call(list_chargebacks, request, tenant=tenant), COLUMNS, as_json=as_json)
+
+
+@app.command("show")
+def show_(
+    chargeback_id: ChargebackId, tenant: Tenant = "default", *, as_json: AsJson = False
+) -> None:
+    """All that Stripe has said of one."""
+    request = pb.GetChargebackRequest(chargeback_id=chargeback_id)
+    found = call(get_chargeback, request, tenant=tenant).chargeback
+    if as_json:
+        print_json(document_of(found))
+    else:
+        print_facts(found)

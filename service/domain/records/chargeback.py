@@ -1,0 +1,79 @@
+"""A chargeback, or an inquiry that may become one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from service.domain import ids
+from service.domain.states.chargeback import (
+    CHARGEBACK,
+    CHARGEBACK_OVER,
+    ChargebackEvent,
+    ChargebackState,
+)
+from service.domain.states.machine import Machine
+
+
+@dataclass(slots=True)
+class Chargeback:
+    """One dispute at Stripe of a payment, as Stripe said last.
+
+    ``amount_minor`` is what is disputed, in the currency that was paid; it may exceed the payment.
+    ``withdrawn_minor``, ``reinstated_minor`` and ``fee_minor`` are what its balance transactions
+    took, gave back and cost, in ``settled_currency``, which is None before the first of them. A fee
+    that Stripe bills apart is not among them.
+
+    ``movements`` and ``submissions``, with ``due_by`` and ``is_appeal``, tell which of two reads is
+    newer; ``is_appeal`` stays set once its loss could be appealed against. ``openings`` counts how
+    often it was opened, for what is opened again freezes again.
+    """
+
+    tenant_id: str
+    chargeback_id: UUID
+    escrow_id: UUID
+    payment_id: UUID
+    state: ChargebackState
+    stripe_dispute: str
+    amount_minor: int
+    currency: str
+    reason: str
+    opened_at: datetime
+    created_at: datetime
+    updated_at: datetime
+    due_by: datetime | None = None
+    settled_currency: str | None = None
+    withdrawn_minor: int = 0
+    reinstated_minor: int = 0
+    fee_minor: int = 0
+    movements: int = 0
+    submissions: int = 0
+    is_appeal: bool = False
+    openings: int = 1
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it threatens nothing any more."""
+        return self.state in CHARGEBACK_OVER
+
+    @property
+    def gives_free(self) -> bool:
+        """Whether what it froze may move: it is over, and what Stripe had taken is on its way back
+        or was never taken.
+        """
+        return self.is_over and (self.reinstated_minor > 0 or not self.withdrawn_minor)
+
+    @property
+    def fact(self) -> str:
+        """Why it freezes, for a freeze that was lifted freezes again by another fact."""
+        stage = "inquiry" if self.state is ChargebackState.INQUIRY else "chargeback"
+        return stage if self.openings == 1 else f"{stage} {self.openings}"
+
+    @property
+    def machine(self) -> Machine[ChargebackState, ChargebackEvent]:
+        return CHARGEBACK
+
+    @property
+    def public_id(self) -> str:
+        return ids.show(ids.CHARGEBACK, self.chargeback_id)

@@ -1,0 +1,31 @@
+"""Chargebacks as operators read them, and escrows whose payment is disputed."""
+
+from typing import Any
+
+from escrow.v1 import chargeback_service_pb2 as pb
+from escrow.v1 import escrow_service_pb2 as escrow_pb
+from tests.service.movements.strangers import Json, charge_of, dispute
+from tests.service.operations.marketplace import Marketplace
+
+
+async def chargebacks(market: Marketplace, condition: str = "") -> list[pb.Chargeback]:
+    """Those that are listed, the newest first."""
+    client = market.client("operator", role="auditor").chargebacks
+    return list(
+        (await client.ListChargebacks(pb.ListChargebacksRequest(filter=condition))).chargebacks
+    )
+
+
+async def disputed(market: Marketplace, escrow: escrow_pb.Escrow, **more: Any) -> Json:  # noqa: ANN401  JSON
+    """Stripe's dispute of what funded the escrow, of which the service has heard."""
+    made = await dispute(market, await charge_of(market, escrow), **more)
+    await market.settle()
+    return made
+
+
+async def disputed_escrow(market: Marketplace) -> pb.Chargeback:
+    """The chargeback of a payment that funded an escrow."""
+    escrow = await market.funded_escrow()
+    await disputed(market, escrow)
+    (found,) = await chargebacks(market, f'escrow_id = "{escrow.id}"')
+    return found
