@@ -32,6 +32,10 @@ test: $(INSTALLED) ## run the tests
 	@# one process more than there are cores: tests wait for other processes as much as they work
 	@$(BIN)/pytest -n $$($(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 1)') --dist worksteal $(ARGS)
 
+.PHONY: test-deep
+test-deep: $(INSTALLED) ## the tests with many more examples, cases and seeds than CI has time for
+	@ESCROW_TEST_DEPTH=deep $(MAKE) test
+
 .PHONY: chaos
 chaos: $(INSTALLED) ## run the system through bad days; SEEDS=1000 STEPS=50, or SEED=17 again
 	@PYTHONPATH=.:proto $(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),25)) \

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 import asyncpg
 
 from service.config import DatabaseRole, Settings
-from service.migrations import Connection, load_migrations
+from service.migrations import Connection, released_migrations
 from service.migrations import status as migration_status
 from service.redaction import redact
 from service.store.engine import ENGINES
@@ -91,7 +91,7 @@ def _password(settings: Settings) -> Callable[[], str] | None:
 async def _require_migrations(settings: Settings) -> None:
     async with direct_connection(settings) as connection:
         try:
-            standing = await migration_status(connection, load_migrations())
+            standing = await migration_status(connection, released_migrations())
         except asyncpg.InsufficientPrivilegeError:
             return  # a login that may not read the history: the one that migrates has to check
     pending = [version for version in standing if version.applied_at is None]

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
@@ -85,6 +86,12 @@ class MigrationStatus:
     applied_at: datetime | None
     edited: bool = False
     file_missing: bool = False  # applied by a newer release than this one
+
+
+@cache
+def released_migrations() -> tuple[Migration, ...]:
+    """The migrations of this release, read once."""
+    return load_migrations()
 
 
 def load_migrations(directory: Path = MIGRATIONS) -> tuple[Migration, ...]:

@@ -4,9 +4,11 @@
 every event of every account. `POST /_sandbox/keys` rolls a key or restricts one.
 """
 
+from itertools import takewhile
+
 from stripe_sandbox.call import Call
 from stripe_sandbox.registry import Registry
-from stripe_sandbox.store import StripeObject, public
+from stripe_sandbox.store import StripeObject
 
 registry = Registry()
 
@@ -33,7 +35,12 @@ def change_key(call: Call) -> StripeObject:
 
 @registry.control("GET", "/_sandbox/events")
 def list_events(call: Call) -> StripeObject:
-    """Every event of every account, as it was or would have been delivered."""
-    accounts = call.state.store.accounts_with("event")
-    events = [event for account in accounts for event in call.on(account).select("event")]
-    return {"object": "list", "data": [public(event) for event in events]}
+    """Every event of every account, as it was or would have been delivered; with `created_gte`
+    those that are not older.
+    """
+    least = call.params.integer("created_gte") or 0
+    events: list[StripeObject] = []
+    for account in call.state.store.accounts_with("event"):
+        newest_first = call.on(account).select("event")
+        events += takewhile(lambda event: event["created"] >= least, newest_first)
+    return {"object": "list", "data": events}

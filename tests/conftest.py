@@ -1,15 +1,23 @@
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from hypothesis import settings
 
+from tests.depth import deeper
 from tests.postgres import (
     Database,
     Server,
     migrated_database,
     prepare_template,
     running_server,
+    share_types_of_copies,
 )
 from tests.recorded import Metrics, Spans, recorded_metrics, recorded_spans
+
+# Beside what Hypothesis itself loads where CI is set, which draws the same examples every time.
+settings.register_profile("ours", settings.default, max_examples=deeper(25, 200))
+settings.load_profile("ours")
+share_types_of_copies()
 
 
 @pytest.fixture(scope="session")

@@ -55,7 +55,7 @@ def call(operation: Operation[Answer], request: Message, *, tenant: str) -> Answ
     """
 
     async def run() -> Answer:
-        compile_validator(request.DESCRIPTOR)(request)  # type: ignore[arg-type]  # either is one
+        compile_validator(request.DESCRIPTOR)(request)
         async with open_reader() as runtime:
             call_ = Call(tenant, "cli:reader", Party.OPERATOR)
             answer = await operation(runtime, call_, request)

@@ -16,6 +16,7 @@ What a field must look like stands in the .proto, in `google.api.field_behavior`
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -50,6 +51,7 @@ _Complaint = Callable[[Any], str | None]  # what is wrong with a value
 _Compiled = dict[str, list[_Check]]  # field checks by message: a message may contain itself
 
 
+@cache
 def compile_validator(message: Descriptor) -> Validator:
     """Makes the check of one request type, which raises InvalidField with every violation.
 

@@ -21,6 +21,7 @@ from benchmarks.postings import NAME as POSTINGS
 from benchmarks.samples import Sample, percentile_ms, spreads
 from benchmarks.stand import DiskTooSmall, open_stand
 from benchmarks.tenants import sql_parties_of, sql_tenant
+from tests.depth import only_deep
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -121,6 +122,7 @@ def test_the_gate_refuses_what_is_above_its_bound() -> None:
         assert [verdict.met for verdict in verdicts(samples, [GATE])] == [met]
 
 
+@only_deep
 async def test_the_memory_of_every_process_is_read_while_it_works() -> None:
     told = await bench("--memory", "--quick")
     assert set(told["memory"]) == {"service", "gateway", "worker"}
@@ -130,6 +132,7 @@ async def test_the_memory_of_every_process_is_read_while_it_works() -> None:
         assert min(memory["resident_bytes"]) > 2**24  # a Python with gRPC or aiohttp in it
 
 
+@only_deep
 @pytest.mark.timeout(300)
 async def test_a_crowd_at_one_escrow_is_answered_beside_its_neighbours() -> None:
     told = await bench("--crowd")

@@ -4,11 +4,12 @@ import asyncio
 import os
 import re
 import signal
-import sys
-from asyncio.subprocess import Process
+import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
+
+from tests import forked
 
 ROOT = Path(__file__).parent.parent.parent
 POLL_S = 0.02
@@ -58,7 +59,7 @@ class Program:
         self.log = folder / f"{name}.log"
         self._command = command
         self._ready = re.compile(ready)
-        self._process: Process | None = None
+        self._process: forked.Forked | None = None
         self._log_start = 0
 
     @property
@@ -70,15 +71,9 @@ class Program:
         assert self._process is None, f"{self.name} runs already"
         self._log_start = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                *self._command,
-                cwd=ROOT,
-                env=_inherited() | self.environment,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+            environment = _inherited() | self.environment
+            self._process = await forked.start(
+                self._command, environment, ROOT, out=log.fileno(), err=log.fileno()
             )
         found = await until(self._find_ready, self._describe, START_DEADLINE_S)
         assert found is not None
@@ -123,19 +118,13 @@ class Program:
 
 async def run(command: list[str], environment: Mapping[str, str]) -> tuple[int, str]:
     """Runs a program to its end: (exit status, output)."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        *command,
-        cwd=ROOT,
-        env=_inherited() | dict(environment),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await asyncio.wait_for(process.communicate(), START_DEADLINE_S)
-    assert process.returncode is not None
-    return process.returncode, output.decode()
+    with tempfile.TemporaryFile() as log:
+        process = await forked.start(
+            command, _inherited() | dict(environment), ROOT, out=log.fileno(), err=log.fileno()
+        )
+        status = await asyncio.wait_for(process.wait(), START_DEADLINE_S)
+        log.seek(0)
+        return status, log.read().decode()
 
 
 def _inherited() -> dict[str, str]:

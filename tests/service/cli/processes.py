@@ -7,8 +7,8 @@ from typing import Any
 
 from service.config import Config, Settings, Tenant
 from service.server import running
+from tests.forked import Said, run_escrow
 from tests.postgres import Database
-from tests.service.cli.forked import Said, run_escrow
 from tests.service.operations.marketplace import API_KEY, Marketplace
 
 OPERATOR = "jo@example.com"

@@ -9,9 +9,9 @@ import pytest
 from service.domain.journal import Part, Source
 from service.domain.postings import JournalKind
 from service.store.commit import write
+from tests.forked import Said, run_escrow
 from tests.postgres import Database
 from tests.records import Deal, fund_deal, later, new_transaction, new_unit
-from tests.service.cli.forked import Said, run_escrow
 from tests.service.store.closed_books import close, roll_all_up
 from tests.service.store.pools import service_pool
 

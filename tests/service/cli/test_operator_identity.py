@@ -10,8 +10,8 @@ import pytest
 
 from service.local.certificates import Authority
 from service.local.identities import Identities
+from tests.forked import Said, run_escrow
 from tests.postgres import Database
-from tests.service.cli.forked import Said, run_escrow
 from tests.service.cli.processes import served
 from tests.service.cli.test_policy import OWN, WHY
 from tests.service.operations.marketplace import Marketplace

@@ -14,6 +14,7 @@ from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import party_service_pb2 as party_pb
 from service.operations.operators.verify_books import verify_books
+from tests.depth import deeper
 from tests.service.movements.strangers import assert_same_as_stripe
 from tests.service.movements.test_currencies import entries_of, position
 from tests.service.operations.marketplace import Marketplace
@@ -142,7 +143,7 @@ PRESENTED: dict[str, int] = {
 }  # and the step of its charges
 LEAST = {"EUR": 1_000, "GBP": 1_000, "JPY": 1_000, "KWD": 10_000, "HUF": 100_000}
 DOLLARS = {"eur": 1.08, "gbp": 1.27, "jpy": 0.0064, "kwd": 3.25, "huf": 0.00274, "chf": 1.12}
-ESCROWS = 14  # for each pair: 210 in all
+ESCROWS = deeper(3, 14)  # for each of 15 pairs
 PARTS = 6  # of each escrow
 
 

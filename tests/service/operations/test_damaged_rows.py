@@ -6,7 +6,7 @@ logged, and a breach for `escrow verify`.
 """
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from io import StringIO
@@ -32,6 +32,7 @@ from service.store.balances import balances_as_of
 from service.store.journals import latest_journals
 from service.store.trial_balance import trial_balance
 from service.store.unreadable import Unreadable
+from tests.depth import deeper
 from tests.postgres import Server, migrated_database
 from tests.service.operations.approvals.waiting import held_refund
 from tests.service.operations.catalogue import EVERY_REQUEST
@@ -62,6 +63,12 @@ WHERE connamespace = 'public'::regnamespace AND contype IN ('c', 'f', 'u')
 ORDER BY contype <> 'f'"""
 EMPTY = {"closings", "effect_attempts", "previous_accounts", "undecided_transactions"}
 """Tables without a row here, or of which nothing is shown."""
+
+
+def wrong(type_: str, number: int) -> Sequence[str]:
+    """What a column is spoiled with. Usually one value: the next column of the type has another."""
+    values = WRONG[type_]
+    return deeper([values[number % len(values)]], values)
 
 
 @dataclass
@@ -195,8 +202,9 @@ BOOKS = ("balance_snapshots", "balances", "entries", "journals")
 @pytest.mark.parametrize("table", BOOKS)
 async def test_the_books_are_shown_whatever_a_row_holds(damaged: Marketplace, table: str) -> None:
     named = 0
-    for column, type_ in await damaged.owner.fetch(COLUMNS, table):
-        for value in WRONG[type_]:
+    for number, (column, type_) in enumerate(await damaged.owner.fetch(COLUMNS, table)):
+        # Only some of the values hide a journal.
+        for value in WRONG[type_] if table == "journals" else wrong(type_, number):
             async with spoiled(damaged, table, column, type_, value) as holds:
                 if not holds:
                     continue
@@ -215,10 +223,10 @@ async def test_a_damaged_row_is_named_and_fails_no_other(damaged: Marketplace, t
     assert before.named == []
     named = set()
 
-    for column, type_ in await damaged.owner.fetch(COLUMNS, table):
+    for number, (column, type_) in enumerate(await damaged.owner.fetch(COLUMNS, table)):
         is_key = type_ == "uuid" or column in ("tenant_id", "escrow_version")
         is_key |= (table, column) == ("policies", "policy_version")
-        for value in WRONG[type_]:
+        for value in wrong(type_, number):
             async with spoiled(damaged, table, column, type_, value) as holds:
                 if not holds:
                     continue

@@ -26,7 +26,7 @@ SELECT c.relname FROM pg_class AS c
 JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = 'tenant_id'
 WHERE c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace ORDER BY c.relname"""
 HASH = """
-SELECT '{0}' AS name, count(*), md5(coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), ''))
+SELECT '{0}' AS name, count(*), coalesce(sum(hash_record_extended(t, 0)), 0)
 FROM {0} AS t WHERE t.tenant_id = $1"""
 
 

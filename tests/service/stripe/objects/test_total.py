@@ -21,6 +21,7 @@ from service.stripe.objects.threats import (
     parse_refund,
 )
 from service.stripe.objects.values import Unreadable
+from tests.depth import deeper
 from tests.service.stripe.objects.test_balance_transaction import BALANCE
 from tests.service.stripe.objects.test_payment_intent import INTENT
 
@@ -126,7 +127,7 @@ def test_the_sample_is_understood(name: str) -> None:
 
 @pytest.mark.parametrize("name", PARSERS)
 @given(data=st.data())
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=deeper(60, 1_000), suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_stands_anywhere_in_it(name: str, data: st.DataObject) -> None:
     parse, sample = PARSERS[name]
     spoiled = copy.deepcopy(sample)
