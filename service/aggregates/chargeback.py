@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from service.aggregates.chargeback_money import book_dispute
 from service.aggregates.contradiction import Contradiction
 from service.aggregates.escrow import EscrowCase
 from service.aggregates.freeze import Cause, freeze_and_hold_back, lift_source, threatened_part
@@ -25,6 +26,8 @@ async def observe_dispute(
         Contradiction: the dispute was of another payment before.
     """
     known = _written(case, payment, seen)
+    if seen.payment_intent == payment.stripe_payment_intent:  # else the charge only claims to be
+        await book_dispute(runtime, case, known, seen)
     if known.gives_free:
         lift_source(case, payment.payment_id, known.stripe_dispute)
     else:

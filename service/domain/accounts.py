@@ -21,6 +21,7 @@ _PLACEHOLDERS: Mapping[str, str | None] = {
     "payee": ids.PAYEE,
     "previous_payee": ids.PAYEE,
     "payment": ids.PAYMENT,
+    "chargeback": ids.CHARGEBACK,
     "account": None,
     "balance_transaction": None,
 }
@@ -106,6 +107,10 @@ TAKEN_UNEXPLAINED = Account(
     tracked=True,
     meaning="taken at Stripe, and not explained",
 )
+# In the currency of Stripe's balance, at each day's rate: of either sign in the end.
+DISPUTE = Account(
+    "asset:dispute:{chargeback}", PLATFORM, DEBIT, meaning="withdrawn for a chargeback"
+)
 # What was converted, a position in each currency, of either sign.
 EXCHANGE = Account("asset:exchange", PLATFORM, DEBIT, meaning="converted by Stripe")
 RECEIVABLE = Account("asset:receivable:payee:{payee}", PLATFORM, DEBIT, meaning="owed by the payee")
@@ -157,6 +162,7 @@ REFUNDS_IN_FLIGHT = Account(
 PLATFORM_FEE = Account("rev:platform_fee", PLATFORM, CREDIT, meaning="the payer's fee, earned")
 SERVICE_FEE = Account("rev:service_fee", PLATFORM, CREDIT, meaning="the payee's fee, earned")
 PROCESSING = Account("exp:processing", PLATFORM, DEBIT, meaning="Stripe's fees")
+DISPUTE_FEE = Account("exp:dispute_fee", PLATFORM, DEBIT, meaning="Stripe's fees of disputes")
 FX = Account("exp:fx", PLATFORM, DEBIT, meaning="gained or lost by exchange rates")
 BAD_DEBT = Account("exp:bad_debt", PLATFORM, DEBIT, meaning="given up")
 OTHER_BUSINESS = Account(
@@ -195,6 +201,7 @@ CHART: tuple[Account, ...] = (
     BANK,
     EXCHANGE,
     TAKEN_UNEXPLAINED,
+    DISPUTE,
     RECEIVABLE,
     HELD,
     FEE_HELD,
@@ -209,6 +216,7 @@ CHART: tuple[Account, ...] = (
     PLATFORM_FEE,
     SERVICE_FEE,
     PROCESSING,
+    DISPUTE_FEE,
     FX,
     BAD_DEBT,
     OTHER_BUSINESS,

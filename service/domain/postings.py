@@ -14,6 +14,8 @@ from service.domain.accounts import (
     CONN_EXTERNAL,
     CONN_IN_TRANSIT,
     CONN_OWNER,
+    DISPUTE,
+    DISPUTE_FEE,
     EXCHANGE,
     FAILED_DEBITS,
     FEE_HELD,
@@ -104,6 +106,10 @@ class JournalKind(StrEnum):
     FAILED_DEBIT_TOOK = "failed_debit_took"
     OTHER_BUSINESS_BROUGHT = "other_business_brought"
     OTHER_BUSINESS_TOOK = "other_business_took"
+    CHARGEBACK_WITHDRAWN = "chargeback_withdrawn"
+    CHARGEBACK_REINSTATED = "chargeback_reinstated"
+    CHARGEBACK_WITHDRAWN_EXPLAINED = "chargeback_withdrawn_explained"
+    CHARGEBACK_REINSTATED_EXPLAINED = "chargeback_reinstated_explained"
     BROUGHT_UNEXPLAINED = "brought_unexplained"
     TAKEN_UNEXPLAINED = "taken_unexplained"
     EXTERNAL_BROUGHT = "external_brought"
@@ -216,6 +222,25 @@ _ARRIVED_CONVERTED = Posting(
     debit=(Leg(CONN_OWNER, "amount"), Leg(CONN_BALANCE, "settled", settled=True)),
     credit=(Leg(CONN_BALANCE, "amount"), Leg(CONN_OWNER, "settled", settled=True)),
 )
+
+
+def _disputed(number: str, at_stripe: Account) -> Posting:
+    """What a dispute takes and charges, or gives back and returns of its fee."""
+    return Posting(
+        number,
+        debit=(
+            Leg(DISPUTE, "taken"),
+            Leg(DISPUTE_FEE, "charged"),
+            Leg(at_stripe, "given"),
+            Leg(at_stripe, "returned"),
+        ),
+        credit=(
+            Leg(at_stripe, "taken"),
+            Leg(at_stripe, "charged"),
+            Leg(DISPUTE, "given"),
+            Leg(DISPUTE_FEE, "returned"),
+        ),
+    )
 
 
 def _reversed(number: str, at_stripe: Account, of: Account) -> Posting:
@@ -417,6 +442,11 @@ POSTINGS: Mapping[JournalKind, Posting] = {
         debit=(Leg(CONN_IN_TRANSIT, "amount"), Leg(CONN_BALANCE, "amount")),
         credit=(Leg(CONN_OWNER, "amount"), Leg(CONN_IN_TRANSIT, "amount")),
     ),
+    # A dispute's balance transactions; and the same, where one had been booked as unexplained (26).
+    JournalKind.CHARGEBACK_WITHDRAWN: _disputed("13a", STRIPE),
+    JournalKind.CHARGEBACK_REINSTATED: _disputed("14a", STRIPE),
+    JournalKind.CHARGEBACK_WITHDRAWN_EXPLAINED: _disputed("13a 26", TAKEN_UNEXPLAINED),
+    JournalKind.CHARGEBACK_REINSTATED_EXPLAINED: _disputed("14a 26", BROUGHT_UNEXPLAINED),
     # What Stripe did and nobody here asked for.
     JournalKind.STRIPE_FEE: _one("22", PROCESSING, STRIPE),
     JournalKind.STRIPE_FEE_RETURNED: _one("22", STRIPE, PROCESSING),

@@ -94,8 +94,9 @@ Raises:
 """
 
 
-def call_of(movement: Movement) -> Call:
-    return Call(movement.tenant_id, "stripe", Party.STRIPE, movement.shown.id, traceparent())
+def call_of(movement: Movement, key: str = "") -> Call:
+    name = key or movement.shown.id
+    return Call(movement.tenant_id, "stripe", Party.STRIPE, name, traceparent())
 
 
 def gateway_of(runtime: Runtime, movement: Movement) -> StripeGateway:
@@ -134,10 +135,14 @@ def _is_written(unit: UnitOfWork, movement: Movement) -> bool:
 
 
 async def run(
-    runtime: Runtime, movement: Movement, story: Callable[[UnitOfWork], Awaitable[bool]]
+    runtime: Runtime,
+    movement: Movement,
+    story: Callable[[UnitOfWork], Awaitable[bool]],
+    *,
+    key: str = "",
 ) -> bool:
     """Runs a story that collects what a movement changes, and commits that; whether the movement
-    has been booked by it, or was before.
+    has been booked by it, or was before. It is done once, or once for each ``key``.
     """
 
     async def whole(unit: UnitOfWork) -> bool:
@@ -147,6 +152,6 @@ async def run(
         return is_ours
 
     try:
-        return await rerun(runtime, call_of(movement), OPERATION, whole)
+        return await rerun(runtime, call_of(movement, key), OPERATION, whole)
     except Answered:
         return await is_booked(runtime, movement)

@@ -35,6 +35,8 @@ KINDS = {
     "refund_failed_converted": OURS,
     "reversal_confirmed": OURS,
     "reversal_converted": OURS,
+    "chargeback_withdrawn": OURS,
+    "chargeback_reinstated": OURS,
     "other_business_brought": OTHER,
     "other_business_took": OTHER,
     "brought_unexplained": UNEXPLAINED,
@@ -170,7 +172,8 @@ def _meaning(transaction: Json, there: AtStripe, *, mine: bool) -> str:
         return UNEXPLAINED  # it carries the id of a payment of ours, which did not ask for it
     if ORDER in cause["metadata"]:
         return OTHER
-    ours = cause is source or is_ours(source) or source["id"] in there.adopted
+    asked_for = cause is source or is_ours(source) or source["id"] in there.adopted
+    ours = asked_for or source["object"] == "dispute"
     return OURS if ours else UNEXPLAINED
 
 

@@ -155,8 +155,10 @@ async def book_page(
 
     # Old before new, as far as a page goes: a charge before its refund.
     new = [pair for pair in reversed(listed) if pair[1].id not in known]
-    await asyncio.gather(*(book(*pair) for pair in new))
-    if done := known & first_seen.keys():
+    before = known & first_seen.keys()
+    again = [pair for pair in listed if pair[1].id in before and _of_dispute(pair[0])]
+    await asyncio.gather(*(book(*pair) for pair in (*new, *again)))
+    if done := before - {shown.id for _, shown in again}:
         await forget_undecided(runtime.pool, sweep.tenant_id, sweep.account, done, now)
     if sweep.account == PLATFORM:
         await _look_at_destinations(runtime, sweep, listed)
@@ -217,6 +219,12 @@ def _parse(sweep: Sweep, transaction: Object) -> BalanceTransaction | None:
             problem=str(problem),
         )
         return None
+
+
+def _of_dispute(transaction: Object) -> bool:
+    """Whether it is booked again: what was unexplained before disputes were understood (0031)."""
+    source = transaction.get("source")
+    return isinstance(source, dict) and source.get("object") == "dispute"
 
 
 def of_payments(transaction: Object) -> bool:

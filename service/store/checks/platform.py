@@ -40,7 +40,8 @@ AND {_READ.format("moved")}""",
 )
 # Stripe's fees, exchange losses and bad debts: a shortfall of the platform, and no breach.
 _BORNE = ", ".join(
-    f"'{account.template}'" for account in (accounts.PROCESSING, accounts.FX, accounts.BAD_DEBT)
+    f"'{account.template}'"
+    for account in (accounts.PROCESSING, accounts.DISPUTE_FEE, accounts.FX, accounts.BAD_DEBT)
 )
 COVER = Check(
     "I4 cover",
@@ -164,4 +165,27 @@ SELECT * FROM (
         ) AS records_minor
     FROM {BOOKS}
 ) AS compared WHERE books_minor <> records_minor""",
+)
+# One whose money is unexplained still is taken over by the next sweep.
+DISPUTES = Check(
+    "chargebacks",
+    f"{accounts.DISPUTE.template} is what Stripe took for it and has not given back",
+    "SELECT count(*) FROM chargebacks",
+    f"""\
+SELECT * FROM (
+    SELECT c.tenant_id, c.chargeback_id, c.stripe_dispute,
+        (SELECT coalesce(sum(e.amount_minor), 0) FROM entries AS e
+            WHERE e.tenant_id = c.tenant_id AND e.currency = c.settled_currency
+            AND e.account = {accounts.DISPUTE.sql(chargeback="c.chargeback_id")}) AS books_minor,
+        c.withdrawn_minor - c.reinstated_minor AS records_minor
+    FROM chargebacks AS c
+) AS compared WHERE books_minor <> records_minor AND NOT EXISTS (
+    SELECT 1 FROM balance_transactions AS t
+    INNER JOIN balances AS b ON b.tenant_id = t.tenant_id AND b.account IN (
+        {accounts.TAKEN_UNEXPLAINED.sql(balance_transaction="t.balance_transaction_id")},
+        {accounts.BROUGHT_UNEXPLAINED.sql(balance_transaction="t.balance_transaction_id")}
+    )
+    WHERE t.tenant_id = compared.tenant_id AND t.source = compared.stripe_dispute
+    AND b.balance_minor > 0
+)""",
 )

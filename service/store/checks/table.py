@@ -22,6 +22,7 @@ from service.store.checks.payees import (
 )
 from service.store.checks.platform import (
     COVER,
+    DISPUTES,
     EXCHANGE,
     MOVED_BY,
     REFUNDS_IN_FLIGHT,
@@ -54,6 +55,7 @@ CHECKS: tuple[Check, ...] = (
     TRANSFERS,
     REFUNDS_IN_FLIGHT,
     RECEIVABLES,
+    DISPUTES,
     CONNECTED_ACCOUNTS,
     TIMELINE,
     EVENTS,

@@ -63,11 +63,15 @@ class SeenDispute:
     opened_at: datetime
     due_by: datetime | None
     submissions: int
-    movements: int
+    transactions: tuple[BalanceTransaction, ...]
     settled_currency: str | None
     withdrawn_minor: int
     reinstated_minor: int
     fee_minor: int
+
+    @property
+    def movements(self) -> int:
+        return len(self.transactions)
 
     def is_older_than(self, known: Chargeback) -> bool:
         """Whether Stripe has said since what is known. By what both say, not by when we heard it:
@@ -111,7 +115,7 @@ def parse_dispute(dispute: Object) -> SeenDispute:
         # 0 where the network lets nobody answer.
         due_by=time_of(evidence["due_by"]) if evidence.get("due_by") else None,
         submissions=_count(evidence),
-        movements=len(moved),
+        transactions=tuple(moved),
         settled_currency=_currency_of(moved),
         withdrawn_minor=_sum(-each.amount_minor for each in moved if each.amount_minor < 0),
         reinstated_minor=_sum(each.amount_minor for each in moved if each.amount_minor > 0),

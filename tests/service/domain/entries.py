@@ -13,6 +13,7 @@ NAMES = {
     "payee": "pye_1",
     "payment": "pay_1",
     "previous_payee": "pye_2",
+    "chargeback": "cbk_1",
     "account": "acct_1",
     "balance_transaction": "txn_1",
 }

@@ -32,6 +32,7 @@ UUIDS: Mapping[str, UUID] = {
     "milestone": UUID("01a1faa3-fb80-7db4-8bc0-c0dd6ad3c71a"),
     "payee": UUID("01a1faa3-fb80-7db4-8bc0-c0dd6ad3c71b"),
     "payment": UUID("01a1faa3-fb80-7db4-8bc0-c0dd6ad3c71c"),
+    "chargeback": UUID("01a1faa3-fb80-7db4-8bc0-c0dd6ad3c71d"),
 }
 ACCOUNT = "acct_1Pgaf7D2b"
 TRANSACTION = "txn_1Pgaf8Q"
@@ -39,6 +40,7 @@ NAMES: Mapping[str, str] = {
     "milestone": ids.show(ids.MILESTONE, UUIDS["milestone"]),
     "payee": ids.show(ids.PAYEE, UUIDS["payee"]),
     "payment": ids.show(ids.PAYMENT, UUIDS["payment"]),
+    "chargeback": ids.show(ids.CHARGEBACK, UUIDS["chargeback"]),
     "account": ACCOUNT,
     "balance_transaction": TRANSACTION,
 }
@@ -52,6 +54,8 @@ NAMES: Mapping[str, str] = {
         ("asset:stripe_reserved", 1, False),
         ("asset:bank", 1, False),
         ("asset:exchange", 1, False),
+        ("asset:dispute:cbk_1", 1, False),
+        ("exp:dispute_fee", 1, False),
         ("exp:fx", 1, False),
         ("liab:failed_debits", -1, False),
         (TAKEN_UNEXPLAINED, 1, True),

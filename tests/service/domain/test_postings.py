@@ -30,7 +30,7 @@ from tests.service.domain.entries import (
     posted,
 )
 
-REFUNDS = "liab:refunds_in_flight"
+REFUNDS, DISPUTE = "liab:refunds_in_flight", "asset:dispute:cbk_1"
 
 # kind, amounts -> the platform's book, the connected book
 EXPECTED: Mapping[str, tuple[JournalKind, Mapping[str, int], list[Line], list[Line]]] = {
@@ -544,6 +544,30 @@ EXPECTED: Mapping[str, tuple[JournalKind, Mapping[str, int], list[Line], list[Li
         JournalKind.OTHER_BUSINESS_TOOK,
         {"amount": 77_00},
         [("eq:other_business", 77_00), ("asset:stripe", -77_00)],
+        [],
+    ),
+    "13a": (
+        JournalKind.CHARGEBACK_WITHDRAWN,
+        {"taken": 105_00, "given": 0, "charged": 15_00, "returned": 0},
+        [(DISPUTE, 105_00), ("exp:dispute_fee", 15_00), ("asset:stripe", -120_00)],
+        [],
+    ),
+    "13a 26": (
+        JournalKind.CHARGEBACK_WITHDRAWN_EXPLAINED,
+        {"taken": 105_00, "given": 0, "charged": 15_00, "returned": 0},
+        [(DISPUTE, 105_00), ("exp:dispute_fee", 15_00), (TAKEN_UNEXPLAINED, -120_00)],
+        [],
+    ),
+    "14a": (
+        JournalKind.CHARGEBACK_REINSTATED,
+        {"taken": 0, "given": 105_00, "charged": 0, "returned": 0},
+        [("asset:stripe", 105_00), (DISPUTE, -105_00)],
+        [],
+    ),
+    "14a 26, with the fee": (
+        JournalKind.CHARGEBACK_REINSTATED_EXPLAINED,
+        {"taken": 0, "given": 105_00, "charged": 0, "returned": 15_00},
+        [(BROUGHT_UNEXPLAINED, 120_00), (DISPUTE, -105_00), ("exp:dispute_fee", -15_00)],
         [],
     ),
     "26 brought": (

@@ -187,15 +187,16 @@ async def test_a_part_that_was_not_refunded_still_moves(market: Marketplace) -> 
     await assert_same_as_stripe(market)
 
 
-async def test_a_chargeback_freezes_and_its_fee_is_unexplained_too(market: Marketplace) -> None:
+async def test_a_chargeback_freezes_and_its_fee_is_the_platforms(market: Marketplace) -> None:
     escrow = await market.funded_escrow()
     made = await dispute(market, await charge_of(market, escrow))
 
     await market.sweep()
 
     (kind, entries) = (await market.books())[-1]
-    assert kind == "taken_unexplained"
-    assert entries["asset:stripe"] == -10_500 - 1_500
+    assert kind == "chargeback_withdrawn"
+    assert sorted(entries.values()) == [-10_500 - 1_500, 1_500, 10_500]
+    assert (entries["asset:stripe"], entries["exp:dispute_fee"]) == (-12_000, 1_500)
     assert await freezes(market) == [("CHARGEBACK", made["id"], "OPEN", 10_000, 0)]
     await assert_same_as_stripe(market)
 
@@ -203,7 +204,6 @@ async def test_a_chargeback_freezes_and_its_fee_is_unexplained_too(market: Marke
 async def test_a_dispute_that_was_won_before_anybody_heard_of_it_freezes_nothing(
     market: Marketplace,
 ) -> None:
-    """Its movements are still to be explained."""
     escrow = await market.funded_escrow()
     made = await dispute(market, await charge_of(market, escrow))
     await market.sandbox.control(f"disputes/{made['id']}/win")
@@ -211,7 +211,7 @@ async def test_a_dispute_that_was_won_before_anybody_heard_of_it_freezes_nothing
     await market.sweep()
 
     kinds = [kind for kind, _ in await market.books()]
-    assert sorted(kinds[-2:]) == ["brought_unexplained", "taken_unexplained"]
+    assert sorted(kinds[-2:]) == ["chargeback_reinstated", "chargeback_withdrawn"]
     assert (await market.read(escrow)).milestones[0].frozen.amount_minor == 0
     await assert_same_as_stripe(market)
 

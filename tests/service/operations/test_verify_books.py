@@ -300,6 +300,11 @@ CRIMES = {
         "receivables",
         named_by=("payee_id",),
     ),
+    "a chargeback took more": crime(
+        "UPDATE chargebacks SET withdrawn_minor = withdrawn_minor + 1 RETURNING chargeback_id",
+        "chargebacks",
+        named_by=("chargeback_id",),
+    ),
     "a deadline runs for what is over": crime(
         "UPDATE deadlines SET kind = 'PAYMENT' WHERE kind = 'HOLD_LIMIT' AND deadline_id ="
         " (SELECT max(deadline_id::text)::uuid FROM deadlines WHERE kind = 'HOLD_LIMIT')"

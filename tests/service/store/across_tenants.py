@@ -59,6 +59,7 @@ WHY: Mapping[str, str] = {
     "verify, I7 told once": PROVES,
     "verify, amendments": PROVES,
     "verify, deadlines": PROVES,
+    "verify, chargebacks": PROVES,
     "verify, connected": PROVES,
     "verify, events": PROVES,
     "verify, exchange": PROVES,

@@ -11,9 +11,10 @@ from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import operator_service_pb2 as op
 from escrow.v1 import refund_service_pb2 as refund_pb
-from tests.service.movements.strangers import charge_of, dispute, moved
+from tests.service.movements.strangers import charge_of, dispute, moved, refund
 from tests.service.operations.marketplace import Marketplace, transitions
 from tests.service.operations.operators.stuck import REASON, application, suspended
+from tests.service.operations.refunds.money import stocked
 from tests.service.operations.refusals import read_refusal
 from tests.service.operations.transfers import TRANSFERS
 
@@ -189,7 +190,8 @@ async def test_a_hundred_at_once_apply_it_once(market: Marketplace) -> None:
 
 async def test_what_touches_an_escrow_is_listed_with_it(market: Marketplace) -> None:
     escrow = await market.funded_escrow()
-    await dispute(market, await charge_of(market, escrow))
+    await stocked(market)
+    await refund(market, await charge_of(market, escrow))
     await market.sweep()
 
     items = await listed(market)
