@@ -55,6 +55,7 @@ WHERE state IN ('RECEIVED', 'PARKED')""",
     """\
 UPDATE sweeps SET due_at = due_at - $1::interval,
     compare_due_at = compare_due_at - $1::interval""",
+    "UPDATE deadlines SET leased_until = leased_until - $1::interval",
     """\
 UPDATE undecided_transactions SET due_at = due_at - $1::interval,
     first_seen_at = first_seen_at - $1::interval

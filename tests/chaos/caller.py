@@ -13,9 +13,10 @@ from typing import Any, Literal
 import grpc
 from google.protobuf.message import Message
 
-from escrow.client import EscrowClient, new_request_id, reason_of
+from escrow.client import EscrowClient, details_of, new_request_id, reason_of
 
-Party = Literal["payer", "payee", "operator"]
+Party = Literal["payer", "payee", "operator", "approver"]
+"""An approver is another operator than the one who asks."""
 
 CALL_TIMEOUT_S = 10.0
 PAUSE_S = 0.3
@@ -28,7 +29,9 @@ STORED = frozenset(
         "AcceptDelivery",
         "ReleaseMilestone",
         "CancelEscrow",
-        *("RequestCancellation", "ApproveCancellation", "DeclineCancellation", "RequestExtension"),
+        *("RequestCancellation", "ApproveCancellation", "DeclineCancellation"),
+        *("RequestExtension", "ExtendDeadline", "DeclineExtension"),
+        *("ProposeAmendment", "AcceptAmendment", "DeclineAmendment"),
         "RequestPayout",
         "PlaceFreeze",
         "RedirectShare",
@@ -39,6 +42,7 @@ STORED = frozenset(
         "AdoptReversal",
         "ResolveRefund",
         "WriteOffReceivable",
+        *("Approve", "Reject"),
     }
 )
 OF_PARTIES = frozenset({"CreatePayer", "CreatePayee", "GetPayee", "RequestPayout", "GetPayout"})
@@ -57,8 +61,13 @@ OF_REFUNDS = frozenset(
     }
 )
 OF_AGREEMENTS = frozenset(
-    {"RequestCancellation", "ApproveCancellation", "DeclineCancellation", "RequestExtension"}
+    {
+        *("RequestCancellation", "ApproveCancellation", "DeclineCancellation"),
+        *("RequestExtension", "ExtendDeadline", "DeclineExtension"),
+        *("ProposeAmendment", "AcceptAmendment", "DeclineAmendment"),
+    }
 )
+OF_APPROVALS = frozenset({"ListApprovals", "GetApproval", "Approve", "Reject"})
 OF_OPERATORS = frozenset({"ListSuspense"})
 # Nobody knows whether it was done: the same request is sent again.
 INDETERMINATE = frozenset(
@@ -72,8 +81,18 @@ INDETERMINATE = frozenset(
 # A request that names one of these is answered about it, whoever else is answered with it.
 NAMED = {
     f"{thing}_id": thing
-    for thing in ("escrow", "payment", "payee", "payout", "refund", "receivable")
+    for thing in (
+        "escrow",
+        "payment",
+        "payee",
+        "payout",
+        "refund",
+        "receivable",
+        "proposal",
+        "approval",
+    )
 }
+NEEDED = "APPROVAL_NEEDED"  # it waits for a second person, and may be asked for again
 BUSY = "BUSY"  # others were faster every time; like UNAVAILABLE, it says nothing about the request
 # Stripe's refusal to make a party is asked again under the same request id.
 ASKED_AGAIN = frozenset({"CreatePayer", "CreatePayee"})
@@ -96,6 +115,8 @@ class Intention:
     request: Any
     answer: Any = None
     refusal: str = ""
+    approval_id: str = ""
+    """For which approval it waits, or has waited."""
 
     @property
     def is_open(self) -> bool:
@@ -108,6 +129,7 @@ class Caller:
     """Sends intentions and remembers all of them, with every breach that an answer shows."""
 
     client: EscrowClient
+    approver: EscrowClient
     intentions: list[Intention] = field(default_factory=list)
     breaches: list[Breach] = field(default_factory=list)
     calls: int = 0
@@ -166,7 +188,10 @@ class Caller:
 
     async def _call(self, method: str, party: Party | None, request: Message) -> Any:  # noqa: ANN401 - as above
         self.calls += 1
-        client = self.client.acting(party) if party else self.client
+        if party == "approver":
+            client = self.approver.acting("operator")
+        else:
+            client = self.client.acting(party) if party else self.client
         answer = await getattr(_stub(client, method), method)(request, timeout=CALL_TIMEOUT_S)
         for name, thing in NAMED.items():
             if name in _fields(request) and thing in _fields(answer):
@@ -182,6 +207,8 @@ class Caller:
             return
         if intention.answer is None:
             intention.refusal = reason_of(error) or error.code().name
+            if intention.refusal == NEEDED:
+                intention.approval_id = details_of(error).metadata["approval_id"]
         elif intention.method in STORED:
             self._breach("an answered request is refused", intention, reason=reason_of(error))
 
@@ -201,6 +228,8 @@ def _stub(client: EscrowClient, method: str) -> object:
         return client.refunds
     if method in OF_AGREEMENTS:
         return client.agreements
+    if method in OF_APPROVALS:
+        return client.approvals
     return client.operators if method in OF_OPERATORS else client.escrows
 
 

@@ -8,14 +8,17 @@ import asyncpg
 
 from escrow.v1 import escrow_service_pb2 as pb
 from service.operations.operators.verify_books import verify_books
+from tests.chaos.approved import check_approved
 from tests.chaos.caller import Breach, Caller
 from tests.chaos.closings import Closings
+from tests.chaos.drawn import Drawn
 from tests.chaos.expected import check_expected, refunds_of_cancellations
 from tests.chaos.proof import prove
 from tests.chaos.received import check_received
 from tests.chaos.refunded import check_refunded
 from tests.chaos.reversals import check_adopted, given_back
 from tests.chaos.strangers import ORDER, Strangers
+from tests.chaos.timers import AUTO_RELEASES, check_timers
 from tests.scenarios.books import held_at_stripe
 from tests.scenarios.sandbox_client import Json, SandboxClient
 from tests.world import World
@@ -47,13 +50,28 @@ DONE = {
     "CreatePayee": "SELECT count(*) FROM payees",
     "CreateEscrow": "SELECT count(*) FROM escrows",
     "RequestPayout": "SELECT count(*) FROM payouts",
-    "PlaceFreeze": "SELECT count(*) FROM operations WHERE kind = 'place_freeze'",
-    "LiftFreeze": "SELECT count(*) FROM operations WHERE kind = 'lift_freeze'",
-    "AdoptReversal": "SELECT count(*) FROM operations WHERE kind = 'adopt_reversal'",
-    "RedirectShare": "SELECT count(*) FROM operations WHERE kind = 'redirect_share'",
-    "ResolveRefund": "SELECT count(*) FROM operations WHERE kind = 'resolve_refund'",
-    "WriteOffReceivable": "SELECT count(*) FROM operations WHERE kind = 'write_off_receivable'",
 }
+# These make nothing that could be counted but their operations.
+OPERATIONS = {
+    "SubmitDelivery": "submit_delivery",
+    "RequestChanges": "request_changes",
+    "RequestCancellation": "request_cancellation",
+    "ApproveCancellation": "approve_cancellation",
+    "DeclineCancellation": "decline_cancellation",
+    "RequestExtension": "request_extension",
+    "ExtendDeadline": "extend_deadline",
+    "DeclineExtension": "decline_extension",
+    "ProposeAmendment": "propose_amendment",
+    "AcceptAmendment": "accept_amendment",
+    "DeclineAmendment": "decline_amendment",
+    "PlaceFreeze": "place_freeze",
+    "LiftFreeze": "lift_freeze",
+    "AdoptReversal": "adopt_reversal",
+    "RedirectShare": "redirect_share",
+    "ResolveRefund": "resolve_refund",
+    "WriteOffReceivable": "write_off_receivable",
+}
+COUNT = "SELECT count(*) FROM operations WHERE kind = $1"
 # Several methods make one of these. A release has such a journal for each of its payees; one of
 # what a refund or a reversal gave back has none.
 MADE_BY = {
@@ -65,7 +83,13 @@ MADE_BY = {
 
 
 async def check(
-    world: World, caller: Caller, closings: Closings, strangers: Strangers, *, converts: bool
+    world: World,
+    caller: Caller,
+    closings: Closings,
+    strangers: Strangers,
+    drawn: Drawn,
+    *,
+    converts: bool,
 ) -> list[Breach]:
     """Every breach there is, with its rows."""
     pool, sandbox = world.pool, world.sandbox
@@ -78,6 +102,8 @@ async def check(
         *await check_refunded(world, caller),
         *await check_adopted(world, caller),
         *await check_expected(world, caller, converts=converts),
+        *await check_timers(world, caller, drawn.deadlines),
+        *await check_approved(world, caller, drawn.approvals),
         *await _same_books(pool, sandbox),
         *await _charged_once(pool, sandbox),
         *await _transferred_once(pool, sandbox),
@@ -222,8 +248,9 @@ async def _as_told(pool: asyncpg.Pool, caller: Caller) -> list[Breach]:
     """As many things were done as clients were told, whatever was repeated or lost."""
     answered = Counter(i.method for i in caller.intentions if i.answer is not None)
     breaches = []
-    for method, statement in DONE.items():
-        count = await pool.fetchval(statement)
+    done = {method: await pool.fetchval(statement) for method, statement in DONE.items()}
+    done |= {method: await pool.fetchval(COUNT, kind) for method, kind in OPERATIONS.items()}
+    for method, count in done.items():
         if count != answered[method]:
             facts = {"method": method, "answered": answered[method], "done": count}
             breaches.append(Breach("not done exactly once", facts))
@@ -232,6 +259,8 @@ async def _as_told(pool: asyncpg.Pool, caller: Caller) -> list[Breach]:
         told = sum(answered[method] for method in methods)
         if "RefundMilestone" in methods:
             told += len(refunds_of_cancellations(caller))
+        if "ReleaseMilestone" in methods:
+            told += await pool.fetchval(AUTO_RELEASES)  # each of them is proved in timers.py
         if count != told:
             facts = {"method": " or ".join(methods), "answered": told, "done": count}
             breaches.append(Breach("not done exactly once", facts))

@@ -15,9 +15,12 @@ from escrow.v1 import agreement_service_pb2 as agreement
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import party_service_pb2 as party
 from escrow.v1.money_pb2 import Money
+from tests.chaos.amendments import Amendments
+from tests.chaos.approvals import Approvals
 from tests.chaos.at_stripe import bank, onboard, pay, restrict
 from tests.chaos.caller import Caller, Party, some_answered
 from tests.chaos.currencies import Currencies, price_minor
+from tests.chaos.deadlines import Deadlines
 from tests.chaos.freezes import freezes_of, lift
 from tests.chaos.refunds import Refunds
 from tests.chaos.splits import Splits, redirect
@@ -41,6 +44,9 @@ class Deal:
     currencies: Currencies
     refunds: Refunds
     splits: Splits
+    deadlines: Deadlines
+    amendments: Amendments
+    approvals: Approvals
     payees: Sequence[party.Payee]
     """All of the seed, who may get a part; the last one is never onboarded."""
     escrow: pb.Escrow = field(default_factory=pb.Escrow)
@@ -65,6 +71,10 @@ class Deal:
             return action
         if self.splits.choose(self, rng):
             return redirect
+        if action := self.deadlines.choose(self, rng):
+            return action
+        if action := self.amendments.choose(self, rng) or self.approvals.choose(self, rng):
+            return action
         return rng.choice(self._sensible() if rng.random() < SENSIBLE_SHARE else ANYTHING)
 
     def _sensible(self) -> Sequence["Action"]:
@@ -78,7 +88,7 @@ class Deal:
             actions += [Deal.deliver, Deal.deliver, Deal.release]
         if pb.MILESTONE_STATE_DELIVERED in states:
             actions += [Deal.accept, Deal.accept, Deal.release]
-        if self.escrow.proposals:
+        if self._cancellations():
             actions.append(Deal.answer)
         if not self.onboarded:
             actions.append(onboard)
@@ -116,6 +126,7 @@ class Deal:
                     title=f"Part {number}",
                     amount_minor=amount_minor,
                     payees=self.splits.agree(rng, amount_minor, currency, self.payees),
+                    due_time=self.deadlines.due_time(rng),
                 )
                 for number, amount_minor in enumerate(amounts, start=1)
             ],
@@ -185,7 +196,8 @@ class Deal:
 
     async def cancel(self, rng: random.Random) -> None:
         request = pb.CancelEscrowRequest(escrow_id=self.escrow.id, reason="changed my mind")
-        self.saw(await self.want("CancelEscrow", rng.choice(EITHER), request, rng))
+        who = rng.choice(self.approvals.who_cancels)
+        self.saw(await self.want("CancelEscrow", who, request, rng))
 
     async def ask_to_cancel(self, rng: random.Random) -> None:
         request = agreement.RequestCancellationRequest(
@@ -195,7 +207,7 @@ class Deal:
 
     async def answer(self, rng: random.Random) -> None:
         """To what is asked, also by who has asked: yes, or no."""
-        for proposal in self.escrow.proposals[:1]:
+        for proposal in self._cancellations()[:1]:
             escrow_id, proposal_id = self.escrow.id, proposal.id
             who = rng.choice(EITHER)
             if rng.random() < 0.5:
@@ -208,6 +220,10 @@ class Deal:
                     escrow_id=escrow_id, proposal_id=proposal_id
                 )
                 self.saw(await self.want("DeclineCancellation", who, no, rng))
+
+    def _cancellations(self) -> list[pb.Proposal]:
+        kind = pb.PROPOSAL_KIND_CANCELLATION
+        return [each for each in self.escrow.proposals if each.kind == kind]
 
     async def pay_out(self, rng: random.Random) -> None:
         await self.read_payee()

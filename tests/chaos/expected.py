@@ -7,18 +7,20 @@ that stand.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import refund_service_pb2 as refund
+from tests.chaos.amended import check_amended
 from tests.chaos.caller import Breach, Caller
 from tests.chaos.currencies import PRESENTED
 from tests.chaos.listed import is_ours
 from tests.chaos.owed import check_owed
 from tests.chaos.refunded import put_back
 from tests.chaos.splits import check_splits
+from tests.chaos.timers import released_by_timer
 from tests.scenarios.sandbox_client import Json
 from tests.world import World
 
@@ -28,7 +30,11 @@ RELEASE = frozenset({"ReleaseMilestone", "AcceptDelivery"})
 HOLDING = (pb.MILESTONE_STATE_FUNDED, pb.MILESTONE_STATE_DELIVERED)
 OF_PAYEE = (pb.MILESTONE_STATE_RELEASING, pb.MILESTONE_STATE_RELEASED)
 OF_PAYER = (pb.MILESTONE_STATE_REFUNDING, pb.MILESTONE_STATE_REFUNDED)
-UNPAID = (pb.MILESTONE_STATE_AWAITING_FUNDS, pb.MILESTONE_STATE_CANCELED)
+UNPAID = (
+    pb.MILESTONE_STATE_AWAITING_FUNDS,
+    pb.MILESTONE_STATE_CANCELED,
+    pb.MILESTONE_STATE_EXPIRED,
+)
 FEE_HELD = """
 SELECT split_part(account, ':', 3) AS milestone, -sum(amount_minor)::bigint AS held_minor
 FROM entries WHERE account LIKE 'liab:escrow:%:fee_held' GROUP BY 1"""
@@ -48,7 +54,7 @@ async def check_expected(world: World, caller: Caller, *, converts: bool) -> lis
     told = [*_told(caller), *await _of_cancellations(caller)]
     standing = [*_standing(caller, told, listed)]
     back = _back(standing)
-    released = _released(caller)
+    released = _released(caller, await released_by_timer(world.pool))
     fees = {row[0]: row[1] for row in await world.pool.fetch(FEE_HELD)}
     escrows = await _read(caller)
     breaches = []
@@ -64,9 +70,11 @@ async def check_expected(world: World, caller: Caller, *, converts: bool) -> lis
             ]
             facts = {"milestone": milestone, "refunded": gone, "released": released}
             breaches += [Breach(what, facts) for what in wrong]
-    breaches += check_splits(caller, filter(None, escrows.values()), standing)
+    readable = [*filter(None, escrows.values())]
+    breaches += check_amended(caller, readable)
+    breaches += check_splits(caller, readable, standing)
     if not converts:
-        breaches += await check_owed(world, caller, [*filter(None, escrows.values())])
+        breaches += await check_owed(world, caller, readable)
     return breaches
 
 
@@ -132,9 +140,11 @@ def _back(refunds: Iterable[refund.Refund]) -> dict[str, list[Back]]:
     return found
 
 
-def _released(caller: Caller) -> dict[str, int | None]:
-    """How much of a milestone was released, if clients have said so each time."""
-    found: dict[str, int | None] = {}
+def _released(caller: Caller, by_timer: Mapping[str, int]) -> dict[str, int | None]:
+    """How much of a milestone was released, if clients have said so each time. What the timer
+    released was held and not frozen, and due (timers.py).
+    """
+    found: dict[str, int | None] = {**by_timer}
     for intention in caller.intentions:
         if intention.method not in RELEASE or not intention.answer:
             continue

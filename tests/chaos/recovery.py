@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from escrow.v1 import escrow_service_pb2 as pb
 from service.effects.settle import LONGEST_PAUSE
+from tests.chaos.approvals import waiting
 from tests.chaos.caller import Breach, Caller
 from tests.chaos.refunds import end_refunds
 from tests.chaos.weather import DAY_S, LEASE_S, Weather, pass_time
@@ -35,6 +36,8 @@ SELECT kind AS what, state, error::text AS why FROM effects
 WHERE state IN ('PLANNED', 'SENDING', 'UNKNOWN')
 UNION ALL
 SELECT type, state, reason FROM stripe_events WHERE state IN ('RECEIVED', 'PARKED')
+UNION ALL
+SELECT 'deadline', kind, refusal FROM deadlines WHERE act_at <= now()
 UNION ALL
 SELECT 'refund', state, failure_code FROM refunds WHERE state = 'REQUESTED'
 UNION ALL
@@ -67,21 +70,33 @@ async def recover(
     # hours behind makes an effect look old, and an old one waits long before it is sent again.
     await world.let_pass(max(LEASE_S, LONGEST_PAUSE.total_seconds()))
     await asyncio.gather(*(caller.insist(i, ANSWER_DEADLINE_S) for i in caller.intentions))
+    await _ask_again(caller)
     await _end_restrictions(world)
     await _drain(world, caller)  # before much time passes: Stripe forgets keys after a day
     await _end_attempts(world, weather)
     await _read_open_payments(world, caller)
     await end_refunds(world, currencies)
     await world.sandbox.control("POST", "chaos/generate")
-    for _ in range(2):  # what was late may have made something new
+    for is_last in (False, True):  # what was late may have made something new
         await _deliver_everything(world)
         await _drain(world, caller)
+        if is_last:
+            async for _ in weather.deadlines.pass_rest():
+                await _drain(world, caller)
         await pass_time(world, ARRIVAL_S)
     await _deliver_everything(world)
     await _drain(world, caller)
     await _await_sweeps(world, caller)
     await _drain(world, caller)
     return done
+
+
+async def _ask_again(caller: Caller) -> None:
+    """Whoever was told to wait for an approval is told what has become of it."""
+    asked = waiting(caller)
+    for intention in asked:
+        intention.refusal = ""
+    await asyncio.gather(*(caller.insist(i, ANSWER_DEADLINE_S) for i in asked))
 
 
 async def _end_attempts(world: World, weather: Weather) -> None:

@@ -5,17 +5,21 @@ import random
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from google.protobuf.message import Message
 
 from escrow.client import connect
 from escrow.v1 import party_service_pb2 as party
+from tests.chaos.amendments import Amendments
+from tests.chaos.approvals import Approvals
 from tests.chaos.caller import PAUSE_S, Breach, Caller
 from tests.chaos.checks import check
 from tests.chaos.closings import Closings
 from tests.chaos.currencies import Currencies
+from tests.chaos.deadlines import Deadlines
 from tests.chaos.deal import Deal
+from tests.chaos.drawn import Drawn
 from tests.chaos.morning import begin_well
 from tests.chaos.recovery import recover
 from tests.chaos.refunds import Refunds
@@ -27,14 +31,6 @@ from tests.world import World
 
 DEALS = 3  # at a time; two payers and two payees share them
 PARTY_TRIES = 5
-
-
-class Drawn(NamedTuple):
-    """What a seed has to do with."""
-
-    currencies: Currencies
-    refunds: Refunds
-    splits: Splits
 
 
 @dataclass
@@ -83,9 +79,15 @@ UNION ALL SELECT 'receivables ' || how, count(*) FROM receivables, LATERAL (VALU
     WHERE is_so GROUP BY how
 UNION ALL SELECT how, count(*) FROM operations JOIN (VALUES
     ('adopt_refund', 'refunds adopted'), ('adopt_reversal', 'reversals adopted'),
-    ('place_freeze', 'freezes placed'), ('redirect_share', 'shares redirected'))
+    ('place_freeze', 'freezes placed'), ('redirect_share', 'shares redirected'),
+    ('expire_escrow', 'escrows expired'), ('miss_delivery', 'due dates missed'),
+    ('release_after_inspection', 'releases after inspection'),
+    ('extend_deadline', 'deadlines extended'), ('decline_extension', 'extensions declined'),
+    ('end_unanswered', 'proposals unanswered'), ('accept_amendment', 'amendments accepted'),
+    ('decline_amendment', 'amendments declined'), ('propose_amendment', 'amendments proposed'))
     AS named (kind, how)
     USING (kind) GROUP BY how
+UNION ALL SELECT 'approvals ' || state, count(*) FROM approvals GROUP BY 1
 UNION ALL SELECT 'payouts ' || state, count(*) FROM payouts GROUP BY 1
 UNION ALL SELECT 'escrows ' || state, count(*) FROM escrows GROUP BY 1
 UNION ALL SELECT kind, count(*) FROM journals
@@ -104,21 +106,27 @@ async def run_seed(world: World, seed: int, steps: int, *, convert: bool | None 
     await start_afresh(world)
     await currencies.begin(world)
     refunds = Refunds(seed, currencies)
-    drawn = Drawn(currencies, refunds, Splits(seed))
+    deadlines = Deadlines(world, seed)
+    approvals = Approvals(seed)
+    drawn = Drawn(currencies, refunds, Splits(seed), deadlines, Amendments(seed), approvals)
     await refunds.begin(world)
     closings = Closings(world.pool)
-    weather = Weather(world, closings, currencies, seed, steps)
+    weather = Weather(world, closings, currencies, deadlines, seed, steps)
     strangers = Strangers(world, seed, currencies, refunds.strange_share)
     await world.sandbox.control("POST", "chaos", seed=seed, rates=weather.rates)
     # One channel through all restarts, as a client has it.
-    async with connect(world.target, tenant="default", caller="chaos") as client:
-        caller = Caller(client)
+    async with (
+        connect(world.target, tenant="default", caller="chaos") as client,
+        connect(world.target, tenant="default", caller="kim@example.com") as approver,
+    ):
+        caller = Caller(client, approver)
         try:
+            await approvals.begin(client)
             await _live(world, weather, strangers, caller, drawn, report)
             report.lived_s = time.monotonic() - started
             report.chaos.update(await recover(world, weather, caller, currencies.platform))
             report.breaches = await check(
-                world, caller, closings, strangers, converts=currencies.convert
+                world, caller, closings, strangers, drawn, converts=currencies.convert
             )
         except Exception as error:
             error.add_note(f"This was seed {seed} with {steps} steps.")

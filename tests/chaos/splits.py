@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import party_service_pb2 as party
 from escrow.v1 import refund_service_pb2 as refund
+from tests.chaos.amended import terms_of_milestones
 from tests.chaos.caller import Breach, Caller
 from tests.chaos.currencies import PRESENTED
 
@@ -101,7 +102,7 @@ def check_splits(
     """Each payee of each milestone of ``escrows`` as they are now. ``standing`` are the refunds
     that have taken place.
     """
-    agreed = dict(_agreed(caller))
+    agreed = {name: each.payees for name, each in terms_of_milestones(caller) if each.payees}
     redirected = {
         i.request.milestone_id
         for i in caller.intentions
@@ -117,16 +118,6 @@ def check_splits(
             facts = {"milestone": milestone, "agreed": agreed.get(milestone.id), "back": back}
             breaches += [Breach(what, facts) for what in wrong]
     return breaches
-
-
-def _agreed(caller: Caller) -> Iterator[tuple[str, Sequence[pb.PayeeShare]]]:
-    for intention in caller.intentions:
-        if intention.method == "CreateEscrow" and intention.answer:
-            asked = intention.request.milestones
-            told = intention.answer.escrow.milestones
-            for milestone, made in zip(asked, told, strict=True):
-                if milestone.payees:
-                    yield made.id, milestone.payees
 
 
 def _back_from(standing: Iterable[refund.Refund]) -> Mapping[tuple[str, str], int]:

@@ -19,6 +19,8 @@ MUST_HAPPEN = {
     *{"refunds SUCCEEDED", "refunds FAILED", "refunds adopted"},
     *{"refunded from HELD", "refunded from PAYABLE", "refunded from PAYEE"},
     *{"receivables reversed", "receivables refused", "freezes placed"},
+    *{"escrows expired", "releases after inspection"},
+    *deeper(set[str](), {"deadlines extended", "amendments accepted", "approvals APPROVED"}),
     "events that share a call",
 }
 """A chaos that does nothing would break nothing either, nor would strangers who do nothing."""

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from tests.chaos.closings import Closings
 from tests.chaos.currencies import Currencies
+from tests.chaos.deadlines import Deadlines
 from tests.scenarios.program import until
 from tests.world import World
 
@@ -22,6 +23,7 @@ STEP_CHANCE = {
     "closing": 0.03,
     "burst": 0.03,
     "rates": 0.25,  # where the seed converts
+    "deadlines": 0.08,
 }
 LEASE_S = 120.0  # beyond every lease
 DAY_S = 25 * 3600  # beyond the life of an idempotency key
@@ -43,11 +45,18 @@ class Weather:
     """The forecast of one seed over a world, and the processes that are about to come back."""
 
     def __init__(
-        self, world: World, closings: Closings, currencies: Currencies, seed: int, steps: int
+        self,
+        world: World,
+        closings: Closings,
+        currencies: Currencies,
+        deadlines: Deadlines,
+        seed: int,
+        steps: int,
     ) -> None:
         self._world = world
         self._currencies = currencies
         self._closings = closings
+        self.deadlines = deadlines
         self._started_at: dict[str, datetime] = {}
         self._step = 0
         self._one_at_a_time = asyncio.Lock()
@@ -101,6 +110,8 @@ class Weather:
             "burst": lambda: self._burst(victim, dice),
             "rates": lambda: self._currencies.move_rates(self._world, dice),
         }
+        if self.deadlines.happen:
+            events["deadlines"] = lambda: self.deadlines.pass_some(dice)
         if self._currencies.convert:
             events["rates"] = lambda: self._currencies.move_rates(self._world, dice)
         for name, chance in STEP_CHANCE.items():

@@ -1,0 +1,75 @@
+"""What is above a limit was done where a second person has approved it, and nowhere else."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from escrow.v1.money_pb2 import Money
+from tests.chaos.approvals import REFUNDS, REPAIRS, WRITE_OFFS, Approvals
+from tests.chaos.caller import Breach, Caller, Intention
+from tests.chaos.currencies import PRESENTED
+from tests.world import World
+
+APPROVALS = "SELECT state, count(*) FROM approvals GROUP BY 1"
+# What a second person let pass; all else that has moved much was told so by its answer.
+LIMITS = {
+    "RefundMilestone": REFUNDS,
+    "CancelEscrow": REFUNDS,
+    "RefundSuspense": REPAIRS,
+    "WriteOffReceivable": WRITE_OFFS,
+}
+ASKED_BY_OPERATORS = frozenset({"CancelEscrow"})  # parties cancel within their rights
+
+
+async def check_approved(world: World, caller: Caller, approvals: Approvals) -> list[Breach]:
+    """Every breach there is; clients have been told what became of all that they asked for."""
+    approved = {i.request.approval_id for i in caller.intentions if _is(i, "Approve")}
+    rejected = {i.request.approval_id for i in caller.intentions if _is(i, "Reject")}
+    breaches = []
+    for intention in caller.intentions:
+        wrong = [*_wrong(intention, approved, rejected)] if approvals.happen else []
+        facts = {"request": intention.request, "answer": intention.answer}
+        facts |= {"refusal": intention.refusal, "approval": intention.approval_id}
+        breaches += [Breach(what, facts) for what in wrong]
+    told = Counter(APPROVED=len(approved), REJECTED=len(rejected))
+    told["WAITING"] = len({i.approval_id for i in caller.intentions} - {""}) - told.total()
+    there = Counter({row[0]: row[1] for row in await world.pool.fetch(APPROVALS)})
+    if +there != +told:
+        breaches.append(Breach("other approvals than were told", {"is": there, "told": told}))
+    return breaches
+
+
+def _is(intention: Intention, method: str) -> bool:
+    return intention.method == method and intention.answer is not None
+
+
+def _wrong(intention: Intention, approved: set[str], rejected: set[str]) -> Iterator[str]:
+    is_approved = intention.approval_id in approved
+    if is_approved and intention.answer is None:
+        yield "approved and not done"
+    if is_approved and intention.approval_id in rejected:
+        yield "approved and rejected"
+    if intention.answer is not None and not is_approved and _is_above(intention):
+        yield "done above the limit, and not approved"
+
+
+def _is_above(intention: Intention) -> bool:
+    """Whether what clients were told of it is above the limit of its method."""
+    times = LIMITS.get(intention.method)
+    if times is None:
+        return False
+    if intention.method in ASKED_BY_OPERATORS and intention.party != "operator":
+        return False
+    moved = _moved(intention)
+    return moved.amount_minor > times * PRESENTED[moved.currency].least_minor
+
+
+def _moved(intention: Intention) -> Money:
+    answer = intention.answer
+    moved: Money
+    if intention.method == "CancelEscrow":
+        moved = answer.refunded.amount
+    elif intention.method == "WriteOffReceivable":
+        moved = answer.receivable.written_off
+    else:
+        moved = answer.refund.amount
+    return moved
