@@ -16,6 +16,7 @@ import pytest
 import stripe
 
 from tests.acceptance.stories import STORIES
+from tests.depth import only_deep
 from tests.scenarios.program import ROOT, Program
 from tests.scenarios.sandbox_client import SandboxClient
 
@@ -80,6 +81,7 @@ async def test_nothing_is_created_without_a_yes(other: SandboxClient) -> None:
     assert await other.all_of("/v1/customers") == []
 
 
+@only_deep  # `make acceptance` is a target of its own
 async def test_it_plays_everything_finds_no_difference_and_cleans_up(other: SandboxClient) -> None:
     given = {"STRIPE_SECRET_KEY": "sk_test_1", "STRIPE_API_BASE": other.url}
     status, output, said = await acceptance("--yes", "--json", **given)

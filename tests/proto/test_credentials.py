@@ -140,10 +140,14 @@ class Issuer:
         self.made = 0
         self.broken = False
         self.threads: set[str] = set()
+        self.fetches: list[tuple[float, float]] = []
+        """When each began and ended."""
 
     def __call__(self) -> str:
         self.threads.add(threading.current_thread().name)
+        began = time.monotonic()
         time.sleep(0.1)
+        self.fetches.append((began, time.monotonic()))
         if self.broken:
             raise OSError("the issuer is away")
         self.made += 1
@@ -153,19 +157,27 @@ class Issuer:
 
 
 async def test_a_token_is_fetched_before_it_expires_and_no_call_waits() -> None:
-    issuer = Issuer(life_s=0.5)
+    issuer, calls = Issuer(life_s=2), []
     async with (
         serving() as service,
         connect(
             service.target, tenant="acme", caller="orders", token=RefreshedToken(issuer)
         ) as client,
     ):
-        for _ in range(30):
-            started = time.monotonic()
+        while len(issuer.fetches) < 3:
+            began = time.monotonic()
             await client.escrows.GetEscrow(REQUEST)
-            assert time.monotonic() - started < 0.09  # a fetch takes 0.1
-            await asyncio.sleep(0.05)
+            calls.append((began, time.monotonic()))
+            await asyncio.sleep(0.02)
+        await client.escrows.GetEscrow(REQUEST)
 
+    # A call that waited for a fetch would not end before it.
+    fetched = issuer.fetches[1:]
+    assert any(
+        fetch_began < began and ended < fetch_ended
+        for fetch_began, fetch_ended in fetched
+        for began, ended in calls
+    )
     sent = [str(metadata["authorization"]).split(".")[1] for metadata in service.metadata]
     assert len(set(sent)) >= 3
     for at_s, payload in zip(service.times_s, sent, strict=True):

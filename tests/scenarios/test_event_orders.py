@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from escrow.v1 import escrow_service_pb2 as pb
+from tests.depth import deeper
 from tests.postgres import Server
 from tests.scenarios.books import FUNDED, SETTLED, Expected, books
 from tests.scenarios.inbox_bench import Funding, InboxBench, open_bench
@@ -189,7 +190,7 @@ PLACES = st.permutations(range(10))
 REPETITIONS = st.lists(st.tuples(st.integers(0, 9), st.booleans(), st.integers(0, 9)), max_size=6)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=deeper(20, 200), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     name=st.sampled_from(sorted(STORIES)),
     places=st.permutations(range(10)),

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from escrow.client import new_request_id
 from escrow.v1 import party_service_pb2 as party
+from tests.depth import only_deep
 from tests.service.local.running_up import (
     ENDED_WITHIN_S,
     Up,
@@ -142,6 +143,7 @@ async def test_a_server_that_is_gone_is_told_in_one_line(tmp_path: Path) -> None
 # --- the story
 
 
+@only_deep
 async def test_the_story_is_played_in_an_empty_database_only_or_when_asked_for(
     tmp_path: Path,
 ) -> None:

@@ -172,16 +172,16 @@ async def test_an_id_is_for_one_method(market: Marketplace) -> None:
 
 @pytest.mark.parametrize("name", MUTATIONS)
 async def test_an_id_that_another_method_has_used_is_refused(
-    market: Marketplace, name: str
+    shared_market: Marketplace, name: str
 ) -> None:
-    asked = await EVERY_REQUEST[name](market)
+    asked = await EVERY_REQUEST[name](shared_market)
     other = "CreateEscrow" if name == "CreatePayer" else "CreatePayer"
-    used = await EVERY_REQUEST[other](market)
+    used = await EVERY_REQUEST[other](shared_market)
     used.request.request_id = asked.request.request_id
-    await ask(market.service, other, used.request)
+    await ask(shared_market.service, other, used.request)
 
-    async with market.refuses("REQUEST_ID_REUSED", writes=True):
-        await ask(client_for(market, asked), name, asked.request)
+    async with shared_market.refuses("REQUEST_ID_REUSED", writes=True):
+        await ask(client_for(shared_market, asked), name, asked.request)
 
 
 async def test_a_refusal_is_not_an_answer_that_is_kept(market: Marketplace) -> None:

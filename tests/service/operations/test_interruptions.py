@@ -69,11 +69,13 @@ async def test_a_client_that_leaves_leaves_no_lease_behind(market: Marketplace) 
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
-async def test_a_deadline_that_has_passed_writes_nothing(market: Marketplace, name: str) -> None:
-    asked = await EVERY_REQUEST[name](market)
-    late = client_for(market, asked, deadline_s=-1.0)
+async def test_a_deadline_that_has_passed_writes_nothing(
+    shared_market: Marketplace, name: str
+) -> None:
+    asked = await EVERY_REQUEST[name](shared_market)
+    late = client_for(shared_market, asked, deadline_s=-1.0)
 
-    async with market.unchanged():
+    async with shared_market.unchanged():
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await ask(late, name, asked.request)
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
