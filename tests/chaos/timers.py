@@ -20,6 +20,7 @@ from tests.chaos.caller import Breach, Caller
 from tests.chaos.deadlines import Deadlines
 from tests.world import World
 
+NEVER = datetime.max.replace(tzinfo=UTC)
 SLACK = timedelta(seconds=0.2)  # by which the clocks of the service and of the run may differ
 BY_OPERATORS = ("RISK", "LEGAL", "KYC", "ADMIN")
 RELEASE, UNPAID = "release_after_inspection", "AWAITING_FUNDS"
@@ -72,10 +73,10 @@ async def check_timers(world: World, caller: Caller, deadlines: Deadlines) -> li
     for row in await world.pool.fetch(HELD):
         held[row["operation_id"]][row["milestone"]] += row["minor"]
     freezes = {row["id"]: row for row in await world.pool.fetch(FREEZES)}
-    given = _given(caller, done_at, deadlines)
+    given, sooner = _given(caller, done_at, deadlines), _sooner(caller)
     breaches: list[Breach] = []
     for of_escrow in _by_escrow(history).values():
-        breaches += _too_early(of_escrow, given, deadlines)
+        breaches += _too_early(of_escrow, given, sooner, deadlines)
         breaches += _moved_frozen(of_escrow, held, freezes)
     breaches += await _canceled_alone(caller, done_at)
     if deadlines.happen:
@@ -104,8 +105,23 @@ def _given(
     return found
 
 
+def _sooner(caller: Caller) -> Mapping[str, datetime]:
+    """By when the dates that a proposal is about have passed: nobody can agree to it any more."""
+    found: dict[str, datetime] = {}
+    for intention in caller.intentions:
+        if intention.method == "ProposeAmendment" and intention.answer:
+            asked = [*intention.request.milestones, *intention.request.added]
+            dates = [_moment(each.due_time) for each in asked if each.HasField("due_time")]
+            if dates:
+                found[intention.answer.proposal.id] = min(dates)
+    return found
+
+
 def _too_early(
-    history: Sequence[asyncpg.Record], given: Mapping[str, datetime], deadlines: Deadlines
+    history: Sequence[asyncpg.Record],
+    given: Mapping[str, datetime],
+    sooner: Mapping[str, datetime],
+    deadlines: Deadlines,
 ) -> Iterator[Breach]:
     """What the timer did before it was due, or to what waits for nothing."""
     began: dict[str, datetime] = {}  # when each came into the state that it is in
@@ -117,7 +133,8 @@ def _too_early(
                 # One time to pay is of all that is unpaid, also of what is added later.
                 created = history[0]["occurred_at"]
                 start = created if waits.state == UNPAID else began.get(subject, created)
-                due = [deadlines.at_least(start) + waits.least, *filter(None, [extended])]
+                least = min(waits.least, sooner.get(subject, NEVER) - start)
+                due = [deadlines.at_least(start) + least, *filter(None, [extended])]
                 if at < max(due):
                     facts = {**row, "of": subject, "due": max(due), "was": at}
                     yield Breach("the timer acted before it was due", facts)
