@@ -10,7 +10,7 @@ from tests.chaos.currencies import PRESENTED
 from tests.world import World
 
 APPROVALS = "SELECT state, count(*) FROM approvals GROUP BY 1"
-# What a second person let pass; all else that has moved much was told so by its answer.
+# The limit of each method, as a multiple of the least payment of the currency.
 LIMITS = {
     "RefundMilestone": REFUNDS,
     "CancelEscrow": REFUNDS,
@@ -33,7 +33,7 @@ async def check_approved(world: World, caller: Caller, approvals: Approvals) -> 
     told = Counter(APPROVED=len(approved), REJECTED=len(rejected))
     waited = {i.approval_id for i in caller.intentions} - {""}
     there = Counter({row[0]: row[1] for row in await world.pool.fetch(APPROVALS)})
-    # Who was told of none, because the answer was lost and the state has moved since, left one too.
+    # A client whose answer was lost was not told of its approval, so there may be more than told.
     if any(there[state] != told[state] for state in told) or there.total() < len(waited):
         breaches.append(Breach("other approvals than were told", {"is": there, "told": told}))
     return breaches
