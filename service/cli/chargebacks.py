@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from escrow.v1 import chargeback_service_pb2 as pb
+from service.cli import evidence
 from service.cli.named import escrow_named
 from service.cli.operating import PageToken, Tenant, call, print_facts, show_list
 from service.cli.printing import AsJson, document_of, print_json
@@ -20,6 +21,7 @@ COLUMNS = (
 )
 
 app = typer.Typer(help="What payers' banks take back, or ask about.", no_args_is_help=True)
+app.add_typer(evidence.app, name="evidence")
 ChargebackId = Annotated[str, typer.Argument(help='"cbk_..."')]
 OfPayee = Annotated[
     str | None, typer.Option("--payee", help='Only of what this payee is paid: "pye_..."')

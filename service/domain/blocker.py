@@ -33,6 +33,7 @@ class Rule(StrEnum):
     APPROVAL = "APPROVAL"  # above the tenant's limit a second person decides
     STRIPE_CALL = "STRIPE_CALL"  # a call to Stripe is open
     STRIPE_EVENT = "STRIPE_EVENT"  # an event of Stripe has not been applied
+    EVIDENCE = "EVIDENCE"  # Stripe takes evidence once, until its deadline
     SUSPENSE = "SUSPENSE"  # money came that nothing waits for
 
 

@@ -30,6 +30,9 @@ from service.operations.approvals.list_approvals import list_approvals
 from service.operations.approvals.reject import reject
 from service.operations.chargebacks.get_chargeback import get_chargeback
 from service.operations.chargebacks.list_chargebacks import list_chargebacks
+from service.operations.chargebacks.preview_chargeback_evidence import (
+    preview_chargeback_evidence,
+)
 from service.operations.escrows.accept_delivery import accept_delivery
 from service.operations.escrows.cancel_escrow import cancel_escrow
 from service.operations.escrows.create_escrow import create_escrow
@@ -169,6 +172,7 @@ OPERATIONS: Mapping[str, Operation[Runtime]] = {
     "WriteOffReceivable": write_off_receivable,
     "GetChargeback": get_chargeback,
     "ListChargebacks": list_chargebacks,
+    "PreviewChargebackEvidence": preview_chargeback_evidence,
     "ListApprovals": list_approvals,
     "GetApproval": get_approval,
     "Approve": approve,

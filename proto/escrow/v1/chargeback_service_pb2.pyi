@@ -275,3 +275,127 @@ class ListChargebacksResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListChargebacksResponse: _TypeAlias = ListChargebacksResponse  # noqa: Y015
+
+@_typing.final
+class ChargebackEvidence(_message.Message):
+    """What would be sent, or was: one text for each of Stripe's fields of evidence."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHARGEBACK_ID_FIELD_NUMBER: _builtins.int
+    HASH_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    CHARACTERS_FIELD_NUMBER: _builtins.int
+    chargeback_id: _builtins.str
+    """"cbk_..." """
+    hash: _builtins.str
+    """Names all of it. The same records make the same texts, and so the same hash."""
+    characters: _builtins.int
+    """How many characters they have together, of the 150,000 that Stripe takes."""
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___EvidenceField]:
+        """The texts, in the order of their names."""
+
+    def __init__(
+        self,
+        *,
+        chargeback_id: _builtins.str = ...,
+        hash: _builtins.str = ...,
+        fields: _abc.Iterable[Global___EvidenceField] | None = ...,
+        characters: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["characters", b"characters", "chargeback_id", b"chargeback_id", "fields", b"fields", "hash", b"hash"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChargebackEvidence: _TypeAlias = ChargebackEvidence  # noqa: Y015
+
+@_typing.final
+class EvidenceField(_message.Message):
+    """One field of Stripe's evidence."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Stripe's name of it: "access_activity_log", "refund_policy_disclosure" ..."""
+    text: _builtins.str
+    """What it says."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EvidenceField: _TypeAlias = EvidenceField  # noqa: Y015
+
+@_typing.final
+class PreviewChargebackEvidenceRequest(_message.Message):
+    """Asks for PreviewChargebackEvidence."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHARGEBACK_ID_FIELD_NUMBER: _builtins.int
+    chargeback_id: _builtins.str
+    """"cbk_..." """
+    def __init__(
+        self,
+        *,
+        chargeback_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chargeback_id", b"chargeback_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewChargebackEvidenceRequest: _TypeAlias = PreviewChargebackEvidenceRequest  # noqa: Y015
+
+@_typing.final
+class PreviewChargebackEvidenceResponse(_message.Message):
+    """Answers PreviewChargebackEvidence."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    DUE_TIME_FIELD_NUMBER: _builtins.int
+    BLOCKERS_FIELD_NUMBER: _builtins.int
+    COSTS_FIELD_NUMBER: _builtins.int
+    costs: _builtins.str
+    """What sending it may cost, in words; empty when nothing."""
+    @_builtins.property
+    def evidence(self) -> Global___ChargebackEvidence:
+        """What would be sent."""
+
+    @_builtins.property
+    def due_time(self) -> _timestamp_pb2.Timestamp:
+        """Until when Stripe takes it; unset where nobody can answer."""
+
+    @_builtins.property
+    def blockers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Why Stripe takes none now, in words; empty when it does."""
+
+    def __init__(
+        self,
+        *,
+        evidence: Global___ChargebackEvidence | None = ...,
+        due_time: _timestamp_pb2.Timestamp | None = ...,
+        blockers: _abc.Iterable[_builtins.str] | None = ...,
+        costs: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["due_time", b"due_time", "evidence", b"evidence"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blockers", b"blockers", "costs", b"costs", "due_time", b"due_time", "evidence", b"evidence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewChargebackEvidenceResponse: _TypeAlias = PreviewChargebackEvidenceResponse  # noqa: Y015

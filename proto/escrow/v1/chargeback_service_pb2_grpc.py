@@ -47,6 +47,11 @@ class ChargebackServiceStub:
                 request_serializer=escrow_dot_v1_dot_chargeback__service__pb2.ListChargebacksRequest.SerializeToString,
                 response_deserializer=escrow_dot_v1_dot_chargeback__service__pb2.ListChargebacksResponse.FromString,
                 _registered_method=True)
+        self.PreviewChargebackEvidence = channel.unary_unary(
+                '/escrow.v1.ChargebackService/PreviewChargebackEvidence',
+                request_serializer=escrow_dot_v1_dot_chargeback__service__pb2.PreviewChargebackEvidenceRequest.SerializeToString,
+                response_deserializer=escrow_dot_v1_dot_chargeback__service__pb2.PreviewChargebackEvidenceResponse.FromString,
+                _registered_method=True)
 
 
 class ChargebackServiceServicer:
@@ -69,6 +74,13 @@ class ChargebackServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PreviewChargebackEvidence(self, request, context):
+        """Shows what would be sent to the payer's bank against a chargeback, made of the escrow's own records. Nothing is sent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ChargebackServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -81,6 +93,11 @@ def add_ChargebackServiceServicer_to_server(servicer, server):
                     servicer.ListChargebacks,
                     request_deserializer=escrow_dot_v1_dot_chargeback__service__pb2.ListChargebacksRequest.FromString,
                     response_serializer=escrow_dot_v1_dot_chargeback__service__pb2.ListChargebacksResponse.SerializeToString,
+            ),
+            'PreviewChargebackEvidence': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewChargebackEvidence,
+                    request_deserializer=escrow_dot_v1_dot_chargeback__service__pb2.PreviewChargebackEvidenceRequest.FromString,
+                    response_serializer=escrow_dot_v1_dot_chargeback__service__pb2.PreviewChargebackEvidenceResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -140,6 +157,33 @@ class ChargebackService:
             '/escrow.v1.ChargebackService/ListChargebacks',
             escrow_dot_v1_dot_chargeback__service__pb2.ListChargebacksRequest.SerializeToString,
             escrow_dot_v1_dot_chargeback__service__pb2.ListChargebacksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewChargebackEvidence(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/escrow.v1.ChargebackService/PreviewChargebackEvidence',
+            escrow_dot_v1_dot_chargeback__service__pb2.PreviewChargebackEvidenceRequest.SerializeToString,
+            escrow_dot_v1_dot_chargeback__service__pb2.PreviewChargebackEvidenceResponse.FromString,
             options,
             channel_credentials,
             insecure,

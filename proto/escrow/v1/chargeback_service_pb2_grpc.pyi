@@ -40,6 +40,8 @@ class ChargebackServiceStub:
     """Reads a chargeback."""
     ListChargebacks: _grpc.UnaryUnaryMultiCallable[_chargeback_service_pb2.ListChargebacksRequest, _chargeback_service_pb2.ListChargebacksResponse]
     """Lists chargebacks, newest first."""
+    PreviewChargebackEvidence: _grpc.UnaryUnaryMultiCallable[_chargeback_service_pb2.PreviewChargebackEvidenceRequest, _chargeback_service_pb2.PreviewChargebackEvidenceResponse]
+    """Shows what would be sent to the payer's bank against a chargeback, made of the escrow's own records. Nothing is sent."""
 
 @_typing.type_check_only
 class ChargebackServiceAsyncStub(ChargebackServiceStub):
@@ -53,6 +55,8 @@ class ChargebackServiceAsyncStub(ChargebackServiceStub):
     """Reads a chargeback."""
     ListChargebacks: _aio.UnaryUnaryMultiCallable[_chargeback_service_pb2.ListChargebacksRequest, _chargeback_service_pb2.ListChargebacksResponse]  # type: ignore[assignment]
     """Lists chargebacks, newest first."""
+    PreviewChargebackEvidence: _aio.UnaryUnaryMultiCallable[_chargeback_service_pb2.PreviewChargebackEvidenceRequest, _chargeback_service_pb2.PreviewChargebackEvidenceResponse]  # type: ignore[assignment]
+    """Shows what would be sent to the payer's bank against a chargeback, made of the escrow's own records. Nothing is sent."""
 
 class ChargebackServiceServicer(metaclass=_abc_1.ABCMeta):
     """What payers' banks take back, or ask about. For operators.
@@ -75,5 +79,13 @@ class ChargebackServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_chargeback_service_pb2.ListChargebacksResponse, _abc.Awaitable[_chargeback_service_pb2.ListChargebacksResponse]]:
         """Lists chargebacks, newest first."""
+
+    @_abc_1.abstractmethod
+    def PreviewChargebackEvidence(
+        self,
+        request: _chargeback_service_pb2.PreviewChargebackEvidenceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_chargeback_service_pb2.PreviewChargebackEvidenceResponse, _abc.Awaitable[_chargeback_service_pb2.PreviewChargebackEvidenceResponse]]:
+        """Shows what would be sent to the payer's bank against a chargeback, made of the escrow's own records. Nothing is sent."""
 
 def add_ChargebackServiceServicer_to_server(servicer: ChargebackServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from escrow.v1 import chargeback_service_pb2 as pb
 from service.domain import ids
+from service.domain.evidence import hash_of
 from service.domain.records.chargeback import Chargeback
 from service.operations.messages import money, timestamp
 
@@ -27,4 +30,13 @@ def chargeback_message(known: Chargeback) -> pb.Chargeback:
         open_time=timestamp(known.opened_at),
         create_time=timestamp(known.created_at),
         update_time=timestamp(known.updated_at),
+    )
+
+
+def evidence_message(known: Chargeback, fields: Mapping[str, str]) -> pb.ChargebackEvidence:
+    return pb.ChargebackEvidence(
+        chargeback_id=known.public_id,
+        hash=hash_of(known, fields),
+        fields=[pb.EvidenceField(name=name, text=text) for name, text in sorted(fields.items())],
+        characters=sum(map(len, fields.values())),
     )

@@ -70,6 +70,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     "receivables list --all": ("receivables", "unreadable"),
     "chargebacks list": ("chargebacks", "unreadable"),
     "chargebacks show {chargeback}": (),
+    "chargebacks evidence preview {chargeback}": ("blockers",),
     "approvals list --all": ("approvals", "unreadable"),
     "approvals show {held}": ("plan",),
     "approvals approve {held} --plan-hash {held_plan} --reason x": ("plan",),

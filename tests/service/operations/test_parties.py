@@ -79,7 +79,7 @@ READS = {
 }
 LOOKS = {"ListEffects", "GetEffect", "ListStripeEvents", "GetStripeEvent"} | {
     *("ListSuspense", "ListPolicyVersions", "ListReceivables", "ListApprovals", "GetApproval"),
-    *("ListChargebacks", "GetChargeback"),
+    *("ListChargebacks", "GetChargeback", "PreviewChargebackEvidence"),
 }
 INGESTS = {"IngestStripeEvent", "BatchIngestStripeEvents"}
 OF_PEOPLE = {
@@ -89,7 +89,7 @@ OF_PEOPLE = {
 }
 REPAIRS = {"PlaceFreeze", "LiftFreeze", "RefundSuspense", "AdoptRefund", "ResolveRefund"} | {
     *("RedirectShare", "ListReceivables", "WriteOffReceivable", "AdoptReversal"),
-    *("ListChargebacks", "GetChargeback"),
+    *("ListChargebacks", "GetChargeback", "PreviewChargebackEvidence"),
 }
 MAY = {
     "service": {*METHODS} - INGESTS - OF_PEOPLE - REPAIRS,

@@ -17,7 +17,14 @@ async def _list_chargebacks(market: Marketplace) -> Asked:
     return Asked("operator", request, role="auditor")
 
 
+async def _preview_chargeback_evidence(market: Marketplace) -> Asked:
+    found = await disputed_escrow(market)
+    request = pb.PreviewChargebackEvidenceRequest(chargeback_id=found.id)
+    return Asked("operator", request, role="auditor")
+
+
 REQUESTS: Requests = {
     "GetChargeback": _get_chargeback,
     "ListChargebacks": _list_chargebacks,
+    "PreviewChargebackEvidence": _preview_chargeback_evidence,
 }

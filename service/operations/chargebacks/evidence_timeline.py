@@ -1,0 +1,87 @@
+"""What the parties did, as the timeline of an escrow has it, in words for a bank."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from uuid import UUID
+
+from service.domain import ids
+from service.domain.call import Party
+from service.domain.records.escrow import Milestone
+from service.domain.records.payment import Payment
+from service.runtime import Runtime
+from service.store.operations import TimelineRow, find_timeline
+from service.store.unreadable import Unreadable
+
+MOST_READ, MOST_OF_A_READ = 5_000, 500
+
+DID: Mapping[str, str] = {
+    "create_escrow": "made the agreement",
+    "fund_escrow": "began to pay",
+    "submit_delivery": "delivered",
+    "request_changes": "looked at the delivery and asked for changes",
+    "accept_delivery": "accepted the delivery",
+    "release_milestone": "released",
+    "release_after_inspection": "released at the end of the time for inspection",
+    "cancel_escrow": "canceled",
+    "request_cancellation": "asked to cancel",
+    "approve_cancellation": "agreed to cancel",
+    "decline_cancellation": "did not agree to cancel",
+    "request_extension": "asked for more time",
+    "extend_deadline": "agreed to more time",
+    "decline_extension": "did not agree to more time",
+    "propose_amendment": "asked to change the agreement",
+    "accept_amendment": "agreed to change the agreement",
+    "decline_amendment": "did not agree to change the agreement",
+    "refund_milestone": "refunded",
+}
+"""By the operation. What is not here is between the service and Stripe, or of operators alone."""
+WHO: Mapping[str, str] = {Party.PAYER: "the payer", Party.PAYEE: "the payee"}
+PLATFORM = "the marketplace"
+PAID = "SUCCEEDED"
+
+
+async def read_timeline(runtime: Runtime, tenant_id: str, escrow_id: UUID) -> list[TimelineRow]:
+    """The whole of it, oldest first. A damaged entry is not among it: verification names it."""
+    read: list[TimelineRow] = []
+    after = 0
+    while len(read) < MOST_READ:
+        rows = await find_timeline(
+            runtime.pool, tenant_id, escrow_id, after_version=after, limit=MOST_OF_A_READ
+        )
+        read += [row for row in rows if not isinstance(row, Unreadable)]
+        if len(rows) < MOST_OF_A_READ:
+            break
+        last = rows[-1]
+        after = last.key if isinstance(last, Unreadable) else last.version
+    return read
+
+
+def what_happened(
+    rows: Iterable[TimelineRow], payment: Payment, milestones: Sequence[Milestone]
+) -> Iterator[str]:
+    """A line for each act that is about what the payment has paid, or about the whole."""
+    titles = {each.public_id: each.title for each in milestones}
+    for row in rows:
+        moved = {str(subject): str(after) for subject, _, after in row.transitions}
+        if moved.get(payment.public_id) == PAID:
+            yield _line(row, "the payer's payment succeeded", "")
+        if row.operation in DID and _is_about(moved, payment, titles):
+            ours = ", ".join(titles[each] for each in moved if each in titles)
+            did = f"{WHO.get(row.party, PLATFORM)} {DID[row.operation]}"
+            yield _line(row, f"{did} ({ours})" if ours else did, _said(row))
+
+
+def _is_about(moved: Iterable[str], payment: Payment, titles: Container[str]) -> bool:
+    """Whether what moved is of this payment, or is of no part of the escrow."""
+    parts = [each for each in moved if each.startswith((ids.MILESTONE, ids.PAYMENT))]
+    return not parts or any(each in titles or each == payment.public_id for each in parts)
+
+
+def _said(row: TimelineRow) -> str:
+    """What a party wrote. What operators note is for the marketplace only."""
+    return row.note if row.party in WHO else ""
+
+
+def _line(row: TimelineRow, did: str, said: str) -> str:
+    return f"{row.occurred_at:%Y-%m-%d %H:%M:%S} UTC: {did}" + (f": {said}" if said else "")
