@@ -64,6 +64,13 @@ class Runtime:
             await unit.hold(unit)
         await self.commits.commit(unit)
 
+    async def finish(
+        self, unit: UnitOfWork, answer: Callable[[], Answer], *, dry_run: bool = False
+    ) -> Answer:
+        """Makes the answer of what was decided, and saves both; nothing in a dry run."""
+        made = answer()
+        return made if dry_run else await self.save(unit, made)
+
     async def save(self, unit: UnitOfWork, answer: Answer) -> Answer:
         """Commits the unit, with its answer stored for every replay of the same request."""
         unit.response = stored_form(answer).SerializeToString(deterministic=True)

@@ -33,7 +33,10 @@ async def accept_amendment(
     await load_payees(runtime, case, changes)
     carry_out_amendment(case, proposal, changes)
     unit.note = changes_in_words(changes, case.escrow.currency)
-    answer = AcceptAmendmentResponse(
-        proposal=proposal_message(proposal, case.records), escrow=escrow_message(case.records)
+    return await runtime.finish(
+        unit,
+        lambda: AcceptAmendmentResponse(
+            proposal=proposal_message(proposal, case.records), escrow=escrow_message(case.records)
+        ),
+        dry_run=request.validate_only,
     )
-    return answer if request.validate_only else await runtime.save(unit, answer)

@@ -41,12 +41,15 @@ async def approve_cancellation(
             case.touch()
             refunds = carry_out_cancellation(case, proposal, dry_run=request.validate_only)
             case.keep_time()
-            answer = ApproveCancellationResponse(
-                proposal=proposal_message(proposal, case.records),
-                escrow=escrow_message(case.records),
-                refunded=refunded_message(case, refunds),
+            return await runtime.finish(
+                unit,
+                lambda: ApproveCancellationResponse(
+                    proposal=proposal_message(proposal, case.records),
+                    escrow=escrow_message(case.records),
+                    refunded=refunded_message(case, refunds),
+                ),
+                dry_run=request.validate_only,
             )
-            return answer if request.validate_only else await runtime.save(unit, answer)
 
         return await story(runtime, call, request)
 

@@ -21,7 +21,9 @@ async def decline_amendment(
     case = await open_case(runtime, unit, ids.parse(request.escrow_id), etag=request.etag)
     proposal = case.proposal(ids.parse(request.proposal_id), ProposalKind.AMENDMENT)
     decline(case, proposal)
-    answer = DeclineAmendmentResponse(
-        proposal=proposal_message(proposal, case.records), escrow=escrow_message(case.records)
+    return await runtime.finish(
+        unit,
+        lambda: DeclineAmendmentResponse(
+            proposal=proposal_message(proposal, case.records), escrow=escrow_message(case.records)
+        ),
     )
-    return await runtime.save(unit, answer)

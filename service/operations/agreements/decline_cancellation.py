@@ -24,7 +24,9 @@ async def decline_cancellation(
     case = await open_case(runtime, unit, ids.parse(request.escrow_id), etag=request.etag)
     proposal = case.proposal(ids.parse(request.proposal_id), ProposalKind.CANCELLATION)
     decline(case, proposal)
-    answer = DeclineCancellationResponse(
-        proposal=proposal_message(proposal, case.records), escrow=escrow_message(case.records)
+    return await runtime.finish(
+        unit,
+        lambda: DeclineCancellationResponse(
+            proposal=proposal_message(proposal, case.records), escrow=escrow_message(case.records)
+        ),
     )
-    return await runtime.save(unit, answer)

@@ -21,7 +21,9 @@ async def decline_extension(
     case = await open_case(runtime, unit, ids.parse(request.escrow_id), etag=request.etag)
     proposal = case.proposal(ids.parse(request.proposal_id), ProposalKind.EXTENSION)
     decline(case, proposal)
-    answer = DeclineExtensionResponse(
-        proposal=proposal_message(proposal, case.records), escrow=escrow_message(case.records)
+    return await runtime.finish(
+        unit,
+        lambda: DeclineExtensionResponse(
+            proposal=proposal_message(proposal, case.records), escrow=escrow_message(case.records)
+        ),
     )
-    return await runtime.save(unit, answer)

@@ -35,4 +35,6 @@ async def extend_deadline(
     case.touch()
     extend(unit, case.records, deadline, due_at)
     case.keep_time()
-    return await runtime.save(unit, ExtendDeadlineResponse(escrow=escrow_message(case.records)))
+    return await runtime.finish(
+        unit, lambda: ExtendDeadlineResponse(escrow=escrow_message(case.records))
+    )

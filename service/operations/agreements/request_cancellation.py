@@ -36,7 +36,9 @@ async def request_cancellation(
         milestone_ids=[each.public_id for each in chosen],
     )
     case.keep_time()
-    answer = RequestCancellationResponse(
-        proposal=proposal_message(proposal, case.records), escrow=escrow_message(case.records)
+    return await runtime.finish(
+        unit,
+        lambda: RequestCancellationResponse(
+            proposal=proposal_message(proposal, case.records), escrow=escrow_message(case.records)
+        ),
     )
-    return await runtime.save(unit, answer)

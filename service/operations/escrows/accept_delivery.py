@@ -23,4 +23,6 @@ async def accept_delivery(
     release_part(
         case, milestone, None, whole=MilestoneEvent.ACCEPT, part=MilestoneEvent.ACCEPT_PART
     )
-    return await runtime.save(unit, AcceptDeliveryResponse(escrow=escrow_message(case.records)))
+    return await runtime.finish(
+        unit, lambda: AcceptDeliveryResponse(escrow=escrow_message(case.records))
+    )

@@ -44,10 +44,13 @@ async def cancel_escrow(
             if not request.validate_only:
                 check_no_open(case, chosen)
             refunds = cancel_milestones(case, chosen, request.reason)
-            answer = CancelEscrowResponse(
-                escrow=escrow_message(case.records), refunded=refunded_message(case, refunds)
+            return await runtime.finish(
+                unit,
+                lambda: CancelEscrowResponse(
+                    escrow=escrow_message(case.records), refunded=refunded_message(case, refunds)
+                ),
+                dry_run=request.validate_only,
             )
-            return answer if request.validate_only else await runtime.save(unit, answer)
 
         return await story(runtime, call, request)
 

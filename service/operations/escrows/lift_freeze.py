@@ -19,4 +19,6 @@ async def lift_freeze(
     """Raises EscrowMissing, FreezeMissing, StaleEtag, WrongState, PartyNotAllowed."""
     case = await open_case(runtime, unit, ids.parse(request.escrow_id), etag=request.etag)
     lift(case, ids.parse(request.freeze_id))
-    return await runtime.save(unit, LiftFreezeResponse(escrow=escrow_message(case.records)))
+    return await runtime.finish(
+        unit, lambda: LiftFreezeResponse(escrow=escrow_message(case.records))
+    )

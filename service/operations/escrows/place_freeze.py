@@ -35,5 +35,8 @@ async def place_freeze(
     amount_minor = request.amount_minor if request.HasField("amount_minor") else None
     cause = Cause(reason, request.request_id, f"{unit.call.caller}: {request.reason}")
     place(case, milestone, amount_minor, cause)
-    answer = PlaceFreezeResponse(escrow=escrow_message(case.records))
-    return answer if request.validate_only else await runtime.save(unit, answer)
+    return await runtime.finish(
+        unit,
+        lambda: PlaceFreezeResponse(escrow=escrow_message(case.records)),
+        dry_run=request.validate_only,
+    )

@@ -31,4 +31,6 @@ async def release_milestone(
         whole=MilestoneEvent.RELEASE,
         part=MilestoneEvent.RELEASE_PART,
     )
-    return await runtime.save(unit, ReleaseMilestoneResponse(escrow=escrow_message(case.records)))
+    return await runtime.finish(
+        unit, lambda: ReleaseMilestoneResponse(escrow=escrow_message(case.records))
+    )

@@ -22,4 +22,6 @@ async def request_changes(
     case.advance(milestone, MilestoneEvent.REQUEST_CHANGES)
     milestone.delivered_at = None
     unit.note = request.note
-    return await runtime.save(unit, RequestChangesResponse(escrow=escrow_message(case.records)))
+    return await runtime.finish(
+        unit, lambda: RequestChangesResponse(escrow=escrow_message(case.records))
+    )

@@ -22,4 +22,6 @@ async def submit_delivery(
     case.advance(milestone, MilestoneEvent.DELIVER)
     milestone.delivered_at = unit.now
     unit.note = request.note
-    return await runtime.save(unit, SubmitDeliveryResponse(escrow=escrow_message(case.records)))
+    return await runtime.finish(
+        unit, lambda: SubmitDeliveryResponse(escrow=escrow_message(case.records))
+    )

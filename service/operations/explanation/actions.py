@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache, partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -165,6 +166,16 @@ OF_PAYMENT = (
 )
 
 
+class Try(NamedTuple):
+    """A request that a party could make."""
+
+    party: Party
+    method: str
+    operation: Operation
+    subject: str
+    request: Message
+
+
 def to_try(records: EscrowRecords, named: Sequence[UUID]) -> tuple[list[Milestone], list[str]]:
     """The milestones of which it is told what can be done, and the ids of those left out."""
     open_ = [each for each in records.milestones if each.state not in AT_END]
@@ -180,15 +191,12 @@ async def actions_of(
     """Raises DatabaseUnavailable."""
     rehearsal = rehearsal_of(runtime, call, records)
     limits = (await runtime.policies.newest(call.tenant_id)).policy
+    ask_for = cache(partial(asks, call))
     found = []
-    for number, (party, method, operation, subject, facts) in enumerate(
+    for number, (party, method, operation, subject, request) in enumerate(
         _tries(records, milestones)
     ):
-        access = _ACCESS[method]
-        if party not in access.parties:
-            continue
-        ask = asks(call, party, access.approval_for(party))
-        request = _request(method, records, facts)
+        ask = ask_for(party, _ACCESS[method].approval_for(party))
         outcome = await rehearse(rehearsal, operation, request, ask, limits)
         if outcome is not None:
             found.append(_action(party, method, subject, outcome))
@@ -197,20 +205,31 @@ async def actions_of(
     return [*found, *_of_payments(records)]
 
 
-def _tries(
-    records: EscrowRecords, milestones: Iterable[Milestone]
-) -> Iterator[tuple[Party, str, Operation, str, dict[str, Any]]]:
+def _tries(records: EscrowRecords, milestones: Iterable[Milestone]) -> Iterator[Try]:
     for milestone in milestones:
-        open_to = MILESTONE.open_to(milestone.state)
-        for party in PEOPLE:
-            for each in OF_MILESTONE:
-                if set(each.events) & set(open_to.get(party, ())):
-                    facts = {"milestone": milestone.public_id, "validate_only": each.dry_run}
-                    yield party, each.method, each.operation, milestone.public_id, facts
-    for of_escrow in OF_ESCROW:
-        for subject, facts in of_escrow.requests(records):
+        yield from _tries_of(records, milestone)
+    for method, operation, requests in OF_ESCROW:
+        for subject, facts in requests(records):
+            request = _request(method, records, facts)
             for party in PEOPLE:
-                yield party, of_escrow.method, of_escrow.operation, subject, facts
+                if party in _ACCESS[method].parties:
+                    yield Try(party, method, operation, subject, request)
+
+
+def _tries_of(records: EscrowRecords, milestone: Milestone) -> Iterator[Try]:
+    open_to = MILESTONE.open_to(milestone.state)
+    subject = milestone.public_id
+    requests: dict[str, Message] = {}
+    for party in PEOPLE:
+        for method, operation, events, dry_run in OF_MILESTONE:
+            if party not in _ACCESS[method].parties:
+                continue
+            if set(events).isdisjoint(open_to.get(party, ())):
+                continue
+            if method not in requests:
+                facts = {"milestone": subject, "validate_only": dry_run}
+                requests[method] = _request(method, records, facts)
+            yield Try(party, method, operation, subject, requests[method])
 
 
 def _request(method: str, records: EscrowRecords, facts: dict[str, Any]) -> Message:

@@ -41,7 +41,7 @@ class Plan:
 def plan_of(unit: UnitOfWork) -> Plan:
     """What the unit would do."""
     lines = sorted(_without_new(unit, line) for line in (*_booked(unit), *_changed(unit)))
-    return Plan(tuple(lines), _amounts(unit))
+    return Plan(tuple(lines), amounts_of(unit))
 
 
 def _booked(unit: UnitOfWork) -> Iterator[str]:
@@ -79,7 +79,8 @@ def _planned(unit: UnitOfWork) -> Iterator[Effect]:
             yield record
 
 
-def _amounts(unit: UnitOfWork) -> dict[str, int]:
+def amounts_of(unit: UnitOfWork) -> dict[str, int]:
+    """The ``amounts_minor`` of its plan."""
     changes: dict[tuple[str, str], int] = defaultdict(int)
     for journal in unit.journals:
         for entry in journal.entries:

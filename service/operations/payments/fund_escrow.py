@@ -87,8 +87,9 @@ async def _start_payment(
         create_checkout_session.plan(case, payment, milestones, pages)
     else:
         create_payment_intent.plan(case, payment)
-    answer = FundEscrowResponse(payment=payment_message(case.records, payment))
-    return await runtime.save(unit, answer)
+    return await runtime.finish(
+        unit, lambda: FundEscrowResponse(payment=payment_message(case.records, payment))
+    )
 
 
 def _chosen(case: EscrowCase, request: FundEscrowRequest) -> list[Milestone]:

@@ -38,14 +38,17 @@ async def _refund(
 ) -> pb.RefundMilestoneResponse:
     case = await open_case(runtime, unit, ids.parse(request.escrow_id), etag=request.etag)
     parts = parts_asked_for(case, request)
-    plan = plan_message(parts, case.escrow.currency)
-    if request.plan_hash and request.plan_hash != plan.hash:
-        raise PlanChanged(plan_hash=plan.hash)
+    if request.plan_hash:
+        plan = plan_message(parts, case.escrow.currency)
+        if request.plan_hash != plan.hash:
+            raise PlanChanged(plan_hash=plan.hash)
     payment = case.payment(case.milestone(ids.parse(request.milestone_id)).payment_id)
     refund = refund_requested(case, payment, parts, request.reason, parts[0].refund_id)
     create_refund.plan(case, refund)
-    answer = pb.RefundMilestoneResponse(
-        refund=refund_message(refund, parts, payment.settled_currency or ""),
-        escrow=escrow_message(case.records),
+    return await runtime.finish(
+        unit,
+        lambda: pb.RefundMilestoneResponse(
+            refund=refund_message(refund, parts, payment.settled_currency or ""),
+            escrow=escrow_message(case.records),
+        ),
     )
-    return await runtime.save(unit, answer)

@@ -47,10 +47,14 @@ async def resolve_refund(
     resolve(case, refund)
     case.touch()
     unit.note = refund.public_id
-    payment = case.payment(refund.payment_id)
-    message = refund_message(refund, parts_of(case, refund), payment.settled_currency or "")
-    answer = pb.ResolveRefundResponse(refund=message)
-    return answer if request.validate_only else await runtime.save(unit, answer)
+    settled_currency = case.payment(refund.payment_id).settled_currency or ""
+    return await runtime.finish(
+        unit,
+        lambda: pb.ResolveRefundResponse(
+            refund=refund_message(refund, parts_of(case, refund), settled_currency)
+        ),
+        dry_run=request.validate_only,
+    )
 
 
 def _send_again(case: EscrowCase, refund: Refund) -> None:
