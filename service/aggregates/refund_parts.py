@@ -114,7 +114,10 @@ def suspense_part(
 
 def in_places(parts: Iterable[RefundPart]) -> list[RefundPart]:
     """The parts with their positions."""
-    return [replace(part, position=position) for position, part in enumerate(parts)]
+    return [
+        part if part.position == position else replace(part, position=position)
+        for position, part in enumerate(parts)
+    ]
 
 
 def _of(settled_minor: int, part_minor: int, whole_minor: int) -> int:

@@ -88,7 +88,8 @@ EFFECT = f"""\
         WHERE f.tenant_id = q.tenant_id AND f.effect_id = q.effect_id) AS effect"""
 
 
-def _found(by: str) -> str:
+def found_by(by: str) -> str:
+    """The escrow of each load, with everything below it, in the order of the loads: ``found.*``."""
     return f"""\
 LEFT JOIN LATERAL (
     SELECT e.escrow_id AS found_id,
@@ -103,14 +104,14 @@ LOAD = {
 SELECT {ANSWERED}, found.*,
 {EFFECT}
 FROM {asked(KEY | {"name": kind, "effect_id": "uuid"})}
-{_found(by)}"""
+{found_by(by)}"""
     for by, kind in NAME_TYPE.items()
 }
 FIND = {
     by: f"""\
 SELECT found.*
 FROM {asked({"tenant_id": "text", "name": NAME_TYPE[by]})}
-{_found(by)}"""
+{found_by(by)}"""
     for by in (BY_ESCROW, BY_PAYMENT, BY_REFUND)
 }
 KNOWS_INTENT = """\
@@ -119,7 +120,8 @@ SELECT EXISTS (
 )"""
 
 
-def _records(row: asyncpg.Record) -> EscrowRecords:
+def records_of(row: asyncpg.Record) -> EscrowRecords:
+    """Of a row with ``found.*``."""
     children: dict[str, Any] = {
         table.name: [from_row(table.record, child) for child in row[table.name]]
         for table in CHILDREN
@@ -167,7 +169,7 @@ async def load_escrow(
         row = await _load(pool, unit, by, name, effect_id)  # others had their turn meanwhile
     if row["found_id"] is None:
         return None
-    records = _records(row)
+    records = records_of(row)
     records.effect = from_row(Effect, row["effect"]) if row["effect"] else None
     return records
 
@@ -176,7 +178,7 @@ async def find_escrow(
     pool: ServicePool, tenant_id: str, name: UUID, *, by: str = BY_ESCROW
 ) -> EscrowRecords | None:
     row = await pool.loads.row(FIND[by], tenant_id, name)
-    return _records(row) if row["found_id"] else None
+    return records_of(row) if row["found_id"] else None
 
 
 async def is_intent_of_ours(pool: asyncpg.Pool, tenant_id: str, payment_intent: str) -> bool:
@@ -188,7 +190,7 @@ ESCROWS = Listing(
     "escrows",
     "escrow_id",
     _aggregate("t"),
-    _records,
+    records_of,
     {
         "payer_id": "uuid",
         "payee_id": "uuid",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -11,7 +12,12 @@ import asyncpg
 
 from service.domain.records.approval import Approval
 from service.domain.records.effect import Effect
-from service.store.rows import from_row, select_list
+from service.store.escrows import BY_ESCROW, found_by, records_of
+from service.store.policies import NEWEST_POLICY
+from service.store.pool import ServicePool
+from service.store.rows import from_row, typed
+from service.store.shared_loads import asked
+from service.store.tables import EscrowRecords
 
 # With the version of the escrow, by which one knows that it is of the same moment as what else was
 # read. Every journal of an escrow is written with a new version of it.
@@ -27,18 +33,35 @@ LEFT JOIN entries AS e ON e.tenant_id = j.tenant_id AND e.journal_id = j.journal
 WHERE x.tenant_id = $1 AND x.escrow_id = $2
 GROUP BY x.version, e.book, e.account, e.currency, j.kind
 ORDER BY e.book DESC, e.account, e.currency, min(j.created_at), j.kind"""
-OPEN_EFFECTS = f"""\
-SELECT {select_list(Effect, "f")} FROM effects AS f
-WHERE f.tenant_id = $1 AND f.escrow_id = $2 AND f.state IN ('PLANNED', 'SENDING', 'UNKNOWN')
-ORDER BY f.effect_id"""
-WAITING_APPROVALS = f"""\
-SELECT {select_list(Approval, "a")} FROM approvals AS a
-WHERE a.tenant_id = $1 AND a.escrow_id = $2 AND a.state = 'WAITING' AND a.expires_at > $3
-ORDER BY a.approval_id"""
+FIND_STANDING = f"""\
+SELECT found.*,
+    {NEWEST_POLICY},
+    ARRAY(SELECT {typed(Effect, "f")} FROM effects AS f
+        WHERE f.tenant_id = q.tenant_id AND f.escrow_id = q.name
+        AND f.state IN ('PLANNED', 'SENDING', 'UNKNOWN')
+        ORDER BY f.effect_id) AS open_effects,
+    ARRAY(SELECT {typed(Approval, "a")} FROM approvals AS a
+        WHERE a.tenant_id = q.tenant_id AND a.escrow_id = q.name
+        AND a.state = 'WAITING' AND a.expires_at > q.now
+        ORDER BY a.approval_id) AS waiting_approvals
+FROM {asked({"tenant_id": "text", "name": "uuid", "now": "timestamptz"})}
+{found_by(BY_ESCROW)}"""
 CHANGED_AFTER = """\
 SELECT transitions FROM operations
 WHERE tenant_id = $1 AND escrow_id = $2 AND escrow_version > 0 AND occurred_at > $3
 ORDER BY escrow_version"""
+
+
+@dataclass(slots=True)
+class Standing:
+    """An escrow as it is now: the calls to Stripe that are open for it, and what waits for a second
+    person, the oldest first, and the newest version of its tenant's policy.
+    """
+
+    records: EscrowRecords
+    effects: list[Effect]
+    approvals: list[Approval]
+    newest_policy: int
 
 
 class Movement(NamedTuple):
@@ -69,18 +92,19 @@ async def find_movements(
     return (rows[0]["version"] if rows else 0), booked
 
 
-async def find_open_effects(pool: asyncpg.Pool, tenant_id: str, escrow_id: UUID) -> list[Effect]:
-    """The calls to Stripe that are open for an escrow, the oldest first."""
-    rows = await pool.fetch(OPEN_EFFECTS, tenant_id, escrow_id)
-    return [from_row(Effect, row) for row in rows]
-
-
-async def find_waiting_approvals(
-    pool: asyncpg.Pool, tenant_id: str, escrow_id: UUID, now: datetime
-) -> list[Approval]:
-    """What waits for a second person."""
-    rows = await pool.fetch(WAITING_APPROVALS, tenant_id, escrow_id, now)
-    return [from_row(Approval, row) for row in rows]
+async def find_standing(
+    pool: ServicePool, tenant_id: str, escrow_id: UUID, now: datetime
+) -> Standing | None:
+    """All of one moment, in one round trip; None where there is no such escrow."""
+    row = await pool.loads.row(FIND_STANDING, tenant_id, escrow_id, now)
+    if row["found_id"] is None:
+        return None
+    return Standing(
+        records_of(row),
+        [from_row(Effect, each) for each in row["open_effects"]],
+        [from_row(Approval, each) for each in row["waiting_approvals"]],
+        row["policy_version"],
+    )
 
 
 async def find_changes_after(

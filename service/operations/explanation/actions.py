@@ -20,6 +20,7 @@ from service.access import access_of
 from service.domain import ids
 from service.domain.call import Call, Party
 from service.domain.errors import Precondition
+from service.domain.policy import Policy
 from service.domain.records.escrow import Milestone
 from service.domain.records.proposal import ProposalKind
 from service.domain.states.milestone import MILESTONE, MilestoneEvent, MilestoneState
@@ -186,11 +187,17 @@ def to_try(records: EscrowRecords, named: Sequence[UUID]) -> tuple[list[Mileston
 
 
 async def actions_of(
-    runtime: Runtime, call: Call, records: EscrowRecords, milestones: Sequence[Milestone]
+    runtime: Runtime,
+    call: Call,
+    records: EscrowRecords,
+    milestones: Sequence[Milestone],
+    limits: Policy,
 ) -> list[explanation_pb.Action]:
-    """Raises DatabaseUnavailable."""
+    """``limits`` is the newest policy, which says what waits for a second person.
+
+    Raises DatabaseUnavailable.
+    """
     rehearsal = rehearsal_of(runtime, call, records)
-    limits = (await runtime.policies.newest(call.tenant_id)).policy
     ask_for = cache(partial(asks, call))
     found = []
     for number, (party, method, operation, subject, request) in enumerate(
@@ -217,19 +224,26 @@ def _tries(records: EscrowRecords, milestones: Iterable[Milestone]) -> Iterator[
 
 
 def _tries_of(records: EscrowRecords, milestone: Milestone) -> Iterator[Try]:
-    open_to = MILESTONE.open_to(milestone.state)
     subject = milestone.public_id
     requests: dict[str, Message] = {}
-    for party in PEOPLE:
-        for method, operation, events, dry_run in OF_MILESTONE:
-            if party not in _ACCESS[method].parties:
-                continue
-            if set(events).isdisjoint(open_to.get(party, ())):
-                continue
-            if method not in requests:
-                facts = {"milestone": subject, "validate_only": dry_run}
-                requests[method] = _request(method, records, facts)
-            yield Try(party, method, operation, subject, requests[method])
+    for party, (method, operation, _, dry_run) in _in_state(milestone.state):
+        if method not in requests:
+            facts = {"milestone": subject, "validate_only": dry_run}
+            requests[method] = _request(method, records, facts)
+        yield Try(party, method, operation, subject, requests[method])
+
+
+@cache
+def _in_state(state: MilestoneState) -> list[tuple[Party, OfMilestone]]:
+    """What each party may try in a state, by the contract and the table of states."""
+    open_to = MILESTONE.open_to(state)
+    return [
+        (party, each)
+        for party in PEOPLE
+        for each in OF_MILESTONE
+        if party in _ACCESS[each.method].parties
+        and not set(each.events).isdisjoint(open_to.get(party, ()))
+    ]
 
 
 def _request(method: str, records: EscrowRecords, facts: dict[str, Any]) -> Message:
