@@ -106,6 +106,22 @@ CREATE TYPE public.write_chargeback AS (
 	openings integer
 );
 
+CREATE TYPE public.write_chargeback_evidence AS (
+	tenant_id text,
+	evidence_id uuid,
+	escrow_id uuid,
+	chargeback_id uuid,
+	step text,
+	stage text,
+	evidence_hash text,
+	given jsonb,
+	fields jsonb,
+	effect_id uuid,
+	generation integer,
+	caller text,
+	created_at timestamp with time zone
+);
+
 CREATE TYPE public.write_deadline AS (
 	tenant_id text,
 	escrow_id uuid,
@@ -1043,6 +1059,32 @@ GRANT SELECT,INSERT ON TABLE public.balances TO escrow_service;
 GRANT SELECT ON TABLE public.balances TO escrow_reader;
 GRANT UPDATE(balance_minor) ON TABLE public.balances TO escrow_service;
 GRANT UPDATE(change_minor) ON TABLE public.balances TO escrow_service;
+
+CREATE TABLE public.chargeback_evidence (
+    tenant_id text NOT NULL,
+    evidence_id uuid NOT NULL,
+    escrow_id uuid NOT NULL,
+    chargeback_id uuid NOT NULL,
+    step text NOT NULL,
+    stage text NOT NULL,
+    evidence_hash text NOT NULL,
+    given jsonb NOT NULL,
+    fields jsonb NOT NULL,
+    effect_id uuid NOT NULL,
+    generation integer NOT NULL,
+    caller text NOT NULL,
+    created_at timestamp with time zone NOT NULL
+);
+COMMENT ON TABLE public.chargeback_evidence IS 'What was staged at Stripe, or submitted, against a chargeback; its effect says what came of it.';
+COMMENT ON COLUMN public.chargeback_evidence.step IS 'STAGED or SUBMITTED';
+COMMENT ON COLUMN public.chargeback_evidence.stage IS 'what of the dispute it answers: its inquiry, or the chargeback; each takes evidence once';
+COMMENT ON COLUMN public.chargeback_evidence.given IS 'what operators gave, by Stripe''s names of fields';
+COMMENT ON COLUMN public.chargeback_evidence.fields IS 'all that was sent, by Stripe''s names of fields';
+ALTER TABLE ONLY public.chargeback_evidence
+    ADD CONSTRAINT chargeback_evidence_pkey PRIMARY KEY (tenant_id, evidence_id);
+CREATE INDEX chargeback_evidence_by_chargeback ON public.chargeback_evidence USING btree (tenant_id, chargeback_id, evidence_id);
+GRANT SELECT,INSERT ON TABLE public.chargeback_evidence TO escrow_service;
+GRANT SELECT ON TABLE public.chargeback_evidence TO escrow_reader;
 
 CREATE TABLE public.chargebacks (
     tenant_id text NOT NULL,

@@ -20,6 +20,7 @@ from service.domain.records.chargeback import Chargeback
 from service.domain.records.deadline import Deadline, DeadlineKind
 from service.domain.records.effect import Effect, EffectKind
 from service.domain.records.escrow import Escrow, LineItem, Milestone, MilestonePayee
+from service.domain.records.evidence import EvidenceStep, SentEvidence
 from service.domain.records.parties import AccountApi, Payee, Payer, PreviousAccount
 from service.domain.records.payment import CaptureStrategy, Payment, PaymentMethod
 from service.domain.records.payout import Payout
@@ -344,6 +345,25 @@ def new_chargeback(payment: Payment, **changes: Any) -> Chargeback:  # noqa: ANN
         "updated_at": NOW,
     }
     return Chargeback(**fields | changes)
+
+
+def new_evidence(of: Chargeback, **changes: Any) -> SentEvidence:  # noqa: ANN401  any field
+    fields: dict[str, Any] = {
+        "tenant_id": of.tenant_id,
+        "evidence_id": new_id(),
+        "escrow_id": of.escrow_id,
+        "chargeback_id": of.chargeback_id,
+        "step": EvidenceStep.STAGED,
+        "stage": "inquiry",
+        "evidence_hash": "",
+        "given": {},
+        "fields": {},
+        "effect_id": new_id(),
+        "generation": 1,
+        "caller": "shop",
+        "created_at": NOW,
+    }
+    return SentEvidence(**fields | changes)
 
 
 def new_approval(**changes: Any) -> Approval:  # noqa: ANN401  any field

@@ -36,6 +36,14 @@ async def observe_dispute(
         await freeze_and_hold_back(runtime, case, payment, amount_minor, cause)
 
 
+def observe_answer(case: EscrowCase, known: Chargeback, seen: SeenDispute) -> None:
+    """Writes down where a dispute is, as Stripe answers to evidence. What moved money meanwhile is
+    left to who books it.
+    """
+    if seen.movements == known.movements and not seen.is_older_than(known):
+        _update(case, known, case.payment(known.payment_id), seen)
+
+
 def _written(case: EscrowCase, payment: Payment, seen: SeenDispute) -> Chargeback:
     known = next((c for c in case.records.chargebacks if c.stripe_dispute == seen.id), None)
     if known is None:

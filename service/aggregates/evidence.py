@@ -6,8 +6,12 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from service.domain.blocker import Blocker, Rule
+from service.domain.call import Party
+from service.domain.evidence import MOST_TOGETHER
 from service.domain.records.chargeback import Chargeback
+from service.domain.records.effect import Effect
 from service.domain.states.chargeback import ChargebackState
+from service.domain.states.effect import OPEN, EffectState
 
 C = ChargebackState
 NOT_TAKEN: Mapping[ChargebackState, str] = {
@@ -17,15 +21,29 @@ NOT_TAKEN: Mapping[ChargebackState, str] = {
     C.LOST: "it is lost",
     C.WON: "it is won",
 }
+REPAIRS = {Party.OPERATOR: ("GetEffect", "RetryEffect", "RejectEffect")}
+SHORTENS = {Party.OPERATOR: ("StageChargebackEvidence",)}
 COSTS = (
     "Stripe may take a second fee for countering it, and gives that back with a win; in some"
     " countries there is none."
 )
 
 
-def blockers_of_evidence(known: Chargeback, now: datetime) -> list[Blocker]:
-    """Why Stripe takes no evidence now."""
-    return [Blocker(known.public_id, why, Rule.EVIDENCE) for why in _whys(known, now)]
+def blockers_of_evidence(
+    known: Chargeback, fields: Mapping[str, str], submission: Effect | None, now: datetime
+) -> list[Blocker]:
+    """Why Stripe takes none now. ``submission`` is the effect of this stage, if there is one."""
+    found = [Blocker(known.public_id, why, Rule.EVIDENCE) for why in _whys(known, now)]
+    if submission and not found and submission.state in OPEN:
+        why = "its evidence is on its way to Stripe"
+        found.append(Blocker(submission.public_id, why, Rule.EVIDENCE, REPAIRS))
+    elif submission and not found and submission.state is EffectState.SUCCEEDED:
+        found.append(Blocker(known.public_id, NOT_TAKEN[C.UNDER_REVIEW], Rule.EVIDENCE))
+    characters = sum(map(len, fields.values()))
+    if characters > MOST_TOGETHER:
+        why = f"its evidence has {characters:,} characters, and Stripe takes {MOST_TOGETHER:,}"
+        found.append(Blocker(known.public_id, why, Rule.EVIDENCE, SHORTENS))
+    return found
 
 
 def _whys(known: Chargeback, now: datetime) -> Iterator[str]:

@@ -220,6 +220,12 @@ class PlanChanged(Conflict):
     """
 
 
+class EvidenceChanged(Conflict):
+    """The evidence is not what you have seen: something has happened since. Look at it again with
+    PreviewChargebackEvidence, and decide again with its hash.
+    """
+
+
 class ApprovalPlanChanged(Conflict):
     """What it would do is not what you have seen, so nothing was done. GetApproval shows the plan
     as it is now; decide again, with its hash.
@@ -267,6 +273,10 @@ class CancellationBlocked(Blocked):
 
 class AmendmentBlocked(Blocked):
     """It cannot be amended so now; nothing was changed."""
+
+
+class EvidenceBlocked(Blocked):
+    """Stripe takes no evidence against this chargeback now; nothing was sent."""
 
 
 class ProposalOpen(Precondition):

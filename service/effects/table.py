@@ -18,6 +18,8 @@ from service.effects.create_transfer import CREATE_TRANSFER
 from service.effects.kind import Kind
 from service.effects.reverse_transfer import REVERSE_TRANSFER
 from service.effects.set_manual_payouts import SET_MANUAL_PAYOUTS
+from service.effects.stage_evidence import STAGE_EVIDENCE
+from service.effects.submit_evidence import SUBMIT_EVIDENCE
 from service.effects.update_account import UPDATE_ACCOUNT
 from service.effects.update_customer import UPDATE_CUSTOMER
 
@@ -35,4 +37,6 @@ KINDS: Mapping[EffectKind, Kind[Any]] = {
     EffectKind.CREATE_PAYOUT: CREATE_PAYOUT,
     EffectKind.CREATE_REFUND: CREATE_REFUND,
     EffectKind.REVERSE_TRANSFER: REVERSE_TRANSFER,
+    EffectKind.STAGE_EVIDENCE: STAGE_EVIDENCE,
+    EffectKind.SUBMIT_EVIDENCE: SUBMIT_EVIDENCE,
 }

@@ -29,10 +29,13 @@ from service.operations.approvals.get_approval import get_approval
 from service.operations.approvals.list_approvals import list_approvals
 from service.operations.approvals.reject import reject
 from service.operations.chargebacks.get_chargeback import get_chargeback
+from service.operations.chargebacks.list_chargeback_evidence import list_chargeback_evidence
 from service.operations.chargebacks.list_chargebacks import list_chargebacks
 from service.operations.chargebacks.preview_chargeback_evidence import (
     preview_chargeback_evidence,
 )
+from service.operations.chargebacks.stage_chargeback_evidence import stage_chargeback_evidence
+from service.operations.chargebacks.submit_chargeback_evidence import submit_chargeback_evidence
 from service.operations.escrows.accept_delivery import accept_delivery
 from service.operations.escrows.cancel_escrow import cancel_escrow
 from service.operations.escrows.create_escrow import create_escrow
@@ -173,6 +176,9 @@ OPERATIONS: Mapping[str, Operation[Runtime]] = {
     "GetChargeback": get_chargeback,
     "ListChargebacks": list_chargebacks,
     "PreviewChargebackEvidence": preview_chargeback_evidence,
+    "StageChargebackEvidence": stage_chargeback_evidence,
+    "SubmitChargebackEvidence": submit_chargeback_evidence,
+    "ListChargebackEvidence": list_chargeback_evidence,
     "ListApprovals": list_approvals,
     "GetApproval": get_approval,
     "Approve": approve,

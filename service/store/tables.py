@@ -20,6 +20,7 @@ from service.domain.records.chargeback import Chargeback
 from service.domain.records.deadline import Deadline
 from service.domain.records.effect import Effect
 from service.domain.records.escrow import Escrow, LineItem, Milestone, MilestonePayee
+from service.domain.records.evidence import SentEvidence
 from service.domain.records.freeze import Freeze
 from service.domain.records.parties import Payee, Payer, PreviousAccount
 from service.domain.records.payment import Payment
@@ -153,5 +154,6 @@ TABLES: tuple[Table, ...] = (
     Table(Effect, "effects", "write_effect_v2", ("tenant_id", "effect_id")),
     Table(BookedTransaction, "balance_transactions", "write_balance_transaction"),
     Table(StoredPolicy, "policies", "write_policy"),
+    Table(SentEvidence, "chargeback_evidence", "write_chargeback_evidence"),
     Table(Approval, "approvals", "write_approval", ("tenant_id", "approval_id")),
 )

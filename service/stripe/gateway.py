@@ -24,6 +24,7 @@ from service.stripe.outcomes import (
     NO_ACCESS,
     RATE_LIMIT_RETRY_S,
     Lost,
+    NotAsked,
     Outcome,
     Postponed,
     Rejected,
@@ -191,6 +192,8 @@ class StripeGateway:
                 async with asyncio.timeout(CALL_TIMEOUT_S):
                     answer = await send(self._client, effect, options)
             return Succeeded(answer.to_dict())
+        except NotAsked as why:
+            return Rejected(why.code, str(why))
         except Exception as error:  # noqa: BLE001  whatever it was, the call may have been executed
             return outcome_of(error)
 

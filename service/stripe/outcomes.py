@@ -54,6 +54,14 @@ class Lost:
     no_access: bool = False
 
 
+class NotAsked(Exception):
+    """A call was not made, for what Stripe shows says that it must not be."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 Outcome = Succeeded | Rejected | Postponed | Lost
 
 NO_ACCESS = "account_invalid"

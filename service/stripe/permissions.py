@@ -66,7 +66,7 @@ NEEDS = (
     Need("account_link_write", "payees' onboarding", "POST", "/v1/account_links", _LINK),
     Need("charge_read", "what was paid", "GET", "/v1/charges/ch_none"),
     Need("refund_write", "money back to payers", "POST", "/v1/refunds/re_none"),
-    Need("dispute_read", "chargebacks", "GET", "/v1/disputes/dp_none"),
+    Need("dispute_write", "evidence against chargebacks", "POST", "/v1/disputes/dp_none"),
     Need(
         "early_fraud_warning_read",
         "warnings of the bank",

@@ -65,6 +65,30 @@ CHARGEBACK_STATE_WON: ChargebackState.ValueType  # 7
 """The bank has decided for the platform, and what was frozen moves again."""
 Global___ChargebackState: _TypeAlias = ChargebackState  # noqa: Y015
 
+class _EvidenceStep:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _EvidenceStepEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EvidenceStep.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EVIDENCE_STEP_UNSPECIFIED: _EvidenceStep.ValueType  # 0
+    """Not set."""
+    EVIDENCE_STEP_STAGED: _EvidenceStep.ValueType  # 1
+    """It was put on the dispute at Stripe. The bank has not got it."""
+    EVIDENCE_STEP_SUBMITTED: _EvidenceStep.ValueType  # 2
+    """It was given to the bank."""
+
+class EvidenceStep(_EvidenceStep, metaclass=_EvidenceStepEnumTypeWrapper):
+    """How far evidence went."""
+
+EVIDENCE_STEP_UNSPECIFIED: EvidenceStep.ValueType  # 0
+"""Not set."""
+EVIDENCE_STEP_STAGED: EvidenceStep.ValueType  # 1
+"""It was put on the dispute at Stripe. The bank has not got it."""
+EVIDENCE_STEP_SUBMITTED: EvidenceStep.ValueType  # 2
+"""It was given to the bank."""
+Global___EvidenceStep: _TypeAlias = EvidenceStep  # noqa: Y015
+
 @_typing.final
 class Chargeback(_message.Message):
     """One dispute at Stripe of a payment, as Stripe said last."""
@@ -320,23 +344,93 @@ class EvidenceField(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    GIVEN_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Stripe's name of it: "access_activity_log", "refund_policy_disclosure" ..."""
     text: _builtins.str
     """What it says."""
+    given: _builtins.bool
+    """Whether an operator gave it."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         text: _builtins.str = ...,
+        given: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["given", b"given", "name", b"name", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EvidenceField: _TypeAlias = EvidenceField  # noqa: Y015
+
+@_typing.final
+class SentEvidence(_message.Message):
+    """One time that evidence was staged or submitted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    CHARGEBACK_ID_FIELD_NUMBER: _builtins.int
+    ESCROW_ID_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
+    HASH_FIELD_NUMBER: _builtins.int
+    EFFECT_ID_FIELD_NUMBER: _builtins.int
+    EFFECT_GENERATION_FIELD_NUMBER: _builtins.int
+    CALLER_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """"evd_..." """
+    chargeback_id: _builtins.str
+    """"cbk_..." """
+    escrow_id: _builtins.str
+    """"esc_..." """
+    step: Global___EvidenceStep.ValueType
+    """How far it went."""
+    stage: _builtins.str
+    """What of the dispute it answers: "inquiry", "chargeback" ..."""
+    hash: _builtins.str
+    """Names all of it."""
+    effect_id: _builtins.str
+    """The call to Stripe, which says what came of it (GetEffect): "eff_..." """
+    effect_generation: _builtins.int
+    """Which generation of that call: what Stripe refuses may be sent again as the next."""
+    caller: _builtins.str
+    """Who asked for it."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___EvidenceField]:
+        """The texts, in the order of their names; only in ListChargebackEvidence."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        chargeback_id: _builtins.str = ...,
+        escrow_id: _builtins.str = ...,
+        step: Global___EvidenceStep.ValueType = ...,
+        stage: _builtins.str = ...,
+        hash: _builtins.str = ...,
+        effect_id: _builtins.str = ...,
+        effect_generation: _builtins.int = ...,
+        caller: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        fields: _abc.Iterable[Global___EvidenceField] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "chargeback_id", b"chargeback_id", "create_time", b"create_time", "effect_generation", b"effect_generation", "effect_id", b"effect_id", "escrow_id", b"escrow_id", "fields", b"fields", "hash", b"hash", "id", b"id", "stage", b"stage", "step", b"step"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SentEvidence: _TypeAlias = SentEvidence  # noqa: Y015
 
 @_typing.final
 class PreviewChargebackEvidenceRequest(_message.Message):
@@ -399,3 +493,211 @@ class PreviewChargebackEvidenceResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PreviewChargebackEvidenceResponse: _TypeAlias = PreviewChargebackEvidenceResponse  # noqa: Y015
+
+@_typing.final
+class StageChargebackEvidenceRequest(_message.Message):
+    """Asks for StageChargebackEvidence."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class EvidenceEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CHARGEBACK_ID_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """A UUID that names this request."""
+    chargeback_id: _builtins.str
+    """"cbk_..." """
+    reason: _builtins.str
+    """Why, in words; at most 500 characters. It stays in the timeline."""
+    @_builtins.property
+    def evidence(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """By Stripe's names of its fields, what to say in each. It takes the place of what the service assembles, and stays for all that is sent later; it can be replaced, and not taken back. Stripe takes 20,000 characters in its long fields, 5,000 in others, and
+        150,000 together.
+        """
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        chargeback_id: _builtins.str = ...,
+        evidence: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chargeback_id", b"chargeback_id", "evidence", b"evidence", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StageChargebackEvidenceRequest: _TypeAlias = StageChargebackEvidenceRequest  # noqa: Y015
+
+@_typing.final
+class StageChargebackEvidenceResponse(_message.Message):
+    """Answers StageChargebackEvidence."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def evidence(self) -> Global___SentEvidence:
+        """What was staged, without its texts."""
+
+    def __init__(
+        self,
+        *,
+        evidence: Global___SentEvidence | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StageChargebackEvidenceResponse: _TypeAlias = StageChargebackEvidenceResponse  # noqa: Y015
+
+@_typing.final
+class SubmitChargebackEvidenceRequest(_message.Message):
+    """Asks for SubmitChargebackEvidence."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CHARGEBACK_ID_FIELD_NUMBER: _builtins.int
+    EVIDENCE_HASH_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """A UUID that names this request."""
+    chargeback_id: _builtins.str
+    """"cbk_..." """
+    evidence_hash: _builtins.str
+    """The hash of the evidence that you saw: anything else is refused with EVIDENCE_CHANGED."""
+    reason: _builtins.str
+    """Why, in words; at most 500 characters. It stays in the timeline."""
+    validate_only: _builtins.bool
+    """Only say what would be submitted, or why not: nothing is sent or written."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        chargeback_id: _builtins.str = ...,
+        evidence_hash: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chargeback_id", b"chargeback_id", "evidence_hash", b"evidence_hash", "reason", b"reason", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubmitChargebackEvidenceRequest: _TypeAlias = SubmitChargebackEvidenceRequest  # noqa: Y015
+
+@_typing.final
+class SubmitChargebackEvidenceResponse(_message.Message):
+    """Answers SubmitChargebackEvidence."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def evidence(self) -> Global___SentEvidence:
+        """What was submitted, without its texts."""
+
+    def __init__(
+        self,
+        *,
+        evidence: Global___SentEvidence | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubmitChargebackEvidenceResponse: _TypeAlias = SubmitChargebackEvidenceResponse  # noqa: Y015
+
+@_typing.final
+class ListChargebackEvidenceRequest(_message.Message):
+    """Asks for ListChargebackEvidence."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many at most; 50 when 0, never more than 200."""
+    page_token: _builtins.str
+    """next_page_token of the page before; the other fields must be the same."""
+    filter: _builtins.str
+    """Conditions joined by AND (a subset of AIP-160): chargeback_id and step, each with = and a value; create_time with >=, >, <=, < or = and a time of RFC 3339."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        filter: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListChargebackEvidenceRequest: _TypeAlias = ListChargebackEvidenceRequest  # noqa: Y015
+
+@_typing.final
+class ListChargebackEvidenceResponse(_message.Message):
+    """Answers ListChargebackEvidence."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    UNREADABLE_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page; empty when there is none."""
+    @_builtins.property
+    def evidence(self) -> _containers.RepeatedCompositeFieldContainer[Global___SentEvidence]:
+        """What was sent, newest first, with its texts. A page ends before page_size, too, where it would get larger than 3.5 MB."""
+
+    @_builtins.property
+    def unreadable(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The ids of those of this page whose records are damaged, so that they cannot be shown. An operator has to repair them."""
+
+    def __init__(
+        self,
+        *,
+        evidence: _abc.Iterable[Global___SentEvidence] | None = ...,
+        next_page_token: _builtins.str = ...,
+        unreadable: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "next_page_token", b"next_page_token", "unreadable", b"unreadable"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListChargebackEvidenceResponse: _TypeAlias = ListChargebackEvidenceResponse  # noqa: Y015

@@ -47,6 +47,21 @@ class ChargebackServiceStub:
                 request_serializer=escrow_dot_v1_dot_chargeback__service__pb2.ListChargebacksRequest.SerializeToString,
                 response_deserializer=escrow_dot_v1_dot_chargeback__service__pb2.ListChargebacksResponse.FromString,
                 _registered_method=True)
+        self.StageChargebackEvidence = channel.unary_unary(
+                '/escrow.v1.ChargebackService/StageChargebackEvidence',
+                request_serializer=escrow_dot_v1_dot_chargeback__service__pb2.StageChargebackEvidenceRequest.SerializeToString,
+                response_deserializer=escrow_dot_v1_dot_chargeback__service__pb2.StageChargebackEvidenceResponse.FromString,
+                _registered_method=True)
+        self.SubmitChargebackEvidence = channel.unary_unary(
+                '/escrow.v1.ChargebackService/SubmitChargebackEvidence',
+                request_serializer=escrow_dot_v1_dot_chargeback__service__pb2.SubmitChargebackEvidenceRequest.SerializeToString,
+                response_deserializer=escrow_dot_v1_dot_chargeback__service__pb2.SubmitChargebackEvidenceResponse.FromString,
+                _registered_method=True)
+        self.ListChargebackEvidence = channel.unary_unary(
+                '/escrow.v1.ChargebackService/ListChargebackEvidence',
+                request_serializer=escrow_dot_v1_dot_chargeback__service__pb2.ListChargebackEvidenceRequest.SerializeToString,
+                response_deserializer=escrow_dot_v1_dot_chargeback__service__pb2.ListChargebackEvidenceResponse.FromString,
+                _registered_method=True)
         self.PreviewChargebackEvidence = channel.unary_unary(
                 '/escrow.v1.ChargebackService/PreviewChargebackEvidence',
                 request_serializer=escrow_dot_v1_dot_chargeback__service__pb2.PreviewChargebackEvidenceRequest.SerializeToString,
@@ -74,6 +89,27 @@ class ChargebackServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StageChargebackEvidence(self, request, context):
+        """Puts evidence on the dispute at Stripe, where it can be looked at, with what the operator gives in the place of what the service assembles or beside it. The bank does not get it, and it may be done again and again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SubmitChargebackEvidence(self, request, context):
+        """Gives the evidence to the payer's bank. That is final, and works once: for an inquiry, and once more for the chargeback that it becomes. Stripe may take a fee for it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListChargebackEvidence(self, request, context):
+        """Lists what was staged and submitted, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PreviewChargebackEvidence(self, request, context):
         """Shows what would be sent to the payer's bank against a chargeback, made of the escrow's own records. Nothing is sent.
         """
@@ -93,6 +129,21 @@ def add_ChargebackServiceServicer_to_server(servicer, server):
                     servicer.ListChargebacks,
                     request_deserializer=escrow_dot_v1_dot_chargeback__service__pb2.ListChargebacksRequest.FromString,
                     response_serializer=escrow_dot_v1_dot_chargeback__service__pb2.ListChargebacksResponse.SerializeToString,
+            ),
+            'StageChargebackEvidence': grpc.unary_unary_rpc_method_handler(
+                    servicer.StageChargebackEvidence,
+                    request_deserializer=escrow_dot_v1_dot_chargeback__service__pb2.StageChargebackEvidenceRequest.FromString,
+                    response_serializer=escrow_dot_v1_dot_chargeback__service__pb2.StageChargebackEvidenceResponse.SerializeToString,
+            ),
+            'SubmitChargebackEvidence': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitChargebackEvidence,
+                    request_deserializer=escrow_dot_v1_dot_chargeback__service__pb2.SubmitChargebackEvidenceRequest.FromString,
+                    response_serializer=escrow_dot_v1_dot_chargeback__service__pb2.SubmitChargebackEvidenceResponse.SerializeToString,
+            ),
+            'ListChargebackEvidence': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListChargebackEvidence,
+                    request_deserializer=escrow_dot_v1_dot_chargeback__service__pb2.ListChargebackEvidenceRequest.FromString,
+                    response_serializer=escrow_dot_v1_dot_chargeback__service__pb2.ListChargebackEvidenceResponse.SerializeToString,
             ),
             'PreviewChargebackEvidence': grpc.unary_unary_rpc_method_handler(
                     servicer.PreviewChargebackEvidence,
@@ -157,6 +208,87 @@ class ChargebackService:
             '/escrow.v1.ChargebackService/ListChargebacks',
             escrow_dot_v1_dot_chargeback__service__pb2.ListChargebacksRequest.SerializeToString,
             escrow_dot_v1_dot_chargeback__service__pb2.ListChargebacksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StageChargebackEvidence(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/escrow.v1.ChargebackService/StageChargebackEvidence',
+            escrow_dot_v1_dot_chargeback__service__pb2.StageChargebackEvidenceRequest.SerializeToString,
+            escrow_dot_v1_dot_chargeback__service__pb2.StageChargebackEvidenceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitChargebackEvidence(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/escrow.v1.ChargebackService/SubmitChargebackEvidence',
+            escrow_dot_v1_dot_chargeback__service__pb2.SubmitChargebackEvidenceRequest.SerializeToString,
+            escrow_dot_v1_dot_chargeback__service__pb2.SubmitChargebackEvidenceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListChargebackEvidence(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/escrow.v1.ChargebackService/ListChargebackEvidence',
+            escrow_dot_v1_dot_chargeback__service__pb2.ListChargebackEvidenceRequest.SerializeToString,
+            escrow_dot_v1_dot_chargeback__service__pb2.ListChargebackEvidenceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -40,6 +40,12 @@ class ChargebackServiceStub:
     """Reads a chargeback."""
     ListChargebacks: _grpc.UnaryUnaryMultiCallable[_chargeback_service_pb2.ListChargebacksRequest, _chargeback_service_pb2.ListChargebacksResponse]
     """Lists chargebacks, newest first."""
+    StageChargebackEvidence: _grpc.UnaryUnaryMultiCallable[_chargeback_service_pb2.StageChargebackEvidenceRequest, _chargeback_service_pb2.StageChargebackEvidenceResponse]
+    """Puts evidence on the dispute at Stripe, where it can be looked at, with what the operator gives in the place of what the service assembles or beside it. The bank does not get it, and it may be done again and again."""
+    SubmitChargebackEvidence: _grpc.UnaryUnaryMultiCallable[_chargeback_service_pb2.SubmitChargebackEvidenceRequest, _chargeback_service_pb2.SubmitChargebackEvidenceResponse]
+    """Gives the evidence to the payer's bank. That is final, and works once: for an inquiry, and once more for the chargeback that it becomes. Stripe may take a fee for it."""
+    ListChargebackEvidence: _grpc.UnaryUnaryMultiCallable[_chargeback_service_pb2.ListChargebackEvidenceRequest, _chargeback_service_pb2.ListChargebackEvidenceResponse]
+    """Lists what was staged and submitted, newest first."""
     PreviewChargebackEvidence: _grpc.UnaryUnaryMultiCallable[_chargeback_service_pb2.PreviewChargebackEvidenceRequest, _chargeback_service_pb2.PreviewChargebackEvidenceResponse]
     """Shows what would be sent to the payer's bank against a chargeback, made of the escrow's own records. Nothing is sent."""
 
@@ -55,6 +61,12 @@ class ChargebackServiceAsyncStub(ChargebackServiceStub):
     """Reads a chargeback."""
     ListChargebacks: _aio.UnaryUnaryMultiCallable[_chargeback_service_pb2.ListChargebacksRequest, _chargeback_service_pb2.ListChargebacksResponse]  # type: ignore[assignment]
     """Lists chargebacks, newest first."""
+    StageChargebackEvidence: _aio.UnaryUnaryMultiCallable[_chargeback_service_pb2.StageChargebackEvidenceRequest, _chargeback_service_pb2.StageChargebackEvidenceResponse]  # type: ignore[assignment]
+    """Puts evidence on the dispute at Stripe, where it can be looked at, with what the operator gives in the place of what the service assembles or beside it. The bank does not get it, and it may be done again and again."""
+    SubmitChargebackEvidence: _aio.UnaryUnaryMultiCallable[_chargeback_service_pb2.SubmitChargebackEvidenceRequest, _chargeback_service_pb2.SubmitChargebackEvidenceResponse]  # type: ignore[assignment]
+    """Gives the evidence to the payer's bank. That is final, and works once: for an inquiry, and once more for the chargeback that it becomes. Stripe may take a fee for it."""
+    ListChargebackEvidence: _aio.UnaryUnaryMultiCallable[_chargeback_service_pb2.ListChargebackEvidenceRequest, _chargeback_service_pb2.ListChargebackEvidenceResponse]  # type: ignore[assignment]
+    """Lists what was staged and submitted, newest first."""
     PreviewChargebackEvidence: _aio.UnaryUnaryMultiCallable[_chargeback_service_pb2.PreviewChargebackEvidenceRequest, _chargeback_service_pb2.PreviewChargebackEvidenceResponse]  # type: ignore[assignment]
     """Shows what would be sent to the payer's bank against a chargeback, made of the escrow's own records. Nothing is sent."""
 
@@ -79,6 +91,30 @@ class ChargebackServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_chargeback_service_pb2.ListChargebacksResponse, _abc.Awaitable[_chargeback_service_pb2.ListChargebacksResponse]]:
         """Lists chargebacks, newest first."""
+
+    @_abc_1.abstractmethod
+    def StageChargebackEvidence(
+        self,
+        request: _chargeback_service_pb2.StageChargebackEvidenceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_chargeback_service_pb2.StageChargebackEvidenceResponse, _abc.Awaitable[_chargeback_service_pb2.StageChargebackEvidenceResponse]]:
+        """Puts evidence on the dispute at Stripe, where it can be looked at, with what the operator gives in the place of what the service assembles or beside it. The bank does not get it, and it may be done again and again."""
+
+    @_abc_1.abstractmethod
+    def SubmitChargebackEvidence(
+        self,
+        request: _chargeback_service_pb2.SubmitChargebackEvidenceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_chargeback_service_pb2.SubmitChargebackEvidenceResponse, _abc.Awaitable[_chargeback_service_pb2.SubmitChargebackEvidenceResponse]]:
+        """Gives the evidence to the payer's bank. That is final, and works once: for an inquiry, and once more for the chargeback that it becomes. Stripe may take a fee for it."""
+
+    @_abc_1.abstractmethod
+    def ListChargebackEvidence(
+        self,
+        request: _chargeback_service_pb2.ListChargebackEvidenceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_chargeback_service_pb2.ListChargebackEvidenceResponse, _abc.Awaitable[_chargeback_service_pb2.ListChargebackEvidenceResponse]]:
+        """Lists what was staged and submitted, newest first."""
 
     @_abc_1.abstractmethod
     def PreviewChargebackEvidence(

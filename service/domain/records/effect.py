@@ -29,6 +29,8 @@ class EffectKind(StrEnum):
     CREATE_PAYOUT = "create_payout"
     CREATE_REFUND = "create_refund"
     REVERSE_TRANSFER = "reverse_transfer"
+    STAGE_EVIDENCE = "stage_evidence"
+    SUBMIT_EVIDENCE = "submit_evidence"
 
 
 NEEDS_PERSON = "needs_person"

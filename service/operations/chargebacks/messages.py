@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from escrow.v1 import chargeback_service_pb2 as pb
 from service.domain import ids
-from service.domain.evidence import hash_of
 from service.domain.records.chargeback import Chargeback
+from service.domain.records.evidence import SentEvidence
+from service.operations.chargebacks.assemble import Assembled
 from service.operations.messages import money, timestamp
 
 
@@ -33,10 +34,34 @@ def chargeback_message(known: Chargeback) -> pb.Chargeback:
     )
 
 
-def evidence_message(known: Chargeback, fields: Mapping[str, str]) -> pb.ChargebackEvidence:
+def evidence_message(assembled: Assembled) -> pb.ChargebackEvidence:
     return pb.ChargebackEvidence(
-        chargeback_id=known.public_id,
-        hash=hash_of(known, fields),
-        fields=[pb.EvidenceField(name=name, text=text) for name, text in sorted(fields.items())],
-        characters=sum(map(len, fields.values())),
+        chargeback_id=assembled.chargeback.public_id,
+        hash=assembled.hash,
+        fields=_fields(assembled.fields, assembled.given),
+        characters=sum(map(len, assembled.fields.values())),
     )
+
+
+def sent_message(row: SentEvidence, *, with_fields: bool) -> pb.SentEvidence:
+    """An answer that is stored has no texts: the row has them."""
+    return pb.SentEvidence(
+        id=row.public_id,
+        chargeback_id=ids.show(ids.CHARGEBACK, row.chargeback_id),
+        escrow_id=ids.show(ids.ESCROW, row.escrow_id),
+        step=pb.EvidenceStep.Value(f"EVIDENCE_STEP_{row.step}"),
+        stage=row.stage,
+        hash=row.evidence_hash,
+        effect_id=ids.show(ids.EFFECT, row.effect_id),
+        effect_generation=row.generation,
+        caller=row.caller,
+        create_time=timestamp(row.created_at),
+        fields=_fields(row.fields, row.given) if with_fields else (),
+    )
+
+
+def _fields(fields: Mapping[str, str], given: Mapping[str, str]) -> list[pb.EvidenceField]:
+    return [
+        pb.EvidenceField(name=name, text=text, given=name in given)
+        for name, text in sorted(fields.items())
+    ]

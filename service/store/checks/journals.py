@@ -41,7 +41,7 @@ SELECT role, name, privilege
 FROM unnest(ARRAY['escrow_reader', 'escrow_service', 'escrow_worker']) AS role,
     unnest(
         ARRAY['operations', 'journals', 'entries', 'line_items', 'balance_snapshots',
-            'balance_transactions', 'previous_accounts', 'policies']
+            'balance_transactions', 'previous_accounts', 'policies', 'chargeback_evidence']
     ) AS name,
     unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE']) AS privilege
 WHERE has_table_privilege(role, name, privilege)

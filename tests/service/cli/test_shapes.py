@@ -20,7 +20,7 @@ from tests.service.operations.agreements.amending import amended
 from tests.service.operations.agreements.amending import asked as asked_to_amend
 from tests.service.operations.agreements.asking import extension, payer_asks
 from tests.service.operations.approvals.waiting import held_refund
-from tests.service.operations.chargebacks.disputes import disputed_escrow
+from tests.service.operations.chargebacks.disputes import disputed_escrow, preview
 from tests.service.operations.marketplace import API_KEY, Marketplace
 from tests.service.operations.operators.stuck import event_set_aside, shadowed, suspended
 
@@ -71,6 +71,9 @@ TABLE: dict[str, tuple[str, ...]] = {
     "chargebacks list": ("chargebacks", "unreadable"),
     "chargebacks show {chargeback}": (),
     "chargebacks evidence preview {chargeback}": ("blockers",),
+    "chargebacks evidence submit {chargeback} --hash {evidence} --reason x --dry-run": (),
+    "chargebacks evidence stage {chargeback} --text customer_name=Ann --reason x": (),
+    "chargebacks evidence list {chargeback}": ("evidence", "unreadable"),
     "approvals list --all": ("approvals", "unreadable"),
     "approvals show {held}": ("plan",),
     "approvals approve {held} --plan-hash {held_plan} --reason x": ("plan",),
@@ -187,6 +190,7 @@ async def ids(market: Marketplace) -> dict[str, str]:
         "freeze": f"frz_{freeze.hex}",
         "effect": effect.id,
         "chargeback": disputed.id,
+        "evidence": (await preview(market, disputed)).evidence.hash,
         "event": event["id"],
         "payment": payment.id,
         "funded": funded.id,

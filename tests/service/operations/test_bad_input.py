@@ -295,6 +295,7 @@ def test_no_field_was_forgotten() -> None:
         "ResolveRefund.validate_only",
         "WriteOffReceivable.validate_only",
         "RedirectShare.validate_only",
+        "SubmitChargebackEvidence.validate_only",
         "CreatePolicyVersion.validate_only",
         "CreatePolicyVersion.policy.currencies.payout_limits",  # its parts are spoiled
         "CreatePolicyVersion.policy.periods",

@@ -61,7 +61,13 @@ CONSTRAINTS = """
 SELECT conrelid::regclass::text, conname FROM pg_constraint
 WHERE connamespace = 'public'::regnamespace AND contype IN ('c', 'f', 'u')
 ORDER BY contype <> 'f'"""
-EMPTY = {"closings", "effect_attempts", "previous_accounts", "undecided_transactions"}
+EMPTY = {
+    "chargeback_evidence",
+    "closings",
+    "effect_attempts",
+    "previous_accounts",
+    "undecided_transactions",
+}
 """Tables without a row here, or of which nothing is shown."""
 
 

@@ -57,6 +57,8 @@ OTHERWISE: Mapping[str, Mapping[str, Any]] = {
     "DismissStripeEvent": {"reason": "No reason."},
     "ApplySuspense": {"reason": "No reason."},
     "CreatePolicyVersion": {"reason": "No reason."},
+    "StageChargebackEvidence": {"evidence": {"customer_name": "Anne Payer"}},
+    "SubmitChargebackEvidence": {"evidence_hash": "0" * 32},
     "CreatePayer": {"name": "Anne Payer"},
     "CreatePayee": {"account_api": party_pb.ACCOUNT_API_V1},
     "UpdatePayer": {"name": "Anne Payer"},
@@ -129,7 +131,10 @@ async def test_an_id_is_the_callers_own(market: Marketplace, name: str) -> None:
     await ask(client_for(market, asked), name, asked.request)
     stranger = market.client(asked.party, caller="another-service", role=asked.role)
 
-    if name == "CreateOnboardingLink":  # may be asked for as often as one likes
+    if name in (
+        "CreateOnboardingLink",
+        "StageChargebackEvidence",
+    ):  # may be asked for as often as one likes
         assert await ask(stranger, name, asked.request)
     elif name == "CreateEscrow":
         answer = await ask(stranger, name, asked.request)
@@ -137,6 +142,9 @@ async def test_an_id_is_the_callers_own(market: Marketplace, name: str) -> None:
         assert as_bytes(answer) != as_bytes(first)
     elif name in ("CreatePayer", "CreatePayee"):
         async with market.refuses("ALREADY_EXISTS"):
+            await ask(stranger, name, asked.request)
+    elif name == "SubmitChargebackEvidence":
+        async with market.refuses("EVIDENCE_BLOCKED"):
             await ask(stranger, name, asked.request)
     elif name == "CreatePolicyVersion":
         async with market.refuses("POLICY_UNCHANGED"):

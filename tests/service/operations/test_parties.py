@@ -79,7 +79,7 @@ READS = {
 }
 LOOKS = {"ListEffects", "GetEffect", "ListStripeEvents", "GetStripeEvent"} | {
     *("ListSuspense", "ListPolicyVersions", "ListReceivables", "ListApprovals", "GetApproval"),
-    *("ListChargebacks", "GetChargeback", "PreviewChargebackEvidence"),
+    *("ListChargebacks", "GetChargeback", "PreviewChargebackEvidence", "ListChargebackEvidence"),
 }
 INGESTS = {"IngestStripeEvent", "BatchIngestStripeEvents"}
 OF_PEOPLE = {
@@ -89,7 +89,8 @@ OF_PEOPLE = {
 }
 REPAIRS = {"PlaceFreeze", "LiftFreeze", "RefundSuspense", "AdoptRefund", "ResolveRefund"} | {
     *("RedirectShare", "ListReceivables", "WriteOffReceivable", "AdoptReversal"),
-    *("ListChargebacks", "GetChargeback", "PreviewChargebackEvidence"),
+    *("ListChargebacks", "GetChargeback", "PreviewChargebackEvidence", "ListChargebackEvidence"),
+    *("StageChargebackEvidence", "SubmitChargebackEvidence"),
 }
 MAY = {
     "service": {*METHODS} - INGESTS - OF_PEOPLE - REPAIRS,

@@ -109,6 +109,12 @@ SELECT
     0, 15, 1, 0, FALSE, 1
 FROM numbers WHERE i % 20 = 0;
 
+INSERT INTO chargeback_evidence
+SELECT
+    tenant_id, pg_temp.id('evidence', i), pg_temp.id('escrow', i), pg_temp.id('chargeback', i),
+    'SUBMITTED', 'chargeback', '0', '{}', '{}', pg_temp.id('effect', i), 1, 'cli', at
+FROM numbers WHERE i % 20 = 0;
+
 INSERT INTO deadlines (
     tenant_id, escrow_id, deadline_id, subject_id, kind, starts_at, due_at, act_at, warned_percent, tries, refusal
 )

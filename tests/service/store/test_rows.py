@@ -12,6 +12,7 @@ import pytest
 from service.domain.call import ApprovalKind, Party
 from service.domain.records.deadline import DeadlineKind
 from service.domain.records.effect import EffectKind
+from service.domain.records.evidence import EvidenceStep
 from service.domain.records.parties import AccountApi
 from service.domain.records.payment import CaptureStrategy, PaymentMethod
 from service.domain.records.proposal import ProposalKind
@@ -32,6 +33,7 @@ from service.store.approvals import find_approval
 from service.store.commit import write
 from service.store.effects import find_effect
 from service.store.escrows import find_escrow
+from service.store.evidence import find_last_evidence
 from service.store.fragments import FRAGMENTS, ORDER
 from service.store.parties import find_payee, find_payer, find_payout, find_previous_accounts
 from service.store.policies import find_policy
@@ -46,6 +48,7 @@ from tests.records import (
     new_deadline,
     new_effect,
     new_escrow,
+    new_evidence,
     new_id,
     new_line_item,
     new_milestone,
@@ -276,20 +279,32 @@ def full_records() -> dict[str, Any]:
         "refund": refund,
         "refund_part": part,
         "receivable": receivable,
-        "chargeback": new_chargeback(
-            payment,
-            state=ChargebackState.UNDER_REVIEW,
-            amount_minor=LARGE,
-            reason=TEXT,
-            due_by=later(days=8),
-            settled_currency="EUR",
-            withdrawn_minor=97_00,
-            reinstated_minor=96_00,
-            fee_minor=-20_00,
-            movements=3,
-            submissions=2,
-            is_appeal=True,
-            openings=4,
+        "chargeback": (
+            disputed := new_chargeback(
+                payment,
+                state=ChargebackState.UNDER_REVIEW,
+                amount_minor=LARGE,
+                reason=TEXT,
+                due_by=later(days=8),
+                settled_currency="EUR",
+                withdrawn_minor=97_00,
+                reinstated_minor=96_00,
+                fee_minor=-20_00,
+                movements=3,
+                submissions=2,
+                is_appeal=True,
+                openings=4,
+            )
+        ),
+        "evidence": new_evidence(
+            disputed,
+            step=EvidenceStep.SUBMITTED,
+            stage=TEXT,
+            evidence_hash=TEXT,
+            given={TEXT: TEXT},
+            fields={TEXT: "", "a": TEXT},
+            generation=2**31 - 1,
+            caller=TEXT,
         ),
         "proposal": new_proposal(
             escrow,
@@ -380,7 +395,8 @@ def bare_records() -> dict[str, Any]:
         "refund": refund,
         "refund_part": new_refund_part(refund),
         "receivable": new_receivable(payee, escrow),
-        "chargeback": new_chargeback(payment),
+        "chargeback": (disputed := new_chargeback(payment)),
+        "evidence": new_evidence(disputed),
         "deadline": new_deadline(escrow, act_at=None),
         "proposal": new_proposal(escrow),
         "policy": new_policy(),
@@ -416,6 +432,7 @@ async def read_all(pool: ServicePool, records: dict[str, Any]) -> dict[str, Any]
         "refund_part": part,
         "receivable": receivable,
         "chargeback": chargeback,
+        "evidence": await find_last_evidence(pool, TENANT, chargeback.chargeback_id),
         "deadline": deadline,
         "proposal": proposal,
         "policy": await find_policy(pool, TENANT, records["policy"].policy_version),

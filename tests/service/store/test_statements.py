@@ -27,6 +27,7 @@ from service.store import (
     deadlines,
     effects,
     escrows,
+    evidence,
     explained,
     for_operators,
     fragments,
@@ -65,6 +66,7 @@ HOT = (
     effects,
     escrows,
     explained,
+    evidence,
     names,
     operations,
     parties,
@@ -107,7 +109,13 @@ def _hot_statements() -> Iterator[tuple[str, str]]:
             yield f"{module.__name__.rpartition('.')[2]}.{name}", text
     yield "commit of everything", fragments.commit_statement(fragments.ORDER)
     yield "commit of a release", fragments.commit_statement((*RELEASE, "effects"))
-    of_refunds = lists.REFUNDS, lists.RECEIVABLES, lists.APPROVALS, chargebacks.CHARGEBACKS
+    of_refunds = (
+        lists.REFUNDS,
+        lists.RECEIVABLES,
+        lists.APPROVALS,
+        chargebacks.CHARGEBACKS,
+        evidence.EVIDENCE,
+    )
     for listing in (escrows.ESCROWS, lists.PAYMENTS, lists.PAYERS, lists.PAYEES, *of_refunds):
         yield f"list {listing.table}", listing.statement.format(conditions="")
         yield f"list {listing.table}, keys", listing.keys.format(conditions="")

@@ -1,8 +1,9 @@
 """What is sure to be answered about chargebacks."""
 
+from escrow.client import new_request_id
 from escrow.v1 import chargeback_service_pb2 as pb
-from tests.service.operations.asked import Asked, Requests
-from tests.service.operations.chargebacks.disputes import disputed_escrow
+from tests.service.operations.asked import WHY, Asked, Requests
+from tests.service.operations.chargebacks.disputes import disputed_escrow, preview
 from tests.service.operations.marketplace import Marketplace
 
 
@@ -23,8 +24,38 @@ async def _preview_chargeback_evidence(market: Marketplace) -> Asked:
     return Asked("operator", request, role="auditor")
 
 
+async def _stage_chargeback_evidence(market: Marketplace) -> Asked:
+    found = await disputed_escrow(market)
+    request = pb.StageChargebackEvidenceRequest(
+        request_id=new_request_id(),
+        chargeback_id=found.id,
+        evidence={"duplicate_charge_explanation": "They were for two jobs.\nBoth were done."},
+        reason=WHY,
+    )
+    return Asked("operator", request, role="operator")
+
+
+async def _submit_chargeback_evidence(market: Marketplace) -> Asked:
+    found = await disputed_escrow(market)
+    request = pb.SubmitChargebackEvidenceRequest(
+        request_id=new_request_id(),
+        chargeback_id=found.id,
+        evidence_hash=(await preview(market, found)).evidence.hash,
+        reason=WHY,
+    )
+    return Asked("operator", request, role="operator")
+
+
+async def _list_chargeback_evidence(market: Marketplace) -> Asked:
+    request = pb.ListChargebackEvidenceRequest(page_size=2, filter="step = SUBMITTED")
+    return Asked("operator", request, role="auditor")
+
+
 REQUESTS: Requests = {
     "GetChargeback": _get_chargeback,
     "ListChargebacks": _list_chargebacks,
     "PreviewChargebackEvidence": _preview_chargeback_evidence,
+    "StageChargebackEvidence": _stage_chargeback_evidence,
+    "SubmitChargebackEvidence": _submit_chargeback_evidence,
+    "ListChargebackEvidence": _list_chargeback_evidence,
 }

@@ -29,3 +29,11 @@ async def disputed_escrow(market: Marketplace) -> pb.Chargeback:
     await disputed(market, escrow)
     (found,) = await chargebacks(market, f'escrow_id = "{escrow.id}"')
     return found
+
+
+async def preview(
+    market: Marketplace, found: pb.Chargeback
+) -> pb.PreviewChargebackEvidenceResponse:
+    client = market.client("operator", role="auditor").chargebacks
+    request = pb.PreviewChargebackEvidenceRequest(chargeback_id=found.id)
+    return await client.PreviewChargebackEvidence(request)

@@ -4,16 +4,8 @@ from escrow.client import new_request_id
 from escrow.v1 import chargeback_service_pb2 as pb
 from escrow.v1 import escrow_service_pb2 as escrow_pb
 from tests.service.operations.asked import WHY
-from tests.service.operations.chargebacks.disputes import chargebacks, disputed
+from tests.service.operations.chargebacks.disputes import chargebacks, disputed, preview
 from tests.service.operations.marketplace import Marketplace
-
-
-async def preview(
-    market: Marketplace, found: pb.Chargeback
-) -> pb.PreviewChargebackEvidenceResponse:
-    client = market.client("operator", role="auditor").chargebacks
-    request = pb.PreviewChargebackEvidenceRequest(chargeback_id=found.id)
-    return await client.PreviewChargebackEvidence(request)
 
 
 def texts(shown: pb.ChargebackEvidence) -> dict[str, str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from escrow.client import new_request_id
 from escrow.v1 import agreement_service_pb2 as agreement_pb
+from escrow.v1 import chargeback_service_pb2 as chargeback_pb
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import refund_service_pb2 as refund_pb
 from escrow.v1 import stripe_event_service_pb2 as event_pb
@@ -88,6 +89,15 @@ def _quote_fees(random: Random, request: pb.QuoteFeesRequest) -> None:
 
 def _release_milestone(random: Random, request: pb.ReleaseMilestoneRequest) -> None:
     request.amount_minor = random.choice((1, 10_000, random.randint(1, 10_000)))
+
+
+def _stage_chargeback_evidence(
+    random: Random, request: chargeback_pb.StageChargebackEvidenceRequest
+) -> None:
+    """In fields that Stripe has."""
+    said = [text(random, most) for most in (5_000, 5_000)]
+    request.evidence.clear()
+    request.evidence.update(zip(("customer_name", "billing_address"), said, strict=True))
 
 
 _AS_AMOUNT: defaultdict[type, Iterator[bool]] = defaultdict(lambda: cycle((True, False)))
@@ -198,6 +208,7 @@ SETTLE: Mapping[str, Settle] = {
     "UpdatePayee": _update_payee,
     "QuoteFees": _quote_fees,
     "ReleaseMilestone": _release_milestone,
+    "StageChargebackEvidence": _stage_chargeback_evidence,
     "RequestExtension": _extension,
     "ExtendDeadline": _extension,
     "ProposeAmendment": _propose_amendment,

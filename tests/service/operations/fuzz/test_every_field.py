@@ -65,6 +65,7 @@ READ_AS: Mapping[tuple[str, ...], tuple[str, ...]] = {
 }
 IN_TIMELINE = "is in the timeline of the payment's escrow"
 AUDITED = "is in the audit record only, which no method shows"
+BEHIND_WHAT_WAS_SENT = "is in the timeline behind what was sent: test_parties.py"
 NOT_READ: Mapping[str, str] = {
     "request_id": "names the request, and is the cause in a timeline: test_idempotency.py",
     "UpdatePayee.country": "is refused for an account that is there: test_update_payee.py",
@@ -84,6 +85,10 @@ NOT_READ: Mapping[str, str] = {
     "Reject.reason": "is in the approval: test_approve.py",
     "etag": "is compared",
     "plan_hash": "is compared",
+    "evidence_hash": "is compared",
+    "StageChargebackEvidence.reason": BEHIND_WHAT_WAS_SENT,
+    "SubmitChargebackEvidence.reason": BEHIND_WHAT_WAS_SENT,
+    "StageChargebackEvidence.evidence": "is in what is listed and submitted: test_evidence.py",
     "validate_only": "writes nothing",
     "page_token": "is issued by the service",
     "page_size": "is no value of anything",
