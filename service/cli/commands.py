@@ -24,6 +24,7 @@ from service.cli import (
     freezes,
     journals,
     migrate,
+    payees,
     policy,
     process,
     receivables,
@@ -84,6 +85,7 @@ app.add_typer(refunds.app, name="refunds")
 app.add_typer(reversals.app, name="reversals")
 app.add_typer(receivables.app, name="receivables")
 app.add_typer(chargebacks.app, name="chargebacks")
+app.add_typer(payees.app, name="payees")
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(policy.app, name="policy")
 app.add_typer(freezes.app, name="freezes")

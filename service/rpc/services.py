@@ -67,6 +67,7 @@ from service.operations.parties.create_onboarding_link import create_onboarding_
 from service.operations.parties.create_payee import create_payee
 from service.operations.parties.create_payer import create_payer
 from service.operations.parties.get_payee import get_payee
+from service.operations.parties.get_payee_exposure import get_payee_exposure
 from service.operations.parties.get_payer import get_payer
 from service.operations.parties.list_payees import list_payees
 from service.operations.parties.list_payers import list_payers
@@ -143,6 +144,7 @@ OPERATIONS: Mapping[str, Operation[Runtime]] = {
     "UpdatePayer": update_payer,
     "CreatePayee": create_payee,
     "GetPayee": get_payee,
+    "GetPayeeExposure": get_payee_exposure,
     "ListPayees": list_payees,
     "UpdatePayee": update_payee,
     "ReplacePayeeAccount": replace_payee_account,

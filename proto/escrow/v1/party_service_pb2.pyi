@@ -252,6 +252,56 @@ class PayeeBalance(_message.Message):
 Global___PayeeBalance: _TypeAlias = PayeeBalance  # noqa: Y015
 
 @_typing.final
+class PayeeExposure(_message.Message):
+    """What could still be lost with a payee, or has to be paid to them, in one currency."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HELD_FIELD_NUMBER: _builtins.int
+    PENDING_FIELD_NUMBER: _builtins.int
+    IN_PAYOUT_FIELD_NUMBER: _builtins.int
+    RECEIVABLE_FIELD_NUMBER: _builtins.int
+    AT_RISK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def held(self) -> _money_pb2.Money:
+        """Held in escrows for them: their parts of what is funded and neither released nor refunded, before their fee."""
+
+    @_builtins.property
+    def pending(self) -> _money_pb2.Money:
+        """Released to them, and not in their Stripe account: waiting in the books, or on its way there."""
+
+    @_builtins.property
+    def in_payout(self) -> _money_pb2.Money:
+        """On its way from their Stripe account to their bank."""
+
+    @_builtins.property
+    def receivable(self) -> _money_pb2.Money:
+        """What they owe the platform."""
+
+    @_builtins.property
+    def at_risk(self) -> _money_pb2.Money:
+        """What of held and of what was released to them, paid out or not, a payer's bank may take back or has taken: their part of each payment under an inquiry, an open
+        chargeback or a lost one; pro rata where less than the payment is disputed, rounded up.
+        """
+
+    def __init__(
+        self,
+        *,
+        held: _money_pb2.Money | None = ...,
+        pending: _money_pb2.Money | None = ...,
+        in_payout: _money_pb2.Money | None = ...,
+        receivable: _money_pb2.Money | None = ...,
+        at_risk: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at_risk", b"at_risk", "held", b"held", "in_payout", b"in_payout", "pending", b"pending", "receivable", b"receivable"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_risk", b"at_risk", "held", b"held", "in_payout", b"in_payout", "pending", b"pending", "receivable", b"receivable"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PayeeExposure: _TypeAlias = PayeeExposure  # noqa: Y015
+
+@_typing.final
 class PreviousAccount(_message.Message):
     """A Stripe account that a payee had before it was replaced."""
 
@@ -798,6 +848,62 @@ class GetPayeeResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetPayeeResponse: _TypeAlias = GetPayeeResponse  # noqa: Y015
+
+@_typing.final
+class GetPayeeExposureRequest(_message.Message):
+    """Asks for GetPayeeExposure."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYEE_ID_FIELD_NUMBER: _builtins.int
+    payee_id: _builtins.str
+    """"pye_..." """
+    def __init__(
+        self,
+        *,
+        payee_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payee_id", b"payee_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPayeeExposureRequest: _TypeAlias = GetPayeeExposureRequest  # noqa: Y015
+
+@_typing.final
+class GetPayeeExposureResponse(_message.Message):
+    """Answers GetPayeeExposure."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYEE_ID_FIELD_NUMBER: _builtins.int
+    EXPOSURES_FIELD_NUMBER: _builtins.int
+    CHARGEBACK_IDS_FIELD_NUMBER: _builtins.int
+    payee_id: _builtins.str
+    """Whose."""
+    @_builtins.property
+    def exposures(self) -> _containers.RepeatedCompositeFieldContainer[Global___PayeeExposure]:
+        """One entry a currency, in the order of the currencies' codes; empty when nothing was ever paid for them."""
+
+    @_builtins.property
+    def chargeback_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The chargebacks that at_risk is made of, the newest 100: "cbk_...". ListChargebacks with the payee's payee_id has more of each, and all."""
+
+    def __init__(
+        self,
+        *,
+        payee_id: _builtins.str = ...,
+        exposures: _abc.Iterable[Global___PayeeExposure] | None = ...,
+        chargeback_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chargeback_ids", b"chargeback_ids", "exposures", b"exposures", "payee_id", b"payee_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPayeeExposureResponse: _TypeAlias = GetPayeeExposureResponse  # noqa: Y015
 
 @_typing.final
 class ListPayeesRequest(_message.Message):

@@ -70,6 +70,11 @@ class PartyServiceStub:
                 request_serializer=escrow_dot_v1_dot_party__service__pb2.ListPayeesRequest.SerializeToString,
                 response_deserializer=escrow_dot_v1_dot_party__service__pb2.ListPayeesResponse.FromString,
                 _registered_method=True)
+        self.GetPayeeExposure = channel.unary_unary(
+                '/escrow.v1.PartyService/GetPayeeExposure',
+                request_serializer=escrow_dot_v1_dot_party__service__pb2.GetPayeeExposureRequest.SerializeToString,
+                response_deserializer=escrow_dot_v1_dot_party__service__pb2.GetPayeeExposureResponse.FromString,
+                _registered_method=True)
         self.UpdatePayee = channel.unary_unary(
                 '/escrow.v1.PartyService/UpdatePayee',
                 request_serializer=escrow_dot_v1_dot_party__service__pb2.UpdatePayeeRequest.SerializeToString,
@@ -155,6 +160,13 @@ class PartyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetPayeeExposure(self, request, context):
+        """Adds up what is held for a payee, what is on its way to them, what they owe, and what payers' banks may take back of theirs. For operators.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def UpdatePayee(self, request, context):
         """Changes a payee's name, e-mail address or country, here and at Stripe. If Stripe refused to make their account, it is asked again with what is right now.
         """
@@ -235,6 +247,11 @@ def add_PartyServiceServicer_to_server(servicer, server):
                     servicer.ListPayees,
                     request_deserializer=escrow_dot_v1_dot_party__service__pb2.ListPayeesRequest.FromString,
                     response_serializer=escrow_dot_v1_dot_party__service__pb2.ListPayeesResponse.SerializeToString,
+            ),
+            'GetPayeeExposure': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPayeeExposure,
+                    request_deserializer=escrow_dot_v1_dot_party__service__pb2.GetPayeeExposureRequest.FromString,
+                    response_serializer=escrow_dot_v1_dot_party__service__pb2.GetPayeeExposureResponse.SerializeToString,
             ),
             'UpdatePayee': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdatePayee,
@@ -457,6 +474,33 @@ class PartyService:
             '/escrow.v1.PartyService/ListPayees',
             escrow_dot_v1_dot_party__service__pb2.ListPayeesRequest.SerializeToString,
             escrow_dot_v1_dot_party__service__pb2.ListPayeesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPayeeExposure(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/escrow.v1.PartyService/GetPayeeExposure',
+            escrow_dot_v1_dot_party__service__pb2.GetPayeeExposureRequest.SerializeToString,
+            escrow_dot_v1_dot_party__service__pb2.GetPayeeExposureResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,6 +47,8 @@ class PartyServiceStub:
     """Reads a payee: whether they can be paid, and what they own."""
     ListPayees: _grpc.UnaryUnaryMultiCallable[_party_service_pb2.ListPayeesRequest, _party_service_pb2.ListPayeesResponse]
     """Lists payees, newest first, without their balances."""
+    GetPayeeExposure: _grpc.UnaryUnaryMultiCallable[_party_service_pb2.GetPayeeExposureRequest, _party_service_pb2.GetPayeeExposureResponse]
+    """Adds up what is held for a payee, what is on its way to them, what they owe, and what payers' banks may take back of theirs. For operators."""
     UpdatePayee: _grpc.UnaryUnaryMultiCallable[_party_service_pb2.UpdatePayeeRequest, _party_service_pb2.UpdatePayeeResponse]
     """Changes a payee's name, e-mail address or country, here and at Stripe. If Stripe refused to make their account, it is asked again with what is right now."""
     ReplacePayeeAccount: _grpc.UnaryUnaryMultiCallable[_party_service_pb2.ReplacePayeeAccountRequest, _party_service_pb2.ReplacePayeeAccountResponse]
@@ -81,6 +83,8 @@ class PartyServiceAsyncStub(PartyServiceStub):
     """Reads a payee: whether they can be paid, and what they own."""
     ListPayees: _aio.UnaryUnaryMultiCallable[_party_service_pb2.ListPayeesRequest, _party_service_pb2.ListPayeesResponse]  # type: ignore[assignment]
     """Lists payees, newest first, without their balances."""
+    GetPayeeExposure: _aio.UnaryUnaryMultiCallable[_party_service_pb2.GetPayeeExposureRequest, _party_service_pb2.GetPayeeExposureResponse]  # type: ignore[assignment]
+    """Adds up what is held for a payee, what is on its way to them, what they owe, and what payers' banks may take back of theirs. For operators."""
     UpdatePayee: _aio.UnaryUnaryMultiCallable[_party_service_pb2.UpdatePayeeRequest, _party_service_pb2.UpdatePayeeResponse]  # type: ignore[assignment]
     """Changes a payee's name, e-mail address or country, here and at Stripe. If Stripe refused to make their account, it is asked again with what is right now."""
     ReplacePayeeAccount: _aio.UnaryUnaryMultiCallable[_party_service_pb2.ReplacePayeeAccountRequest, _party_service_pb2.ReplacePayeeAccountResponse]  # type: ignore[assignment]
@@ -154,6 +158,14 @@ class PartyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_party_service_pb2.ListPayeesResponse, _abc.Awaitable[_party_service_pb2.ListPayeesResponse]]:
         """Lists payees, newest first, without their balances."""
+
+    @_abc_1.abstractmethod
+    def GetPayeeExposure(
+        self,
+        request: _party_service_pb2.GetPayeeExposureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_party_service_pb2.GetPayeeExposureResponse, _abc.Awaitable[_party_service_pb2.GetPayeeExposureResponse]]:
+        """Adds up what is held for a payee, what is on its way to them, what they owe, and what payers' banks may take back of theirs. For operators."""
 
     @_abc_1.abstractmethod
     def UpdatePayee(

@@ -74,6 +74,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     "chargebacks evidence submit {chargeback} --hash {evidence} --reason x --dry-run": (),
     "chargebacks evidence stage {chargeback} --text customer_name=Ann --reason x": (),
     "chargebacks evidence list {chargeback}": ("evidence", "unreadable"),
+    "payees exposure {payee}": ("exposures", "chargeback_ids"),
     "approvals list --all": ("approvals", "unreadable"),
     "approvals show {held}": ("plan",),
     "approvals approve {held} --plan-hash {held_plan} --reason x": ("plan",),

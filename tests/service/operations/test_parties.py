@@ -79,6 +79,7 @@ READS = {
 }
 LOOKS = {"ListEffects", "GetEffect", "ListStripeEvents", "GetStripeEvent"} | {
     *("ListSuspense", "ListPolicyVersions", "ListReceivables", "ListApprovals", "GetApproval"),
+    "GetPayeeExposure",
     *("ListChargebacks", "GetChargeback", "PreviewChargebackEvidence", "ListChargebackEvidence"),
 }
 INGESTS = {"IngestStripeEvent", "BatchIngestStripeEvents"}
@@ -89,6 +90,7 @@ OF_PEOPLE = {
 }
 REPAIRS = {"PlaceFreeze", "LiftFreeze", "RefundSuspense", "AdoptRefund", "ResolveRefund"} | {
     *("RedirectShare", "ListReceivables", "WriteOffReceivable", "AdoptReversal"),
+    "GetPayeeExposure",
     *("ListChargebacks", "GetChargeback", "PreviewChargebackEvidence", "ListChargebackEvidence"),
     *("StageChargebackEvidence", "SubmitChargebackEvidence"),
 }

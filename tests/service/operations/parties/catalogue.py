@@ -51,6 +51,11 @@ async def _get_payee(market: Marketplace) -> Asked:
     return Asked("", party_pb.GetPayeeRequest(payee_id=payee.id))
 
 
+async def _get_payee_exposure(market: Marketplace) -> Asked:
+    payee = await market.paid_payee()
+    return Asked("operator", party_pb.GetPayeeExposureRequest(payee_id=payee.id), role="auditor")
+
+
 async def _update_payer(market: Marketplace) -> Asked:
     payer = await market.new_payer()
     request = party_pb.UpdatePayerRequest(
@@ -107,6 +112,7 @@ REQUESTS: Requests = {
     "ListPayers": _list_payers,
     "CreatePayee": _create_payee,
     "GetPayee": _get_payee,
+    "GetPayeeExposure": _get_payee_exposure,
     "ListPayees": _list_payees,
     "UpdatePayer": _update_payer,
     "UpdatePayee": _update_payee,
