@@ -33,11 +33,14 @@ COMMENT ON COLUMN chargeback_evidence.given IS 'what operators gave, by Stripe''
 COMMENT ON COLUMN chargeback_evidence.fields IS 'all that was sent, by Stripe''s names of fields';
 CREATE INDEX chargeback_evidence_by_chargeback
 ON chargeback_evidence (tenant_id, chargeback_id, evidence_id);
+CREATE INDEX chargebacks_to_answer ON chargebacks (due_by)
+WHERE state IN ('NEEDS_RESPONSE', 'INQUIRY');
 
 GRANT SELECT, INSERT ON chargeback_evidence TO escrow_service;
 GRANT SELECT ON chargeback_evidence TO escrow_reader;
 
 -- migrate:down
 
+DROP INDEX chargebacks_to_answer;
 DROP TABLE chargeback_evidence;
 DROP TYPE write_chargeback_evidence;

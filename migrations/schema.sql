@@ -1124,6 +1124,7 @@ ALTER TABLE ONLY public.chargebacks
     ADD CONSTRAINT chargebacks_pkey PRIMARY KEY (tenant_id, escrow_id, chargeback_id);
 CREATE UNIQUE INDEX chargebacks_by_dispute ON public.chargebacks USING btree (tenant_id, stripe_dispute);
 CREATE INDEX chargebacks_by_id ON public.chargebacks USING btree (tenant_id, chargeback_id);
+CREATE INDEX chargebacks_to_answer ON public.chargebacks USING btree (due_by) WHERE (state = ANY (ARRAY['NEEDS_RESPONSE'::text, 'INQUIRY'::text]));
 GRANT SELECT,INSERT ON TABLE public.chargebacks TO escrow_service;
 GRANT SELECT ON TABLE public.chargebacks TO escrow_reader;
 GRANT UPDATE(payment_id) ON TABLE public.chargebacks TO escrow_service;

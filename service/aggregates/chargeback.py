@@ -5,6 +5,7 @@ from __future__ import annotations
 from service.aggregates.chargeback_money import book_dispute
 from service.aggregates.contradiction import Contradiction
 from service.aggregates.escrow import EscrowCase
+from service.aggregates.evidence_time import keep_evidence_time
 from service.aggregates.freeze import Cause, freeze_and_hold_back, lift_source, threatened_part
 from service.domain.records.chargeback import Chargeback
 from service.domain.records.freeze import FreezeReason
@@ -75,6 +76,7 @@ def _add(case: EscrowCase, payment: Payment, seen: SeenDispute) -> Chargeback:
     _take_over(added, payment, seen)
     case.records.chargebacks.append(added)
     unit.create(added)
+    keep_evidence_time(case, added)
     return added
 
 
@@ -83,10 +85,10 @@ def _update(case: EscrowCase, known: Chargeback, payment: Payment, seen: SeenDis
         return  # nothing is new
     case.touch()
     case.unit.put(known)
-    if known.state is seen.state:
-        return
-    known.openings += known.is_over and seen.state not in CHARGEBACK_OVER
-    case.unit.advance(known, CHARGEBACK_SEEN[seen.state])
+    if known.state is not seen.state:
+        known.openings += known.is_over and seen.state not in CHARGEBACK_OVER
+        case.unit.advance(known, CHARGEBACK_SEEN[seen.state])
+    keep_evidence_time(case, known)
 
 
 def _take_over(known: Chargeback, payment: Payment, seen: SeenDispute) -> bool:

@@ -25,7 +25,9 @@ from service.domain.states.proposal import ProposalEvent
 from service.domain.unit import UnitOfWork
 from service.store.tables import EscrowRecords
 
-ANSWER = DeadlineKind.ANSWER
+ANSWER, EVIDENCE = DeadlineKind.ANSWER, DeadlineKind.EVIDENCE
+APART = (ANSWER, EVIDENCE)
+"""What no milestone waits for: a proposal, and a chargeback (evidence_time.py)."""
 
 
 def keep_time(unit: UnitOfWork, records: EscrowRecords, periods: Periods) -> None:
@@ -33,7 +35,7 @@ def keep_time(unit: UnitOfWork, records: EscrowRecords, periods: Periods) -> Non
     begins the deadlines that have to run.
     """
     wanted = dict.fromkeys(running(records.escrow.escrow_id, records.milestones))
-    _end(unit, records, lambda each: each.kind is not ANSWER and _key(each) not in wanted)
+    _end(unit, records, lambda each: each.kind not in APART and _key(each) not in wanted)
     for proposal in records.proposals:
         if not proposal.is_open:
             continue
@@ -41,7 +43,7 @@ def keep_time(unit: UnitOfWork, records: EscrowRecords, periods: Periods) -> Non
             unit.advance(proposal, ProposalEvent.LAPSE)
         else:
             wanted[ANSWER, proposal.proposal_id] = None
-    _end(unit, records, lambda each: _key(each) not in wanted)
+    _end(unit, records, lambda each: each.kind is not EVIDENCE and _key(each) not in wanted)
     for key in wanted.keys() - {_key(each) for each in records.deadlines}:
         _begin(unit, records, periods, *key)
 

@@ -18,6 +18,11 @@ def age_of(since: datetime, now: datetime | None = None) -> str:
     return next((f"{age // unit} {name}" for unit, name in _UNITS if age >= unit), "0 s")
 
 
+def left_until(due: datetime, now: datetime) -> str:
+    """How long it is until then, in whole units of the largest; "over" once it has passed."""
+    return f"in {age_of(now, due)}" if due > now else "over"
+
+
 def age_of_text(since: str) -> str:
     """Of a time in RFC 3339; empty where it is none that can be shown."""
     try:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from escrow.v1 import chargeback_service_pb2 as pb
 from service.cli import evidence
+from service.cli.ages import left_until
 from service.cli.named import escrow_named
 from service.cli.operating import PageToken, Tenant, call, print_facts, show_list
 from service.cli.printing import AsJson, document_of, print_json
@@ -69,7 +71,16 @@ def list_(  # noqa: PLR0913  one for each condition
     request = pb.ListChargebacksRequest(
         page_size=200, page_token=page_token, filter=" AND ".join(filter(None, compared))
     )
-    show_list(call(list_chargebacks, request, tenant=tenant), COLUMNS, as_json=as_json)
+    answer = call(list_chargebacks, request, tenant=tenant)
+    show_list(answer, COLUMNS, as_json=as_json, more=_due_in)
+
+
+def _due_in(known: pb.Chargeback, now: datetime) -> dict[str, str]:
+    """Of those that wait for evidence."""
+    inquires = known.state == pb.CHARGEBACK_STATE_INQUIRY and not known.submissions
+    waits = inquires or known.state == pb.CHARGEBACK_STATE_NEEDS_RESPONSE
+    due = known.due_time.ToDatetime(UTC)
+    return {"due": left_until(due, now) if waits and known.HasField("due_time") else ""}
 
 
 @app.command("show")

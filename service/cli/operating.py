@@ -90,15 +90,25 @@ def show(answer: Message, *, as_json: bool, dry_run: bool = False) -> None:
     _print_end(answer)
 
 
-def show_list(answer: Message, columns: Sequence[str], *, as_json: bool) -> None:
-    """An answer with a list, for people with these columns and how old each of it is."""
+def show_list(
+    answer: Message,
+    columns: Sequence[str],
+    *,
+    as_json: bool,
+    more: Callable[[Any, datetime], dict[str, str]] = lambda _, __: {},
+) -> None:
+    """An answer with a list, for people with these columns, how old each of it is, and what
+    ``more`` says of it now.
+    """
     if as_json:
         print_json(document_of(answer))
         return
     ((name, messages),) = _lists(answer)
     now = datetime.now(UTC)
     rows = [
-        row_of(each, columns) | {"age": age_of(each.create_time.ToDatetime(UTC), now)}  # type: ignore[attr-defined]  # what is listed has one
+        row_of(each, columns)
+        | more(each, now)
+        | {"age": age_of(each.create_time.ToDatetime(UTC), now)}  # type: ignore[attr-defined]  # what is listed has one
         for each in messages
     ]
     _print_list(name, table(rows, right=_amounts(messages)) if rows else None)

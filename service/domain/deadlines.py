@@ -28,6 +28,9 @@ HELD_AT_MOST_ELSEWHERE = timedelta(days=90)
 """For how long Stripe lets money be held, by the payee's country."""
 WARN_AT_PERCENT = (75, 90, 100)
 
+WARN_OF_EVIDENCE = (timedelta(hours=72), timedelta(hours=24))
+"""How long before Stripe takes no more evidence people are warned."""
+
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 """Who names a date so far away means none."""
 
@@ -74,6 +77,11 @@ def percent_of(deadline: Deadline, percent: int) -> datetime:
 def next_warning(deadline: Deadline) -> int | None:
     """The next of the percentages at which people are warned."""
     return next((each for each in WARN_AT_PERCENT if each > deadline.warned_percent), None)
+
+
+def next_evidence_warning(due_at: datetime, now: datetime) -> datetime | None:
+    """When people are warned next; None where no warning is left."""
+    return next((due_at - each for each in WARN_OF_EVIDENCE if due_at - each > now), None)
 
 
 def pause_after(tries: int) -> timedelta:

@@ -15,6 +15,7 @@ from service.domain.postings import JournalKind
 from service.domain.records.effect import NEEDS_PERSON
 
 MOST = 10_000
+EVIDENCE_SOON_H = 48
 
 # Each: kind, state, how many, since when the oldest waits, when the first of them was or is due.
 WAITING: Mapping[str, str] = {
@@ -81,6 +82,19 @@ FROM (
     SELECT warned_percent, starts_at FROM deadlines
     WHERE warned_percent > 0 ORDER BY tenant_id, deadline_id LIMIT {MOST}
 ) AS warned GROUP BY warned_percent""",
+    # Chargebacks for which nobody has submitted evidence, by how near its deadline is. An inquiry
+    # that was not answered in time just waits.
+    "evidence": f"""\
+SELECT '',
+    CASE WHEN due_by <= now() + interval '{EVIDENCE_SOON_H} hours' THEN 'DUE_SOON'
+        ELSE 'WAITING' END,
+    count(*), min(opened_at), min(due_by)
+FROM (
+    SELECT due_by, opened_at FROM chargebacks
+    WHERE state IN ('NEEDS_RESPONSE', 'INQUIRY') AND due_by > now() AND isfinite(due_by)
+    AND (state = 'NEEDS_RESPONSE' OR submissions = 0)
+    ORDER BY due_by LIMIT {MOST}
+) AS open GROUP BY 2""",
     "freezes": f"""\
 SELECT reason, 'OPEN', count(*), min(created_at), NULL::timestamptz
 FROM (

@@ -41,6 +41,7 @@ _PLACES: dict[str, Sequence[tuple[str, str]]] = {
     "receivables": [("", "OWED"), ("", "REVERSING")],
     "deadlines": [(kind, state) for kind in DeadlineKind for state in ("RUNNING", "PUT_OFF")],
     "hold_limits": [("", str(percent)) for percent in WARN_AT_PERCENT],
+    "evidence": [("", "WAITING"), ("", "DUE_SOON")],
     "freezes": [(reason, "OPEN") for reason in FreezeReason],
     "suspense": [("", "OPEN")],
     "unexplained": [("owned", "OPEN"), ("unowned", "OPEN")],
@@ -75,6 +76,13 @@ class QueueWatch:
             unit="s",
             description="For how long something that could be done has waited for a worker.",
         )
+        meter.create_observable_gauge(
+            "escrow.evidence.left",
+            [self._evidence_left],
+            unit="s",
+            description="How long Stripe still takes evidence against the chargeback that is due"
+            " next; none where no chargeback waits for any.",
+        )
 
     async def run(self) -> None:
         """Looks again and again, until it is canceled."""
@@ -106,6 +114,12 @@ class QueueWatch:
         for queue in _WORKED_ON:
             due = [each.due_at for each in self._seen if each.queue == queue and each.due_at]
             yield Observation(self._age_s(min(due, default=None)), {"escrow.queue": queue})
+
+    def _evidence_left(self, _: CallbackOptions) -> Iterable[Observation]:
+        seen = self._seen or ()
+        due = [each.due_at for each in seen if each.queue == "evidence" and each.due_at]
+        if due:
+            yield Observation((min(due) - self._runtime.clock()).total_seconds())
 
     def _by_place(self) -> Iterable[tuple[Attributes, Waiting | None]]:
         """What waits in every place, with the place's labels; none while the queues are unknown."""

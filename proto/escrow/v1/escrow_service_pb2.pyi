@@ -279,6 +279,8 @@ class _DeadlineKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Deadline
     """Stripe holds the money no longer: release or refund it before. Nothing happens by itself but warnings, at 75 %, 90 % and all of the time."""
     DEADLINE_KIND_ANSWER: _DeadlineKind.ValueType  # 5
     """Nobody answers a proposal: it lapses, or is approved, as the policy says."""
+    DEADLINE_KIND_EVIDENCE: _DeadlineKind.ValueType  # 6
+    """Stripe takes no more evidence against a chargeback. Nothing happens by itself but warnings of operators, 72 and 24 hours before."""
 
 class DeadlineKind(_DeadlineKind, metaclass=_DeadlineKindEnumTypeWrapper):
     """What a deadline is for."""
@@ -295,6 +297,8 @@ DEADLINE_KIND_HOLD_LIMIT: DeadlineKind.ValueType  # 4
 """Stripe holds the money no longer: release or refund it before. Nothing happens by itself but warnings, at 75 %, 90 % and all of the time."""
 DEADLINE_KIND_ANSWER: DeadlineKind.ValueType  # 5
 """Nobody answers a proposal: it lapses, or is approved, as the policy says."""
+DEADLINE_KIND_EVIDENCE: DeadlineKind.ValueType  # 6
+"""Stripe takes no more evidence against a chargeback. Nothing happens by itself but warnings of operators, 72 and 24 hours before."""
 Global___DeadlineKind: _TypeAlias = DeadlineKind  # noqa: Y015
 
 class _ProposalKind:
@@ -770,18 +774,21 @@ class Deadline(_message.Message):
     WARNED_PERCENT_FIELD_NUMBER: _builtins.int
     REFUSAL_FIELD_NUMBER: _builtins.int
     PROPOSAL_ID_FIELD_NUMBER: _builtins.int
+    CHARGEBACK_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """"ddl_..." """
     kind: Global___DeadlineKind.ValueType
     """What it is for."""
     milestone_id: _builtins.str
-    """The milestone that it is of; empty where it is of the whole escrow, or of a proposal."""
+    """The milestone that it is of; empty where it is of the whole escrow, or of something else."""
     warned_percent: _builtins.int
     """How much of the time had passed at the last warning, in percent."""
     refusal: _builtins.str
     """Why it was put off last: the reason of a refusal, such as AMOUNT_FROZEN; empty when it was not."""
     proposal_id: _builtins.str
     """The proposal that it is of; empty where it is of none."""
+    chargeback_id: _builtins.str
+    """The chargeback that it is of; empty where it is of none."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Since when it runs."""
@@ -806,10 +813,11 @@ class Deadline(_message.Message):
         warned_percent: _builtins.int = ...,
         refusal: _builtins.str = ...,
         proposal_id: _builtins.str = ...,
+        chargeback_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["act_time", b"act_time", "due_time", b"due_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["act_time", b"act_time", "due_time", b"due_time", "id", b"id", "kind", b"kind", "milestone_id", b"milestone_id", "proposal_id", b"proposal_id", "refusal", b"refusal", "start_time", b"start_time", "warned_percent", b"warned_percent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act_time", b"act_time", "chargeback_id", b"chargeback_id", "due_time", b"due_time", "id", b"id", "kind", b"kind", "milestone_id", b"milestone_id", "proposal_id", b"proposal_id", "refusal", b"refusal", "start_time", b"start_time", "warned_percent", b"warned_percent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 
 import structlog
 
@@ -10,7 +11,7 @@ from service.aggregates.deadlines import put_off, wait_for_warning
 from service.aggregates.escrow import EscrowCase, open_case
 from service.domain import ids
 from service.domain.call import Call, Party
-from service.domain.deadlines import next_warning, pause_after
+from service.domain.deadlines import next_evidence_warning, next_warning, pause_after
 from service.domain.errors import AmountFrozen, DatabaseUnavailable, EscrowMissing, Refusal
 from service.domain.policy import Unanswered
 from service.domain.records.deadline import Deadline, DeadlineKind
@@ -34,7 +35,10 @@ OPERATION_OF: Mapping[DeadlineKind, str] = {
     DeadlineKind.INSPECTION: "release_after_inspection",
     DeadlineKind.ANSWER: "end_unanswered",
     DeadlineKind.HOLD_LIMIT: "warn_of_hold_limit",
+    DeadlineKind.EVIDENCE: "warn_of_evidence",
 }
+WARNINGS = frozenset({DeadlineKind.HOLD_LIMIT, DeadlineKind.EVIDENCE})
+"""What moves nothing, and is said in the log as well as in the timeline."""
 
 
 async def act_on_deadline(runtime: Runtime, due: DueDeadline) -> bool:
@@ -74,6 +78,10 @@ async def _act(runtime: Runtime, due: DueDeadline) -> bool:
             return False
         ACTS[kind](case, deadline)
         await runtime.commit(unit)
+        if kind in WARNINGS:
+            log.warning(
+                "deadline nears", deadline=due.public_id, tenant=due.tenant_id, note=unit.note
+            )
         return True
 
     async def attempt(_: bool) -> bool:
@@ -147,10 +155,25 @@ def _warn(case: EscrowCase, deadline: Deadline) -> None:
     )
 
 
+def _warn_of_evidence(case: EscrowCase, deadline: Deadline) -> None:
+    """Silence loses a chargeback: somebody has to submit evidence, or let it be lost."""
+    case.touch()
+    deadline.tries += 1
+    deadline.act_at = next_evidence_warning(deadline.due_at, case.unit.now)
+    case.unit.put(deadline)
+    hours_left = max(deadline.due_at - case.unit.now, timedelta()) // timedelta(hours=1)
+    chargeback_id = ids.show(ids.CHARGEBACK, deadline.subject_id)
+    case.unit.note = (
+        f"{chargeback_id}: nobody has submitted evidence, and Stripe takes it for {hours_left} h"
+        f" more, until {deadline.due_at:%Y-%m-%d %H:%M} UTC"
+    )
+
+
 ACTS: Mapping[DeadlineKind, Callable[[EscrowCase, Deadline], None]] = {
     DeadlineKind.PAYMENT: _expire,
     DeadlineKind.DELIVERY: _miss,
     DeadlineKind.INSPECTION: _release,
     DeadlineKind.ANSWER: _end_unanswered,
     DeadlineKind.HOLD_LIMIT: _warn,
+    DeadlineKind.EVIDENCE: _warn_of_evidence,
 }

@@ -128,12 +128,14 @@ def _inspection_end(milestone: Milestone, records: EscrowRecords) -> datetime | 
 def _deadline_message(deadline: Deadline) -> pb.Deadline:
     of = deadline.subject_id
     of_proposal = deadline.kind is DeadlineKind.ANSWER
-    of_milestone = not of_proposal and of != deadline.escrow_id
+    of_chargeback = deadline.kind is DeadlineKind.EVIDENCE
+    of_milestone = of != deadline.escrow_id and not (of_proposal or of_chargeback)
     return pb.Deadline(
         id=deadline.public_id,
         kind=pb.DeadlineKind.Value(f"DEADLINE_KIND_{deadline.kind}"),
         milestone_id=ids.show(ids.MILESTONE, of) if of_milestone else "",
         proposal_id=ids.show(ids.PROPOSAL, of) if of_proposal else "",
+        chargeback_id=ids.show(ids.CHARGEBACK, of) if of_chargeback else "",
         start_time=timestamp(deadline.starts_at),
         due_time=timestamp(deadline.due_at),
         act_time=timestamp(deadline.act_at),

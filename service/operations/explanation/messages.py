@@ -122,6 +122,7 @@ THEN = {
     DeadlineKind.PAYMENT: "what nobody has paid for expires",
     DeadlineKind.DELIVERY: "nothing was delivered by then: the payer may cancel it",
     DeadlineKind.INSPECTION: "what is held and not frozen is released",
+    DeadlineKind.EVIDENCE: "Stripe takes no more evidence, of which operators are warned",
     DeadlineKind.HOLD_LIMIT: "Stripe lets it be held no longer, of which people are warned",
 }
 
@@ -135,6 +136,8 @@ def timer_messages(records: EscrowRecords, policy: Policy) -> list[pb.Timer]:
 def _timer_message(deadline: Deadline, records: EscrowRecords, policy: Policy) -> pb.Timer:
     subject, then = deadline.subject_id, THEN.get(deadline.kind, "")
     prefix = ids.ESCROW if subject == deadline.escrow_id else ids.MILESTONE
+    if deadline.kind is DeadlineKind.EVIDENCE:
+        prefix = ids.CHARGEBACK
     if deadline.kind is DeadlineKind.ANSWER:
         prefix, then = ids.PROPOSAL, "what was asked lapses"
         asked = next(p for p in records.proposals if p.proposal_id == subject)

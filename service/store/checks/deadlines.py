@@ -24,5 +24,11 @@ AND NOT EXISTS (
     SELECT 1 FROM proposals AS p
     WHERE p.tenant_id = d.tenant_id AND p.escrow_id = d.escrow_id
     AND p.proposal_id = d.subject_id AND p.state = 'OPEN' AND d.kind = 'ANSWER'
+)
+AND NOT EXISTS (
+    SELECT 1 FROM chargebacks AS c
+    WHERE c.tenant_id = d.tenant_id AND c.escrow_id = d.escrow_id
+    AND c.chargeback_id = d.subject_id AND c.due_by = d.due_at AND d.kind = 'EVIDENCE'
+    AND (c.state = 'NEEDS_RESPONSE' OR (c.state = 'INQUIRY' AND c.submissions = 0))
 )""",
 )

@@ -9,7 +9,7 @@ import pytest
 from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import refund_service_pb2 as refund_pb
-from service.cli.ages import age_of, age_of_text
+from service.cli.ages import age_of, age_of_text, left_until
 from service.cli.refunds import Resolution
 from service.cli.reversals import Purpose
 from tests.postgres import Database
@@ -436,4 +436,6 @@ def test_an_age_is_in_the_largest_whole_unit() -> None:
         timedelta(days=-1): "0 s",
     }
     assert {age: age_of(now - age, now) for age in ages} == ages
+    assert left_until(now + timedelta(hours=30), now) == "in 1 d"
+    assert left_until(now, now) == "over"
     assert age_of_text("10000-01-01T00:00:00Z") == age_of_text("infinity") == ""

@@ -37,6 +37,7 @@ WHY: Mapping[str, str] = {
     "queues.WAITING deadlines": WATCHED,
     "queues.WAITING differences": WATCHED,
     "queues.WAITING effects": WATCHED,
+    "queues.WAITING evidence": WATCHED,
     "queues.WAITING freezes": WATCHED,
     "queues.WAITING hold_limits": WATCHED,
     "queues.WAITING inbox": WATCHED,

@@ -331,6 +331,7 @@ async def test_every_column_of_names_is_asked_by_its_own_index(
         ("approvals", "approvals_waiting"),
         ("deadlines", "deadlines_to_act"),
         ("hold_limits", "deadlines_warned"),
+        ("evidence", "chargebacks_to_answer"),
         ("differences", "sweeps_differ"),
     ],
 )

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -14,6 +14,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from service.domain.records.deadline import DeadlineKind
 from service.domain.records.effect import EffectKind
 from service.domain.records.freeze import FreezeReason
+from service.domain.states.chargeback import ChargebackState
 from service.domain.states.effect import EffectState
 from service.domain.states.payee import PayeeState
 from service.runtime import Runtime
@@ -29,6 +30,7 @@ from tests.records import (
     Deal,
     fund_deal,
     later,
+    new_chargeback,
     new_effect,
     new_payee,
     new_release,
@@ -96,7 +98,7 @@ async def test_empty_queues_are_told_as_empty(watched: Watched) -> None:
 
     items = watched.told("escrow.queue.items")
     assert set(items.values()) == {0}
-    assert len(items) == 3 * len(EffectKind) + len(FreezeReason) + 2 * len(DeadlineKind) + 21
+    assert len(items) == 3 * len(EffectKind) + len(FreezeReason) + 2 * len(DeadlineKind) + 23
     assert set(watched.told("escrow.queue.oldest.age").values()) == {0}
     assert watched.told("escrow.queue.overdue") == {
         ("effects",): 0,
@@ -122,6 +124,41 @@ async def test_books_are_overdue_only_while_their_tenant_is_configured(
 
     assert watched.told("escrow.queue.overdue")["closings",] == 40
     watched.readings.shutdown()
+
+
+async def test_evidence_is_told_of_before_it_is_due(pool: ServicePool, watched: Watched) -> None:
+    deal, now = await fund_deal(pool), datetime.now(UTC)  # by the clock of the database
+    watched.now = now
+    asks, takes = ChargebackState.INQUIRY, ChargebackState.NEEDS_RESPONSE
+    disputes = [
+        (takes, 10, 0),
+        (asks, 47, 0),
+        (takes, 49, 0),
+        (asks, 20, 1),
+        (takes, -1, 0),
+        (ChargebackState.WON, 5, 1),
+    ]
+    await put(
+        pool,
+        *(
+            new_chargeback(
+                deal.payment,
+                state=state,
+                due_by=now + timedelta(hours=hours),
+                submissions=submissions,
+                stripe_dispute=f"du_{number}",
+            )
+            for number, (state, hours, submissions) in enumerate(disputes)
+        ),
+    )
+
+    await watched.watch.run_once()
+
+    told = watched.of_note("escrow.queue.items")
+    assert (told["evidence", "DUE_SOON"], told["evidence", "WAITING"]) == (2, 1)
+    assert watched.told("escrow.evidence.left") == {(): 36_000}
+    watched.now += timedelta(hours=11)
+    assert watched.told("escrow.evidence.left") == {(): -3_600}
 
 
 async def test_effects_are_told_by_kind_and_state(pool: asyncpg.Pool, watched: Watched) -> None:

@@ -152,6 +152,9 @@ async def test_what_cannot_be_sent_is_refused_and_nothing_written(market: Market
     async with market.refuses("EVIDENCE_BLOCKED"):
         await stage(market, found)
     assert await submissions(market, found) == 0
+    await market.owner.execute(
+        "UPDATE chargebacks SET due_by = to_timestamp($1)", float(found.due_time.seconds)
+    )
 
 
 LONG = (
