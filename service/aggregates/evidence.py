@@ -7,7 +7,7 @@ from datetime import datetime
 
 from service.domain.blocker import Blocker, Rule
 from service.domain.call import Party
-from service.domain.evidence import MOST_TOGETHER
+from service.domain.evidence import MOST_TOGETHER, characters_of
 from service.domain.records.chargeback import Chargeback
 from service.domain.records.effect import Effect
 from service.domain.states.chargeback import ChargebackState
@@ -39,7 +39,7 @@ def blockers_of_evidence(
         found.append(Blocker(submission.public_id, why, Rule.EVIDENCE, REPAIRS))
     elif submission and not found and submission.state is EffectState.SUCCEEDED:
         found.append(Blocker(known.public_id, NOT_TAKEN[C.UNDER_REVIEW], Rule.EVIDENCE))
-    characters = sum(map(len, fields.values()))
+    characters = characters_of(fields)
     if characters > MOST_TOGETHER:
         why = f"its evidence has {characters:,} characters, and Stripe takes {MOST_TOGETHER:,}"
         found.append(Blocker(known.public_id, why, Rule.EVIDENCE, SHORTENS))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
+from uuid import NAMESPACE_URL, uuid5
 
 import typer
 
@@ -22,7 +24,7 @@ from service.cli.operating import (
     text_of,
 )
 from service.cli.printing import AsJson, document_of, people, print_json
-from service.domain.evidence import MOST_TOGETHER
+from service.domain.evidence import LARGEST_FILE_BYTES, MOST_TOGETHER
 from service.operations.chargebacks.list_chargeback_evidence import list_chargeback_evidence
 from service.operations.chargebacks.preview_chargeback_evidence import (
     preview_chargeback_evidence,
@@ -41,6 +43,10 @@ Texts = Annotated[
 TextFiles = Annotated[
     list[str] | None,
     typer.Option("--text-from", help="The same, from a file: cancellation_rebuttal=answer.txt"),
+]
+Files = Annotated[
+    list[str] | None,
+    typer.Option("--file", help="A PDF, JPEG or PNG for one of Stripe's fields: receipt=r.pdf"),
 ]
 Hash = Annotated[
     str, typer.Option("--hash", help="The hash of what you saw; nothing else is submitted.")
@@ -61,7 +67,7 @@ def preview(
 
 
 @app.command("stage")
-def stage(
+def stage(  # noqa: PLR0913  as many as there are options
     chargeback_id: ChargebackId,
     reason: Reason,
     tenant: Tenant = "default",
@@ -69,15 +75,24 @@ def stage(
     *,
     texts: Texts = None,
     text_files: TextFiles = None,
+    files: Files = None,
     as_json: AsJson = False,
 ) -> None:
     """Puts it on the dispute at Stripe, with what you add. The bank does not get it yet."""
-    given = dict(_named(each, "--text") for each in texts or ())
-    for each in text_files or ():
-        name, path = _named(each, "--text-from")
-        given[name] = _read(Path(path))
+    key = new_key(request_id)
+    given = dict(_each(texts, "--text"))
+    given |= {name: _read(Path(path)) for name, path in _each(text_files, "--text-from")}
+    contents = [(name, _content(Path(path))) for name, path in _each(files, "--file")]
+    for name, content in contents:
+        upload = pb.UploadChargebackEvidenceFileRequest(
+            request_id=str(uuid5(NAMESPACE_URL, f"{key}/{name}")),
+            chargeback_id=chargeback_id,
+            content=content,
+            reason=reason,
+        )
+        given[name] = _upload(upload, tenant)
     request = pb.StageChargebackEvidenceRequest(
-        request_id=new_key(request_id),
+        request_id=key,
         chargeback_id=chargeback_id,
         evidence=given,
         reason=reason,
@@ -131,11 +146,33 @@ def list_(
     show_list(call(list_chargeback_evidence, request, tenant=tenant), COLUMNS, as_json=as_json)
 
 
-def _named(given: str, option: str) -> tuple[str, str]:
-    name, sign, value = given.partition("=")
-    if not sign:
-        raise typer.BadParameter(f"{given!r} is not field=...", param_hint=option)
-    return name, value
+def _each(given: Sequence[str] | None, option: str) -> Iterator[tuple[str, str]]:
+    for each in given or ():
+        name, sign, value = each.partition("=")
+        if not sign:
+            raise typer.BadParameter(f"{each!r} is not field=...", param_hint=option)
+        yield name, value
+
+
+def _upload(request: pb.UploadChargebackEvidenceFileRequest, tenant: str) -> str:
+    answer = call_service(
+        lambda it: it.chargebacks.UploadChargebackEvidenceFile, request, tenant=tenant
+    )
+    return answer.file.id
+
+
+def _content(path: Path) -> bytes:
+    """Of a file of a type that Stripe takes, by what it begins with."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE_BYTES + 1)
+    except OSError as problem:
+        says = f"{path} cannot be read: {problem.strerror}"
+        raise typer.BadParameter(says, param_hint="--file") from problem
+    if len(content) > LARGEST_FILE_BYTES:
+        says = f"{path} has more than {LARGEST_FILE_BYTES:,} bytes: upload it in Stripe's dashboard"
+        raise typer.BadParameter(says, param_hint="--file")
+    return content
 
 
 def _read(path: Path) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections import deque
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from service.domain.records.chargeback import Chargeback
 from service.domain.states.chargeback import ChargebackState
@@ -34,7 +35,41 @@ TEXTS: Mapping[str, int] = {
 }
 """Stripe's fields that hold text, and how many characters each takes."""
 
+FILES = (
+    *("cancellation_policy", "customer_communication", "customer_signature"),
+    *("duplicate_charge_documentation", "receipt", "refund_policy", "service_documentation"),
+    *("shipping_documentation", "uncategorized_file"),
+)
+"""Stripe's fields that hold a file, by its id at Stripe."""
+
+
+class FileType(NamedTuple):
+    """A type of file that Stripe takes as evidence, and how each begins."""
+
+    content_type: str
+    suffix: str
+    begins: bytes
+
+
+FILE_TYPES = (
+    FileType("application/pdf", "pdf", b"%PDF-"),
+    FileType("image/jpeg", "jpg", b"\xff\xd8\xff"),
+    FileType("image/png", "png", b"\x89PNG\r\n\x1a\n"),
+)
+LARGEST_FILE_BYTES = 1_000_000
+"""What one request of ours carries. Stripe takes 5 MB, which the dashboard uploads."""
+
 LEFT_OUT = "[{} entries are left out here]"
+
+
+def file_type_of(content: bytes) -> FileType | None:
+    """By what it begins with, whatever it is called."""
+    return next((each for each in FILE_TYPES if content.startswith(each.begins)), None)
+
+
+def characters_of(fields: Mapping[str, str]) -> int:
+    """Of all texts together; a file is not counted."""
+    return sum(len(text) for name, text in fields.items() if name in TEXTS)
 
 
 def stage_of(known: Chargeback) -> str:

@@ -12,7 +12,7 @@ from uuid import UUID, uuid5
 ESCROW, MILESTONE, PAYMENT, RELEASE = "esc", "mst", "pay", "rel"
 PAYER, PAYEE, PAYOUT, EFFECT, FREEZE = "pyr", "pye", "pyo", "eff", "frz"
 REFUND, RECEIVABLE, DEADLINE, PROPOSAL = "rfn", "rcv", "ddl", "prp"
-APPROVAL, CHARGEBACK, EVIDENCE = "apr", "cbk", "evd"
+APPROVAL, CHARGEBACK, EVIDENCE, EVIDENCE_FILE = "apr", "cbk", "evd", "evf"
 JOURNAL = "jrn"
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -22,6 +22,7 @@ from service.effects.stage_evidence import STAGE_EVIDENCE
 from service.effects.submit_evidence import SUBMIT_EVIDENCE
 from service.effects.update_account import UPDATE_ACCOUNT
 from service.effects.update_customer import UPDATE_CUSTOMER
+from service.effects.upload_evidence import UPLOAD_EVIDENCE
 
 KINDS: Mapping[EffectKind, Kind[Any]] = {
     EffectKind.CREATE_CUSTOMER: CREATE_CUSTOMER,
@@ -37,6 +38,7 @@ KINDS: Mapping[EffectKind, Kind[Any]] = {
     EffectKind.CREATE_PAYOUT: CREATE_PAYOUT,
     EffectKind.CREATE_REFUND: CREATE_REFUND,
     EffectKind.REVERSE_TRANSFER: REVERSE_TRANSFER,
+    EffectKind.UPLOAD_EVIDENCE: UPLOAD_EVIDENCE,
     EffectKind.STAGE_EVIDENCE: STAGE_EVIDENCE,
     EffectKind.SUBMIT_EVIDENCE: SUBMIT_EVIDENCE,
 }

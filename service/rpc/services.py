@@ -36,6 +36,9 @@ from service.operations.chargebacks.preview_chargeback_evidence import (
 )
 from service.operations.chargebacks.stage_chargeback_evidence import stage_chargeback_evidence
 from service.operations.chargebacks.submit_chargeback_evidence import submit_chargeback_evidence
+from service.operations.chargebacks.upload_chargeback_evidence_file import (
+    upload_chargeback_evidence_file,
+)
 from service.operations.escrows.accept_delivery import accept_delivery
 from service.operations.escrows.cancel_escrow import cancel_escrow
 from service.operations.escrows.create_escrow import create_escrow
@@ -178,6 +181,7 @@ OPERATIONS: Mapping[str, Operation[Runtime]] = {
     "GetChargeback": get_chargeback,
     "ListChargebacks": list_chargebacks,
     "PreviewChargebackEvidence": preview_chargeback_evidence,
+    "UploadChargebackEvidenceFile": upload_chargeback_evidence_file,
     "StageChargebackEvidence": stage_chargeback_evidence,
     "SubmitChargebackEvidence": submit_chargeback_evidence,
     "ListChargebackEvidence": list_chargeback_evidence,

@@ -67,6 +67,7 @@ NEEDS = (
     Need("charge_read", "what was paid", "GET", "/v1/charges/ch_none"),
     Need("refund_write", "money back to payers", "POST", "/v1/refunds/re_none"),
     Need("dispute_write", "evidence against chargebacks", "POST", "/v1/disputes/dp_none"),
+    Need("file_write", "files that are evidence", "POST", "/v1/files"),
     Need(
         "early_fraud_warning_read",
         "warnings of the bank",

@@ -348,7 +348,7 @@ class EvidenceField(_message.Message):
     name: _builtins.str
     """Stripe's name of it: "access_activity_log", "refund_policy_disclosure" ..."""
     text: _builtins.str
-    """What it says."""
+    """What it says; of a field that holds a file its id at Stripe: "file_..." """
     given: _builtins.bool
     """Whether an operator gave it."""
     def __init__(
@@ -532,7 +532,7 @@ class StageChargebackEvidenceRequest(_message.Message):
     """Why, in words; at most 500 characters. It stays in the timeline."""
     @_builtins.property
     def evidence(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """By Stripe's names of its fields, what to say in each. It takes the place of what the service assembles, and stays for all that is sent later; it can be replaced, and not taken back. Stripe takes 20,000 characters in its long fields, 5,000 in others, and
+        """By Stripe's names of its fields, what to say in each. It takes the place of what the service assembles, and stays for all that is sent later; it can be replaced, and not taken back. A field for a file takes its id: "evf_...". Stripe takes 20,000 characters in its long fields, 5,000 in others, and
         150,000 together.
         """
 
@@ -701,3 +701,107 @@ class ListChargebackEvidenceResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListChargebackEvidenceResponse: _TypeAlias = ListChargebackEvidenceResponse  # noqa: Y015
+
+@_typing.final
+class EvidenceFile(_message.Message):
+    """A file that was uploaded for a chargeback."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    CHARGEBACK_ID_FIELD_NUMBER: _builtins.int
+    CONTENT_TYPE_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    STRIPE_FILE_FIELD_NUMBER: _builtins.int
+    EFFECT_ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """"evf_..." """
+    chargeback_id: _builtins.str
+    """"cbk_..." """
+    content_type: _builtins.str
+    """What it is by its content: "application/pdf", "image/jpeg" or "image/png"."""
+    size_bytes: _builtins.int
+    """How large it is."""
+    sha256: _builtins.str
+    """The SHA-256 of its content, in hexadecimal."""
+    stripe_file: _builtins.str
+    """Its id at Stripe: "file_..." """
+    effect_id: _builtins.str
+    """The call to Stripe: "eff_..." """
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        chargeback_id: _builtins.str = ...,
+        content_type: _builtins.str = ...,
+        size_bytes: _builtins.int = ...,
+        sha256: _builtins.str = ...,
+        stripe_file: _builtins.str = ...,
+        effect_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chargeback_id", b"chargeback_id", "content_type", b"content_type", "effect_id", b"effect_id", "id", b"id", "sha256", b"sha256", "size_bytes", b"size_bytes", "stripe_file", b"stripe_file"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EvidenceFile: _TypeAlias = EvidenceFile  # noqa: Y015
+
+@_typing.final
+class UploadChargebackEvidenceFileRequest(_message.Message):
+    """Asks for UploadChargebackEvidenceFile."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CHARGEBACK_ID_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """A UUID that names this request."""
+    chargeback_id: _builtins.str
+    """"cbk_..." """
+    content: _builtins.bytes
+    """The file. What it is called does not matter."""
+    reason: _builtins.str
+    """Why, in words; at most 500 characters. It stays in the timeline."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        chargeback_id: _builtins.str = ...,
+        content: _builtins.bytes = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chargeback_id", b"chargeback_id", "content", b"content", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UploadChargebackEvidenceFileRequest: _TypeAlias = UploadChargebackEvidenceFileRequest  # noqa: Y015
+
+@_typing.final
+class UploadChargebackEvidenceFileResponse(_message.Message):
+    """Answers UploadChargebackEvidenceFile."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def file(self) -> Global___EvidenceFile:
+        """The file."""
+
+    def __init__(
+        self,
+        *,
+        file: Global___EvidenceFile | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["file", b"file"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["file", b"file"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UploadChargebackEvidenceFileResponse: _TypeAlias = UploadChargebackEvidenceFileResponse  # noqa: Y015

@@ -47,6 +47,11 @@ class ChargebackServiceStub:
                 request_serializer=escrow_dot_v1_dot_chargeback__service__pb2.ListChargebacksRequest.SerializeToString,
                 response_deserializer=escrow_dot_v1_dot_chargeback__service__pb2.ListChargebacksResponse.FromString,
                 _registered_method=True)
+        self.UploadChargebackEvidenceFile = channel.unary_unary(
+                '/escrow.v1.ChargebackService/UploadChargebackEvidenceFile',
+                request_serializer=escrow_dot_v1_dot_chargeback__service__pb2.UploadChargebackEvidenceFileRequest.SerializeToString,
+                response_deserializer=escrow_dot_v1_dot_chargeback__service__pb2.UploadChargebackEvidenceFileResponse.FromString,
+                _registered_method=True)
         self.StageChargebackEvidence = channel.unary_unary(
                 '/escrow.v1.ChargebackService/StageChargebackEvidence',
                 request_serializer=escrow_dot_v1_dot_chargeback__service__pb2.StageChargebackEvidenceRequest.SerializeToString,
@@ -84,6 +89,13 @@ class ChargebackServiceServicer:
 
     def ListChargebacks(self, request, context):
         """Lists chargebacks, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UploadChargebackEvidenceFile(self, request, context):
+        """Uploads a file to Stripe that can then be staged in a field of evidence: a PDF, JPEG or PNG of at most 1,000,000 bytes. The same content is uploaded once. Larger files are uploaded in Stripe's dashboard.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -129,6 +141,11 @@ def add_ChargebackServiceServicer_to_server(servicer, server):
                     servicer.ListChargebacks,
                     request_deserializer=escrow_dot_v1_dot_chargeback__service__pb2.ListChargebacksRequest.FromString,
                     response_serializer=escrow_dot_v1_dot_chargeback__service__pb2.ListChargebacksResponse.SerializeToString,
+            ),
+            'UploadChargebackEvidenceFile': grpc.unary_unary_rpc_method_handler(
+                    servicer.UploadChargebackEvidenceFile,
+                    request_deserializer=escrow_dot_v1_dot_chargeback__service__pb2.UploadChargebackEvidenceFileRequest.FromString,
+                    response_serializer=escrow_dot_v1_dot_chargeback__service__pb2.UploadChargebackEvidenceFileResponse.SerializeToString,
             ),
             'StageChargebackEvidence': grpc.unary_unary_rpc_method_handler(
                     servicer.StageChargebackEvidence,
@@ -208,6 +225,33 @@ class ChargebackService:
             '/escrow.v1.ChargebackService/ListChargebacks',
             escrow_dot_v1_dot_chargeback__service__pb2.ListChargebacksRequest.SerializeToString,
             escrow_dot_v1_dot_chargeback__service__pb2.ListChargebacksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UploadChargebackEvidenceFile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/escrow.v1.ChargebackService/UploadChargebackEvidenceFile',
+            escrow_dot_v1_dot_chargeback__service__pb2.UploadChargebackEvidenceFileRequest.SerializeToString,
+            escrow_dot_v1_dot_chargeback__service__pb2.UploadChargebackEvidenceFileResponse.FromString,
             options,
             channel_credentials,
             insecure,

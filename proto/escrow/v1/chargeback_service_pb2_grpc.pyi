@@ -40,6 +40,8 @@ class ChargebackServiceStub:
     """Reads a chargeback."""
     ListChargebacks: _grpc.UnaryUnaryMultiCallable[_chargeback_service_pb2.ListChargebacksRequest, _chargeback_service_pb2.ListChargebacksResponse]
     """Lists chargebacks, newest first."""
+    UploadChargebackEvidenceFile: _grpc.UnaryUnaryMultiCallable[_chargeback_service_pb2.UploadChargebackEvidenceFileRequest, _chargeback_service_pb2.UploadChargebackEvidenceFileResponse]
+    """Uploads a file to Stripe that can then be staged in a field of evidence: a PDF, JPEG or PNG of at most 1,000,000 bytes. The same content is uploaded once. Larger files are uploaded in Stripe's dashboard."""
     StageChargebackEvidence: _grpc.UnaryUnaryMultiCallable[_chargeback_service_pb2.StageChargebackEvidenceRequest, _chargeback_service_pb2.StageChargebackEvidenceResponse]
     """Puts evidence on the dispute at Stripe, where it can be looked at, with what the operator gives in the place of what the service assembles or beside it. The bank does not get it, and it may be done again and again."""
     SubmitChargebackEvidence: _grpc.UnaryUnaryMultiCallable[_chargeback_service_pb2.SubmitChargebackEvidenceRequest, _chargeback_service_pb2.SubmitChargebackEvidenceResponse]
@@ -61,6 +63,8 @@ class ChargebackServiceAsyncStub(ChargebackServiceStub):
     """Reads a chargeback."""
     ListChargebacks: _aio.UnaryUnaryMultiCallable[_chargeback_service_pb2.ListChargebacksRequest, _chargeback_service_pb2.ListChargebacksResponse]  # type: ignore[assignment]
     """Lists chargebacks, newest first."""
+    UploadChargebackEvidenceFile: _aio.UnaryUnaryMultiCallable[_chargeback_service_pb2.UploadChargebackEvidenceFileRequest, _chargeback_service_pb2.UploadChargebackEvidenceFileResponse]  # type: ignore[assignment]
+    """Uploads a file to Stripe that can then be staged in a field of evidence: a PDF, JPEG or PNG of at most 1,000,000 bytes. The same content is uploaded once. Larger files are uploaded in Stripe's dashboard."""
     StageChargebackEvidence: _aio.UnaryUnaryMultiCallable[_chargeback_service_pb2.StageChargebackEvidenceRequest, _chargeback_service_pb2.StageChargebackEvidenceResponse]  # type: ignore[assignment]
     """Puts evidence on the dispute at Stripe, where it can be looked at, with what the operator gives in the place of what the service assembles or beside it. The bank does not get it, and it may be done again and again."""
     SubmitChargebackEvidence: _aio.UnaryUnaryMultiCallable[_chargeback_service_pb2.SubmitChargebackEvidenceRequest, _chargeback_service_pb2.SubmitChargebackEvidenceResponse]  # type: ignore[assignment]
@@ -91,6 +95,14 @@ class ChargebackServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_chargeback_service_pb2.ListChargebacksResponse, _abc.Awaitable[_chargeback_service_pb2.ListChargebacksResponse]]:
         """Lists chargebacks, newest first."""
+
+    @_abc_1.abstractmethod
+    def UploadChargebackEvidenceFile(
+        self,
+        request: _chargeback_service_pb2.UploadChargebackEvidenceFileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_chargeback_service_pb2.UploadChargebackEvidenceFileResponse, _abc.Awaitable[_chargeback_service_pb2.UploadChargebackEvidenceFileResponse]]:
+        """Uploads a file to Stripe that can then be staged in a field of evidence: a PDF, JPEG or PNG of at most 1,000,000 bytes. The same content is uploaded once. Larger files are uploaded in Stripe's dashboard."""
 
     @_abc_1.abstractmethod
     def StageChargebackEvidence(

@@ -29,6 +29,7 @@ class EffectKind(StrEnum):
     CREATE_PAYOUT = "create_payout"
     CREATE_REFUND = "create_refund"
     REVERSE_TRANSFER = "reverse_transfer"
+    UPLOAD_EVIDENCE = "upload_evidence"
     STAGE_EVIDENCE = "stage_evidence"
     SUBMIT_EVIDENCE = "submit_evidence"
 

@@ -14,7 +14,7 @@ from service.domain.records.effect import Effect
 from service.domain.records.evidence import EvidenceStep, SentEvidence
 from service.domain.unit import UnitOfWork
 from service.effects.submit_evidence import effect_id_of
-from service.operations.chargebacks.assemble import Assembled, assemble
+from service.operations.chargebacks.assemble import Assembled, assemble, at_stripe
 from service.runtime import Runtime
 from service.store.chargebacks import find_chargeback
 from service.store.commit import Overtaken
@@ -35,6 +35,7 @@ async def open_answer(
 
     Raises:
         ChargebackMissing.
+        InvalidField: what is added names a file that was not uploaded for it.
         EvidenceBlocked: it takes none.
     """
     tenant_id, named = unit.call.tenant_id, ids.parse(chargeback_id)
@@ -47,7 +48,8 @@ async def open_answer(
     known = next(current, None)
     if known is None or effect_id_of(known) != effect_id:
         raise Overtaken("the dispute has moved on meanwhile")
-    assembled = await assemble(runtime, known, case.records, added)
+    given = await at_stripe(runtime, known, added or {})
+    assembled = await assemble(runtime, known, case.records, given)
     blockers = assembled.blockers(case.records.effect, unit.now)
     if blockers:
         raise EvidenceBlocked(blockers, chargeback_id=chargeback_id)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from escrow.v1 import chargeback_service_pb2 as pb
 from service.domain import ids
+from service.domain.evidence import characters_of
 from service.domain.records.chargeback import Chargeback
 from service.domain.records.evidence import SentEvidence
 from service.operations.chargebacks.assemble import Assembled
@@ -39,7 +40,7 @@ def evidence_message(assembled: Assembled) -> pb.ChargebackEvidence:
         chargeback_id=assembled.chargeback.public_id,
         hash=assembled.hash,
         fields=_fields(assembled.fields, assembled.given),
-        characters=sum(map(len, assembled.fields.values())),
+        characters=characters_of(assembled.fields),
     )
 
 

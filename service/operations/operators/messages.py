@@ -32,6 +32,7 @@ SUBJECTS: Mapping[EffectKind, str] = {
     EffectKind.CREATE_PAYOUT: ids.PAYOUT,
     EffectKind.CREATE_REFUND: ids.REFUND,
     EffectKind.REVERSE_TRANSFER: ids.RECEIVABLE,
+    EffectKind.UPLOAD_EVIDENCE: ids.CHARGEBACK,
     EffectKind.STAGE_EVIDENCE: ids.CHARGEBACK,
     EffectKind.SUBMIT_EVIDENCE: ids.CHARGEBACK,
 }

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -72,7 +73,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     "chargebacks show {chargeback}": (),
     "chargebacks evidence preview {chargeback}": ("blockers",),
     "chargebacks evidence submit {chargeback} --hash {evidence} --reason x --dry-run": (),
-    "chargebacks evidence stage {chargeback} --text customer_name=Ann --reason x": (),
+    "chargebacks evidence stage {chargeback} --file receipt={receipt} --reason x": (),
     "chargebacks evidence list {chargeback}": ("evidence", "unreadable"),
     "payees exposure {payee}": ("exposures", "chargeback_ids"),
     "approvals list --all": ("approvals", "unreadable"),
@@ -144,8 +145,10 @@ def check(value: Any, where: str = "") -> None:  # noqa: ANN401  JSON
 
 
 @pytest.fixture
-async def ids(market: Marketplace) -> dict[str, str]:
+async def ids(market: Marketplace, tmp_path: Path) -> dict[str, str]:
     """Something of everything that the table names."""
+    receipt = tmp_path / "receipt"
+    receipt.write_bytes(b"%PDF-1.7 ...")
     request = party_pb.CreatePayerRequest(
         request_id=new_request_id(), reference="u-1", name="Ann", email="ann@example.com"
     )
@@ -191,6 +194,7 @@ async def ids(market: Marketplace) -> dict[str, str]:
         "freeze": f"frz_{freeze.hex}",
         "effect": effect.id,
         "chargeback": disputed.id,
+        "receipt": str(receipt),
         "evidence": (await preview(market, disputed)).evidence.hash,
         "event": event["id"],
         "payment": payment.id,

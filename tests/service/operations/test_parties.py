@@ -92,7 +92,7 @@ REPAIRS = {"PlaceFreeze", "LiftFreeze", "RefundSuspense", "AdoptRefund", "Resolv
     *("RedirectShare", "ListReceivables", "WriteOffReceivable", "AdoptReversal"),
     "GetPayeeExposure",
     *("ListChargebacks", "GetChargeback", "PreviewChargebackEvidence", "ListChargebackEvidence"),
-    *("StageChargebackEvidence", "SubmitChargebackEvidence"),
+    *("StageChargebackEvidence", "SubmitChargebackEvidence", "UploadChargebackEvidenceFile"),
 }
 MAY = {
     "service": {*METHODS} - INGESTS - OF_PEOPLE - REPAIRS,

@@ -24,6 +24,14 @@ async def _preview_chargeback_evidence(market: Marketplace) -> Asked:
     return Asked("operator", request, role="auditor")
 
 
+async def _upload_chargeback_evidence_file(market: Marketplace) -> Asked:
+    found = await disputed_escrow(market)
+    request = pb.UploadChargebackEvidenceFileRequest(
+        request_id=new_request_id(), chargeback_id=found.id, content=b"%PDF-1.7 ...", reason=WHY
+    )
+    return Asked("operator", request, role="operator")
+
+
 async def _stage_chargeback_evidence(market: Marketplace) -> Asked:
     found = await disputed_escrow(market)
     request = pb.StageChargebackEvidenceRequest(
@@ -55,6 +63,7 @@ REQUESTS: Requests = {
     "GetChargeback": _get_chargeback,
     "ListChargebacks": _list_chargebacks,
     "PreviewChargebackEvidence": _preview_chargeback_evidence,
+    "UploadChargebackEvidenceFile": _upload_chargeback_evidence_file,
     "StageChargebackEvidence": _stage_chargeback_evidence,
     "SubmitChargebackEvidence": _submit_chargeback_evidence,
     "ListChargebackEvidence": _list_chargeback_evidence,

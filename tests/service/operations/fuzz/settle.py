@@ -100,6 +100,12 @@ def _stage_chargeback_evidence(
     request.evidence.update(zip(("customer_name", "billing_address"), said, strict=True))
 
 
+def _upload_file(
+    random: Random, request: chargeback_pb.UploadChargebackEvidenceFileRequest
+) -> None:
+    request.content = b"%PDF-" + random.randbytes(random.randint(1, 1_000))
+
+
 _AS_AMOUNT: defaultdict[type, Iterator[bool]] = defaultdict(lambda: cycle((True, False)))
 
 
@@ -208,6 +214,7 @@ SETTLE: Mapping[str, Settle] = {
     "UpdatePayee": _update_payee,
     "QuoteFees": _quote_fees,
     "ReleaseMilestone": _release_milestone,
+    "UploadChargebackEvidenceFile": _upload_file,
     "StageChargebackEvidence": _stage_chargeback_evidence,
     "RequestExtension": _extension,
     "ExtendDeadline": _extension,

@@ -86,6 +86,8 @@ NOT_READ: Mapping[str, str] = {
     "etag": "is compared",
     "plan_hash": "is compared",
     "evidence_hash": "is compared",
+    "UploadChargebackEvidenceFile.reason": BEHIND_WHAT_WAS_SENT,
+    "UploadChargebackEvidenceFile.content": "goes to Stripe only: test_evidence_files.py",
     "StageChargebackEvidence.reason": BEHIND_WHAT_WAS_SENT,
     "SubmitChargebackEvidence.reason": BEHIND_WHAT_WAS_SENT,
     "StageChargebackEvidence.evidence": "is in what is listed and submitted: test_evidence.py",
