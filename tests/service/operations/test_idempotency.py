@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import party_service_pb2 as party_pb
+from tests.service.operations.asked import Asked
 from tests.service.operations.catalogue import (
     EVERY_REQUEST,
     METHODS,
@@ -85,22 +86,28 @@ def test_every_method_is_in_the_catalogue() -> None:
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
-async def test_a_replay_answers_the_same_and_writes_nothing(market: Marketplace, name: str) -> None:
+async def test_an_id_names_one_request_of_one_caller(market: Marketplace, name: str) -> None:
+    """One test, because what it takes to ask is dear to make."""
     asked = await EVERY_REQUEST[name](market)
-    client = client_for(market, asked)
-    first = await ask(client, name, asked.request)
+    first = await ask(client_for(market, asked), name, asked.request)
 
+    await _a_replay_answers_the_same_and_writes_nothing(market, name, asked, first)
+    await _the_same_id_for_another_request_is_refused(market, name, asked)
+    await _two_callers_do_not_hear_each_others_answers(market, name, asked)
+
+
+async def _a_replay_answers_the_same_and_writes_nothing(
+    market: Marketplace, name: str, asked: Asked, first: Message
+) -> None:
     async with market.unchanged():
-        again = await ask(client, name, asked.request)
+        again = await ask(client_for(market, asked), name, asked.request)
 
     assert as_bytes(again) == as_bytes(first)
 
 
-@pytest.mark.parametrize("name", MUTATIONS)
-async def test_the_same_id_for_another_request_is_refused(market: Marketplace, name: str) -> None:
-    asked = await EVERY_REQUEST[name](market)
-    client = client_for(market, asked)
-    await ask(client, name, asked.request)
+async def _the_same_id_for_another_request_is_refused(
+    market: Marketplace, name: str, asked: Asked
+) -> None:
     changed = type(asked.request)()
     changed.CopyFrom(asked.request)
     for field in OTHERWISE[name]:
@@ -110,31 +117,13 @@ async def test_the_same_id_for_another_request_is_refused(market: Marketplace, n
     # A payment is looked at before it is acted on.
     reason = "PAYMENT_MISSING" if "payment_id" in OTHERWISE[name] else "REQUEST_ID_REUSED"
     async with market.refuses(reason):
-        await ask(client, name, changed)
+        await ask(client_for(market, asked), name, changed)
 
 
-@pytest.mark.parametrize("name", MUTATIONS)
-async def test_twenty_twins_are_one(market: Marketplace, name: str) -> None:
-    asked = await EVERY_REQUEST[name](market)
-    client = client_for(market, asked)
-
-    answers = await asyncio.gather(*(ask(client, name, asked.request) for _ in range(20)))
-
-    # A payment is read from Stripe for every answer: it may have gone on in between.
-    heard = {a.payment.id if hasattr(a, "payment") else as_bytes(a) for a in answers}
-    assert len(heard) == 1
-    done = await market.owner.fetchval(
-        "SELECT count(*) FROM operations WHERE key = $1 AND caller = 'orders'",
-        asked.request.request_id,
-    )
-    assert done == 1
-
-
-@pytest.mark.parametrize("name", MUTATIONS)
-async def test_an_id_is_the_callers_own(market: Marketplace, name: str) -> None:
-    """Two services that happen to choose the same id do not hear each other's answers."""
-    asked = await EVERY_REQUEST[name](market)
-    await ask(client_for(market, asked), name, asked.request)
+async def _two_callers_do_not_hear_each_others_answers(
+    market: Marketplace, name: str, asked: Asked
+) -> None:
+    """Although they have chosen the same id."""
     stranger = market.client(asked.party, caller="another-service", role=asked.role)
 
     if name in ANY_NUMBER:  # may be asked for as often as one likes
@@ -161,6 +150,23 @@ async def test_an_id_is_the_callers_own(market: Marketplace, name: str) -> None:
     else:
         async with market.refuses("STALE_ETAG"):
             await ask(stranger, name, asked.request)
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+async def test_twenty_twins_are_one(shared_market: Marketplace, name: str) -> None:
+    asked = await EVERY_REQUEST[name](shared_market)
+    client = client_for(shared_market, asked)
+
+    answers = await asyncio.gather(*(ask(client, name, asked.request) for _ in range(20)))
+
+    # A payment is read from Stripe for every answer: it may have gone on in between.
+    heard = {a.payment.id if hasattr(a, "payment") else as_bytes(a) for a in answers}
+    assert len(heard) == 1
+    done = await shared_market.owner.fetchval(
+        "SELECT count(*) FROM operations WHERE key = $1 AND caller = 'orders'",
+        asked.request.request_id,
+    )
+    assert done == 1
 
 
 async def test_an_id_is_for_one_method(market: Marketplace) -> None:
