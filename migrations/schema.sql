@@ -122,6 +122,35 @@ CREATE TYPE public.write_chargeback_evidence AS (
 	created_at timestamp with time zone
 );
 
+CREATE TYPE public.write_chargeback_v2 AS (
+	tenant_id text,
+	chargeback_id uuid,
+	escrow_id uuid,
+	payment_id uuid,
+	state text,
+	stripe_dispute text,
+	amount_minor bigint,
+	currency text,
+	reason text,
+	opened_at timestamp with time zone,
+	created_at timestamp with time zone,
+	updated_at timestamp with time zone,
+	due_by timestamp with time zone,
+	settled_currency text,
+	withdrawn_minor bigint,
+	reinstated_minor bigint,
+	fee_minor bigint,
+	movements integer,
+	submissions integer,
+	is_appeal boolean,
+	openings integer,
+	lost_at timestamp with time zone,
+	settled_at timestamp with time zone,
+	settled_minor bigint,
+	borne_minor bigint,
+	settlements integer
+);
+
 CREATE TYPE public.write_deadline AS (
 	tenant_id text,
 	escrow_id uuid,
@@ -700,6 +729,27 @@ CREATE TYPE public.write_refund_part_v2 AS (
 	payee_position integer
 );
 
+CREATE TYPE public.write_refund_v2 AS (
+	tenant_id text,
+	refund_id uuid,
+	escrow_id uuid,
+	payment_id uuid,
+	state text,
+	amount_minor bigint,
+	currency text,
+	reason text,
+	created_at timestamp with time zone,
+	updated_at timestamp with time zone,
+	effect_id uuid,
+	stripe_refund text,
+	failure_code text,
+	settled_minor bigint,
+	taken_minor bigint,
+	balance_transaction text,
+	failure_transaction text,
+	chargeback_id uuid
+);
+
 CREATE TYPE public.write_release AS (
 	tenant_id text,
 	release_id uuid,
@@ -1108,8 +1158,14 @@ CREATE TABLE public.chargebacks (
     submissions integer NOT NULL,
     is_appeal boolean NOT NULL,
     openings integer NOT NULL,
+    lost_at timestamp with time zone,
+    settled_at timestamp with time zone,
+    settled_minor bigint DEFAULT 0 NOT NULL,
+    borne_minor bigint DEFAULT 0 NOT NULL,
+    settlements integer DEFAULT 0 NOT NULL,
     CONSTRAINT chargebacks_amounts CHECK (((amount_minor >= 0) AND (withdrawn_minor >= 0) AND (reinstated_minor >= 0) AND ((settled_currency IS NOT NULL) OR ((withdrawn_minor = 0) AND (reinstated_minor = 0))))),
-    CONSTRAINT chargebacks_counts CHECK (((movements >= 0) AND (submissions >= 0) AND (openings >= 1)))
+    CONSTRAINT chargebacks_counts CHECK (((movements >= 0) AND (submissions >= 0) AND (openings >= 1))),
+    CONSTRAINT chargebacks_settled CHECK (((settlements >= 0) AND ((settled_at IS NOT NULL) OR ((settled_minor = 0) AND (borne_minor = 0)))))
 );
 COMMENT ON TABLE public.chargebacks IS 'One for each dispute at Stripe of a payment, inquiries among them, as Stripe said last.';
 COMMENT ON COLUMN public.chargebacks.amount_minor IS 'what is disputed, in the currency that was paid; it may exceed the payment';
@@ -1120,11 +1176,17 @@ COMMENT ON COLUMN public.chargebacks.reinstated_minor IS 'what of it Stripe has 
 COMMENT ON COLUMN public.chargebacks.fee_minor IS 'the fees in its balance transactions, less those that came back with them';
 COMMENT ON COLUMN public.chargebacks.movements IS 'how many balance transactions it had: a read of the dispute that has fewer is older';
 COMMENT ON COLUMN public.chargebacks.openings IS '1, and 1 more for each time that it was opened again after it had been over';
+COMMENT ON COLUMN public.chargebacks.lost_at IS 'when it was lost last, by our clock';
+COMMENT ON COLUMN public.chargebacks.settled_at IS 'since when somebody bears what is gone';
+COMMENT ON COLUMN public.chargebacks.settled_minor IS 'what of what is gone somebody bears, in the settled currency';
+COMMENT ON COLUMN public.chargebacks.borne_minor IS 'what of that the platform bears';
+COMMENT ON COLUMN public.chargebacks.settlements IS 'how often it was settled, those among them that were taken back';
 ALTER TABLE ONLY public.chargebacks
     ADD CONSTRAINT chargebacks_pkey PRIMARY KEY (tenant_id, escrow_id, chargeback_id);
 CREATE UNIQUE INDEX chargebacks_by_dispute ON public.chargebacks USING btree (tenant_id, stripe_dispute);
 CREATE INDEX chargebacks_by_id ON public.chargebacks USING btree (tenant_id, chargeback_id);
 CREATE INDEX chargebacks_to_answer ON public.chargebacks USING btree (due_by) WHERE (state = ANY (ARRAY['NEEDS_RESPONSE'::text, 'INQUIRY'::text]));
+CREATE INDEX chargebacks_unsettled ON public.chargebacks USING btree (tenant_id, lost_at) WHERE (((state = 'LOST'::text) AND (settled_at IS NULL)) OR ((state = ANY (ARRAY['LOST'::text, 'WON'::text, 'PREVENTED'::text, 'INQUIRY_CLOSED'::text])) AND ((withdrawn_minor - reinstated_minor) <> settled_minor)));
 GRANT SELECT,INSERT ON TABLE public.chargebacks TO escrow_service;
 GRANT SELECT ON TABLE public.chargebacks TO escrow_reader;
 GRANT UPDATE(payment_id) ON TABLE public.chargebacks TO escrow_service;
@@ -1145,6 +1207,11 @@ GRANT UPDATE(movements) ON TABLE public.chargebacks TO escrow_service;
 GRANT UPDATE(submissions) ON TABLE public.chargebacks TO escrow_service;
 GRANT UPDATE(is_appeal) ON TABLE public.chargebacks TO escrow_service;
 GRANT UPDATE(openings) ON TABLE public.chargebacks TO escrow_service;
+GRANT UPDATE(lost_at) ON TABLE public.chargebacks TO escrow_service;
+GRANT UPDATE(settled_at) ON TABLE public.chargebacks TO escrow_service;
+GRANT UPDATE(settled_minor) ON TABLE public.chargebacks TO escrow_service;
+GRANT UPDATE(borne_minor) ON TABLE public.chargebacks TO escrow_service;
+GRANT UPDATE(settlements) ON TABLE public.chargebacks TO escrow_service;
 
 CREATE TABLE public.closings (
     tenant_id text NOT NULL,
@@ -1860,11 +1927,13 @@ CREATE TABLE public.refunds (
     taken_minor bigint,
     balance_transaction text,
     failure_transaction text,
+    chargeback_id uuid,
     CONSTRAINT refunds_amount_positive CHECK ((amount_minor > 0))
 );
 COMMENT ON TABLE public.refunds IS 'Money on its way back to a payer: one refund of one charge at Stripe.';
 COMMENT ON COLUMN public.refunds.settled_minor IS 'what the amount was of the charge in the currency that Stripe settled it in';
 COMMENT ON COLUMN public.refunds.taken_minor IS 'what Stripe took for it, in that currency, at its day''s rate';
+COMMENT ON COLUMN public.refunds.chargeback_id IS 'the lost chargeback that took it, where it is no refund at Stripe';
 ALTER TABLE ONLY public.refunds
     ADD CONSTRAINT refunds_pkey PRIMARY KEY (tenant_id, escrow_id, refund_id);
 CREATE INDEX refunds_by_id ON public.refunds USING btree (tenant_id, refund_id);
@@ -1886,6 +1955,7 @@ GRANT UPDATE(settled_minor) ON TABLE public.refunds TO escrow_service;
 GRANT UPDATE(taken_minor) ON TABLE public.refunds TO escrow_service;
 GRANT UPDATE(balance_transaction) ON TABLE public.refunds TO escrow_service;
 GRANT UPDATE(failure_transaction) ON TABLE public.refunds TO escrow_service;
+GRANT UPDATE(chargeback_id) ON TABLE public.refunds TO escrow_service;
 
 CREATE TABLE public.releases (
     tenant_id text NOT NULL,

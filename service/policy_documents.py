@@ -96,6 +96,7 @@ def _stand_in(document: Any, violation: FieldViolation) -> set[str]:  # noqa: AN
             | "periods"
             | "unanswered_cancellation"
             | "favorable_amendment"
+            | "lost_chargeback"
             | "approvals" as part,
             *_,
         ]:

@@ -226,11 +226,13 @@ def of_freezes(freezes: Iterable[Freeze], records: EscrowRecords) -> Iterator[Bl
     for each in freezes:
         if each.is_open:
             known = disputes.get(each.source)
+            lost = known is not None and known.state is ChargebackState.LOST
+            first = ("SettleChargeback",) if lost else ADOPTS.get(each.reason, ())
             yield Blocker(
                 each.public_id,
                 _for_chargeback(known) if known else _for_operator(each),
                 Rule.FREEZE,
-                {OPERATOR: (*ADOPTS.get(each.reason, ()), "LiftFreeze")},
+                {OPERATOR: (*first, "LiftFreeze")},
             )
 
 
@@ -241,7 +243,7 @@ def _for_operator(freeze: Freeze) -> str:
 def _for_chargeback(known: Chargeback) -> str:
     named = f"chargeback {known.public_id} ({known.stripe_dispute})"
     if known.state is ChargebackState.LOST:
-        return f"an operator to lift the freeze: {named} is lost"
+        return f"an operator to say who bears it: {named} is lost (SettleChargeback)"
     if known.is_over:
         return f"Stripe to give back what {named} took, or an operator to lift the freeze"
     return f"the payer's bank to decide {named}, or an operator to lift the freeze"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from service.aggregates.chargeback_money import book_dispute
+from service.aggregates.chargeback_settled import take_back, under_way
 from service.aggregates.contradiction import Contradiction
 from service.aggregates.escrow import EscrowCase
 from service.aggregates.evidence_time import keep_evidence_time
@@ -10,7 +11,11 @@ from service.aggregates.freeze import Cause, freeze_and_hold_back, lift_source, 
 from service.domain.records.chargeback import Chargeback
 from service.domain.records.freeze import FreezeReason
 from service.domain.records.payment import Payment
-from service.domain.states.chargeback import CHARGEBACK_OVER, CHARGEBACK_SEEN
+from service.domain.states.chargeback import (
+    CHARGEBACK_OVER,
+    CHARGEBACK_SEEN,
+    ChargebackState,
+)
 from service.runtime import Runtime
 from service.stripe.objects.dispute import SeenDispute
 
@@ -30,8 +35,10 @@ async def observe_dispute(
     if seen.payment_intent == payment.stripe_payment_intent:  # else the charge only claims to be
         await book_dispute(runtime, case, known, seen)
     if known.gives_free:
+        if known.is_unsettled and not under_way(case, known):  # else an operator does it
+            take_back(case, known)
         lift_source(case, payment.payment_id, known.stripe_dispute)
-    else:
+    elif known.settled_at is None:
         cause = Cause(FreezeReason.CHARGEBACK, known.stripe_dispute, fact or known.fact)
         amount_minor = known.amount_minor or payment.amount_minor  # an inquiry may not say
         await freeze_and_hold_back(runtime, case, payment, amount_minor, cause)
@@ -72,6 +79,7 @@ def _add(case: EscrowCase, payment: Payment, seen: SeenDispute) -> Chargeback:
         opened_at=seen.opened_at,
         created_at=unit.now,
         updated_at=unit.now,
+        lost_at=unit.now if seen.state is ChargebackState.LOST else None,
     )
     _take_over(added, payment, seen)
     case.records.chargebacks.append(added)
@@ -88,6 +96,8 @@ def _update(case: EscrowCase, known: Chargeback, payment: Payment, seen: SeenDis
     if known.state is not seen.state:
         known.openings += known.is_over and seen.state not in CHARGEBACK_OVER
         case.unit.advance(known, CHARGEBACK_SEEN[seen.state])
+        if known.state is ChargebackState.LOST:
+            known.lost_at = case.unit.now
     keep_evidence_time(case, known)
 
 

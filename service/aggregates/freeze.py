@@ -206,7 +206,9 @@ def explains(records: EscrowRecords, payment: Payment, seen: PaymentObservation)
     refunded_minor = sum(
         refund.amount_minor
         for refund in records.refunds
-        if refund.payment_id == payment.payment_id and refund.state not in UNDONE
+        if refund.payment_id == payment.payment_id
+        and refund.state not in UNDONE
+        and refund.chargeback_id is None
     )
     refunded = FreezeReason.REFUND in reasons or seen.refunded_minor <= refunded_minor
     disputed = any(each.payment_id == payment.payment_id for each in records.chargebacks)

@@ -15,6 +15,7 @@ from service.aggregates.split import payees_of
 from service.domain import ids
 from service.domain.journal import Part, Source
 from service.domain.postings import JournalKind
+from service.domain.records.chargeback import Chargeback
 from service.domain.records.escrow import Milestone
 from service.domain.records.payment import Payment
 from service.domain.records.receivable import Receivable
@@ -35,6 +36,12 @@ FROM: Mapping[RefundOrigin, JournalKind] = {
     RefundOrigin.PAYEE: K.REFUNDED_FROM_PAYEE,
     RefundOrigin.SUSPENSE: K.REFUNDED_FROM_SUSPENSE,
 }
+LOST_FROM: Mapping[RefundOrigin, JournalKind] = {
+    RefundOrigin.HELD: K.CHARGED_BACK_FROM_HELD,
+    RefundOrigin.PAYABLE: K.CHARGED_BACK_FROM_PAYABLE,
+    RefundOrigin.PAYEE: K.CHARGED_BACK_FROM_PAYEE,
+    RefundOrigin.SUSPENSE: K.CHARGED_BACK_FROM_SUSPENSE,
+}
 BEFORE = {
     MilestoneState.FUNDED: MilestoneEvent.HELD_AGAIN,
     MilestoneState.DELIVERED: MilestoneEvent.DELIVERED_AGAIN,
@@ -49,8 +56,10 @@ def refund_requested(
     reason: str,
     refund_id: UUID,
     events: tuple[MilestoneEvent, MilestoneEvent] = (ME.REFUND, ME.REFUND_REST),
+    chargeback: Chargeback | None = None,
 ) -> Refund:
-    """Postings 9a, 10, 11 and 9r: the money is on its way back to the payer.
+    """Postings 9a, 10, 11 and 9r: the money is on its way back to the payer. With a chargeback 13b,
+    13b' and 15'': the payer's bank has it.
 
     What payees have already is owed by them from now on; their transfers are reversed when Stripe
     has taken the refund.
@@ -68,6 +77,7 @@ def refund_requested(
         reason=reason,
         created_at=unit.now,
         updated_at=unit.now,
+        chargeback_id=chargeback.chargeback_id if chargeback else None,
     )
     if payment.settled_currency is not None:
         refund.settled_minor = sum(part.settled_minor for part in parts)
@@ -77,7 +87,7 @@ def refund_requested(
     for part in parts:
         case.records.refund_parts.append(part)
         unit.put(part)
-    post_parts(case, refund, parts, FROM)
+    post_parts(case, refund, parts, LOST_FROM if chargeback else FROM)
     post_fees(case, refund, parts, payment, K.FEES_CONVERTED_BACK)
     for part in parts:
         _take(case, refund, payment, part)
@@ -96,7 +106,7 @@ def _take(case: EscrowCase, refund: Refund, payment: Payment, part: RefundPart) 
         return
     milestone = case.milestone(part.milestone_id)
     case.unit.put(milestone)
-    milestone.refunded_minor += part.price_minor
+    count_gone(milestone, refund, part.price_minor)
     if part.release_id is None:
         milestone.payer_fee_gone_minor += part.payer_fee_minor
         count_held(case, part, 1)
@@ -115,6 +125,14 @@ def _take(case: EscrowCase, refund: Refund, payment: Payment, part: RefundPart) 
         case.unit.advance(release, ReleaseEvent.RETURN)
     elif not release.unsent_minor:
         nothing_to_transfer(case, release)
+
+
+def count_gone(milestone: Milestone, refund: Refund, price_minor: int) -> None:
+    """So much more of the price is with the payer, by the platform or by their bank."""
+    if refund.chargeback_id is None:
+        milestone.refunded_minor += price_minor
+    else:
+        milestone.lost_minor += price_minor
 
 
 def count_held(case: EscrowCase, part: RefundPart, sign: int) -> None:
@@ -182,7 +200,9 @@ def post_parts(
 ) -> None:
     """One journal for each kind of origin. ``more`` are further amounts, by the part's position."""
     by_kind: dict[JournalKind, list[Part]] = {}
-    payment = ids.show(ids.PAYMENT, refund.payment_id)
+    of_all = {"payment": ids.show(ids.PAYMENT, refund.payment_id)}
+    if refund.chargeback_id is not None:
+        of_all["chargeback"] = ids.show(ids.CHARGEBACK, refund.chargeback_id)
     for part in parts:
         amounts = {
             "amount": part.amount_minor,
@@ -192,7 +212,7 @@ def post_parts(
             "payee_share": part.payee_share_minor,
         }
         amounts |= (more or {}).get(part.position, {})
-        names = {"payment": payment}
+        names = dict(of_all)
         if part.milestone_id:
             names["milestone"] = ids.show(ids.MILESTONE, part.milestone_id)
         if part.payee_id:

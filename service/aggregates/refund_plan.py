@@ -7,7 +7,7 @@ can say otherwise, source by source.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 from uuid import UUID
@@ -246,6 +246,28 @@ def _parts(
         yield from released_parts(
             case, milestone, payment, release, price_minor, refund_id, fee_minor
         )
+
+
+def plan_chosen(
+    case: EscrowCase,
+    payment: Payment,
+    chosen: Mapping[UUID, Sequence[Chosen]],
+    refund_id: UUID,
+) -> list[RefundPart]:
+    """The parts of what was chosen of a payment, by milestone, where its bank took it.
+
+    Raises:
+        As ``plan_refund``, but for what is disputed. InvalidField: another payment paid it.
+    """
+    parts: list[RefundPart] = []
+    for milestone_id, of_it in chosen.items():
+        milestone = case.milestone(milestone_id)
+        if milestone.payment_id != payment.payment_id:
+            problem = f"{milestone.public_id} was not paid by {payment.public_id}"
+            raise InvalidField(FieldViolation("sources.milestone_id", problem))
+        sources = list(_chosen(case, milestone, of_it))
+        parts += _parts(case, milestone, payment, sources, refund_id)
+    return in_places(parts)
 
 
 def plan_adopted(

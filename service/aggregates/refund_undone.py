@@ -10,6 +10,7 @@ from service.aggregates.receivable import cancel_debt
 from service.aggregates.refund import (
     BEFORE,
     call_back,
+    count_gone,
     count_held,
     count_part,
     end_refunding,
@@ -43,6 +44,12 @@ BACK_TO: Mapping[RefundOrigin, JournalKind] = {
     RefundOrigin.PAYEE: K.PUT_BACK_TO_PAYEE,
     RefundOrigin.SUSPENSE: K.PUT_BACK_TO_SUSPENSE,
 }
+LOST_BACK_TO: Mapping[RefundOrigin, JournalKind] = {
+    RefundOrigin.HELD: K.TAKEN_BACK_TO_HELD,
+    RefundOrigin.PAYABLE: K.TAKEN_BACK_TO_PAYABLE,
+    RefundOrigin.PAYEE: K.TAKEN_BACK_TO_PAYEE,
+    RefundOrigin.SUSPENSE: K.TAKEN_BACK_TO_SUSPENSE,
+}
 
 
 def refund_rejected(case: EscrowCase, refund: Refund, code: str) -> None:
@@ -56,7 +63,7 @@ def refund_rejected(case: EscrowCase, refund: Refund, code: str) -> None:
         case.touch()
         case.unit.advance(refund, RefundEvent.FAIL)
     else:
-        _undo(case, refund, RefundEvent.REJECT)
+        undo(case, refund, RefundEvent.REJECT)
 
 
 def put_back(case: EscrowCase, refund: Refund) -> None:
@@ -68,7 +75,7 @@ def put_back(case: EscrowCase, refund: Refund) -> None:
     """
     REFUND.follow(refund.state, RefundEvent.PUT_BACK, case.unit.party)
     check_back(refund)
-    _undo(case, refund, RefundEvent.PUT_BACK)
+    undo(case, refund, RefundEvent.PUT_BACK)
 
 
 def check_back(refund: Refund) -> None:
@@ -98,8 +105,12 @@ def paid_outside(case: EscrowCase, refund: Refund) -> None:
     end_refunding(case)
 
 
-def _undo(case: EscrowCase, refund: Refund, event: RefundEvent) -> None:
-    """The reverse of ``refund_requested``. What payees gave back is theirs again, as a release."""
+def undo(case: EscrowCase, refund: Refund, event: RefundEvent) -> None:
+    """The reverse of ``refund_requested``. What payees gave back is theirs again, as a release.
+
+    Raises:
+        ReversalUnderWay.
+    """
     parts, payment = parts_of(case, refund), case.payment(refund.payment_id)
     debts = {d.release_id: d for d in case.records.receivables if d.refund_id == refund.refund_id}
     if any(debt.state is ReceivableState.REVERSING for debt in debts.values()):
@@ -118,10 +129,12 @@ def _undo(case: EscrowCase, refund: Refund, event: RefundEvent) -> None:
             "owed": owed_minor,
             "payable": part.payee_share_minor - owed_minor,
         }
-    post_parts(case, refund, parts, BACK_TO, shares)
+    kinds = BACK_TO if refund.chargeback_id is None else LOST_BACK_TO
+    post_parts(case, refund, parts, kinds, shares)
     post_fees(case, refund, parts, payment, K.FEES_CONVERTED)
     for part in parts:
-        _give_back(case, payment, part, shares[part.position]["payable"], caused.get(part.position))
+        payable_minor = shares[part.position]["payable"]
+        _give_back(case, refund, payment, part, payable_minor, caused.get(part.position))
     for milestone in milestones_of(case, parts):
         _restore(case, milestone, parts)
     end_refunding(case)
@@ -130,6 +143,7 @@ def _undo(case: EscrowCase, refund: Refund, event: RefundEvent) -> None:
 
 def _give_back(
     case: EscrowCase,
+    refund: Refund,
     payment: Payment,
     part: RefundPart,
     payable_minor: int,
@@ -142,7 +156,7 @@ def _give_back(
         return
     milestone = case.milestone(part.milestone_id)
     case.unit.put(milestone)
-    milestone.refunded_minor -= part.price_minor
+    count_gone(milestone, refund, -part.price_minor)
     if part.release_id is None:
         milestone.payer_fee_gone_minor -= part.payer_fee_minor
         count_held(case, part, -1)

@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "ResolveRefund": "refunds resolve",
     "RetryEffect": "effects retry",
     "RetryStripeEvent": "events retry",
+    "SettleChargeback": "chargebacks settle",
     "SettleEffect": "effects settle",
     "WriteOffReceivable": "receivables write-off",
 }

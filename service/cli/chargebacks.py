@@ -1,7 +1,8 @@
-"""``escrow chargebacks``: what payers' banks take back, or ask about."""
+"""``escrow chargebacks``: what payers' banks take back, or ask about, and who bears it."""
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -10,16 +11,30 @@ import typer
 from escrow.v1 import chargeback_service_pb2 as pb
 from service.cli import evidence
 from service.cli.ages import left_until
+from service.cli.calling import call_service
 from service.cli.named import escrow_named
-from service.cli.operating import PageToken, Tenant, call, print_facts, show_list
-from service.cli.printing import AsJson, document_of, print_json
+from service.cli.operating import (
+    DryRun,
+    PageToken,
+    Reason,
+    RequestId,
+    Tenant,
+    call,
+    new_key,
+    print_facts,
+    show,
+    show_list,
+    table_of,
+)
+from service.cli.printing import AsJson, document_of, people, print_json
 from service.cli.refunds import OfEscrow, all_of
+from service.cli.tables import print_table
 from service.operations.chargebacks.get_chargeback import get_chargeback
 from service.operations.chargebacks.list_chargebacks import list_chargebacks
 
 COLUMNS = (
-    *("id", "state", "amount", "due_time", "reason", "withdrawn", "reinstated", "fee"),
-    *("stripe_dispute", "escrow_id", "open_time"),
+    *("id", "state", "unsettled", "amount", "due_time", "reason", "withdrawn", "reinstated"),
+    *("fee", "borne_by_platform", "stripe_dispute", "escrow_id", "open_time", "lose_time"),
 )
 
 app = typer.Typer(help="What payers' banks take back, or ask about.", no_args_is_help=True)
@@ -36,8 +51,30 @@ DueBefore = Annotated[
     typer.Option(help="Only those that take evidence until before: 2026-11-08T00:00:00Z"),
 ]
 AtLeast = Annotated[int | None, typer.Option(help="Only those of so much or more, in minor units.")]
+_SOURCE = re.compile(
+    r"(?P<milestone>mst_[0-9a-f]{32})"
+    r"(:((?P<release>rel_[0-9a-f]{32})|(?P<payee>pye_[0-9a-f]{32})))?=(?P<amount>[0-9]{1,12})"
+)
+OfPlatform = Annotated[
+    int | None,
+    typer.Option(
+        "--platform",
+        help="What the platform bears, in minor units of what was paid. [else: as the policy says]",
+    ),
+]
+Sources = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--from",
+        help='So much of the price from here: "mst_...=1000" of what is held,'
+        ' "mst_...:rel_...=1000" of a release; the fee of the payer goes with it. One or more.',
+    ),
+]
+Anew = Annotated[
+    bool, typer.Option("--anew", help="Takes the settlement back that there is, and settles anew.")
+]
 Unsettled = Annotated[
-    bool, typer.Option("--unsettled/--all", help="Those that are lost and not settled; or all.")
+    bool, typer.Option("--unsettled/--all", help="Those that somebody has to settle; or all.")
 ]
 
 
@@ -94,3 +131,46 @@ def show_(
         print_json(document_of(found))
     else:
         print_facts(found)
+
+
+@app.command()
+def settle(  # noqa: PLR0913  one for each field of the request
+    chargeback_id: ChargebackId,
+    reason: Reason,
+    platform: OfPlatform = None,
+    sources: Sources = None,
+    tenant: Tenant = "default",
+    request_id: RequestId = None,
+    *,
+    anew: Anew = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Says who bears what a lost chargeback took: first look with --dry-run."""
+    request = pb.SettleChargebackRequest(
+        request_id=new_key(request_id),
+        chargeback_id=chargeback_id,
+        platform_minor=platform,
+        sources=[_source(each) for each in sources or ()],
+        anew=anew,
+        reason=reason,
+        validate_only=dry_run,
+    )
+    answer = call_service(lambda it: it.chargebacks.SettleChargeback, request, tenant=tenant)
+    show(answer, as_json=as_json, dry_run=dry_run)
+    if not as_json:
+        people.print()
+        print_table(table_of([*answer.taken.parts]))
+
+
+def _source(text: str) -> pb.SettlementSource:
+    parsed = _SOURCE.fullmatch(text)
+    if parsed is None:
+        says = f"{text!r} is not mst_...=AMOUNT, mst_...:rel_...=AMOUNT or mst_...:pye_...=AMOUNT"
+        raise typer.BadParameter(f"{says}, in minor units", param_hint="--from")
+    return pb.SettlementSource(
+        milestone_id=parsed["milestone"],
+        release_id=parsed["release"] or "",
+        payee_id=parsed["payee"] or "",
+        amount_minor=int(parsed["amount"]),
+    )

@@ -111,6 +111,13 @@ TAKEN_UNEXPLAINED = Account(
 DISPUTE = Account(
     "asset:dispute:{chargeback}", PLATFORM, DEBIT, meaning="withdrawn for a chargeback"
 )
+DISPUTED = Account(
+    "liab:disputed:{chargeback}",
+    PLATFORM,
+    CREDIT,
+    tracked=True,
+    meaning="whose it was that a chargeback took",
+)
 # What was converted, a position in each currency, of either sign.
 EXCHANGE = Account("asset:exchange", PLATFORM, DEBIT, meaning="converted by Stripe")
 RECEIVABLE = Account("asset:receivable:payee:{payee}", PLATFORM, DEBIT, meaning="owed by the payee")
@@ -209,6 +216,7 @@ CHART: tuple[Account, ...] = (
     PENDING,
     RESERVE,
     SUSPENSE,
+    DISPUTED,
     BROUGHT_UNEXPLAINED,
     FAILED_DEBITS,
     TRANSFERS_IN_FLIGHT,

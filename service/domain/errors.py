@@ -342,6 +342,24 @@ class PaymentDisputed(Precondition):
     because_of = frozenset({Rule.FREEZE})
 
 
+class NothingToSettle(Precondition):
+    """Nothing of this chargeback is to be settled: it is not lost, or Stripe has given all back."""
+
+
+class ChargebackSettled(Precondition):
+    """This chargeback is settled. Ask for anew to take that back and settle it otherwise."""
+
+
+class WithdrawalUnknown(Precondition):
+    """Stripe has not shown yet what it took for this chargeback. Run escrow sweep."""
+
+
+class SettlementDoesNotAddUp(Precondition):
+    """{amount} are to be settled, and what is named comes to {found}. Name sources, fees of the
+    payer included, and platform_minor, so that they add up.
+    """
+
+
 class RefundStillOut(Precondition):
     """Stripe has not shown yet that the refund's money is back; decide when it has."""
 

@@ -91,6 +91,13 @@ class Favorable(StrEnum):
     APPROVED = "approved"
 
 
+class LossBearer(StrEnum):
+    """Who bears a lost chargeback, where the operator who settles it does not say."""
+
+    PAYEES = "payees"  # from what is held or payable; of what they have they owe it
+    PLATFORM = "platform"
+
+
 DEFAULT_PERIODS = Periods()
 
 
@@ -121,6 +128,7 @@ class Policy:
     periods: Periods = DEFAULT_PERIODS
     unanswered_cancellation: Unanswered = Unanswered.LAPSES
     favorable_amendment: Favorable = Favorable.PROPOSED
+    lost_chargeback: LossBearer = LossBearer.PAYEES
     approvals: Mapping[str, ApprovalLimits] = field(default_factory=dict)
 
     def needs_approval(self, kind: ApprovalKind, amount_minor: int, currency: str) -> bool:

@@ -16,6 +16,7 @@ from service.domain.accounts import (
     CONN_OWNER,
     DISPUTE,
     DISPUTE_FEE,
+    DISPUTED,
     EXCHANGE,
     FAILED_DEBITS,
     FEE_HELD,
@@ -110,6 +111,22 @@ class JournalKind(StrEnum):
     CHARGEBACK_REINSTATED = "chargeback_reinstated"
     CHARGEBACK_WITHDRAWN_EXPLAINED = "chargeback_withdrawn_explained"
     CHARGEBACK_REINSTATED_EXPLAINED = "chargeback_reinstated_explained"
+    CHARGED_BACK_FROM_HELD = "charged_back_from_held"
+    CHARGED_BACK_FROM_PAYABLE = "charged_back_from_payable"
+    CHARGED_BACK_FROM_PAYEE = "charged_back_from_payee"
+    CHARGED_BACK_FROM_SUSPENSE = "charged_back_from_suspense"
+    CHARGEBACK_SETTLED = "chargeback_settled"
+    CHARGEBACK_SETTLED_CONVERTED = "chargeback_settled_converted"
+    CHARGEBACK_BORNE = "chargeback_borne"
+    CHARGEBACK_EXCESS = "chargeback_excess"
+    TAKEN_BACK_TO_HELD = "taken_back_to_held"
+    TAKEN_BACK_TO_PAYABLE = "taken_back_to_payable"
+    TAKEN_BACK_TO_PAYEE = "taken_back_to_payee"
+    TAKEN_BACK_TO_SUSPENSE = "taken_back_to_suspense"
+    CHARGEBACK_UNSETTLED = "chargeback_unsettled"
+    CHARGEBACK_UNSETTLED_CONVERTED = "chargeback_unsettled_converted"
+    CHARGEBACK_BORNE_NO_MORE = "chargeback_borne_no_more"
+    CHARGEBACK_EXCESS_NO_MORE = "chargeback_excess_no_more"
     BROUGHT_UNEXPLAINED = "brought_unexplained"
     TAKEN_UNEXPLAINED = "taken_unexplained"
     EXTERNAL_BROUGHT = "external_brought"
@@ -152,21 +169,50 @@ def _back(number: str, posting: Posting) -> Posting:
     return Posting(number, debit=posting.credit, credit=posting.debit)
 
 
-# Money that goes back to the payer, by where it was.
-_FROM_HELD = Posting(
-    "9a",
-    debit=(Leg(HELD, "price"), Leg(FEE_HELD, "payer_fee")),
-    credit=(Leg(REFUNDS_IN_FLIGHT, "price"), Leg(REFUNDS_IN_FLIGHT, "payer_fee")),
-)
+# Money that goes back to the payer, by where it was, and to which account it goes first.
 _FEES_BACK = (Leg(SERVICE_FEE, "payee_fee"), Leg(PLATFORM_FEE, "payer_fee"))
-_RELEASED_BACK = (
-    Leg(REFUNDS_IN_FLIGHT, "payee_share"),
-    Leg(REFUNDS_IN_FLIGHT, "payee_fee"),
-    Leg(REFUNDS_IN_FLIGHT, "payer_fee"),
-)
-_FROM_PAYABLE = Posting("10", (Leg(PAYABLE, "payee_share"), *_FEES_BACK), _RELEASED_BACK)
-_FROM_PAYEE = Posting("11", (Leg(RECEIVABLE, "payee_share"), *_FEES_BACK), _RELEASED_BACK)
+
+
+def _from_held(number: str, to: Account) -> Posting:
+    return Posting(
+        number,
+        debit=(Leg(HELD, "price"), Leg(FEE_HELD, "payer_fee")),
+        credit=(Leg(to, "price"), Leg(to, "payer_fee")),
+    )
+
+
+def _from_released(number: str, of: Account, to: Account) -> Posting:
+    return Posting(
+        number,
+        debit=(Leg(of, "payee_share"), *_FEES_BACK),
+        credit=(Leg(to, "payee_share"), Leg(to, "payee_fee"), Leg(to, "payer_fee")),
+    )
+
+
+def _back_to_payee(number: str, to: Account) -> Posting:
+    """What had come back from the payee is theirs again, and what had not is owed no more. The
+    share goes leg by leg, so that the posting balances whatever its amounts are.
+    """
+    return Posting(
+        number,
+        debit=(
+            Leg(to, "owed"),
+            Leg(to, "payable"),
+            Leg(to, "payee_fee"),
+            Leg(to, "payer_fee"),
+        ),
+        credit=(Leg(RECEIVABLE, "owed"), Leg(PAYABLE, "payable"), *_FEES_BACK),
+    )
+
+
+_FROM_HELD = _from_held("9a", REFUNDS_IN_FLIGHT)
+_FROM_PAYABLE = _from_released("10", PAYABLE, REFUNDS_IN_FLIGHT)
+_FROM_PAYEE = _from_released("11", RECEIVABLE, REFUNDS_IN_FLIGHT)
 _FROM_SUSPENSE = _one("9s", SUSPENSE, REFUNDS_IN_FLIGHT)
+_LOST_FROM_HELD = _from_held("13b", DISPUTED)
+_LOST_FROM_PAYABLE = _from_released("13b'", PAYABLE, DISPUTED)
+_LOST_FROM_PAYEE = _from_released("15''", RECEIVABLE, DISPUTED)
+_LOST_FROM_SUSPENSE = _one("13s", SUSPENSE, DISPUTED)
 
 
 def _taken(number: str, at_stripe: Account) -> Posting:
@@ -178,7 +224,7 @@ def _taken(number: str, at_stripe: Account) -> Posting:
     )
 
 
-def _converted(number: str, at_stripe: Account) -> Posting:
+def _converted(number: str, at_stripe: Account, of: Account = REFUNDS_IN_FLIGHT) -> Posting:
     """A refund of a charge that was settled in another currency, at its own day's rate: "taken" is
     what it took there; "loss" and "gain" are the difference to that part of the charge. In the
     reverse they count the other way round: what comes back is more, or less, than that part.
@@ -186,7 +232,7 @@ def _converted(number: str, at_stripe: Account) -> Posting:
     return Posting(
         number,
         debit=(
-            Leg(REFUNDS_IN_FLIGHT, "amount"),
+            Leg(of, "amount"),
             Leg(EXCHANGE, "taken", settled=True),
             Leg(EXCHANGE, "gain", settled=True),
             Leg(FX, "loss", settled=True),
@@ -269,6 +315,14 @@ def _reversed_converted(number: str, at_stripe: Account, of: Account) -> Posting
     )
 
 
+_LOST = _one("15", DISPUTED, DISPUTE)
+_LOST_CONVERTED = _converted("15 13x", DISPUTE, DISPUTED)
+_BORNE = _one("15p", BAD_DEBT, DISPUTE)
+_EXCESS = Posting(
+    "15x",
+    debit=(Leg(FX, "above"), Leg(DISPUTE, "below")),
+    credit=(Leg(DISPUTE, "above"), Leg(FX, "below")),
+)
 _WRITTEN_OFF = _one("21", BAD_DEBT, RECEIVABLE)
 # The platform bears what the share was of the charge, in the currency that Stripe settled.
 _WRITTEN_OFF_CONVERTED = Posting(
@@ -390,22 +444,7 @@ POSTINGS: Mapping[JournalKind, Posting] = {
     ),
     JournalKind.PUT_BACK_TO_HELD: _back("9a back", _FROM_HELD),
     JournalKind.PUT_BACK_TO_PAYABLE: _back("10 back", _FROM_PAYABLE),
-    JournalKind.PUT_BACK_TO_PAYEE: Posting(
-        "11 back",
-        # The share, leg by leg, so that the posting balances whatever its amounts are.
-        debit=(
-            Leg(REFUNDS_IN_FLIGHT, "owed"),
-            Leg(REFUNDS_IN_FLIGHT, "payable"),
-            Leg(REFUNDS_IN_FLIGHT, "payee_fee"),
-            Leg(REFUNDS_IN_FLIGHT, "payer_fee"),
-        ),
-        # What had come back from the payee is theirs again, and what had not is owed no more.
-        credit=(
-            Leg(RECEIVABLE, "owed"),
-            Leg(PAYABLE, "payable"),
-            *_FEES_BACK,
-        ),
-    ),
+    JournalKind.PUT_BACK_TO_PAYEE: _back_to_payee("11 back", REFUNDS_IN_FLIGHT),
     JournalKind.PUT_BACK_TO_SUSPENSE: _back("9s back", _FROM_SUSPENSE),
     JournalKind.REVERSAL_CONFIRMED: _reversed("12", STRIPE, RECEIVABLE),
     JournalKind.REVERSAL_CONVERTED: _reversed_converted("12x", STRIPE, RECEIVABLE),
@@ -447,6 +486,25 @@ POSTINGS: Mapping[JournalKind, Posting] = {
     JournalKind.CHARGEBACK_REINSTATED: _disputed("14a", STRIPE),
     JournalKind.CHARGEBACK_WITHDRAWN_EXPLAINED: _disputed("13a 26", TAKEN_UNEXPLAINED),
     JournalKind.CHARGEBACK_REINSTATED_EXPLAINED: _disputed("14a 26", BROUGHT_UNEXPLAINED),
+    # A lost chargeback is settled: whose the money was, and that it is gone.
+    JournalKind.CHARGED_BACK_FROM_HELD: _LOST_FROM_HELD,
+    JournalKind.CHARGED_BACK_FROM_PAYABLE: _LOST_FROM_PAYABLE,
+    JournalKind.CHARGED_BACK_FROM_PAYEE: _LOST_FROM_PAYEE,
+    JournalKind.CHARGED_BACK_FROM_SUSPENSE: _LOST_FROM_SUSPENSE,
+    JournalKind.CHARGEBACK_SETTLED: _LOST,
+    JournalKind.CHARGEBACK_SETTLED_CONVERTED: _LOST_CONVERTED,
+    # What the platform bears of it, and what Stripe took or gave beside what was paid.
+    JournalKind.CHARGEBACK_BORNE: _BORNE,
+    JournalKind.CHARGEBACK_EXCESS: _EXCESS,
+    # It is won after all, or settled otherwise.
+    JournalKind.TAKEN_BACK_TO_HELD: _back("15r 13b", _LOST_FROM_HELD),
+    JournalKind.TAKEN_BACK_TO_PAYABLE: _back("15r 13b'", _LOST_FROM_PAYABLE),
+    JournalKind.TAKEN_BACK_TO_PAYEE: _back_to_payee("15r 15''", DISPUTED),
+    JournalKind.TAKEN_BACK_TO_SUSPENSE: _back("15r 13s", _LOST_FROM_SUSPENSE),
+    JournalKind.CHARGEBACK_UNSETTLED: _back("15r", _LOST),
+    JournalKind.CHARGEBACK_UNSETTLED_CONVERTED: _back("15r 13x", _LOST_CONVERTED),
+    JournalKind.CHARGEBACK_BORNE_NO_MORE: _back("15r 15p", _BORNE),
+    JournalKind.CHARGEBACK_EXCESS_NO_MORE: _back("15r 15x", _EXCESS),
     # What Stripe did and nobody here asked for.
     JournalKind.STRIPE_FEE: _one("22", PROCESSING, STRIPE),
     JournalKind.STRIPE_FEE_RETURNED: _one("22", STRIPE, PROCESSING),

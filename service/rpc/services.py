@@ -34,6 +34,7 @@ from service.operations.chargebacks.list_chargebacks import list_chargebacks
 from service.operations.chargebacks.preview_chargeback_evidence import (
     preview_chargeback_evidence,
 )
+from service.operations.chargebacks.settle_chargeback import settle_chargeback
 from service.operations.chargebacks.stage_chargeback_evidence import stage_chargeback_evidence
 from service.operations.chargebacks.submit_chargeback_evidence import submit_chargeback_evidence
 from service.operations.chargebacks.upload_chargeback_evidence_file import (
@@ -185,6 +186,7 @@ OPERATIONS: Mapping[str, Operation[Runtime]] = {
     "StageChargebackEvidence": stage_chargeback_evidence,
     "SubmitChargebackEvidence": submit_chargeback_evidence,
     "ListChargebackEvidence": list_chargeback_evidence,
+    "SettleChargeback": settle_chargeback,
     "ListApprovals": list_approvals,
     "GetApproval": get_approval,
     "Approve": approve,

@@ -22,6 +22,12 @@ async def find_chargeback(
     return from_row(Chargeback, row) if row else None
 
 
+# As Chargeback.is_unsettled says it; the index chargebacks_unsettled has the same condition.
+UNSETTLED = """(
+    ({row}.state = 'LOST' AND {row}.settled_at IS NULL)
+    OR ({row}.state IN ('LOST', 'WON', 'PREVENTED', 'INQUIRY_CLOSED')
+        AND {row}.withdrawn_minor - {row}.reinstated_minor <> {row}.settled_minor)
+)"""
 # Of a payee are those of the escrows that they, or a part of which they, are paid by.
 _OF_PAYEE = """\
 t.escrow_id = ANY(ARRAY(
@@ -47,5 +53,5 @@ CHARGEBACKS = Listing(
         "due_by": "timestamptz",
         CREATED_AT: "timestamptz",
     },
-    {"payee_id": _OF_PAYEE, "unsettled": "(t.state = 'LOST') = {value}"},
+    {"payee_id": _OF_PAYEE, "unsettled": UNSETTLED.format(row="t") + " = {value}"},
 )

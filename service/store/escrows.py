@@ -37,12 +37,17 @@ BY_RECEIVABLE = (
     "(SELECT d.escrow_id FROM receivables AS d"
     " WHERE d.tenant_id = q.tenant_id AND d.receivable_id = q.name)"
 )
+BY_CHARGEBACK = (
+    "(SELECT c.escrow_id FROM chargebacks AS c"
+    " WHERE c.tenant_id = q.tenant_id AND c.chargeback_id = q.name)"
+)
 NAME_TYPE = {
     BY_ESCROW: "uuid",
     BY_PAYMENT: "uuid",
     BY_PAYMENT_INTENT: "text",
     BY_REFUND: "uuid",
     BY_RECEIVABLE: "uuid",
+    BY_CHARGEBACK: "uuid",
 }
 
 

@@ -102,7 +102,7 @@ class EscrowRecords:
     ] = field(default_factory=list)
     refunds: Annotated[
         list[Refund],
-        Child("write_refund", "refund_id", ("tenant_id", "escrow_id", "refund_id")),
+        Child("write_refund_v2", "refund_id", ("tenant_id", "escrow_id", "refund_id")),
     ] = field(default_factory=list)
     refund_parts: Annotated[
         list[RefundPart],
@@ -110,7 +110,7 @@ class EscrowRecords:
     ] = field(default_factory=list)
     chargebacks: Annotated[
         list[Chargeback],
-        Child("write_chargeback", "chargeback_id", ("tenant_id", "escrow_id", "chargeback_id")),
+        Child("write_chargeback_v2", "chargeback_id", ("tenant_id", "escrow_id", "chargeback_id")),
     ] = field(default_factory=list)
     deadlines: Annotated[
         list[Deadline],

@@ -22,19 +22,39 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from escrow.v1 import escrow_service_pb2 as escrow_dot_v1_dot_escrow__service__pb2
 from escrow.v1 import money_pb2 as escrow_dot_v1_dot_money__pb2
 from escrow.v1 import options_pb2 as escrow_dot_v1_dot_options__pb2
+from escrow.v1 import refund_service_pb2 as escrow_dot_v1_dot_refund__service__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"escrow/v1/chargeback_service.proto\x12\tescrow.v1\x1a\x15\x65scrow/v1/money.proto\x1a\x17\x65scrow/v1/options.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x82\x04\n\nChargeback\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tescrow_id\x18\x02 \x01(\t\x12\x12\n\npayment_id\x18\x03 \x01(\t\x12)\n\x05state\x18\x04 \x01(\x0e\x32\x1a.escrow.v1.ChargebackState\x12\x16\n\x0estripe_dispute\x18\x05 \x01(\t\x12 \n\x06\x61mount\x18\x06 \x01(\x0b\x32\x10.escrow.v1.Money\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x0e\n\x06\x61ppeal\x18\x08 \x01(\x08\x12,\n\x08\x64ue_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12#\n\twithdrawn\x18\n \x01(\x0b\x32\x10.escrow.v1.Money\x12$\n\nreinstated\x18\x0b \x01(\x0b\x32\x10.escrow.v1.Money\x12\x1d\n\x03\x66\x65\x65\x18\x0c \x01(\x0b\x32\x10.escrow.v1.Money\x12\x13\n\x0bsubmissions\x18\r \x01(\x05\x12-\n\topen_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"<\n\x14GetChargebackRequest\x12$\n\rchargeback_id\x18\x01 \x01(\tB\r\xe2\x41\x01\x02\x92\xb5\x18\x05\x1a\x03\x63\x62k\"B\n\x15GetChargebackResponse\x12)\n\nchargeback\x18\x01 \x01(\x0b\x32\x15.escrow.v1.Chargeback\"i\n\x16ListChargebacksRequest\x12\x19\n\tpage_size\x18\x01 \x01(\x05\x42\x06\x92\xb5\x18\x02H\x00\x12\x1b\n\npage_token\x18\x02 \x01(\tB\x07\x92\xb5\x18\x03\x08\xf4\x03\x12\x17\n\x06\x66ilter\x18\x03 \x01(\tB\x07\x92\xb5\x18\x03\x08\xe8\x07\"r\n\x17ListChargebacksResponse\x12*\n\x0b\x63hargebacks\x18\x01 \x03(\x0b\x32\x15.escrow.v1.Chargeback\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\nunreadable\x18\x03 \x03(\t\"w\n\x12\x43hargebackEvidence\x12\x15\n\rchargeback_id\x18\x01 \x01(\t\x12\x0c\n\x04hash\x18\x02 \x01(\t\x12(\n\x06\x66ields\x18\x03 \x03(\x0b\x32\x18.escrow.v1.EvidenceField\x12\x12\n\ncharacters\x18\x04 \x01(\x05\":\n\rEvidenceField\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\r\n\x05given\x18\x03 \x01(\x08\"\xa1\x02\n\x0cSentEvidence\x12\n\n\x02id\x18\x01 \x01(\t\x12\x15\n\rchargeback_id\x18\x02 \x01(\t\x12\x11\n\tescrow_id\x18\x03 \x01(\t\x12%\n\x04step\x18\x04 \x01(\x0e\x32\x17.escrow.v1.EvidenceStep\x12\r\n\x05stage\x18\x05 \x01(\t\x12\x0c\n\x04hash\x18\x06 \x01(\t\x12\x11\n\teffect_id\x18\x07 \x01(\t\x12\x19\n\x11\x65\x66\x66\x65\x63t_generation\x18\x08 \x01(\x05\x12\x0e\n\x06\x63\x61ller\x18\t \x01(\t\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x06\x66ields\x18\x0b \x03(\x0b\x32\x18.escrow.v1.EvidenceField\"H\n PreviewChargebackEvidenceRequest\x12$\n\rchargeback_id\x18\x01 \x01(\tB\r\xe2\x41\x01\x02\x92\xb5\x18\x05\x1a\x03\x63\x62k\"\xa3\x01\n!PreviewChargebackEvidenceResponse\x12/\n\x08\x65vidence\x18\x01 \x01(\x0b\x32\x1d.escrow.v1.ChargebackEvidence\x12,\n\x08\x64ue_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x62lockers\x18\x03 \x03(\t\x12\r\n\x05\x63osts\x18\x04 \x01(\t\"\x89\x02\n\x1eStageChargebackEvidenceRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\x92\xb5\x18\x02\x10\x01\x12$\n\rchargeback_id\x18\x02 \x01(\tB\r\xe2\x41\x01\x02\x92\xb5\x18\x05\x1a\x03\x63\x62k\x12S\n\x08\x65vidence\x18\x03 \x03(\x0b\x32\x37.escrow.v1.StageChargebackEvidenceRequest.EvidenceEntryB\x08\x92\xb5\x18\x04\x08\xa0\x9c\x01\x12\x1b\n\x06reason\x18\x04 \x01(\tB\x0b\xe2\x41\x01\x02\x92\xb5\x18\x03\x08\xf4\x03\x1a/\n\rEvidenceEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"L\n\x1fStageChargebackEvidenceResponse\x12)\n\x08\x65vidence\x18\x01 \x01(\x0b\x32\x17.escrow.v1.SentEvidence\"\xbe\x01\n\x1fSubmitChargebackEvidenceRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\x92\xb5\x18\x02\x10\x01\x12$\n\rchargeback_id\x18\x02 \x01(\tB\r\xe2\x41\x01\x02\x92\xb5\x18\x05\x1a\x03\x63\x62k\x12!\n\revidence_hash\x18\x03 \x01(\tB\n\xe2\x41\x01\x02\x92\xb5\x18\x02\x08@\x12\x1b\n\x06reason\x18\x04 \x01(\tB\x0b\xe2\x41\x01\x02\x92\xb5\x18\x03\x08\xf4\x03\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\"M\n SubmitChargebackEvidenceResponse\x12)\n\x08\x65vidence\x18\x01 \x01(\x0b\x32\x17.escrow.v1.SentEvidence\"p\n\x1dListChargebackEvidenceRequest\x12\x19\n\tpage_size\x18\x01 \x01(\x05\x42\x06\x92\xb5\x18\x02H\x00\x12\x1b\n\npage_token\x18\x02 \x01(\tB\x07\x92\xb5\x18\x03\x08\xf4\x03\x12\x17\n\x06\x66ilter\x18\x03 \x01(\tB\x07\x92\xb5\x18\x03\x08\xe8\x07\"x\n\x1eListChargebackEvidenceResponse\x12)\n\x08\x65vidence\x18\x01 \x03(\x0b\x32\x17.escrow.v1.SentEvidence\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\nunreadable\x18\x03 \x03(\t\"\x93\x01\n\x0c\x45videnceFile\x12\n\n\x02id\x18\x01 \x01(\t\x12\x15\n\rchargeback_id\x18\x02 \x01(\t\x12\x14\n\x0c\x63ontent_type\x18\x03 \x01(\t\x12\x12\n\nsize_bytes\x18\x04 \x01(\x05\x12\x0e\n\x06sha256\x18\x05 \x01(\t\x12\x13\n\x0bstripe_file\x18\x06 \x01(\t\x12\x11\n\teffect_id\x18\x07 \x01(\t\"\xa7\x01\n#UploadChargebackEvidenceFileRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\x92\xb5\x18\x02\x10\x01\x12$\n\rchargeback_id\x18\x02 \x01(\tB\r\xe2\x41\x01\x02\x92\xb5\x18\x05\x1a\x03\x63\x62k\x12\x1d\n\x07\x63ontent\x18\x03 \x01(\x0c\x42\x0c\xe2\x41\x01\x02\x92\xb5\x18\x04\x08\xc0\x84=\x12\x1b\n\x06reason\x18\x04 \x01(\tB\x0b\xe2\x41\x01\x02\x92\xb5\x18\x03\x08\xf4\x03\"M\n$UploadChargebackEvidenceFileResponse\x12%\n\x04\x66ile\x18\x01 \x01(\x0b\x32\x17.escrow.v1.EvidenceFile*\x93\x02\n\x0f\x43hargebackState\x12 \n\x1c\x43HARGEBACK_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43HARGEBACK_STATE_INQUIRY\x10\x01\x12#\n\x1f\x43HARGEBACK_STATE_INQUIRY_CLOSED\x10\x02\x12\x1e\n\x1a\x43HARGEBACK_STATE_PREVENTED\x10\x03\x12#\n\x1f\x43HARGEBACK_STATE_NEEDS_RESPONSE\x10\x04\x12!\n\x1d\x43HARGEBACK_STATE_UNDER_REVIEW\x10\x05\x12\x19\n\x15\x43HARGEBACK_STATE_LOST\x10\x06\x12\x18\n\x14\x43HARGEBACK_STATE_WON\x10\x07*d\n\x0c\x45videnceStep\x12\x1d\n\x19\x45VIDENCE_STEP_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45VIDENCE_STEP_STAGED\x10\x01\x12\x1b\n\x17\x45VIDENCE_STEP_SUBMITTED\x10\x02\x32\xc9\x07\n\x11\x43hargebackService\x12j\n\rGetChargeback\x12\x1f.escrow.v1.GetChargebackRequest\x1a .escrow.v1.GetChargebackResponse\"\x16\x8a\xb5\x18\x12\x12\roperator.read\x1a\x01\x04\x12p\n\x0fListChargebacks\x12!.escrow.v1.ListChargebacksRequest\x1a\".escrow.v1.ListChargebacksResponse\"\x16\x8a\xb5\x18\x12\x12\roperator.read\x1a\x01\x04\x12\x9b\x01\n\x1cUploadChargebackEvidenceFile\x12..escrow.v1.UploadChargebackEvidenceFileRequest\x1a/.escrow.v1.UploadChargebackEvidenceFileResponse\"\x1a\x8a\xb5\x18\x16\x12\x11operator.evidence\x1a\x01\x04\x12\x8c\x01\n\x17StageChargebackEvidence\x12).escrow.v1.StageChargebackEvidenceRequest\x1a*.escrow.v1.StageChargebackEvidenceResponse\"\x1a\x8a\xb5\x18\x16\x12\x11operator.evidence\x1a\x01\x04\x12\x8f\x01\n\x18SubmitChargebackEvidence\x12*.escrow.v1.SubmitChargebackEvidenceRequest\x1a+.escrow.v1.SubmitChargebackEvidenceResponse\"\x1a\x8a\xb5\x18\x16\x12\x11operator.evidence\x1a\x01\x04\x12\x85\x01\n\x16ListChargebackEvidence\x12(.escrow.v1.ListChargebackEvidenceRequest\x1a).escrow.v1.ListChargebackEvidenceResponse\"\x16\x8a\xb5\x18\x12\x12\roperator.read\x1a\x01\x04\x12\x8e\x01\n\x19PreviewChargebackEvidence\x12+.escrow.v1.PreviewChargebackEvidenceRequest\x1a,.escrow.v1.PreviewChargebackEvidenceResponse\"\x16\x8a\xb5\x18\x12\x12\roperator.read\x1a\x01\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"escrow/v1/chargeback_service.proto\x12\tescrow.v1\x1a\x1e\x65scrow/v1/escrow_service.proto\x1a\x15\x65scrow/v1/money.proto\x1a\x17\x65scrow/v1/options.proto\x1a\x1e\x65scrow/v1/refund_service.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc5\x05\n\nChargeback\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tescrow_id\x18\x02 \x01(\t\x12\x12\n\npayment_id\x18\x03 \x01(\t\x12)\n\x05state\x18\x04 \x01(\x0e\x32\x1a.escrow.v1.ChargebackState\x12\x16\n\x0estripe_dispute\x18\x05 \x01(\t\x12 \n\x06\x61mount\x18\x06 \x01(\x0b\x32\x10.escrow.v1.Money\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x0e\n\x06\x61ppeal\x18\x08 \x01(\x08\x12,\n\x08\x64ue_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12#\n\twithdrawn\x18\n \x01(\x0b\x32\x10.escrow.v1.Money\x12$\n\nreinstated\x18\x0b \x01(\x0b\x32\x10.escrow.v1.Money\x12\x1d\n\x03\x66\x65\x65\x18\x0c \x01(\x0b\x32\x10.escrow.v1.Money\x12\x13\n\x0bsubmissions\x18\r \x01(\x05\x12-\n\topen_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tunsettled\x18\x11 \x01(\x08\x12-\n\tlose_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bsettle_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12!\n\x07settled\x18\x14 \x01(\x0b\x32\x10.escrow.v1.Money\x12+\n\x11\x62orne_by_platform\x18\x15 \x01(\x0b\x32\x10.escrow.v1.Money\"\x9c\x01\n\x10SettlementSource\x12#\n\x0cmilestone_id\x18\x01 \x01(\tB\r\xe2\x41\x01\x02\x92\xb5\x18\x05\x1a\x03mst\x12\x1d\n\nrelease_id\x18\x02 \x01(\tB\t\x92\xb5\x18\x05\x1a\x03rel\x12\'\n\x0c\x61mount_minor\x18\x03 \x01(\x03\x42\x11\xe2\x41\x01\x02\x92\xb5\x18\tH\x01P\x80\xd0\xdb\xc3\xf4\x02\x12\x1b\n\x08payee_id\x18\x04 \x01(\tB\t\x92\xb5\x18\x05\x1a\x03pye\"\xa4\x02\n\x17SettleChargebackRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\x92\xb5\x18\x02\x10\x01\x12$\n\rchargeback_id\x18\x02 \x01(\tB\r\xe2\x41\x01\x02\x92\xb5\x18\x05\x1a\x03\x63\x62k\x12*\n\x0eplatform_minor\x18\x03 \x01(\x03\x42\r\x92\xb5\x18\tH\x00P\x80\xd0\xdb\xc3\xf4\x02H\x00\x88\x01\x01\x12\x34\n\x07sources\x18\x04 \x03(\x0b\x32\x1b.escrow.v1.SettlementSourceB\x06\x92\xb5\x18\x02(d\x12\x0c\n\x04\x61new\x18\x05 \x01(\x08\x12\x1b\n\x06reason\x18\x06 \x01(\tB\x0b\xe2\x41\x01\x02\x92\xb5\x18\x03\x08\xf4\x03\x12\x0c\n\x04\x65tag\x18\x07 \x01(\t\x12\x15\n\rvalidate_only\x18\x08 \x01(\x08\x42\x11\n\x0f_platform_minor\"\x8a\x01\n\x18SettleChargebackResponse\x12)\n\nchargeback\x18\x01 \x01(\x0b\x32\x15.escrow.v1.Chargeback\x12 \n\x05taken\x18\x02 \x01(\x0b\x32\x11.escrow.v1.Refund\x12!\n\x06\x65scrow\x18\x03 \x01(\x0b\x32\x11.escrow.v1.Escrow\"<\n\x14GetChargebackRequest\x12$\n\rchargeback_id\x18\x01 \x01(\tB\r\xe2\x41\x01\x02\x92\xb5\x18\x05\x1a\x03\x63\x62k\"B\n\x15GetChargebackResponse\x12)\n\nchargeback\x18\x01 \x01(\x0b\x32\x15.escrow.v1.Chargeback\"i\n\x16ListChargebacksRequest\x12\x19\n\tpage_size\x18\x01 \x01(\x05\x42\x06\x92\xb5\x18\x02H\x00\x12\x1b\n\npage_token\x18\x02 \x01(\tB\x07\x92\xb5\x18\x03\x08\xf4\x03\x12\x17\n\x06\x66ilter\x18\x03 \x01(\tB\x07\x92\xb5\x18\x03\x08\xe8\x07\"r\n\x17ListChargebacksResponse\x12*\n\x0b\x63hargebacks\x18\x01 \x03(\x0b\x32\x15.escrow.v1.Chargeback\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\nunreadable\x18\x03 \x03(\t\"w\n\x12\x43hargebackEvidence\x12\x15\n\rchargeback_id\x18\x01 \x01(\t\x12\x0c\n\x04hash\x18\x02 \x01(\t\x12(\n\x06\x66ields\x18\x03 \x03(\x0b\x32\x18.escrow.v1.EvidenceField\x12\x12\n\ncharacters\x18\x04 \x01(\x05\":\n\rEvidenceField\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\r\n\x05given\x18\x03 \x01(\x08\"\xa1\x02\n\x0cSentEvidence\x12\n\n\x02id\x18\x01 \x01(\t\x12\x15\n\rchargeback_id\x18\x02 \x01(\t\x12\x11\n\tescrow_id\x18\x03 \x01(\t\x12%\n\x04step\x18\x04 \x01(\x0e\x32\x17.escrow.v1.EvidenceStep\x12\r\n\x05stage\x18\x05 \x01(\t\x12\x0c\n\x04hash\x18\x06 \x01(\t\x12\x11\n\teffect_id\x18\x07 \x01(\t\x12\x19\n\x11\x65\x66\x66\x65\x63t_generation\x18\x08 \x01(\x05\x12\x0e\n\x06\x63\x61ller\x18\t \x01(\t\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x06\x66ields\x18\x0b \x03(\x0b\x32\x18.escrow.v1.EvidenceField\"H\n PreviewChargebackEvidenceRequest\x12$\n\rchargeback_id\x18\x01 \x01(\tB\r\xe2\x41\x01\x02\x92\xb5\x18\x05\x1a\x03\x63\x62k\"\xa3\x01\n!PreviewChargebackEvidenceResponse\x12/\n\x08\x65vidence\x18\x01 \x01(\x0b\x32\x1d.escrow.v1.ChargebackEvidence\x12,\n\x08\x64ue_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x62lockers\x18\x03 \x03(\t\x12\r\n\x05\x63osts\x18\x04 \x01(\t\"\x89\x02\n\x1eStageChargebackEvidenceRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\x92\xb5\x18\x02\x10\x01\x12$\n\rchargeback_id\x18\x02 \x01(\tB\r\xe2\x41\x01\x02\x92\xb5\x18\x05\x1a\x03\x63\x62k\x12S\n\x08\x65vidence\x18\x03 \x03(\x0b\x32\x37.escrow.v1.StageChargebackEvidenceRequest.EvidenceEntryB\x08\x92\xb5\x18\x04\x08\xa0\x9c\x01\x12\x1b\n\x06reason\x18\x04 \x01(\tB\x0b\xe2\x41\x01\x02\x92\xb5\x18\x03\x08\xf4\x03\x1a/\n\rEvidenceEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"L\n\x1fStageChargebackEvidenceResponse\x12)\n\x08\x65vidence\x18\x01 \x01(\x0b\x32\x17.escrow.v1.SentEvidence\"\xbe\x01\n\x1fSubmitChargebackEvidenceRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\x92\xb5\x18\x02\x10\x01\x12$\n\rchargeback_id\x18\x02 \x01(\tB\r\xe2\x41\x01\x02\x92\xb5\x18\x05\x1a\x03\x63\x62k\x12!\n\revidence_hash\x18\x03 \x01(\tB\n\xe2\x41\x01\x02\x92\xb5\x18\x02\x08@\x12\x1b\n\x06reason\x18\x04 \x01(\tB\x0b\xe2\x41\x01\x02\x92\xb5\x18\x03\x08\xf4\x03\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\"M\n SubmitChargebackEvidenceResponse\x12)\n\x08\x65vidence\x18\x01 \x01(\x0b\x32\x17.escrow.v1.SentEvidence\"p\n\x1dListChargebackEvidenceRequest\x12\x19\n\tpage_size\x18\x01 \x01(\x05\x42\x06\x92\xb5\x18\x02H\x00\x12\x1b\n\npage_token\x18\x02 \x01(\tB\x07\x92\xb5\x18\x03\x08\xf4\x03\x12\x17\n\x06\x66ilter\x18\x03 \x01(\tB\x07\x92\xb5\x18\x03\x08\xe8\x07\"x\n\x1eListChargebackEvidenceResponse\x12)\n\x08\x65vidence\x18\x01 \x03(\x0b\x32\x17.escrow.v1.SentEvidence\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\nunreadable\x18\x03 \x03(\t\"\x93\x01\n\x0c\x45videnceFile\x12\n\n\x02id\x18\x01 \x01(\t\x12\x15\n\rchargeback_id\x18\x02 \x01(\t\x12\x14\n\x0c\x63ontent_type\x18\x03 \x01(\t\x12\x12\n\nsize_bytes\x18\x04 \x01(\x05\x12\x0e\n\x06sha256\x18\x05 \x01(\t\x12\x13\n\x0bstripe_file\x18\x06 \x01(\t\x12\x11\n\teffect_id\x18\x07 \x01(\t\"\xa7\x01\n#UploadChargebackEvidenceFileRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\x92\xb5\x18\x02\x10\x01\x12$\n\rchargeback_id\x18\x02 \x01(\tB\r\xe2\x41\x01\x02\x92\xb5\x18\x05\x1a\x03\x63\x62k\x12\x1d\n\x07\x63ontent\x18\x03 \x01(\x0c\x42\x0c\xe2\x41\x01\x02\x92\xb5\x18\x04\x08\xc0\x84=\x12\x1b\n\x06reason\x18\x04 \x01(\tB\x0b\xe2\x41\x01\x02\x92\xb5\x18\x03\x08\xf4\x03\"M\n$UploadChargebackEvidenceFileResponse\x12%\n\x04\x66ile\x18\x01 \x01(\x0b\x32\x17.escrow.v1.EvidenceFile*\x93\x02\n\x0f\x43hargebackState\x12 \n\x1c\x43HARGEBACK_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43HARGEBACK_STATE_INQUIRY\x10\x01\x12#\n\x1f\x43HARGEBACK_STATE_INQUIRY_CLOSED\x10\x02\x12\x1e\n\x1a\x43HARGEBACK_STATE_PREVENTED\x10\x03\x12#\n\x1f\x43HARGEBACK_STATE_NEEDS_RESPONSE\x10\x04\x12!\n\x1d\x43HARGEBACK_STATE_UNDER_REVIEW\x10\x05\x12\x19\n\x15\x43HARGEBACK_STATE_LOST\x10\x06\x12\x18\n\x14\x43HARGEBACK_STATE_WON\x10\x07*d\n\x0c\x45videnceStep\x12\x1d\n\x19\x45VIDENCE_STEP_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45VIDENCE_STEP_STAGED\x10\x01\x12\x1b\n\x17\x45VIDENCE_STEP_SUBMITTED\x10\x02\x32\xc2\x08\n\x11\x43hargebackService\x12j\n\rGetChargeback\x12\x1f.escrow.v1.GetChargebackRequest\x1a .escrow.v1.GetChargebackResponse\"\x16\x8a\xb5\x18\x12\x12\roperator.read\x1a\x01\x04\x12w\n\x10SettleChargeback\x12\".escrow.v1.SettleChargebackRequest\x1a#.escrow.v1.SettleChargebackResponse\"\x1a\x8a\xb5\x18\x16\x12\x0foperator.repair\x1a\x01\x04 \x02\x12p\n\x0fListChargebacks\x12!.escrow.v1.ListChargebacksRequest\x1a\".escrow.v1.ListChargebacksResponse\"\x16\x8a\xb5\x18\x12\x12\roperator.read\x1a\x01\x04\x12\x9b\x01\n\x1cUploadChargebackEvidenceFile\x12..escrow.v1.UploadChargebackEvidenceFileRequest\x1a/.escrow.v1.UploadChargebackEvidenceFileResponse\"\x1a\x8a\xb5\x18\x16\x12\x11operator.evidence\x1a\x01\x04\x12\x8c\x01\n\x17StageChargebackEvidence\x12).escrow.v1.StageChargebackEvidenceRequest\x1a*.escrow.v1.StageChargebackEvidenceResponse\"\x1a\x8a\xb5\x18\x16\x12\x11operator.evidence\x1a\x01\x04\x12\x8f\x01\n\x18SubmitChargebackEvidence\x12*.escrow.v1.SubmitChargebackEvidenceRequest\x1a+.escrow.v1.SubmitChargebackEvidenceResponse\"\x1a\x8a\xb5\x18\x16\x12\x11operator.evidence\x1a\x01\x04\x12\x85\x01\n\x16ListChargebackEvidence\x12(.escrow.v1.ListChargebackEvidenceRequest\x1a).escrow.v1.ListChargebackEvidenceResponse\"\x16\x8a\xb5\x18\x12\x12\roperator.read\x1a\x01\x04\x12\x8e\x01\n\x19PreviewChargebackEvidence\x12+.escrow.v1.PreviewChargebackEvidenceRequest\x1a,.escrow.v1.PreviewChargebackEvidenceResponse\"\x16\x8a\xb5\x18\x12\x12\roperator.read\x1a\x01\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'escrow.v1.chargeback_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_SETTLEMENTSOURCE'].fields_by_name['milestone_id']._loaded_options = None
+  _globals['_SETTLEMENTSOURCE'].fields_by_name['milestone_id']._serialized_options = b'\342A\001\002\222\265\030\005\032\003mst'
+  _globals['_SETTLEMENTSOURCE'].fields_by_name['release_id']._loaded_options = None
+  _globals['_SETTLEMENTSOURCE'].fields_by_name['release_id']._serialized_options = b'\222\265\030\005\032\003rel'
+  _globals['_SETTLEMENTSOURCE'].fields_by_name['amount_minor']._loaded_options = None
+  _globals['_SETTLEMENTSOURCE'].fields_by_name['amount_minor']._serialized_options = b'\342A\001\002\222\265\030\tH\001P\200\320\333\303\364\002'
+  _globals['_SETTLEMENTSOURCE'].fields_by_name['payee_id']._loaded_options = None
+  _globals['_SETTLEMENTSOURCE'].fields_by_name['payee_id']._serialized_options = b'\222\265\030\005\032\003pye'
+  _globals['_SETTLECHARGEBACKREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_SETTLECHARGEBACKREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\002\222\265\030\002\020\001'
+  _globals['_SETTLECHARGEBACKREQUEST'].fields_by_name['chargeback_id']._loaded_options = None
+  _globals['_SETTLECHARGEBACKREQUEST'].fields_by_name['chargeback_id']._serialized_options = b'\342A\001\002\222\265\030\005\032\003cbk'
+  _globals['_SETTLECHARGEBACKREQUEST'].fields_by_name['platform_minor']._loaded_options = None
+  _globals['_SETTLECHARGEBACKREQUEST'].fields_by_name['platform_minor']._serialized_options = b'\222\265\030\tH\000P\200\320\333\303\364\002'
+  _globals['_SETTLECHARGEBACKREQUEST'].fields_by_name['sources']._loaded_options = None
+  _globals['_SETTLECHARGEBACKREQUEST'].fields_by_name['sources']._serialized_options = b'\222\265\030\002(d'
+  _globals['_SETTLECHARGEBACKREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_SETTLECHARGEBACKREQUEST'].fields_by_name['reason']._serialized_options = b'\342A\001\002\222\265\030\003\010\364\003'
   _globals['_GETCHARGEBACKREQUEST'].fields_by_name['chargeback_id']._loaded_options = None
   _globals['_GETCHARGEBACKREQUEST'].fields_by_name['chargeback_id']._serialized_options = b'\342A\001\002\222\265\030\005\032\003cbk'
   _globals['_LISTCHARGEBACKSREQUEST'].fields_by_name['page_size']._loaded_options = None
@@ -79,6 +99,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPLOADCHARGEBACKEVIDENCEFILEREQUEST'].fields_by_name['reason']._serialized_options = b'\342A\001\002\222\265\030\003\010\364\003'
   _globals['_CHARGEBACKSERVICE'].methods_by_name['GetChargeback']._loaded_options = None
   _globals['_CHARGEBACKSERVICE'].methods_by_name['GetChargeback']._serialized_options = b'\212\265\030\022\022\roperator.read\032\001\004'
+  _globals['_CHARGEBACKSERVICE'].methods_by_name['SettleChargeback']._loaded_options = None
+  _globals['_CHARGEBACKSERVICE'].methods_by_name['SettleChargeback']._serialized_options = b'\212\265\030\026\022\017operator.repair\032\001\004 \002'
   _globals['_CHARGEBACKSERVICE'].methods_by_name['ListChargebacks']._loaded_options = None
   _globals['_CHARGEBACKSERVICE'].methods_by_name['ListChargebacks']._serialized_options = b'\212\265\030\022\022\roperator.read\032\001\004'
   _globals['_CHARGEBACKSERVICE'].methods_by_name['UploadChargebackEvidenceFile']._loaded_options = None
@@ -91,50 +113,56 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHARGEBACKSERVICE'].methods_by_name['ListChargebackEvidence']._serialized_options = b'\212\265\030\022\022\roperator.read\032\001\004'
   _globals['_CHARGEBACKSERVICE'].methods_by_name['PreviewChargebackEvidence']._loaded_options = None
   _globals['_CHARGEBACKSERVICE'].methods_by_name['PreviewChargebackEvidence']._serialized_options = b'\212\265\030\022\022\roperator.read\032\001\004'
-  _globals['_CHARGEBACKSTATE']._serialized_start=3000
-  _globals['_CHARGEBACKSTATE']._serialized_end=3275
-  _globals['_EVIDENCESTEP']._serialized_start=3277
-  _globals['_EVIDENCESTEP']._serialized_end=3377
-  _globals['_CHARGEBACK']._serialized_start=164
-  _globals['_CHARGEBACK']._serialized_end=678
-  _globals['_GETCHARGEBACKREQUEST']._serialized_start=680
-  _globals['_GETCHARGEBACKREQUEST']._serialized_end=740
-  _globals['_GETCHARGEBACKRESPONSE']._serialized_start=742
-  _globals['_GETCHARGEBACKRESPONSE']._serialized_end=808
-  _globals['_LISTCHARGEBACKSREQUEST']._serialized_start=810
-  _globals['_LISTCHARGEBACKSREQUEST']._serialized_end=915
-  _globals['_LISTCHARGEBACKSRESPONSE']._serialized_start=917
-  _globals['_LISTCHARGEBACKSRESPONSE']._serialized_end=1031
-  _globals['_CHARGEBACKEVIDENCE']._serialized_start=1033
-  _globals['_CHARGEBACKEVIDENCE']._serialized_end=1152
-  _globals['_EVIDENCEFIELD']._serialized_start=1154
-  _globals['_EVIDENCEFIELD']._serialized_end=1212
-  _globals['_SENTEVIDENCE']._serialized_start=1215
-  _globals['_SENTEVIDENCE']._serialized_end=1504
-  _globals['_PREVIEWCHARGEBACKEVIDENCEREQUEST']._serialized_start=1506
-  _globals['_PREVIEWCHARGEBACKEVIDENCEREQUEST']._serialized_end=1578
-  _globals['_PREVIEWCHARGEBACKEVIDENCERESPONSE']._serialized_start=1581
-  _globals['_PREVIEWCHARGEBACKEVIDENCERESPONSE']._serialized_end=1744
-  _globals['_STAGECHARGEBACKEVIDENCEREQUEST']._serialized_start=1747
-  _globals['_STAGECHARGEBACKEVIDENCEREQUEST']._serialized_end=2012
-  _globals['_STAGECHARGEBACKEVIDENCEREQUEST_EVIDENCEENTRY']._serialized_start=1965
-  _globals['_STAGECHARGEBACKEVIDENCEREQUEST_EVIDENCEENTRY']._serialized_end=2012
-  _globals['_STAGECHARGEBACKEVIDENCERESPONSE']._serialized_start=2014
-  _globals['_STAGECHARGEBACKEVIDENCERESPONSE']._serialized_end=2090
-  _globals['_SUBMITCHARGEBACKEVIDENCEREQUEST']._serialized_start=2093
-  _globals['_SUBMITCHARGEBACKEVIDENCEREQUEST']._serialized_end=2283
-  _globals['_SUBMITCHARGEBACKEVIDENCERESPONSE']._serialized_start=2285
-  _globals['_SUBMITCHARGEBACKEVIDENCERESPONSE']._serialized_end=2362
-  _globals['_LISTCHARGEBACKEVIDENCEREQUEST']._serialized_start=2364
-  _globals['_LISTCHARGEBACKEVIDENCEREQUEST']._serialized_end=2476
-  _globals['_LISTCHARGEBACKEVIDENCERESPONSE']._serialized_start=2478
-  _globals['_LISTCHARGEBACKEVIDENCERESPONSE']._serialized_end=2598
-  _globals['_EVIDENCEFILE']._serialized_start=2601
-  _globals['_EVIDENCEFILE']._serialized_end=2748
-  _globals['_UPLOADCHARGEBACKEVIDENCEFILEREQUEST']._serialized_start=2751
-  _globals['_UPLOADCHARGEBACKEVIDENCEFILEREQUEST']._serialized_end=2918
-  _globals['_UPLOADCHARGEBACKEVIDENCEFILERESPONSE']._serialized_start=2920
-  _globals['_UPLOADCHARGEBACKEVIDENCEFILERESPONSE']._serialized_end=2997
-  _globals['_CHARGEBACKSERVICE']._serialized_start=3380
-  _globals['_CHARGEBACKSERVICE']._serialized_end=4349
+  _globals['_CHARGEBACKSTATE']._serialized_start=3854
+  _globals['_CHARGEBACKSTATE']._serialized_end=4129
+  _globals['_EVIDENCESTEP']._serialized_start=4131
+  _globals['_EVIDENCESTEP']._serialized_end=4231
+  _globals['_CHARGEBACK']._serialized_start=228
+  _globals['_CHARGEBACK']._serialized_end=937
+  _globals['_SETTLEMENTSOURCE']._serialized_start=940
+  _globals['_SETTLEMENTSOURCE']._serialized_end=1096
+  _globals['_SETTLECHARGEBACKREQUEST']._serialized_start=1099
+  _globals['_SETTLECHARGEBACKREQUEST']._serialized_end=1391
+  _globals['_SETTLECHARGEBACKRESPONSE']._serialized_start=1394
+  _globals['_SETTLECHARGEBACKRESPONSE']._serialized_end=1532
+  _globals['_GETCHARGEBACKREQUEST']._serialized_start=1534
+  _globals['_GETCHARGEBACKREQUEST']._serialized_end=1594
+  _globals['_GETCHARGEBACKRESPONSE']._serialized_start=1596
+  _globals['_GETCHARGEBACKRESPONSE']._serialized_end=1662
+  _globals['_LISTCHARGEBACKSREQUEST']._serialized_start=1664
+  _globals['_LISTCHARGEBACKSREQUEST']._serialized_end=1769
+  _globals['_LISTCHARGEBACKSRESPONSE']._serialized_start=1771
+  _globals['_LISTCHARGEBACKSRESPONSE']._serialized_end=1885
+  _globals['_CHARGEBACKEVIDENCE']._serialized_start=1887
+  _globals['_CHARGEBACKEVIDENCE']._serialized_end=2006
+  _globals['_EVIDENCEFIELD']._serialized_start=2008
+  _globals['_EVIDENCEFIELD']._serialized_end=2066
+  _globals['_SENTEVIDENCE']._serialized_start=2069
+  _globals['_SENTEVIDENCE']._serialized_end=2358
+  _globals['_PREVIEWCHARGEBACKEVIDENCEREQUEST']._serialized_start=2360
+  _globals['_PREVIEWCHARGEBACKEVIDENCEREQUEST']._serialized_end=2432
+  _globals['_PREVIEWCHARGEBACKEVIDENCERESPONSE']._serialized_start=2435
+  _globals['_PREVIEWCHARGEBACKEVIDENCERESPONSE']._serialized_end=2598
+  _globals['_STAGECHARGEBACKEVIDENCEREQUEST']._serialized_start=2601
+  _globals['_STAGECHARGEBACKEVIDENCEREQUEST']._serialized_end=2866
+  _globals['_STAGECHARGEBACKEVIDENCEREQUEST_EVIDENCEENTRY']._serialized_start=2819
+  _globals['_STAGECHARGEBACKEVIDENCEREQUEST_EVIDENCEENTRY']._serialized_end=2866
+  _globals['_STAGECHARGEBACKEVIDENCERESPONSE']._serialized_start=2868
+  _globals['_STAGECHARGEBACKEVIDENCERESPONSE']._serialized_end=2944
+  _globals['_SUBMITCHARGEBACKEVIDENCEREQUEST']._serialized_start=2947
+  _globals['_SUBMITCHARGEBACKEVIDENCEREQUEST']._serialized_end=3137
+  _globals['_SUBMITCHARGEBACKEVIDENCERESPONSE']._serialized_start=3139
+  _globals['_SUBMITCHARGEBACKEVIDENCERESPONSE']._serialized_end=3216
+  _globals['_LISTCHARGEBACKEVIDENCEREQUEST']._serialized_start=3218
+  _globals['_LISTCHARGEBACKEVIDENCEREQUEST']._serialized_end=3330
+  _globals['_LISTCHARGEBACKEVIDENCERESPONSE']._serialized_start=3332
+  _globals['_LISTCHARGEBACKEVIDENCERESPONSE']._serialized_end=3452
+  _globals['_EVIDENCEFILE']._serialized_start=3455
+  _globals['_EVIDENCEFILE']._serialized_end=3602
+  _globals['_UPLOADCHARGEBACKEVIDENCEFILEREQUEST']._serialized_start=3605
+  _globals['_UPLOADCHARGEBACKEVIDENCEFILEREQUEST']._serialized_end=3772
+  _globals['_UPLOADCHARGEBACKEVIDENCEFILERESPONSE']._serialized_start=3774
+  _globals['_UPLOADCHARGEBACKEVIDENCEFILERESPONSE']._serialized_end=3851
+  _globals['_CHARGEBACKSERVICE']._serialized_start=4234
+  _globals['_CHARGEBACKSERVICE']._serialized_end=5324
 # @@protoc_insertion_point(module_scope)

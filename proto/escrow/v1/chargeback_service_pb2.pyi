@@ -4,7 +4,9 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from escrow.v1 import escrow_service_pb2 as _escrow_service_pb2
 from escrow.v1 import money_pb2 as _money_pb2
+from escrow.v1 import refund_service_pb2 as _refund_service_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -40,7 +42,7 @@ class _ChargebackStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Charg
     CHARGEBACK_STATE_UNDER_REVIEW: _ChargebackState.ValueType  # 5
     """The bank looks at the evidence."""
     CHARGEBACK_STATE_LOST: _ChargebackState.ValueType  # 6
-    """The bank has decided for the payer. What it took stays frozen."""
+    """The bank has decided for the payer. What it took stays frozen until that is settled (SettleChargeback)."""
     CHARGEBACK_STATE_WON: _ChargebackState.ValueType  # 7
     """The bank has decided for the platform, and what was frozen moves again."""
 
@@ -60,7 +62,7 @@ CHARGEBACK_STATE_NEEDS_RESPONSE: ChargebackState.ValueType  # 4
 CHARGEBACK_STATE_UNDER_REVIEW: ChargebackState.ValueType  # 5
 """The bank looks at the evidence."""
 CHARGEBACK_STATE_LOST: ChargebackState.ValueType  # 6
-"""The bank has decided for the payer. What it took stays frozen."""
+"""The bank has decided for the payer. What it took stays frozen until that is settled (SettleChargeback)."""
 CHARGEBACK_STATE_WON: ChargebackState.ValueType  # 7
 """The bank has decided for the platform, and what was frozen moves again."""
 Global___ChargebackState: _TypeAlias = ChargebackState  # noqa: Y015
@@ -111,6 +113,11 @@ class Chargeback(_message.Message):
     OPEN_TIME_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    UNSETTLED_FIELD_NUMBER: _builtins.int
+    LOSE_TIME_FIELD_NUMBER: _builtins.int
+    SETTLE_TIME_FIELD_NUMBER: _builtins.int
+    SETTLED_FIELD_NUMBER: _builtins.int
+    BORNE_BY_PLATFORM_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """"cbk_..." """
     escrow_id: _builtins.str
@@ -127,6 +134,8 @@ class Chargeback(_message.Message):
     """Whether its loss can be appealed against, or could."""
     submissions: _builtins.int
     """How often evidence was submitted."""
+    unsettled: _builtins.bool
+    """Whether somebody has to say who bears what is gone: it is lost and not settled, or Stripe has taken or given back something since."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """What is disputed, in the currency that was paid. It may be less or more than the payment."""
@@ -159,6 +168,22 @@ class Chargeback(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it changed last."""
 
+    @_builtins.property
+    def lose_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was lost last; unset while it never was."""
+
+    @_builtins.property
+    def settle_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was settled; unset while it is not."""
+
+    @_builtins.property
+    def settled(self) -> _money_pb2.Money:
+        """What somebody bears of what is gone; unset while it is not settled."""
+
+    @_builtins.property
+    def borne_by_platform(self) -> _money_pb2.Money:
+        """What of that the platform bears; unset while it is not settled."""
+
     def __init__(
         self,
         *,
@@ -178,14 +203,143 @@ class Chargeback(_message.Message):
         open_time: _timestamp_pb2.Timestamp | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        unsettled: _builtins.bool = ...,
+        lose_time: _timestamp_pb2.Timestamp | None = ...,
+        settle_time: _timestamp_pb2.Timestamp | None = ...,
+        settled: _money_pb2.Money | None = ...,
+        borne_by_platform: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "due_time", b"due_time", "fee", b"fee", "open_time", b"open_time", "reinstated", b"reinstated", "update_time", b"update_time", "withdrawn", b"withdrawn"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "borne_by_platform", b"borne_by_platform", "create_time", b"create_time", "due_time", b"due_time", "fee", b"fee", "lose_time", b"lose_time", "open_time", b"open_time", "reinstated", b"reinstated", "settle_time", b"settle_time", "settled", b"settled", "update_time", b"update_time", "withdrawn", b"withdrawn"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "appeal", b"appeal", "create_time", b"create_time", "due_time", b"due_time", "escrow_id", b"escrow_id", "fee", b"fee", "id", b"id", "open_time", b"open_time", "payment_id", b"payment_id", "reason", b"reason", "reinstated", b"reinstated", "state", b"state", "stripe_dispute", b"stripe_dispute", "submissions", b"submissions", "update_time", b"update_time", "withdrawn", b"withdrawn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "appeal", b"appeal", "borne_by_platform", b"borne_by_platform", "create_time", b"create_time", "due_time", b"due_time", "escrow_id", b"escrow_id", "fee", b"fee", "id", b"id", "lose_time", b"lose_time", "open_time", b"open_time", "payment_id", b"payment_id", "reason", b"reason", "reinstated", b"reinstated", "settle_time", b"settle_time", "settled", b"settled", "state", b"state", "stripe_dispute", b"stripe_dispute", "submissions", b"submissions", "unsettled", b"unsettled", "update_time", b"update_time", "withdrawn", b"withdrawn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Chargeback: _TypeAlias = Chargeback  # noqa: Y015
+
+@_typing.final
+class SettlementSource(_message.Message):
+    """So much of the price from one place."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MILESTONE_ID_FIELD_NUMBER: _builtins.int
+    RELEASE_ID_FIELD_NUMBER: _builtins.int
+    AMOUNT_MINOR_FIELD_NUMBER: _builtins.int
+    PAYEE_ID_FIELD_NUMBER: _builtins.int
+    milestone_id: _builtins.str
+    """"mst_..." """
+    release_id: _builtins.str
+    """"rel_..."; empty for what is held."""
+    amount_minor: _builtins.int
+    """How much of the price. The payer's fee goes with it."""
+    payee_id: _builtins.str
+    """Of what is held, for whom it is, where the milestone has several payees: "pye_..."; pro rata for all of them when empty."""
+    def __init__(
+        self,
+        *,
+        milestone_id: _builtins.str = ...,
+        release_id: _builtins.str = ...,
+        amount_minor: _builtins.int = ...,
+        payee_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_minor", b"amount_minor", "milestone_id", b"milestone_id", "payee_id", b"payee_id", "release_id", b"release_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SettlementSource: _TypeAlias = SettlementSource  # noqa: Y015
+
+@_typing.final
+class SettleChargebackRequest(_message.Message):
+    """Asks for SettleChargeback."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CHARGEBACK_ID_FIELD_NUMBER: _builtins.int
+    PLATFORM_MINOR_FIELD_NUMBER: _builtins.int
+    SOURCES_FIELD_NUMBER: _builtins.int
+    ANEW_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """A UUID that names this request."""
+    chargeback_id: _builtins.str
+    """"cbk_..." """
+    platform_minor: _builtins.int
+    """What the platform bears, in the currency that was paid. The rest is taken from the sources. As the policy says when unset: all, or nothing."""
+    anew: _builtins.bool
+    """Takes the settlement back that there is, and settles it otherwise."""
+    reason: _builtins.str
+    """Why; at most 500 characters. It is kept with the operation."""
+    etag: _builtins.str
+    """The escrow's etag as you last saw it; not checked when empty."""
+    validate_only: _builtins.bool
+    """Only say what would be done, or refused; nothing is written."""
+    @_builtins.property
+    def sources(self) -> _containers.RepeatedCompositeFieldContainer[Global___SettlementSource]:
+        """From where the rest is taken, the payer's fee on top; with platform_minor it comes to what is gone. In the order that is said above when empty."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        chargeback_id: _builtins.str = ...,
+        platform_minor: _builtins.int | None = ...,
+        sources: _abc.Iterable[Global___SettlementSource] | None = ...,
+        anew: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_platform_minor", b"_platform_minor", "platform_minor", b"platform_minor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_platform_minor", b"_platform_minor", "anew", b"anew", "chargeback_id", b"chargeback_id", "etag", b"etag", "platform_minor", b"platform_minor", "reason", b"reason", "request_id", b"request_id", "sources", b"sources", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__platform_minor: _TypeAlias = _typing.Literal["platform_minor"]  # noqa: Y015
+    _WhichOneofArgType__platform_minor: _TypeAlias = _typing.Literal["_platform_minor", b"_platform_minor"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__platform_minor) -> _WhichOneofReturnType__platform_minor | None: ...
+
+Global___SettleChargebackRequest: _TypeAlias = SettleChargebackRequest  # noqa: Y015
+
+@_typing.final
+class SettleChargebackResponse(_message.Message):
+    """Answers SettleChargeback."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHARGEBACK_FIELD_NUMBER: _builtins.int
+    TAKEN_FIELD_NUMBER: _builtins.int
+    ESCROW_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def chargeback(self) -> Global___Chargeback:
+        """The chargeback."""
+
+    @_builtins.property
+    def taken(self) -> _refund_service_pb2.Refund:
+        """What was taken, and from where; unset where the platform bears all."""
+
+    @_builtins.property
+    def escrow(self) -> _escrow_service_pb2.Escrow:
+        """The escrow afterwards."""
+
+    def __init__(
+        self,
+        *,
+        chargeback: Global___Chargeback | None = ...,
+        taken: _refund_service_pb2.Refund | None = ...,
+        escrow: _escrow_service_pb2.Escrow | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chargeback", b"chargeback", "escrow", b"escrow", "taken", b"taken"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chargeback", b"chargeback", "escrow", b"escrow", "taken", b"taken"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SettleChargebackResponse: _TypeAlias = SettleChargebackResponse  # noqa: Y015
 
 @_typing.final
 class GetChargebackRequest(_message.Message):

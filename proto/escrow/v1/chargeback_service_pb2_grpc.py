@@ -28,7 +28,7 @@ if _version_not_supported:
 class ChargebackServiceStub:
     """What payers' banks take back, or ask about. For operators.
 
-    Each dispute of a payment at Stripe is a chargeback here, inquiries among them. What it threatens is frozen until the bank has decided for the platform.
+    Each dispute of a payment at Stripe is a chargeback here, inquiries among them. What it threatens is frozen until the bank has decided for the platform, or until a loss is settled: the outcome is the bank's, and who bears a loss is decided here.
     """
 
     def __init__(self, channel):
@@ -41,6 +41,11 @@ class ChargebackServiceStub:
                 '/escrow.v1.ChargebackService/GetChargeback',
                 request_serializer=escrow_dot_v1_dot_chargeback__service__pb2.GetChargebackRequest.SerializeToString,
                 response_deserializer=escrow_dot_v1_dot_chargeback__service__pb2.GetChargebackResponse.FromString,
+                _registered_method=True)
+        self.SettleChargeback = channel.unary_unary(
+                '/escrow.v1.ChargebackService/SettleChargeback',
+                request_serializer=escrow_dot_v1_dot_chargeback__service__pb2.SettleChargebackRequest.SerializeToString,
+                response_deserializer=escrow_dot_v1_dot_chargeback__service__pb2.SettleChargebackResponse.FromString,
                 _registered_method=True)
         self.ListChargebacks = channel.unary_unary(
                 '/escrow.v1.ChargebackService/ListChargebacks',
@@ -77,11 +82,18 @@ class ChargebackServiceStub:
 class ChargebackServiceServicer:
     """What payers' banks take back, or ask about. For operators.
 
-    Each dispute of a payment at Stripe is a chargeback here, inquiries among them. What it threatens is frozen until the bank has decided for the platform.
+    Each dispute of a payment at Stripe is a chargeback here, inquiries among them. What it threatens is frozen until the bank has decided for the platform, or until a loss is settled: the outcome is the bank's, and who bears a loss is decided here.
     """
 
     def GetChargeback(self, request, context):
         """Reads a chargeback.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SettleChargeback(self, request, context):
+        """Settles a chargeback that is lost: says who bears what is gone, and lets the rest move again. It takes what is held first, then what was released and not sent, then what payees have, who owe it from then on; or what the request says, or the policy.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -137,6 +149,11 @@ def add_ChargebackServiceServicer_to_server(servicer, server):
                     request_deserializer=escrow_dot_v1_dot_chargeback__service__pb2.GetChargebackRequest.FromString,
                     response_serializer=escrow_dot_v1_dot_chargeback__service__pb2.GetChargebackResponse.SerializeToString,
             ),
+            'SettleChargeback': grpc.unary_unary_rpc_method_handler(
+                    servicer.SettleChargeback,
+                    request_deserializer=escrow_dot_v1_dot_chargeback__service__pb2.SettleChargebackRequest.FromString,
+                    response_serializer=escrow_dot_v1_dot_chargeback__service__pb2.SettleChargebackResponse.SerializeToString,
+            ),
             'ListChargebacks': grpc.unary_unary_rpc_method_handler(
                     servicer.ListChargebacks,
                     request_deserializer=escrow_dot_v1_dot_chargeback__service__pb2.ListChargebacksRequest.FromString,
@@ -178,7 +195,7 @@ def add_ChargebackServiceServicer_to_server(servicer, server):
 class ChargebackService:
     """What payers' banks take back, or ask about. For operators.
 
-    Each dispute of a payment at Stripe is a chargeback here, inquiries among them. What it threatens is frozen until the bank has decided for the platform.
+    Each dispute of a payment at Stripe is a chargeback here, inquiries among them. What it threatens is frozen until the bank has decided for the platform, or until a loss is settled: the outcome is the bank's, and who bears a loss is decided here.
     """
 
     @staticmethod
@@ -198,6 +215,33 @@ class ChargebackService:
             '/escrow.v1.ChargebackService/GetChargeback',
             escrow_dot_v1_dot_chargeback__service__pb2.GetChargebackRequest.SerializeToString,
             escrow_dot_v1_dot_chargeback__service__pb2.GetChargebackResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SettleChargeback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/escrow.v1.ChargebackService/SettleChargeback',
+            escrow_dot_v1_dot_chargeback__service__pb2.SettleChargebackRequest.SerializeToString,
+            escrow_dot_v1_dot_chargeback__service__pb2.SettleChargebackResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -29,7 +29,7 @@ GRPC_VERSION: str
 class ChargebackServiceStub:
     """What payers' banks take back, or ask about. For operators.
 
-    Each dispute of a payment at Stripe is a chargeback here, inquiries among them. What it threatens is frozen until the bank has decided for the platform.
+    Each dispute of a payment at Stripe is a chargeback here, inquiries among them. What it threatens is frozen until the bank has decided for the platform, or until a loss is settled: the outcome is the bank's, and who bears a loss is decided here.
     """
 
     @_typing.overload
@@ -38,6 +38,8 @@ class ChargebackServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ChargebackServiceAsyncStub: ...
     GetChargeback: _grpc.UnaryUnaryMultiCallable[_chargeback_service_pb2.GetChargebackRequest, _chargeback_service_pb2.GetChargebackResponse]
     """Reads a chargeback."""
+    SettleChargeback: _grpc.UnaryUnaryMultiCallable[_chargeback_service_pb2.SettleChargebackRequest, _chargeback_service_pb2.SettleChargebackResponse]
+    """Settles a chargeback that is lost: says who bears what is gone, and lets the rest move again. It takes what is held first, then what was released and not sent, then what payees have, who owe it from then on; or what the request says, or the policy."""
     ListChargebacks: _grpc.UnaryUnaryMultiCallable[_chargeback_service_pb2.ListChargebacksRequest, _chargeback_service_pb2.ListChargebacksResponse]
     """Lists chargebacks, newest first."""
     UploadChargebackEvidenceFile: _grpc.UnaryUnaryMultiCallable[_chargeback_service_pb2.UploadChargebackEvidenceFileRequest, _chargeback_service_pb2.UploadChargebackEvidenceFileResponse]
@@ -55,12 +57,14 @@ class ChargebackServiceStub:
 class ChargebackServiceAsyncStub(ChargebackServiceStub):
     """What payers' banks take back, or ask about. For operators.
 
-    Each dispute of a payment at Stripe is a chargeback here, inquiries among them. What it threatens is frozen until the bank has decided for the platform.
+    Each dispute of a payment at Stripe is a chargeback here, inquiries among them. What it threatens is frozen until the bank has decided for the platform, or until a loss is settled: the outcome is the bank's, and who bears a loss is decided here.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetChargeback: _aio.UnaryUnaryMultiCallable[_chargeback_service_pb2.GetChargebackRequest, _chargeback_service_pb2.GetChargebackResponse]  # type: ignore[assignment]
     """Reads a chargeback."""
+    SettleChargeback: _aio.UnaryUnaryMultiCallable[_chargeback_service_pb2.SettleChargebackRequest, _chargeback_service_pb2.SettleChargebackResponse]  # type: ignore[assignment]
+    """Settles a chargeback that is lost: says who bears what is gone, and lets the rest move again. It takes what is held first, then what was released and not sent, then what payees have, who owe it from then on; or what the request says, or the policy."""
     ListChargebacks: _aio.UnaryUnaryMultiCallable[_chargeback_service_pb2.ListChargebacksRequest, _chargeback_service_pb2.ListChargebacksResponse]  # type: ignore[assignment]
     """Lists chargebacks, newest first."""
     UploadChargebackEvidenceFile: _aio.UnaryUnaryMultiCallable[_chargeback_service_pb2.UploadChargebackEvidenceFileRequest, _chargeback_service_pb2.UploadChargebackEvidenceFileResponse]  # type: ignore[assignment]
@@ -77,7 +81,7 @@ class ChargebackServiceAsyncStub(ChargebackServiceStub):
 class ChargebackServiceServicer(metaclass=_abc_1.ABCMeta):
     """What payers' banks take back, or ask about. For operators.
 
-    Each dispute of a payment at Stripe is a chargeback here, inquiries among them. What it threatens is frozen until the bank has decided for the platform.
+    Each dispute of a payment at Stripe is a chargeback here, inquiries among them. What it threatens is frozen until the bank has decided for the platform, or until a loss is settled: the outcome is the bank's, and who bears a loss is decided here.
     """
 
     @_abc_1.abstractmethod
@@ -87,6 +91,14 @@ class ChargebackServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_chargeback_service_pb2.GetChargebackResponse, _abc.Awaitable[_chargeback_service_pb2.GetChargebackResponse]]:
         """Reads a chargeback."""
+
+    @_abc_1.abstractmethod
+    def SettleChargeback(
+        self,
+        request: _chargeback_service_pb2.SettleChargebackRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_chargeback_service_pb2.SettleChargebackResponse, _abc.Awaitable[_chargeback_service_pb2.SettleChargebackResponse]]:
+        """Settles a chargeback that is lost: says who bears what is gone, and lets the rest move again. It takes what is held first, then what was released and not sent, then what payees have, who owe it from then on; or what the request says, or the policy."""
 
     @_abc_1.abstractmethod
     def ListChargebacks(

@@ -491,6 +491,7 @@ class Milestone(_message.Message):
     FREEZES_FIELD_NUMBER: _builtins.int
     PAYEES_FIELD_NUMBER: _builtins.int
     FUND_TIME_FIELD_NUMBER: _builtins.int
+    CHARGED_BACK_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """"mst_..." """
     title: _builtins.str
@@ -561,6 +562,10 @@ class Milestone(_message.Message):
     def fund_time(self) -> _timestamp_pb2.Timestamp:
         """When Stripe had the money that funds it; unset while it is not paid for. The payer's time to cancel and Stripe's limit on holding money count from it."""
 
+    @_builtins.property
+    def charged_back(self) -> _money_pb2.Money:
+        """What the payer's bank has taken back by chargebacks that are settled. It is held no more, and with the payer like what is refunded. Unset where that is nothing."""
+
     def __init__(
         self,
         *,
@@ -584,10 +589,11 @@ class Milestone(_message.Message):
         freezes: _abc.Iterable[Global___Freeze] | None = ...,
         payees: _abc.Iterable[Global___MilestonePayee] | None = ...,
         fund_time: _timestamp_pb2.Timestamp | None = ...,
+        charged_back: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "deliver_time", b"deliver_time", "due_time", b"due_time", "frozen", b"frozen", "fund_time", b"fund_time", "funded", b"funded", "held", b"held", "inspection_end_time", b"inspection_end_time", "payee_fee", b"payee_fee", "payer_fee", b"payer_fee", "refunded", b"refunded", "released", b"released"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "charged_back", b"charged_back", "deliver_time", b"deliver_time", "due_time", b"due_time", "frozen", b"frozen", "fund_time", b"fund_time", "funded", b"funded", "held", b"held", "inspection_end_time", b"inspection_end_time", "payee_fee", b"payee_fee", "payer_fee", b"payer_fee", "refunded", b"refunded", "released", b"released"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "deliver_time", b"deliver_time", "due_time", b"due_time", "freezes", b"freezes", "frozen", b"frozen", "fund_time", b"fund_time", "funded", b"funded", "held", b"held", "id", b"id", "inspection_end_time", b"inspection_end_time", "line_items", b"line_items", "payee_fee", b"payee_fee", "payees", b"payees", "payer_fee", b"payer_fee", "payment_id", b"payment_id", "refunded", b"refunded", "released", b"released", "state", b"state", "title", b"title", "waiting_for", b"waiting_for"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "charged_back", b"charged_back", "deliver_time", b"deliver_time", "due_time", b"due_time", "freezes", b"freezes", "frozen", b"frozen", "fund_time", b"fund_time", "funded", b"funded", "held", b"held", "id", b"id", "inspection_end_time", b"inspection_end_time", "line_items", b"line_items", "payee_fee", b"payee_fee", "payees", b"payees", "payer_fee", b"payer_fee", "payment_id", b"payment_id", "refunded", b"refunded", "released", b"released", "state", b"state", "title", b"title", "waiting_for", b"waiting_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -116,6 +116,30 @@ FAVORABLE_AMENDMENT_APPROVED: FavorableAmendment.ValueType  # 2
 """It is done at once."""
 Global___FavorableAmendment: _TypeAlias = FavorableAmendment  # noqa: Y015
 
+class _LossBearer:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LossBearerEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LossBearer.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LOSS_BEARER_UNSPECIFIED: _LossBearer.ValueType  # 0
+    """The same as PAYEES."""
+    LOSS_BEARER_PAYEES: _LossBearer.ValueType  # 1
+    """It is taken from what is held, then from what was released and not sent; what payees have already they owe."""
+    LOSS_BEARER_PLATFORM: _LossBearer.ValueType  # 2
+    """The platform. Nothing is taken from anybody."""
+
+class LossBearer(_LossBearer, metaclass=_LossBearerEnumTypeWrapper):
+    """Who bears a lost chargeback, where the operator who settles it does not say."""
+
+LOSS_BEARER_UNSPECIFIED: LossBearer.ValueType  # 0
+"""The same as PAYEES."""
+LOSS_BEARER_PAYEES: LossBearer.ValueType  # 1
+"""It is taken from what is held, then from what was released and not sent; what payees have already they owe."""
+LOSS_BEARER_PLATFORM: LossBearer.ValueType  # 2
+"""The platform. Nothing is taken from anybody."""
+Global___LossBearer: _TypeAlias = LossBearer  # noqa: Y015
+
 @_typing.final
 class AmountLimits(_message.Message):
     """The least and the most of one amount, both included."""
@@ -301,7 +325,7 @@ class ApprovalLimits(_message.Message):
     refunds_minor: _builtins.int
     """One refund."""
     write_offs_minor: _builtins.int
-    """What one payee owes and the platform gives up."""
+    """What one payee owes and the platform gives up; and what is settled of a lost chargeback."""
     redirections_minor: _builtins.int
     """Money that goes to somebody else than was agreed."""
     repairs_minor: _builtins.int
@@ -350,12 +374,15 @@ class Policy(_message.Message):
     UNANSWERED_CANCELLATION_FIELD_NUMBER: _builtins.int
     APPROVALS_FIELD_NUMBER: _builtins.int
     FAVORABLE_AMENDMENT_FIELD_NUMBER: _builtins.int
+    LOST_CHARGEBACK_FIELD_NUMBER: _builtins.int
     stripe_fee_bearer: Global___StripeFeeBearer.ValueType
     """Who bears what Stripe keeps of a payment."""
     unanswered_cancellation: Global___Unanswered.ValueType
     """What becomes of a cancellation that one party asked for, and the other did not answer."""
     favorable_amendment: Global___FavorableAmendment.ValueType
     """What becomes of an amendment of the payer's that takes nothing from any payee."""
+    lost_chargeback: Global___LossBearer.ValueType
+    """Who bears a lost chargeback."""
     @_builtins.property
     def currencies(self) -> _containers.RepeatedCompositeFieldContainer[Global___CurrencyPolicy]:
         """Each currency once."""
@@ -377,10 +404,11 @@ class Policy(_message.Message):
         unanswered_cancellation: Global___Unanswered.ValueType = ...,
         approvals: _abc.Iterable[Global___ApprovalLimits] | None = ...,
         favorable_amendment: Global___FavorableAmendment.ValueType = ...,
+        lost_chargeback: Global___LossBearer.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["periods", b"periods"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approvals", b"approvals", "currencies", b"currencies", "favorable_amendment", b"favorable_amendment", "periods", b"periods", "stripe_fee_bearer", b"stripe_fee_bearer", "unanswered_cancellation", b"unanswered_cancellation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approvals", b"approvals", "currencies", b"currencies", "favorable_amendment", b"favorable_amendment", "lost_chargeback", b"lost_chargeback", "periods", b"periods", "stripe_fee_bearer", b"stripe_fee_bearer", "unanswered_cancellation", b"unanswered_cancellation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -46,6 +46,8 @@ class _RefundStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RefundSta
     """It failed, and the money was put back where it was."""
     REFUND_STATE_PAID_OUTSIDE: _RefundState.ValueType  # 8
     """It failed, and the payer was paid by another way."""
+    REFUND_STATE_CHARGED_BACK: _RefundState.ValueType  # 9
+    """No refund at Stripe: the payer's bank took it by a chargeback, which is lost and settled. PUT_BACK where that is won after all."""
 
 class RefundState(_RefundState, metaclass=_RefundStateEnumTypeWrapper):
     """Where a refund is."""
@@ -68,6 +70,8 @@ REFUND_STATE_PUT_BACK: RefundState.ValueType  # 7
 """It failed, and the money was put back where it was."""
 REFUND_STATE_PAID_OUTSIDE: RefundState.ValueType  # 8
 """It failed, and the payer was paid by another way."""
+REFUND_STATE_CHARGED_BACK: RefundState.ValueType  # 9
+"""No refund at Stripe: the payer's bank took it by a chargeback, which is lost and settled. PUT_BACK where that is won after all."""
 Global___RefundState: _TypeAlias = RefundState  # noqa: Y015
 
 class _RefundOrigin:
@@ -309,6 +313,7 @@ class Refund(_message.Message):
     WAITING_FOR_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CHARGEBACK_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """"rfn_..." """
     escrow_id: _builtins.str
@@ -325,6 +330,8 @@ class Refund(_message.Message):
     """Why it failed or was refused: Stripe's code."""
     waiting_for: _builtins.str
     """What it waits for, in words; empty when it has ended."""
+    chargeback_id: _builtins.str
+    """The chargeback that took it, where it is no refund at Stripe: "cbk_..." """
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """What the payer gets."""
@@ -361,10 +368,11 @@ class Refund(_message.Message):
         waiting_for: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        chargeback_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "settled", b"settled", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "escrow_id", b"escrow_id", "failure_code", b"failure_code", "id", b"id", "parts", b"parts", "payment_id", b"payment_id", "reason", b"reason", "settled", b"settled", "state", b"state", "stripe_refund", b"stripe_refund", "update_time", b"update_time", "waiting_for", b"waiting_for"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "chargeback_id", b"chargeback_id", "create_time", b"create_time", "escrow_id", b"escrow_id", "failure_code", b"failure_code", "id", b"id", "parts", b"parts", "payment_id", b"payment_id", "reason", b"reason", "settled", b"settled", "state", b"state", "stripe_refund", b"stripe_refund", "update_time", b"update_time", "waiting_for", b"waiting_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

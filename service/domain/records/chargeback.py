@@ -28,6 +28,10 @@ class Chargeback:
     ``movements`` and ``submissions``, with ``due_by`` and ``is_appeal``, tell which of two reads is
     newer; ``is_appeal`` stays set once its loss could be appealed against. ``openings`` counts how
     often it was opened, for what is opened again freezes again.
+
+    Once it is settled (``settled_at``), ``settled_minor`` is what somebody bears of what is gone,
+    in ``settled_currency``, and ``borne_minor`` what the platform bears of that. ``settlements``
+    counts them, those among them that were taken back. ``lost_at`` is when it was lost last.
     """
 
     tenant_id: str
@@ -51,6 +55,24 @@ class Chargeback:
     submissions: int = 0
     is_appeal: bool = False
     openings: int = 1
+    lost_at: datetime | None = None
+    settled_at: datetime | None = None
+    settled_minor: int = 0
+    borne_minor: int = 0
+    settlements: int = 0
+
+    @property
+    def gone_minor(self) -> int:
+        """What Stripe has taken for it and not given back, in the settled currency."""
+        return self.withdrawn_minor - self.reinstated_minor
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether it is over or lost, and somebody has to say who bears what is gone."""
+        if self.state is ChargebackState.LOST and self.settled_at is None:
+            return True
+        decided = self.is_over or self.state is ChargebackState.LOST
+        return decided and self.gone_minor != self.settled_minor
 
     @property
     def is_over(self) -> bool:

@@ -24,7 +24,8 @@ class RefundOrigin(StrEnum):
 
 @dataclass(slots=True)
 class Refund:
-    """Money on its way back to the payer: one refund of one charge at Stripe.
+    """Money on its way back to the payer: one refund of one charge at Stripe, or what a lost
+    chargeback took (``chargeback_id``).
 
     ``amount_minor`` is what the payer gets, in the currency that was paid. Where Stripe settled the
     charge in another, ``settled_minor`` is what that part of the charge came to there, and
@@ -48,10 +49,13 @@ class Refund:
     taken_minor: int | None = None
     balance_transaction: str | None = None
     failure_transaction: str | None = None
+    chargeback_id: UUID | None = None
 
     @property
     def in_flight(self) -> bool:
         """Whether its money is neither where it was nor has left the balance at Stripe."""
+        if self.chargeback_id is not None:
+            return False
         return self.balance_transaction is None or self.failure_transaction is not None
 
     @property

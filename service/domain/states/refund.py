@@ -19,6 +19,7 @@ class RefundState(StrEnum):
     REJECTED = "REJECTED"  # Stripe refused to make it: the money is where it was
     PUT_BACK = "PUT_BACK"  # an operator put it back where it was
     PAID_OUTSIDE = "PAID_OUTSIDE"  # an operator paid it by another way
+    CHARGED_BACK = "CHARGED_BACK"  # no refund of ours: the payer's bank took it, and kept it
 
 
 class RefundEvent(StrEnum):
@@ -32,6 +33,8 @@ class RefundEvent(StrEnum):
     SEND_AGAIN = "send_again"
     PUT_BACK = "put_back"
     PAY_OUTSIDE = "pay_outside"
+    CHARGE_BACK = "charge_back"  # a lost chargeback was settled
+    TAKE_BACK = "take_back"  # it was settled otherwise, or won after all
 
 
 F, FE = RefundState, RefundEvent
@@ -39,7 +42,7 @@ STRIPE, OPERATOR = Party.STRIPE, Party.OPERATOR
 
 ACCEPTED = frozenset({F.PENDING, F.REQUIRES_ACTION, F.SUCCEEDED})
 """Stripe has it, and has not failed it."""
-DONE = frozenset({F.SUCCEEDED, F.REJECTED, F.PUT_BACK, F.PAID_OUTSIDE})
+DONE = frozenset({F.SUCCEEDED, F.REJECTED, F.PUT_BACK, F.PAID_OUTSIDE, F.CHARGED_BACK})
 """Nothing of it is under way, and nobody has to decide."""
 UNDONE = frozenset({F.REJECTED, F.PUT_BACK})
 """The money is where it was before."""
@@ -62,5 +65,7 @@ REFUND = Machine(
         (F.FAILED, FE.SEND_AGAIN): edge(F.REQUESTED, OPERATOR),
         (F.FAILED, FE.PUT_BACK): edge(F.PUT_BACK, OPERATOR),
         (F.FAILED, FE.PAY_OUTSIDE): edge(F.PAID_OUTSIDE, OPERATOR),
+        (F.REQUESTED, FE.CHARGE_BACK): edge(F.CHARGED_BACK, OPERATOR),
+        (F.CHARGED_BACK, FE.TAKE_BACK): edge(F.PUT_BACK, STRIPE, OPERATOR),
     },
 )

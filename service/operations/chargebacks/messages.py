@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from escrow.v1 import chargeback_service_pb2 as pb
+from escrow.v1 import money_pb2 as money_pb
 from service.domain import ids
 from service.domain.evidence import characters_of
 from service.domain.records.chargeback import Chargeback
@@ -32,6 +33,11 @@ def chargeback_message(known: Chargeback) -> pb.Chargeback:
         open_time=timestamp(known.opened_at),
         create_time=timestamp(known.created_at),
         update_time=timestamp(known.updated_at),
+        unsettled=known.is_unsettled,
+        lose_time=timestamp(known.lost_at),
+        settle_time=timestamp(known.settled_at),
+        settled=_settled(known, known.settled_minor),
+        borne_by_platform=_settled(known, known.borne_minor),
     )
 
 
@@ -66,3 +72,8 @@ def _fields(fields: Mapping[str, str], given: Mapping[str, str]) -> list[pb.Evid
         pb.EvidenceField(name=name, text=text, given=name in given)
         for name, text in sorted(fields.items())
     ]
+
+
+def _settled(known: Chargeback, amount_minor: int) -> money_pb.Money | None:
+    currency = known.settled_currency
+    return money(amount_minor, currency) if currency and known.settled_at else None

@@ -117,6 +117,7 @@ def _milestone_message(milestone: Milestone, records: EscrowRecords) -> pb.Miles
         payees=_payee_messages(milestone, records),
         freezes=[_freeze_message(f, currency) for f in freezes_of(milestone, records)],
         fund_time=timestamp(milestone.funded_at),
+        charged_back=money(milestone.lost_minor, currency) if milestone.lost_minor else None,
     )
 
 

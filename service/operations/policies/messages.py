@@ -13,6 +13,7 @@ from service.domain.policy import (
     CurrencyRules,
     Favorable,
     Limits,
+    LossBearer,
     Periods,
     Policy,
     StripeFeeBearer,
@@ -49,6 +50,13 @@ _FAVORABLE = {
 }
 
 
+_LOSS_BEARER = {
+    pb.LOSS_BEARER_UNSPECIFIED: LossBearer.PAYEES,
+    pb.LOSS_BEARER_PAYEES: LossBearer.PAYEES,
+    pb.LOSS_BEARER_PLATFORM: LossBearer.PLATFORM,
+}
+
+
 def policy_of(message: pb.Policy) -> Policy:
     """Raises InvalidField: a currency is listed twice."""
     listed: dict[str, CurrencyRules] = {}
@@ -70,6 +78,7 @@ def policy_of(message: pb.Policy) -> Policy:
         _periods_of(message.periods),
         unanswered_cancellation=_UNANSWERED[message.unanswered_cancellation],
         favorable_amendment=_FAVORABLE[message.favorable_amendment],
+        lost_chargeback=_LOSS_BEARER[message.lost_chargeback],
         approvals=_approvals_of(message.approvals),
     )
 
@@ -118,6 +127,7 @@ def policy_message(policy: Policy) -> pb.Policy:
         favorable_amendment=pb.FavorableAmendment.Value(
             f"FAVORABLE_AMENDMENT_{policy.favorable_amendment.name}"
         ),
+        lost_chargeback=pb.LossBearer.Value(f"LOSS_BEARER_{policy.lost_chargeback.name}"),
         approvals=[
             pb.ApprovalLimits(currency=currency, **asdict(limits))
             for currency, limits in sorted(policy.approvals.items())

@@ -68,6 +68,9 @@ def refund_message(refund: Refund, parts: Iterable[RefundPart], settled_currency
         waiting_for=FOR_REFUND.get(refund.state, ""),
         create_time=timestamp(refund.created_at),
         update_time=timestamp(refund.updated_at),
+        chargeback_id=ids.show(ids.CHARGEBACK, refund.chargeback_id)
+        if refund.chargeback_id
+        else "",
     )
 
 

@@ -15,7 +15,14 @@ from service.operations.refunds.messages import receivable_message
 from service.runtime import Runtime
 from service.store.escrows import BY_RECEIVABLE
 
-PAID = frozenset({RefundState.PENDING, RefundState.SUCCEEDED, RefundState.PAID_OUTSIDE})
+PAID = frozenset(
+    {
+        RefundState.PENDING,
+        RefundState.SUCCEEDED,
+        RefundState.PAID_OUTSIDE,
+        RefundState.CHARGED_BACK,
+    }
+)
 
 
 @mutation(pb.WriteOffReceivableResponse)

@@ -29,7 +29,7 @@ WHERE funded_minor NOT BETWEEN 0 AND amount_minor
     OR payer_fee_gone_minor NOT BETWEEN 0 AND payer_fee_minor
     OR (state IN ('RELEASING', 'RELEASED')
         AND (released_minor = 0 OR released_minor + refunded_minor + lost_minor <> funded_minor))
-    OR (state IN ('REFUNDING', 'REFUNDED') AND refunded_minor <> funded_minor)""",
+    OR (state IN ('REFUNDING', 'REFUNDED') AND refunded_minor + lost_minor <> funded_minor)""",
 )
 FROZEN = Check(
     "I5 frozen",

@@ -80,7 +80,8 @@ _TAKEN_BACK = """(SELECT coalesce(sum(r.{amount}), 0) FROM releases AS r
             AND r.state = 'WAITING' AND r.transfer_minor IS NOT NULL)"""
 # What a refund takes leaves the position when Stripe takes it, but for what payees still have.
 _REFUNDS = """(SELECT coalesce(sum(CASE
-            WHEN r.balance_transaction IS NULL OR r.failure_transaction IS NOT NULL
+            WHEN r.chargeback_id IS NULL
+            AND (r.balance_transaction IS NULL OR r.failure_transaction IS NOT NULL)
             THEN r.{whole} ELSE 0 END), 0)
             FROM refunds AS r
             JOIN payments AS p ON p.tenant_id = r.tenant_id AND p.payment_id = r.payment_id
@@ -160,7 +161,7 @@ SELECT * FROM (
     SELECT b.tenant_id, b.currency, {platform(accounts.REFUNDS_IN_FLIGHT)} AS books_minor,
         (SELECT coalesce(sum(r.amount_minor), 0) FROM refunds AS r
             WHERE r.tenant_id = b.tenant_id AND r.currency = b.currency
-            AND r.state NOT IN ('REJECTED', 'PUT_BACK', 'PAID_OUTSIDE')
+            AND r.state NOT IN ('REJECTED', 'PUT_BACK', 'PAID_OUTSIDE', 'CHARGED_BACK')
             AND (r.balance_transaction IS NULL OR r.failure_transaction IS NOT NULL)
         ) AS records_minor
     FROM {BOOKS}
@@ -169,7 +170,7 @@ SELECT * FROM (
 # One whose money is unexplained still is taken over by the next sweep.
 DISPUTES = Check(
     "chargebacks",
-    f"{accounts.DISPUTE.template} is what Stripe took for it and has not given back",
+    f"{accounts.DISPUTE.template} is what Stripe took for it, and neither gave back nor is settled",
     "SELECT count(*) FROM chargebacks",
     f"""\
 SELECT * FROM (
@@ -177,7 +178,7 @@ SELECT * FROM (
         (SELECT coalesce(sum(e.amount_minor), 0) FROM entries AS e
             WHERE e.tenant_id = c.tenant_id AND e.currency = c.settled_currency
             AND e.account = {accounts.DISPUTE.sql(chargeback="c.chargeback_id")}) AS books_minor,
-        c.withdrawn_minor - c.reinstated_minor AS records_minor
+        c.withdrawn_minor - c.reinstated_minor - c.settled_minor AS records_minor
     FROM chargebacks AS c
 ) AS compared WHERE books_minor <> records_minor AND NOT EXISTS (
     SELECT 1 FROM balance_transactions AS t

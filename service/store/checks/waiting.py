@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from service.domain.accounts import BROUGHT_UNEXPLAINED, SUSPENSE, TAKEN_UNEXPLAINED
 from service.domain.postings import JournalKind
 from service.domain.records.effect import NEEDS_PERSON
+from service.store.chargebacks import UNSETTLED
 
 # Each: how many, and since when the oldest waits.
 WAITING: Mapping[str, str] = {
@@ -25,6 +26,9 @@ SELECT count(*), min(created_at) FROM refunds
 WHERE state IN ('REQUESTED', 'PENDING', 'REQUIRES_ACTION')""",
     "refunds that failed, for a person (escrow refunds list)": """\
 SELECT count(*), min(created_at) FROM refunds WHERE state = 'FAILED'""",
+    "chargebacks that nobody has settled (escrow chargebacks list --unsettled)": f"""\
+SELECT count(*), min(coalesce(lost_at, updated_at)) FROM chargebacks
+WHERE {UNSETTLED.format(row="chargebacks")}""",
     "what payees owe (escrow receivables list)": """\
 SELECT count(*), min(created_at) FROM receivables WHERE state <> 'SETTLED'""",
     "what waits for a second person (escrow approvals list)": """\

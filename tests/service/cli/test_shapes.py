@@ -21,7 +21,7 @@ from tests.service.operations.agreements.amending import amended
 from tests.service.operations.agreements.amending import asked as asked_to_amend
 from tests.service.operations.agreements.asking import extension, payer_asks
 from tests.service.operations.approvals.waiting import held_refund
-from tests.service.operations.chargebacks.disputes import disputed_escrow, preview
+from tests.service.operations.chargebacks.disputes import disputed_escrow, lost_escrow, preview
 from tests.service.operations.marketplace import API_KEY, Marketplace
 from tests.service.operations.operators.stuck import event_set_aside, shadowed, suspended
 
@@ -76,6 +76,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     "chargebacks evidence stage {chargeback} --file receipt={receipt} --reason x": (),
     "chargebacks evidence list {chargeback}": ("evidence", "unreadable"),
     "payees exposure {payee}": ("exposures", "chargeback_ids"),
+    "chargebacks settle {lost} --reason x --dry-run": (),
     "approvals list --all": ("approvals", "unreadable"),
     "approvals show {held}": ("plan",),
     "approvals approve {held} --plan-hash {held_plan} --reason x": ("plan",),
@@ -182,7 +183,7 @@ async def ids(market: Marketplace, tmp_path: Path) -> dict[str, str]:
     amendment = await asked_to_amend(market.payer, amends, amended(amends, price=8_000))
     held, _ = await held_refund(market)
     withdrawn, _ = await held_refund(market)
-    disputed = await disputed_escrow(market)
+    disputed, lost = await disputed_escrow(market), await lost_escrow(market)
     effect, _, _ = await shadowed(market)  # last: the inbox would end it
     oldest = "SELECT freeze_id FROM freezes ORDER BY created_at LIMIT 1"
     freeze = await market.owner.fetchval(oldest)
@@ -196,6 +197,7 @@ async def ids(market: Marketplace, tmp_path: Path) -> dict[str, str]:
         "chargeback": disputed.id,
         "receipt": str(receipt),
         "evidence": (await preview(market, disputed)).evidence.hash,
+        "lost": lost.id,
         "event": event["id"],
         "payment": payment.id,
         "funded": funded.id,

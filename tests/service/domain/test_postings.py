@@ -31,6 +31,7 @@ from tests.service.domain.entries import (
 )
 
 REFUNDS, DISPUTE = "liab:refunds_in_flight", "asset:dispute:cbk_1"
+DISPUTED = "liab:disputed:cbk_1"
 
 # kind, amounts -> the platform's book, the connected book
 EXPECTED: Mapping[str, tuple[JournalKind, Mapping[str, int], list[Line], list[Line]]] = {
@@ -568,6 +569,143 @@ EXPECTED: Mapping[str, tuple[JournalKind, Mapping[str, int], list[Line], list[Li
         JournalKind.CHARGEBACK_REINSTATED_EXPLAINED,
         {"taken": 0, "given": 105_00, "charged": 0, "returned": 15_00},
         [(BROUGHT_UNEXPLAINED, 120_00), (DISPUTE, -105_00), ("exp:dispute_fee", -15_00)],
+        [],
+    ),
+    "13b": (
+        JournalKind.CHARGED_BACK_FROM_HELD,
+        {"price": 100_00, "payer_fee": 5_00},
+        [(HELD, 100_00), (FEE_HELD, 5_00), (DISPUTED, -105_00)],
+        [],
+    ),
+    "13b'": (
+        JournalKind.CHARGED_BACK_FROM_PAYABLE,
+        {"payee_share": 80_00, "payee_fee": 20_00, "payer_fee": 5_00},
+        [
+            (PAYABLE, 80_00),
+            ("rev:service_fee", 20_00),
+            ("rev:platform_fee", 5_00),
+            (DISPUTED, -105_00),
+        ],
+        [],
+    ),
+    "13s": (
+        JournalKind.CHARGED_BACK_FROM_SUSPENSE,
+        {"amount": 105_00},
+        [(SUSPENSE, 105_00), (DISPUTED, -105_00)],
+        [],
+    ),
+    "15''": (
+        JournalKind.CHARGED_BACK_FROM_PAYEE,
+        {"payee_share": 80_00, "payee_fee": 20_00, "payer_fee": 5_00},
+        [
+            (RECEIVABLE, 80_00),
+            ("rev:service_fee", 20_00),
+            ("rev:platform_fee", 5_00),
+            (DISPUTED, -105_00),
+        ],
+        [],
+    ),
+    "15": (
+        JournalKind.CHARGEBACK_SETTLED,
+        {"amount": 105_00},
+        [(DISPUTED, 105_00), (DISPUTE, -105_00)],
+        [],
+    ),
+    "15 13x": (
+        JournalKind.CHARGEBACK_SETTLED_CONVERTED,
+        {"amount": 105_00, "taken": 126_00, "fee": 0, "loss": 10_50, "gain": 0},
+        [
+            (DISPUTED, 105_00),
+            ("asset:exchange", -105_00),
+            ("asset:exchange", 126_00),
+            (DISPUTE, -126_00),
+            ("exp:fx", 10_50),
+            ("asset:exchange", -10_50),
+        ],
+        [],
+    ),
+    "15p": (
+        JournalKind.CHARGEBACK_BORNE,
+        {"amount": 105_00},
+        [("exp:bad_debt", 105_00), (DISPUTE, -105_00)],
+        [],
+    ),
+    "15x": (
+        JournalKind.CHARGEBACK_EXCESS,
+        {"above": 3_00, "below": 0},
+        [("exp:fx", 3_00), (DISPUTE, -3_00)],
+        [],
+    ),
+    "15x, where more came back": (
+        JournalKind.CHARGEBACK_EXCESS,
+        {"above": 0, "below": 3_00},
+        [("exp:fx", -3_00), (DISPUTE, 3_00)],
+        [],
+    ),
+    "15r 13b": (
+        JournalKind.TAKEN_BACK_TO_HELD,
+        {"price": 100_00, "payer_fee": 5_00},
+        [(HELD, -100_00), (FEE_HELD, -5_00), (DISPUTED, 105_00)],
+        [],
+    ),
+    "15r 13b'": (
+        JournalKind.TAKEN_BACK_TO_PAYABLE,
+        {"payee_share": 80_00, "payee_fee": 20_00, "payer_fee": 5_00},
+        [
+            (PAYABLE, -80_00),
+            ("rev:service_fee", -20_00),
+            ("rev:platform_fee", -5_00),
+            (DISPUTED, 105_00),
+        ],
+        [],
+    ),
+    "15r 13s": (
+        JournalKind.TAKEN_BACK_TO_SUSPENSE,
+        {"amount": 105_00},
+        [(SUSPENSE, -105_00), (DISPUTED, 105_00)],
+        [],
+    ),
+    "15r 15''": (
+        JournalKind.TAKEN_BACK_TO_PAYEE,
+        {"owed": 50_00, "payable": 30_00, "payee_fee": 20_00, "payer_fee": 5_00},
+        [
+            (DISPUTED, 105_00),
+            (RECEIVABLE, -50_00),
+            (PAYABLE, -30_00),
+            ("rev:service_fee", -20_00),
+            ("rev:platform_fee", -5_00),
+        ],
+        [],
+    ),
+    "15r": (
+        JournalKind.CHARGEBACK_UNSETTLED,
+        {"amount": 105_00},
+        [(DISPUTED, -105_00), (DISPUTE, 105_00)],
+        [],
+    ),
+    "15r 13x": (
+        JournalKind.CHARGEBACK_UNSETTLED_CONVERTED,
+        {"amount": 105_00, "taken": 126_00, "fee": 0, "loss": 10_50, "gain": 0},
+        [
+            (DISPUTED, -105_00),
+            ("asset:exchange", 105_00),
+            ("asset:exchange", -126_00),
+            (DISPUTE, 126_00),
+            ("exp:fx", -10_50),
+            ("asset:exchange", 10_50),
+        ],
+        [],
+    ),
+    "15r 15p": (
+        JournalKind.CHARGEBACK_BORNE_NO_MORE,
+        {"amount": 105_00},
+        [("exp:bad_debt", -105_00), (DISPUTE, 105_00)],
+        [],
+    ),
+    "15r 15x": (
+        JournalKind.CHARGEBACK_EXCESS_NO_MORE,
+        {"above": 3_00, "below": 0},
+        [("exp:fx", -3_00), (DISPUTE, 3_00)],
         [],
     ),
     "26 brought": (

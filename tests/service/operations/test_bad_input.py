@@ -296,6 +296,8 @@ def test_no_field_was_forgotten() -> None:
         "WriteOffReceivable.validate_only",
         "RedirectShare.validate_only",
         "SubmitChargebackEvidence.validate_only",
+        "SettleChargeback.validate_only",
+        "SettleChargeback.anew",
         "CreatePolicyVersion.validate_only",
         "CreatePolicyVersion.policy.currencies.payout_limits",  # its parts are spoiled
         "CreatePolicyVersion.policy.periods",

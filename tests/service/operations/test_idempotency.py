@@ -40,6 +40,7 @@ OTHERWISE: Mapping[str, Mapping[str, Any]] = {
     "AdoptReversal": {"reason": "No reason."},
     "ResolveRefund": {"reason": "No reason."},
     "WriteOffReceivable": {"reason": "No reason."},
+    "SettleChargeback": {"reason": "No reason."},
     "RequestCancellation": {"reason": "No reason."},
     "ApproveCancellation": {"reason": "No reason."},
     "DeclineCancellation": {"reason": "No reason."},

@@ -162,7 +162,7 @@ def test_every_answer_with_an_escrow_is_told_again_above() -> None:
     assert set(SHOW_AN_ESCROW) == {
         *("CreateEscrow", "SubmitDelivery", "RequestChanges", "AcceptDelivery"),
         *("ReleaseMilestone", "CancelEscrow", "PlaceFreeze", "LiftFreeze", "ApplySuspense"),
-        *("RefundMilestone", "AdoptRefund", "AdoptReversal"),
+        *("RefundMilestone", "AdoptRefund", "AdoptReversal", "SettleChargeback"),
         *("RequestCancellation", "ApproveCancellation"),
         *("DeclineCancellation", "RequestExtension", "ExtendDeadline", "DeclineExtension"),
         *("RedirectShare", "ProposeAmendment", "AcceptAmendment", "DeclineAmendment"),

@@ -93,6 +93,7 @@ REPAIRS = {"PlaceFreeze", "LiftFreeze", "RefundSuspense", "AdoptRefund", "Resolv
     "GetPayeeExposure",
     *("ListChargebacks", "GetChargeback", "PreviewChargebackEvidence", "ListChargebackEvidence"),
     *("StageChargebackEvidence", "SubmitChargebackEvidence", "UploadChargebackEvidenceFile"),
+    "SettleChargeback",
 }
 MAY = {
     "service": {*METHODS} - INGESTS - OF_PEOPLE - REPAIRS,

@@ -79,6 +79,9 @@ WHY: Mapping[str, str] = {
     "verify, waiting, accounts at Stripe that were never read (escrow sweep)": PROVES,
     "verify, waiting, balance transactions that cannot be booked yet": PROVES,
     "verify, waiting, balance transactions that nobody has explained": PROVES,
+    "verify, waiting, chargebacks that nobody has settled (escrow chargebacks list --unsettled)": (
+        PROVES
+    ),
     "verify, waiting, deadlines that were put off (escrow deadlines list)": PROVES,
     "verify, waiting, events set aside for a person (escrow events list)": PROVES,
     "verify, waiting, events to apply": PROVES,

@@ -71,6 +71,7 @@ ATTRIBUTES = """
 SELECT attname, format_type(atttypid, atttypmod) AS kind FROM pg_attribute
 WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum"""
 LARGE = 2**62  # more than a float holds exactly
+APPENDED = "line_item", "previous_account", "refund_part", "evidence"  # never written again
 TEXT = 'Zoë O\'Neil, "Łódź" \\ {}()[],;$1 %s\n\t日本語 🦊'
 LAST = datetime.max.replace(tzinfo=UTC)  # which asyncpg writes as infinity
 EARLY = datetime(1970, 1, 1, 0, 0, 0, 1, tzinfo=UTC)
@@ -219,6 +220,7 @@ def full_records() -> dict[str, Any]:
         taken_minor=95_00,
         balance_transaction="txn_2",
         failure_transaction="txn_3",
+        chargeback_id=new_id(),
     )
     part = new_refund_part(
         refund,
@@ -294,6 +296,11 @@ def full_records() -> dict[str, Any]:
                 submissions=2,
                 is_appeal=True,
                 openings=4,
+                lost_at=LAST,
+                settled_at=EARLY,
+                settled_minor=LARGE,
+                borne_minor=7,
+                settlements=2,
             )
         ),
         "evidence": new_evidence(
@@ -482,7 +489,7 @@ async def test_a_record_written_again_is_overwritten_whole(pool: ServicePool) ->
     for name, record in bare.items():
         kept = {field.name for field in fields(record)} & (keys | {"version"})
         changed[name] = replace(full[name], **{column: getattr(record, column) for column in kept})
-    appended = {name: bare[name] for name in ("line_item", "previous_account", "refund_part")}
+    appended = {name: bare[name] for name in APPENDED}
 
     await write_records(pool, {name: changed[name] for name in changed.keys() - appended})
 

@@ -25,6 +25,8 @@ EXPECTED = Expected(
     FAILED           send_again      REQUESTED        operator
     FAILED           put_back        PUT_BACK         operator
     FAILED           pay_outside     PAID_OUTSIDE     operator
+    REQUESTED        charge_back     CHARGED_BACK     operator
+    CHARGED_BACK     take_back       PUT_BACK         stripe operator
     """,
 )
 

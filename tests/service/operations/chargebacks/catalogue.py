@@ -2,8 +2,9 @@
 
 from escrow.client import new_request_id
 from escrow.v1 import chargeback_service_pb2 as pb
+from escrow.v1 import escrow_service_pb2 as escrow_pb
 from tests.service.operations.asked import WHY, Asked, Requests
-from tests.service.operations.chargebacks.disputes import disputed_escrow, preview
+from tests.service.operations.chargebacks.disputes import disputed_escrow, lost_escrow, preview
 from tests.service.operations.marketplace import Marketplace
 
 
@@ -43,6 +44,21 @@ async def _stage_chargeback_evidence(market: Marketplace) -> Asked:
     return Asked("operator", request, role="operator")
 
 
+async def _settle_chargeback(market: Marketplace) -> Asked:
+    found = await lost_escrow(market)
+    escrow = await market.read(escrow_pb.Escrow(id=found.escrow_id))
+    source = pb.SettlementSource(milestone_id=escrow.milestones[0].id, amount_minor=9_000)
+    request = pb.SettleChargebackRequest(
+        request_id=new_request_id(),
+        chargeback_id=found.id,
+        platform_minor=10_500 - 9_450,
+        sources=[source],
+        reason="The bank decided.",
+        etag=escrow.etag,
+    )
+    return Asked("operator", request, role="operator")
+
+
 async def _submit_chargeback_evidence(market: Marketplace) -> Asked:
     found = await disputed_escrow(market)
     request = pb.SubmitChargebackEvidenceRequest(
@@ -67,4 +83,5 @@ REQUESTS: Requests = {
     "StageChargebackEvidence": _stage_chargeback_evidence,
     "SubmitChargebackEvidence": _submit_chargeback_evidence,
     "ListChargebackEvidence": _list_chargeback_evidence,
+    "SettleChargeback": _settle_chargeback,
 }

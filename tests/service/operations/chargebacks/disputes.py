@@ -23,6 +23,14 @@ async def disputed(market: Marketplace, escrow: escrow_pb.Escrow, **more: Any) -
     return made
 
 
+async def lost_escrow(market: Marketplace) -> pb.Chargeback:
+    """A chargeback of a payment that funded an escrow, which the bank decided for the payer."""
+    found = await disputed_escrow(market)
+    await market.sandbox.control(f"disputes/{found.stripe_dispute}/lose")
+    await market.settle()
+    return found
+
+
 async def disputed_escrow(market: Marketplace) -> pb.Chargeback:
     """The chargeback of a payment that funded an escrow."""
     escrow = await market.funded_escrow()

@@ -82,7 +82,7 @@ async def test_who_waits_is_told_for_which_chargeback(market: Marketplace) -> No
     await market.settle()
 
     waits = (await market.read(escrow)).milestones[0].waiting_for
-    assert waits == f"an operator to lift the freeze: {named} is lost"
+    assert waits == f"an operator to say who bears it: {named} is lost (SettleChargeback)"
 
 
 async def test_a_win_sends_what_was_held_back_to_the_account_that_the_payee_has_now(

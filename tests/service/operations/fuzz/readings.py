@@ -39,7 +39,9 @@ async def read_back(market: Marketplace, request: Any, answer: Message) -> Async
             continue
         asked = GetMessageClass(getter.input_type)
         (name,) = (each.name for each in getter.input_type.fields if each.name != "reference")
-        found = await ask(market.service, getter.name, asked(**{name: shown.id}))
+        of_operators = getter.containing_service.name == "ChargebackService"
+        reader = market.client("operator", role="auditor") if of_operators else market.service
+        found = await ask(reader, getter.name, asked(**{name: shown.id}))
         yield found
         if "reference" in getter.input_type.fields_by_name:
             by_reference = asked(reference=shown.reference)

@@ -125,6 +125,15 @@ def _refund_milestone(random: Random, request: refund_pb.RefundMilestoneRequest)
     request.plan_hash = ""
 
 
+def _settle_chargeback(random: Random, request: chargeback_pb.SettleChargebackRequest) -> None:
+    """One source, of 100.00 and its fee of 5 %, and the platform bears the rest."""
+    price_minor = random.randint(1, 100) * 100
+    milestone_id = request.sources[0].milestone_id
+    del request.sources[:]
+    request.sources.add(milestone_id=milestone_id, amount_minor=price_minor)
+    request.platform_minor = 10_500 - price_minor * 105 // 100
+
+
 def _place_freeze(random: Random, request: pb.PlaceFreezeRequest) -> None:
     request.amount_minor = random.choice((1, 10_000, random.randint(1, 10_000)))
     request.freeze_reason = random.choice(
@@ -222,6 +231,7 @@ SETTLE: Mapping[str, Settle] = {
     "PlanRefund": _refund,
     "RefundMilestone": _refund_milestone,
     "PlaceFreeze": _place_freeze,
+    "SettleChargeback": _settle_chargeback,
     "RequestPayout": _request_payout,
     "IngestStripeEvent": _event,
     "BatchIngestStripeEvents": _events,

@@ -61,6 +61,9 @@ READ_AS: Mapping[tuple[str, ...], tuple[str, ...]] = {
         *("amount", "amount_minor"),
     ),
     ("PlaceFreeze", "amount_minor"): ("freezes", "amount", "amount_minor"),
+    ("SettleChargeback", "reason"): ("reason",),
+    ("SettleChargeback", "platform_minor"): ("borne_by_platform", "amount_minor"),
+    ("SettleChargeback", "sources", "milestone_id"): ("parts", "milestone_id"),
     ("PlaceFreeze", "freeze_reason"): ("freezes", "reason"),
 }
 IN_TIMELINE = "is in the timeline of the payment's escrow"
@@ -92,6 +95,7 @@ NOT_READ: Mapping[str, str] = {
     "SubmitChargebackEvidence.reason": BEHIND_WHAT_WAS_SENT,
     "StageChargebackEvidence.evidence": "is in what is listed and submitted: test_evidence.py",
     "validate_only": "writes nothing",
+    "SettleChargeback.anew": "allows a second settlement: test_settlements.py",
     "page_token": "is issued by the service",
     "page_size": "is no value of anything",
     "filter": "finds, and is tried on every escrow that is written (readings.py)",

@@ -1,0 +1,149 @@
+"""An operator says who bears what a lost chargeback took."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from escrow.v1 import chargeback_service_pb2 as pb
+from service.aggregates.chargeback_settled import Loss, loss_of, settle, take_back
+from service.aggregates.escrow import EscrowCase, open_case
+from service.aggregates.freeze import end_freezes, let_move
+from service.aggregates.refund import parts_of
+from service.aggregates.refund_plan import Chosen, plan_adopted, plan_chosen
+from service.domain import ids
+from service.domain.call import Call
+from service.domain.errors import (
+    ChargebackMissing,
+    ChargebackSettled,
+    NothingToSettle,
+    PaymentNotSettled,
+    RefundDoesNotFit,
+    SettlementDoesNotAddUp,
+    WithdrawalUnknown,
+)
+from service.domain.policy import LossBearer
+from service.domain.records.chargeback import Chargeback
+from service.domain.records.payment import Payment
+from service.domain.records.refund import RefundPart
+from service.domain.unit import UnitOfWork
+from service.operations.chargebacks.messages import chargeback_message
+from service.operations.escrows.messages import escrow_message
+from service.operations.mutation import mutation
+from service.operations.refunds.messages import refund_message
+from service.operations.taking import read_balance, save_taken, suspense_of
+from service.runtime import Runtime
+from service.store.chargebacks import find_chargeback
+from service.store.escrows import BY_CHARGEBACK
+
+
+async def settle_chargeback(
+    runtime: Runtime, call: Call, request: pb.SettleChargebackRequest
+) -> pb.SettleChargebackResponse:
+    """Rows 13b to 15x; with ``anew`` 15r first.
+
+    Raises:
+        ChargebackMissing, StaleEtag, InvalidField, MilestoneMissing, ReleaseMissing.
+        NothingToSettle: it is not lost, or nothing of it is gone. ChargebackSettled.
+        WithdrawalUnknown, PaymentNotSettled: Stripe has not said what it took, or settled.
+        SettlementDoesNotAddUp, AmountNotMultiple, AmountFrozen, RefundAboveLeft.
+        ReversalUnderWay: a transfer is being reversed for what is to be taken back.
+    """
+    chargeback_id = ids.parse(request.chargeback_id)
+    found = await find_chargeback(runtime.pool, call.tenant_id, chargeback_id)
+    if found is None:
+        raise ChargebackMissing
+    account = suspense_of(found.payment_id)
+
+    @mutation(pb.SettleChargebackResponse, of="settle_chargeback")
+    async def story(
+        runtime: Runtime, unit: UnitOfWork, request: pb.SettleChargebackRequest
+    ) -> pb.SettleChargebackResponse:
+        suspense_minor = await read_balance(runtime, unit, account)
+        case = await open_case(
+            runtime,
+            unit,
+            chargeback_id,
+            by=BY_CHARGEBACK,
+            etag=request.etag,
+            missing=ChargebackMissing,
+        )
+        answer = _settle(case, chargeback_id, request, suspense_minor)
+        unit.note = request.chargeback_id
+        if request.validate_only:
+            return answer
+        return await save_taken(runtime, unit, answer, account, suspense_minor)
+
+    return await story(runtime, call, request)
+
+
+def _settle(
+    case: EscrowCase,
+    chargeback_id: UUID,
+    request: pb.SettleChargebackRequest,
+    suspense_minor: int,
+) -> pb.SettleChargebackResponse:
+    known = next(c for c in case.records.chargebacks if c.chargeback_id == chargeback_id)
+    payment = case.payment(known.payment_id)
+    _check(known, payment, anew=request.anew)
+    take_back(case, known)
+    thawed = end_freezes(case, known.stripe_dispute)
+    loss = loss_of(known, payment)
+    platform_minor = _platform(case, loss, request)
+    wanted_minor, refund_id = loss.amount_minor - platform_minor, case.unit.new_id()
+    if request.sources:
+        parts = _chosen(case, payment, request.sources, refund_id)
+    elif wanted_minor < 0:
+        raise _misfit(payment, loss, platform_minor)
+    else:
+        try:
+            parts = plan_adopted(case, payment, wanted_minor, thawed, suspense_minor, refund_id)
+        except RefundDoesNotFit as unfit:
+            left_minor = int(unfit.metadata["left_minor"])
+            raise _misfit(payment, loss, platform_minor + left_minor) from unfit
+    taken = settle(case, known, payment, parts, platform_minor, request.reason)
+    let_move(case, payment.payment_id)
+    settled_currency = payment.settled_currency or ""
+    return pb.SettleChargebackResponse(
+        chargeback=chargeback_message(known),
+        taken=refund_message(taken, parts_of(case, taken), settled_currency) if taken else None,
+        escrow=escrow_message(case.records),
+    )
+
+
+def _check(known: Chargeback, payment: Payment, *, anew: bool) -> None:
+    facts = {"chargeback_id": known.public_id, "state": known.state}
+    if not known.is_unsettled and not (anew and known.settled_at):
+        raise ChargebackSettled(**facts) if known.settled_at else NothingToSettle(**facts)
+    if known.settled_currency is None:
+        raise WithdrawalUnknown(**facts)
+    if not payment.confirmed:
+        raise PaymentNotSettled(payment_id=payment.public_id)
+
+
+def _platform(case: EscrowCase, loss: Loss, request: pb.SettleChargebackRequest) -> int:
+    if request.HasField("platform_minor"):
+        return request.platform_minor
+    bears_all = case.policy.lost_chargeback is LossBearer.PLATFORM and not request.sources
+    return loss.amount_minor if bears_all else 0
+
+
+def _chosen(
+    case: EscrowCase,
+    payment: Payment,
+    sources: Sequence[pb.SettlementSource],
+    refund_id: UUID,
+) -> list[RefundPart]:
+    by_milestone: dict[UUID, list[Chosen]] = {}
+    for each in sources:
+        release_id = ids.parse(each.release_id) if each.release_id else None
+        payee_id = ids.parse(each.payee_id) if each.payee_id else None
+        chosen = Chosen(release_id, each.amount_minor, payee_id)
+        by_milestone.setdefault(ids.parse(each.milestone_id), []).append(chosen)
+    return plan_chosen(case, payment, by_milestone, refund_id)
+
+
+def _misfit(payment: Payment, loss: Loss, found_minor: int) -> SettlementDoesNotAddUp:
+    return SettlementDoesNotAddUp(
+        amount_minor=loss.amount_minor, found_minor=found_minor, currency=payment.currency
+    )
