@@ -69,31 +69,22 @@ async def test_a_client_that_leaves_leaves_no_lease_behind(market: Marketplace) 
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
-async def test_a_deadline_that_has_passed_writes_nothing(
-    shared_market: Marketplace, name: str
-) -> None:
-    asked = await EVERY_REQUEST[name](shared_market)
-    late = client_for(shared_market, asked, deadline_s=-1.0)
-
-    async with shared_market.unchanged():
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await ask(late, name, asked.request)
-    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-
-
-@pytest.mark.parametrize("name", MUTATIONS)
-async def test_whoever_was_too_late_gets_the_result_by_asking_again(
+async def test_a_deadline_that_has_passed_writes_nothing_and_who_was_too_late_asks_again(
     market: Marketplace, name: str
 ) -> None:
     asked = await EVERY_REQUEST[name](market)
+    late = client_for(market, asked, deadline_s=-1.0)
     hasty = client_for(market, asked, deadline_s=0.004)  # about half of what a mutation takes
     patient = client_for(market, asked)
 
+    async with market.unchanged():
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await ask(late, name, asked.request)
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     with suppress(grpc.aio.AioRpcError):  # on a fast machine it is in time
         await ask(hasty, name, asked.request)
     await ask(patient, name, asked.request)
 
     done = "SELECT count(*) FROM operations WHERE key = $1 AND caller = 'orders'"
     assert await market.owner.fetchval(done, asked.request.request_id) == 1
-    await market.settle()
-    assert (await verify_books(market.running.runtime.pool)).clean
+    await market.settle()  # and the books are right then, as after every test

@@ -16,9 +16,10 @@ from tests.service.operations.catalogue import EVERY_REQUEST, METHODS
 from tests.service.operations.isolation.secrets import words_of
 from tests.service.operations.isolation.spoils import names_several
 from tests.service.operations.isolation.trial import ISSUES, Trial, plunder
-from tests.service.operations.marketplace import NEIGHBOUR, TENANT, open_marketplace
+from tests.service.operations.marketplace import API_KEY, NEIGHBOUR, TENANT, open_marketplace
 from tests.service.rpc.identity.issuer import write_document
 from tests.service.sandbox_program import running_sandbox
+from tests.service.stripe.permitted import GRANTED, asked_of_stripe, beyond_permissions
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +44,7 @@ async def trial(
         open_ = opened.enter_async_context
         database = await open_(migrated_database(postgres_server, template_database))
         theirs = await open_(open_marketplace(database, sandbox_url, neighbours_url))
+        await theirs.sandbox.control("keys", key=API_KEY, permissions=GRANTED)
         ours = await open_(theirs.next_door(neighbours_url))
         our_requests = {
             name: await EVERY_REQUEST[name](ours)
@@ -50,6 +52,7 @@ async def trial(
             if names_several(method.input_type)
         }
         spoils = await plunder(theirs)
+        beyond = beyond_permissions(await asked_of_stripe(theirs))
         runtime = theirs.running.runtime
         own = partial(check_own, runtime)
         port = await open_(
@@ -59,4 +62,4 @@ async def trial(
         channel = await open_(grpc.aio.insecure_channel(target))
         owner = theirs.owner
         secret = await words_of(owner, TENANT) - await words_of(owner, NEIGHBOUR)
-        yield Trial(theirs, ours, spoils, our_requests, secret, target, channel)
+        yield Trial(theirs, ours, spoils, our_requests, secret, target, channel, beyond)

@@ -35,8 +35,10 @@ Answer = Message | grpc.aio.AioRpcError
 
 @dataclass(repr=False)
 class Trial:
-    """They and we, the words that are theirs alone, and how we call. ``repeated`` are those that
-    we wrote ourselves, by guessing: a reference of theirs is then one of ours, too.
+    """They and we, the words that are theirs alone, and how we call. ``beyond_permissions`` is what
+    they asked of Stripe beyond the permissions that `escrow check-stripe-key` finds enough.
+    ``repeated`` are words that we wrote ourselves, by guessing: a reference of theirs is then one
+    of ours, too.
     """
 
     theirs: Marketplace
@@ -46,6 +48,7 @@ class Trial:
     secret: set[str]
     target: str
     channel: grpc.aio.Channel
+    beyond_permissions: list[str]
     repeated: set[str] = field(default_factory=set)
 
     async def call(self, name: str, request: Message, metadata: Metadata) -> Answer:
