@@ -2,6 +2,9 @@
 
 What was held, or released, is taken as a refund takes it, and the debts of payees are theirs to pay
 back as after a refund. What the platform bears is its bad debt.
+
+It may be settled before the bank has decided: the transfers are reversed as a precaution then, and
+a win takes it back.
 """
 
 from __future__ import annotations
@@ -19,7 +22,6 @@ from service.domain.records.chargeback import Chargeback
 from service.domain.records.payment import Payment
 from service.domain.records.receivable import Receivable
 from service.domain.records.refund import Refund, RefundPart
-from service.domain.states.chargeback import ChargebackState
 from service.domain.states.receivable import ReceivableState
 from service.domain.states.refund import RefundEvent, RefundState
 
@@ -38,13 +40,13 @@ class Loss(NamedTuple):
 
 
 def loss_of(known: Chargeback, payment: Payment) -> Loss:
-    """What is gone. Of what is won, what is left is the gain or the loss by the rate of exchange
-    (15x); so is what was taken above the payment.
+    """What is gone. Where it is won in another currency, what is left is the gain or the loss by
+    the rate of exchange (15x); so is what was taken above the payment.
     """
-    gone_minor = known.gone_minor
-    if known.state is not ChargebackState.LOST or gone_minor <= 0:
+    gone_minor, plain = known.gone_minor, known.settled_currency == payment.currency
+    if gone_minor <= 0 or (known.is_over and not plain):
         return Loss(0, 0, gone_minor)
-    if known.settled_currency == payment.currency:
+    if plain:
         amount_minor = min(gone_minor, payment.paid_minor)
         return Loss(amount_minor, amount_minor, gone_minor - amount_minor)
     disputed_minor = min(known.amount_minor, payment.paid_minor)

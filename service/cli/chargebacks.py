@@ -73,6 +73,13 @@ Sources = Annotated[
 Anew = Annotated[
     bool, typer.Option("--anew", help="Takes the settlement back that there is, and settles anew.")
 ]
+BeforeOutcome = Annotated[
+    bool,
+    typer.Option(
+        "--before-outcome",
+        help="Also while the bank has not decided: as if it were lost. A win takes it back.",
+    ),
+]
 Unsettled = Annotated[
     bool, typer.Option("--unsettled/--all", help="Those that somebody has to settle; or all.")
 ]
@@ -143,6 +150,7 @@ def settle(  # noqa: PLR0913  one for each field of the request
     request_id: RequestId = None,
     *,
     anew: Anew = False,
+    before_outcome: BeforeOutcome = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -153,6 +161,7 @@ def settle(  # noqa: PLR0913  one for each field of the request
         platform_minor=platform,
         sources=[_source(each) for each in sources or ()],
         anew=anew,
+        before_outcome=before_outcome,
         reason=reason,
         validate_only=dry_run,
     )

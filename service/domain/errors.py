@@ -346,6 +346,12 @@ class NothingToSettle(Precondition):
     """Nothing of this chargeback is to be settled: it is not lost, or Stripe has given all back."""
 
 
+class ChargebackUndecided(Precondition):
+    """The payer's bank has not decided this chargeback. Wait for it; or ask for before_outcome to
+    settle it as if it were lost. A win takes that back.
+    """
+
+
 class ChargebackSettled(Precondition):
     """This chargeback is settled. Ask for anew to take that back and settle it otherwise."""
 

@@ -265,6 +265,7 @@ class SettleChargebackRequest(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    BEFORE_OUTCOME_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """A UUID that names this request."""
     chargeback_id: _builtins.str
@@ -279,6 +280,8 @@ class SettleChargebackRequest(_message.Message):
     """The escrow's etag as you last saw it; not checked when empty."""
     validate_only: _builtins.bool
     """Only say what would be done, or refused; nothing is written."""
+    before_outcome: _builtins.bool
+    """Settles it as if it were lost while the bank has not decided, once Stripe has taken the money: what payees have is called back while it is there. A win takes that back, and pays them anew."""
     @_builtins.property
     def sources(self) -> _containers.RepeatedCompositeFieldContainer[Global___SettlementSource]:
         """From where the rest is taken, the payer's fee on top; with platform_minor it comes to what is gone. In the order that is said above when empty."""
@@ -294,10 +297,11 @@ class SettleChargebackRequest(_message.Message):
         reason: _builtins.str = ...,
         etag: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
+        before_outcome: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_platform_minor", b"_platform_minor", "platform_minor", b"platform_minor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_platform_minor", b"_platform_minor", "anew", b"anew", "chargeback_id", b"chargeback_id", "etag", b"etag", "platform_minor", b"platform_minor", "reason", b"reason", "request_id", b"request_id", "sources", b"sources", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_platform_minor", b"_platform_minor", "anew", b"anew", "before_outcome", b"before_outcome", "chargeback_id", b"chargeback_id", "etag", b"etag", "platform_minor", b"platform_minor", "reason", b"reason", "request_id", b"request_id", "sources", b"sources", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__platform_minor: _TypeAlias = _typing.Literal["platform_minor"]  # noqa: Y015
     _WhichOneofArgType__platform_minor: _TypeAlias = _typing.Literal["_platform_minor", b"_platform_minor"]  # noqa: Y015

@@ -75,6 +75,12 @@ class Chargeback:
         return decided and self.gone_minor != self.settled_minor
 
     @property
+    def is_undecided(self) -> bool:
+        """Whether Stripe has taken money for it, and the bank may still give it back."""
+        decided = self.is_over or self.state is ChargebackState.LOST
+        return not decided and self.gone_minor > 0
+
+    @property
     def is_over(self) -> bool:
         """Whether it threatens nothing any more."""
         return self.state in CHARGEBACK_OVER

@@ -16,6 +16,7 @@ from service.domain.call import Call
 from service.domain.errors import (
     ChargebackMissing,
     ChargebackSettled,
+    ChargebackUndecided,
     NothingToSettle,
     PaymentNotSettled,
     RefundDoesNotFit,
@@ -44,7 +45,7 @@ async def settle_chargeback(
 
     Raises:
         ChargebackMissing, StaleEtag, InvalidField, MilestoneMissing, ReleaseMissing.
-        NothingToSettle: it is not lost, or nothing of it is gone. ChargebackSettled.
+        NothingToSettle: nothing of it is gone. ChargebackUndecided, ChargebackSettled.
         WithdrawalUnknown, PaymentNotSettled: Stripe has not said what it took, or settled.
         SettlementDoesNotAddUp, AmountNotMultiple, AmountFrozen, RefundAboveLeft.
         ReversalUnderWay: a transfer is being reversed for what is to be taken back.
@@ -85,7 +86,7 @@ def _settle(
 ) -> pb.SettleChargebackResponse:
     known = next(c for c in case.records.chargebacks if c.chargeback_id == chargeback_id)
     payment = case.payment(known.payment_id)
-    _check(known, payment, anew=request.anew)
+    _check(known, payment, request)
     take_back(case, known)
     thawed = end_freezes(case, known.stripe_dispute)
     loss = loss_of(known, payment)
@@ -111,10 +112,13 @@ def _settle(
     )
 
 
-def _check(known: Chargeback, payment: Payment, *, anew: bool) -> None:
+def _check(known: Chargeback, payment: Payment, request: pb.SettleChargebackRequest) -> None:
     facts = {"chargeback_id": known.public_id, "state": known.state}
-    if not known.is_unsettled and not (anew and known.settled_at):
-        raise ChargebackSettled(**facts) if known.settled_at else NothingToSettle(**facts)
+    early = request.before_outcome and known.is_undecided
+    if known.settled_at and not known.is_unsettled and not request.anew:
+        raise ChargebackSettled(**facts)
+    if not known.is_unsettled and not early and not (known.settled_at and request.anew):
+        raise ChargebackUndecided(**facts) if known.is_undecided else NothingToSettle(**facts)
     if known.settled_currency is None:
         raise WithdrawalUnknown(**facts)
     if not payment.confirmed:

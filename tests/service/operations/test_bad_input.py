@@ -298,6 +298,7 @@ def test_no_field_was_forgotten() -> None:
         "SubmitChargebackEvidence.validate_only",
         "SettleChargeback.validate_only",
         "SettleChargeback.anew",
+        "SettleChargeback.before_outcome",
         "CreatePolicyVersion.validate_only",
         "CreatePolicyVersion.policy.currencies.payout_limits",  # its parts are spoiled
         "CreatePolicyVersion.policy.periods",

@@ -197,6 +197,63 @@ async def test_a_loss_that_is_won_after_all_is_as_if_nothing_had_been(
     await assert_all_holds(market)
 
 
+@pytest.mark.parametrize(("outcome", "profit_minor"), [("win", 665), ("lose", -1_835)])
+async def test_a_precaution_before_the_outcome(
+    market: Marketplace, outcome: str, profit_minor: int
+) -> None:
+    """What the payee has is called back while it is there. A win pays it anew, to the account that
+    the payee has by then; after a loss nothing is left to do.
+    """
+    await moved(market, "topup", 1_000_000)
+    escrow = await arranged(market, "sent")
+    made = await dispute(market, await charge_of(market, escrow))
+    await market.settle()
+    await settle(market, await only(market), before_outcome=True)
+    await market.settle()
+    (debt,) = await receivables(market)
+    assert debt.reversed.amount_minor == 8_000
+    first = await market.find_payee(party_pb.Payee(id=escrow.payee_id))
+    if outcome == "win":
+        await market.deauthorize(first)
+        await market.payee.parties.ReplacePayeeAccount(
+            party_pb.ReplacePayeeAccountRequest(request_id=new_request_id(), payee_id=first.id)
+        )
+        await market.work()
+        await market.onboard(await market.find_payee(first))
+
+    await market.sandbox.control(f"disputes/{made['id']}/{outcome}")
+    await market.settle()
+
+    known = await only(market)
+    assert not known.unsettled
+    assert known.HasField("settle_time") == (outcome == "lose")
+    (milestone,) = (await market.read(escrow)).milestones
+    assert milestone.charged_back.amount_minor == (0 if outcome == "win" else 10_000)
+    assert await profit(market) == profit_minor
+    if outcome == "win":
+        second = await market.find_payee(first)
+        assert second.stripe_account != first.stripe_account
+        assert await market.balance(f"conn:{second.stripe_account}:balance") == 8_000
+        assert milestone.state == escrow_pb.MILESTONE_STATE_RELEASED
+    await assert_all_holds(market)
+
+
+@pytest.mark.parametrize("where", ["held", "sent"])
+async def test_a_win_costs_the_fees_alone(market: Marketplace, where: str) -> None:
+    escrow = await arranged(market, where)
+    made = await dispute(market, await charge_of(market, escrow))
+    await market.settle()
+    await market.sandbox.control(f"disputes/{made['id']}/win")
+    await market.settle()
+    if where == "held":
+        await market.accept(await market.read(escrow))
+        await market.settle()
+    async with market.refuses("NOTHING_TO_SETTLE"):
+        await settle(market, await only(market), before_outcome=True)
+    assert await profit(market) == 665
+    await assert_all_holds(market)
+
+
 async def test_the_platform_bears_what_the_policy_or_the_operator_says(
     market: Marketplace,
 ) -> None:
@@ -238,7 +295,7 @@ async def test_what_does_not_add_up_or_is_not_lost_is_refused(market: Marketplac
     made = await dispute(market, await charge_of(market, escrow))
     await market.settle()
     known = await only(market)
-    async with market.refuses("NOTHING_TO_SETTLE"):
+    async with market.refuses("CHARGEBACK_UNDECIDED"):
         await settle(market, known)
     await market.sandbox.control(f"disputes/{made['id']}/lose")
     await market.settle()
