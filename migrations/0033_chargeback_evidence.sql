@@ -7,6 +7,10 @@ CREATE TYPE write_chargeback_evidence AS (
     evidence_hash text, given jsonb, fields jsonb, effect_id uuid, generation integer, caller text,
     created_at timestamptz
 );
+CREATE TYPE write_origin AS (
+    tenant_id text, escrow_id uuid, escrow_version bigint, client_ip text, user_agent text,
+    created_at timestamptz
+);
 
 CREATE TABLE chargeback_evidence (
     tenant_id text NOT NULL,
@@ -33,14 +37,31 @@ COMMENT ON COLUMN chargeback_evidence.given IS 'what operators gave, by Stripe''
 COMMENT ON COLUMN chargeback_evidence.fields IS 'all that was sent, by Stripe''s names of fields';
 CREATE INDEX chargeback_evidence_by_chargeback
 ON chargeback_evidence (tenant_id, chargeback_id, evidence_id);
+
+CREATE TABLE origins (
+    tenant_id text NOT NULL,
+    escrow_id uuid NOT NULL,
+    escrow_version bigint NOT NULL,
+    client_ip text NOT NULL,
+    user_agent text NOT NULL,
+    created_at timestamptz NOT NULL,
+    CONSTRAINT origins_pkey PRIMARY KEY (tenant_id, escrow_id, escrow_version)
+);
+COMMENT ON TABLE origins IS
+'From where parties acted, as callers say: of the operation that made this version of the escrow.';
+
 CREATE INDEX chargebacks_to_answer ON chargebacks (due_by)
 WHERE state IN ('NEEDS_RESPONSE', 'INQUIRY');
 
 GRANT SELECT, INSERT ON chargeback_evidence TO escrow_service;
 GRANT SELECT ON chargeback_evidence TO escrow_reader;
+GRANT SELECT, INSERT ON origins TO escrow_service;
+GRANT SELECT ON origins TO escrow_reader;
 
 -- migrate:down
 
 DROP INDEX chargebacks_to_answer;
+DROP TABLE origins;
+DROP TYPE write_origin;
 DROP TABLE chargeback_evidence;
 DROP TYPE write_chargeback_evidence;

@@ -402,6 +402,15 @@ CREATE TYPE public.write_operation AS (
 	occurred_at timestamp with time zone
 );
 
+CREATE TYPE public.write_origin AS (
+	tenant_id text,
+	escrow_id uuid,
+	escrow_version bigint,
+	client_ip text,
+	user_agent text,
+	created_at timestamp with time zone
+);
+
 CREATE TYPE public.write_payee AS (
 	tenant_id text,
 	payee_id uuid,
@@ -1577,6 +1586,20 @@ ALTER TABLE ONLY public.operations
 CREATE UNIQUE INDEX operations_timeline ON public.operations USING btree (tenant_id, escrow_id, escrow_version) WHERE (escrow_id IS NOT NULL);
 GRANT SELECT,INSERT ON TABLE public.operations TO escrow_service;
 GRANT SELECT ON TABLE public.operations TO escrow_reader;
+
+CREATE TABLE public.origins (
+    tenant_id text NOT NULL,
+    escrow_id uuid NOT NULL,
+    escrow_version bigint NOT NULL,
+    client_ip text NOT NULL,
+    user_agent text NOT NULL,
+    created_at timestamp with time zone NOT NULL
+);
+COMMENT ON TABLE public.origins IS 'From where parties acted, as callers say: of the operation that made this version of the escrow.';
+ALTER TABLE ONLY public.origins
+    ADD CONSTRAINT origins_pkey PRIMARY KEY (tenant_id, escrow_id, escrow_version);
+GRANT SELECT,INSERT ON TABLE public.origins TO escrow_service;
+GRANT SELECT ON TABLE public.origins TO escrow_reader;
 
 CREATE TABLE public.payees (
     tenant_id text NOT NULL,

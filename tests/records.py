@@ -21,6 +21,7 @@ from service.domain.records.deadline import Deadline, DeadlineKind
 from service.domain.records.effect import Effect, EffectKind
 from service.domain.records.escrow import Escrow, LineItem, Milestone, MilestonePayee
 from service.domain.records.evidence import EvidenceStep, SentEvidence
+from service.domain.records.origin import Origin
 from service.domain.records.parties import AccountApi, Payee, Payer, PreviousAccount
 from service.domain.records.payment import CaptureStrategy, Payment, PaymentMethod
 from service.domain.records.payout import Payout
@@ -345,6 +346,18 @@ def new_chargeback(payment: Payment, **changes: Any) -> Chargeback:  # noqa: ANN
         "updated_at": NOW,
     }
     return Chargeback(**fields | changes)
+
+
+def new_origin(escrow: Escrow, **changes: Any) -> Origin:  # noqa: ANN401  any field
+    fields: dict[str, Any] = {
+        "tenant_id": escrow.tenant_id,
+        "escrow_id": escrow.escrow_id,
+        "escrow_version": 1,
+        "client_ip": "",
+        "user_agent": "",
+        "created_at": NOW,
+    }
+    return Origin(**fields | changes)
 
 
 def new_evidence(of: Chargeback, **changes: Any) -> SentEvidence:  # noqa: ANN401  any field

@@ -22,6 +22,7 @@ from service.domain.records.effect import Effect
 from service.domain.records.escrow import Escrow, LineItem, Milestone, MilestonePayee
 from service.domain.records.evidence import SentEvidence
 from service.domain.records.freeze import Freeze
+from service.domain.records.origin import Origin
 from service.domain.records.parties import Payee, Payer, PreviousAccount
 from service.domain.records.payment import Payment
 from service.domain.records.payout import Payout
@@ -154,6 +155,7 @@ TABLES: tuple[Table, ...] = (
     Table(Effect, "effects", "write_effect_v2", ("tenant_id", "effect_id")),
     Table(BookedTransaction, "balance_transactions", "write_balance_transaction"),
     Table(StoredPolicy, "policies", "write_policy"),
+    Table(Origin, "origins", "write_origin"),
     Table(SentEvidence, "chargeback_evidence", "write_chargeback_evidence"),
     Table(Approval, "approvals", "write_approval", ("tenant_id", "approval_id")),
 )

@@ -1654,6 +1654,8 @@ class FundEscrowRequest(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     CANCEL_URL_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    CLIENT_IP_FIELD_NUMBER: _builtins.int
+    USER_AGENT_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """A UUID that names this request."""
     escrow_id: _builtins.str
@@ -1670,6 +1672,10 @@ class FundEscrowRequest(_message.Message):
     """Where Checkout sends the payer who goes back without paying; return_url when empty. Not used by other methods."""
     reason: _builtins.str
     """Why an operator does it in their place; required of operators. At most 500 characters. It is kept with the operation."""
+    client_ip: _builtins.str
+    """The address from which the payer acts, as you see it: 203.0.113.7. With user_agent it is evidence should they dispute the payment later, and shown to no party."""
+    user_agent: _builtins.str
+    """Their browser or app, as it calls itself."""
     @_builtins.property
     def milestone_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The milestones to pay for; all that await funds when empty."""
@@ -1686,10 +1692,12 @@ class FundEscrowRequest(_message.Message):
         etag: _builtins.str = ...,
         cancel_url: _builtins.str = ...,
         reason: _builtins.str = ...,
+        client_ip: _builtins.str = ...,
+        user_agent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_url", b"cancel_url", "capture", b"capture", "escrow_id", b"escrow_id", "etag", b"etag", "method", b"method", "milestone_ids", b"milestone_ids", "reason", b"reason", "request_id", b"request_id", "return_url", b"return_url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_url", b"cancel_url", "capture", b"capture", "client_ip", b"client_ip", "escrow_id", b"escrow_id", "etag", b"etag", "method", b"method", "milestone_ids", b"milestone_ids", "reason", b"reason", "request_id", b"request_id", "return_url", b"return_url", "user_agent", b"user_agent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2074,6 +2082,8 @@ class AcceptDeliveryRequest(_message.Message):
     ESCROW_ID_FIELD_NUMBER: _builtins.int
     MILESTONE_ID_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    CLIENT_IP_FIELD_NUMBER: _builtins.int
+    USER_AGENT_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """A UUID that names this request."""
     escrow_id: _builtins.str
@@ -2082,6 +2092,10 @@ class AcceptDeliveryRequest(_message.Message):
     """"mst_..." """
     etag: _builtins.str
     """The escrow's etag as you last saw it; not checked when empty."""
+    client_ip: _builtins.str
+    """The address from which the payer acts, as you see it: 203.0.113.7. With user_agent it is evidence should they dispute the payment later, and shown to no party."""
+    user_agent: _builtins.str
+    """Their browser or app, as it calls itself."""
     def __init__(
         self,
         *,
@@ -2089,10 +2103,12 @@ class AcceptDeliveryRequest(_message.Message):
         escrow_id: _builtins.str = ...,
         milestone_id: _builtins.str = ...,
         etag: _builtins.str = ...,
+        client_ip: _builtins.str = ...,
+        user_agent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["escrow_id", b"escrow_id", "etag", b"etag", "milestone_id", b"milestone_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_ip", b"client_ip", "escrow_id", b"escrow_id", "etag", b"etag", "milestone_id", b"milestone_id", "request_id", b"request_id", "user_agent", b"user_agent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -16,10 +16,11 @@ from service.domain.records.chargeback import Chargeback
 from service.domain.records.effect import Effect, EffectKind
 from service.domain.states.effect import EffectState
 from service.operations.chargebacks.evidence_texts import Known, texts_of
-from service.operations.chargebacks.evidence_timeline import read_timeline
+from service.operations.chargebacks.evidence_timeline import MOST_READ, read_timeline
 from service.runtime import Runtime
 from service.store.effects import find_effect
 from service.store.evidence import find_last_evidence
+from service.store.origins import find_origins
 from service.store.tables import EscrowRecords
 
 NO_FILE = (
@@ -62,7 +63,10 @@ async def assemble(
     timeline = await read_timeline(runtime, known.tenant_id, known.escrow_id)
     last = await find_last_evidence(runtime.pool, known.tenant_id, known.chargeback_id)
     given = {**(last.given if last else {}), **(added or {})}
-    fields = texts_of(Known(known, records, policy, timeline))
+    pool, tenant_id = runtime.pool, known.tenant_id
+    told = await find_origins(pool, tenant_id, known.escrow_id, limit=MOST_READ)
+    origins = {each.escrow_version: each for each in told}
+    fields = texts_of(Known(known, records, policy, timeline, origins))
     return Assembled(known, given, {**fields, **given})
 
 

@@ -6,7 +6,7 @@ has to add is given with StageChargebackEvidence.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,6 +16,7 @@ from service.domain.money import format_minor
 from service.domain.policy import Policy, Unanswered
 from service.domain.records.chargeback import Chargeback
 from service.domain.records.escrow import Milestone
+from service.domain.records.origin import Origin
 from service.domain.records.payment import Payment
 from service.operations.chargebacks.evidence_timeline import what_happened
 from service.store.operations import TimelineRow
@@ -24,12 +25,15 @@ from service.store.tables import EscrowRecords
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """All that evidence is made of. ``policy`` is the one that the escrow is pinned to."""
+    """All that evidence is made of. ``policy`` is the one that the escrow is pinned to; ``origins``
+    are by the version of the escrow that they made.
+    """
 
     chargeback: Chargeback
     records: EscrowRecords
     policy: Policy
     timeline: Sequence[TimelineRow]
+    origins: Mapping[int, Origin]
 
     @property
     def payment(self) -> Payment:
@@ -47,11 +51,14 @@ def texts_of(known: Known) -> dict[str, str]:
     """By Stripe's names; a field of which nothing is known is not there."""
     payer = known.records.payer
     made = {
-        "access_activity_log": [*what_happened(known.timeline, known.payment, known.milestones)],
+        "access_activity_log": [
+            *what_happened(known.timeline, known.payment, known.milestones, known.origins)
+        ],
         "cancellation_policy_disclosure": [*_cancellation_policy(known)],
         "cancellation_rebuttal": [*_cancellations(known)],
         "customer_email_address": [payer.email],
         "customer_name": [payer.name],
+        "customer_purchase_ip": [*_purchase_ip(known)],
         "product_description": [*_product(known)],
         "refund_policy_disclosure": [*_refund_policy(known)],
         "refund_refusal_explanation": [*_refunds(known)],
@@ -78,6 +85,13 @@ def _product(known: Known) -> Iterator[str]:
                 price = format_minor(item.unit_amount_minor, escrow.currency)
                 sku = f" ({item.sku})" if item.sku else ""
                 yield f"  - {item.quantity} x {item.name}{sku} at {price}"
+
+
+def _purchase_ip(known: Known) -> Iterator[str]:
+    for row in known.timeline:
+        begins = row.operation == "fund_escrow" and row.version in known.origins
+        if begins and known.payment.public_id in [subject for subject, *_ in row.transitions]:
+            yield known.origins[row.version].client_ip
 
 
 def _service_date(known: Known) -> Iterator[str]:

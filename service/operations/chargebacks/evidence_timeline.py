@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from uuid import UUID
 
 from service.domain import ids
 from service.domain.call import Party
 from service.domain.records.escrow import Milestone
+from service.domain.records.origin import Origin
 from service.domain.records.payment import Payment
 from service.runtime import Runtime
 from service.store.operations import TimelineRow, find_timeline
@@ -58,9 +60,14 @@ async def read_timeline(runtime: Runtime, tenant_id: str, escrow_id: UUID) -> li
 
 
 def what_happened(
-    rows: Iterable[TimelineRow], payment: Payment, milestones: Sequence[Milestone]
+    rows: Iterable[TimelineRow],
+    payment: Payment,
+    milestones: Sequence[Milestone],
+    origins: Mapping[int, Origin],
 ) -> Iterator[str]:
-    """A line for each act that is about what the payment has paid, or about the whole."""
+    """A line for each act that is about what the payment has paid, or about the whole, with from
+    where it was done, by the escrow's version.
+    """
     titles = {each.public_id: each.title for each in milestones}
     for row in rows:
         moved = {str(subject): str(after) for subject, _, after in row.transitions}
@@ -69,7 +76,8 @@ def what_happened(
         if row.operation in DID and _is_about(moved, payment, titles):
             ours = ", ".join(titles[each] for each in moved if each in titles)
             did = f"{WHO.get(row.party, PLATFORM)} {DID[row.operation]}"
-            yield _line(row, f"{did} ({ours})" if ours else did, _said(row))
+            said = _said(row) + _from(origins.get(row.version))
+            yield _line(row, f"{did} ({ours})" if ours else did, said)
 
 
 def _is_about(moved: Iterable[str], payment: Payment, titles: Container[str]) -> bool:
@@ -80,8 +88,20 @@ def _is_about(moved: Iterable[str], payment: Payment, titles: Container[str]) ->
 
 def _said(row: TimelineRow) -> str:
     """What a party wrote. What operators note is for the marketplace only."""
-    return row.note if row.party in WHO else ""
+    return f": {_quoted(row.note)}" if row.note and row.party in WHO else ""
+
+
+def _from(origin: Origin | None) -> str:
+    if origin is None:
+        return ""
+    by = f" by {_quoted(origin.user_agent)}" if origin.user_agent else ""
+    return f" [from {origin.client_ip or 'an unknown address'}{by}]"
+
+
+def _quoted(text: str) -> str:
+    """In one line, so that nobody writes a line of their own into the record."""
+    return json.dumps(" ".join(text.split()), ensure_ascii=False)
 
 
 def _line(row: TimelineRow, did: str, said: str) -> str:
-    return f"{row.occurred_at:%Y-%m-%d %H:%M:%S} UTC: {did}" + (f": {said}" if said else "")
+    return f"{row.occurred_at:%Y-%m-%d %H:%M:%S} UTC: {did}{said}"

@@ -30,6 +30,7 @@ from service.domain.unit import UnitOfWork
 from service.effects import create_checkout_session, create_payment_intent
 from service.effects.create_checkout_session import Pages
 from service.operations.mutation import mutation
+from service.operations.origin import check_origin, keep_origin
 from service.operations.payments.get_payment import present_payment
 from service.operations.payments.messages import payment_message
 from service.operations.return_urls import check_return_urls
@@ -50,6 +51,7 @@ async def fund_escrow(
         PaymentRejected: Stripe refused to make the payment. StripeUnavailable.
     """
     check_return_urls(runtime, call, return_url=request.return_url, cancel_url=request.cancel_url)
+    check_origin(request)
     started = await _start_payment(runtime, call, request)
     payment_id = ids.parse(started.payment.id)
     # The effect that makes the payment has the payment's own id.
@@ -82,6 +84,7 @@ async def _start_payment(
         case.advance(milestone, MilestoneEvent.START_PAYMENT)
     policy = await runtime.policies.get(unit.call.tenant_id, case.escrow.policy_version)
     payment = _new_payment(case, policy, milestones, request)
+    keep_origin(case, request)
     if checkout:
         pages = Pages(request.return_url, request.cancel_url or request.return_url)
         create_checkout_session.plan(case, payment, milestones, pages)

@@ -41,7 +41,8 @@ SELECT role, name, privilege
 FROM unnest(ARRAY['escrow_reader', 'escrow_service', 'escrow_worker']) AS role,
     unnest(
         ARRAY['operations', 'journals', 'entries', 'line_items', 'balance_snapshots',
-            'balance_transactions', 'previous_accounts', 'policies', 'chargeback_evidence']
+            'balance_transactions', 'previous_accounts', 'policies',
+            'chargeback_evidence', 'origins']
     ) AS name,
     unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE']) AS privilege
 WHERE has_table_privilege(role, name, privilege)

@@ -63,6 +63,7 @@ WHERE connamespace = 'public'::regnamespace AND contype IN ('c', 'f', 'u')
 ORDER BY contype <> 'f'"""
 EMPTY = {
     "chargeback_evidence",
+    "origins",
     "closings",
     "effect_attempts",
     "previous_accounts",

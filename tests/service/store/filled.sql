@@ -109,6 +109,10 @@ SELECT
     0, 15, 1, 0, FALSE, 1
 FROM numbers WHERE i % 20 = 0;
 
+INSERT INTO origins
+SELECT tenant_id, pg_temp.id('escrow', i), 2, '203.0.113.7', 'Mozilla/5.0', at
+FROM numbers WHERE i % 20 = 0;
+
 INSERT INTO chargeback_evidence
 SELECT
     tenant_id, pg_temp.id('evidence', i), pg_temp.id('escrow', i), pg_temp.id('chargeback', i),

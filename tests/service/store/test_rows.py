@@ -35,6 +35,7 @@ from service.store.effects import find_effect
 from service.store.escrows import find_escrow
 from service.store.evidence import find_last_evidence
 from service.store.fragments import FRAGMENTS, ORDER
+from service.store.origins import find_origins
 from service.store.parties import find_payee, find_payer, find_payout, find_previous_accounts
 from service.store.policies import find_policy
 from service.store.pool import ServicePool
@@ -53,6 +54,7 @@ from tests.records import (
     new_line_item,
     new_milestone,
     new_milestone_payee,
+    new_origin,
     new_payee,
     new_payer,
     new_payment,
@@ -71,7 +73,13 @@ ATTRIBUTES = """
 SELECT attname, format_type(atttypid, atttypmod) AS kind FROM pg_attribute
 WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum"""
 LARGE = 2**62  # more than a float holds exactly
-APPENDED = "line_item", "previous_account", "refund_part", "evidence"  # never written again
+APPENDED = (
+    "line_item",
+    "previous_account",
+    "refund_part",
+    "evidence",
+    "origin",
+)  # never written again
 TEXT = 'Zoë O\'Neil, "Łódź" \\ {}()[],;$1 %s\n\t日本語 🦊'
 LAST = datetime.max.replace(tzinfo=UTC)  # which asyncpg writes as infinity
 EARLY = datetime(1970, 1, 1, 0, 0, 0, 1, tzinfo=UTC)
@@ -303,6 +311,9 @@ def full_records() -> dict[str, Any]:
                 settlements=2,
             )
         ),
+        "origin": new_origin(
+            escrow, escrow_version=LARGE, client_ip=TEXT, user_agent=TEXT, created_at=later(days=1)
+        ),
         "evidence": new_evidence(
             disputed,
             step=EvidenceStep.SUBMITTED,
@@ -404,6 +415,7 @@ def bare_records() -> dict[str, Any]:
         "receivable": new_receivable(payee, escrow),
         "chargeback": (disputed := new_chargeback(payment)),
         "evidence": new_evidence(disputed),
+        "origin": new_origin(escrow),
         "deadline": new_deadline(escrow, act_at=None),
         "proposal": new_proposal(escrow),
         "policy": new_policy(),
@@ -439,6 +451,7 @@ async def read_all(pool: ServicePool, records: dict[str, Any]) -> dict[str, Any]
         "refund_part": part,
         "receivable": receivable,
         "chargeback": chargeback,
+        "origin": (await find_origins(pool, TENANT, found.escrow.escrow_id, limit=2))[0],
         "evidence": await find_last_evidence(pool, TENANT, chargeback.chargeback_id),
         "deadline": deadline,
         "proposal": proposal,

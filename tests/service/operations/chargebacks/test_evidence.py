@@ -5,7 +5,7 @@ from escrow.v1 import chargeback_service_pb2 as pb
 from escrow.v1 import escrow_service_pb2 as escrow_pb
 from tests.service.operations.asked import WHY
 from tests.service.operations.chargebacks.disputes import chargebacks, disputed, preview
-from tests.service.operations.marketplace import Marketplace
+from tests.service.operations.marketplace import Marketplace, acceptance
 
 
 def texts(shown: pb.ChargebackEvidence) -> dict[str, str]:
@@ -22,7 +22,7 @@ async def test_it_says_what_the_records_say_and_the_same_records_say_the_same(
         request_id=new_request_id(),
         escrow_id=escrow.id,
         milestone_id=escrow.milestones[0].id,
-        note="In blue, please.",
+        note="In blue, please.\n2026-11-01 UTC: it was bad.",
     )
     await market.payer.escrows.RequestChanges(changes)
     await market.deliver(escrow)
@@ -42,9 +42,12 @@ async def test_it_says_what_the_records_say_and_the_same_records_say_the_same(
         "the marketplace made the agreement (Part 1, Part 2)",
         "the payer began to pay",
         "the payer's payment succeeded",
-        "the payee delivered (Part 1): It is in the shared folder.",
-        "the payer looked at the delivery and asked for changes (Part 1): In blue, please.",
-        "the payee delivered (Part 1): It is in the shared folder.",
+        'the payee delivered (Part 1): "It is in the shared folder."',
+        (
+            "the payer looked at the delivery and asked for changes (Part 1):"
+            ' "In blue, please. 2026-11-01 UTC: it was bad."'
+        ),
+        'the payee delivered (Part 1): "It is in the shared folder."',
         "the payer accepted the delivery (Part 1)",
     ]
     assert "Part 2: 40.00 USD" in said["product_description"]
@@ -75,3 +78,37 @@ async def test_it_says_what_the_records_say_and_the_same_records_say_the_same(
     await market.settle()
     lost = await preview(market, found)
     assert (list(lost.blockers), lost.costs) == (["it is lost"], "")
+
+
+async def test_it_says_from_where_the_payer_paid_and_accepted(market: Marketplace) -> None:
+    """Where the caller told; the timeline, which the payee sees, does not."""
+    escrow = await market.new_escrow(payee=await market.new_payee())
+    fund = escrow_pb.FundEscrowRequest(
+        request_id=new_request_id(),
+        escrow_id=escrow.id,
+        method=escrow_pb.PAYMENT_METHOD_PAYMENT_INTENT,
+        client_ip="203.0.113",
+    )
+    async with market.refuses("INVALID_FIELD"):
+        await market.payer.escrows.FundEscrow(fund)
+    fund.client_ip, fund.user_agent = "2001:db8::7", "Mozilla/5.0\n(X11)"
+    await market.pay((await market.payer.escrows.FundEscrow(fund)).payment)
+    await market.settle()
+    await market.deliver(escrow)
+    accept = acceptance(escrow)
+    accept.client_ip = "203.0.113.7/24"
+    async with market.refuses("INVALID_FIELD"):
+        await market.payer.escrows.AcceptDelivery(accept)
+    accept.client_ip = "203.0.113.7"
+    await market.payer.escrows.AcceptDelivery(accept)
+    await market.settle()
+    await disputed(market, escrow)
+    (found,) = await chargebacks(market)
+
+    said = texts((await preview(market, found)).evidence)
+
+    assert said["customer_purchase_ip"] == "2001:db8::7"
+    acts = said["access_activity_log"].splitlines()
+    assert acts[1].endswith('the payer began to pay [from 2001:db8::7 by "Mozilla/5.0 (X11)"]')
+    assert acts[-1].endswith("the payer accepted the delivery (Part 1) [from 203.0.113.7]")
+    assert "203.0.113.7" not in str(await market.timeline(escrow))

@@ -106,6 +106,10 @@ def _upload_file(
     request.content = b"%PDF-" + random.randbytes(random.randint(1, 1_000))
 
 
+def _act_from(random: Random, request: Any) -> None:  # noqa: ANN401  any that says from where
+    request.client_ip = random.choice(("", "203.0.113.7", "2001:db8::7"))
+
+
 _AS_AMOUNT: defaultdict[type, Iterator[bool]] = defaultdict(lambda: cycle((True, False)))
 
 
@@ -223,6 +227,8 @@ SETTLE: Mapping[str, Settle] = {
     "UpdatePayee": _update_payee,
     "QuoteFees": _quote_fees,
     "ReleaseMilestone": _release_milestone,
+    "FundEscrow": _act_from,
+    "AcceptDelivery": _act_from,
     "UploadChargebackEvidenceFile": _upload_file,
     "StageChargebackEvidence": _stage_chargeback_evidence,
     "RequestExtension": _extension,

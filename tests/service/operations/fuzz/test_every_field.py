@@ -89,6 +89,8 @@ NOT_READ: Mapping[str, str] = {
     "etag": "is compared",
     "plan_hash": "is compared",
     "evidence_hash": "is compared",
+    "client_ip": "is evidence only: test_evidence.py",
+    "user_agent": "is evidence only: test_evidence.py",
     "UploadChargebackEvidenceFile.reason": BEHIND_WHAT_WAS_SENT,
     "UploadChargebackEvidenceFile.content": "goes to Stripe only: test_evidence_files.py",
     "StageChargebackEvidence.reason": BEHIND_WHAT_WAS_SENT,
