@@ -34,11 +34,12 @@ EITHER: tuple[Party, ...] = ("payer", "payee")
 STRETCHES_H = (30, 75, 75, 125, 170)
 # Not yet beyond an inspection, and then beyond whatever anybody was given.
 REST_H = (60, 30 * 24)
-# The wide ones are of the policy; dates that parties agreed on pass by themselves.
+# The wide ones are of the policy; dates that parties agreed on pass by themselves. Until when there
+# is time for evidence only Stripe says, so that only the warning of it comes sooner.
 PASS = (
     """\
-UPDATE deadlines SET starts_at = starts_at - $1::interval, due_at = due_at - $1::interval,
-    act_at = act_at - $1::interval
+UPDATE deadlines SET starts_at = starts_at - $1::interval, act_at = act_at - $1::interval,
+    due_at = CASE kind WHEN 'EVIDENCE' THEN due_at ELSE due_at - $1::interval END
 WHERE kind <> 'DELIVERY'""",
     "UPDATE approvals SET expires_at = expires_at - $1::interval WHERE state = 'WAITING'",
     "UPDATE milestones SET funded_at = funded_at - $1::interval WHERE funded_at IS NOT NULL",
