@@ -50,6 +50,7 @@ JOIN milestones AS m ON m.tenant_id = e.tenant_id AND m.escrow_id = e.escrow_id
 WHERE e.tenant_id = $1 AND e.state = 'ACTIVE'
 GROUP BY e.currency"""
 # Of a payment that is disputed: what is held of it, and what was released of it and not refunded.
+# What is settled has been taken of these already, unless Stripe has moved more since.
 THREATENED = f"""\
 {_THEIRS}
 SELECT c.chargeback_id, c.payment_id, c.currency, c.amount_minor,
@@ -70,7 +71,10 @@ CROSS JOIN LATERAL (
     WHERE r.tenant_id = c.tenant_id AND r.escrow_id = c.escrow_id
     AND r.payment_id = c.payment_id AND r.payee_id = $2
 ) AS released
-WHERE e.tenant_id = $1 AND c.state NOT IN ('INQUIRY_CLOSED', 'PREVENTED', 'WON')
+WHERE e.tenant_id = $1 AND (
+    c.withdrawn_minor - c.reinstated_minor <> c.settled_minor
+    OR (c.settled_at IS NULL AND c.state NOT IN ('INQUIRY_CLOSED', 'PREVENTED', 'WON'))
+)
 ORDER BY c.chargeback_id DESC"""
 
 
@@ -94,6 +98,8 @@ async def find_held_for_payee(pool: asyncpg.Pool, tenant_id: str, payee_id: UUID
 
 
 async def find_threatened(pool: asyncpg.Pool, tenant_id: str, payee_id: UUID) -> list[Threatened]:
-    """The chargebacks that are not over, the newest first, of what is paid for a payee."""
+    """The chargebacks that are not over or not settled, the newest first, of what is paid for a
+    payee.
+    """
     rows = await pool.fetch(THREATENED, tenant_id, payee_id)
     return [threatened for row in rows if (threatened := Threatened(*row)).their_minor]

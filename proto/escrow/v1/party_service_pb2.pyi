@@ -281,7 +281,7 @@ class PayeeExposure(_message.Message):
     @_builtins.property
     def at_risk(self) -> _money_pb2.Money:
         """What of held and of what was released to them, paid out or not, a payer's bank may take back or has taken: their part of each payment under an inquiry, an open
-        chargeback or a lost one; pro rata where less than the payment is disputed, rounded up.
+        chargeback or a lost one; pro rata where less than the payment is disputed, rounded up. What is settled is not at risk any more: it is paid, or owed.
         """
 
     def __init__(

@@ -5,6 +5,7 @@ from uuid import UUID
 import pytest
 
 from escrow.client import new_request_id
+from escrow.v1 import chargeback_service_pb2 as chargeback_pb
 from escrow.v1 import party_service_pb2 as party_pb
 from escrow.v1 import refund_service_pb2 as refund_pb
 from service.operations.parties.get_payee_exposure import at_risk
@@ -89,6 +90,20 @@ async def test_each_part_of_a_payees_money_is_in_its_place(market: Marketplace) 
         },
         [risks[0], risks[2]],
     )
+
+    decided = chargeback_pb.SettleChargebackRequest(
+        request_id=new_request_id(), chargeback_id=risks[2], reason=WHY
+    )
+    await market.client("operator", role="operator").chargebacks.SettleChargeback(decided)
+
+    amounts, left = await exposure(market, payee)
+    assert left == risks[:1]
+    assert amounts["USD"] == {
+        "held": 13_000,
+        "in_payout": 5_000,
+        "receivable": 16_000,
+        "at_risk": 3_000,
+    }
 
 
 @pytest.mark.parametrize(
