@@ -6,7 +6,7 @@ has to add is given with StageChargebackEvidence.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,11 +16,19 @@ from service.domain.money import format_minor
 from service.domain.policy import Policy, Unanswered
 from service.domain.records.chargeback import Chargeback
 from service.domain.records.escrow import Milestone
+from service.domain.records.freeze import FreezeReason
 from service.domain.records.origin import Origin
 from service.domain.records.payment import Payment
-from service.operations.chargebacks.evidence_timeline import what_happened
-from service.store.operations import TimelineRow
+from service.operations.chargebacks.evidence_timeline import (
+    DID,
+    PLATFORM,
+    WHO,
+    Timeline,
+    what_happened,
+)
 from service.store.tables import EscrowRecords
+
+CANCELS = ("request_cancellation", "cancel_escrow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +40,7 @@ class Known:
     chargeback: Chargeback
     records: EscrowRecords
     policy: Policy
-    timeline: Sequence[TimelineRow]
+    timeline: Timeline
     origins: Mapping[int, Origin]
 
     @property
@@ -52,7 +60,7 @@ def texts_of(known: Known) -> dict[str, str]:
     payer = known.records.payer
     made = {
         "access_activity_log": [
-            *what_happened(known.timeline, known.payment, known.milestones, known.origins)
+            *what_happened(known.timeline.rows, known.payment, known.milestones, known.origins)
         ],
         "cancellation_policy_disclosure": [*_cancellation_policy(known)],
         "cancellation_rebuttal": [*_cancellations(known)],
@@ -71,7 +79,7 @@ def texts_of(known: Known) -> dict[str, str]:
 
 def _product(known: Known) -> Iterator[str]:
     escrow = known.records.escrow
-    payees = ", ".join(each.name for each in known.records.payees.values())
+    payees = ", ".join(sorted(each.name for each in known.records.payees.values()))
     yield (
         f"Work that was agreed on {_at(escrow.created_at)} between {known.records.payer.name}, who"
         f" pays, and {payees}, under the reference {escrow.reference}. The marketplace held the"
@@ -88,7 +96,7 @@ def _product(known: Known) -> Iterator[str]:
 
 
 def _purchase_ip(known: Known) -> Iterator[str]:
-    for row in known.timeline:
+    for row in known.timeline.rows:
         begins = row.operation == "fund_escrow" and row.version in known.origins
         if begins and known.payment.public_id in [subject for subject, *_ in row.transitions]:
             yield known.origins[row.version].client_ip
@@ -127,30 +135,37 @@ def _cancellation_policy(known: Known) -> Iterator[str]:
 def _refund_policy(known: Known) -> Iterator[str]:
     yield _terms(known)
     yield (
-        "- The money is held until the payer accepts what was delivered, or asks for changes. After"
-        f" {known.policy.periods.inspection_hours} hours without either it is released to the"
-        " payee."
+        "- The money is held until the payer accepts what was delivered. After a delivery they have"
+        f" {known.policy.periods.inspection_hours} hours to accept it or to ask for changes; then"
+        " it is released to the payee."
     )
     yield "- What is canceled before it was released is refunded, with the payer's fee for it."
     yield "- What was released is refunded only where the marketplace or the payee agrees."
 
 
 def _cancellations(known: Known) -> Iterator[str]:
-    asked = [row for row in known.timeline if row.operation == "request_cancellation"]
+    """That nobody asked is said only where all that was done is known."""
+    asked = [row for row in known.timeline.rows if row.operation in CANCELS]
     for row in asked:
-        yield f"A cancellation was asked for on {_at(row.occurred_at)} by the {row.party}."
-    if not asked:
+        who = WHO.get(row.party, PLATFORM)
+        yield f"{who.capitalize()} {DID[row.operation]} on {_at(row.occurred_at)}."
+    if not asked and known.timeline.whole:
         yield "Nobody asked to cancel this agreement."
 
 
 def _refunds(known: Known) -> Iterator[str]:
+    """What somebody refunded in Stripe's dashboard has frozen the payment."""
     ours = known.payment.payment_id
     refunds = [each for each in known.records.refunds if each.payment_id == ours]
     for each in refunds:
         amount = format_minor(each.amount_minor, each.currency)
         named = f" ({each.stripe_refund})" if each.stripe_refund else ""
         yield f"A refund of {amount}{named} was made on {_at(each.created_at)}: {each.state}."
-    if not refunds:
+    elsewhere = any(
+        each.reason is FreezeReason.REFUND and each.payment_id == ours
+        for each in known.records.freezes
+    )
+    if not refunds and not elsewhere:
         yield "Nothing of this payment was refunded."
     for milestone in known.milestones:
         if accepted := _accepted_at(known, milestone):
@@ -158,7 +173,7 @@ def _refunds(known: Known) -> Iterator[str]:
 
 
 def _accepted_at(known: Known, milestone: Milestone) -> datetime | None:
-    for row in known.timeline:
+    for row in known.timeline.rows:
         subjects = [subject for subject, *_ in row.transitions]
         if row.operation == "accept_delivery" and milestone.public_id in subjects:
             return row.occurred_at
@@ -169,8 +184,8 @@ def _receipt(known: Known) -> Iterator[str]:
     payment, disputed = known.payment, known.chargeback
     yield (
         f"Payment {payment.public_id} (Stripe charge {payment.stripe_charge}) of"
-        f" {format_minor(payment.paid_minor, payment.currency)}, paid by {payment.method.lower()}"
-        f" on {_at(payment.observed_at or payment.created_at)}."
+        f" {format_minor(payment.paid_minor, payment.currency)}, paid on"
+        f" {_at(payment.observed_at or payment.created_at)}."
     )
     disputes = format_minor(disputed.amount_minor, disputed.currency)
     yield f"Disputed are {disputes} ({disputed.stripe_dispute}), as {disputed.reason!r}."

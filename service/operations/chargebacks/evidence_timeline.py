@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from service.domain import ids
@@ -43,20 +44,30 @@ PLATFORM = "the marketplace"
 PAID = "SUCCEEDED"
 
 
-async def read_timeline(runtime: Runtime, tenant_id: str, escrow_id: UUID) -> list[TimelineRow]:
-    """The whole of it, oldest first. A damaged entry is not among it: verification names it."""
+class Timeline(NamedTuple):
+    """What was done to an escrow, oldest first, and whether that is all of it: a damaged entry is
+    not among it (verification names it), nor what is beyond MOST_READ.
+    """
+
+    rows: Sequence[TimelineRow]
+    whole: bool
+
+
+async def read_timeline(runtime: Runtime, tenant_id: str, escrow_id: UUID) -> Timeline:
     read: list[TimelineRow] = []
-    after = 0
+    damaged, after = False, 0
     while len(read) < MOST_READ:
         rows = await find_timeline(
             runtime.pool, tenant_id, escrow_id, after_version=after, limit=MOST_OF_A_READ
         )
-        read += [row for row in rows if not isinstance(row, Unreadable)]
+        readable = [row for row in rows if not isinstance(row, Unreadable)]
+        damaged |= len(readable) < len(rows)
+        read += readable
         if len(rows) < MOST_OF_A_READ:
-            break
+            return Timeline(read, not damaged)
         last = rows[-1]
         after = last.key if isinstance(last, Unreadable) else last.version
-    return read
+    return Timeline(read, whole=False)
 
 
 def what_happened(
