@@ -144,6 +144,7 @@ CREATE TYPE public.write_chargeback_v2 AS (
 	submissions integer,
 	is_appeal boolean,
 	openings integer,
+	lost_minor bigint,
 	lost_at timestamp with time zone,
 	settled_at timestamp with time zone,
 	settled_minor bigint,
@@ -1167,6 +1168,7 @@ CREATE TABLE public.chargebacks (
     submissions integer NOT NULL,
     is_appeal boolean NOT NULL,
     openings integer NOT NULL,
+    lost_minor bigint DEFAULT 0 NOT NULL,
     lost_at timestamp with time zone,
     settled_at timestamp with time zone,
     settled_minor bigint DEFAULT 0 NOT NULL,
@@ -1174,7 +1176,7 @@ CREATE TABLE public.chargebacks (
     settlements integer DEFAULT 0 NOT NULL,
     CONSTRAINT chargebacks_amounts CHECK (((amount_minor >= 0) AND (withdrawn_minor >= 0) AND (reinstated_minor >= 0) AND ((settled_currency IS NOT NULL) OR ((withdrawn_minor = 0) AND (reinstated_minor = 0))))),
     CONSTRAINT chargebacks_counts CHECK (((movements >= 0) AND (submissions >= 0) AND (openings >= 1))),
-    CONSTRAINT chargebacks_settled CHECK (((settlements >= 0) AND ((settled_at IS NOT NULL) OR ((settled_minor = 0) AND (borne_minor = 0)))))
+    CONSTRAINT chargebacks_settled CHECK (((settlements >= 0) AND (lost_minor >= 0) AND ((settled_at IS NOT NULL) OR ((settled_minor = 0) AND (borne_minor = 0)))))
 );
 COMMENT ON TABLE public.chargebacks IS 'One for each dispute at Stripe of a payment, inquiries among them, as Stripe said last.';
 COMMENT ON COLUMN public.chargebacks.amount_minor IS 'what is disputed, in the currency that was paid; it may exceed the payment';
@@ -1185,6 +1187,7 @@ COMMENT ON COLUMN public.chargebacks.reinstated_minor IS 'what of it Stripe has 
 COMMENT ON COLUMN public.chargebacks.fee_minor IS 'the fees in its balance transactions, less those that came back with them';
 COMMENT ON COLUMN public.chargebacks.movements IS 'how many balance transactions it had: a read of the dispute that has fewer is older';
 COMMENT ON COLUMN public.chargebacks.openings IS '1, and 1 more for each time that it was opened again after it had been over';
+COMMENT ON COLUMN public.chargebacks.lost_minor IS 'what of the disputed amount Stripe has taken and not given back, in the currency that was paid';
 COMMENT ON COLUMN public.chargebacks.lost_at IS 'when it was lost last, by our clock';
 COMMENT ON COLUMN public.chargebacks.settled_at IS 'since when somebody bears what is gone';
 COMMENT ON COLUMN public.chargebacks.settled_minor IS 'what of what is gone somebody bears, in the settled currency';
@@ -1216,6 +1219,7 @@ GRANT UPDATE(movements) ON TABLE public.chargebacks TO escrow_service;
 GRANT UPDATE(submissions) ON TABLE public.chargebacks TO escrow_service;
 GRANT UPDATE(is_appeal) ON TABLE public.chargebacks TO escrow_service;
 GRANT UPDATE(openings) ON TABLE public.chargebacks TO escrow_service;
+GRANT UPDATE(lost_minor) ON TABLE public.chargebacks TO escrow_service;
 GRANT UPDATE(lost_at) ON TABLE public.chargebacks TO escrow_service;
 GRANT UPDATE(settled_at) ON TABLE public.chargebacks TO escrow_service;
 GRANT UPDATE(settled_minor) ON TABLE public.chargebacks TO escrow_service;

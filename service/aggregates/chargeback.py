@@ -38,9 +38,9 @@ async def observe_dispute(
         if known.is_unsettled and not under_way(case, known):  # else an operator does it
             take_back(case, known)
         lift_source(case, payment.payment_id, known.stripe_dispute)
-    elif known.settled_at is None:
-        cause = Cause(FreezeReason.CHARGEBACK, known.stripe_dispute, fact or known.fact)
-        amount_minor = known.amount_minor or payment.amount_minor  # an inquiry may not say
+    elif amount_minor := _threatened(known, payment):
+        fact = known.fact if known.settled_at else fact or known.fact
+        cause = Cause(FreezeReason.CHARGEBACK, known.stripe_dispute, fact)
         await freeze_and_hold_back(runtime, case, payment, amount_minor, cause)
 
 
@@ -50,6 +50,17 @@ def observe_answer(case: EscrowCase, known: Chargeback, seen: SeenDispute) -> No
     """
     if seen.movements == known.movements and not seen.is_older_than(known):
         _update(case, known, case.payment(known.payment_id), seen)
+
+
+def _threatened(known: Chargeback, payment: Payment) -> int:
+    """All of it; once it was settled, what Stripe has taken beyond that."""
+    disputed_minor = known.amount_minor or payment.amount_minor  # an inquiry may not say
+    if known.settled_at is None:
+        return disputed_minor
+    more_minor = max(known.gone_minor - known.settled_minor, 0)
+    if not more_minor or known.settled_currency == payment.currency:
+        return more_minor
+    return known.lost_minor  # at which rate it was taken is not known: all of it
 
 
 def _written(case: EscrowCase, payment: Payment, seen: SeenDispute) -> Chargeback:
@@ -103,8 +114,10 @@ def _update(case: EscrowCase, known: Chargeback, payment: Payment, seen: SeenDis
 
 def _take_over(known: Chargeback, payment: Payment, seen: SeenDispute) -> bool:
     """Whether anything but the state has changed."""
+    disputed_minor = threatened_part(payment, seen.amount_minor, seen.currency)
     shown = {
-        "amount_minor": threatened_part(payment, seen.amount_minor, seen.currency),
+        "amount_minor": disputed_minor,
+        "lost_minor": seen.gone_of(disputed_minor, payment.currency),
         "reason": seen.reason,
         "due_by": seen.due_by or known.due_by,
         "settled_currency": seen.settled_currency,

@@ -46,11 +46,9 @@ def loss_of(known: Chargeback, payment: Payment) -> Loss:
     gone_minor, plain = known.gone_minor, known.settled_currency == payment.currency
     if gone_minor <= 0 or (known.is_over and not plain):
         return Loss(0, 0, gone_minor)
-    if plain:
-        amount_minor = min(gone_minor, payment.paid_minor)
-        return Loss(amount_minor, amount_minor, gone_minor - amount_minor)
-    disputed_minor = min(known.amount_minor, payment.paid_minor)
-    return Loss(disputed_minor * gone_minor // known.withdrawn_minor, gone_minor, 0)
+    amount_minor = min(known.lost_minor, payment.paid_minor)
+    excess_minor = gone_minor - amount_minor if plain else 0
+    return Loss(amount_minor, gone_minor - excess_minor, excess_minor)
 
 
 def settle(

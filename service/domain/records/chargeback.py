@@ -29,6 +29,8 @@ class Chargeback:
     newer; ``is_appeal`` stays set once its loss could be appealed against. ``openings`` counts how
     often it was opened, for what is opened again freezes again.
 
+    ``lost_minor`` is what of the disputed amount that is, in the currency that was paid.
+
     Once it is settled (``settled_at``), ``settled_minor`` is what somebody bears of what is gone,
     in ``settled_currency``, and ``borne_minor`` what the platform bears of that. ``settlements``
     counts them, those among them that were taken back. ``lost_at`` is when it was lost last.
@@ -55,6 +57,7 @@ class Chargeback:
     submissions: int = 0
     is_appeal: bool = False
     openings: int = 1
+    lost_minor: int = 0
     lost_at: datetime | None = None
     settled_at: datetime | None = None
     settled_minor: int = 0
@@ -96,7 +99,8 @@ class Chargeback:
     def fact(self) -> str:
         """Why it freezes, for a freeze that was lifted freezes again by another fact."""
         stage = "inquiry" if self.state is ChargebackState.INQUIRY else "chargeback"
-        return stage if self.openings == 1 else f"{stage} {self.openings}"
+        opening = stage if self.openings == 1 else f"{stage} {self.openings}"
+        return f"{opening} after settlement {self.settlements}" if self.settled_at else opening
 
     @property
     def machine(self) -> Machine[ChargebackState, ChargebackEvent]:

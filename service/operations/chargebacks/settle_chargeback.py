@@ -25,8 +25,9 @@ from service.domain.errors import (
 )
 from service.domain.policy import LossBearer
 from service.domain.records.chargeback import Chargeback
+from service.domain.records.escrow import Milestone
 from service.domain.records.payment import Payment
-from service.domain.records.refund import RefundPart
+from service.domain.records.refund import Refund, RefundPart
 from service.domain.unit import UnitOfWork
 from service.operations.chargebacks.messages import chargeback_message
 from service.operations.escrows.messages import escrow_message
@@ -89,6 +90,26 @@ def _settle(
     _check(known, payment, request)
     take_back(case, known)
     thawed = end_freezes(case, known.stripe_dispute)
+    taken = None
+    if known.is_unsettled or known.is_undecided:
+        taken = _take(case, known, payment, request, thawed, suspense_minor)
+    let_move(case, payment.payment_id)
+    settled_currency = payment.settled_currency or ""
+    return pb.SettleChargebackResponse(
+        chargeback=chargeback_message(known),
+        taken=refund_message(taken, parts_of(case, taken), settled_currency) if taken else None,
+        escrow=escrow_message(case.records),
+    )
+
+
+def _take(
+    case: EscrowCase,
+    known: Chargeback,
+    payment: Payment,
+    request: pb.SettleChargebackRequest,
+    thawed: Sequence[Milestone],
+    suspense_minor: int,
+) -> Refund | None:
     loss = loss_of(known, payment)
     platform_minor = _platform(case, loss, request)
     wanted_minor, refund_id = loss.amount_minor - platform_minor, case.unit.new_id()
@@ -102,14 +123,7 @@ def _settle(
         except RefundDoesNotFit as unfit:
             left_minor = int(unfit.metadata["left_minor"])
             raise _misfit(payment, loss, platform_minor + left_minor) from unfit
-    taken = settle(case, known, payment, parts, platform_minor, request.reason)
-    let_move(case, payment.payment_id)
-    settled_currency = payment.settled_currency or ""
-    return pb.SettleChargebackResponse(
-        chargeback=chargeback_message(known),
-        taken=refund_message(taken, parts_of(case, taken), settled_currency) if taken else None,
-        escrow=escrow_message(case.records),
-    )
+    return settle(case, known, payment, parts, platform_minor, request.reason)
 
 
 def _check(known: Chargeback, payment: Payment, request: pb.SettleChargebackRequest) -> None:

@@ -73,6 +73,23 @@ class SeenDispute:
     def movements(self) -> int:
         return len(self.transactions)
 
+    def gone_of(self, disputed_minor: int, currency: str) -> int:
+        """What of the disputed amount is gone, in the currency that was paid.
+
+        Where Stripe settles in another, a withdrawal is of all of it, at its own day's rate: a win
+        that was taken back, say, withdraws it anew. What gives back more than half of that counts
+        as giving back all, for the rate is another by then.
+        """
+        if self.settled_currency in (None, currency):
+            return max(self.withdrawn_minor - self.reinstated_minor, 0)
+        taken_minor = given_minor = 0
+        for each in sorted(self.transactions, key=lambda moved: moved.created_at):
+            taken_minor += max(-each.amount_minor, 0)
+            given_minor += max(each.amount_minor, 0)
+            if 2 * given_minor > taken_minor:
+                taken_minor = given_minor = 0
+        return disputed_minor * (taken_minor - given_minor) // taken_minor if taken_minor else 0
+
     def is_older_than(self, known: Chargeback) -> bool:
         """Whether Stripe has said since what is known. By what both say, not by when we heard it:
         balance transactions only grow, evidence within them, and a deadline is only put off.

@@ -304,6 +304,7 @@ def full_records() -> dict[str, Any]:
                 submissions=2,
                 is_appeal=True,
                 openings=4,
+                lost_minor=LARGE,
                 lost_at=LAST,
                 settled_at=EARLY,
                 settled_minor=LARGE,

@@ -381,3 +381,45 @@ async def test_where_it_was_settled_in_another_currency(market: Marketplace) -> 
     await settle(market, known)
     assert not (await only(market)).unsettled
     await assert_all_holds(market)
+
+    # The win is taken back: what was settled of it was the rate alone.
+    await market.sandbox.control(f"disputes/{made['id']}/overturn")
+    await market.settle()
+    assert (await only(market)).unsettled
+    (freeze,) = (await market.read(escrow)).milestones[0].freezes
+    assert freeze.beyond.amount_minor == 10_500
+    await settle(market, await only(market))
+    await market.settle()
+    await assert_all_holds(market)
+    assert set((await position(market)).values()) == {0}
+
+
+@pytest.mark.parametrize("first", ["events", "sweep"])
+async def test_what_the_bank_corrects_after_a_settlement_is_settled_anew(
+    market: Marketplace, first: str
+) -> None:
+    """More than was paid is the platform's (15x); what comes back is given back."""
+    escrow = await market.delivered_escrow(8_000)
+    made = await lose(market, escrow, amount=5_000)
+    await settle(market, await only(market))
+    (milestone,) = (await market.read(escrow)).milestones
+    held_minor = milestone.held.amount_minor
+    for more_minor, excess_minor in ((1_000, 0), (5_000, 2_600), (-4_000, 0)):
+        await market.sandbox.control(f"disputes/{made['id']}/adjust", amount=-more_minor)
+        await (market.settle() if first == "events" else market.sweep())
+        await (market.sweep() if first == "events" else market.settle())
+        known = await only(market)
+        assert known.unsettled
+        (milestone,) = (await market.read(escrow)).milestones
+        assert bool(milestone.freezes) == (more_minor > 0)
+
+        answer = await settle(market, known)
+
+        assert not answer.chargeback.unsettled
+        await assert_all_holds(market)
+        kind, entries = (await lines(market, escrow))[-1]
+        assert (kind == "chargeback_excess") == bool(excess_minor)
+        assert not excess_minor or entries["exp:fx"] == excess_minor
+    (milestone,) = (await market.read(escrow)).milestones
+    assert 0 < milestone.held.amount_minor < held_minor
+    assert not milestone.freezes
