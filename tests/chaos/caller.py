@@ -6,7 +6,7 @@ it was answered, or answered otherwise, is a breach; so is an INTERNAL, which is
 
 import asyncio
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -42,6 +42,7 @@ STORED = frozenset(
         "AdoptReversal",
         "ResolveRefund",
         "WriteOffReceivable",
+        "SettleChargeback",
         *("Approve", "Reject"),
     }
 )
@@ -68,6 +69,12 @@ OF_AGREEMENTS = frozenset(
     }
 )
 OF_APPROVALS = frozenset({"ListApprovals", "GetApproval", "Approve", "Reject"})
+OF_CHARGEBACKS = frozenset(
+    {
+        *("ListChargebacks", "SettleChargeback", "StageChargebackEvidence"),
+        *("PreviewChargebackEvidence", "SubmitChargebackEvidence"),
+    }
+)
 OF_OPERATORS = frozenset({"ListSuspense"})
 # Nobody knows whether it was done: the same request is sent again.
 INDETERMINATE = frozenset(
@@ -88,6 +95,7 @@ NAMED = {
         "payout",
         "refund",
         "receivable",
+        "chargeback",
         "proposal",
         "approval",
     )
@@ -115,6 +123,8 @@ class Intention:
     request: Any
     answer: Any = None
     refusal: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """What the refusal tells of its reasons."""
     approval_id: str = ""
     """For which approval it waits, or has waited."""
 
@@ -207,8 +217,9 @@ class Caller:
             return
         if intention.answer is None:
             intention.refusal = reason_of(error) or error.code().name
+            intention.facts = details_of(error).metadata
             if intention.refusal == NEEDED:
-                intention.approval_id = details_of(error).metadata["approval_id"]
+                intention.approval_id = intention.facts["approval_id"]
         elif intention.method in STORED:
             self._breach("an answered request is refused", intention, reason=reason_of(error))
 
@@ -228,6 +239,8 @@ def _stub(client: EscrowClient, method: str) -> object:
         return client.refunds
     if method in OF_AGREEMENTS:
         return client.agreements
+    if method in OF_CHARGEBACKS:
+        return client.chargebacks
     if method in OF_APPROVALS:
         return client.approvals
     return client.operators if method in OF_OPERATORS else client.escrows

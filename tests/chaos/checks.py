@@ -10,6 +10,7 @@ from escrow.v1 import escrow_service_pb2 as pb
 from service.operations.operators.verify_books import verify_books
 from tests.chaos.approved import check_approved
 from tests.chaos.caller import Breach, Caller
+from tests.chaos.charged_back import check_charged_back
 from tests.chaos.closings import Closings
 from tests.chaos.drawn import Drawn
 from tests.chaos.expected import check_expected, refunds_of_cancellations
@@ -70,6 +71,7 @@ OPERATIONS = {
     "RedirectShare": "redirect_share",
     "ResolveRefund": "resolve_refund",
     "WriteOffReceivable": "write_off_receivable",
+    "SettleChargeback": "settle_chargeback",
 }
 COUNT = "SELECT count(*) FROM operations WHERE kind = $1"
 # Several methods make one of these. A release has such a journal for each of its payees; one of
@@ -78,7 +80,9 @@ MADE_BY = {
     ("ReleaseMilestone", "AcceptDelivery"): (
         "SELECT count(DISTINCT operation_id) FROM journals WHERE kind = 'released'"
     ),
-    ("RefundMilestone", "RefundSuspense", "AdoptRefund"): "SELECT count(*) FROM refunds",
+    ("RefundMilestone", "RefundSuspense", "AdoptRefund"): (
+        "SELECT count(*) FROM refunds WHERE chargeback_id IS NULL"
+    ),
 }
 
 
@@ -100,6 +104,7 @@ async def check(
         *await _verified(pool),
         *await check_received(world, given_back(caller)),
         *await check_refunded(world, caller),
+        *await check_charged_back(world, caller),
         *await check_adopted(world, caller),
         *await check_expected(world, caller, converts=converts),
         *await check_timers(world, caller, drawn.deadlines),

@@ -19,6 +19,7 @@ from tests.chaos.amendments import Amendments
 from tests.chaos.approvals import Approvals
 from tests.chaos.at_stripe import bank, onboard, pay, restrict
 from tests.chaos.caller import Caller, Party, some_answered
+from tests.chaos.chargebacks import Chargebacks
 from tests.chaos.currencies import Currencies, price_minor
 from tests.chaos.deadlines import Deadlines
 from tests.chaos.freezes import freezes_of, lift
@@ -47,6 +48,7 @@ class Deal:
     deadlines: Deadlines
     amendments: Amendments
     approvals: Approvals
+    chargebacks: Chargebacks
     payees: Sequence[party.Payee]
     """All of the seed, who may get a part; the last one is never onboarded."""
     escrow: pb.Escrow = field(default_factory=pb.Escrow)
@@ -67,7 +69,7 @@ class Deal:
     def _choose(self, rng: random.Random) -> "Action":
         if not self.escrow.id:
             return Deal.create
-        if action := self.refunds.choose(self, rng):
+        if action := self.chargebacks.choose(self, rng) or self.refunds.choose(self, rng):
             return action
         if self.splits.choose(self, rng):
             return redirect

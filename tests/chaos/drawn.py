@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from tests.chaos.amendments import Amendments
 from tests.chaos.approvals import Approvals
+from tests.chaos.chargebacks import Chargebacks
 from tests.chaos.currencies import Currencies
 from tests.chaos.deadlines import Deadlines
 from tests.chaos.refunds import Refunds
@@ -19,3 +20,4 @@ class Drawn(NamedTuple):
     deadlines: Deadlines
     amendments: Amendments
     approvals: Approvals
+    chargebacks: Chargebacks

@@ -15,6 +15,7 @@ from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import refund_service_pb2 as refund
 from tests.chaos.amended import check_amended
 from tests.chaos.caller import Breach, Caller
+from tests.chaos.charged_back import settled_losses
 from tests.chaos.currencies import PRESENTED
 from tests.chaos.listed import is_ours
 from tests.chaos.owed import check_owed
@@ -53,7 +54,8 @@ async def check_expected(world: World, caller: Caller, *, converts: bool) -> lis
     listed = await world.sandbox.all_of("/v1/refunds")
     told = [*_told(caller), *await _of_cancellations(caller)]
     standing = [*_standing(caller, told, listed)]
-    back = _back(standing)
+    losses = await settled_losses(caller)
+    back, lost = _back(standing), _back(losses)
     released = _released(caller, await released_by_timer(world.pool))
     fees = {row[0]: row[1] for row in await world.pool.fetch(FEE_HELD)}
     escrows = await _read(caller)
@@ -63,16 +65,17 @@ async def check_expected(world: World, caller: Caller, *, converts: bool) -> lis
             breaches.append(Breach("an escrow cannot be read", {"id": escrow_id}))
             continue
         for milestone in escrow.milestones:
-            gone = back[milestone.id]
+            gone = back[milestone.id], lost[milestone.id]
             wrong = [
-                *_wrong_amounts(milestone, gone, released.get(milestone.id, 0)),
-                *_wrong_fee(milestone, gone, fees.get(milestone.id, 0)),
+                *_wrong_amounts(milestone, *gone, released.get(milestone.id, 0)),
+                *_wrong_fee(milestone, [*gone[0], *gone[1]], fees.get(milestone.id, 0)),
             ]
-            facts = {"milestone": milestone, "refunded": gone, "released": released}
+            facts = {"milestone": milestone, "refunded": gone[0], "charged back": gone[1]}
+            facts["released"] = released
             breaches += [Breach(what, facts) for what in wrong]
     readable = [*filter(None, escrows.values())]
     breaches += check_amended(caller, readable)
-    breaches += check_splits(caller, readable, standing)
+    breaches += check_splits(caller, readable, [*standing, *losses])
     if not converts:
         breaches += await check_owed(world, caller, readable)
     return breaches
@@ -157,33 +160,37 @@ def _released(caller: Caller, by_timer: Mapping[str, int]) -> dict[str, int | No
 
 
 def _wrong_amounts(
-    milestone: pb.Milestone, gone: Sequence[Back], released_minor: int | None
+    milestone: pb.Milestone, gone: Sequence[Back], lost: Sequence[Back], released_minor: int | None
 ) -> Iterator[str]:
     funded_minor = milestone.funded.amount_minor
     held, released = milestone.held.amount_minor, milestone.released.amount_minor
     refunded, frozen = milestone.refunded.amount_minor, milestone.frozen.amount_minor
     if funded_minor not in (0, milestone.amount.amount_minor):
         yield "a milestone is paid in part"
-    if held + released + refunded != funded_minor or min(held, released, refunded) < 0:
+    charged_back = milestone.charged_back.amount_minor
+    parts = held, released, refunded, charged_back
+    if sum(parts) != funded_minor or min(parts) < 0:
         yield "a milestone does not add up"
     if refunded != sum(each.price_minor for each in gone):
         yield "refunded otherwise"
+    if charged_back != sum(each.price_minor for each in lost):
+        yield "charged back otherwise"
     if released_minor is not None and released != released_minor - sum(
-        each.released_minor for each in gone
+        each.released_minor for each in (*gone, *lost)
     ):
         yield "released otherwise"
     if frozen > held or frozen != sum(each.amount.amount_minor for each in milestone.freezes):
         yield "frozen otherwise than listed"
-    if milestone.state not in _states(held, released, refunded):
+    if milestone.state not in _states(held, released, refunded + charged_back):
         yield "a milestone is in another state than its money"
 
 
-def _states(held: int, released: int, refunded: int) -> Sequence[pb.MilestoneState.ValueType]:
+def _states(held: int, released: int, back: int) -> Sequence[pb.MilestoneState.ValueType]:
     if held:
         return HOLDING
     if released:
         return OF_PAYEE
-    return OF_PAYER if refunded else UNPAID
+    return OF_PAYER if back else UNPAID
 
 
 def _wrong_fee(milestone: pb.Milestone, gone: Sequence[Back], held_minor: int) -> Iterator[str]:

@@ -11,6 +11,7 @@ from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import party_service_pb2 as party
 from escrow.v1 import refund_service_pb2 as refund
 from tests.chaos.caller import Breach, Caller
+from tests.chaos.charged_back import settled_losses
 from tests.chaos.listed import is_ours
 from tests.chaos.refunded import put_back
 from tests.chaos.reversals import taken_of_reversals
@@ -19,6 +20,7 @@ from tests.world import World
 
 SHARE_PERCENT = 80  # of a price; the rest is the platform's fee
 MOST_LISTED = 200
+SETTLE = "SettleChargeback"
 PAYEES = """
 SELECT 'pye_' || replace(payee_id::text, '-', '') AS payee, stripe_account FROM payees"""
 
@@ -57,6 +59,7 @@ def _parts(caller: Caller) -> int:
     """By how many cents rounding may be off: each part that was released or refunded by one."""
     answers = [i.answer for i in caller.intentions if i.answer]
     made = [answer.refund for answer in answers if hasattr(answer, "refund")]
+    made += [answer.taken for answer in answers if hasattr(answer, "taken")]
     return len(answers) + sum(len(each.parts) for each in made)
 
 
@@ -83,10 +86,16 @@ async def _at_stripe(world: World, adopted: Counter[str]) -> Counter[str]:
 
 async def _debts(caller: Caller) -> Counter[str]:
     """What was written off, but for refunds that were put back: of these it is theirs again."""
-    undone, found = put_back(caller), Counter[str]()
+    undone, found = put_back(caller) | await _taken_back(caller), Counter[str]()
     request = refund.ListReceivablesRequest(page_size=MOST_LISTED)
     listed = await caller.read("ListReceivables", request, "operator")
     for each in listed.receivables if listed else ():
         if each.refund_id not in undone:
             found[each.payee_id] += each.written_off.amount_minor
     return found
+
+
+async def _taken_back(caller: Caller) -> set[str]:
+    """What settlements took that do not stand any more."""
+    told = {i.answer.taken.id for i in caller.intentions if i.method == SETTLE and i.answer}
+    return told - {each.id for each in await settled_losses(caller)}

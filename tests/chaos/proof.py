@@ -158,7 +158,7 @@ async def _booked_as_meant(world: World, tenant: str, there: AtStripe) -> list[B
     }
     for id_, meaning in booked.items():  # what was unexplained until it was adopted
         source = there.moved[id_]["source"] if id_ in there.moved else None
-        if meaning == UNEXPLAINED and source and source["id"] in there.adopted:
+        if meaning == UNEXPLAINED and source and _is_explained_later(source, there):
             booked[id_] = OURS
     breaches = _differing("booked otherwise", tenant, booked, meant)
     rows = await world.pool.fetch(BALANCES, tenant)
@@ -174,6 +174,13 @@ async def _booked_as_meant(world: World, tenant: str, there: AtStripe) -> list[B
         elif meaning == OTHER:
             wanted[f"eq:other_business {currency}"] -= net_minor
     return breaches + _differing("a balance is not what was moved", tenant, balances, wanted)
+
+
+def _is_explained_later(source: Json, there: AtStripe) -> bool:
+    """Adopted by an operator; or of a dispute, of which somebody had not heard yet: the balances
+    prove that nothing of it is left unexplained.
+    """
+    return source["id"] in there.adopted or source["object"] == "dispute"
 
 
 def _meaning(transaction: Json, there: AtStripe, *, mine: bool) -> str:

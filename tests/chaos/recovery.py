@@ -14,7 +14,9 @@ from escrow.v1 import escrow_service_pb2 as pb
 from service.effects.settle import LONGEST_PAUSE
 from tests.chaos.approvals import waiting
 from tests.chaos.caller import Breach, Caller
+from tests.chaos.chargebacks import end_chargebacks
 from tests.chaos.refunds import end_refunds
+from tests.chaos.strangers import end_disputes
 from tests.chaos.weather import DAY_S, LEASE_S, Weather, pass_time
 from tests.scenarios.sandbox_client import Json
 from tests.world import TENANTS, World
@@ -76,6 +78,7 @@ async def recover(
     await _end_attempts(world, weather)
     await _read_open_payments(world, caller)
     await end_refunds(world, currencies)
+    await end_disputes(world)
     await world.sandbox.control("POST", "chaos/generate")
     for is_last in (False, True):  # what was late may have made something new
         await _deliver_everything(world)
@@ -86,6 +89,10 @@ async def recover(
         await pass_time(world, ARRIVAL_S)
     await _deliver_everything(world)
     await _drain(world, caller)
+    if await end_chargebacks(caller, lambda: _drain(world, caller)):
+        await pass_time(world, ARRIVAL_S)  # what was let go is sent, and what is owed called back
+        await _deliver_everything(world)
+        await _drain(world, caller)
     await _await_sweeps(world, caller)
     await _drain(world, caller)
     return done

@@ -16,7 +16,8 @@ from tests.world import World
 REFUNDS = """
 SELECT 'rfn_' || replace(r.refund_id::text, '-', '') AS id, r.state, r.amount_minor, r.currency,
     r.stripe_refund, r.failure_code, p.stripe_charge
-FROM refunds AS r JOIN payments AS p USING (tenant_id, payment_id)"""
+FROM refunds AS r JOIN payments AS p USING (tenant_id, payment_id)
+WHERE r.chargeback_id IS NULL"""
 IN_FLIGHT = """
 SELECT currency, -sum(amount_minor)::bigint FROM entries WHERE account = 'liab:refunds_in_flight'
 GROUP BY currency HAVING sum(amount_minor) <> 0"""
@@ -26,7 +27,7 @@ SELECT e.escrow_id FROM escrows AS e WHERE EXISTS (
     SELECT FROM refunds AS r WHERE r.tenant_id = e.tenant_id AND r.escrow_id = e.escrow_id)
 AND NOT EXISTS (
     SELECT FROM refunds AS r WHERE r.tenant_id = e.tenant_id AND r.escrow_id = e.escrow_id
-    AND r.state NOT IN ('SUCCEEDED', 'REJECTED', 'PUT_BACK', 'PAID_OUTSIDE'))
+    AND r.state NOT IN ('SUCCEEDED', 'REJECTED', 'PUT_BACK', 'PAID_OUTSIDE', 'CHARGED_BACK'))
 AND NOT EXISTS (
     SELECT FROM receivables AS d WHERE d.tenant_id = e.tenant_id AND d.escrow_id = e.escrow_id
     AND (d.state <> 'SETTLED' OR d.written_off_minor > 0))

@@ -14,6 +14,7 @@ from escrow.v1 import party_service_pb2 as party
 from tests.chaos.amendments import Amendments
 from tests.chaos.approvals import Approvals
 from tests.chaos.caller import PAUSE_S, Breach, Caller
+from tests.chaos.chargebacks import Chargebacks
 from tests.chaos.checks import check
 from tests.chaos.closings import Closings
 from tests.chaos.currencies import Currencies
@@ -87,6 +88,14 @@ UNION ALL SELECT how, count(*) FROM operations JOIN (VALUES
     ('decline_amendment', 'amendments declined'), ('propose_amendment', 'amendments proposed'))
     AS named (kind, how)
     USING (kind) GROUP BY how
+UNION ALL SELECT 'chargebacks ' || state, count(*) FROM chargebacks GROUP BY 1
+UNION ALL SELECT 'chargebacks settled', count(*) FROM chargebacks WHERE settlements > 0
+    HAVING count(*) > 0
+UNION ALL SELECT 'chargebacks settled anew', count(*) FROM chargebacks WHERE settlements > 1
+    HAVING count(*) > 0
+UNION ALL SELECT 'chargebacks won after all', count(*) FROM chargebacks
+    WHERE settlements > 0 AND state = 'WON' HAVING count(*) > 0
+UNION ALL SELECT 'evidence ' || step, count(*) FROM chargeback_evidence GROUP BY 1
 UNION ALL SELECT 'approvals ' || state, count(*) FROM approvals GROUP BY 1
 UNION ALL SELECT 'payouts ' || state, count(*) FROM payouts GROUP BY 1
 UNION ALL SELECT 'escrows ' || state, count(*) FROM escrows GROUP BY 1
@@ -108,11 +117,14 @@ async def run_seed(world: World, seed: int, steps: int, *, convert: bool | None 
     refunds = Refunds(seed, currencies)
     deadlines = Deadlines(world, seed)
     approvals = Approvals(seed)
-    drawn = Drawn(currencies, refunds, Splits(seed), deadlines, Amendments(seed), approvals)
+    splits, amendments, chargebacks = Splits(seed), Amendments(seed), Chargebacks(seed)
+    drawn = Drawn(currencies, refunds, splits, deadlines, amendments, approvals, chargebacks)
     await refunds.begin(world)
     closings = Closings(world.pool)
     weather = Weather(world, closings, currencies, deadlines, seed, steps)
-    strangers = Strangers(world, seed, currencies, refunds.strange_share)
+    strangers = Strangers(
+        world, seed, currencies, refunds.strange_share, chargebacks.disputes_share
+    )
     await world.sandbox.control("POST", "chaos", seed=seed, rates=weather.rates)
     # One channel through all restarts, as a client has it.
     async with (

@@ -26,6 +26,9 @@ from tests.world import CONNECT_SECRET, PLATFORM_SECRET, World
 ORDER, BY_HAND = "order", "by_hand"
 STRANGE_SHARE = 0.35  # of the steps
 INQUIRY_SHARE = 0.3  # of the disputes
+RARE_SHARE = 0.15  # of the chargebacks are lost at once, or never become one
+RETURNED_SHARE = 0.3  # of the losses
+FITTING_SHARE = 0.8  # of the banks' decisions; the others are tried at any time
 CARDS = ("pm_card_bypassPending", "pm_card_visa")
 # What Stripe moves by itself, and which way; an adjustment has no cause that anybody could name.
 OF_STRIPE = {
@@ -50,6 +53,8 @@ class Strangers:
     seed: int
     currencies: Currencies
     share: float = STRANGE_SHARE
+    disputes_share: float = 0.0
+    """How often they do something about a dispute beside one step of a deal, whatever else."""
     did: Counter[str] = field(default_factory=Counter)
     """How often Stripe, or the gateway, accepted what, as they were told."""
     refunds: set[str] = field(default_factory=set)
@@ -63,6 +68,8 @@ class Strangers:
         rng = random.Random(f"{self.seed} stranger {step}")
         if rng.random() < self.share:
             await rng.choice(ACTS)(self, rng)
+        if rng.random() < self.disputes_share:
+            await rng.choice(DISPUTES)(self, rng)
 
     # --- what touches money of ours
 
@@ -76,11 +83,26 @@ class Strangers:
 
     async def decide(self, rng: random.Random) -> None:
         """The bank makes up its mind."""
-        verb = rng.choice(["win", "win", "lose", "escalate"])
-        disputes = sorted(self.disputes)
-        if disputes:
-            told = await self._control(f"disputes/{rng.choice(disputes)}/{verb}")
-            self.did[f"dispute {verb}"] += bool(told)
+        disputes = [d for d in await self._list("/v1/disputes") if d["id"] in self.disputes]
+        if not disputes:
+            return
+        chosen = rng.choice(disputes)
+        fits = rng.random() < FITTING_SHARE
+        verb = rng.choice(VERBS.get(chosen["status"], ANY_VERB) if fits else ANY_VERB)
+        amount: dict[str, int] = {}
+        if verb == "adjust":
+            amount = {"amount": rng.choice((-1, 1)) * rng.randrange(1, 300)}
+        elif verb == "lose" and rng.random() < RETURNED_SHARE:
+            amount = {"returned": _part(rng, chosen)}
+        told = await self._control(f"disputes/{chosen['id']}/{verb}", **amount)
+        self.did[f"dispute {verb}{' in part' if 'returned' in amount else ''}"] += bool(told)
+
+    async def warn(self, rng: random.Random) -> None:
+        """The card's bank believes that it was fraud, and takes nothing back yet."""
+        charges = await self._charges(ours=True)
+        if charges:
+            told = await self._control(f"charges/{rng.choice(charges)['id']}/warn")
+            self.did["early fraud warning"] += bool(told)
 
     async def reverse(self, rng: random.Random) -> None:
         """A transfer is taken back in the dashboard."""
@@ -223,7 +245,10 @@ class Strangers:
         # Also of what was refunded already: a bank does not know.
         amount_minor = charge["amount"] if rng.random() < 0.7 else _part(rng, charge)
         path = f"charges/{charge['id']}/dispute"
-        told = await self._control(path, inquiry=inquiry, amount=amount_minor)
+        how: dict[str, object] = {"inquiry": inquiry}
+        if not inquiry and rng.random() < RARE_SHARE:
+            how = rng.choice([{"answerable": False}, {"prevented": "block"}])
+        told = await self._control(path, amount=amount_minor, **how)
         if told:
             self.did[f"{kind} as an inquiry" if inquiry else kind] += 1
             self.disputes.add(told["id"])
@@ -317,6 +342,17 @@ class Strangers:
             return None
 
 
+async def end_disputes(world: World) -> None:
+    """What silence would decide is decided, so that time decides nothing any more."""
+    waiting = [
+        each["id"]
+        for each in await world.sandbox.all_of("/v1/disputes")
+        if each["status"] in ("needs_response", "appeal_needs_response")
+    ]
+    for number, dispute_id in enumerate(sorted(waiting)):
+        await world.sandbox.control("POST", f"disputes/{dispute_id}/{('lose', 'win')[number % 2]}")
+
+
 def _is_ours(made: Json) -> bool:
     return ORDER not in made["metadata"]
 
@@ -334,7 +370,25 @@ THREATS = (
     ("dispute", "du", "charge.dispute.created"),
     ("radar.early_fraud_warning", "issfr", "radar.early_fraud_warning.created"),
 )
+# What fits a dispute's status at Stripe; it refuses what does not.
+UNDECIDED = ("win", "lose", "lose", "lose", "adjust")
+VERBS: dict[str, Sequence[str]] = {
+    "warning_needs_response": ("escalate", "escalate", "win", "lose"),
+    "warning_under_review": ("escalate", "escalate", "win", "lose"),
+    "needs_response": UNDECIDED,
+    "under_review": (*UNDECIDED, "appeal"),
+    "appeal_needs_response": UNDECIDED,
+    "appeal_under_review": UNDECIDED,
+    "lost": ("win", "win", "appeal", "adjust"),
+    "won": ("overturn", "adjust"),
+}
+ANY_VERB = ("win", "win", "lose", "escalate", "appeal", "overturn", "adjust")
 Act = Callable[[Strangers, random.Random], Awaitable[None]]
+DISPUTES: Sequence[Act] = (
+    *[Strangers.dispute] * 3,
+    *[Strangers.decide] * 5,
+    Strangers.warn,
+)
 ACTS: Sequence[Act] = (
     *[Strangers.refund, Strangers.dispute, Strangers.reverse] * 3,
     *[Strangers.pay_elsewhere, Strangers.decide, Strangers.move, Strangers.forge_payment] * 2,
