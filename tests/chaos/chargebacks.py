@@ -19,7 +19,7 @@ from tests.chaos.caller import NEEDED, Breach, Caller, Intention
 if TYPE_CHECKING:
     from tests.chaos.deal import Deal
 
-SEED_SHARE = 0.6  # of the seeds
+SEED_SHARE = 0.35  # of the seeds
 STEP_SHARE = 0.35  # of the steps of these
 DISPUTES_SHARE = 0.5  # of what strangers do in these
 MOST_LISTED = 200

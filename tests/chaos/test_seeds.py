@@ -18,9 +18,10 @@ MUST_HAPPEN = {
     *{"charge_converted", "fees_converted", "transfer_converted", "arrived_converted"},
     *{"refunds SUCCEEDED", "refunds FAILED", "refunds adopted"},
     *{"refunded from HELD", "refunded from PAYABLE", "refunded from PAYEE"},
-    *{"receivables reversed", "receivables refused", "freezes placed"},
+    *{"receivables reversed", "freezes placed", "chargebacks settled"},
     *{"escrows expired", "releases after inspection"},
     *deeper(set[str](), {"deadlines extended", "amendments accepted", "approvals APPROVED"}),
+    *deeper(set[str](), {"receivables refused", "chargebacks won after all"}),
     "events that share a call",
 }
 """A chaos that does nothing would break nothing either, nor would strangers who do nothing."""
