@@ -7,6 +7,7 @@ from typing import Any
 from service.aggregates.contradiction import Contradiction
 from service.aggregates.escrow import EscrowCase, load_case_of_effect
 from service.aggregates.receivable import net_debts
+from service.aggregates.refund_parts import SENT
 from service.aggregates.release import (
     convert_transfer,
     nothing_left,
@@ -19,6 +20,7 @@ from service.aggregates.release import (
 from service.domain import ids
 from service.domain.records.effect import Effect, EffectKind
 from service.domain.records.parties import Payee
+from service.domain.records.payment import Payment
 from service.domain.records.release import Release
 from service.domain.unit import UnitOfWork
 from service.effects.kind import Answer, Kind
@@ -47,8 +49,7 @@ def plan(case: EscrowCase, release: Release, renewed: Effect | None = None) -> N
         return
     effect_id = renewed.effect_id if renewed else case.unit.new_id()
     generation = renewed.generation + 1 if renewed else 1
-    charge = payment.stripe_charge
-    assert charge is not None  # a payment succeeds with its charge
+    charge = payment.stripe_charge if _fits(case, release, payment) else None
     shown = ids.show(ids.EFFECT, effect_id)
     request = parameters(release, case.payee(release.payee_id), charge, shown, generation)
     if renewed:
@@ -67,8 +68,21 @@ def plan(case: EscrowCase, release: Release, renewed: Effect | None = None) -> N
     transfer_requested(case, release, effect)
 
 
+def _fits(case: EscrowCase, release: Release, payment: Payment) -> bool:
+    """Whether the charge has so much left. What a payee gave back out of other parts (netted) has
+    not come back to it: where that is theirs again, the platform's balance has it.
+    """
+    if payment.settled_currency is not None:  # nothing of it is netted
+        return True
+    of_it = [r for r in case.records.releases if r.payment_id == payment.payment_id]
+    ours = {r.release_id for r in of_it}
+    sent_minor = sum(r.sent_minor or 0 for r in of_it if r.state in SENT)
+    back_minor = sum(d.reversed_minor for d in case.records.receivables if d.release_id in ours)
+    return sent_minor - back_minor + release.unsent_minor <= payment.paid_minor
+
+
 def parameters(
-    release: Release, payee: Payee, charge: str, effect: str, generation: int
+    release: Release, payee: Payee, charge: str | None, effect: str, generation: int
 ) -> dict[str, Any]:
     """``source_transaction`` frees the transfer from the available balance, and Stripe caps the
     sum of the transfers at the charge.
@@ -76,7 +90,7 @@ def parameters(
     return {
         **amount(*release.transfer),
         "destination": payee.stripe_account,
-        "source_transaction": charge,
+        **({"source_transaction": charge} if charge else {}),
         "transfer_group": ids.show(ids.ESCROW, release.escrow_id),
         "expand": ["balance_transaction"],
         "metadata": {
@@ -118,8 +132,8 @@ def hold_against(effect: Effect, transfer: Object) -> None:
     shown = {name: transfer.get(name) for name in ("amount", "currency", "transfer_group")}
     shown |= {name: id_of(transfer, name) for name in ("destination", "source_transaction")}
     for name, value in shown.items():
-        if value != asked[name]:
-            raise Contradiction(f"the transfer's {name} is {value}, not {asked[name]}")
+        if value != asked.get(name):
+            raise Contradiction(f"the transfer's {name} is {value}, not {asked.get(name)}")
     if our_id(transfer, "effect") != effect.effect_id:
         raise Contradiction("the transfer is of another effect")
 

@@ -423,3 +423,29 @@ async def test_what_the_bank_corrects_after_a_settlement_is_settled_anew(
     (milestone,) = (await market.read(escrow)).milestones
     assert 0 < milestone.held.amount_minor < held_minor
     assert not milestone.freezes
+
+
+async def test_what_paid_a_debt_out_of_another_escrow_is_sent_again_after_a_win(
+    market: Marketplace,
+) -> None:
+    """From the platform's balance: the charge that was won has nothing left to be sent of."""
+    await moved(market, "topup", 1_000_000)
+    payee = await market.new_payee()
+    escrow = await market.delivered_escrow(payee=payee)
+    await market.accept(escrow)
+    await market.settle()
+    await market.pay_out(payee, 8_000)
+    made = await lose(market, escrow)
+    await settle(market, await only(market))
+    await market.settle()
+    await market.accept(await market.delivered_escrow(payee=payee))
+    await market.settle()
+    assert [d.netted.amount_minor for d in await receivables(market)] == [8_000]
+
+    await market.sandbox.control(f"disputes/{made['id']}/win")
+    await market.settle()
+
+    assert await market.balance(f"conn:{payee.stripe_account}:balance") == 8_000
+    (milestone,) = (await market.read(escrow)).milestones
+    assert milestone.state == escrow_pb.MILESTONE_STATE_RELEASED
+    await assert_all_holds(market)
