@@ -318,7 +318,8 @@ def _places(
 ) -> Iterator[tuple[Milestone, Release | None]]:
     """Where money of these milestones is: held first, then released, then sent."""
     for milestone in milestones:
-        yield milestone, None
+        if milestone.held_minor:  # of what was never funded there is no fee either
+            yield milestone, None
     for sent in (False, True):
         for milestone in milestones:
             for release in _standing(case, milestone):

@@ -362,7 +362,8 @@ class WithdrawalUnknown(Precondition):
 
 class SettlementDoesNotAddUp(Precondition):
     """{amount} are to be settled, and what is named comes to {found}. Name sources, fees of the
-    payer included, and platform_minor, so that they add up.
+    payer included, and platform_minor, so that they add up. What other freezes hold is out of
+    reach until they end.
     """
 
 

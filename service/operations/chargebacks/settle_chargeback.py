@@ -111,7 +111,7 @@ def _take(
     suspense_minor: int,
 ) -> Refund | None:
     loss = loss_of(known, payment)
-    platform_minor = _platform(case, loss, request)
+    platform_minor = _platform(case, known, loss, request)
     wanted_minor, refund_id = loss.amount_minor - platform_minor, case.unit.new_id()
     if request.sources:
         parts = _chosen(case, payment, request.sources, refund_id)
@@ -139,10 +139,14 @@ def _check(known: Chargeback, payment: Payment, request: pb.SettleChargebackRequ
         raise PaymentNotSettled(payment_id=payment.public_id)
 
 
-def _platform(case: EscrowCase, loss: Loss, request: pb.SettleChargebackRequest) -> int:
+def _platform(
+    case: EscrowCase, known: Chargeback, loss: Loss, request: pb.SettleChargebackRequest
+) -> int:
+    """What the platform bears: what was asked for, or by the policy; the rest of a win it bears."""
     if request.HasField("platform_minor"):
         return request.platform_minor
-    bears_all = case.policy.lost_chargeback is LossBearer.PLATFORM and not request.sources
+    by_policy = case.policy.lost_chargeback is LossBearer.PLATFORM
+    bears_all = (by_policy or known.is_over) and not request.sources
     return loss.amount_minor if bears_all else 0
 
 

@@ -19,6 +19,7 @@ from tests.service.movements.test_currencies import (
 )
 from tests.service.operations.chargebacks.disputes import chargebacks
 from tests.service.operations.marketplace import Marketplace
+from tests.service.operations.operators.stuck import suspended
 from tests.service.operations.refunds.money import receivables
 
 PROFIT = """SELECT -sum(amount_minor)::bigint FROM entries
@@ -251,6 +252,36 @@ async def test_a_win_costs_the_fees_alone(market: Marketplace, where: str) -> No
     async with market.refuses("NOTHING_TO_SETTLE"):
         await settle(market, await only(market), before_outcome=True)
     assert await profit(market) == 665
+    await assert_all_holds(market)
+
+
+async def test_what_a_win_does_not_bring_back_is_the_platforms(market: Marketplace) -> None:
+    escrow = await market.delivered_escrow()
+    made = await dispute(market, await charge_of(market, escrow))
+    await market.sandbox.control(f"disputes/{made['id']}/win")
+    await market.sandbox.control(f"disputes/{made['id']}/adjust", amount=-123)
+    await market.settle()
+
+    answer = await settle(market, await only(market))
+
+    assert answer.chargeback.borne_by_platform.amount_minor == 123
+    assert not answer.HasField("taken")
+    await assert_all_holds(market)
+
+
+async def test_what_is_in_suspense_is_lost_from_there_and_won_back(market: Marketplace) -> None:
+    escrow, payment = await suspended(market)
+    made = await lose(market, escrow)
+
+    answer = await settle(market, await only(market))
+
+    suspense = f"liab:suspense:{payment.id}"
+    assert [p.origin for p in answer.taken.parts] == [refund_pb.REFUND_ORIGIN_SUSPENSE]
+    assert await market.balance(suspense) == 0
+    await assert_all_holds(market)
+    await market.sandbox.control(f"disputes/{made['id']}/win")
+    await market.settle()
+    assert await market.balance(suspense) == 5_250
     await assert_all_holds(market)
 
 
