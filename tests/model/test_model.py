@@ -34,6 +34,7 @@ DELIVERY = "as from FUNDED: where the money lies, delivery changes nothing"
 PART = "the model moves all of the money at once"
 REVERSAL = "what a payee has comes back by a reversal, which the model has not"
 PERSON = "a person decides, and begins an effect of its own"
+BANK = "the payer's bank took it: nothing of it is sent to Stripe"
 NOT_MODELED = {
     ("EFFECT", "PLANNED", "retry"): "changes when it is due, and a worker can take it at any time",
     ("EFFECT", "UNKNOWN", "retry"): "an operator's, which the model has not: it assumes the pause",
@@ -42,6 +43,8 @@ NOT_MODELED = {
     ("REFUND", "FAILED", "send_again"): PERSON,
     ("REFUND", "FAILED", "put_back"): PERSON,
     ("REFUND", "FAILED", "pay_outside"): PERSON,
+    ("REFUND", "REQUESTED", "charge_back"): BANK,
+    ("REFUND", "CHARGED_BACK", "take_back"): BANK,
     ("MILESTONE", "RELEASED", "refund"): REVERSAL,
     ("MILESTONE", "FUNDED", "deliver"): DELIVERY,
     ("MILESTONE", "FUNDED", "cancel_paid"): "as refund: all that was funded goes back",
