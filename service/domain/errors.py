@@ -356,7 +356,7 @@ class ChargebackSettled(Precondition):
     """This chargeback is settled. Ask for anew to take that back and settle it otherwise."""
 
 
-class WithdrawalUnknown(Precondition):
+class WithdrawalNotSeen(Precondition):
     """Stripe has not shown yet what it took for this chargeback. Run escrow sweep."""
 
 

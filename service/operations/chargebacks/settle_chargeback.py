@@ -21,7 +21,7 @@ from service.domain.errors import (
     PaymentNotSettled,
     RefundDoesNotFit,
     SettlementDoesNotAddUp,
-    WithdrawalUnknown,
+    WithdrawalNotSeen,
 )
 from service.domain.policy import LossBearer
 from service.domain.records.chargeback import Chargeback
@@ -47,7 +47,7 @@ async def settle_chargeback(
     Raises:
         ChargebackMissing, StaleEtag, InvalidField, MilestoneMissing, ReleaseMissing.
         NothingToSettle: nothing of it is gone. ChargebackUndecided, ChargebackSettled.
-        WithdrawalUnknown, PaymentNotSettled: Stripe has not said what it took, or settled.
+        WithdrawalNotSeen, PaymentNotSettled: Stripe has not said what it took, or settled.
         SettlementDoesNotAddUp, AmountNotMultiple, AmountFrozen, RefundAboveLeft.
         ReversalUnderWay: a transfer is being reversed for what is to be taken back.
     """
@@ -134,7 +134,7 @@ def _check(known: Chargeback, payment: Payment, request: pb.SettleChargebackRequ
     if not known.is_unsettled and not early and not (known.settled_at and request.anew):
         raise ChargebackUndecided(**facts) if known.is_undecided else NothingToSettle(**facts)
     if known.settled_currency is None:
-        raise WithdrawalUnknown(**facts)
+        raise WithdrawalNotSeen(**facts)
     if not payment.confirmed:
         raise PaymentNotSettled(payment_id=payment.public_id)
 

@@ -41,12 +41,13 @@ def test_every_command_that_the_documents_name_is_one(page: str) -> None:
     text = (DOCS / page).read_text()
     known = set(commands(get_command(app)))
     groups = {name.partition(" ")[0] for name in known}
-    named = re.findall(r"`escrow ([a-z][a-z-]+)(?: ([a-z-]+))?", text)
+    named = re.findall(r"`escrow ([a-z][a-z-]+)(?: ([a-z-]+))?(?: ([a-z-]+))?", text)
 
     assert named
-    for first, second in named:
+    for first, *below in named:
         assert first in groups, first
-        assert first in known or f"{first} {second}" in known, (first, second)
+        paths = {" ".join([first, *below[:depth]]) for depth in range(3)}
+        assert paths & known, (first, *below)
 
 
 async def test_a_freeze_is_listed_and_lifted(market: Marketplace, escrow: Run) -> None:
