@@ -149,20 +149,11 @@ def _post_taken(
     kinds: tuple[JournalKind, JournalKind],
 ) -> None:
     plain, converted = kinds
-    taken_minor = refund.taken_minor or 0
-    settled_minor = taken_minor if refund.settled_minor is None else refund.settled_minor
-    amounts = {
-        "amount": refund.amount_minor,
-        "taken": taken_minor,
-        "fee": 0,
-        "loss": max(taken_minor - settled_minor, 0),
-        "gain": max(settled_minor - taken_minor, 0),
-    }
     case.unit.post(
         converted if payment.settled_currency else plain,
         refund_source(refund),
         refund.currency,
-        [Part({"chargeback": known.public_id}, amounts)],
+        [Part({"chargeback": known.public_id}, refund.moved(refund.taken_minor or 0))],
         settled_currency=payment.settled_currency or "",
     )
 

@@ -145,15 +145,8 @@ def _post_moved(
     explained: Collection[str],
 ) -> None:
     case.touch()  # before it posts: a journal of the escrow
-    taken_minor, known = abs(shown.amount_minor), shown.id in explained
-    settled_minor = taken_minor if refund.settled_minor is None else refund.settled_minor
-    amounts = {
-        "amount": refund.amount_minor,
-        "taken": taken_minor,
-        "fee": abs(shown.fee_minor),
-        "loss": max(taken_minor - settled_minor, 0),
-        "gain": max(settled_minor - taken_minor, 0),
-    }
+    known = shown.id in explained
+    amounts = refund.moved(abs(shown.amount_minor), abs(shown.fee_minor))
     case.unit.post(
         kinds[payment.settled_currency is not None, known],
         Source("balance_transaction", shown.id),

@@ -74,14 +74,17 @@ class Chargeback:
         """Whether it is over or lost, and somebody has to say who bears what is gone."""
         if self.state is ChargebackState.LOST and self.settled_at is None:
             return True
-        decided = self.is_over or self.state is ChargebackState.LOST
-        return decided and self.gone_minor != self.settled_minor
+        return self.is_decided and self.gone_minor != self.settled_minor
 
     @property
     def is_undecided(self) -> bool:
         """Whether Stripe has taken money for it, and the bank may still give it back."""
-        decided = self.is_over or self.state is ChargebackState.LOST
-        return not decided and self.gone_minor > 0
+        return not self.is_decided and self.gone_minor > 0
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether there is an outcome, which may still be reopened."""
+        return self.is_over or self.state is ChargebackState.LOST
 
     @property
     def is_over(self) -> bool:

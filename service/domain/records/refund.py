@@ -58,6 +58,19 @@ class Refund:
             return False
         return self.balance_transaction is None or self.failure_transaction is not None
 
+    def moved(self, taken_minor: int, fee_minor: int = 0) -> dict[str, int]:
+        """The amounts of what moved for it: ``taken_minor`` is in the currency that Stripe settled,
+        and "loss" or "gain" is the difference to what its part of the charge came to there.
+        """
+        settled_minor = taken_minor if self.settled_minor is None else self.settled_minor
+        return {
+            "amount": self.amount_minor,
+            "taken": taken_minor,
+            "fee": fee_minor,
+            "loss": max(taken_minor - settled_minor, 0),
+            "gain": max(settled_minor - taken_minor, 0),
+        }
+
     @property
     def machine(self) -> Machine[RefundState, RefundEvent]:
         return REFUND

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from uuid import UUID
 
 from service.aggregates.escrow import EscrowCase, open_case
 from service.domain import ids
 from service.domain.errors import ChargebackMissing, EvidenceBlocked
 from service.domain.evidence import stage_of
-from service.domain.records.chargeback import Chargeback
 from service.domain.records.effect import Effect
 from service.domain.records.evidence import EvidenceStep, SentEvidence
 from service.domain.unit import UnitOfWork
 from service.effects.submit_evidence import effect_id_of
 from service.operations.chargebacks.assemble import Assembled, assemble, at_stripe
+from service.operations.chargebacks.existing import existing_chargeback
 from service.runtime import Runtime
-from service.store.chargebacks import find_chargeback
 from service.store.commit import Overtaken
-
-
-async def existing_chargeback(runtime: Runtime, tenant_id: str, chargeback_id: UUID) -> Chargeback:
-    """Raises ChargebackMissing."""
-    found = await find_chargeback(runtime.pool, tenant_id, chargeback_id)
-    if found is None:
-        raise ChargebackMissing
-    return found
 
 
 async def open_answer(

@@ -154,9 +154,15 @@ def _cancellations(known: Known) -> Iterator[str]:
 
 
 def _refunds(known: Known) -> Iterator[str]:
-    """What somebody refunded in Stripe's dashboard has frozen the payment."""
+    """What somebody refunded in Stripe's dashboard has frozen the payment. What a bank took itself
+    is no refund.
+    """
     ours = known.payment.payment_id
-    refunds = [each for each in known.records.refunds if each.payment_id == ours]
+    refunds = [
+        each
+        for each in known.records.refunds
+        if each.payment_id == ours and each.chargeback_id is None
+    ]
     for each in refunds:
         amount = format_minor(each.amount_minor, each.currency)
         named = f" ({each.stripe_refund})" if each.stripe_refund else ""

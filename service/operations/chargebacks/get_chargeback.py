@@ -5,10 +5,9 @@ from __future__ import annotations
 from escrow.v1 import chargeback_service_pb2 as pb
 from service.domain import ids
 from service.domain.call import Call
-from service.domain.errors import ChargebackMissing
+from service.operations.chargebacks.existing import existing_chargeback
 from service.operations.chargebacks.messages import chargeback_message
 from service.runtime import Runtime
-from service.store.chargebacks import find_chargeback
 
 
 async def get_chargeback(
@@ -16,7 +15,5 @@ async def get_chargeback(
 ) -> pb.GetChargebackResponse:
     """Raises ChargebackMissing."""
     chargeback_id = ids.parse(request.chargeback_id)
-    found = await find_chargeback(runtime.pool, call.tenant_id, chargeback_id)
-    if found is None:
-        raise ChargebackMissing
+    found = await existing_chargeback(runtime, call.tenant_id, chargeback_id)
     return pb.GetChargebackResponse(chargeback=chargeback_message(found))

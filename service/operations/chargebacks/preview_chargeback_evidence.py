@@ -8,8 +8,8 @@ from service.domain import ids
 from service.domain.call import Call
 from service.domain.errors import ChargebackMissing
 from service.effects.submit_evidence import effect_id_of
-from service.operations.chargebacks.answering import existing_chargeback
 from service.operations.chargebacks.assemble import assemble
+from service.operations.chargebacks.existing import existing_chargeback
 from service.operations.chargebacks.messages import evidence_message
 from service.operations.messages import timestamp
 from service.runtime import Runtime

@@ -29,13 +29,13 @@ from service.domain.records.escrow import Milestone
 from service.domain.records.payment import Payment
 from service.domain.records.refund import Refund, RefundPart
 from service.domain.unit import UnitOfWork
+from service.operations.chargebacks.existing import existing_chargeback
 from service.operations.chargebacks.messages import chargeback_message
 from service.operations.escrows.messages import escrow_message
 from service.operations.mutation import mutation
 from service.operations.refunds.messages import refund_message
 from service.operations.taking import read_balance, save_taken, suspense_of
 from service.runtime import Runtime
-from service.store.chargebacks import find_chargeback
 from service.store.escrows import BY_CHARGEBACK
 
 
@@ -52,9 +52,7 @@ async def settle_chargeback(
         ReversalUnderWay: a transfer is being reversed for what is to be taken back.
     """
     chargeback_id = ids.parse(request.chargeback_id)
-    found = await find_chargeback(runtime.pool, call.tenant_id, chargeback_id)
-    if found is None:
-        raise ChargebackMissing
+    found = await existing_chargeback(runtime, call.tenant_id, chargeback_id)
     account = suspense_of(found.payment_id)
 
     @mutation(pb.SettleChargebackResponse, of="settle_chargeback")

@@ -17,7 +17,7 @@ from tests.service.movements.test_currencies import (
     position,
     settles_in_dollars,
 )
-from tests.service.operations.chargebacks.disputes import chargebacks
+from tests.service.operations.chargebacks.disputes import chargebacks, preview
 from tests.service.operations.marketplace import Marketplace
 from tests.service.operations.operators.stuck import suspended
 from tests.service.operations.refunds.money import receivables
@@ -213,6 +213,9 @@ async def test_a_precaution_before_the_outcome(
     await market.settle()
     (debt,) = await receivables(market)
     assert debt.reversed.amount_minor == 8_000
+    said = (await preview(market, await only(market))).evidence.fields
+    told = {each.name: each.text for each in said}
+    assert told["refund_refusal_explanation"].startswith("Nothing of this payment was refunded.")
     first = await market.find_payee(party_pb.Payee(id=escrow.payee_id))
     if outcome == "win":
         await market.deauthorize(first)
