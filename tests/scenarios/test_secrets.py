@@ -3,7 +3,10 @@ command line prints, what is exported to the collector, and the process list. Th
 usually brings secrets to light: failures.
 """
 
+import asyncio
 import json
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -97,9 +100,9 @@ async def test_no_secret_is_ever_told(
             await _trade(world, planted)
             await _fail(world)
             told = await _say(world)
-            seen = "\n".join(process_list())
             for name in OURS:
                 await world.stop(name)
+            seen = await _seen_as_people_start_it(world)
             logs = {name: world.programs[name].log.read_text() for name in OURS}
 
         exported = "\n".join(span.text for span in collector.spans)
@@ -110,6 +113,23 @@ async def test_no_secret_is_ever_told(
         assert planted.found_in(text) == set(), where
     assert "-m service serve" in seen
     assert planted.found_in(seen) == set()
+
+
+async def _seen_as_people_start_it(world: World) -> str:
+    """The process list while the service runs: what is forked has its forker's command line."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "service", "serve"),
+        env={**os.environ, **world.programs["service"].environment},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        assert process.stdout is not None
+        assert await process.stdout.readline()  # it has read its settings
+        return "\n".join(process_list())
+    finally:
+        process.kill()
+        await process.wait()
 
 
 async def _trade(world: World, planted: Planted) -> None:
