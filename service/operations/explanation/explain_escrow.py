@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -84,10 +85,12 @@ async def _read_one_version(
 ) -> tuple[Standing, list[Movement]]:
     """The rows and the books of one moment: what is booked is booked with a new version."""
     for _ in range(MOST_READS):
-        standing = await find_standing(runtime.pool, call.tenant_id, escrow_id, now)
+        standing, (version, movements) = await asyncio.gather(
+            find_standing(runtime.pool, call.tenant_id, escrow_id, now),
+            find_movements(runtime.pool, call.tenant_id, escrow_id, until),
+        )
         if standing is None:
             raise EscrowMissing
-        version, movements = await find_movements(runtime.pool, call.tenant_id, escrow_id, until)
         if version == standing.records.escrow.version:
             return standing, movements
     raise Busy
