@@ -18,6 +18,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import grpc
@@ -85,16 +86,6 @@ Response = TypeVar("Response")
 class EscrowClient:
     """The service's methods, called as one caller for one tenant; see ``acting`` for the party."""
 
-    escrows: "EscrowServiceAsyncStub"
-    agreements: "AgreementServiceAsyncStub"
-    parties: "PartyServiceAsyncStub"
-    operators: "OperatorServiceAsyncStub"
-    policies: "PolicyServiceAsyncStub"
-    refunds: "RefundServiceAsyncStub"
-    approvals: "ApprovalServiceAsyncStub"
-    chargebacks: "ChargebackServiceAsyncStub"
-    events: "StripeEventServiceAsyncStub"
-
     def __init__(
         self,
         channel: grpc.aio.Channel | Renewed[grpc.aio.Channel],
@@ -107,17 +98,44 @@ class EscrowClient:
         self._deadline_s = deadline_s
         get = channel.get if isinstance(channel, Renewed) else lambda: channel
         view = _ChannelView(get, self._identity.metadata, deadline_s)
-        stubs_view = cast("grpc.aio.Channel", view)
-        self.escrows = EscrowServiceStub(stubs_view)
-        self.agreements = AgreementServiceStub(stubs_view)
-        self.parties = PartyServiceStub(stubs_view)
-        self.operators = OperatorServiceStub(stubs_view)
-        self.policies = PolicyServiceStub(stubs_view)
-        self.refunds = RefundServiceStub(stubs_view)
-        self.approvals = ApprovalServiceStub(stubs_view)
-        self.chargebacks = ChargebackServiceStub(stubs_view)
-        self.events = StripeEventServiceStub(stubs_view)
+        self._view = cast("grpc.aio.Channel", view)
         self._acting: dict[Party, EscrowClient] = {}
+
+    @cached_property
+    def escrows(self) -> "EscrowServiceAsyncStub":
+        return EscrowServiceStub(self._view)
+
+    @cached_property
+    def agreements(self) -> "AgreementServiceAsyncStub":
+        return AgreementServiceStub(self._view)
+
+    @cached_property
+    def parties(self) -> "PartyServiceAsyncStub":
+        return PartyServiceStub(self._view)
+
+    @cached_property
+    def operators(self) -> "OperatorServiceAsyncStub":
+        return OperatorServiceStub(self._view)
+
+    @cached_property
+    def policies(self) -> "PolicyServiceAsyncStub":
+        return PolicyServiceStub(self._view)
+
+    @cached_property
+    def refunds(self) -> "RefundServiceAsyncStub":
+        return RefundServiceStub(self._view)
+
+    @cached_property
+    def approvals(self) -> "ApprovalServiceAsyncStub":
+        return ApprovalServiceStub(self._view)
+
+    @cached_property
+    def chargebacks(self) -> "ChargebackServiceAsyncStub":
+        return ChargebackServiceStub(self._view)
+
+    @cached_property
+    def events(self) -> "StripeEventServiceAsyncStub":
+        return StripeEventServiceStub(self._view)
 
     def acting(self, party: Party) -> "EscrowClient":
         """The same client on behalf of a party of the escrow; it shares the connection."""

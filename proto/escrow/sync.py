@@ -12,6 +12,7 @@ call nothing before the fork, or set GRPC_ENABLE_FORK_SUPPORT=1 in the parent's 
 
 import os
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, cast
 
@@ -84,29 +85,48 @@ class SyncEscrowClient:
     blocks its thread, and raises ``grpc.RpcError``, which ``details_of`` reads.
     """
 
-    escrows: EscrowServiceStub
-    agreements: AgreementServiceStub
-    parties: PartyServiceStub
-    operators: OperatorServiceStub
-    policies: PolicyServiceStub
-    refunds: RefundServiceStub
-    events: StripeEventServiceStub
-
     def __init__(self, channels: _Channels, identity: Identity, deadline_s: float) -> None:
         self._channels = channels
         self._identity = identity
         self._deadline_s = deadline_s
-        view = cast("grpc.Channel", _ChannelView(channels, identity, deadline_s))
-        self.escrows = EscrowServiceStub(view)
-        self.agreements = AgreementServiceStub(view)
-        self.parties = PartyServiceStub(view)
-        self.operators = OperatorServiceStub(view)
-        self.policies = PolicyServiceStub(view)
-        self.refunds = RefundServiceStub(view)
-        self.approvals = ApprovalServiceStub(view)
-        self.chargebacks = ChargebackServiceStub(view)
-        self.events = StripeEventServiceStub(view)
+        self._view = cast("grpc.Channel", _ChannelView(channels, identity, deadline_s))
         self._acting: dict[Party, SyncEscrowClient] = {}
+
+    @cached_property
+    def escrows(self) -> EscrowServiceStub:
+        return EscrowServiceStub(self._view)
+
+    @cached_property
+    def agreements(self) -> AgreementServiceStub:
+        return AgreementServiceStub(self._view)
+
+    @cached_property
+    def parties(self) -> PartyServiceStub:
+        return PartyServiceStub(self._view)
+
+    @cached_property
+    def operators(self) -> OperatorServiceStub:
+        return OperatorServiceStub(self._view)
+
+    @cached_property
+    def policies(self) -> PolicyServiceStub:
+        return PolicyServiceStub(self._view)
+
+    @cached_property
+    def refunds(self) -> RefundServiceStub:
+        return RefundServiceStub(self._view)
+
+    @cached_property
+    def approvals(self) -> ApprovalServiceStub:
+        return ApprovalServiceStub(self._view)
+
+    @cached_property
+    def chargebacks(self) -> ChargebackServiceStub:
+        return ChargebackServiceStub(self._view)
+
+    @cached_property
+    def events(self) -> StripeEventServiceStub:
+        return StripeEventServiceStub(self._view)
 
     def acting(self, party: Party) -> "SyncEscrowClient":
         """The same client on behalf of a party of the escrow; it shares the connection."""

@@ -6,7 +6,7 @@ the call that the webhook gateway makes. What the service wrote is read as the d
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Hashable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -126,6 +126,7 @@ class Marketplace:
     told: set[str] = field(default_factory=set)
     events: dict[str, Event] = field(default_factory=dict)  # all that were seen, by id
     statement: str = ""
+    clients: dict[Hashable, EscrowClient] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         runtime = self.work_runtime
@@ -162,7 +163,10 @@ class Marketplace:
             identity["escrow-party"] = party
         if role:
             identity["escrow-role"] = role
-        return EscrowClient(self.channel, identity, deadline_s)
+        key = (*identity.items(), deadline_s)
+        if key not in self.clients:
+            self.clients[key] = EscrowClient(self.channel, identity, deadline_s)
+        return self.clients[key]
 
     @asynccontextmanager
     async def next_door(self, url: str) -> AsyncIterator["Marketplace"]:
