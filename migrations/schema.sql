@@ -152,6 +152,37 @@ CREATE TYPE public.write_chargeback_v2 AS (
 	settlements integer
 );
 
+CREATE TYPE public.write_chargeback_v3 AS (
+	tenant_id text,
+	chargeback_id uuid,
+	escrow_id uuid,
+	payment_id uuid,
+	state text,
+	stripe_dispute text,
+	amount_minor bigint,
+	currency text,
+	reason text,
+	opened_at timestamp with time zone,
+	created_at timestamp with time zone,
+	updated_at timestamp with time zone,
+	due_by timestamp with time zone,
+	settled_currency text,
+	withdrawn_minor bigint,
+	reinstated_minor bigint,
+	fee_minor bigint,
+	movements integer,
+	submissions integer,
+	is_appeal boolean,
+	openings integer,
+	lost_minor bigint,
+	lost_at timestamp with time zone,
+	settled_at timestamp with time zone,
+	settled_minor bigint,
+	borne_minor bigint,
+	settlements integer,
+	passed_on_minor bigint
+);
+
 CREATE TYPE public.write_deadline AS (
 	tenant_id text,
 	escrow_id uuid,
@@ -1174,8 +1205,10 @@ CREATE TABLE public.chargebacks (
     settled_minor bigint DEFAULT 0 NOT NULL,
     borne_minor bigint DEFAULT 0 NOT NULL,
     settlements integer DEFAULT 0 NOT NULL,
+    passed_on_minor bigint DEFAULT 0 NOT NULL,
     CONSTRAINT chargebacks_amounts CHECK (((amount_minor >= 0) AND (withdrawn_minor >= 0) AND (reinstated_minor >= 0) AND ((settled_currency IS NOT NULL) OR ((withdrawn_minor = 0) AND (reinstated_minor = 0))))),
     CONSTRAINT chargebacks_counts CHECK (((movements >= 0) AND (submissions >= 0) AND (openings >= 1))),
+    CONSTRAINT chargebacks_passed_on CHECK (((passed_on_minor >= 0) AND ((settled_at IS NOT NULL) OR (passed_on_minor = 0)))),
     CONSTRAINT chargebacks_settled CHECK (((settlements >= 0) AND (lost_minor >= 0) AND ((settled_at IS NOT NULL) OR ((settled_minor = 0) AND (borne_minor = 0)))))
 );
 COMMENT ON TABLE public.chargebacks IS 'One for each dispute at Stripe of a payment, inquiries among them, as Stripe said last.';
@@ -1193,12 +1226,13 @@ COMMENT ON COLUMN public.chargebacks.settled_at IS 'since when somebody bears wh
 COMMENT ON COLUMN public.chargebacks.settled_minor IS 'what of what is gone somebody bears, in the settled currency';
 COMMENT ON COLUMN public.chargebacks.borne_minor IS 'what of that the platform bears';
 COMMENT ON COLUMN public.chargebacks.settlements IS 'how often it was settled, those among them that were taken back';
+COMMENT ON COLUMN public.chargebacks.passed_on_minor IS 'what of the fee payees owe because of the settlement, or have paid';
 ALTER TABLE ONLY public.chargebacks
     ADD CONSTRAINT chargebacks_pkey PRIMARY KEY (tenant_id, escrow_id, chargeback_id);
 CREATE UNIQUE INDEX chargebacks_by_dispute ON public.chargebacks USING btree (tenant_id, stripe_dispute);
 CREATE INDEX chargebacks_by_id ON public.chargebacks USING btree (tenant_id, chargeback_id);
 CREATE INDEX chargebacks_to_answer ON public.chargebacks USING btree (due_by) WHERE (state = ANY (ARRAY['NEEDS_RESPONSE'::text, 'INQUIRY'::text]));
-CREATE INDEX chargebacks_unsettled ON public.chargebacks USING btree (tenant_id, lost_at) WHERE (((state = 'LOST'::text) AND (settled_at IS NULL)) OR ((state = ANY (ARRAY['LOST'::text, 'WON'::text, 'PREVENTED'::text, 'INQUIRY_CLOSED'::text])) AND ((withdrawn_minor - reinstated_minor) <> settled_minor)));
+CREATE INDEX chargebacks_unsettled ON public.chargebacks USING btree (tenant_id, lost_at) WHERE (((state = 'LOST'::text) AND (settled_at IS NULL)) OR ((state = ANY (ARRAY['LOST'::text, 'WON'::text, 'PREVENTED'::text, 'INQUIRY_CLOSED'::text])) AND (((withdrawn_minor - reinstated_minor) <> settled_minor) OR (passed_on_minor > fee_minor))));
 GRANT SELECT,INSERT ON TABLE public.chargebacks TO escrow_service;
 GRANT SELECT ON TABLE public.chargebacks TO escrow_reader;
 GRANT UPDATE(payment_id) ON TABLE public.chargebacks TO escrow_service;
@@ -1225,6 +1259,7 @@ GRANT UPDATE(settled_at) ON TABLE public.chargebacks TO escrow_service;
 GRANT UPDATE(settled_minor) ON TABLE public.chargebacks TO escrow_service;
 GRANT UPDATE(borne_minor) ON TABLE public.chargebacks TO escrow_service;
 GRANT UPDATE(settlements) ON TABLE public.chargebacks TO escrow_service;
+GRANT UPDATE(passed_on_minor) ON TABLE public.chargebacks TO escrow_service;
 
 CREATE TABLE public.closings (
     tenant_id text NOT NULL,
@@ -1849,7 +1884,7 @@ CREATE TABLE public.receivables (
     version bigint NOT NULL,
     payee_id uuid NOT NULL,
     escrow_id uuid NOT NULL,
-    release_id uuid NOT NULL,
+    release_id uuid,
     refund_id uuid NOT NULL,
     state text NOT NULL,
     amount_minor bigint NOT NULL,
@@ -1872,7 +1907,8 @@ CREATE TABLE public.receivables (
     brought_minor bigint,
     CONSTRAINT receivables_amounts CHECK (((amount_minor > 0) AND ((reversible_minor >= 0) AND (reversible_minor <= amount_minor)) AND (reversal_minor >= 0) AND (reversed_minor >= 0) AND (netted_minor >= 0) AND (written_off_minor >= 0) AND (canceled_minor >= 0) AND ((((reversed_minor + netted_minor) + written_off_minor) + canceled_minor) <= amount_minor)))
 );
-COMMENT ON TABLE public.receivables IS 'What payees owe: a released share that was refunded to the payer after it had left.';
+COMMENT ON TABLE public.receivables IS 'What payees owe: a released share that was refunded to the payer after it had left, or (without
+release_id) the fee of a lost chargeback.';
 COMMENT ON COLUMN public.receivables.reversible_minor IS 'what of it can come back by reversing the transfer';
 COMMENT ON COLUMN public.receivables.reversal_minor IS 'what that is in the currency of the transfer';
 COMMENT ON COLUMN public.receivables.brought_minor IS 'what of reversal_minor has come back; pro rata where it is not set';
@@ -2012,12 +2048,12 @@ CREATE TABLE public.releases (
     settled_payee_fee_minor bigint DEFAULT 0 NOT NULL,
     destination text,
     recalled_transfer_minor bigint,
-    CONSTRAINT releases_amounts CHECK (((amount_minor >= 0) AND (payee_share_minor >= 0) AND (payee_share_minor <= amount_minor) AND (payer_fee_minor >= 0) AND (netted_minor >= 0) AND (recalled_minor >= 0) AND (recalled_minor <= COALESCE(sent_minor, (0)::bigint))))
+    CONSTRAINT releases_amounts CHECK (((amount_minor >= 0) AND (payee_share_minor >= 0) AND (payee_share_minor <= amount_minor) AND (payer_fee_minor >= 0) AND ((netted_minor >= 0) OR (amount_minor = 0)) AND (recalled_minor >= 0) AND (recalled_minor <= COALESCE(sent_minor, (0)::bigint))))
 );
 COMMENT ON TABLE public.releases IS 'What payees were given. Amounts are what of it stands: a refund takes its part out of them.';
 COMMENT ON COLUMN public.releases.transfer_minor IS 'what the transfer takes where the payment was settled in another currency';
 COMMENT ON COLUMN public.releases.payer_fee_minor IS 'what of the payer''s fee the platform earned by it';
-COMMENT ON COLUMN public.releases.netted_minor IS 'what of the payee''s share paid what they owed, and was not sent';
+COMMENT ON COLUMN public.releases.netted_minor IS 'what of the payee''s share paid what they owed, and was not sent; below zero, what is given back';
 COMMENT ON COLUMN public.releases.sent_minor IS 'what of the payee''s share the transfer took';
 COMMENT ON COLUMN public.releases.recalled_minor IS 'what of that is to come back, or has';
 COMMENT ON COLUMN public.releases.destination IS 'the account at Stripe that the transfer went to';

@@ -97,6 +97,7 @@ def _stand_in(document: Any, violation: FieldViolation) -> set[str]:  # noqa: AN
             | "unanswered_cancellation"
             | "favorable_amendment"
             | "lost_chargeback"
+            | "dispute_fee"
             | "approvals" as part,
             *_,
         ]:

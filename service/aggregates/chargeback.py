@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service.aggregates.chargeback_money import book_dispute
-from service.aggregates.chargeback_settled import take_back, under_way
+from service.aggregates.chargeback_settled import load_settled, take_back, under_way
 from service.aggregates.contradiction import Contradiction
 from service.aggregates.escrow import EscrowCase
 from service.aggregates.evidence_time import keep_evidence_time
@@ -35,6 +35,7 @@ async def observe_dispute(
     if seen.payment_intent == payment.stripe_payment_intent:  # else the charge only claims to be
         await book_dispute(runtime, case, known, seen)
     if known.gives_free:
+        await load_settled(runtime, case, known)
         if known.is_unsettled and not under_way(case, known):  # else an operator does it
             take_back(case, known)
         lift_source(case, payment.payment_id, known.stripe_dispute)

@@ -12,11 +12,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from service.aggregates.dispute_fee import pass_fee_on, take_fee_back
 from service.aggregates.escrow import EscrowCase
+from service.aggregates.receivable import load_caused
 from service.aggregates.refund import call_back, end_refunding, refund_requested, refund_source
 from service.aggregates.refund_undone import undo
 from service.domain.errors import SettlementDoesNotAddUp
 from service.domain.journal import Part, Source
+from service.domain.policy import DisputeFeeBearer
 from service.domain.postings import JournalKind
 from service.domain.records.chargeback import Chargeback
 from service.domain.records.payment import Payment
@@ -24,6 +27,7 @@ from service.domain.records.receivable import Receivable
 from service.domain.records.refund import Refund, RefundPart
 from service.domain.states.receivable import ReceivableState
 from service.domain.states.refund import RefundEvent, RefundState
+from service.runtime import Runtime
 
 K = JournalKind
 
@@ -58,9 +62,10 @@ def settle(
     parts: Sequence[RefundPart],
     platform_minor: int,
     reason: str,
+    fee_bearer: DisputeFeeBearer = DisputeFeeBearer.PLATFORM,
 ) -> Refund | None:
     """Takes the parts from where they are, and what is left is the platform's. Answers what was
-    taken from them; None where the platform bears all.
+    taken from them; None where the platform bears all. Row 15f, where payees bear the fee.
 
     Raises:
         SettlementDoesNotAddUp: the parts and the platform's are not what is gone.
@@ -82,6 +87,8 @@ def settle(
     known.settled_minor, known.settled_at = known.gone_minor, case.unit.now
     case.unit.put(known)
     _post_own(case, known, loss.excess_minor)
+    if refund is not None and fee_bearer is DisputeFeeBearer.PAYEE:
+        pass_fee_on(case, known, refund, platform_minor)
     return refund
 
 
@@ -105,8 +112,14 @@ def _take(
     return refund
 
 
+async def load_settled(runtime: Runtime, case: EscrowCase, known: Chargeback) -> None:
+    """Adds the debts that its settlement has caused and that are paid, or written off."""
+    await load_caused(runtime, case, [each.refund_id for each in _taken_for(case, known)])
+
+
 def take_back(case: EscrowCase, known: Chargeback) -> None:
     """Row 15r: the exact reverse of its settlement. What payees paid of it is theirs again.
+    ``load_settled`` comes before.
 
     Raises:
         ReversalUnderWay.
@@ -117,6 +130,7 @@ def take_back(case: EscrowCase, known: Chargeback) -> None:
     excess_minor = known.settled_minor - known.borne_minor
     for refund in _taken_for(case, known):
         payment = case.payment(refund.payment_id)
+        take_fee_back(case, known, refund)
         undo(case, refund, RefundEvent.TAKE_BACK)
         kinds = K.CHARGEBACK_UNSETTLED, K.CHARGEBACK_UNSETTLED_CONVERTED
         _post_taken(case, known, payment, refund, kinds)

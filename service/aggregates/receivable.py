@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
+from uuid import UUID
 
 from service.aggregates.contradiction import Contradiction
 from service.aggregates.escrow import EscrowCase, effect_source
@@ -16,6 +17,8 @@ from service.domain.records.payment import Payment
 from service.domain.records.receivable import REVERSED_AT_STRIPE, Receivable
 from service.domain.records.release import Release
 from service.domain.states.receivable import ReceivableEvent, ReceivableState
+from service.runtime import Runtime
+from service.store.receivables import find_receivables_of_refund
 
 FIRST_RETRY, LONGEST_RETRY = timedelta(hours=1), timedelta(days=1)
 
@@ -75,6 +78,14 @@ def _post_netted(case: EscrowCase, release: Release, amount_minor: int, source: 
     names = {"payee": ids.show(ids.PAYEE, release.payee_id)}
     part = Part(names, {"amount": amount_minor})
     case.unit.post(JournalKind.DEBT_NETTED, source, release.currency, [part])
+
+
+async def load_caused(runtime: Runtime, case: EscrowCase, refund_ids: Iterable[UUID]) -> None:
+    """Adds what refunds have caused and is settled: the records of an escrow have what is open."""
+    for refund_id in refund_ids:
+        caused = await find_receivables_of_refund(runtime.pool, case.escrow.tenant_id, refund_id)
+        known = {debt.receivable_id for debt in case.records.receivables}
+        case.records.receivables += [each for each in caused if each.receivable_id not in known]
 
 
 def reversal_requested(case: EscrowCase, debt: Receivable, effect: Effect) -> None:

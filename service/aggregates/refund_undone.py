@@ -112,7 +112,11 @@ def undo(case: EscrowCase, refund: Refund, event: RefundEvent) -> None:
         ReversalUnderWay.
     """
     parts, payment = parts_of(case, refund), case.payment(refund.payment_id)
-    debts = {d.release_id: d for d in case.records.receivables if d.refund_id == refund.refund_id}
+    debts = {
+        debt.release_id: debt
+        for debt in case.records.receivables
+        if debt.refund_id == refund.refund_id and debt.release_id
+    }
     if any(debt.state is ReceivableState.REVERSING for debt in debts.values()):
         raise ReversalUnderWay(refund_id=refund.public_id)
     case.touch()

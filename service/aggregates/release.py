@@ -194,7 +194,7 @@ def transfer_rejected(case: EscrowCase, release: Release, effect: Effect, code: 
     _post_transfer(case, kind, release, effect, converted=JournalKind.TRANSFER_CONVERTED_BACK)
     net_recalled(case, release, effect_source(effect))
     release.sent_minor = None
-    if not release.amount_minor:
+    if not release.amount_minor and not release.unsent_minor:
         case.unit.advance(release, ReleaseEvent.RETURN)
         end_when_transferred(case, case.milestone(release.milestone_id))
     elif not release.unsent_minor:

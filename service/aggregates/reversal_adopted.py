@@ -229,6 +229,8 @@ def _share_of(release: Release, taken_minor: int) -> int:
 def _price_of(release: Release, share_minor: int) -> int:
     """The part of the price that goes with a part of the share, as near to pro rata as can be."""
     whole_minor, fee_minor = release.amount_minor, release.payee_fee_minor
+    if release.gives_back:
+        return 0
     if share_minor == release.payee_share_minor:
         return whole_minor
     step_minor = charge_step_minor(release.currency)
@@ -262,7 +264,7 @@ def _split(case: EscrowCase, release: Release, share_minor: int, of_transfer_min
         payee_id=release.payee_id,
         payment_id=release.payment_id,
         amount_minor=price_minor,
-        payee_share_minor=share_minor,
+        payee_share_minor=0 if release.gives_back else share_minor,
         currency=release.currency,
         state=ReleaseState.WAITING,
         effect_id=None,
@@ -277,6 +279,9 @@ def _split(case: EscrowCase, release: Release, share_minor: int, of_transfer_min
             release.settled_payee_fee_minor, price_minor - share_minor, release.payee_fee_minor
         ),
     )
+    if release.gives_back:
+        after.netted_minor = -share_minor
+        release.netted_minor += share_minor
     if currency != release.currency:
         after.transfer_currency, after.transfer_minor = currency, of_transfer_minor
     release.recall(share_minor, of_transfer_minor)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from escrow.v1 import chargeback_service_pb2 as pb
+from escrow.v1 import policy_service_pb2 as policy_pb
 from service.cli import evidence
 from service.cli.ages import left_until
 from service.cli.calling import call_service
@@ -29,6 +30,7 @@ from service.cli.operating import (
 from service.cli.printing import AsJson, document_of, people, print_json
 from service.cli.refunds import OfEscrow, all_of
 from service.cli.tables import print_table
+from service.domain.policy import DisputeFeeBearer
 from service.operations.chargebacks.get_chargeback import get_chargeback
 from service.operations.chargebacks.list_chargebacks import list_chargebacks
 
@@ -61,6 +63,10 @@ OfPlatform = Annotated[
         "--platform",
         help="What the platform bears, in minor units of what was paid. [else: as the policy says]",
     ),
+]
+OfFee = Annotated[
+    DisputeFeeBearer | None,
+    typer.Option("--fee", help="Who bears Stripe's fee for it. [else: as the policy says]"),
 ]
 Sources = Annotated[
     list[str] | None,
@@ -145,6 +151,7 @@ def settle(  # noqa: PLR0913  one for each field of the request
     chargeback_id: ChargebackId,
     reason: Reason,
     platform: OfPlatform = None,
+    fee: OfFee = None,
     sources: Sources = None,
     tenant: Tenant = "default",
     request_id: RequestId = None,
@@ -159,6 +166,9 @@ def settle(  # noqa: PLR0913  one for each field of the request
         request_id=new_key(request_id),
         chargeback_id=chargeback_id,
         platform_minor=platform,
+        dispute_fee=policy_pb.DisputeFeeBearer.Value(
+            f"DISPUTE_FEE_BEARER_{fee.name if fee else 'UNSPECIFIED'}"
+        ),
         sources=[_source(each) for each in sources or ()],
         anew=anew,
         before_outcome=before_outcome,

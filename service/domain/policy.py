@@ -98,6 +98,13 @@ class LossBearer(StrEnum):
     PLATFORM = "platform"
 
 
+class DisputeFeeBearer(StrEnum):
+    """Who bears what Stripe charges for a lost chargeback, where its settlement does not say."""
+
+    PLATFORM = "platform"
+    PAYEE = "payee"  # each payee as much of it as they bear of the loss: they owe it
+
+
 DEFAULT_PERIODS = Periods()
 
 
@@ -129,6 +136,7 @@ class Policy:
     unanswered_cancellation: Unanswered = Unanswered.LAPSES
     favorable_amendment: Favorable = Favorable.PROPOSED
     lost_chargeback: LossBearer = LossBearer.PAYEES
+    dispute_fee: DisputeFeeBearer = DisputeFeeBearer.PLATFORM
     approvals: Mapping[str, ApprovalLimits] = field(default_factory=dict)
 
     def needs_approval(self, kind: ApprovalKind, amount_minor: int, currency: str) -> bool:

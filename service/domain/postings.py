@@ -119,6 +119,7 @@ class JournalKind(StrEnum):
     CHARGEBACK_SETTLED_CONVERTED = "chargeback_settled_converted"
     CHARGEBACK_BORNE = "chargeback_borne"
     CHARGEBACK_EXCESS = "chargeback_excess"
+    DISPUTE_FEE_PASSED_ON = "dispute_fee_passed_on"
     TAKEN_BACK_TO_HELD = "taken_back_to_held"
     TAKEN_BACK_TO_PAYABLE = "taken_back_to_payable"
     TAKEN_BACK_TO_PAYEE = "taken_back_to_payee"
@@ -127,6 +128,7 @@ class JournalKind(StrEnum):
     CHARGEBACK_UNSETTLED_CONVERTED = "chargeback_unsettled_converted"
     CHARGEBACK_BORNE_NO_MORE = "chargeback_borne_no_more"
     CHARGEBACK_EXCESS_NO_MORE = "chargeback_excess_no_more"
+    DISPUTE_FEE_TAKEN_BACK = "dispute_fee_taken_back"
     BROUGHT_UNEXPLAINED = "brought_unexplained"
     TAKEN_UNEXPLAINED = "taken_unexplained"
     EXTERNAL_BROUGHT = "external_brought"
@@ -496,6 +498,7 @@ POSTINGS: Mapping[JournalKind, Posting] = {
     # What the platform bears of it, and what Stripe took or gave beside what was paid.
     JournalKind.CHARGEBACK_BORNE: _BORNE,
     JournalKind.CHARGEBACK_EXCESS: _EXCESS,
+    JournalKind.DISPUTE_FEE_PASSED_ON: _one("15f", RECEIVABLE, DISPUTE_FEE),
     # It is won after all, or settled otherwise.
     JournalKind.TAKEN_BACK_TO_HELD: _back("15r 13b", _LOST_FROM_HELD),
     JournalKind.TAKEN_BACK_TO_PAYABLE: _back("15r 13b'", _LOST_FROM_PAYABLE),
@@ -505,6 +508,12 @@ POSTINGS: Mapping[JournalKind, Posting] = {
     JournalKind.CHARGEBACK_UNSETTLED_CONVERTED: _back("15r 13x", _LOST_CONVERTED),
     JournalKind.CHARGEBACK_BORNE_NO_MORE: _back("15r 15p", _BORNE),
     JournalKind.CHARGEBACK_EXCESS_NO_MORE: _back("15r 15x", _EXCESS),
+    # What had been netted of it is the payee's again, and what had not is owed no more.
+    JournalKind.DISPUTE_FEE_TAKEN_BACK: Posting(
+        "15r 15f",
+        debit=(Leg(DISPUTE_FEE, "owed"), Leg(DISPUTE_FEE, "payable")),
+        credit=(Leg(RECEIVABLE, "owed"), Leg(PAYABLE, "payable")),
+    ),
     # What Stripe did and nobody here asked for.
     JournalKind.STRIPE_FEE: _one("22", PROCESSING, STRIPE),
     JournalKind.STRIPE_FEE_RETURNED: _one("22", STRIPE, PROCESSING),

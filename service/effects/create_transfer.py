@@ -72,9 +72,13 @@ def _fits(case: EscrowCase, release: Release, payment: Payment) -> bool:
     """Whether the charge has so much left. What a payee gave back out of other parts (netted) has
     not come back to it: where that is theirs again, the platform's balance has it.
     """
+    if release.gives_back:
+        return False
     if payment.settled_currency is not None:  # nothing of it is netted
         return True
-    of_it = [r for r in case.records.releases if r.payment_id == payment.payment_id]
+    of_it = [
+        r for r in case.records.releases if r.payment_id == payment.payment_id and not r.gives_back
+    ]
     ours = {r.release_id for r in of_it}
     sent_minor = sum(r.sent_minor or 0 for r in of_it if r.state in SENT)
     back_minor = sum(d.reversed_minor for d in case.records.receivables if d.release_id in ours)

@@ -26,7 +26,8 @@ async def find_chargeback(
 UNSETTLED = """(
     ({row}.state = 'LOST' AND {row}.settled_at IS NULL)
     OR ({row}.state IN ('LOST', 'WON', 'PREVENTED', 'INQUIRY_CLOSED')
-        AND {row}.withdrawn_minor - {row}.reinstated_minor <> {row}.settled_minor)
+        AND ({row}.withdrawn_minor - {row}.reinstated_minor <> {row}.settled_minor
+            OR {row}.passed_on_minor > {row}.fee_minor))
 )"""
 # Of a payee are those of the escrows that they, or a part of which they, are paid by.
 _OF_PAYEE = """\

@@ -111,7 +111,7 @@ class EscrowRecords:
     ] = field(default_factory=list)
     chargebacks: Annotated[
         list[Chargeback],
-        Child("write_chargeback_v2", "chargeback_id", ("tenant_id", "escrow_id", "chargeback_id")),
+        Child("write_chargeback_v3", "chargeback_id", ("tenant_id", "escrow_id", "chargeback_id")),
     ] = field(default_factory=list)
     deadlines: Annotated[
         list[Deadline],

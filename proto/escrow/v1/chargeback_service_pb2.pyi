@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from escrow.v1 import escrow_service_pb2 as _escrow_service_pb2
 from escrow.v1 import money_pb2 as _money_pb2
+from escrow.v1 import policy_service_pb2 as _policy_service_pb2
 from escrow.v1 import refund_service_pb2 as _refund_service_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -118,6 +119,7 @@ class Chargeback(_message.Message):
     SETTLE_TIME_FIELD_NUMBER: _builtins.int
     SETTLED_FIELD_NUMBER: _builtins.int
     BORNE_BY_PLATFORM_FIELD_NUMBER: _builtins.int
+    FEE_BORNE_BY_PAYEES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """"cbk_..." """
     escrow_id: _builtins.str
@@ -184,6 +186,10 @@ class Chargeback(_message.Message):
     def borne_by_platform(self) -> _money_pb2.Money:
         """What of that the platform bears; unset while it is not settled."""
 
+    @_builtins.property
+    def fee_borne_by_payees(self) -> _money_pb2.Money:
+        """What of the fee payees owe because of its settlement, or have paid; unset while it is not settled."""
+
     def __init__(
         self,
         *,
@@ -208,10 +214,11 @@ class Chargeback(_message.Message):
         settle_time: _timestamp_pb2.Timestamp | None = ...,
         settled: _money_pb2.Money | None = ...,
         borne_by_platform: _money_pb2.Money | None = ...,
+        fee_borne_by_payees: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "borne_by_platform", b"borne_by_platform", "create_time", b"create_time", "due_time", b"due_time", "fee", b"fee", "lose_time", b"lose_time", "open_time", b"open_time", "reinstated", b"reinstated", "settle_time", b"settle_time", "settled", b"settled", "update_time", b"update_time", "withdrawn", b"withdrawn"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "borne_by_platform", b"borne_by_platform", "create_time", b"create_time", "due_time", b"due_time", "fee", b"fee", "fee_borne_by_payees", b"fee_borne_by_payees", "lose_time", b"lose_time", "open_time", b"open_time", "reinstated", b"reinstated", "settle_time", b"settle_time", "settled", b"settled", "update_time", b"update_time", "withdrawn", b"withdrawn"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "appeal", b"appeal", "borne_by_platform", b"borne_by_platform", "create_time", b"create_time", "due_time", b"due_time", "escrow_id", b"escrow_id", "fee", b"fee", "id", b"id", "lose_time", b"lose_time", "open_time", b"open_time", "payment_id", b"payment_id", "reason", b"reason", "reinstated", b"reinstated", "settle_time", b"settle_time", "settled", b"settled", "state", b"state", "stripe_dispute", b"stripe_dispute", "submissions", b"submissions", "unsettled", b"unsettled", "update_time", b"update_time", "withdrawn", b"withdrawn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "appeal", b"appeal", "borne_by_platform", b"borne_by_platform", "create_time", b"create_time", "due_time", b"due_time", "escrow_id", b"escrow_id", "fee", b"fee", "fee_borne_by_payees", b"fee_borne_by_payees", "id", b"id", "lose_time", b"lose_time", "open_time", b"open_time", "payment_id", b"payment_id", "reason", b"reason", "reinstated", b"reinstated", "settle_time", b"settle_time", "settled", b"settled", "state", b"state", "stripe_dispute", b"stripe_dispute", "submissions", b"submissions", "unsettled", b"unsettled", "update_time", b"update_time", "withdrawn", b"withdrawn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -266,6 +273,7 @@ class SettleChargebackRequest(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     BEFORE_OUTCOME_FIELD_NUMBER: _builtins.int
+    DISPUTE_FEE_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """A UUID that names this request."""
     chargeback_id: _builtins.str
@@ -282,6 +290,8 @@ class SettleChargebackRequest(_message.Message):
     """Only say what would be done, or refused; nothing is written."""
     before_outcome: _builtins.bool
     """Settles it as if it were lost while the bank has not decided, once Stripe has taken the money: what payees have is called back while it is there. A win takes that back, and pays them anew."""
+    dispute_fee: _policy_service_pb2.DisputeFeeBearer.ValueType
+    """Who bears its fee. As the policy says when unset."""
     @_builtins.property
     def sources(self) -> _containers.RepeatedCompositeFieldContainer[Global___SettlementSource]:
         """From where the rest is taken, the payer's fee on top; with platform_minor it comes to what is gone. In the order that is said above when empty."""
@@ -298,10 +308,11 @@ class SettleChargebackRequest(_message.Message):
         etag: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
         before_outcome: _builtins.bool = ...,
+        dispute_fee: _policy_service_pb2.DisputeFeeBearer.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_platform_minor", b"_platform_minor", "platform_minor", b"platform_minor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_platform_minor", b"_platform_minor", "anew", b"anew", "before_outcome", b"before_outcome", "chargeback_id", b"chargeback_id", "etag", b"etag", "platform_minor", b"platform_minor", "reason", b"reason", "request_id", b"request_id", "sources", b"sources", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_platform_minor", b"_platform_minor", "anew", b"anew", "before_outcome", b"before_outcome", "chargeback_id", b"chargeback_id", "dispute_fee", b"dispute_fee", "etag", b"etag", "platform_minor", b"platform_minor", "reason", b"reason", "request_id", b"request_id", "sources", b"sources", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__platform_minor: _TypeAlias = _typing.Literal["platform_minor"]  # noqa: Y015
     _WhichOneofArgType__platform_minor: _TypeAlias = _typing.Literal["_platform_minor", b"_platform_minor"]  # noqa: Y015

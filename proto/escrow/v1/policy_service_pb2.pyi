@@ -140,6 +140,30 @@ LOSS_BEARER_PLATFORM: LossBearer.ValueType  # 2
 """The platform. Nothing is taken from anybody."""
 Global___LossBearer: _TypeAlias = LossBearer  # noqa: Y015
 
+class _DisputeFeeBearer:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DisputeFeeBearerEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DisputeFeeBearer.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DISPUTE_FEE_BEARER_UNSPECIFIED: _DisputeFeeBearer.ValueType  # 0
+    """In a policy the same as PLATFORM; in a request, as the policy says."""
+    DISPUTE_FEE_BEARER_PLATFORM: _DisputeFeeBearer.ValueType  # 1
+    """The platform."""
+    DISPUTE_FEE_BEARER_PAYEE: _DisputeFeeBearer.ValueType  # 2
+    """Each payee as much of it as they bear of the loss, and the platform the rest. They owe it, and it is taken of what they get next. Where Stripe settled the payment in another currency, the platform bears it."""
+
+class DisputeFeeBearer(_DisputeFeeBearer, metaclass=_DisputeFeeBearerEnumTypeWrapper):
+    """Who bears what Stripe charges for a lost chargeback, where the operator who settles it does not say."""
+
+DISPUTE_FEE_BEARER_UNSPECIFIED: DisputeFeeBearer.ValueType  # 0
+"""In a policy the same as PLATFORM; in a request, as the policy says."""
+DISPUTE_FEE_BEARER_PLATFORM: DisputeFeeBearer.ValueType  # 1
+"""The platform."""
+DISPUTE_FEE_BEARER_PAYEE: DisputeFeeBearer.ValueType  # 2
+"""Each payee as much of it as they bear of the loss, and the platform the rest. They owe it, and it is taken of what they get next. Where Stripe settled the payment in another currency, the platform bears it."""
+Global___DisputeFeeBearer: _TypeAlias = DisputeFeeBearer  # noqa: Y015
+
 @_typing.final
 class AmountLimits(_message.Message):
     """The least and the most of one amount, both included."""
@@ -375,6 +399,7 @@ class Policy(_message.Message):
     APPROVALS_FIELD_NUMBER: _builtins.int
     FAVORABLE_AMENDMENT_FIELD_NUMBER: _builtins.int
     LOST_CHARGEBACK_FIELD_NUMBER: _builtins.int
+    DISPUTE_FEE_FIELD_NUMBER: _builtins.int
     stripe_fee_bearer: Global___StripeFeeBearer.ValueType
     """Who bears what Stripe keeps of a payment."""
     unanswered_cancellation: Global___Unanswered.ValueType
@@ -383,6 +408,8 @@ class Policy(_message.Message):
     """What becomes of an amendment of the payer's that takes nothing from any payee."""
     lost_chargeback: Global___LossBearer.ValueType
     """Who bears a lost chargeback."""
+    dispute_fee: Global___DisputeFeeBearer.ValueType
+    """Who bears what Stripe charges for a lost chargeback."""
     @_builtins.property
     def currencies(self) -> _containers.RepeatedCompositeFieldContainer[Global___CurrencyPolicy]:
         """Each currency once."""
@@ -405,10 +432,11 @@ class Policy(_message.Message):
         approvals: _abc.Iterable[Global___ApprovalLimits] | None = ...,
         favorable_amendment: Global___FavorableAmendment.ValueType = ...,
         lost_chargeback: Global___LossBearer.ValueType = ...,
+        dispute_fee: Global___DisputeFeeBearer.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["periods", b"periods"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approvals", b"approvals", "currencies", b"currencies", "favorable_amendment", b"favorable_amendment", "lost_chargeback", b"lost_chargeback", "periods", b"periods", "stripe_fee_bearer", b"stripe_fee_bearer", "unanswered_cancellation", b"unanswered_cancellation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approvals", b"approvals", "currencies", b"currencies", "dispute_fee", b"dispute_fee", "favorable_amendment", b"favorable_amendment", "lost_chargeback", b"lost_chargeback", "periods", b"periods", "stripe_fee_bearer", b"stripe_fee_bearer", "unanswered_cancellation", b"unanswered_cancellation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

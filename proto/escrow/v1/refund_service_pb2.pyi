@@ -1007,7 +1007,7 @@ Global___ResolveRefundResponse: _TypeAlias = ResolveRefundResponse  # noqa: Y015
 
 @_typing.final
 class Receivable(_message.Message):
-    """What a payee owes: their share of a release that was refunded after it had left."""
+    """What a payee owes: their share of a release that was refunded after it had left, or what they bear of the fee of a lost chargeback."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1036,7 +1036,7 @@ class Receivable(_message.Message):
     refund_id: _builtins.str
     """The refund that caused it: "rfn_..." """
     release_id: _builtins.str
-    """The release that had given it to the payee: "rel_..." """
+    """The release that had given it to the payee: "rel_..."; empty where it is the fee of a chargeback."""
     state: Global___ReceivableState.ValueType
     """Where it is."""
     refusal_code: _builtins.str

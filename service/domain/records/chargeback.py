@@ -34,6 +34,7 @@ class Chargeback:
     Once it is settled (``settled_at``), ``settled_minor`` is what somebody bears of what is gone,
     in ``settled_currency``, and ``borne_minor`` what the platform bears of that. ``settlements``
     counts them, those among them that were taken back. ``lost_at`` is when it was lost last.
+    ``passed_on_minor`` is what of the fee its payees bear.
     """
 
     tenant_id: str
@@ -63,6 +64,7 @@ class Chargeback:
     settled_minor: int = 0
     borne_minor: int = 0
     settlements: int = 0
+    passed_on_minor: int = 0
 
     @property
     def gone_minor(self) -> int:
@@ -74,7 +76,8 @@ class Chargeback:
         """Whether it is over or lost, and somebody has to say who bears what is gone."""
         if self.state is ChargebackState.LOST and self.settled_at is None:
             return True
-        return self.is_decided and self.gone_minor != self.settled_minor
+        returned = self.passed_on_minor > self.fee_minor  # of the fee, after payees had borne it
+        return self.is_decided and (self.gone_minor != self.settled_minor or returned)
 
     @property
     def is_undecided(self) -> bool:

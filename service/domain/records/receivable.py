@@ -16,7 +16,8 @@ REVERSED_AT_STRIPE = "reversed_at_stripe"
 
 @dataclass(slots=True)
 class Receivable:
-    """What a payee owes, because their share of a release was refunded after it had left.
+    """What a payee owes, because their share of a release was refunded after it had left; or, where
+    there is no ``release_id``, their part of the fee of a lost chargeback.
 
     Of ``amount_minor``, ``reversible_minor`` can come back by reversing the transfer, and is
     ``reversal_minor`` in the currency of that. What has come back, was netted from later releases,
@@ -30,7 +31,7 @@ class Receivable:
     version: int
     payee_id: UUID
     escrow_id: UUID
-    release_id: UUID
+    release_id: UUID | None
     refund_id: UUID
     state: ReceivableState
     amount_minor: int

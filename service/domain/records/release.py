@@ -19,7 +19,7 @@ class Release:
     of the price, ``payee_share_minor`` what the payee gets of it, ``payer_fee_minor`` what the
     platform earned of the payer's fee; the ``settled_`` fees are the same where the payment was
     settled in another currency. Of the share, ``netted_minor`` has paid what the payee owed, and
-    the rest is for the transfer.
+    the rest is for the transfer. Below zero it gives back what had paid a debt, and has no price.
 
     ``transfer_at`` is the earliest time of the next transfer while it waits. ``sent_minor`` is what
     the transfer takes of the share, ``recalled_minor`` what of that is to come back, or has,
@@ -59,6 +59,13 @@ class Release:
     @property
     def payee_fee_minor(self) -> int:
         return self.amount_minor - self.payee_share_minor
+
+    @property
+    def gives_back(self) -> bool:
+        """Whether it gives back what had paid a debt that is owed no more: out of the platform's
+        money, not out of what was paid.
+        """
+        return self.netted_minor < 0
 
     @property
     def unsent_minor(self) -> int:

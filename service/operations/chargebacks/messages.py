@@ -38,6 +38,7 @@ def chargeback_message(known: Chargeback) -> pb.Chargeback:
         settle_time=timestamp(known.settled_at),
         settled=_settled(known, known.settled_minor),
         borne_by_platform=_settled(known, known.borne_minor),
+        fee_borne_by_payees=_settled(known, known.passed_on_minor),
     )
 
 

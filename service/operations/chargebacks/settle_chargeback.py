@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from escrow.v1 import chargeback_service_pb2 as pb
-from service.aggregates.chargeback_settled import Loss, loss_of, settle, take_back
+from service.aggregates.chargeback_settled import Loss, load_settled, loss_of, settle, take_back
 from service.aggregates.escrow import EscrowCase, open_case
 from service.aggregates.freeze import end_freezes, let_move
 from service.aggregates.refund import parts_of
@@ -23,7 +23,7 @@ from service.domain.errors import (
     SettlementDoesNotAddUp,
     WithdrawalNotSeen,
 )
-from service.domain.policy import LossBearer
+from service.domain.policy import DisputeFeeBearer, LossBearer
 from service.domain.records.chargeback import Chargeback
 from service.domain.records.escrow import Milestone
 from service.domain.records.payment import Payment
@@ -33,6 +33,7 @@ from service.operations.chargebacks.existing import existing_chargeback
 from service.operations.chargebacks.messages import chargeback_message
 from service.operations.escrows.messages import escrow_message
 from service.operations.mutation import mutation
+from service.operations.policies.messages import DISPUTE_FEE_BEARER
 from service.operations.refunds.messages import refund_message
 from service.operations.taking import read_balance, save_taken, suspense_of
 from service.runtime import Runtime
@@ -42,7 +43,7 @@ from service.store.escrows import BY_CHARGEBACK
 async def settle_chargeback(
     runtime: Runtime, call: Call, request: pb.SettleChargebackRequest
 ) -> pb.SettleChargebackResponse:
-    """Rows 13b to 15x; with ``anew`` 15r first.
+    """Rows 13b to 15x and 15f; with ``anew`` 15r first.
 
     Raises:
         ChargebackMissing, StaleEtag, InvalidField, MilestoneMissing, ReleaseMissing.
@@ -68,7 +69,9 @@ async def settle_chargeback(
             etag=request.etag,
             missing=ChargebackMissing,
         )
-        answer = _settle(case, chargeback_id, request, suspense_minor)
+        known = next(c for c in case.records.chargebacks if c.chargeback_id == chargeback_id)
+        await load_settled(runtime, case, known)
+        answer = _settle(case, known, request, suspense_minor)
         unit.note = request.chargeback_id
         if request.validate_only:
             return answer
@@ -79,11 +82,10 @@ async def settle_chargeback(
 
 def _settle(
     case: EscrowCase,
-    chargeback_id: UUID,
+    known: Chargeback,
     request: pb.SettleChargebackRequest,
     suspense_minor: int,
 ) -> pb.SettleChargebackResponse:
-    known = next(c for c in case.records.chargebacks if c.chargeback_id == chargeback_id)
     payment = case.payment(known.payment_id)
     _check(known, payment, request)
     take_back(case, known)
@@ -121,7 +123,8 @@ def _take(
         except RefundDoesNotFit as unfit:
             left_minor = int(unfit.metadata["left_minor"])
             raise _misfit(payment, loss, platform_minor + left_minor) from unfit
-    return settle(case, known, payment, parts, platform_minor, request.reason)
+    bearer = _fee_bearer(case, request)
+    return settle(case, known, payment, parts, platform_minor, request.reason, bearer)
 
 
 def _check(known: Chargeback, payment: Payment, request: pb.SettleChargebackRequest) -> None:
@@ -146,6 +149,12 @@ def _platform(
     by_policy = case.policy.lost_chargeback is LossBearer.PLATFORM
     bears_all = (by_policy or known.is_over) and not request.sources
     return loss.amount_minor if bears_all else 0
+
+
+def _fee_bearer(case: EscrowCase, request: pb.SettleChargebackRequest) -> DisputeFeeBearer:
+    return (
+        DISPUTE_FEE_BEARER[request.dispute_fee] if request.dispute_fee else case.policy.dispute_fee
+    )
 
 
 def _chosen(

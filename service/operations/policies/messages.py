@@ -11,6 +11,7 @@ from service.domain.fees import FeeRule, FixedPer
 from service.domain.policy import (
     ApprovalLimits,
     CurrencyRules,
+    DisputeFeeBearer,
     Favorable,
     Limits,
     LossBearer,
@@ -57,6 +58,13 @@ _LOSS_BEARER = {
 }
 
 
+DISPUTE_FEE_BEARER = {
+    pb.DISPUTE_FEE_BEARER_UNSPECIFIED: DisputeFeeBearer.PLATFORM,
+    pb.DISPUTE_FEE_BEARER_PLATFORM: DisputeFeeBearer.PLATFORM,
+    pb.DISPUTE_FEE_BEARER_PAYEE: DisputeFeeBearer.PAYEE,
+}
+
+
 def policy_of(message: pb.Policy) -> Policy:
     """Raises InvalidField: a currency is listed twice."""
     listed: dict[str, CurrencyRules] = {}
@@ -79,6 +87,7 @@ def policy_of(message: pb.Policy) -> Policy:
         unanswered_cancellation=_UNANSWERED[message.unanswered_cancellation],
         favorable_amendment=_FAVORABLE[message.favorable_amendment],
         lost_chargeback=_LOSS_BEARER[message.lost_chargeback],
+        dispute_fee=DISPUTE_FEE_BEARER[message.dispute_fee],
         approvals=_approvals_of(message.approvals),
     )
 
@@ -128,6 +137,7 @@ def policy_message(policy: Policy) -> pb.Policy:
             f"FAVORABLE_AMENDMENT_{policy.favorable_amendment.name}"
         ),
         lost_chargeback=pb.LossBearer.Value(f"LOSS_BEARER_{policy.lost_chargeback.name}"),
+        dispute_fee=pb.DisputeFeeBearer.Value(f"DISPUTE_FEE_BEARER_{policy.dispute_fee.name}"),
         approvals=[
             pb.ApprovalLimits(currency=currency, **asdict(limits))
             for currency, limits in sorted(policy.approvals.items())

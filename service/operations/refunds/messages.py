@@ -96,7 +96,7 @@ def receivable_message(debt: Receivable) -> pb.Receivable:
         payee_id=ids.show(ids.PAYEE, debt.payee_id),
         escrow_id=ids.show(ids.ESCROW, debt.escrow_id),
         refund_id=ids.show(ids.REFUND, debt.refund_id),
-        release_id=ids.show(ids.RELEASE, debt.release_id),
+        release_id=ids.show(ids.RELEASE, debt.release_id) if debt.release_id else "",
         state=pb.ReceivableState.Value(f"RECEIVABLE_STATE_{debt.state}"),
         amount=money(debt.amount_minor, currency),
         owed=money(debt.owed_minor, currency),

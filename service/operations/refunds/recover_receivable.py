@@ -72,6 +72,7 @@ async def _left_minor(runtime: Runtime, due: DueReceivable) -> int | None:
 
 def _recover(case: EscrowCase, debt: Receivable, left_minor: int | None) -> bool:
     """Plans the reversal of what its transfer can still give. False when that is under way."""
+    assert debt.release_id is not None  # a fee is never called back
     release = case.release_of(debt.release_id)
     if debt.is_worthless:
         write_off(case, debt)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from escrow.v1 import refund_service_pb2 as pb
 from service.aggregates.escrow import EscrowCase, open_case
+from service.aggregates.receivable import load_caused
 from service.aggregates.refund import parts_of
 from service.aggregates.refund_undone import check_back, paid_outside, put_back
 from service.domain import ids
@@ -18,7 +19,6 @@ from service.operations.mutation import mutation
 from service.operations.refunds.messages import refund_message
 from service.runtime import Runtime
 from service.store.escrows import BY_REFUND
-from service.store.receivables import find_receivables_of_refund
 
 
 @mutation(pb.ResolveRefundResponse)
@@ -37,12 +37,10 @@ async def resolve_refund(
         says = "must say what becomes of it: SEND_AGAIN, PUT_BACK or PAID_OUTSIDE"
         raise InvalidField(FieldViolation("resolution", says))
     refund_id = ids.parse(request.refund_id)
-    caused = await find_receivables_of_refund(runtime.pool, unit.call.tenant_id, refund_id)
     case = await open_case(
         runtime, unit, refund_id, by=BY_REFUND, etag=request.etag, missing=RefundMissing
     )
-    known = {debt.receivable_id for debt in case.records.receivables}
-    case.records.receivables += [debt for debt in caused if debt.receivable_id not in known]
+    await load_caused(runtime, case, [refund_id])
     refund = case.refund_of(refund_id)
     resolve(case, refund)
     case.touch()

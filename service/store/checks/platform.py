@@ -167,6 +167,22 @@ SELECT * FROM (
     FROM {BOOKS}
 ) AS compared WHERE books_minor <> records_minor""",
 )
+DISPUTE_FEES = Check(
+    "dispute fees",
+    "what payees bear of a chargeback's fee is what they were asked for by its settlement",
+    "SELECT count(*) FROM chargebacks",
+    """\
+SELECT * FROM (
+    SELECT c.tenant_id, c.chargeback_id, c.passed_on_minor,
+        (SELECT coalesce(sum(d.amount_minor - d.canceled_minor), 0)
+            FROM refunds AS r
+            JOIN receivables AS d ON d.tenant_id = r.tenant_id AND d.refund_id = r.refund_id
+            WHERE r.tenant_id = c.tenant_id AND r.escrow_id = c.escrow_id
+            AND r.chargeback_id = c.chargeback_id AND r.state = 'CHARGED_BACK'
+            AND d.release_id IS NULL) AS asked_minor
+    FROM chargebacks AS c
+) AS compared WHERE passed_on_minor <> asked_minor""",
+)
 # One whose money is unexplained still is taken over by the next sweep.
 DISPUTES = Check(
     "chargebacks",

@@ -22,6 +22,7 @@ from service.store.checks.payees import (
 )
 from service.store.checks.platform import (
     COVER,
+    DISPUTE_FEES,
     DISPUTES,
     EXCHANGE,
     MOVED_BY,
@@ -56,6 +57,7 @@ CHECKS: tuple[Check, ...] = (
     REFUNDS_IN_FLIGHT,
     RECEIVABLES,
     DISPUTES,
+    DISPUTE_FEES,
     CONNECTED_ACCOUNTS,
     TIMELINE,
     EVENTS,

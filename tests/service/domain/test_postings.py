@@ -708,6 +708,22 @@ EXPECTED: Mapping[str, tuple[JournalKind, Mapping[str, int], list[Line], list[Li
         [("exp:fx", -3_00), (DISPUTE, 3_00)],
         [],
     ),
+    "15f": (
+        JournalKind.DISPUTE_FEE_PASSED_ON,
+        {"amount": 15_00},
+        [(RECEIVABLE, 15_00), ("exp:dispute_fee", -15_00)],
+        [],
+    ),
+    "15r 15f": (
+        JournalKind.DISPUTE_FEE_TAKEN_BACK,
+        {"owed": 5_00, "payable": 10_00},
+        [
+            ("exp:dispute_fee", 15_00),
+            (RECEIVABLE, -5_00),
+            (PAYABLE, -10_00),
+        ],
+        [],
+    ),
     "26 brought": (
         JournalKind.BROUGHT_UNEXPLAINED,
         {"amount": 80_00},

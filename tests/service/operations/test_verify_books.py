@@ -305,6 +305,11 @@ CRIMES = {
         "chargebacks",
         named_by=("chargeback_id",),
     ),
+    "payees bear a fee that they were not asked for": crime(
+        "UPDATE chargebacks SET settled_at = now(), passed_on_minor = 1 RETURNING chargeback_id",
+        "dispute fees",
+        named_by=("chargeback_id",),
+    ),
     "a deadline runs for what is over": crime(
         "UPDATE deadlines SET kind = 'PAYMENT' WHERE kind = 'HOLD_LIMIT' AND deadline_id ="
         " (SELECT max(deadline_id::text)::uuid FROM deadlines WHERE kind = 'HOLD_LIMIT')"

@@ -61,6 +61,7 @@ WHY: Mapping[str, str] = {
     "verify, amendments": PROVES,
     "verify, deadlines": PROVES,
     "verify, chargebacks": PROVES,
+    "verify, dispute fees": PROVES,
     "verify, connected": PROVES,
     "verify, events": PROVES,
     "verify, exchange": PROVES,

@@ -310,6 +310,7 @@ def full_records() -> dict[str, Any]:
                 settled_minor=LARGE,
                 borne_minor=7,
                 settlements=2,
+                passed_on_minor=LARGE,
             )
         ),
         "origin": new_origin(

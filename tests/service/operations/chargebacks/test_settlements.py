@@ -83,7 +83,7 @@ async def lines(market: Marketplace, escrow: escrow_pb.Escrow) -> list[tuple[str
     """What was booked for chargebacks and debts, in order."""
     booked = await market.books(escrow)
     known = await only(market)
-    kinds = ("charged_back", "chargeback_", "reversal", "taken_back", "written_off")
+    kinds = ("charged_back", "chargeback_", "reversal", "taken_back", "written_off", "dispute_fee")
     plain = []
     for kind, entries in booked:
         if kind.startswith(kinds):

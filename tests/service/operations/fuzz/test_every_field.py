@@ -97,6 +97,7 @@ NOT_READ: Mapping[str, str] = {
     "SubmitChargebackEvidence.reason": BEHIND_WHAT_WAS_SENT,
     "StageChargebackEvidence.evidence": "is in what is listed and submitted: test_evidence.py",
     "validate_only": "writes nothing",
+    "SettleChargeback.dispute_fee": "is in what payees owe: test_dispute_fees.py",
     "SettleChargeback.before_outcome": "allows an early settlement: test_settlements.py",
     "SettleChargeback.anew": "allows a second settlement: test_settlements.py",
     "page_token": "is issued by the service",
