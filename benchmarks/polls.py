@@ -26,7 +26,7 @@ WITHOUT_WORK, WITH_WORK = "no tenant has work", "each has one item"
 TAKING = tuple(worker.__name__ for worker in WORKERS)
 WATCHING = QueueWatch.__name__
 
-# The other workers lease what they take. These two find an item again until it is done, so the
+# The other workers lease what they take. These find an item again until it is done, so the
 # benchmark marks it done, by a connection of its own that nothing counts.
 DONE: Mapping[str, str] = {
     "TransfersWorker": "UPDATE releases SET state = 'IN_FLIGHT' WHERE tenant_id = ANY($1::text[])",
@@ -34,6 +34,7 @@ DONE: Mapping[str, str] = {
     " WHERE tenant_id = ANY($1::text[])",
     "ClosingsWorker": "UPDATE closings SET due_at = now() + interval '1 hour'"
     " WHERE tenant_id = ANY($1::text[])",
+    "SealingsWorker": "UPDATE sealings SET sealed_below = 1000 WHERE tenant_id = ANY($1::text[])",
 }
 
 
@@ -42,6 +43,8 @@ def _schedules(tenants: int) -> str:
     return f"""
 INSERT INTO closings SELECT {sql_tenant("n", tenants)}, {sql_id("operation", "n")},
     {sql_id("operation", "n")}, now() + interval '1 hour'
+FROM generate_series(0, {tenants - 1}) AS n;
+INSERT INTO sealings SELECT {sql_tenant("n", tenants)}, 0, 1000, '{{}}', 1
 FROM generate_series(0, {tenants - 1}) AS n;
 INSERT INTO sweeps (tenant_id, stripe_account, due_at, compare_due_at)
 SELECT {sql_tenant("n", tenants)}, '', now() + interval '1 hour', now() + interval '1 hour'
@@ -77,6 +80,10 @@ INSERT INTO deadlines (tenant_id, escrow_id, deadline_id, subject_id, kind, star
     act_at, warned_percent, tries)
 SELECT {tenant}, {escrow}, {release}, {escrow}, 'PAYMENT', now(), {due}, {due}, 0, 0
 FROM {series};
+INSERT INTO operations SELECT {tenant}, {release}, 'test', 'tests', 'service', 'key', '', NULL,
+    NULL, NULL, '[]', '', '', now(), 0
+FROM {series};
+UPDATE sealings SET sealed_below = 0;
 UPDATE closings SET due_at = now() - interval '1 minute';
 UPDATE sweeps SET due_at = now() - interval '1 minute';
 """

@@ -908,6 +908,14 @@ CREATE FUNCTION public.next_transaction_id(of_tenant text) RETURNS text
 SELECT pg_current_xact_id()::text
 $$;
 
+CREATE FUNCTION public.note_transaction() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    new.transaction_id := pg_current_xact_id()::text::bigint;
+    RETURN new;
+END $$;
+
 CREATE FUNCTION public.refuse_debit_of_nothing() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -1025,6 +1033,133 @@ FROM step
 WHERE c.tenant_id = $1
 RETURNING c.rolled_up_through
 $_$;
+
+CREATE FUNCTION public.seal_all(tenant text, here bigint) RETURNS bigint
+    LANGUAGE sql
+    AS $_$
+WITH unsealed AS (
+    SELECT o.operation_id, o.escrow_version,
+        max(o.transaction_id) OVER earlier AS transaction_id, max(o.occurred_at) OVER earlier AS at
+    FROM operations AS o
+    WHERE o.tenant_id = $1 AND NOT EXISTS (
+        SELECT 1 FROM positions AS p
+        WHERE p.tenant_id = $1 AND p.operation_id = o.operation_id
+    )
+    WINDOW earlier AS (
+        PARTITION BY coalesce(o.escrow_id, o.operation_id) ORDER BY o.escrow_version
+    )
+), wrote AS (
+    INSERT INTO positions (tenant_id, position, operation_id, sealed_at)
+    SELECT $1,
+        s.position + row_number() OVER (
+            ORDER BY u.transaction_id, u.at, u.escrow_version, u.operation_id
+        ),
+        u.operation_id, now()
+    FROM sealings AS s
+    JOIN unsealed AS u ON true
+    WHERE s.tenant_id = $1
+    RETURNING 1
+)
+UPDATE sealings AS s
+SET position = s.position + (SELECT count(*) FROM wrote),
+    sealed_below = pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
+    still_open = ARRAY(SELECT x::text::bigint FROM pg_snapshot_xip(pg_current_snapshot()) AS x),
+    server = $2
+WHERE s.tenant_id = $1
+RETURNING (SELECT count(*) FROM wrote)
+$_$;
+
+CREATE FUNCTION public.seal_next(tenant text, most bigint) RETURNS bigint
+    LANGUAGE sql
+    AS $_$
+WITH now_open AS (
+    SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS below,
+        ARRAY(
+            SELECT x::text::bigint FROM pg_snapshot_xip(pg_current_snapshot()) AS x
+        ) AS still_open
+), unsealed AS (
+    SELECT o.operation_id, o.transaction_id, o.escrow_version
+    FROM now_open
+    JOIN sealings AS s ON s.tenant_id = $1
+    JOIN operations AS o ON o.tenant_id = $1
+        AND o.transaction_id >= s.sealed_below AND o.transaction_id < now_open.below
+    WHERE NOT EXISTS (
+        SELECT 1 FROM positions AS p
+        WHERE p.tenant_id = $1 AND p.operation_id = o.operation_id
+    )
+    UNION ALL
+    SELECT o.operation_id, o.transaction_id, o.escrow_version
+    FROM sealings AS s
+    JOIN operations AS o ON o.tenant_id = $1
+        AND o.transaction_id = ANY(s.still_open) AND o.transaction_id < s.sealed_below
+    WHERE s.tenant_id = $1 AND NOT EXISTS (
+        SELECT 1 FROM positions AS p
+        WHERE p.tenant_id = $1 AND p.operation_id = o.operation_id
+    )
+), next AS (
+    SELECT u.operation_id, u.transaction_id,
+        row_number() OVER (
+            ORDER BY u.transaction_id, u.escrow_version, u.operation_id
+        ) AS number
+    FROM unsealed AS u
+    ORDER BY u.transaction_id, u.escrow_version, u.operation_id
+    LIMIT $2
+), wrote AS (
+    INSERT INTO positions (tenant_id, position, operation_id, sealed_at)
+    SELECT $1, s.position + next.number, next.operation_id, now()
+    FROM sealings AS s
+    JOIN next ON true
+    WHERE s.tenant_id = $1
+    RETURNING 1
+), reached AS (
+    SELECT count(*) AS found, max(next.transaction_id) AS last FROM next
+)
+UPDATE sealings AS s
+SET position = s.position + reached.found,
+    sealed_below = CASE
+        WHEN reached.found < $2 THEN now_open.below
+        ELSE greatest(s.sealed_below, reached.last) END,
+    still_open = CASE
+        WHEN reached.found < $2 THEN now_open.still_open
+        WHEN reached.last < s.sealed_below THEN s.still_open
+        ELSE ARRAY(SELECT x FROM unnest(now_open.still_open) AS x WHERE x < reached.last) END
+FROM reached, now_open
+WHERE s.tenant_id = $1 AND reached.found > 0
+RETURNING reached.found
+$_$;
+
+CREATE FUNCTION public.seal_operations(of_tenant text, most bigint) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    here bigint := (SELECT c.system_identifier FROM pg_control_system() AS c);
+    counted_by bigint;
+    below bigint;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'operations are sealed in READ COMMITTED only';
+    END IF;
+    SELECT s.server, s.sealed_below INTO counted_by, below FROM sealings AS s
+    WHERE s.tenant_id = of_tenant
+    FOR UPDATE SKIP LOCKED;
+    IF NOT found THEN
+        -- An insert would wait for who updates the row.
+        IF EXISTS (SELECT 1 FROM sealings AS s WHERE s.tenant_id = of_tenant) THEN
+            RETURN 0;
+        END IF;
+        INSERT INTO sealings (tenant_id, position, sealed_below, still_open, server)
+        VALUES (of_tenant, 0, 0, '{}', here)
+        ON CONFLICT ON CONSTRAINT sealings_pkey DO NOTHING
+        RETURNING server, sealed_below INTO counted_by, below;
+        IF NOT found THEN
+            RETURN 0;
+        END IF;
+    END IF;
+    IF counted_by <> here OR below > pg_snapshot_xmax(pg_current_snapshot())::text::bigint THEN
+        RETURN seal_all(of_tenant, here);
+    END IF;
+    RETURN coalesce(seal_next(of_tenant, most), 0);
+END $$;
 
 CREATE TABLE public.approvals (
     tenant_id text NOT NULL,
@@ -1615,13 +1750,16 @@ CREATE TABLE public.operations (
     note text NOT NULL,
     trace_id text NOT NULL,
     occurred_at timestamp with time zone NOT NULL,
+    transaction_id bigint DEFAULT 0 NOT NULL,
     CONSTRAINT operations_escrow_and_version CHECK (((escrow_id IS NULL) = (escrow_version IS NULL)))
 );
 COMMENT ON TABLE public.operations IS 'Every mutation, once: idempotency record, audit record, timeline entry. Append-only.';
+COMMENT ON COLUMN public.operations.transaction_id IS 'the transaction that wrote it, as its server counts them; 0 for what is older than this column';
 ALTER TABLE ONLY public.operations
     ADD CONSTRAINT operations_key UNIQUE (tenant_id, caller, key, kind);
 ALTER TABLE ONLY public.operations
     ADD CONSTRAINT operations_pkey PRIMARY KEY (tenant_id, operation_id);
+CREATE INDEX operations_by_transaction ON public.operations USING btree (tenant_id, transaction_id);
 CREATE UNIQUE INDEX operations_timeline ON public.operations USING btree (tenant_id, escrow_id, escrow_version) WHERE (escrow_id IS NOT NULL);
 GRANT SELECT,INSERT ON TABLE public.operations TO escrow_service;
 GRANT SELECT ON TABLE public.operations TO escrow_reader;
@@ -1822,6 +1960,21 @@ ALTER TABLE ONLY public.policies
     ADD CONSTRAINT policies_pkey PRIMARY KEY (tenant_id, policy_version);
 GRANT SELECT,INSERT ON TABLE public.policies TO escrow_service;
 GRANT SELECT ON TABLE public.policies TO escrow_reader;
+
+CREATE TABLE public.positions (
+    tenant_id text NOT NULL,
+    "position" bigint NOT NULL,
+    operation_id uuid NOT NULL,
+    sealed_at timestamp with time zone NOT NULL,
+    CONSTRAINT positions_from_one CHECK (("position" > 0))
+);
+COMMENT ON TABLE public.positions IS 'The one sequence of a tenant''s operations: dense from 1, in the order of commits, never changed.';
+ALTER TABLE ONLY public.positions
+    ADD CONSTRAINT positions_operation UNIQUE (tenant_id, operation_id);
+ALTER TABLE ONLY public.positions
+    ADD CONSTRAINT positions_pkey PRIMARY KEY (tenant_id, "position");
+GRANT SELECT ON TABLE public.positions TO escrow_reader;
+GRANT INSERT ON TABLE public.positions TO escrow_worker;
 
 CREATE TABLE public.previous_accounts (
     tenant_id text NOT NULL,
@@ -2089,6 +2242,26 @@ GRANT UPDATE(settled_payee_fee_minor) ON TABLE public.releases TO escrow_service
 GRANT UPDATE(destination) ON TABLE public.releases TO escrow_service;
 GRANT UPDATE(recalled_transfer_minor) ON TABLE public.releases TO escrow_service;
 
+CREATE TABLE public.sealings (
+    tenant_id text NOT NULL,
+    "position" bigint NOT NULL,
+    sealed_below bigint NOT NULL,
+    still_open bigint[] NOT NULL,
+    server bigint NOT NULL
+);
+COMMENT ON TABLE public.sealings IS 'How far a tenant''s operations have positions.';
+COMMENT ON COLUMN public.sealings.sealed_below IS 'what transactions below this one wrote has positions, but for those that were open';
+COMMENT ON COLUMN public.sealings.still_open IS 'transactions below it that had not ended';
+COMMENT ON COLUMN public.sealings.server IS 'whose transaction ids these are: a restored dump, or a shard that moved, brings those of another';
+ALTER TABLE ONLY public.sealings
+    ADD CONSTRAINT sealings_pkey PRIMARY KEY (tenant_id);
+GRANT SELECT ON TABLE public.sealings TO escrow_reader;
+GRANT INSERT ON TABLE public.sealings TO escrow_worker;
+GRANT UPDATE("position") ON TABLE public.sealings TO escrow_worker;
+GRANT UPDATE(sealed_below) ON TABLE public.sealings TO escrow_worker;
+GRANT UPDATE(still_open) ON TABLE public.sealings TO escrow_worker;
+GRANT UPDATE(server) ON TABLE public.sealings TO escrow_worker;
+
 CREATE TABLE public.stripe_events (
     tenant_id text NOT NULL,
     event_id text NOT NULL,
@@ -2182,6 +2355,8 @@ CREATE TRIGGER effects_request_of_generation BEFORE UPDATE OF request ON public.
 CREATE TRIGGER entries_in_open_books AFTER INSERT ON public.entries REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_entries_in_closed_books();
 
 CREATE TRIGGER entries_sum_to_zero AFTER INSERT ON public.entries REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_unbalanced_entries();
+
+CREATE TRIGGER operations_transaction BEFORE INSERT ON public.operations FOR EACH ROW EXECUTE FUNCTION public.note_transaction();
 
 ALTER TABLE ONLY public.balance_transactions
     ADD CONSTRAINT balance_transactions_journal FOREIGN KEY (tenant_id, journal_id) REFERENCES public.journals(tenant_id, journal_id);

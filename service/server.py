@@ -38,6 +38,7 @@ from service.workers.effects import EffectsWorker
 from service.workers.inbox import InboxWorker
 from service.workers.loop import Worker
 from service.workers.receivables import ReceivablesWorker
+from service.workers.sealings import SealingsWorker
 from service.workers.sweeps import SweepsWorker
 from service.workers.transfers import TransfersWorker
 from service.workers.watch import QueueWatch
@@ -49,6 +50,7 @@ WORKERS: Sequence[type[Worker[Any]]] = (
     ReceivablesWorker,
     DeadlinesWorker,
     ClosingsWorker,
+    SealingsWorker,
     SweepsWorker,
 )
 

@@ -150,6 +150,21 @@ OF_TENANTS: Mapping[str, str] = {
     "closings": """\
 SELECT '', '', count(*), min(due_at), min(due_at) FROM closings
 WHERE tenant_id = ANY($1::text[]) HAVING count(*) > 0""",
+    # Operations that have no position in their tenant's sequence yet.
+    "sealings": f"""\
+SELECT '', '', count(*), min(u.occurred_at), min(u.occurred_at)
+FROM unnest($1::text[]) AS t (tenant_id)
+LEFT JOIN sealings AS s ON s.tenant_id = t.tenant_id
+CROSS JOIN LATERAL (
+    SELECT o.tenant_id, o.operation_id, o.occurred_at FROM operations AS o
+    WHERE o.tenant_id = t.tenant_id AND o.transaction_id >= coalesce(s.sealed_below, 0)
+    UNION ALL
+    SELECT o.tenant_id, o.operation_id, o.occurred_at FROM unnest(s.still_open) AS open (id)
+    JOIN operations AS o ON o.tenant_id = t.tenant_id AND o.transaction_id = open.id
+    LIMIT {MOST}
+) AS u
+LEFT JOIN positions AS p ON p.tenant_id = u.tenant_id AND p.operation_id = u.operation_id
+WHERE p.operation_id IS NULL HAVING count(*) > 0""",
     "sweeps": """\
 SELECT '', '', count(*), min(due_at), min(due_at) FROM sweeps
 WHERE tenant_id = ANY($1::text[]) AND stripe_account = '' HAVING count(*) > 0""",

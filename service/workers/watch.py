@@ -48,7 +48,10 @@ _PLACES: dict[str, Sequence[tuple[str, str]]] = {
     "differences": [("", "FOUND")],
     "approvals": [("", "WAITING")],
 }
-_WORKED_ON = (*("effects", "inbox", "transfers", "receivables", "deadlines", "closings", "sweeps"),)
+_WORKED_ON = (
+    *("effects", "inbox", "transfers", "receivables", "deadlines", "closings", "sealings"),
+    "sweeps",
+)
 
 
 class QueueWatch:

@@ -42,7 +42,7 @@ FROM unnest(ARRAY['escrow_reader', 'escrow_service', 'escrow_worker']) AS role,
     unnest(
         ARRAY['operations', 'journals', 'entries', 'line_items', 'balance_snapshots',
             'balance_transactions', 'previous_accounts', 'policies',
-            'chargeback_evidence', 'origins']
+            'chargeback_evidence', 'origins', 'positions']
     ) AS name,
     unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE']) AS privilege
 WHERE has_table_privilege(role, name, privilege)

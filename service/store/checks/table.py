@@ -32,6 +32,7 @@ from service.store.checks.platform import (
     UNSETTLED_PAYMENTS,
 )
 from service.store.checks.readable import READABLE
+from service.store.checks.sequence import DENSE, IN_ORDER
 from service.store.checks.snapshots import SNAPSHOTS
 
 CHECKS: tuple[Check, ...] = (
@@ -61,6 +62,8 @@ CHECKS: tuple[Check, ...] = (
     CONNECTED_ACCOUNTS,
     TIMELINE,
     EVENTS,
+    DENSE,
+    IN_ORDER,
     READABLE,
     APPEND_ONLY,
 )

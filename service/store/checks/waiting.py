@@ -37,6 +37,13 @@ SELECT count(*), min(created_at) FROM approvals WHERE state = 'WAITING' AND expi
 SELECT count(*), min(due_at) FROM deadlines WHERE refusal IS NOT NULL""",
     "events to apply": """\
 SELECT count(*), min(received_at) FROM stripe_events WHERE state IN ('RECEIVED', 'PARKED')""",
+    "operations older than a minute without a position in their sequence": """\
+SELECT count(*), min(o.occurred_at)
+FROM operations AS o
+WHERE o.occurred_at < now() - interval '1 minute' AND NOT EXISTS (
+    SELECT 1 FROM positions AS p
+    WHERE p.tenant_id = o.tenant_id AND p.operation_id = o.operation_id
+)""",
     "journals from beyond the database's clock": """\
 SELECT count(*), min(j.created_at)
 FROM closings AS c

@@ -65,6 +65,7 @@ EMPTY = {
     "chargeback_evidence",
     "origins",
     "closings",
+    "sealings",
     "effect_attempts",
     "previous_accounts",
     "undecided_transactions",

@@ -20,7 +20,9 @@ from escrow.v1 import party_service_pb2 as party_pb
 from service.operations.operators.verify_books import Report, verify_books
 from service.store.checks.table import CHECKS
 from service.store.pool import open_pool
+from service.store.sequence import seal_operations
 from tests.postgres import Database, Server, connected, migrated_database
+from tests.records import TENANT
 from tests.service.movements.strangers import charge_of, dispute, moved
 from tests.service.movements.test_currencies import in_euro, settles_in_dollars
 from tests.service.operations.agreements.amending import agreed, amended
@@ -78,6 +80,7 @@ async def tell_it_all(market: Marketplace) -> None:
     cheaper = await market.new_escrow(payee=payee)
     await agreed(market, cheaper, amended(cheaper, price=7_777))
     await take_snapshots(market)
+    await seal_operations(market.work_runtime.pool, TENANT, most=10_000)
 
 
 async def take_snapshots(market: Marketplace) -> None:
@@ -381,6 +384,8 @@ CRIMES = {
         "DELETE FROM operations WHERE kind = 'submit_delivery' AND escrow_id ="
         " (SELECT min(escrow_id::text)::uuid FROM escrows) RETURNING escrow_id",
         "timeline",
+        "sequence",
+        "sequence of escrows",
         named_by=("escrow_id",),
     ),
     "a version is skipped": crime(
@@ -394,6 +399,24 @@ CRIMES = {
         " (SELECT min(milestone_id::text)::uuid FROM milestones) RETURNING milestone_id",
         "readable",
         named_by=("milestone_id",),
+    ),
+    "the last position is gone": crime(
+        "DELETE FROM positions WHERE position = (SELECT max(position) FROM positions)"
+        " RETURNING position",
+        "sequence",
+        named_by=("position",),
+    ),
+    "an operation has another's position": crime(
+        "WITH two AS (SELECT o.escrow_id, min(p.position) AS one, max(p.position) AS other"
+        " FROM positions AS p JOIN operations AS o USING (tenant_id, operation_id)"
+        " WHERE o.escrow_version IN (1, 2) GROUP BY o.escrow_id"
+        " ORDER BY o.escrow_id LIMIT 1), gone AS ("
+        " DELETE FROM positions USING two WHERE position IN (one, other)"
+        " RETURNING tenant_id, position, operation_id, sealed_at, escrow_id, one, other),"
+        " wrote AS (INSERT INTO positions SELECT tenant_id, one + other - position, operation_id,"
+        " sealed_at FROM gone ORDER BY 1) SELECT escrow_id FROM gone LIMIT 1",
+        "sequence of escrows",
+        named_by=("escrow_id",),
     ),
     "an event says that it was applied": crime(
         "UPDATE stripe_events SET state = 'PROCESSED' WHERE event_id ="

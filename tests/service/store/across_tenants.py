@@ -73,6 +73,8 @@ WHY: Mapping[str, str] = {
     "verify, readable": PROVES,
     "verify, receivables": PROVES,
     "verify, refunds": PROVES,
+    "verify, sequence": PROVES,
+    "verify, sequence of escrows": PROVES,
     "verify, split": PROVES,
     "verify, snapshots": PROVES,
     "verify, timeline": PROVES,
@@ -91,6 +93,7 @@ WHY: Mapping[str, str] = {
     "verify, waiting, open effects": PROVES,
     "verify, waiting, open effects whose answer does not fit, for a person (escrow effects"
     " list)": PROVES,
+    "verify, waiting, operations older than a minute without a position in their sequence": PROVES,
     "verify, waiting, payments in suspense (escrow suspense list)": PROVES,
     "verify, waiting, payments not settled": PROVES,
     "verify, waiting, refunds that are not with the payer": PROVES,

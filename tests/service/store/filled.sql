@@ -164,6 +164,14 @@ SELECT
     'hash', NULL, pg_temp.id('escrow', i), version, '[]', '', '', at
 FROM numbers, generate_series(1, 2) AS version;
 
+INSERT INTO positions
+SELECT tenant_id, row_number() OVER (PARTITION BY tenant_id ORDER BY operation_id), operation_id, occurred_at
+FROM operations;
+
+INSERT INTO sealings
+SELECT tenant_id, max(position), pg_snapshot_xmax(pg_current_snapshot())::text::bigint, '{}', 1
+FROM positions GROUP BY tenant_id;
+
 INSERT INTO journals
 SELECT
     tenant_id, pg_temp.id('journal', i), 'payment_succeeded', 'payment', 'pay_' || i, 'USD',

@@ -23,6 +23,7 @@ VALUES: Mapping[str, Any] = {
     "text": "x",
     "timestamp with time zone": AT,
     "bigint": 1,
+    "ARRAY": [1],
     "integer": 1,
     "smallint": 1,
     "boolean": True,
@@ -171,4 +172,7 @@ async def asker_of(connection: Connection) -> Asker:
     tables["sweeps"]["due_at"] = FAR  # so that it can become due earlier
     tables["policies"]["policy_version"] = 2  # 1 is everybody's
     tables["closings"]["rolled_up_through"] = FIRST  # so that there is something to roll up
-    return Asker(tables, required, {row[0]: row[1] for row in await connection.fetch(WRITTEN)})
+    tables["positions"]["operation_id"] = LAST  # so that there is something to seal
+    asker = Asker(tables, required, {row[0]: row[1] for row in await connection.fetch(WRITTEN)})
+    asker.row["operation_id"] = ID
+    return asker

@@ -24,7 +24,8 @@ READING = {name: text for name, text in STATEMENTS.items() if not WRITES.search(
 WRITING = {name: text for name, text in STATEMENTS.items() if WRITES.search(text)} | COMMITS
 # What the workers alone do: tables that only they write, and the end of an event.
 OF_WORKERS = re.compile(
-    r"(INSERT INTO|UPDATE) (balance_snapshots|closings|sweeps)\b|SET .*processed_at ="
+    r"(INSERT INTO|UPDATE) (balance_snapshots|closings|positions|sealings|sweeps)\b"
+    r"|SET .*processed_at ="
 )
 READER, SERVICE, WORKER = "reader_dsn", "service_dsn", "worker_dsn"
 

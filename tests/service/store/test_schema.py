@@ -13,11 +13,12 @@ import asyncpg
 import pytest
 
 from service.migrations import Connection
+from service.store.sequence import seal_operations
 from tests.postgres import Database, Server, connected, migrated_database
 from tests.records import NOW, TENANT, Deal, fund_deal, new_id
 from tests.service.store.pools import service_pool
 
-APPEND_ONLY = ("journals", "entries", "operations", "line_items")
+APPEND_ONLY = ("journals", "entries", "operations", "line_items", "positions")
 JOURNAL = """
 INSERT INTO journals
 VALUES ($1, $2, $3, 'test', $4, 'USD', NULL, $5, $6, $6)"""
@@ -42,7 +43,9 @@ async def attacked(
         migrated_database(postgres_server, template_database) as database,
         service_pool(database, size=1) as pool,
     ):
-        yield database, await fund_deal(pool)
+        deal = await fund_deal(pool)
+        await seal_operations(pool, TENANT, most=100)
+        yield database, deal
 
 
 @pytest.fixture

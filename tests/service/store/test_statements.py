@@ -46,6 +46,7 @@ from service.store import (
     receivables,
     refunds,
     releases,
+    sequence,
     stripe_events,
     suspense,
     sweeps,
@@ -79,6 +80,7 @@ HOT = (
     receivables,
     refunds,
     releases,
+    sequence,
     stripe_events,
     sweeps,
     turnovers,
@@ -129,6 +131,7 @@ def _hot_statements() -> Iterator[tuple[str, str]]:
             clauses, _ = lists.where(listing.key, [condition], listing.filterable, listing.through)
             yield f"list {listing.table} by {column}", listing.statement.format(conditions=clauses)
     yield "balances.roll_up_balances", function_body("roll_up_balances")
+    yield "sequence.seal_next", function_body("seal_next")
     for name in ("OF_ESCROW", "OF_ACCOUNTS", "OF_PATTERNS"):
         condition = getattr(journals, name).format(number=5)
         for order in ("OLDEST_FIRST", "NEWEST_FIRST"):
@@ -153,6 +156,7 @@ LISTS = {
 STATEMENTS = (
     HOT_STATEMENTS
     | {f"{module.__name__}.{n}": t for module in MODULES for n, t in _statements(module)}
+    | {"sequence.seal_all": function_body("seal_all")}  # of a restored dump: it reads them all
     | {f"verify, waiting, {what}": statement for what, statement in WAITING.items()}
     | {f"verify, {check.name}": check.breaches for check in CHECKS}
     | {f"verify, {check.name}, examined": check.examined for check in CHECKS}

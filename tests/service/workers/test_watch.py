@@ -107,6 +107,7 @@ async def test_empty_queues_are_told_as_empty(watched: Watched) -> None:
         ("receivables",): 0,
         ("deadlines",): 0,
         ("closings",): 0,
+        ("sealings",): 0,
         ("sweeps",): 0,
     }
 
