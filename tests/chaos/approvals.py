@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from escrow.client import EscrowClient, new_request_id
 from escrow.v1 import approval_service_pb2 as approval
@@ -21,19 +21,41 @@ if TYPE_CHECKING:
 
 SEED_SHARE = 0.5  # of the seeds
 STEP_SHARE = 0.4  # of the steps of these while something waits
-# Times the least of a payment; prices are two to ninety times that. The same in every seed: the
-# service knows a version of a policy by its number, and remembers it.
+# Times the least of a payment; prices are two to ninety times that.
 REFUNDS, WRITE_OFFS, REDIRECTIONS, REPAIRS = 20, 2, 10, 10
 MOST_SEEN = 50
 STALE_SHARE = 0.35  # of the approvals name the plan that somebody saw some time ago
 SELF_SHARE = 0.1  # of the decisions are tried by who asked
 
 
+class Rules(NamedTuple):
+    """What a version of a policy says beside the default."""
+
+    approvals: bool
+    loss: policy.LossBearer.ValueType = policy.LOSS_BEARER_PAYEES
+    fee: policy.DisputeFeeBearer.ValueType = policy.DISPUTE_FEE_BEARER_PLATFORM
+
+
+# The versions after the first, which is the default. The same in every seed: the service knows a
+# version by its number, and remembers it. A seed applies those before its own, too.
+FEE_OF_PAYEE, LOSS_OF_PLATFORM = policy.DISPUTE_FEE_BEARER_PAYEE, policy.LOSS_BEARER_PLATFORM
+VERSIONS = (
+    Rules(approvals=True),
+    Rules(approvals=False, fee=FEE_OF_PAYEE),
+    Rules(approvals=True, fee=FEE_OF_PAYEE),
+    Rules(approvals=False, loss=LOSS_OF_PLATFORM, fee=FEE_OF_PAYEE),
+    Rules(approvals=True, loss=LOSS_OF_PLATFORM, fee=FEE_OF_PAYEE),
+)
+
+
 class Approvals:
-    """Those of one seed."""
+    """Those of one seed, and its policy."""
 
     def __init__(self, seed: int) -> None:
-        self.happen = random.Random(f"{seed} approvals").random() < SEED_SHARE
+        rng = random.Random(f"{seed} approvals")
+        self.happen = rng.random() < SEED_SHARE
+        fitting = [each for each in VERSIONS if each.approvals == self.happen]
+        self.rules = rng.choice([*fitting, *([] if self.happen else [Rules(approvals=False)])])
         self.seen: dict[str, approval.Approval] = {}
         """What waited, as it was when somebody first looked at it."""
 
@@ -43,31 +65,37 @@ class Approvals:
         return ("payer", "payee", "operator") if self.happen else ("payer", "payee")
 
     async def begin(self, client: EscrowClient) -> None:
-        """Applies a policy that says what waits, and charges what the default does."""
-        if not self.happen:
+        """Applies its policy, which charges what the default does."""
+        if self.rules not in VERSIONS:
             return
         policies = client.acting("operator").policies
         versions = (await policies.ListPolicyVersions(policy.ListPolicyVersionsRequest())).versions
-        wanted = policy.Policy()
-        wanted.CopyFrom(versions[-1].policy)
-        for currency, of in PRESENTED.items():
-            wanted.approvals.add(
-                currency=currency,
-                refunds_minor=REFUNDS * of.least_minor,
-                write_offs_minor=WRITE_OFFS * of.least_minor,
-                redirections_minor=REDIRECTIONS * of.least_minor,
-                repairs_minor=REPAIRS * of.least_minor,
+        for rules in VERSIONS[: VERSIONS.index(self.rules) + 1]:
+            wanted = policy.Policy()
+            wanted.CopyFrom(versions[-1].policy)
+            _write(rules, wanted)
+            request = policy.CreatePolicyVersionRequest(
+                request_id=new_request_id(), policy=wanted, reason="Two look at it."
             )
-        request = policy.CreatePolicyVersionRequest(
-            request_id=new_request_id(), policy=wanted, reason="Two look at it."
-        )
-        await policies.CreatePolicyVersion(request)
+            await policies.CreatePolicyVersion(request)
 
     def choose(self, deal: Deal, rng: random.Random) -> Action | None:
         """What somebody does about what waits, if anything does."""
         if not self.happen or rng.random() >= STEP_SHARE or not waiting(deal.caller):
             return None
         return rng.choice([decide, decide, decide, ask_again])
+
+
+def _write(rules: Rules, wanted: policy.Policy) -> None:
+    wanted.lost_chargeback, wanted.dispute_fee = rules.loss, rules.fee
+    for currency, of in PRESENTED.items() if rules.approvals else ():
+        wanted.approvals.add(
+            currency=currency,
+            refunds_minor=REFUNDS * of.least_minor,
+            write_offs_minor=WRITE_OFFS * of.least_minor,
+            redirections_minor=REDIRECTIONS * of.least_minor,
+            repairs_minor=REPAIRS * of.least_minor,
+        )
 
 
 def waiting(caller: Caller) -> list[Intention]:

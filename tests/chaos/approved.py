@@ -16,6 +16,7 @@ LIMITS = {
     "CancelEscrow": REFUNDS,
     "RefundSuspense": REPAIRS,
     "WriteOffReceivable": WRITE_OFFS,
+    "SettleChargeback": WRITE_OFFS,
 }
 ASKED_BY_OPERATORS = frozenset({"CancelEscrow"})  # parties cancel within their rights
 
@@ -25,8 +26,12 @@ async def check_approved(world: World, caller: Caller, approvals: Approvals) -> 
     approved = {i.request.approval_id for i in caller.intentions if _is(i, "Approve")}
     rejected = {i.request.approval_id for i in caller.intentions if _is(i, "Reject")}
     breaches = []
+    settled = Counter(
+        i.request.chargeback_id for i in caller.intentions if _is(i, "SettleChargeback")
+    )
+    again = {id_ for id_, times in settled.items() if times > 1}
     for intention in caller.intentions:
-        wrong = [*_wrong(intention, approved, rejected)] if approvals.happen else []
+        wrong = [*_wrong(intention, approved, rejected, again)] if approvals.happen else []
         facts = {"request": intention.request, "answer": intention.answer}
         facts |= {"refusal": intention.refusal, "approval": intention.approval_id}
         breaches += [Breach(what, facts) for what in wrong]
@@ -43,13 +48,18 @@ def _is(intention: Intention, method: str) -> bool:
     return intention.method == method and intention.answer is not None
 
 
-def _wrong(intention: Intention, approved: set[str], rejected: set[str]) -> Iterator[str]:
+def _wrong(
+    intention: Intention, approved: set[str], rejected: set[str], again: set[str]
+) -> Iterator[str]:
+    """``again`` are the chargebacks that were settled anew, by which less moves than is settled."""
     is_approved = intention.approval_id in approved
     if is_approved and intention.answer is None:
         yield "approved and not done"
     if is_approved and intention.approval_id in rejected:
         yield "approved and rejected"
-    if intention.answer is not None and not is_approved and _is_above(intention):
+    anew = intention.method == "SettleChargeback" and intention.request.chargeback_id in again
+    done = intention.answer is not None and not anew
+    if done and not is_approved and _is_above(intention):
         yield "done above the limit, and not approved"
 
 
@@ -61,7 +71,8 @@ def _is_above(intention: Intention) -> bool:
     if intention.method in ASKED_BY_OPERATORS and intention.party != "operator":
         return False
     moved = _moved(intention)
-    return moved.amount_minor > times * PRESENTED[moved.currency].least_minor
+    of = PRESENTED.get(moved.currency)  # where nothing is settled there is none
+    return of is not None and moved.amount_minor > times * of.least_minor
 
 
 def _moved(intention: Intention) -> Money:
@@ -69,6 +80,8 @@ def _moved(intention: Intention) -> Money:
     moved: Money
     if intention.method == "CancelEscrow":
         moved = answer.refunded.amount
+    elif intention.method == "SettleChargeback":
+        moved = answer.chargeback.settled
     elif intention.method == "WriteOffReceivable":
         moved = answer.receivable.written_off
     else:

@@ -28,7 +28,7 @@ FAILING_BANK = "000111111116"
 
 
 async def pay(deal: Deal, rng: random.Random) -> None:
-    await pay_by(deal, rng, CARDS)
+    await pay_by(deal, rng, deal.chargebacks.cards(rng, CARDS))
 
 
 async def pay_by(deal: Deal, rng: random.Random, cards: Sequence[str]) -> None:

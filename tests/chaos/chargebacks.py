@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from escrow.client import new_request_id
 from escrow.v1 import approval_service_pb2 as approval
 from escrow.v1 import chargeback_service_pb2 as pb
+from escrow.v1 import policy_service_pb2 as policy
 from tests.chaos.caller import NEEDED, Breach, Caller, Intention
 
 if TYPE_CHECKING:
@@ -31,6 +32,14 @@ EARLY_SHARE = 0.4  # as a precaution, where the bank has not decided
 DRY_SHARE = 0.2
 CHOSEN_SHARE = 0.2
 BOTH_SHARE = 0.2
+FEE_SHARE = 0.4  # of the settlements say who bears the fee
+CARD_SHARE = 0.15  # of the payments are by a card whose holder disputes them
+CARDS = (
+    "pm_card_createDispute",
+    "pm_card_createDisputeProductNotReceived",
+    "pm_card_createDisputeInquiry",
+    "pm_card_createMultipleDisputes",
+)
 # These decide at once, as Stripe's test mode does; the others wait for the bank.
 TEXTS = (
     "winning_evidence",
@@ -50,6 +59,10 @@ class Chargebacks:
     def disputes_share(self) -> float:
         """How much of what strangers do is about disputes, beside what it is in any seed."""
         return DISPUTES_SHARE if self.happen else 0.0
+
+    def cards(self, rng: random.Random, usual: Sequence[str]) -> Sequence[str]:
+        """Those that a payer pays with."""
+        return CARDS if self.happen and rng.random() < CARD_SHARE else usual
 
     def choose(self, deal: Deal, rng: random.Random) -> Action | None:
         """What an operator does about chargebacks, if they do anything."""
@@ -76,6 +89,9 @@ async def settle(deal: Deal, rng: random.Random) -> None:
         whole_minor = chosen.amount.amount_minor
         part_minor = deal.currencies.part(rng, whole_minor, deal.escrow.currency)
         request.platform_minor = rng.choice([part_minor, whole_minor, whole_minor, whole_minor * 2])
+    if rng.random() < FEE_SHARE:
+        bearers = policy.DISPUTE_FEE_BEARER_PLATFORM, policy.DISPUTE_FEE_BEARER_PAYEE
+        request.dispute_fee = rng.choice(bearers)
     tried = await _try(deal, request) if rng.random() < DRY_SHARE + CHOSEN_SHARE else None
     if tried and rng.random() < CHOSEN_SHARE / (DRY_SHARE + CHOSEN_SHARE):
         _choose_sources(request, tried)

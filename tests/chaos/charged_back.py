@@ -11,6 +11,8 @@ from escrow.v1 import chargeback_service_pb2 as pb
 from escrow.v1 import refund_service_pb2 as refund
 from tests.chaos.caller import Breach, Caller
 from tests.chaos.chargebacks import MOST_LISTED, read_all
+from tests.chaos.dispute_fees import OVER, check_fees
+from tests.chaos.drawn import Drawn
 from tests.scenarios.sandbox_client import Json
 from tests.world import World
 
@@ -21,11 +23,6 @@ STATES = {
     "prevented": pb.CHARGEBACK_STATE_PREVENTED,
     "warning_closed": pb.CHARGEBACK_STATE_INQUIRY_CLOSED,
 }
-OVER = (
-    pb.CHARGEBACK_STATE_WON,
-    pb.CHARGEBACK_STATE_PREVENTED,
-    pb.CHARGEBACK_STATE_INQUIRY_CLOSED,
-)
 BALANCES = """
 SELECT account, sum(amount_minor)::bigint FROM entries
 WHERE account LIKE 'asset:dispute:%' OR account LIKE 'liab:disputed:%' GROUP BY account"""
@@ -42,7 +39,7 @@ FROM releases AS r"""
 PAID = "SELECT 'pay_' || replace(payment_id::text, '-', ''), amount_minor FROM payments"
 
 
-async def check_charged_back(world: World, caller: Caller) -> list[Breach]:
+async def check_charged_back(world: World, caller: Caller, drawn: Drawn) -> list[Breach]:
     """Every breach there is; what is lost was settled before."""
     disputes = {each["id"]: each for each in await world.sandbox.all_of("/v1/disputes")}
     booked = {row[0]: row[1] for row in await world.pool.fetch(BALANCES)}
@@ -61,7 +58,11 @@ async def check_charged_back(world: World, caller: Caller) -> list[Breach]:
         facts = {"chargeback": known, "dispute": dispute, "taken": taken[known.id]}
         breaches += [Breach(what, facts) for what in wrong]
     breaches += _told(caller, taken)
-    return breaches + await _charged_twice(world.pool, caller)
+    asked = refund.ListReceivablesRequest(page_size=MOST_LISTED)
+    listed = await caller.read("ListReceivables", asked, "operator")
+    debts = list(listed.receivables) if listed else []
+    breaches += check_fees(caller, await read_all(caller), taken, debts, drawn.approvals.rules.fee)
+    return breaches + await _charged_twice(world.pool, debts)
 
 
 async def settled_losses(caller: Caller) -> list[refund.Refund]:
@@ -138,12 +139,10 @@ def _told(caller: Caller, taken: Mapping[str, list[refund.Refund]]) -> Iterator[
                 yield Breach("taken otherwise than told", facts)
 
 
-async def _charged_twice(pool: asyncpg.Pool, caller: Caller) -> list[Breach]:
+async def _charged_twice(pool: asyncpg.Pool, debts: Iterable[refund.Receivable]) -> list[Breach]:
     """Nobody owes, or has paid back, more of a release than they got of it."""
     shares = {row[0]: row[1] for row in await pool.fetch(SHARES)}
-    asked = refund.ListReceivablesRequest(page_size=MOST_LISTED)
-    listed = await caller.read("ListReceivables", asked, "operator")
-    charged = _charged(listed.receivables if listed else ())
+    charged = _charged(debts)
     return [
         Breach("a payee is charged twice", {"release": id_, "got": shares[id_], "charged": minor})
         for id_, minor in charged.items()
@@ -154,6 +153,8 @@ async def _charged_twice(pool: asyncpg.Pool, caller: Caller) -> list[Breach]:
 def _charged(debts: Iterable[refund.Receivable]) -> Counter[str]:
     found: Counter[str] = Counter()
     for each in debts:
+        if not each.release_id:
+            continue  # a fee
         parts = each.owed, each.reversed, each.netted, each.written_off
         found[each.release_id] += sum(part.amount_minor for part in parts)
     return found

@@ -45,12 +45,17 @@ READERS = 4  # of each escrow, all at once
 OF_NO_ESCROW = """
 SELECT kind, source_id FROM journals WHERE escrow_id IS NULL
 AND source_type IN ('payment', 'release', 'refund', 'receivable')"""
+# A submission that Stripe refused is told as its refusal.
+SUBMITTED = """
+SELECT count(*) FROM chargeback_evidence AS v JOIN effects AS f USING (tenant_id, effect_id)
+WHERE v.step = 'SUBMITTED' AND f.state = 'SUCCEEDED' AND f.generation = v.generation"""
 # What clients were told has been done, against what there is.
 DONE = {
     "CreatePayer": "SELECT count(*) FROM payers",
     "CreatePayee": "SELECT count(*) FROM payees",
     "CreateEscrow": "SELECT count(*) FROM escrows",
     "RequestPayout": "SELECT count(*) FROM payouts",
+    "SubmitChargebackEvidence": SUBMITTED,
 }
 # These make nothing that could be counted but their operations.
 OPERATIONS = {
@@ -104,7 +109,7 @@ async def check(
         *await _verified(pool),
         *await check_received(world, given_back(caller)),
         *await check_refunded(world, caller),
-        *await check_charged_back(world, caller),
+        *await check_charged_back(world, caller, drawn),
         *await check_adopted(world, caller),
         *await check_expected(world, caller, converts=converts),
         *await check_timers(world, caller, drawn.deadlines),

@@ -12,6 +12,7 @@ from escrow.v1 import party_service_pb2 as party
 from escrow.v1 import refund_service_pb2 as refund
 from tests.chaos.caller import Breach, Caller
 from tests.chaos.charged_back import settled_losses
+from tests.chaos.dispute_fees import fee_of
 from tests.chaos.listed import is_ours
 from tests.chaos.refunded import put_back
 from tests.chaos.reversals import taken_of_reversals
@@ -29,7 +30,7 @@ async def check_owed(world: World, caller: Caller, escrows: Sequence[pb.Escrow])
     """``escrows`` as they are now."""
     has = await _at_stripe(world, taken_of_reversals(caller, kept=False))
     shares, parts = _shares(escrows), _parts(caller) + _divided(escrows)
-    debts = await _debts(caller)
+    debts, fees = await _debts(caller)
     breaches = []
     for payee_id, share_minor in shares.items():
         answer = await caller.read("GetPayee", party.GetPayeeRequest(payee_id=payee_id))
@@ -40,8 +41,14 @@ async def check_owed(world: World, caller: Caller, escrows: Sequence[pb.Escrow])
         owed = sum(b.receivable.amount_minor for b in answer.payee.balances)
         facts = {"has": has[payee_id], "share": share_minor, "payable": payable, "owed": owed}
         given_up = debts[payee_id]
-        if abs(has[payee_id] + payable - owed - given_up - share_minor) > parts:
-            breaches.append(Breach("a payee has another amount", {**facts, "given up": given_up}))
+        must_minor = share_minor - fees[payee_id]
+        if abs(has[payee_id] + payable - owed - given_up - must_minor) > parts:
+            breaches.append(
+                Breach(
+                    "a payee has another amount",
+                    {**facts, "given up": given_up, "fees": fees[payee_id]},
+                )
+            )
     return breaches
 
 
@@ -84,15 +91,19 @@ async def _at_stripe(world: World, adopted: Counter[str]) -> Counter[str]:
     return Counter({row["payee"]: found[row["stripe_account"]] for row in rows})
 
 
-async def _debts(caller: Caller) -> Counter[str]:
-    """What was written off, but for refunds that were put back: of these it is theirs again."""
-    undone, found = put_back(caller) | await _taken_back(caller), Counter[str]()
+async def _debts(caller: Caller) -> tuple[Counter[str], Counter[str]]:
+    """What was written off, and what payees bear of the fees of chargebacks; but for refunds that
+    were put back: of these it is theirs again.
+    """
+    undone = put_back(caller) | await _taken_back(caller)
+    given_up, fees = Counter[str](), Counter[str]()
     request = refund.ListReceivablesRequest(page_size=MOST_LISTED)
     listed = await caller.read("ListReceivables", request, "operator")
     for each in listed.receivables if listed else ():
         if each.refund_id not in undone:
-            found[each.payee_id] += each.written_off.amount_minor
-    return found
+            given_up[each.payee_id] += each.written_off.amount_minor
+            fees[each.payee_id] += fee_of(each)
+    return given_up, fees
 
 
 async def _taken_back(caller: Caller) -> set[str]:

@@ -89,12 +89,22 @@ UNION ALL SELECT how, count(*) FROM operations JOIN (VALUES
     AS named (kind, how)
     USING (kind) GROUP BY how
 UNION ALL SELECT 'chargebacks ' || state, count(*) FROM chargebacks GROUP BY 1
+UNION ALL SELECT 'chargebacks of ' || reason, count(*) FROM chargebacks GROUP BY 1
 UNION ALL SELECT 'chargebacks settled', count(*) FROM chargebacks WHERE settlements > 0
     HAVING count(*) > 0
 UNION ALL SELECT 'chargebacks settled anew', count(*) FROM chargebacks WHERE settlements > 1
     HAVING count(*) > 0
 UNION ALL SELECT 'chargebacks won after all', count(*) FROM chargebacks
     WHERE settlements > 0 AND state = 'WON' HAVING count(*) > 0
+UNION ALL SELECT 'chargebacks whose fee payees bear', count(*) FROM chargebacks
+    WHERE passed_on_minor > 0 HAVING count(*) > 0
+UNION ALL SELECT 'chargebacks lost in part, converted', count(*) FROM chargebacks
+    WHERE settled_at IS NOT NULL AND settled_currency <> currency AND lost_minor < amount_minor
+    HAVING count(*) > 0
+UNION ALL SELECT 'chargebacks of more than was paid', count(*) FROM journals
+    WHERE kind = 'chargeback_excess' HAVING count(*) > 0
+UNION ALL SELECT 'fees given back', count(*) FROM releases WHERE netted_minor < 0
+    HAVING count(*) > 0
 UNION ALL SELECT 'evidence ' || step, count(*) FROM chargeback_evidence GROUP BY 1
 UNION ALL SELECT 'approvals ' || state, count(*) FROM approvals GROUP BY 1
 UNION ALL SELECT 'payouts ' || state, count(*) FROM payouts GROUP BY 1

@@ -26,10 +26,20 @@ from tests.world import CONNECT_SECRET, PLATFORM_SECRET, World
 ORDER, BY_HAND = "order", "by_hand"
 STRANGE_SHARE = 0.35  # of the steps
 INQUIRY_SHARE = 0.3  # of the disputes
-RARE_SHARE = 0.15  # of the chargebacks are lost at once, or never become one
+RARE_SHARE = 0.3  # of the chargebacks are no usual ones
 RETURNED_SHARE = 0.3  # of the losses
 FITTING_SHARE = 0.8  # of the banks' decisions; the others are tried at any time
 CARDS = ("pm_card_bypassPending", "pm_card_visa")
+MORE: Json = {"reason": "duplicate"}
+# Lost at once; resolved by a refund that Stripe makes, or blocked; a compliance case; of more than
+# was paid.
+RARE: tuple[Json, ...] = (
+    {"answerable": False},
+    {"prevented": "resolution"},
+    {"prevented": "block"},
+    {"reason": "noncompliant"},
+    MORE,
+)
 # What Stripe moves by itself, and which way; an adjustment has no cause that anybody could name.
 OF_STRIPE = {
     "stripe_fee": -1,
@@ -83,7 +93,7 @@ class Strangers:
 
     async def decide(self, rng: random.Random) -> None:
         """The bank makes up its mind."""
-        disputes = [d for d in await self._list("/v1/disputes") if d["id"] in self.disputes]
+        disputes = await self._list("/v1/disputes")
         if not disputes:
             return
         chosen = rng.choice(disputes)
@@ -247,10 +257,14 @@ class Strangers:
         path = f"charges/{charge['id']}/dispute"
         how: dict[str, object] = {"inquiry": inquiry}
         if not inquiry and rng.random() < RARE_SHARE:
-            how = rng.choice([{"answerable": False}, {"prevented": "block"}])
-        told = await self._control(path, amount=amount_minor, **how)
+            how = rng.choice(RARE)
+            if how is MORE:  # by the rate of exchange of the cardholder's bank, say
+                amount_minor += _part(rng, charge)
+        told = await self._control(path, **{"amount": amount_minor, **how})
         if told:
+            rare = [f"{name} {value}" for name, value in how.items() if name != "inquiry"]
             self.did[f"{kind} as an inquiry" if inquiry else kind] += 1
+            self.did.update(f"{kind}, {each}" for each in rare)
             self.disputes.add(told["id"])
 
     async def _reverse(
