@@ -284,6 +284,13 @@ def of_debt(debt: Receivable) -> Blocker:
             Rule.DEBT,
             {OPERATOR: ("AdoptReversal", "WriteOffReceivable")},
         )
+    if debt.release_id is None:
+        return Blocker(
+            debt.public_id,
+            "the payee: what they get next pays the fee of a lost chargeback",
+            Rule.DEBT,
+            {OPERATOR: ("WriteOffReceivable",)},
+        )
     at = f"{debt.recover_at:%Y-%m-%d %H:%M:%S} UTC" if debt.recover_at else ""
     again = f", asked again {at}" if at else ""
     why = f" ({debt.refusal_code})" if debt.refusal_code else ""

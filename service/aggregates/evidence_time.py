@@ -11,20 +11,11 @@ from service.aggregates.escrow import EscrowCase
 from service.domain.deadlines import next_evidence_warning
 from service.domain.records.chargeback import Chargeback
 from service.domain.records.deadline import Deadline, DeadlineKind
-from service.domain.states.chargeback import ChargebackState
-
-
-def waits_for_evidence(known: Chargeback) -> bool:
-    """Whether silence has a date. The state of an inquiry does not say that it was answered."""
-    if known.due_by is None:
-        return False
-    asks = known.state is ChargebackState.INQUIRY and not known.submissions
-    return asks or known.state is ChargebackState.NEEDS_RESPONSE
 
 
 def keep_evidence_time(case: EscrowCase, known: Chargeback) -> None:
     """Begins and ends the deadline of a chargeback, by where it is now."""
-    due_at = known.due_by if waits_for_evidence(known) else None
+    due_at = known.due_by if known.waits_for_evidence else None
     for deadline in [*_of(case, known)]:
         if deadline.due_at == due_at:
             return

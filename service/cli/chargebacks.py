@@ -127,10 +127,8 @@ def list_(  # noqa: PLR0913  one for each condition
 
 def _due_in(known: pb.Chargeback, now: datetime) -> dict[str, str]:
     """Of those that wait for evidence."""
-    inquires = known.state == pb.CHARGEBACK_STATE_INQUIRY and not known.submissions
-    waits = inquires or known.state == pb.CHARGEBACK_STATE_NEEDS_RESPONSE
     due = known.due_time.ToDatetime(UTC)
-    return {"due": left_until(due, now) if waits and known.HasField("due_time") else ""}
+    return {"due": left_until(due, now) if known.waits_for_evidence else ""}
 
 
 @app.command("show")

@@ -22,6 +22,11 @@ async def find_chargeback(
     return from_row(Chargeback, row) if row else None
 
 
+# As Chargeback.waits_for_evidence says it.
+WAITS_FOR_EVIDENCE = """(
+    {row}.due_by IS NOT NULL AND {row}.state IN ('NEEDS_RESPONSE', 'INQUIRY')
+    AND ({row}.state = 'NEEDS_RESPONSE' OR {row}.submissions = 0)
+)"""
 # As Chargeback.is_unsettled says it; the index chargebacks_unsettled has the same condition.
 UNSETTLED = """(
     ({row}.state = 'LOST' AND {row}.settled_at IS NULL)

@@ -13,6 +13,7 @@ import asyncpg
 from service.domain.accounts import BROUGHT_UNEXPLAINED, SUSPENSE, TAKEN_UNEXPLAINED
 from service.domain.postings import JournalKind
 from service.domain.records.effect import NEEDS_PERSON
+from service.store.chargebacks import UNSETTLED, WAITS_FOR_EVIDENCE
 
 MOST = 10_000
 EVIDENCE_SOON_H = 48
@@ -91,10 +92,16 @@ SELECT '',
     count(*), min(opened_at), min(due_by)
 FROM (
     SELECT due_by, opened_at FROM chargebacks
-    WHERE state IN ('NEEDS_RESPONSE', 'INQUIRY') AND due_by > now() AND isfinite(due_by)
-    AND (state = 'NEEDS_RESPONSE' OR submissions = 0)
+    WHERE {WAITS_FOR_EVIDENCE.format(row="chargebacks")} AND due_by > now() AND isfinite(due_by)
     ORDER BY due_by LIMIT {MOST}
 ) AS open GROUP BY 2""",
+    # Losses of which nobody has said who bears them, and what moved after somebody had.
+    "chargebacks": f"""\
+SELECT '', 'UNSETTLED', count(*), min(coalesce(lost_at, updated_at)), NULL::timestamptz
+FROM (
+    SELECT lost_at, updated_at FROM chargebacks
+    WHERE {UNSETTLED.format(row="chargebacks")} ORDER BY tenant_id, lost_at LIMIT {MOST}
+) AS unsettled HAVING count(*) > 0""",
     "freezes": f"""\
 SELECT reason, 'OPEN', count(*), min(created_at), NULL::timestamptz
 FROM (

@@ -42,6 +42,7 @@ _PLACES: dict[str, Sequence[tuple[str, str]]] = {
     "deadlines": [(kind, state) for kind in DeadlineKind for state in ("RUNNING", "PUT_OFF")],
     "hold_limits": [("", str(percent)) for percent in WARN_AT_PERCENT],
     "evidence": [("", "WAITING"), ("", "DUE_SOON")],
+    "chargebacks": [("", "UNSETTLED")],
     "freezes": [(reason, "OPEN") for reason in FreezeReason],
     "suspense": [("", "OPEN")],
     "unexplained": [("owned", "OPEN"), ("unowned", "OPEN")],

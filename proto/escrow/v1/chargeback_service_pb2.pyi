@@ -120,6 +120,7 @@ class Chargeback(_message.Message):
     SETTLED_FIELD_NUMBER: _builtins.int
     BORNE_BY_PLATFORM_FIELD_NUMBER: _builtins.int
     FEE_BORNE_BY_PAYEES_FIELD_NUMBER: _builtins.int
+    WAITS_FOR_EVIDENCE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """"cbk_..." """
     escrow_id: _builtins.str
@@ -138,6 +139,8 @@ class Chargeback(_message.Message):
     """How often evidence was submitted."""
     unsettled: _builtins.bool
     """Whether somebody has to say who bears what is gone: it is lost and not settled, or Stripe has taken or given back something since."""
+    waits_for_evidence: _builtins.bool
+    """Whether Stripe waits for evidence, which silence loses at due_time. An inquiry that was answered waits for none."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """What is disputed, in the currency that was paid. It may be less or more than the payment."""
@@ -215,10 +218,11 @@ class Chargeback(_message.Message):
         settled: _money_pb2.Money | None = ...,
         borne_by_platform: _money_pb2.Money | None = ...,
         fee_borne_by_payees: _money_pb2.Money | None = ...,
+        waits_for_evidence: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "borne_by_platform", b"borne_by_platform", "create_time", b"create_time", "due_time", b"due_time", "fee", b"fee", "fee_borne_by_payees", b"fee_borne_by_payees", "lose_time", b"lose_time", "open_time", b"open_time", "reinstated", b"reinstated", "settle_time", b"settle_time", "settled", b"settled", "update_time", b"update_time", "withdrawn", b"withdrawn"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "appeal", b"appeal", "borne_by_platform", b"borne_by_platform", "create_time", b"create_time", "due_time", b"due_time", "escrow_id", b"escrow_id", "fee", b"fee", "fee_borne_by_payees", b"fee_borne_by_payees", "id", b"id", "lose_time", b"lose_time", "open_time", b"open_time", "payment_id", b"payment_id", "reason", b"reason", "reinstated", b"reinstated", "settle_time", b"settle_time", "settled", b"settled", "state", b"state", "stripe_dispute", b"stripe_dispute", "submissions", b"submissions", "unsettled", b"unsettled", "update_time", b"update_time", "withdrawn", b"withdrawn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "appeal", b"appeal", "borne_by_platform", b"borne_by_platform", "create_time", b"create_time", "due_time", b"due_time", "escrow_id", b"escrow_id", "fee", b"fee", "fee_borne_by_payees", b"fee_borne_by_payees", "id", b"id", "lose_time", b"lose_time", "open_time", b"open_time", "payment_id", b"payment_id", "reason", b"reason", "reinstated", b"reinstated", "settle_time", b"settle_time", "settled", b"settled", "state", b"state", "stripe_dispute", b"stripe_dispute", "submissions", b"submissions", "unsettled", b"unsettled", "update_time", b"update_time", "waits_for_evidence", b"waits_for_evidence", "withdrawn", b"withdrawn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -72,6 +72,15 @@ class Chargeback:
         return self.withdrawn_minor - self.reinstated_minor
 
     @property
+    def waits_for_evidence(self) -> bool:
+        """Whether Stripe waits for evidence, and silence has a date. The state of an inquiry does
+        not say that it was answered.
+        """
+        asks = self.state is ChargebackState.INQUIRY and not self.submissions
+        waits = asks or self.state is ChargebackState.NEEDS_RESPONSE
+        return waits and self.due_by is not None
+
+    @property
     def is_unsettled(self) -> bool:
         """Whether it is over or lost, and somebody has to say who bears what is gone."""
         if self.state is ChargebackState.LOST and self.settled_at is None:

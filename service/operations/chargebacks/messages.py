@@ -34,6 +34,7 @@ def chargeback_message(known: Chargeback) -> pb.Chargeback:
         create_time=timestamp(known.created_at),
         update_time=timestamp(known.updated_at),
         unsettled=known.is_unsettled,
+        waits_for_evidence=known.waits_for_evidence,
         lose_time=timestamp(known.lost_at),
         settle_time=timestamp(known.settled_at),
         settled=_settled(known, known.settled_minor),

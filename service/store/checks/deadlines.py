@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from service.store.chargebacks import WAITS_FOR_EVIDENCE
 from service.store.checks.check import Check
 
 DEADLINES = Check(
     "deadlines",
     "a deadline runs only while what it is of waits for that",
     "SELECT count(*) FROM deadlines",
-    """\
+    f"""\
 SELECT d.tenant_id, d.escrow_id, d.deadline_id, d.subject_id, d.kind
 FROM deadlines AS d
 WHERE NOT EXISTS (
@@ -29,6 +30,6 @@ AND NOT EXISTS (
     SELECT 1 FROM chargebacks AS c
     WHERE c.tenant_id = d.tenant_id AND c.escrow_id = d.escrow_id
     AND c.chargeback_id = d.subject_id AND c.due_by = d.due_at AND d.kind = 'EVIDENCE'
-    AND (c.state = 'NEEDS_RESPONSE' OR (c.state = 'INQUIRY' AND c.submissions = 0))
+    AND {WAITS_FOR_EVIDENCE.format(row="c")}
 )""",
 )

@@ -34,6 +34,7 @@ WHY: Mapping[str, str] = {
     "queues.OF_TENANTS closings": WATCHED,
     "queues.OF_TENANTS sweeps": WATCHED,
     "queues.WAITING approvals": WATCHED,
+    "queues.WAITING chargebacks": WATCHED,
     "queues.WAITING deadlines": WATCHED,
     "queues.WAITING differences": WATCHED,
     "queues.WAITING effects": WATCHED,

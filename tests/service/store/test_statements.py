@@ -338,6 +338,7 @@ async def test_every_column_of_names_is_asked_by_its_own_index(
         ("deadlines", "deadlines_to_act"),
         ("hold_limits", "deadlines_warned"),
         ("evidence", "chargebacks_to_answer"),
+        ("chargebacks", "chargebacks_unsettled"),
         ("differences", "sweeps_differ"),
     ],
 )

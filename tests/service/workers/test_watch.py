@@ -98,7 +98,7 @@ async def test_empty_queues_are_told_as_empty(watched: Watched) -> None:
 
     items = watched.told("escrow.queue.items")
     assert set(items.values()) == {0}
-    assert len(items) == 3 * len(EffectKind) + len(FreezeReason) + 2 * len(DeadlineKind) + 23
+    assert len(items) == 3 * len(EffectKind) + len(FreezeReason) + 2 * len(DeadlineKind) + 24
     assert set(watched.told("escrow.queue.oldest.age").values()) == {0}
     assert watched.told("escrow.queue.overdue") == {
         ("effects",): 0,
@@ -139,6 +139,19 @@ async def test_evidence_is_told_of_before_it_is_due(pool: ServicePool, watched: 
         (takes, -1, 0),
         (ChargebackState.WON, 5, 1),
     ]
+    lost = {"settled_currency": deal.payment.currency, "withdrawn_minor": 105_00}
+    for hours, settled_minor in ((1, 0), (2, 100_00), (3, 105_00)):
+        moment = now - timedelta(hours=hours)
+        settled = {"settled_at": moment, "settled_minor": settled_minor} if settled_minor else {}
+        made = new_chargeback(
+            deal.payment,
+            state=ChargebackState.LOST,
+            lost_at=moment,
+            stripe_dispute=f"du_lost_{hours}",
+            **lost,
+            **settled,
+        )
+        await put(pool, made)
     await put(
         pool,
         *(
@@ -158,6 +171,9 @@ async def test_evidence_is_told_of_before_it_is_due(pool: ServicePool, watched: 
     told = watched.of_note("escrow.queue.items")
     assert (told["evidence", "DUE_SOON"], told["evidence", "WAITING"]) == (2, 1)
     assert watched.told("escrow.evidence.left") == {(): 36_000}
+    assert told["chargebacks", "UNSETTLED"] == 2
+    ages = watched.of_note("escrow.queue.oldest.age")
+    assert ages["chargebacks", "UNSETTLED"] == pytest.approx(7_200, abs=1)
     watched.now += timedelta(hours=11)
     assert watched.told("escrow.evidence.left") == {(): -3_600}
 
