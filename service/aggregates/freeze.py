@@ -189,6 +189,26 @@ def cover_more(case: EscrowCase, payment_id: UUID) -> None:
                 _add(case, milestone, payment_id, part_minor, cause)
 
 
+def give_way(case: EscrowCase, payment_id: UUID, source: str, short_minor: int) -> bool:
+    """Lets a dispute that is settled take so much of what other disputes of the payment froze: what
+    is lost goes before what is threatened, whichever froze first. False where they hold nothing.
+    """
+    step_minor, left_minor = charge_step_minor(case.escrow.currency), short_minor
+    for each in case.records.freezes:
+        other = each.reason is FreezeReason.CHARGEBACK and each.source != source
+        part_minor = min(each.amount_minor, -(-left_minor // step_minor) * step_minor)
+        ours = each.is_open and each.payment_id == payment_id
+        if not (other and ours) or part_minor <= 0:
+            continue
+        milestone = case.milestone(each.milestone_id)
+        _freeze_part(case, milestone, -part_minor)
+        each.amount_minor -= part_minor
+        each.beyond_minor += part_minor
+        case.unit.put(each)
+        left_minor -= part_minor
+    return left_minor < short_minor
+
+
 def stops_transfers(records: EscrowRecords, payment_id: UUID) -> bool:
     """Whether money of this payment that was released may not be sent on its way now."""
     return any(

@@ -8,7 +8,7 @@ from uuid import UUID
 from escrow.v1 import chargeback_service_pb2 as pb
 from service.aggregates.chargeback_settled import Loss, load_settled, loss_of, settle, take_back
 from service.aggregates.escrow import EscrowCase, open_case
-from service.aggregates.freeze import end_freezes, let_move
+from service.aggregates.freeze import end_freezes, give_way, let_move
 from service.aggregates.refund import parts_of
 from service.aggregates.refund_plan import Chosen, plan_adopted, plan_chosen
 from service.domain import ids
@@ -119,12 +119,33 @@ def _take(
         raise _misfit(payment, loss, platform_minor)
     else:
         try:
-            parts = plan_adopted(case, payment, wanted_minor, thawed, suspense_minor, refund_id)
+            parts = _planned(case, known, wanted_minor, thawed, suspense_minor, refund_id)
         except RefundDoesNotFit as unfit:
             left_minor = int(unfit.metadata["left_minor"])
             raise _misfit(payment, loss, platform_minor + left_minor) from unfit
     bearer = _fee_bearer(case, request)
     return settle(case, known, payment, parts, platform_minor, request.reason, bearer)
+
+
+def _planned(
+    case: EscrowCase,
+    known: Chargeback,
+    wanted_minor: int,
+    thawed: Sequence[Milestone],
+    suspense_minor: int,
+    refund_id: UUID,
+) -> list[RefundPart]:
+    """Raises RefundDoesNotFit: not even with what other disputes of the payment froze."""
+    payment = case.payment(known.payment_id)
+    converted = payment.converted_minor, payment.converted_into_minor
+    try:
+        return plan_adopted(case, payment, wanted_minor, thawed, suspense_minor, refund_id)
+    except RefundDoesNotFit as unfit:
+        short_minor = wanted_minor - int(unfit.metadata["left_minor"])
+        if not give_way(case, payment.payment_id, known.stripe_dispute, short_minor):
+            raise
+    payment.converted_minor, payment.converted_into_minor = converted
+    return plan_adopted(case, payment, wanted_minor, thawed, suspense_minor, refund_id)
 
 
 def _check(known: Chargeback, payment: Payment, request: pb.SettleChargebackRequest) -> None:

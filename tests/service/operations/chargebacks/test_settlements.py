@@ -483,3 +483,24 @@ async def test_what_paid_a_debt_out_of_another_escrow_is_sent_again_after_a_win(
     (milestone,) = (await market.read(escrow)).milestones
     assert milestone.state == escrow_pb.MILESTONE_STATE_RELEASED
     await assert_all_holds(market)
+
+
+@pytest.mark.parametrize("order", ["first", "last"])
+@pytest.mark.parametrize("split", [(6_000, 4_500), (3_333, 7_167), (7_001, 3_499)])
+async def test_two_losses_of_a_payment_are_settled_in_any_order(
+    market: Marketplace, split: tuple[int, int], order: str
+) -> None:
+    """Together they are all that is held, and a freeze is of whole cents of the price."""
+    escrow = await market.delivered_escrow(6_000, 4_000)
+    for amount_minor in split:
+        await lose(market, escrow, amount=amount_minor)
+    lost = await chargebacks(market)
+
+    for known in sorted(lost, key=lambda each: each.id, reverse=order == "last"):
+        answer = await settle(market, known)
+        assert answer.taken.amount.amount_minor == known.amount.amount_minor
+
+    done = await market.read(escrow)
+    assert [(m.held.amount_minor, len(m.freezes)) for m in done.milestones] == [(0, 0)] * 2
+    assert done.state == escrow_pb.ESCROW_STATE_REFUNDED
+    await assert_all_holds(market)
