@@ -31,8 +31,13 @@ async def observe_dispute(
     Raises:
         Contradiction: the dispute was of another payment before.
     """
+    ours = seen.payment_intent == payment.stripe_payment_intent
+    recorded = any(each.stripe_dispute == seen.id for each in case.records.chargebacks)
+    if not ours and not recorded and payment.stripe_payment_intent:
+        await _observe_claim(runtime, case, payment, seen, fact)
+        return
     known = _written(case, payment, seen)
-    if seen.payment_intent == payment.stripe_payment_intent:  # else the charge only claims to be
+    if ours:  # else it is not known yet whether the charge only claims to be
         await book_dispute(runtime, case, known, seen)
     if known.gives_free:
         await load_settled(runtime, case, known)
@@ -43,6 +48,22 @@ async def observe_dispute(
         fact = known.fact if known.settled_at else fact or known.fact
         cause = Cause(FreezeReason.CHARGEBACK, known.stripe_dispute, fact)
         await freeze_and_hold_back(runtime, case, payment, amount_minor, cause)
+
+
+async def _observe_claim(
+    runtime: Runtime, case: EscrowCase, payment: Payment, seen: SeenDispute, fact: str
+) -> None:
+    """A dispute of a charge that only claims to be of the payment. Its money is nobody's, so that
+    there is nothing to answer or to settle; it freezes until it is over, or an operator lifts it.
+    """
+    if seen.state in CHARGEBACK_OVER and (seen.reinstated_minor or not seen.withdrawn_minor):
+        lift_source(case, payment.payment_id, seen.id)
+        return
+    disputed_minor = threatened_part(payment, seen.amount_minor, seen.currency)
+    cause = Cause(FreezeReason.CHARGEBACK, seen.id, fact or str(seen.state))
+    await freeze_and_hold_back(
+        runtime, case, payment, disputed_minor or payment.amount_minor, cause
+    )
 
 
 def observe_answer(case: EscrowCase, known: Chargeback, seen: SeenDispute) -> None:

@@ -174,7 +174,8 @@ async def _booked_as_meant(world: World, tenant: str, there: AtStripe) -> list[B
     }
     for id_, meaning in booked.items():  # what was unexplained until it was adopted
         source = there.moved[id_]["source"] if id_ in there.moved else None
-        if meaning == UNEXPLAINED and source and _is_explained_later(source, there):
+        later = source and meant.get(id_) == OURS and _is_explained_later(source, there)
+        if meaning == UNEXPLAINED and later:
             booked[id_] = OURS
     breaches = _differing("booked otherwise", tenant, booked, meant)
     rows = await world.pool.fetch(BALANCES, tenant)
