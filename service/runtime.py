@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
@@ -17,10 +18,12 @@ from service.domain.call import Call
 from service.domain.errors import AlreadyExists, Busy
 from service.domain.unit import UnitOfWork
 from service.store.commit import Commits, Overtaken
-from service.store.escrows import find_escrow, load_escrow
+from service.store.escrows import find_escrow, find_versions, load_escrow
 from service.store.policies import Policies
 from service.store.pool import ServicePool
+from service.store.sequence import last_positions
 from service.store.tables import EscrowRecords
+from service.store.tails import Tails
 from service.stripe.gateway import StripeGateway
 
 Answer = TypeVar("Answer", bound=Message)
@@ -41,10 +44,14 @@ class Runtime:
     clock: Callable[[], datetime]
     commits: Commits = field(init=False)
     policies: Policies = field(init=False)
+    positions: Tails[str] = field(init=False)
+    versions: Tails[tuple[str, UUID]] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "commits", Commits(self.pool))
         object.__setattr__(self, "policies", Policies(self.pool))
+        object.__setattr__(self, "positions", Tails(partial(last_positions, self.pool)))
+        object.__setattr__(self, "versions", Tails(self.look_at_versions))
 
     async def load_escrow(
         self, unit: UnitOfWork, name: UUID | str, *, by: str, effect_id: UUID | None
@@ -55,6 +62,12 @@ class Runtime:
     async def find_escrow(self, tenant_id: str, escrow_id: UUID) -> EscrowRecords | None:
         """An escrow as it is now, to be looked at and not changed."""
         return await find_escrow(self.pool, tenant_id, escrow_id)
+
+    async def look_at_versions(
+        self, escrows: Collection[tuple[str, UUID]]
+    ) -> dict[tuple[str, UUID], int]:
+        """The versions that these escrows have now, by tenant and id."""
+        return await find_versions(self.pool, escrows)
 
     async def commit(self, unit: UnitOfWork) -> None:
         """Writes the unit, all or nothing; see ``Commits.commit`` for what it raises, and what

@@ -27,6 +27,7 @@ from service.rpc.identity.development import development_identify
 from service.rpc.identity.verified import VerifiedIdentities
 from service.rpc.rate_limits import RateLimits
 from service.rpc.services import OPERATIONS, SERVICES
+from service.rpc.streams import StreamLimits
 from service.rpc.tls import TlsFiles, server_credentials
 from service.runtime import Runtime
 from service.store.clock import DatabaseClock
@@ -211,6 +212,9 @@ def _listening(settings: Settings) -> Listening:
         max_connection_age_s=settings.grpc_max_connection_age_s,
         drain_s=settings.drain_s,
         reflection=settings.reflection,
+        streams=StreamLimits(
+            settings.streams_per_caller, settings.streams, settings.stream_patience_s
+        ),
         tls=_tls(settings),
         health_port=settings.health_port,
     )

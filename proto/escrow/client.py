@@ -19,7 +19,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 import grpc
 
@@ -41,6 +41,7 @@ from escrow.v1.agreement_service_pb2_grpc import AgreementServiceStub
 from escrow.v1.approval_service_pb2_grpc import ApprovalServiceStub
 from escrow.v1.chargeback_service_pb2_grpc import ChargebackServiceStub
 from escrow.v1.escrow_service_pb2_grpc import EscrowServiceStub
+from escrow.v1.event_service_pb2_grpc import EventServiceStub
 from escrow.v1.operator_service_pb2_grpc import OperatorServiceStub
 from escrow.v1.party_service_pb2_grpc import PartyServiceStub
 from escrow.v1.policy_service_pb2_grpc import PolicyServiceStub
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from escrow.v1.approval_service_pb2_grpc import ApprovalServiceAsyncStub
     from escrow.v1.chargeback_service_pb2_grpc import ChargebackServiceAsyncStub
     from escrow.v1.escrow_service_pb2_grpc import EscrowServiceAsyncStub
+    from escrow.v1.event_service_pb2_grpc import EventServiceAsyncStub
     from escrow.v1.operator_service_pb2_grpc import OperatorServiceAsyncStub
     from escrow.v1.party_service_pb2_grpc import PartyServiceAsyncStub
     from escrow.v1.policy_service_pb2_grpc import PolicyServiceAsyncStub
@@ -81,6 +83,8 @@ LONGEST_CALL_S = 600.0
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
+Invoke: TypeAlias = Callable[..., Any]
+"""Calls a method."""
 
 
 class EscrowClient:
@@ -132,6 +136,10 @@ class EscrowClient:
     @cached_property
     def chargebacks(self) -> "ChargebackServiceAsyncStub":
         return ChargebackServiceStub(self._view)
+
+    @cached_property
+    def feed(self) -> "EventServiceAsyncStub":
+        return EventServiceStub(self._view)
 
     @cached_property
     def events(self) -> "StripeEventServiceAsyncStub":
@@ -243,25 +251,47 @@ class _ChannelView:
         response_deserializer: Callable[[bytes], Response],
         _registered_method: bool = False,
     ) -> "Callable[..., grpc.aio.UnaryUnaryCall[Request, Response]]":
+        def make(channel: grpc.aio.Channel) -> Invoke:
+            return channel.unary_unary(method, request_serializer, response_deserializer)
+
+        return self._method(make, self._deadline_s)
+
+    def unary_stream(
+        self,
+        method: str,
+        request_serializer: Callable[[Request], bytes],
+        response_deserializer: Callable[[bytes], Response],
+        _registered_method: bool = False,
+    ) -> "Callable[..., grpc.aio.UnaryStreamCall[Request, Response]]":
+        """A stream has no deadline but the one it is given."""
+
+        def make(channel: grpc.aio.Channel) -> Invoke:
+            return channel.unary_stream(method, request_serializer, response_deserializer)
+
+        return self._method(make, None)
+
+    def _method(
+        self, make: Callable[[grpc.aio.Channel], Invoke], deadline_s: float | None
+    ) -> Invoke:
         used = self._channel()
-        invoke = used.unary_unary(method, request_serializer, response_deserializer)
+        invoke = make(used)
 
         def call(
-            request: Request,
+            request: Any,  # noqa: ANN401  the stubs type it
             *,
             timeout: float | None = None,
             metadata: Iterable[tuple[str, str | bytes]] = (),
             credentials: grpc.CallCredentials | None = None,
             wait_for_ready: bool | None = None,
-        ) -> "grpc.aio.UnaryUnaryCall[Request, Response]":
+        ) -> Any:  # noqa: ANN401  likewise
             nonlocal used, invoke
             channel = self._channel()
             if channel is not used:
                 used = channel
-                invoke = used.unary_unary(method, request_serializer, response_deserializer)
+                invoke = make(channel)
             return invoke(
                 request,
-                timeout=self._deadline_s if timeout is None else timeout,
+                timeout=deadline_s if timeout is None else timeout,
                 metadata=grpc.aio.Metadata(*self._metadata(), *metadata),
                 credentials=credentials,
                 wait_for_ready=wait_for_ready,

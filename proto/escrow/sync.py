@@ -11,7 +11,7 @@ call nothing before the fork, or set GRPC_ENABLE_FORK_SUPPORT=1 in the parent's 
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, cast
@@ -33,6 +33,7 @@ from escrow.v1.agreement_service_pb2_grpc import AgreementServiceStub
 from escrow.v1.approval_service_pb2_grpc import ApprovalServiceStub
 from escrow.v1.chargeback_service_pb2_grpc import ChargebackServiceStub
 from escrow.v1.escrow_service_pb2_grpc import EscrowServiceStub
+from escrow.v1.event_service_pb2_grpc import EventServiceStub
 from escrow.v1.operator_service_pb2_grpc import OperatorServiceStub
 from escrow.v1.party_service_pb2_grpc import PartyServiceStub
 from escrow.v1.policy_service_pb2_grpc import PolicyServiceStub
@@ -123,6 +124,10 @@ class SyncEscrowClient:
     @cached_property
     def chargebacks(self) -> ChargebackServiceStub:
         return ChargebackServiceStub(self._view)
+
+    @cached_property
+    def feed(self) -> EventServiceStub:
+        return EventServiceStub(self._view)
 
     @cached_property
     def events(self) -> StripeEventServiceStub:
@@ -244,3 +249,30 @@ class _ChannelView:
             return channel.unary_unary(method, request_serializer, response_deserializer)
 
         return _Method(invoke, self._identity, self._deadline_s)
+
+    def unary_stream(
+        self,
+        method: str,
+        request_serializer: Callable[[Request], bytes],
+        response_deserializer: Callable[[bytes], Response],
+        _registered_method: bool = False,
+    ) -> "Callable[..., Iterator[Response]]":
+        """A stream has no deadline but the one it is given."""
+
+        def begin(
+            request: Request,
+            timeout: float | None = None,
+            metadata: Metadata | None = None,
+            credentials: grpc.CallCredentials | None = None,
+            wait_for_ready: bool | None = None,
+        ) -> Iterator[Response]:
+            channel = self._channels.get()
+            return channel.unary_stream(method, request_serializer, response_deserializer)(
+                request,
+                timeout=timeout,
+                metadata=(*self._identity.metadata(), *(metadata or ())),
+                credentials=credentials,
+                wait_for_ready=wait_for_ready,
+            )
+
+        return begin

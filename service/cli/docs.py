@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
+from service.cli.docs_events import events
 from service.cli.docs_tables import DOCUMENTS
 from service.cli.printing import people
 from service.cli.settings_table import settings
 
-ALL = {**DOCUMENTS, "settings.md": settings}
+ALL = {**DOCUMENTS, "events.md": events, "settings.md": settings}
 FOLDER = Path(__file__).parents[2] / "docs" / "generated"
 
 
@@ -25,7 +26,7 @@ def docs(
         bool, typer.Option("--check", help="Compare instead of writing; exit status 2 on a drift.")
     ] = False,
 ) -> None:
-    """Writes the states, postings, refusals, policy and settings into docs/generated/."""
+    """Writes the states, postings, refusals, policy, events and settings into docs/generated/."""
     texts = {FOLDER / name: write() for name, write in ALL.items()}
     if check:
         _compare(texts)

@@ -87,6 +87,13 @@ class Settings(BaseSettings):
     seconds at once. 0: any number. It holds in each process."""
     rate_limits_per_s: dict[str, Annotated[float, Field(ge=0, le=1_000_000)]] = {}
     """Of methods that have another: {"GetEscrow": 5000}."""
+    streams_per_caller: int = Field(default=100, ge=1, le=100_000)
+    """How many streams (WatchEscrow, WatchEvents) each caller may have open for a tenant, in each
+    process."""
+    streams: int = Field(default=2000, ge=1, le=100_000)
+    """How many streams each process serves."""
+    stream_patience_s: float = Field(default=15, gt=0, le=600)
+    """A stream ends when its reader has not taken a message for so long."""
     tenants_poll_s: float = Field(default=5, gt=0, le=3600)
     """How often the tenants file and the secrets that it names are read again."""
     reflection: bool = False

@@ -180,6 +180,21 @@ class StripeEventMissing(Missing):
     """There is no event of Stripe with this id."""
 
 
+class OutOfRange(Refusal):
+    """There is nothing at this place."""
+
+
+class CursorLost(OutOfRange):
+    """The tenant's sequence has no such place: the database was restored to an earlier time, and
+    what was read after that did not happen there. Read again what matters to you, then go on from
+    now, or from the first event.
+    """
+
+
+class VersionAhead(OutOfRange):
+    """The escrow has not come to this version: read it again, and go on from its own."""
+
+
 class NotAllowed(Refusal):
     """You may not do this."""
 
@@ -569,12 +584,34 @@ class RateLimited(Overloaded):
     """
 
 
+class TooManyStreams(Overloaded):
+    """You have as many streams open as you may, or this process has as many as it serves. End one,
+    or begin it again after the delay in RetryInfo.
+    """
+
+
+class ReaderTooSlow(Overloaded):
+    """You did not take what was sent to you in time. Begin again from the place in the metadata, or
+    from the last one that you have seen.
+    """
+
+    def __init__(self, **place: object) -> None:
+        super().__init__(retry_after_ms=100)
+        self.metadata = {key: str(value) for key, value in place.items()}
+
+
 class DeadlineExpired(Refusal):
     """The deadline of the call had passed; send the same request again with a later one."""
 
 
 class Unavailable(Refusal):
     """Not possible at this moment. Send the same request again, with the same request_id."""
+
+
+class ProcessStops(Unavailable):
+    """The process that served this stream stops. Begin again from the last place that you have
+    seen: another one goes on.
+    """
 
 
 class StripeUnavailable(Unavailable):

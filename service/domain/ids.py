@@ -13,7 +13,7 @@ ESCROW, MILESTONE, PAYMENT, RELEASE = "esc", "mst", "pay", "rel"
 PAYER, PAYEE, PAYOUT, EFFECT, FREEZE = "pyr", "pye", "pyo", "eff", "frz"
 REFUND, RECEIVABLE, DEADLINE, PROPOSAL = "rfn", "rcv", "ddl", "prp"
 APPROVAL, CHARGEBACK, EVIDENCE, EVIDENCE_FILE = "apr", "cbk", "evd", "evf"
-JOURNAL = "jrn"
+JOURNAL, OPERATION = "jrn", "opn"
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _VERSION_7 = 0x7 << 76 | 0x2 << 62  # and the variant of RFC 9562

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
+from math import inf
 from typing import Any, TypeAlias, cast
 
 import grpc
@@ -36,12 +38,18 @@ from service.rpc.errors import Internal, abort, status_of
 from service.rpc.identity.caller import Caller, Identify, Metadata, call_of
 from service.rpc.identity.roles import permits
 from service.rpc.rate_limits import RateLimit
+from service.rpc.sending import Sending
+from service.rpc.streams import Streams
 from service.rpc.times import Truncate, compile_truncation
 from service.rpc.tracing import ServedCall, Tracer
 from service.rpc.validate import Validator, compile_validator
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+
+Answering: TypeAlias = (
+    "Callable[[Endpoint, bytes, Metadata, Context, ServedCall], Awaitable[bytes | None]]"
+)
 
 MOST_METADATA = 64
 
@@ -69,8 +77,8 @@ def methods_of(services: Iterable[ServiceDescriptor]) -> Mapping[str, Method]:
     methods = {}
     for service in services:
         for method in service.methods:
-            if method.client_streaming or method.server_streaming:
-                raise ContractError(f"{method.full_name}: streams are not served yet")
+            if method.client_streaming:
+                raise ContractError(f"{method.full_name}: streams of requests are not served")
             name = f"{service.full_name}/{method.name}"
             asked = method.input_type
             methods[f"/{name}"] = Method(
@@ -85,7 +93,8 @@ class Endpoint:
 
     method: Method
     read: Callable[[bytes], Message]
-    run: Callable[[Call, Message], Awaitable[Message]]
+    run: Callable[[Call, Message], Any]
+    """Answers an awaitable of the response; of a stream, an asynchronous iterator of responses."""
     write: Callable[[Message], bytes]
     admission: Admission
     rate_limit: RateLimit | None = None
@@ -113,22 +122,33 @@ class Edge:
         *,
         default_deadline_s: float,
         check_own: CheckOwn = refuse_end_users,
+        streams: Streams | None = None,
     ) -> None:
         self._identify = identify
+        self.streams = streams or Streams()
         self._check_own = check_own
         self._default_deadline_s = default_deadline_s
         self._tracer = Tracer()
 
     def around(self, endpoint: Endpoint) -> Handler:
         """The handler of a method, for a server."""
+        return self._around(endpoint, self._answer, grpc.unary_unary_rpc_method_handler)
+
+    def around_stream(self, endpoint: Endpoint) -> Handler:
+        """The handler of a method whose responses are a stream."""
+        return self._around(endpoint, self._stream, grpc.unary_stream_rpc_method_handler)
+
+    def _around(
+        self, endpoint: Endpoint, answering: Answering, handler: Callable[[Any], Handler]
+    ) -> Handler:
         name = endpoint.method.name
 
-        async def serve(body: bytes, context: Context) -> bytes:
+        async def serve(body: bytes, context: Context) -> bytes | None:
             metadata = context.invocation_metadata() or ()
             with self._tracer.serve(name, metadata) as served:
                 bind_contextvars(rpc=name)  # for every log line inside
                 try:
-                    answer = await self._answer(endpoint, body, metadata, context, served)
+                    answer = await answering(endpoint, body, metadata, context, served)
                 except Refusal as refused:
                     refusal = refused
                     log.info("call refused", reason=refusal.reason())
@@ -148,7 +168,36 @@ class Edge:
                 return b""  # is not sent: the call has ended
 
         # Bytes in, bytes out: reading and writing messages can fail as well, so it happens inside.
-        return grpc.unary_unary_rpc_method_handler(serve)
+        return handler(serve)
+
+    async def _stream(
+        self,
+        endpoint: Endpoint,
+        body: bytes,
+        metadata: Metadata,
+        context: Context,
+        served: ServedCall,
+    ) -> None:
+        """The story of a stream: it may be open for as long as its caller may call the method."""
+        _check_metadata(metadata)
+
+        async def admitted() -> Caller:
+            caller = await self._identify(metadata, context)
+            _check_access(caller, endpoint.method)
+            return caller
+
+        async def write(message: Message) -> None:
+            await context.write(endpoint.write(message))
+
+        caller = await admitted()
+        if endpoint.rate_limit:
+            endpoint.rate_limit.check(caller)
+        with self.streams.open(endpoint.method.name, caller):
+            remaining_s = _remaining_s(context)
+            answer_by = inf if remaining_s is None else _now() + remaining_s
+            call, request = await self._read(endpoint, body, caller, served, answer_by)
+            async with aclosing(endpoint.run(call, request)) as messages:
+                await Sending(messages, write, admitted, self.streams).run()
 
     async def _answer(
         self,
@@ -183,18 +232,30 @@ class Edge:
         """Runs the method as soon as it has a place for the call."""
         place = await endpoint.admission.enter(answer_by)
         try:
-            request = _parse(endpoint, body)
-            endpoint.method.validate(request)
-            if endpoint.method.truncate:
-                endpoint.method.truncate(request)
-            _check_reason(caller, request)
-            approval = endpoint.method.access.approval_for(caller.party)
-            call = call_of(caller, request, served.traceparent, answer_by, approval)
-            if call.end_user:
-                await self._check_own(call, request)
+            call, request = await self._read(endpoint, body, caller, served, answer_by)
             return endpoint.write(await endpoint.run(call, request))
         finally:
             place.leave()
+
+    async def _read(
+        self,
+        endpoint: Endpoint,
+        body: bytes,
+        caller: Caller,
+        served: ServedCall,
+        answer_by: float,
+    ) -> tuple[Call, Message]:
+        """The request, which may be what it is and about what it is about."""
+        request = _parse(endpoint, body)
+        endpoint.method.validate(request)
+        if endpoint.method.truncate:
+            endpoint.method.truncate(request)
+        _check_reason(caller, request)
+        approval = endpoint.method.access.approval_for(caller.party)
+        call = call_of(caller, request, served.traceparent, answer_by, approval)
+        if call.end_user:
+            await self._check_own(call, request)
+        return call, request
 
     async def _limited(self, running: Awaitable[bytes]) -> bytes:
         """Only a call without a deadline needs a limit from us; gRPC cancels the others itself."""

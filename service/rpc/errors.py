@@ -28,8 +28,10 @@ from service.domain.errors import (
     InvalidField,
     Missing,
     NotAllowed,
+    OutOfRange,
     Overloaded,
     Precondition,
+    ProcessStops,
     Refusal,
     Unauthenticated,
     Unavailable,
@@ -44,6 +46,7 @@ class Internal(Refusal):
 
 STATUSES: Mapping[type[Refusal], StatusCode] = {
     Invalid: StatusCode.INVALID_ARGUMENT,
+    OutOfRange: StatusCode.OUT_OF_RANGE,
     Unauthenticated: StatusCode.UNAUTHENTICATED,
     NotAllowed: StatusCode.PERMISSION_DENIED,
     Missing: StatusCode.NOT_FOUND,
@@ -58,7 +61,11 @@ STATUSES: Mapping[type[Refusal], StatusCode] = {
 }
 """For each refusal the entry of its nearest ancestor counts."""
 
-RETRY_AFTER_MS: Mapping[type[Refusal], int] = {Busy: 100, Unavailable: 1_000}
+RETRY_AFTER_MS: Mapping[type[Refusal], int] = {
+    Busy: 100,
+    ProcessStops: 100,
+    Unavailable: 1_000,
+}
 """What may be sent again as it is, and when. Clients with a retry policy wait that long."""
 
 # A client drops a call whose trailers are larger than 8 KiB, and would see no reason at all.

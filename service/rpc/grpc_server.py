@@ -7,7 +7,7 @@ import resource
 import socket
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import grpc
 import structlog
@@ -19,6 +19,7 @@ from service.rpc.identity.caller import Identify
 from service.rpc.rate_limits import RateLimits
 from service.rpc.reflection import add_reflection
 from service.rpc.servicer import NO_LIMITS, Operation, add_services
+from service.rpc.streams import StreamLimits, Streams
 from service.runtime import Runtime
 
 log = structlog.get_logger()
@@ -56,6 +57,7 @@ class Listening:
     tls: grpc.ServerCredentials | None = None
     health_port: int | None = None
     """A second port, in plain text, for probes; it has nothing but the health service."""
+    streams: StreamLimits = field(default_factory=StreamLimits)
 
 
 @asynccontextmanager
@@ -71,8 +73,8 @@ async def serving(
 ) -> AsyncIterator[int]:
     """Serves the operations; yields the port. Drains at the end.
 
-    Draining: health says NOT_SERVING first, so that clients go elsewhere. Then no call is accepted,
-    and those that are open may still take ``drain_s``; what is left after that is canceled.
+    Draining: health says NOT_SERVING first, so that clients go elsewhere. Then streams end and no
+    call is accepted; those that are open may still take ``drain_s``; what is left is canceled.
 
     Raises:
         PortTaken: another program listens there.
@@ -81,7 +83,13 @@ async def serving(
     services = list(services)
     names = [service.full_name for service in services]
     server = grpc.aio.server(options=server_options(listening))
-    edge = Edge(identify, default_deadline_s=listening.default_deadline_s, check_own=check_own)
+    streams = Streams(listening.streams)
+    edge = Edge(
+        identify,
+        default_deadline_s=listening.default_deadline_s,
+        check_own=check_own,
+        streams=streams,
+    )
     add_services(server, runtime, services, operations, edge, rate_limits)
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
@@ -96,6 +104,7 @@ async def serving(
             yield port
         finally:
             await health_servicer.enter_graceful_shutdown()
+            streams.end()
             await server.stop(listening.drain_s)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -18,8 +18,10 @@ from service.rpc.edge import Edge, Endpoint, methods_of
 from service.rpc.rate_limits import RateLimits
 
 Runtime = TypeVar("Runtime")
-Operation = Callable[[Runtime, Call, Any], Awaitable[Message]]
-"""What serves a method: the runtime, the cause, the request -> the response, or a Refusal."""
+Operation = Callable[[Runtime, Call, Any], Awaitable[Message] | AsyncIterator[Message]]
+"""What serves a method: the runtime, the cause, the request -> the response, or the responses of a
+stream, or a Refusal.
+"""
 
 NO_LIMITS = RateLimits()
 
@@ -43,7 +45,7 @@ def add_services(
     methods = methods_of(services)
     for service in services:
         handlers = {
-            method.name: edge.around(
+            method.name: (edge.around_stream if method.server_streaming else edge.around)(
                 Endpoint(
                     methods[f"/{service.full_name}/{method.name}"],
                     read=GetMessageClass(method.input_type).FromString,

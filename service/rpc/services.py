@@ -9,6 +9,7 @@ from escrow.v1 import (
     approval_service_pb2,
     chargeback_service_pb2,
     escrow_service_pb2,
+    event_service_pb2,
     operator_service_pb2,
     party_service_pb2,
     policy_service_pb2,
@@ -53,7 +54,10 @@ from service.operations.escrows.redirect_share import redirect_share
 from service.operations.escrows.release_milestone import release_milestone
 from service.operations.escrows.request_changes import request_changes
 from service.operations.escrows.submit_delivery import submit_delivery
+from service.operations.escrows.watch_escrow import watch_escrow
 from service.operations.explanation.explain_escrow import explain_escrow
+from service.operations.feed.list_events import list_events
+from service.operations.feed.watch_events import watch_events
 from service.operations.inbox.batch_ingest_stripe_events import batch_ingest_stripe_events
 from service.operations.inbox.ingest_stripe_event import ingest_stripe_event
 from service.operations.operators.apply_suspense import apply_suspense
@@ -110,6 +114,7 @@ SERVICES = (
     refund_service_pb2.DESCRIPTOR.services_by_name["RefundService"],
     chargeback_service_pb2.DESCRIPTOR.services_by_name["ChargebackService"],
     approval_service_pb2.DESCRIPTOR.services_by_name["ApprovalService"],
+    event_service_pb2.DESCRIPTOR.services_by_name["EventService"],
     stripe_event_service_pb2.DESCRIPTOR.services_by_name["StripeEventService"],
 )
 
@@ -133,6 +138,9 @@ OPERATIONS: Mapping[str, Operation[Runtime]] = {
     "RedirectShare": redirect_share,
     "ExplainEscrow": explain_escrow,
     "ListTimeline": list_timeline,
+    "WatchEscrow": watch_escrow,
+    "ListEvents": list_events,
+    "WatchEvents": watch_events,
     "RequestCancellation": request_cancellation,
     "ApproveCancellation": approve_cancellation,
     "DeclineCancellation": decline_cancellation,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
@@ -49,6 +50,12 @@ NAME_TYPE = {
     BY_RECEIVABLE: "uuid",
     BY_CHARGEBACK: "uuid",
 }
+
+
+VERSIONS = """\
+SELECT e.tenant_id, e.escrow_id, e.version
+FROM unnest($1::text[], $2::uuid[]) AS w (tenant_id, escrow_id)
+JOIN escrows AS e ON e.tenant_id = w.tenant_id AND e.escrow_id = w.escrow_id"""
 
 
 def _child(table: Table, escrow: str) -> str:
@@ -184,6 +191,14 @@ async def find_escrow(
 ) -> EscrowRecords | None:
     row = await pool.loads.row(FIND[by], tenant_id, name)
     return records_of(row) if row["found_id"] else None
+
+
+async def find_versions(
+    pool: asyncpg.Pool, escrows: Collection[tuple[str, UUID]]
+) -> dict[tuple[str, UUID], int]:
+    """The versions that escrows have now, by tenant and id; those that there are."""
+    rows = await pool.fetch(VERSIONS, [each[0] for each in escrows], [each[1] for each in escrows])
+    return {(row[0], row[1]): row[2] for row in rows}
 
 
 async def is_intent_of_ours(pool: asyncpg.Pool, tenant_id: str, payment_intent: str) -> bool:

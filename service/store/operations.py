@@ -45,34 +45,34 @@ AMOUNTS = """\
 SELECT m.milestone_id AS subject_id, m.amount_minor, e.currency
 FROM milestones AS m
 JOIN escrows AS e ON e.tenant_id = m.tenant_id AND e.escrow_id = m.escrow_id
-WHERE m.tenant_id = $1 AND m.escrow_id = $2 AND m.milestone_id = ANY($3::uuid[])
+WHERE m.tenant_id = $1 AND m.escrow_id = ANY($2::uuid[]) AND m.milestone_id = ANY($3::uuid[])
 UNION ALL
 SELECT p.payment_id, p.amount_minor, p.currency
 FROM payments AS p
-WHERE p.tenant_id = $1 AND p.escrow_id = $2 AND p.payment_id = ANY($3::uuid[])
+WHERE p.tenant_id = $1 AND p.escrow_id = ANY($2::uuid[]) AND p.payment_id = ANY($3::uuid[])
 UNION ALL
 SELECT r.release_id, r.amount_minor, r.currency
 FROM releases AS r
-WHERE r.tenant_id = $1 AND r.escrow_id = $2 AND r.release_id = ANY($3::uuid[])
+WHERE r.tenant_id = $1 AND r.escrow_id = ANY($2::uuid[]) AND r.release_id = ANY($3::uuid[])
 UNION ALL
 SELECT
     r.effect_id,
     coalesce(r.transfer_minor, r.payee_share_minor),
     coalesce(r.transfer_currency, r.currency)
 FROM releases AS r
-WHERE r.tenant_id = $1 AND r.escrow_id = $2 AND r.effect_id = ANY($3::uuid[])
+WHERE r.tenant_id = $1 AND r.escrow_id = ANY($2::uuid[]) AND r.effect_id = ANY($3::uuid[])
 UNION ALL
 SELECT f.freeze_id, f.amount_minor, e.currency
 FROM freezes AS f
 JOIN escrows AS e ON e.tenant_id = f.tenant_id AND e.escrow_id = f.escrow_id
-WHERE f.tenant_id = $1 AND f.escrow_id = $2 AND f.freeze_id = ANY($3::uuid[])"""
+WHERE f.tenant_id = $1 AND f.escrow_id = ANY($2::uuid[]) AND f.freeze_id = ANY($3::uuid[])"""
 
 
 AMENDMENTS = """\
-SELECT p.agreed_version, p.changes::text, e.currency
+SELECT p.escrow_id, p.agreed_version, p.changes::text, e.currency
 FROM proposals AS p
 JOIN escrows AS e ON e.tenant_id = p.tenant_id AND e.escrow_id = p.escrow_id
-WHERE p.tenant_id = $1 AND p.escrow_id = $2 AND p.agreed_version IS NOT NULL
+WHERE p.tenant_id = $1 AND p.escrow_id = ANY($2::uuid[]) AND p.agreed_version IS NOT NULL
 ORDER BY p.agreed_version"""
 
 
@@ -186,17 +186,20 @@ async def find_timeline(
 
 
 async def find_amounts(
-    pool: asyncpg.Pool, tenant_id: str, escrow_id: UUID, subjects: Collection[UUID]
+    pool: asyncpg.Pool, tenant_id: str, escrows: Collection[UUID], subjects: Collection[UUID]
 ) -> dict[str, tuple[int, str]]:
-    """What of an escrow's subjects is money: (minor, currency), by their ids in hexadecimal."""
+    """What of the subjects of escrows is money: (minor, currency), by their ids in hexadecimal."""
     if not subjects:
         return {}
-    rows = await pool.fetch(AMOUNTS, tenant_id, escrow_id, list(subjects))
+    rows = await pool.fetch(AMOUNTS, tenant_id, list(escrows), list(subjects))
     return {row[0].hex: (row[1], row[2]) for row in rows}
 
 
 async def find_amendments(
-    pool: asyncpg.Pool, tenant_id: str, escrow_id: UUID
-) -> list[AmendmentRow]:
-    """What was amended of an escrow, in the order in which it was agreed."""
-    return [AmendmentRow(*row) for row in await pool.fetch(AMENDMENTS, tenant_id, escrow_id)]
+    pool: asyncpg.Pool, tenant_id: str, escrows: Collection[UUID]
+) -> dict[UUID, list[AmendmentRow]]:
+    """What was amended of each of these escrows, in the order in which it was agreed."""
+    amended: dict[UUID, list[AmendmentRow]] = {}
+    for escrow_id, *row in await pool.fetch(AMENDMENTS, tenant_id, list(escrows)):
+        amended.setdefault(escrow_id, []).append(AmendmentRow(*row))
+    return amended

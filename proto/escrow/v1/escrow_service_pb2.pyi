@@ -2553,6 +2553,66 @@ class ListTimelineRequest(_message.Message):
 Global___ListTimelineRequest: _TypeAlias = ListTimelineRequest  # noqa: Y015
 
 @_typing.final
+class WatchEscrowRequest(_message.Message):
+    """Asks for WatchEscrow."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ESCROW_ID_FIELD_NUMBER: _builtins.int
+    AFTER_VERSION_FIELD_NUMBER: _builtins.int
+    escrow_id: _builtins.str
+    """"esc_..." """
+    after_version: _builtins.int
+    """Changes after this version: that of the last message, or of an escrow that was read. All of them when 0."""
+    def __init__(
+        self,
+        *,
+        escrow_id: _builtins.str = ...,
+        after_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_version", b"after_version", "escrow_id", b"escrow_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchEscrowRequest: _TypeAlias = WatchEscrowRequest  # noqa: Y015
+
+@_typing.final
+class WatchEscrowResponse(_message.Message):
+    """One message of WatchEscrow."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    UNREADABLE_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """The escrow's version after them, to resume from."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___TimelineEntry]:
+        """The changes, oldest first; none where the stream only tells that it is alive."""
+
+    @_builtins.property
+    def unreadable(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The versions of changes among them whose records are damaged, so that they cannot be shown. An operator has to repair them."""
+
+    def __init__(
+        self,
+        *,
+        entries: _abc.Iterable[Global___TimelineEntry] | None = ...,
+        version: _builtins.int = ...,
+        unreadable: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "unreadable", b"unreadable", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchEscrowResponse: _TypeAlias = WatchEscrowResponse  # noqa: Y015
+
+@_typing.final
 class Transition(_message.Message):
     """One change of a state."""
 

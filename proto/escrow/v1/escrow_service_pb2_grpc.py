@@ -134,6 +134,11 @@ class EscrowServiceStub:
                 request_serializer=escrow_dot_v1_dot_escrow__service__pb2.ListTimelineRequest.SerializeToString,
                 response_deserializer=escrow_dot_v1_dot_escrow__service__pb2.ListTimelineResponse.FromString,
                 _registered_method=True)
+        self.WatchEscrow = channel.unary_stream(
+                '/escrow.v1.EscrowService/WatchEscrow',
+                request_serializer=escrow_dot_v1_dot_escrow__service__pb2.WatchEscrowRequest.SerializeToString,
+                response_deserializer=escrow_dot_v1_dot_escrow__service__pb2.WatchEscrowResponse.FromString,
+                _registered_method=True)
 
 
 class EscrowServiceServicer:
@@ -281,6 +286,15 @@ class EscrowServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchEscrow(self, request, context):
+        """Sends what ListTimeline lists, after a version and then as it happens, without an end. The first message comes at once; one comes at least every 30 seconds.
+        A stream ends with UNAVAILABLE when its process stops, with RESOURCE_EXHAUSTED (READER_TOO_SLOW) when its reader does not take what was sent, and with
+        UNAUTHENTICATED when the credentials that it began with are over: begin another with the last version.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EscrowServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -378,6 +392,11 @@ def add_EscrowServiceServicer_to_server(servicer, server):
                     servicer.ListTimeline,
                     request_deserializer=escrow_dot_v1_dot_escrow__service__pb2.ListTimelineRequest.FromString,
                     response_serializer=escrow_dot_v1_dot_escrow__service__pb2.ListTimelineResponse.SerializeToString,
+            ),
+            'WatchEscrow': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchEscrow,
+                    request_deserializer=escrow_dot_v1_dot_escrow__service__pb2.WatchEscrowRequest.FromString,
+                    response_serializer=escrow_dot_v1_dot_escrow__service__pb2.WatchEscrowResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -897,6 +916,33 @@ class EscrowService:
             '/escrow.v1.EscrowService/ListTimeline',
             escrow_dot_v1_dot_escrow__service__pb2.ListTimelineRequest.SerializeToString,
             escrow_dot_v1_dot_escrow__service__pb2.ListTimelineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchEscrow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/escrow.v1.EscrowService/WatchEscrow',
+            escrow_dot_v1_dot_escrow__service__pb2.WatchEscrowRequest.SerializeToString,
+            escrow_dot_v1_dot_escrow__service__pb2.WatchEscrowResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -85,6 +85,11 @@ class EscrowServiceStub:
     """
     ListTimeline: _grpc.UnaryUnaryMultiCallable[_escrow_service_pb2.ListTimelineRequest, _escrow_service_pb2.ListTimelineResponse]
     """Lists every transition of an escrow, oldest first, with its time, actor and cause."""
+    WatchEscrow: _grpc.UnaryStreamMultiCallable[_escrow_service_pb2.WatchEscrowRequest, _escrow_service_pb2.WatchEscrowResponse]
+    """Sends what ListTimeline lists, after a version and then as it happens, without an end. The first message comes at once; one comes at least every 30 seconds.
+    A stream ends with UNAVAILABLE when its process stops, with RESOURCE_EXHAUSTED (READER_TOO_SLOW) when its reader does not take what was sent, and with
+    UNAUTHENTICATED when the credentials that it began with are over: begin another with the last version.
+    """
 
 @_typing.type_check_only
 class EscrowServiceAsyncStub(EscrowServiceStub):
@@ -142,6 +147,11 @@ class EscrowServiceAsyncStub(EscrowServiceStub):
     """
     ListTimeline: _aio.UnaryUnaryMultiCallable[_escrow_service_pb2.ListTimelineRequest, _escrow_service_pb2.ListTimelineResponse]  # type: ignore[assignment]
     """Lists every transition of an escrow, oldest first, with its time, actor and cause."""
+    WatchEscrow: _aio.UnaryStreamMultiCallable[_escrow_service_pb2.WatchEscrowRequest, _escrow_service_pb2.WatchEscrowResponse]  # type: ignore[assignment]
+    """Sends what ListTimeline lists, after a version and then as it happens, without an end. The first message comes at once; one comes at least every 30 seconds.
+    A stream ends with UNAVAILABLE when its process stops, with RESOURCE_EXHAUSTED (READER_TOO_SLOW) when its reader does not take what was sent, and with
+    UNAUTHENTICATED when the credentials that it began with are over: begin another with the last version.
+    """
 
 class EscrowServiceServicer(metaclass=_abc_1.ABCMeta):
     """Holds a payer's money until the payer accepts what the payee delivers.
@@ -310,5 +320,16 @@ class EscrowServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_escrow_service_pb2.ListTimelineResponse, _abc.Awaitable[_escrow_service_pb2.ListTimelineResponse]]:
         """Lists every transition of an escrow, oldest first, with its time, actor and cause."""
+
+    @_abc_1.abstractmethod
+    def WatchEscrow(
+        self,
+        request: _escrow_service_pb2.WatchEscrowRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_escrow_service_pb2.WatchEscrowResponse], _abc.AsyncIterator[_escrow_service_pb2.WatchEscrowResponse]]:
+        """Sends what ListTimeline lists, after a version and then as it happens, without an end. The first message comes at once; one comes at least every 30 seconds.
+        A stream ends with UNAVAILABLE when its process stops, with RESOURCE_EXHAUSTED (READER_TOO_SLOW) when its reader does not take what was sent, and with
+        UNAUTHENTICATED when the credentials that it began with are over: begin another with the last version.
+        """
 
 def add_EscrowServiceServicer_to_server(servicer: EscrowServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

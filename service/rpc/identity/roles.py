@@ -42,12 +42,15 @@ ROLES: Mapping[str, Role] = {
         # A microservice of the marketplace.
         Role(
             "service",
-            ("escrow.*", "payment.*", "payer.*", "payee.*", "refund.*"),
+            ("escrow.*", "payment.*", "payer.*", "payee.*", "refund.*", "event.read"),
             (Party.SERVICE, Party.PAYER, Party.PAYEE),
         ),
         Role(
             "reader",
-            ("escrow.read", "payment.read", "payer.read", "payee.read", "refund.read"),
+            (
+                *("escrow.read", "payment.read", "payer.read", "payee.read", "refund.read"),
+                "event.read",
+            ),
             (Party.SERVICE, Party.PAYER, Party.PAYEE),
         ),
         # People.
@@ -73,7 +76,7 @@ ROLES: Mapping[str, Role] = {
             "operator",
             (
                 *("escrow.*", "payment.*", "payer.*", "payee.*", "refund.*"),
-                *("operator.*", "policy.*", "person.*", "approval.*"),
+                *("operator.*", "policy.*", "person.*", "approval.*", "event.read"),
             ),
             _PEOPLE,
         ),

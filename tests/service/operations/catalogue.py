@@ -16,6 +16,7 @@ from escrow.v1 import agreement_service_pb2 as agreement_pb
 from escrow.v1 import approval_service_pb2 as approval_pb
 from escrow.v1 import chargeback_service_pb2 as chargeback_pb
 from escrow.v1 import escrow_service_pb2 as pb
+from escrow.v1 import event_service_pb2 as feed_pb
 from escrow.v1 import operator_service_pb2 as operator_pb
 from escrow.v1 import party_service_pb2 as party_pb
 from escrow.v1 import policy_service_pb2 as policy_pb
@@ -27,6 +28,7 @@ from tests.service.operations.asked import Asked, Requests
 from tests.service.operations.chargebacks.catalogue import REQUESTS as OF_CHARGEBACKS
 from tests.service.operations.escrows.catalogue import REQUESTS as OF_ESCROWS
 from tests.service.operations.explanation.catalogue import REQUESTS as OF_EXPLANATIONS
+from tests.service.operations.feed.catalogue import REQUESTS as OF_FEED
 from tests.service.operations.inbox.catalogue import REQUESTS as OF_INBOX
 from tests.service.operations.marketplace import Marketplace
 from tests.service.operations.operators.catalogue import REQUESTS as OF_OPERATORS
@@ -48,6 +50,7 @@ METHODS: Mapping[str, MethodDescriptor] = {
         approval_pb.DESCRIPTOR,
         chargeback_pb.DESCRIPTOR,
         event_pb.DESCRIPTOR,
+        feed_pb.DESCRIPTOR,
     )
     for service in file.services_by_name.values()
     for method in service.methods
@@ -68,12 +71,13 @@ PARTS: Mapping[str, Requests] = {
     "chargebacks": OF_CHARGEBACKS,
     "explanation": OF_EXPLANATIONS,
     "inbox": OF_INBOX,
+    "feed": OF_FEED,
 }
 EVERY_REQUEST: Requests = {name: make for part in PARTS.values() for name, make in part.items()}
 
 
 async def ask(client: EscrowClient, name: str, request: Message) -> Any:  # noqa: ANN401  the method's answer
-    """Calls the method of this name."""
+    """Calls the method of this name; of a stream the first answer."""
     stubs = {
         "EscrowService": client.escrows,
         "AgreementService": client.agreements,
@@ -84,9 +88,18 @@ async def ask(client: EscrowClient, name: str, request: Message) -> Any:  # noqa
         "ApprovalService": client.approvals,
         "ChargebackService": client.chargebacks,
         "StripeEventService": client.events,
+        "EventService": client.feed,
     }
     stub = stubs[METHODS[name].containing_service.name]
-    return await getattr(stub, name)(request)
+    call = getattr(stub, name)(request)
+    return await (_first(call) if METHODS[name].server_streaming else call)
+
+
+async def _first(stream: Any) -> Any:  # noqa: ANN401  a stream of a method's answers
+    try:
+        return await anext(aiter(stream))
+    finally:
+        stream.cancel()
 
 
 def client_for(market: Marketplace, asked: Asked, *, deadline_s: float = 20.0) -> EscrowClient:

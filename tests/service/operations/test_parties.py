@@ -43,6 +43,8 @@ ALLOWED = {
     "RequestPayout": SELLERS,
     "GetPayout": SELLERS,
     "ListPayouts": SELLERS,
+    "ListEvents": {"operator", "service"},
+    "WatchEvents": {"operator", "service"},
 }
 
 
@@ -73,6 +75,9 @@ READS = {
     "ListPayments",
     "ListTimeline",
     "ExplainEscrow",
+    "WatchEscrow",
+    "ListEvents",
+    "WatchEvents",
 } | {
     *("GetPayer", "ListPayers", "GetPayee", "ListPayees", "GetPayout", "ListPayouts"),
     *("GetRefund", "ListRefunds"),

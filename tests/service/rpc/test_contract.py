@@ -58,10 +58,10 @@ def test_a_method_without_access_refuses_to_start() -> None:
         access_table([service])
 
 
-def test_a_stream_refuses_to_start() -> None:
-    method = descriptor_pb2.MethodDescriptorProto(server_streaming=True)
+def test_a_stream_of_requests_refuses_to_start() -> None:
+    method = descriptor_pb2.MethodDescriptorProto(client_streaming=True)
     method.options.CopyFrom(PARTIES.methods[0].GetOptions())
     service = _service_with(method, "servicer_test.stream")
 
-    with pytest.raises(ContractError, match="streams are not served yet"):
+    with pytest.raises(ContractError, match="streams of requests are not served"):
         methods_of([service])

@@ -172,7 +172,4 @@ async def asker_of(connection: Connection) -> Asker:
     tables["sweeps"]["due_at"] = FAR  # so that it can become due earlier
     tables["policies"]["policy_version"] = 2  # 1 is everybody's
     tables["closings"]["rolled_up_through"] = FIRST  # so that there is something to roll up
-    tables["positions"]["operation_id"] = LAST  # so that there is something to seal
-    asker = Asker(tables, required, {row[0]: row[1] for row in await connection.fetch(WRITTEN)})
-    asker.row["operation_id"] = ID
-    return asker
+    return Asker(tables, required, {row[0]: row[1] for row in await connection.fetch(WRITTEN)})

@@ -23,11 +23,13 @@ from tests.service.store.test_statements import STATEMENTS
 OURS, THEIRS = "ours", "theirs"
 COMMITS = {f"commit of {name}": commit_statement((name,)) for name in ORDER}
 WHOLE = {"commit of everything", "commit of a release"}  # in COMMITS, part by part
+# They look for an operation without a position, and the one row here has one: test_sequence.py.
+SEALING = {"sequence.seal_next", "sequence.seal_all"}
 # Each text once, under its first name.
 ASKED = {
     text: name
     for name, text in reversed((STATEMENTS | COMMITS).items())
-    if takes_tenant(text) and name not in WHOLE and not across_tenants(name)
+    if takes_tenant(text) and name not in WHOLE | SEALING and not across_tenants(name)
 }
 CHECKS = """\
 SELECT conrelid::regclass::text, conname FROM pg_constraint

@@ -137,6 +137,11 @@ async def _list_timeline(market: Marketplace) -> Asked:
     return Asked("", pb.ListTimelineRequest(escrow_id=escrow.id, page_size=10))
 
 
+async def _watch_escrow(market: Marketplace) -> Asked:
+    escrow = await market.new_escrow()
+    return Asked("", pb.WatchEscrowRequest(escrow_id=escrow.id))
+
+
 REQUESTS: Requests = {
     "CreateEscrow": _create_escrow,
     "GetEscrow": _get_escrow,
@@ -151,4 +156,5 @@ REQUESTS: Requests = {
     "LiftFreeze": _lift_freeze,
     "RedirectShare": _redirect_share,
     "ListTimeline": _list_timeline,
+    "WatchEscrow": _watch_escrow,
 }

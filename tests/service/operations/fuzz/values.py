@@ -18,7 +18,7 @@ from escrow.v1 import options_pb2
 from service.domain.money import CURRENCIES
 from service.rpc.countries import COUNTRIES
 
-ISSUED_BY_US = ("etag", "page_token")
+ISSUED_BY_US = ("etag", "page_token", "after", "after_version", "types")
 INT64, INT32 = (-(2**63), 2**63 - 1), (-(2**31), 2**31 - 1)
 LAST_S = 253_402_300_799  # 9999-12-31T23:59:59Z
 MOST_ITEMS = 18  # of a list inside a list, so that a request stays below its 1 MiB
@@ -102,8 +102,7 @@ def _exact(random: Random, rules: options_pb2.Rules) -> str | None:  # noqa: PLR
 
 def _string(random: Random, field: FieldDescriptor, *, wild: bool) -> str | None:
     rules = rules_of(field)
-    given = rules.id_prefix or field.name in ISSUED_BY_US
-    if given or field.full_name == "escrow.v1.Money.currency":  # that of the subject
+    if rules.id_prefix or field.full_name == "escrow.v1.Money.currency":  # that of the subject
         return None
     exact = None if wild else _exact(random, rules)
     return exact or text(random, rules.max_len or 200, wild=wild)
@@ -112,6 +111,8 @@ def _string(random: Random, field: FieldDescriptor, *, wild: bool) -> str | None
 def scalar(random: Random, field: FieldDescriptor, *, wild: bool = False) -> Any:  # noqa: ANN401  of its type
     """One value of a field; None for what only the service can give: an id, an etag."""
     rules = rules_of(field)
+    if field.name in ISSUED_BY_US:
+        return None
     if field.type == FieldDescriptor.TYPE_STRING:
         return _string(random, field, wild=wild)
     if field.enum_type is not None:

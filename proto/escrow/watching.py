@@ -1,0 +1,195 @@
+"""Follows what happens, for as long as it is iterated: begins again by itself, without a gap and
+without anything twice.
+
+    async for event in watch_events(escrow, after=cursor):
+        ...                                  # do it, then keep event.cursor with what it did
+    async for entry in watch_escrow(escrow, escrow_id, after_version=version):
+        ...
+
+``watch_events_sync`` and ``watch_escrow_sync`` are the same for a SyncEscrowClient. A stream that
+ends because a process stops, a connection breaks, a reader was slow or a token expired is begun
+again after the last event that was given out. What another beginning would not mend is raised.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+import grpc
+
+from escrow.v1.escrow_service_pb2 import TimelineEntry, WatchEscrowRequest
+from escrow.v1.event_service_pb2 import Event, WatchEventsRequest
+
+if TYPE_CHECKING:
+    from escrow.client import EscrowClient
+    from escrow.sync import SyncEscrowClient
+
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
+SILENCE_S = 90.0
+"""A stream says something every 30 seconds; one that is silent for so long is dead."""
+_PASSING = frozenset(
+    (
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+    )
+)
+
+
+class Following(Protocol):
+    """A stream that is followed: how to begin after the last message, and what one holds."""
+
+    def request(self) -> Any: ...  # noqa: ANN401  a request
+
+    def take(self, message: Any) -> Iterable[Any]: ...  # noqa: ANN401  a response
+
+
+class _Events:
+    def __init__(self, after: str, from_beginning: bool, types: Iterable[str]) -> None:
+        self._after = after
+        self._from_beginning = from_beginning
+        self._types = list(types)
+
+    def request(self) -> WatchEventsRequest:
+        return WatchEventsRequest(
+            after=self._after,
+            from_beginning=self._from_beginning and not self._after,
+            types=self._types,
+        )
+
+    def take(self, message: Any) -> Iterator[Event]:  # noqa: ANN401
+        for event in message.events:
+            self._after = event.cursor
+            yield event
+        self._after = message.cursor
+
+
+class _Changes:
+    def __init__(self, escrow_id: str, after_version: int) -> None:
+        self._escrow_id = escrow_id
+        self._after_version = after_version
+
+    def request(self) -> WatchEscrowRequest:
+        return WatchEscrowRequest(escrow_id=self._escrow_id, after_version=self._after_version)
+
+    def take(self, message: Any) -> Iterator[TimelineEntry]:  # noqa: ANN401
+        for entry in message.entries:
+            self._after_version = entry.version
+            yield entry
+        self._after_version = message.version
+
+
+class _Pauses:
+    """How long to wait before another beginning: longer and longer while nothing comes."""
+
+    def __init__(self) -> None:
+        self._failed = 0
+        self._began = False
+
+    def heard(self) -> None:
+        self._failed, self._began = 0, True
+
+    def after(self, error: grpc.RpcError) -> float:
+        """Raises the error where another beginning would not mend it. A token that expired under a
+        stream that had begun is fetched anew; one that is refused at the beginning is wrong.
+        """
+        code = error.code() if isinstance(error, grpc.Call | grpc.aio.AioRpcError) else None
+        expired = code is grpc.StatusCode.UNAUTHENTICATED and self._began
+        if code not in _PASSING and not expired:
+            raise error
+        self._began = False
+        self._failed += 1
+        longest_s = min(SHORTEST_PAUSE_S * 2**self._failed, LONGEST_PAUSE_S)
+        return random.uniform(SHORTEST_PAUSE_S / 2, longest_s)  # noqa: S311  jitter
+
+
+async def watch_events(
+    client: "EscrowClient",
+    *,
+    after: str = "",
+    from_beginning: bool = False,
+    types: Iterable[str] = (),
+) -> AsyncIterator[Event]:
+    """What happens in the tenant, after a cursor; without one from now on, or from the beginning.
+
+    Raises:
+        grpc.RpcError: the cursor is none of the tenant's, the caller may not watch ...
+    """
+    following = _Events(after, from_beginning, types)
+    async for event in _follow(following, client.feed.WatchEvents):
+        yield event
+
+
+async def watch_escrow(
+    client: "EscrowClient", escrow_id: str, *, after_version: int = 0
+) -> AsyncIterator[TimelineEntry]:
+    """The changes of an escrow after a version: as ListTimeline lists them, then as they happen.
+
+    Raises:
+        grpc.RpcError: there is no such escrow, or it has not come to this version ...
+    """
+    following = _Changes(escrow_id, after_version)
+    async for entry in _follow(following, client.escrows.WatchEscrow):
+        yield entry
+
+
+async def _follow(following: Following, begin: Callable[[Any], Any]) -> AsyncIterator[Any]:
+    pauses = _Pauses()
+    while True:
+        stream = begin(following.request())
+        try:
+            while True:
+                async with asyncio.timeout(SILENCE_S):
+                    message = await stream.read()
+                if message is grpc.aio.EOF:
+                    break
+                pauses.heard()
+                for each in following.take(message):
+                    yield each
+            pause_s = SHORTEST_PAUSE_S
+        except TimeoutError:
+            pause_s = SHORTEST_PAUSE_S
+        except grpc.RpcError as error:
+            pause_s = pauses.after(error)
+        finally:
+            stream.cancel()
+        await asyncio.sleep(pause_s)
+
+
+def watch_events_sync(
+    client: "SyncEscrowClient",
+    *,
+    after: str = "",
+    from_beginning: bool = False,
+    types: Iterable[str] = (),
+) -> Iterator[Event]:
+    """See ``watch_events``."""
+    following = _Events(after, from_beginning, types)
+    yield from _follow_sync(following, client.feed.WatchEvents)
+
+
+def watch_escrow_sync(
+    client: "SyncEscrowClient", escrow_id: str, *, after_version: int = 0
+) -> Iterator[TimelineEntry]:
+    """See ``watch_escrow``."""
+    following = _Changes(escrow_id, after_version)
+    yield from _follow_sync(following, client.escrows.WatchEscrow)
+
+
+def _follow_sync(following: Following, begin: Callable[[Any], Any]) -> Iterator[Any]:
+    pauses = _Pauses()
+    while True:
+        stream = begin(following.request())
+        try:
+            for message in stream:
+                pauses.heard()
+                yield from following.take(message)
+            pause_s = SHORTEST_PAUSE_S
+        except grpc.RpcError as error:
+            pause_s = pauses.after(error)
+        finally:
+            stream.cancel()
+        time.sleep(pause_s)

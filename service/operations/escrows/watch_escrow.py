@@ -1,0 +1,49 @@
+"""Sends the changes of an escrow as they happen, after a version."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+from escrow.v1.escrow_service_pb2 import WatchEscrowRequest, WatchEscrowResponse
+from service.domain import ids
+from service.domain.call import Call
+from service.domain.errors import EscrowMissing, VersionAhead
+from service.operations.escrows.list_timeline import read_timeline
+from service.operations.waiting import changed_number
+from service.runtime import Runtime
+
+MOST = 100  # changes of one message
+
+
+async def watch_escrow(
+    runtime: Runtime, call: Call, request: WatchEscrowRequest
+) -> AsyncIterator[WatchEscrowResponse]:
+    """Raises EscrowMissing, VersionAhead."""
+    key, after = (call.tenant_id, ids.parse(request.escrow_id)), request.after_version
+    newest = (await runtime.look_at_versions([key])).get(key, 0)
+    if newest == 0:
+        raise EscrowMissing
+    if newest == after:
+        yield WatchEscrowResponse(version=after)
+    while True:
+        if newest < after:
+            raise VersionAhead
+        while after < newest:
+            response = await _read(runtime, *key, after, newest)
+            after = response.version
+            yield response
+        changed = await changed_number(runtime.versions, key, after)
+        if changed is None:
+            yield WatchEscrowResponse(version=after)
+        else:
+            newest = changed
+
+
+async def _read(
+    runtime: Runtime, tenant_id: str, escrow_id: UUID, after: int, newest: int
+) -> WatchEscrowResponse:
+    page = await read_timeline(runtime, tenant_id, escrow_id, after=after, limit=MOST)
+    versions = [*(entry.version for entry in page.items), *page.unreadable]
+    version = max(versions, default=newest)  # where a change is gone, `escrow verify` says so
+    return WatchEscrowResponse(entries=page.items, version=version, unreadable=page.unreadable)

@@ -1,0 +1,1 @@
+"""What happens in a tenant, in the one order of its sequence."""

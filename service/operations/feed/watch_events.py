@@ -1,0 +1,50 @@
+"""Sends what happens in a tenant as it happens, in its order."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from escrow.v1.event_service_pb2 import WatchEventsRequest, WatchEventsResponse
+from service.domain.call import Call
+from service.domain.errors import CursorLost, FieldViolation, InvalidField
+from service.operations.feed.cursors import place_of, show_cursor
+from service.operations.feed.reading import read_events
+from service.operations.feed.types import chosen_types
+from service.operations.waiting import changed_number
+from service.runtime import Runtime
+from service.store.sequence import START, Place, last_place
+
+MOST = 100  # events of one message
+
+
+async def watch_events(
+    runtime: Runtime, call: Call, request: WatchEventsRequest
+) -> AsyncIterator[WatchEventsResponse]:
+    """Raises InvalidField, CursorLost."""
+    tenant_id, types = call.tenant_id, chosen_types(request.types)
+    place = await _beginning(runtime, call, request)
+    yield WatchEventsResponse(cursor=show_cursor(tenant_id, place))
+    while True:
+        newest = await changed_number(runtime.positions, tenant_id, place.position)
+        if newest is not None and newest < place.position:
+            raise CursorLost
+        if newest is None:
+            yield WatchEventsResponse(cursor=show_cursor(tenant_id, place))
+        while newest is not None and place.position < newest:
+            page = await read_events(runtime, tenant_id, place, limit=MOST, types=types)
+            if page.through == place:
+                break  # an operation is gone: `escrow verify` says so
+            place = page.through
+            if page.events:
+                cursor = show_cursor(tenant_id, place)
+                yield WatchEventsResponse(events=page.events, cursor=cursor)
+
+
+async def _beginning(runtime: Runtime, call: Call, request: WatchEventsRequest) -> Place:
+    if request.after and request.from_beginning:
+        raise InvalidField(FieldViolation("after", "must be empty to begin at the beginning"))
+    if request.after:
+        return await place_of(runtime, call.tenant_id, request.after)
+    if request.from_beginning:
+        return START
+    return await last_place(runtime.pool, call.tenant_id)

@@ -1,0 +1,30 @@
+"""The catalogue of events says of each what happened; none is named twice or left out."""
+
+from service.cli.docs_events import events, said_of
+from service.domain.event_types import OF_WORKERS
+from service.operations.deadlines.act_on_deadline import OPERATION_OF
+from service.operations.feed.types import EVENT_TYPES, OF_METHODS
+from service.rpc.services import SERVICES
+
+
+def test_every_change_that_a_caller_may_ask_for_is_a_type_of_event() -> None:
+    mutations = {
+        method.name
+        for service in SERVICES
+        for method in service.methods
+        if "request_id" in method.input_type.fields_by_name
+    }
+
+    assert {method.name for method in OF_METHODS.values()} == mutations
+    assert OF_METHODS.keys() | OF_WORKERS.keys() == EVENT_TYPES
+    assert not OF_METHODS.keys() & OF_WORKERS.keys()
+    assert set(OPERATION_OF.values()) <= OF_WORKERS.keys()
+
+
+def test_each_says_what_happened() -> None:
+    document = events()
+
+    for type_ in EVENT_TYPES:
+        assert f"| `{type_}` |" in document
+    for method in OF_METHODS.values():
+        assert len(said_of(method)) > 10, method.name

@@ -1,0 +1,216 @@
+"""ListEvents and WatchEvents: all that happens, in one order, from any place in it."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from escrow.v1 import escrow_service_pb2 as pb
+from escrow.v1 import event_service_pb2 as feed_pb
+from service.operations import waiting
+from service.operations.feed.cursors import show_cursor
+from service.store.sequence import Place, seal_operations
+from tests.records import TENANT
+from tests.service.operations.marketplace import NEIGHBOUR, Marketplace
+from tests.until import until
+
+PATIENCE_S = 10.0
+
+
+async def seal(market: Marketplace) -> None:
+    await seal_operations(market.work_runtime.pool, market.tenant, most=10_000)
+
+
+async def listed(market: Marketplace, **asked: Any) -> Sequence[feed_pb.Event]:  # noqa: ANN401
+    request = feed_pb.ListEventsRequest(page_size=500, **asked)
+    return (await market.service.feed.ListEvents(request)).events
+
+
+@asynccontextmanager
+async def watching(call: Any) -> AsyncIterator[Any]:  # noqa: ANN401  a stream, and how to read it
+    async def read() -> Any:  # noqa: ANN401
+        return await asyncio.wait_for(anext(aiter(call)), PATIENCE_S)
+
+    try:
+        yield read
+    finally:
+        call.cancel()
+
+
+async def test_every_operation_is_an_event_as_its_timeline_has_it(market: Marketplace) -> None:
+    payee = await market.new_payee()
+    escrow = await market.delivered_escrow(payee=payee)
+    other = await market.new_escrow(payee=payee)
+    await market.accept(escrow)
+    assert await listed(market) == []  # nothing has its position yet
+
+    await seal(market)
+    events = await listed(market)
+
+    assert [event.position for event in events] == list(range(1, len(events) + 1))
+    assert len({event.id for event in events}) == len(events)
+    assert all(event.type == event.change.operation for event in events)
+    for each in (escrow, other):
+        told = [event.change for event in events if event.escrow_id == each.id]
+        assert told == await market.timeline(each)
+        assert [event.change for event in await listed(market, escrow_id=each.id)] == told
+    assert any(t.HasField("amount") for event in events for t in event.change.transitions)
+    parties = [event for event in events if not event.escrow_id]
+    assert {"create_payer", "create_payee"} <= {event.type for event in parties}
+    assert {event.change.version for event in parties} == {0}
+
+
+async def test_pages_from_a_cursor_go_on_where_the_last_one_ended(market: Marketplace) -> None:
+    await market.funded_escrow()
+    await seal(market)
+    whole, seen, after = await listed(market), list[feed_pb.Event](), ""
+
+    for _ in whole:
+        request = feed_pb.ListEventsRequest(page_size=2, after=after)
+        page = await market.service.feed.ListEvents(request)
+        seen += page.events
+        after = page.cursor
+        if page.at_end:
+            break
+    assert seen == whole
+    assert after == whole[-1].cursor
+    assert await listed(market, after=after) == []
+    assert await listed(market, after=whole[2].cursor) == whole[3:]
+
+    types = ["create_escrow", "create_payer"]
+    chosen = [event for event in whole if event.type in types]
+    assert chosen
+    assert await listed(market, types=types) == chosen
+    request = feed_pb.ListEventsRequest(page_size=1, types=["fund_escrow"])
+    first = await market.service.feed.ListEvents(request)
+    assert (list(first.events), first.cursor) == ([], whole[0].cursor)  # not the end, and none
+
+
+async def test_a_cursor_is_this_tenants_and_of_this_database(market: Marketplace) -> None:
+    await market.new_escrow()
+    await seal(market)
+    last = (await listed(market))[-1]
+    place = Place(last.position, uuid4())
+    theirs = show_cursor(NEIGHBOUR, Place(last.position, uuid4()))
+    raw = base64.urlsafe_b64decode(last.cursor + "=")
+    spoiled = base64.urlsafe_b64encode(raw[:-1] + bytes([raw[-1] ^ 1])).decode().rstrip("=")
+    lost = [show_cursor(TENANT, place), show_cursor(TENANT, Place(10**9, uuid4()))]
+
+    for cursor in (theirs, spoiled, "nonsense", last.cursor[:-4], last.cursor + "AAAA", "\u00e4"):
+        for ask in (
+            market.service.feed.ListEvents(feed_pb.ListEventsRequest(after=cursor)),
+            anext(aiter(market.service.feed.WatchEvents(feed_pb.WatchEventsRequest(after=cursor)))),
+        ):
+            async with market.refuses("INVALID_FIELD") as refusal:
+                await ask
+            assert set(refusal.fields) == {"after"}
+    for cursor in lost:
+        async with market.refuses("CURSOR_LOST"):
+            await market.service.feed.ListEvents(feed_pb.ListEventsRequest(after=cursor))
+    both = feed_pb.WatchEventsRequest(after=last.cursor, from_beginning=True)
+    async with market.refuses("INVALID_FIELD"):
+        await anext(aiter(market.service.feed.WatchEvents(both)))
+
+
+async def test_a_watcher_hears_what_happens_from_where_it_begins(market: Marketplace) -> None:
+    await market.new_escrow()
+    await seal(market)
+    before = await listed(market)
+    watch = market.service.feed.WatchEvents
+    beginning = watch(feed_pb.WatchEventsRequest(from_beginning=True))
+    after = watch(feed_pb.WatchEventsRequest(after=before[1].cursor))
+    chosen = watch(feed_pb.WatchEventsRequest(types=["fund_escrow"]))
+    async with (
+        watching(beginning) as all_of_it,
+        watching(after) as rest,
+        watching(chosen) as some,
+        watching(watch(feed_pb.WatchEventsRequest())) as new,
+    ):
+        assert not (await all_of_it()).events
+        assert list((await all_of_it()).events) == before
+        assert (await rest()).cursor == before[1].cursor
+        assert list((await rest()).events) == before[2:]
+        assert (await new()).cursor == (await some()).cursor == before[-1].cursor
+
+        escrow = await market.new_escrow()
+        await market.fund(escrow)
+        await seal(market)
+
+        told = (await new()).events
+        assert list((await all_of_it()).events) == list((await rest()).events) == list(told)
+        assert {"create_escrow", "fund_escrow"} <= {event.type for event in told}
+        (funded,) = (await some()).events
+        assert (funded.type, funded.escrow_id) == ("fund_escrow", escrow.id)
+
+
+async def test_an_escrow_is_watched_after_a_version(
+    market: Marketplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    escrow = await market.new_escrow()
+    watch = market.payer.escrows.WatchEscrow
+    from_start = pb.WatchEscrowRequest(escrow_id=escrow.id)
+    now = pb.WatchEscrowRequest(escrow_id=escrow.id, after_version=1)
+    async with watching(watch(from_start)) as whole, watching(watch(now)) as new:
+        first = await whole()
+        assert ([entry.version for entry in first.entries], first.version) == ([1], 1)
+        assert await new() == pb.WatchEscrowResponse(version=1)
+
+        await market.fund(escrow)  # which nobody has sealed: the version counts
+
+        entries = await market.timeline(escrow)
+        heard: list[pb.TimelineEntry] = []
+        while len(heard) < len(entries) - 1:
+            heard += (await new()).entries
+        assert heard == entries[1:]
+    ahead = pb.WatchEscrowRequest(escrow_id=escrow.id, after_version=99)
+    async with market.refuses("VERSION_AHEAD"):
+        await anext(aiter(watch(ahead)))
+    monkeypatch.setattr(waiting, "QUIET_S", 0.05)
+    last = pb.WatchEscrowRequest(escrow_id=escrow.id, after_version=entries[-1].version)
+    events = market.service.feed.WatchEvents(feed_pb.WatchEventsRequest())
+    async with watching(watch(last)) as quiet, watching(events) as alive:
+        assert await quiet() == await quiet()
+        assert (await alive()) == (await alive())
+
+
+async def test_two_hundred_watch_one_escrow(market: Marketplace) -> None:
+    """One statement looks for them all, and none does once they have gone."""
+    escrow = await market.new_escrow()
+    clients = [market.client("payer", caller=f"watcher-{number}") for number in range(4)]
+    request = pb.WatchEscrowRequest(escrow_id=escrow.id, after_version=1)
+    calls = [clients[n % 4].escrows.WatchEscrow(request) for n in range(200)]
+    readers = [aiter(call) for call in calls]
+    first = await asyncio.gather(*(anext(reader) for reader in readers))
+    assert {message.version for message in first} == {1}
+    versions = market.running.runtime.versions
+    assert list(versions._waiting) == [(TENANT, next(iter(versions._waiting))[1])]
+
+    await market.fund(escrow)
+
+    heard = await asyncio.gather(*(anext(reader) for reader in readers))
+    assert {message.entries[0].operation for message in heard} == {"fund_escrow"}
+    for call in calls:
+        call.cancel()
+    await until(lambda: not (versions._waiting or versions._polling))
+
+
+async def test_a_damaged_record_is_an_event_of_which_no_more_is_shown(market: Marketplace) -> None:
+    escrow = await market.new_escrow()
+    await seal(market)
+    whole = await listed(market)
+    await market.owner.execute("ALTER TABLE operations DISABLE TRIGGER USER")
+    await market.owner.execute(
+        "UPDATE operations SET occurred_at = 'infinity' WHERE escrow_id IS NOT NULL"
+    )
+
+    events = await listed(market)
+
+    damaged = [event for event in events if event.unreadable]
+    assert [event.position for event in events] == [event.position for event in whole]
+    assert [(event.id, event.cursor) for event in events] == [(e.id, e.cursor) for e in whole]
+    assert len(damaged) == 1 == len(await listed(market, escrow_id=escrow.id))
+    await market.owner.execute("UPDATE operations SET occurred_at = now()")
