@@ -13,17 +13,21 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from escrow.v1 import agreement_service_pb2 as agreement_pb
+from escrow.v1 import chargeback_service_pb2 as chargeback_pb
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import explanation_pb2 as explanation_pb
 from escrow.v1 import refund_service_pb2 as refund_pb
 from service.access import access_of
+from service.aggregates.split import payees_of
 from service.domain import ids
 from service.domain.call import Call, Party
 from service.domain.errors import Precondition
 from service.domain.policy import Policy
 from service.domain.records.escrow import Milestone
+from service.domain.records.freeze import FreezeReason
 from service.domain.records.proposal import ProposalKind
 from service.domain.states.milestone import MILESTONE, MilestoneEvent, MilestoneState
+from service.domain.states.payee import PayeeState
 from service.domain.states.payment import PAYMENT, PAYMENT_ENDED, PaymentEvent
 from service.domain.states.refund import RefundState
 from service.operations.agreements.accept_amendment import accept_amendment
@@ -33,10 +37,12 @@ from service.operations.agreements.decline_cancellation import decline_cancellat
 from service.operations.agreements.decline_extension import decline_extension
 from service.operations.agreements.extend_deadline import extend_deadline
 from service.operations.agreements.request_cancellation import request_cancellation
+from service.operations.chargebacks.settle_chargeback import settle_chargeback
 from service.operations.escrows.accept_delivery import accept_delivery
 from service.operations.escrows.cancel_escrow import cancel_escrow
 from service.operations.escrows.lift_freeze import lift_freeze
 from service.operations.escrows.place_freeze import place_freeze
+from service.operations.escrows.redirect_share import redirect_share
 from service.operations.escrows.release_milestone import release_milestone
 from service.operations.escrows.request_changes import request_changes
 from service.operations.escrows.submit_delivery import submit_delivery
@@ -49,6 +55,7 @@ from service.operations.explanation.rehearsal import (
     rehearse,
 )
 from service.operations.payments.fund_escrow import fund_escrow
+from service.operations.refunds.adopt_reversal import adopt_reversal
 from service.operations.refunds.refund_milestone import refund_milestone
 from service.operations.refunds.resolve_refund import resolve_refund
 from service.runtime import Runtime
@@ -67,6 +74,7 @@ _SERVICES: Sequence[ServiceDescriptor] = tuple(
         (pb, "EscrowService"),
         (refund_pb, "RefundService"),
         (agreement_pb, "AgreementService"),
+        (chargeback_pb, "ChargebackService"),
     )
 )
 _METHODS = {method.name: method for service in _SERVICES for method in service.methods}
@@ -145,6 +153,36 @@ def _failed_refunds(records: EscrowRecords) -> Iterator[tuple[str, dict[str, Any
             yield each.public_id, {"refund_id": each.public_id, **resolution}
 
 
+def _reversals(records: EscrowRecords) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What the reversal was for is asked of Stripe, whatever an operator says."""
+    for each in records.freezes:
+        if each.is_open and each.reason is FreezeReason.TRANSFER_REVERSED:
+            purpose = {"purpose": refund_pb.REVERSAL_PURPOSE_GIVE_BACK}
+            yield each.public_id, {"freeze_id": each.public_id, **purpose}
+
+
+def _unsettled(records: EscrowRecords) -> Iterator[tuple[str, dict[str, Any]]]:
+    for each in records.chargebacks:
+        if each.is_unsettled:
+            yield each.public_id, {"chargeback_id": each.public_id}
+
+
+def _redirections(records: EscrowRecords) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Of a milestone one of whose payees cannot be paid, to another payee of the escrow."""
+    for milestone in records.milestones:
+        shares = payees_of(records, milestone.milestone_id)
+        theirs = [each.payee_id for each in shares if each.amount_minor]
+        named = dict.fromkeys(theirs or [records.escrow.payee_id])
+        waits = [each for each in named if records.payees[each].state is not PayeeState.ACTIVE]
+        others = [each for each in records.payees.values() if each.payee_id not in waits]
+        if len(waits) == 1 and others:
+            payees = {
+                "payee_id": ids.show(ids.PAYEE, waits[0]),
+                "to_payee_id": others[0].public_id,
+            }
+            yield milestone.public_id, {"milestone_id": milestone.public_id, **payees}
+
+
 OF_ESCROW = (
     OfEscrow("LiftFreeze", lift_freeze, _freezes),
     OfEscrow("PlaceFreeze", place_freeze, _freezable),
@@ -159,6 +197,9 @@ OF_ESCROW = (
     OfEscrow("AcceptAmendment", accept_amendment, _proposals(ProposalKind.AMENDMENT)),
     OfEscrow("DeclineAmendment", decline_amendment, _proposals(ProposalKind.AMENDMENT)),
     OfEscrow("ResolveRefund", resolve_refund, _failed_refunds),
+    OfEscrow("AdoptReversal", adopt_reversal, _reversals),
+    OfEscrow("SettleChargeback", settle_chargeback, _unsettled),
+    OfEscrow("RedirectShare", redirect_share, _redirections),
 )
 # Stripe is asked before these decide: the table of states says for whom they are a question.
 OF_PAYMENT = (

@@ -11,6 +11,7 @@ from escrow.v1 import policy_service_pb2 as policy_pb
 from escrow.v1 import refund_service_pb2 as refund_pb
 from service.domain.policy import DisputeFeeBearer
 from service.domain.policy_default import DEFAULT_POLICY
+from tests.depth import deeper
 from tests.service.movements.strangers import moved
 from tests.service.movements.test_currencies import in_euro, settles_in_dollars
 from tests.service.operations.chargebacks.test_settlements import (
@@ -47,7 +48,9 @@ async def fees_of(
     return [each for each in await lines(market, escrow) if each[0].startswith("dispute_fee")]
 
 
-@pytest.mark.parametrize("where", ["held", "payable", "sent", "paid out"])
+@pytest.mark.parametrize(
+    "where", deeper(["held", "paid out"], ["held", "payable", "sent", "paid out"])
+)
 async def test_a_payee_bears_the_fee_until_it_is_won(market: Marketplace, where: str) -> None:
     await moved(market, "topup", 1_000_000)
     escrow = await arranged(market, where)

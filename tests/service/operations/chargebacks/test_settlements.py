@@ -9,6 +9,7 @@ from escrow.v1 import chargeback_service_pb2 as pb
 from escrow.v1 import escrow_service_pb2 as escrow_pb
 from escrow.v1 import party_service_pb2 as party_pb
 from escrow.v1 import refund_service_pb2 as refund_pb
+from tests.depth import deeper
 from tests.service.movements.strangers import Json, assert_same_as_stripe, charge_of, dispute, moved
 from tests.service.movements.test_currencies import (
     assert_books_hold,
@@ -485,8 +486,8 @@ async def test_what_paid_a_debt_out_of_another_escrow_is_sent_again_after_a_win(
     await assert_all_holds(market)
 
 
-@pytest.mark.parametrize("order", ["first", "last"])
-@pytest.mark.parametrize("split", [(6_000, 4_500), (3_333, 7_167), (7_001, 3_499)])
+@pytest.mark.parametrize("order", deeper(["last"], ["first", "last"]))
+@pytest.mark.parametrize("split", deeper([(3_333, 7_167)], [(6_000, 4_500), (3_333, 7_167)]))
 async def test_two_losses_of_a_payment_are_settled_in_any_order(
     market: Marketplace, split: tuple[int, int], order: str
 ) -> None:

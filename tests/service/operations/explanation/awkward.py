@@ -12,6 +12,7 @@ from tests.service.operations.deadlines.test_act_on_deadline import freeze
 from tests.service.operations.escrows.split import share, split_escrow
 from tests.service.operations.marketplace import Marketplace
 from tests.service.operations.refunds.money import refund, stocked, transferred
+from tests.service.operations.refunds.reversals import reverse
 from tests.service.operations.refunds.test_failed_refunds import FAILS, failed, funded_by
 
 
@@ -38,6 +39,21 @@ async def disputed(market: Marketplace) -> pb.Escrow:
     escrow = await market.delivered_escrow(10_000)
     await dispute(market, await charge_of(market, escrow))
     await market.settle()
+    return await market.read(escrow)
+
+
+async def lost(market: Marketplace) -> pb.Escrow:
+    escrow = await market.delivered_escrow(10_000)
+    made = await dispute(market, await charge_of(market, escrow))
+    await market.sandbox.control(f"disputes/{made['id']}/lose")
+    await market.settle()
+    return await market.read(escrow)
+
+
+async def reversed_at_stripe(market: Marketplace) -> pb.Escrow:
+    await stocked(market)
+    escrow = await transferred(market, 10_000)
+    await reverse(market)
     return await market.read(escrow)
 
 
@@ -100,6 +116,8 @@ AWKWARD: Mapping[str, Callable[[Marketplace], Awaitable[pb.Escrow]]] = {
         paid_in_part,
         partly_frozen,
         disputed,
+        lost,
+        reversed_at_stripe,
         half_ready,
         owing,
         refund_failed,

@@ -52,6 +52,8 @@ WAITS = {
         ("FREEZE", "frz", {"operator": ["LiftFreeze"]}),
     ],
     "disputed": [("FREEZE", "frz", {"operator": ["LiftFreeze"]})],
+    "lost": [("FREEZE", "frz", {"operator": ["SettleChargeback", "LiftFreeze"]})],
+    "reversed_at_stripe": [("FREEZE", "frz", {"operator": ["AdoptReversal", "LiftFreeze"]})],
     "half_ready": [("PAYEE_NOT_READY", "pye", {"payee": ["CreateOnboardingLink"]})],
     "owing": [("DEBT", "rcv", {"operator": ["WriteOffReceivable"]})],
     "refund_failed": [
@@ -82,7 +84,9 @@ DONE = {
     "paid_in_part": ("payer", "FundEscrow"),
     "partly_frozen": ("payer", "AcceptDelivery"),
     "disputed": ("operator", "LiftFreeze"),
-    "half_ready": ("payee", "RefundMilestone"),
+    "lost": ("operator", "SettleChargeback"),
+    "reversed_at_stripe": ("operator", "AdoptReversal"),
+    "half_ready": ("operator", "RedirectShare"),
     "owing": ("payee", "RefundMilestone"),
     "refund_failed": ("operator", "ResolveRefund"),
     "asked_to_cancel": ("payee", "ApproveCancellation"),
@@ -119,11 +123,17 @@ def request_of(escrow: pb.Escrow, method: str, subject: str) -> Any:  # noqa: AN
         "refund_id": subject,
         "resolution": refund_pb.REFUND_RESOLUTION_SEND_AGAIN,
         "freeze_reason": pb.FREEZE_REASON_ADMIN,
+        "chargeback_id": subject,
+        "purpose": refund_pb.REVERSAL_PURPOSE_GIVE_BACK,
     }
     for name in fields.keys() & request.DESCRIPTOR.fields_by_name.keys():
         setattr(request, name, fields[name])
     if "milestone_ids" in request.DESCRIPTOR.fields_by_name:
         request.milestone_ids.append(subject)
+    if method == "RedirectShare":
+        (shares,) = [each.payees for each in escrow.milestones if each.id == subject]
+        (request.payee_id,) = [each.payee_id for each in shares if each.waiting_for]
+        (request.to_payee_id,) = [each.payee_id for each in shares if not each.waiting_for]
     if method == "ExtendDeadline":
         (asked,) = [each for each in escrow.proposals if each.id == subject]
         request.deadline_id = asked.deadline_id
