@@ -23,6 +23,7 @@ from service.cli import (
     explain,
     freezes,
     journals,
+    log,
     migrate,
     payees,
     policy,
@@ -73,6 +74,8 @@ app.add_typer(migrate.app, name="migrate")
 app.command("show")(show.show)
 app.command("explain")(explain.explain)
 app.command("journals")(journals.journals)
+app.command("log")(log.log)
+app.command("watch")(log.watch)
 app.command("balances")(balances.balances)
 app.command("trial-balance")(trial_balance.trial_balance_command)
 app.command("verify")(verify.verify)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from uuid import UUID
 
 from escrow.v1.escrow_service_pb2 import WatchEscrowRequest, WatchEscrowResponse
@@ -18,7 +18,7 @@ MOST = 100  # changes of one message
 
 async def watch_escrow(
     runtime: Runtime, call: Call, request: WatchEscrowRequest
-) -> AsyncIterator[WatchEscrowResponse]:
+) -> AsyncGenerator[WatchEscrowResponse, None]:
     """Raises EscrowMissing, VersionAhead."""
     key, after = (call.tenant_id, ids.parse(request.escrow_id)), request.after_version
     newest = (await runtime.look_at_versions([key])).get(key, 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from escrow.v1.event_service_pb2 import WatchEventsRequest, WatchEventsResponse
 from service.domain.call import Call
@@ -19,7 +19,7 @@ MOST = 100  # events of one message
 
 async def watch_events(
     runtime: Runtime, call: Call, request: WatchEventsRequest
-) -> AsyncIterator[WatchEventsResponse]:
+) -> AsyncGenerator[WatchEventsResponse, None]:
     """Raises InvalidField, CursorLost."""
     tenant_id, types = call.tenant_id, chosen_types(request.types)
     place = await _beginning(runtime, call, request)

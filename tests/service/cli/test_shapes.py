@@ -34,6 +34,8 @@ TABLE: dict[str, tuple[str, ...]] = {
     "show {request}": ("matches",),
     "explain {escrow}": ("milestones", "accounts", "blockers", "timers", "actions"),
     "journals": ("journals", "unreadable"),
+    "log": ("events",),
+    "log {escrow} --type create_escrow": ("events",),
     "balances": ("balances",),
     "trial-balance": ("accounts", "totals"),
     "verify": ("checks",),
@@ -95,6 +97,7 @@ TABLE: dict[str, tuple[str, ...]] = {
 # run for as long as somebody wants, need a checkout, or change what other tests stand on.
 ELSEWHERE = {
     *("up", "demo", "serve", "work", "chaos", "docs", "migrate dump", "migrate down"),
+    "watch",  # test_log.py
     *("closings discard", "effects reject", "effects settle"),
     *("refunds resolve", "reversals adopt", "receivables write-off"),
     *("policy show", "policy lint", "policy diff", "policy apply"),
