@@ -148,6 +148,12 @@ STRIPE_MOCK := github.com/stripe/stripe-mock@v0.203.0
 stripe-mock: $(INSTALLED) ## build Stripe's stripe-mock into .venv, for the tests that ask it (needs Go)
 	@GOBIN=$(CURDIR)/$(BIN) go install $(STRIPE_MOCK)
 
+# An S3 for the tests of the bucket; it needs Go, and they skip without.
+GOFAKES3 := github.com/johannesboyne/gofakes3/cmd/gofakes3@v1.2.0
+.PHONY: gofakes3
+gofakes3: $(INSTALLED) ## build gofakes3 into .venv, an S3 for the tests of the bucket (needs Go)
+	@GOBIN=$(CURDIR)/$(BIN) go install $(GOFAKES3)
+
 ##@ What goes out
 
 .PHONY: sbom

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, 
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
 from google.protobuf.message import Message
@@ -17,6 +17,7 @@ from service.answers import stored_form
 from service.domain.call import Call
 from service.domain.errors import AlreadyExists, Busy
 from service.domain.unit import UnitOfWork
+from service.files.scanner import Scanner
 from service.store.commit import Commits, Overtaken
 from service.store.escrows import find_escrow, find_versions, load_escrow
 from service.store.policies import Policies
@@ -25,6 +26,9 @@ from service.store.sequence import last_positions
 from service.store.tables import EscrowRecords
 from service.store.tails import Tails
 from service.stripe.gateway import StripeGateway
+
+if TYPE_CHECKING:  # it imports obstore
+    from service.files.bucket import Bucket
 
 Answer = TypeVar("Answer", bound=Message)
 Result = TypeVar("Result")
@@ -37,11 +41,15 @@ LONGEST_PAUSE_OF_TURN_S = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The outside of an operation. ``stripe`` holds one gateway per tenant."""
+    """The outside of an operation. ``stripe`` holds one gateway per tenant. Without a scanner no
+    file is scanned; without a bucket files are kept in the database.
+    """
 
     pool: ServicePool
     stripe: Mapping[str, StripeGateway]
     clock: Callable[[], datetime]
+    scanner: Scanner | None = None
+    bucket: Bucket | None = None
     commits: Commits = field(init=False)
     policies: Policies = field(init=False)
     positions: Tails[str] = field(init=False)

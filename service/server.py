@@ -11,14 +11,16 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, KeysVi
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import structlog
 
 from service.config import Config, ConfigError, DatabaseRole, Settings, check_auth
+from service.config.files import host_and_port
 from service.database import pooled_database
 from service.effects.perform import finish_sending
+from service.files.scanner import Scanner
 from service.loop_lag import measure_loop_lag
 from service.operations.ownership import check_own
 from service.rpc.grpc_server import Listening, serving
@@ -43,6 +45,9 @@ from service.workers.sealings import SealingsWorker
 from service.workers.sweeps import SweepsWorker
 from service.workers.transfers import TransfersWorker
 from service.workers.watch import QueueWatch
+
+if TYPE_CHECKING:
+    from service.files.bucket import Bucket
 
 WORKERS: Sequence[type[Worker[Any]]] = (
     EffectsWorker,
@@ -143,7 +148,24 @@ async def open_runtime(
         clock = DatabaseClock(pool)
         await clock.set()
         await opened.enter_async_context(_beside(clock.follow()))
-        yield Runtime(pool=pool, stripe=stripe, clock=clock)
+        scanner = config.settings.files_scanner
+        yield Runtime(
+            pool=pool,
+            stripe=stripe,
+            clock=clock,
+            scanner=Scanner(*host_and_port(scanner)) if scanner else None,
+            bucket=_bucket(config.settings),
+        )
+
+
+def _bucket(settings: Settings) -> Bucket | None:
+    if not settings.files_bucket:
+        return None
+    from service.files.bucket import Bucket  # noqa: PLC0415  15 MB, for who sets one
+
+    return Bucket(
+        settings.files_bucket, endpoint=settings.files_endpoint, region=settings.files_region
+    )
 
 
 @asynccontextmanager

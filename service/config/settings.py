@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.config.files import BucketUrl, Endpoint, ScannerUrl
+
 PREFIX = "ESCROW_"
 
 
@@ -99,6 +101,18 @@ class Settings(BaseSettings):
     reflection: bool = False
     """Lets tools such as ``buf curl`` ask for the contract."""
 
+    files_bucket: BucketUrl | None = None
+    """``s3://bucket/prefix``: files that people bring are kept in this S3-compatible bucket. Not
+    set: in the database. The login is AWS's own: ``AWS_ACCESS_KEY_ID`` and
+    ``AWS_SECRET_ACCESS_KEY``, or the identity of the pod or machine."""
+    files_endpoint: Endpoint | None = None
+    """Of another S3 than Amazon's: ``https://minio.files:9000``."""
+    files_region: str | None = Field(default=None, pattern=r"^[a-z0-9-]{1,63}$")
+    """The bucket's region."""
+    files_scanner: ScannerUrl | None = None
+    """``clamd://host:3310``: this virus scanner looks into every file before it is taken, and none
+    is taken while it does not answer. Not set: files are not scanned."""
+
     drain_s: float = Field(default=20, ge=0, le=600)
     """How long calls may still take when the service stops."""
     shutdown_limit_s: float = Field(default=30, gt=0, le=900)
@@ -134,6 +148,15 @@ class Settings(BaseSettings):
             raise ValueError("ESCROW_DATABASE_POOL_MIN is above ESCROW_DATABASE_POOL_MAX")
         if self.shutdown_limit_s <= self.drain_s:
             raise ValueError("ESCROW_SHUTDOWN_LIMIT_S must be above ESCROW_DRAIN_S")
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_bucket(self) -> Self:
+        if (self.files_endpoint or self.files_region) and not self.files_bucket:
+            raise ValueError(
+                "ESCROW_FILES_ENDPOINT and ESCROW_FILES_REGION are of a bucket: set"
+                " ESCROW_FILES_BUCKET, or unset them"
+            )
         return self
 
     @property

@@ -89,6 +89,10 @@ class AmountNotMultiple(InvalidField):
     """
 
 
+class FileInfected(InvalidField):
+    """The virus scanner found something in the file, and nothing was kept of it."""
+
+
 def check_multiples(amounts_minor: Mapping[str, int], step_minor: int, currency: str) -> None:
     """Raises AmountNotMultiple: one of the amounts, by their fields, is no multiple of the step."""
     step = format_minor(step_minor, currency)
@@ -616,6 +620,18 @@ class ProcessStops(Unavailable):
 
 class StripeUnavailable(Unavailable):
     """Stripe did not answer in time. Send the same request again, with the same request_id."""
+
+
+class ScannerUnavailable(Unavailable):
+    """The virus scanner does not answer, and no file is taken without it. Send the same request
+    again, with the same request_id.
+    """
+
+
+class FilesUnavailable(Unavailable):
+    """The bucket that keeps files does not answer. Send the same request again, with the same
+    request_id.
+    """
 
 
 class ReversalNotBooked(Unavailable):

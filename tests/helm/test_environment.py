@@ -21,6 +21,7 @@ from tests.helm.chart import (
     PROGRAMS,
     VARIANTS,
     Object,
+    ValuesRefused,
     container,
     environment,
     nested,
@@ -96,6 +97,30 @@ def test_the_service_reads_what_it_is_given(
     assert config.settings.auth == variant(name)["auth"]
     assert config.settings.log_format == "json"
     assert config.settings.environment == variant(name).get("environment", "production")
+
+
+def test_the_service_knows_where_files_are_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    objects = render_variant("everything")
+    give(monkeypatch, objects, "service", tmp_path)
+
+    settings = service.config.load_config().settings
+
+    assert settings.files_bucket == "s3://payments-evidence/escrow"
+    assert (settings.files_region, settings.files_endpoint) == (
+        "eu-central-1",
+        "https://minio.files:9000",
+    )
+    assert settings.files_scanner == "clamd://clamd.files:3310"
+    given = environment(objects, "service")
+    assert given["AWS_ACCESS_KEY_ID"] == {"name": "evidence-bucket", "key": "id"}
+    assert given["AWS_SECRET_ACCESS_KEY"] == {"name": "evidence-bucket", "key": "secret"}
+    with pytest.raises(ValuesRefused, match=r"set files\.bucket"):
+        render_variant("everything", nested("files.bucket", ""))
+    assert not [
+        name for name in environment(render_variant("minimal"), "service") if "FILES" in name
+    ]
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -298,6 +323,7 @@ READERS = {
 OF_OPENTELEMETRY = {
     name for name in vars(environment_variables) if name.startswith("OTEL_")
 }  # read by its SDK, not by us
+OF_OBSTORE = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}  # likewise
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -307,7 +333,7 @@ def test_every_variable_is_one_that_its_program_reads(name: str) -> None:
     for program, _ in pod_specs(objects):
         package = OF[program]
         given = environment(objects, program).keys()
-        assert given <= names_read_by(package) | OF_OPENTELEMETRY, program
+        assert given <= names_read_by(package) | OF_OPENTELEMETRY | OF_OBSTORE, program
 
 
 def test_a_variable_that_nobody_reads_would_be_found() -> None:

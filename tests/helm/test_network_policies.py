@@ -97,6 +97,15 @@ def test_the_service_fetches_the_keys_of_issuers_only_where_it_must() -> None:
         assert [8443] not in [ports for ports, _ in egress(objects["worker-networkpolicy"])]
 
 
+def test_the_bucket_and_the_scanner_are_reached_by_the_service_where_there_are_some() -> None:
+    for name, reached in (("minimal", False), ("everything", True)):
+        objects = render_variant(name)
+        for program in ("service", "worker"):
+            rules = egress(objects[f"{program}-networkpolicy"])
+            found = ([9000], None) in rules and ([3310], [{"namespaceSelector": {}}]) in rules
+            assert found == (reached and program == "service")
+
+
 def test_the_port_of_the_probes_is_open_to_nobody() -> None:
     """The kubelet of a pod's node always gets through."""
     objects = render_variant("minimal", nested("service.healthPort", 6002))

@@ -83,6 +83,56 @@ def test_settings_that_do_not_fit_each_other(environment: pytest.MonkeyPatch) ->
     assert problems() == ("ESCROW_SHUTDOWN_LIMIT_S must be above ESCROW_DRAIN_S",)
 
 
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        (
+            "ESCROW_FILES_BUCKET",
+            ("s3://evidence", "s3://evidence/a/b", "s3://my.evidence/a/"),
+            (
+                "evidence",
+                "s3://",
+                "s3://E",
+                "s3://evidence//a",
+                "s3://evidence/a b",
+                "gs://evidence",
+            ),
+        ),
+        (
+            "ESCROW_FILES_SCANNER",
+            ("clamd://scanner:3310", "clamd://127.0.0.1:1", "clamd://[::1]:3310"),
+            (
+                *("scanner:3310", "clamd://scanner", "clamd://scanner:0", "clamd://scanner:http"),
+                *("clamd://scanner:3310/", "clamd://me@scanner:3310", "clamd://:3310"),
+            ),
+        ),
+        (
+            "ESCROW_FILES_ENDPOINT",
+            ("https://minio:9000", "http://127.0.0.1:9000"),
+            ("minio:9000", "https://", "https://key:hunter2@minio:9000", "ftp://minio"),
+        ),
+    ],
+)
+def test_where_files_are_kept_and_scanned(
+    name: str, good: tuple[str, ...], bad: tuple[str, ...], environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("ESCROW_FILES_BUCKET", "s3://evidence")
+    for url in good:
+        environment.setenv(name, url)
+        assert getattr(load_config().settings, name.removeprefix("ESCROW_").lower()) == url
+    for url in bad:
+        environment.setenv(name, url)
+        [problem] = problems()
+        assert problem.startswith(f"{name}: ")
+
+
+def test_an_endpoint_is_of_a_bucket(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("ESCROW_FILES_REGION", "eu-central-1")
+
+    [problem] = problems()
+    assert "set ESCROW_FILES_BUCKET" in problem
+
+
 def test_the_command_line_wins(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("ESCROW_GRPC_PORT", "1")
 

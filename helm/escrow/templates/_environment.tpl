@@ -37,6 +37,34 @@
   value: {{ $program.shutdownLimitSeconds | quote }}
 {{- end -}}
 
+{{/* Where files are kept, and what looks into them. Takes $. */}}
+{{- define "escrow.filesEnvironment" -}}
+{{- $files := .Values.files -}}
+{{- if and (not $files.bucket) (or $files.endpoint $files.region $files.credentials.existingSecret) -}}
+{{- fail "files.endpoint, files.region and files.credentials are of a bucket: set files.bucket, or unset them" -}}
+{{- end -}}
+{{- range $name, $value := dict "BUCKET" $files.bucket "ENDPOINT" $files.endpoint "REGION" $files.region "SCANNER" $files.scanner }}
+{{- with $value }}
+- name: ESCROW_FILES_{{ $name }}
+  value: {{ . | quote }}
+{{- end }}
+{{- end }}
+{{- with $files.credentials }}
+{{- if .existingSecret }}
+- name: AWS_ACCESS_KEY_ID
+  valueFrom:
+    secretKeyRef:
+      name: {{ .existingSecret }}
+      key: {{ .accessKeyIdKey }}
+- name: AWS_SECRET_ACCESS_KEY
+  valueFrom:
+    secretKeyRef:
+      name: {{ .existingSecret }}
+      key: {{ .secretAccessKeyKey }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{/* Metrics and traces, by OpenTelemetry's own variables. Takes $. */}}
 {{- define "escrow.telemetryEnvironment" -}}
 - name: OTEL_METRICS_EXPORTER

@@ -495,12 +495,16 @@ def transitions(entry: pb.TimelineEntry) -> list[tuple[str, str, str]]:
 
 @asynccontextmanager
 async def open_marketplace(
-    database: Database, sandbox_url: str, neighbours_url: str = ""
+    database: Database,
+    sandbox_url: str,
+    neighbours_url: str = "",
+    **more: str,
 ) -> AsyncIterator[Marketplace]:
     """The service on this database and sandbox, which is emptied first. The neighbour is at the
-    same account of Stripe, unless ``neighbours_url`` says at which sandbox it has its own.
+    same account of Stripe, unless ``neighbours_url`` says at which sandbox it has its own. ``more``
+    are settings of the service.
     """
-    config = _config(database, sandbox_url, neighbours_url)
+    config = _config(database, sandbox_url, neighbours_url, **more)
     of_workers = config.settings.model_copy(update={"database_url": SecretStr(database.worker_dsn)})
     async with (
         aiohttp.ClientSession() as http,
@@ -531,7 +535,7 @@ async def second_service(database: Database, sandbox_url: str) -> AsyncIterator[
         yield EscrowClient(channel, identity, 20.0)
 
 
-def _config(database: Database, sandbox_url: str, neighbours_url: str = "") -> Config:
+def _config(database: Database, sandbox_url: str, neighbours_url: str = "", **more: str) -> Config:
     tenant = Tenant(API_KEY, sandbox_url, 1000)  # the sandbox has no limit
     neighbour = Tenant(API_KEY, neighbours_url or sandbox_url, 1000)
     settings = Settings(
@@ -540,5 +544,6 @@ def _config(database: Database, sandbox_url: str, neighbours_url: str = "") -> C
         database_pool_min=0,  # a test needs few connections, and each takes time
         grpc_port=0,
         drain_s=1,
+        **more,  # type: ignore[arg-type]  # read from text, as ever
     )
     return Config(settings, {TENANT: tenant, NEIGHBOUR: neighbour})

@@ -110,6 +110,9 @@ STATUS_OF_REASON: Mapping[str, StatusCode] = {
     "PROCESS_STOPS": StatusCode.UNAVAILABLE,
     "TOO_MANY_STREAMS": StatusCode.RESOURCE_EXHAUSTED,
     "READER_TOO_SLOW": StatusCode.RESOURCE_EXHAUSTED,
+    "FILE_INFECTED": StatusCode.INVALID_ARGUMENT,
+    "SCANNER_UNAVAILABLE": StatusCode.UNAVAILABLE,
+    "FILES_UNAVAILABLE": StatusCode.UNAVAILABLE,
     "OVERLOADED": StatusCode.RESOURCE_EXHAUSTED,
     "RATE_LIMITED": StatusCode.RESOURCE_EXHAUSTED,
     "TENANT_NOT_CONFIGURED": StatusCode.UNAVAILABLE,
@@ -171,7 +174,7 @@ def check_refusal(refusal: Refusal, reason: str) -> None:
             assert shown in refusal.message, refusal
     if refusal.status is StatusCode.FAILED_PRECONDITION:
         assert refusal.precondition == reason
-    if reason in ("INVALID_FIELD", "AMOUNT_NOT_MULTIPLE"):
+    if reason in ("INVALID_FIELD", "AMOUNT_NOT_MULTIPLE", "FILE_INFECTED"):
         assert refusal.fields, refusal
         assert all(refusal.fields.values())
     if refusal.status in (StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED):

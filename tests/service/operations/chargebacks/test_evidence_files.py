@@ -11,6 +11,8 @@ from escrow.v1 import chargeback_service_pb2 as pb
 from service.domain.evidence import FILES, LARGEST_FILE_BYTES, TEXTS
 from stripe_sandbox.payments.dispute_evidence import LONG_TEXTS, LONGEST_SHORT_TEXT, LONGEST_TEXT
 from stripe_sandbox.payments.dispute_objects import EVIDENCE_FILES, EVIDENCE_TEXTS
+from tests.clamd import EICAR, running_clamd
+from tests.postgres import Database
 from tests.service.movements.strangers import assert_same_as_stripe
 from tests.service.operations.asked import WHY
 from tests.service.operations.chargebacks.disputes import disputed_escrow, preview
@@ -21,7 +23,7 @@ from tests.service.operations.chargebacks.test_submit_evidence import (
     stage,
     submission,
 )
-from tests.service.operations.marketplace import AN_ID, Marketplace
+from tests.service.operations.marketplace import AN_ID, Marketplace, open_marketplace
 
 PDF = b"%PDF-1.7\n" + b"x" * 991  # 1,000 bytes
 PNG = b"\x89PNG\r\n\x1a\n..."
@@ -77,6 +79,34 @@ async def test_a_file_is_uploaded_once_staged_and_submitted(market: Marketplace)
         await stub.UploadChargebackEvidenceFile(upload(found, PDF))
     await market.settle()
     await assert_same_as_stripe(market)
+
+
+async def test_a_file_is_taken_when_the_scanner_found_it_clean(
+    database: Database, sandbox_url: str
+) -> None:
+    async with (
+        running_clamd() as clamd,
+        open_marketplace(database, sandbox_url, files_scanner=clamd.url) as market,
+    ):
+        found, stub = await disputed_escrow(market), operator(market)
+        infected, clean = upload(found, PDF + EICAR), upload(found, PDF)
+        async with market.refuses("FILE_INFECTED") as refusal:
+            await stub.UploadChargebackEvidenceFile(infected)
+        assert "found Eicar-Test-Signature in it" in refusal.message
+        clamd.says = b"stream: Loading the database ERROR"
+        async with market.refuses("SCANNER_UNAVAILABLE"):
+            await stub.UploadChargebackEvidenceFile(clean)
+        assert not await market.sandbox.objects("/v1/files")
+
+        clamd.says = None
+        first = await stub.UploadChargebackEvidenceFile(clean)
+        await clamd.stop()
+        async with market.refuses("SCANNER_UNAVAILABLE"):
+            await stub.UploadChargebackEvidenceFile(upload(found, PNG))
+        assert await stub.UploadChargebackEvidenceFile(clean) == first
+        async with market.refuses("CHARGEBACK_MISSING"):  # which needs no scanner
+            await stub.UploadChargebackEvidenceFile(upload(pb.Chargeback(id=f"cbk_{AN_ID}"), PDF))
+        assert clamd.seen == [PDF + EICAR, PDF, PDF]
 
 
 async def test_what_is_no_file_for_it_is_refused(market: Marketplace) -> None:

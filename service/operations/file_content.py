@@ -1,0 +1,45 @@
+"""Takes a file in that a request brings: the scanner looks into it before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from service.runtime import Answer, Runtime
+
+Look: TypeAlias = Callable[[], None]
+"""A story calls it where its decision is made, before it writes. It goes on with the next line when
+the file was looked into.
+"""
+
+
+class _NotYet(Exception):
+    """No fault: the story runs again when the file was looked into."""
+
+
+async def take_in(
+    runtime: Runtime, content: bytes, run: Callable[[Look], Awaitable[Answer]]
+) -> Answer:
+    """Runs a story whose request brings a file in its field ``content``.
+
+    It runs twice where there is a scanner. So what was answered before is answered again without
+    the scanner, what is refused anyway is not scanned, and nobody waits for the scanner while
+    others wait for the escrow.
+
+    Raises:
+        FileInfected, ScannerUnavailable.
+    """
+    if runtime.scanner is not None:
+        try:
+            return await run(_stop)
+        except _NotYet:
+            await runtime.scanner.check(content, "content")
+    return await run(_go_on)
+
+
+def _stop() -> None:
+    raise _NotYet
+
+
+def _go_on() -> None:
+    pass
