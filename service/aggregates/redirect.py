@@ -34,6 +34,7 @@ def redirect(case: EscrowCase, milestone: Milestone, before: Payee, after: Payee
         if release.milestone_id == milestone.milestone_id
         and release.payee_id == before.payee_id
         and release.state is ReleaseState.WAITING
+        and not release.gives_back  # it is no part of the price
     ]
     refused = any(release.refusal_code not in NOT_OF_STRIPE for release in waiting)
     if before.state is PayeeState.ACTIVE and not refused:

@@ -145,6 +145,18 @@ async def test_what_is_given_back_waits_for_its_payee_and_is_shown(market: Marke
     assert await market.balance(f"liab:payee:{payee.id}:payable") == 1_500
     await assert_all_holds(market)
 
+    other = await market.new_payee()  # the price can go to them, what is given back stays
+    redirected = escrow_pb.RedirectShareRequest(
+        request_id=new_request_id(),
+        escrow_id=escrow.id,
+        milestone_id=escrow.milestones[0].id,
+        payee_id=payee.id,
+        to_payee_id=other.id,
+        reason="They have no account.",
+        validate_only=True,
+    )
+    await market.client("operator", role="operator").escrows.RedirectShare(redirected)
+
     request = party_pb.ReplacePayeeAccountRequest(request_id=new_request_id(), payee_id=payee.id)
     await market.payee.parties.ReplacePayeeAccount(request)
     await market.work()
