@@ -197,6 +197,34 @@ CREATE TYPE public.write_deadline AS (
 	refusal text
 );
 
+CREATE TYPE public.write_dispute AS (
+	tenant_id text,
+	escrow_id uuid,
+	dispute_id uuid,
+	milestone_id uuid,
+	state text,
+	opened_by text,
+	amount_minor bigint,
+	currency text,
+	reason text,
+	statement text,
+	claim_minor bigint,
+	people jsonb,
+	created_at timestamp with time zone,
+	updated_at timestamp with time zone,
+	lost_minor bigint,
+	answer text,
+	answered_at timestamp with time zone,
+	offer_number integer,
+	offer_by text,
+	offer_minor bigint,
+	to_payer_minor bigint,
+	to_payees jsonb,
+	decided_by text,
+	decision text,
+	ended_at timestamp with time zone
+);
+
 CREATE TYPE public.write_effect AS (
 	tenant_id text,
 	effect_id uuid,
@@ -1450,6 +1478,69 @@ GRANT UPDATE(warned_percent) ON TABLE public.deadlines TO escrow_service;
 GRANT UPDATE(tries) ON TABLE public.deadlines TO escrow_service;
 GRANT UPDATE(refusal) ON TABLE public.deadlines TO escrow_service;
 GRANT UPDATE(leased_until) ON TABLE public.deadlines TO escrow_service;
+
+CREATE TABLE public.disputes (
+    tenant_id text NOT NULL,
+    escrow_id uuid NOT NULL,
+    dispute_id uuid NOT NULL,
+    milestone_id uuid NOT NULL,
+    state text NOT NULL,
+    opened_by text NOT NULL,
+    amount_minor bigint NOT NULL,
+    currency text NOT NULL,
+    reason text NOT NULL,
+    statement text NOT NULL,
+    claim_minor bigint NOT NULL,
+    people jsonb NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    lost_minor bigint NOT NULL,
+    answer text,
+    answered_at timestamp with time zone,
+    offer_number integer NOT NULL,
+    offer_by text,
+    offer_minor bigint,
+    to_payer_minor bigint,
+    to_payees jsonb NOT NULL,
+    decided_by text,
+    decision text,
+    ended_at timestamp with time zone,
+    CONSTRAINT disputes_claim_no_more CHECK (((claim_minor >= 0) AND (claim_minor <= amount_minor))),
+    CONSTRAINT disputes_lose_no_more CHECK (((lost_minor >= 0) AND (lost_minor <= amount_minor)))
+);
+COMMENT ON TABLE public.disputes IS 'What the parties of an escrow disagree about; its open freeze has the id of it as source.';
+COMMENT ON COLUMN public.disputes.claim_minor IS 'how much of amount_minor goes to the payer by the wish of who opened it';
+COMMENT ON COLUMN public.disputes.people IS 'who acted for a party: none of them may resolve it';
+COMMENT ON COLUMN public.disputes.lost_minor IS 'what of amount_minor the payer''s bank took, or a refund at Stripe, while the parties argued';
+COMMENT ON COLUMN public.disputes.to_payees IS 'the outcome: what of the price each payee gets';
+ALTER TABLE ONLY public.disputes
+    ADD CONSTRAINT disputes_pkey PRIMARY KEY (tenant_id, escrow_id, dispute_id);
+CREATE INDEX disputes_by_id ON public.disputes USING btree (tenant_id, dispute_id);
+CREATE INDEX disputes_open ON public.disputes USING btree (tenant_id, dispute_id) WHERE (state = ANY (ARRAY['OPEN'::text, 'NEGOTIATION'::text, 'MEDIATION'::text]));
+GRANT SELECT,INSERT ON TABLE public.disputes TO escrow_service;
+GRANT SELECT ON TABLE public.disputes TO escrow_reader;
+GRANT UPDATE(milestone_id) ON TABLE public.disputes TO escrow_service;
+GRANT UPDATE(state) ON TABLE public.disputes TO escrow_service;
+GRANT UPDATE(opened_by) ON TABLE public.disputes TO escrow_service;
+GRANT UPDATE(amount_minor) ON TABLE public.disputes TO escrow_service;
+GRANT UPDATE(currency) ON TABLE public.disputes TO escrow_service;
+GRANT UPDATE(reason) ON TABLE public.disputes TO escrow_service;
+GRANT UPDATE(statement) ON TABLE public.disputes TO escrow_service;
+GRANT UPDATE(claim_minor) ON TABLE public.disputes TO escrow_service;
+GRANT UPDATE(people) ON TABLE public.disputes TO escrow_service;
+GRANT UPDATE(created_at) ON TABLE public.disputes TO escrow_service;
+GRANT UPDATE(updated_at) ON TABLE public.disputes TO escrow_service;
+GRANT UPDATE(lost_minor) ON TABLE public.disputes TO escrow_service;
+GRANT UPDATE(answer) ON TABLE public.disputes TO escrow_service;
+GRANT UPDATE(answered_at) ON TABLE public.disputes TO escrow_service;
+GRANT UPDATE(offer_number) ON TABLE public.disputes TO escrow_service;
+GRANT UPDATE(offer_by) ON TABLE public.disputes TO escrow_service;
+GRANT UPDATE(offer_minor) ON TABLE public.disputes TO escrow_service;
+GRANT UPDATE(to_payer_minor) ON TABLE public.disputes TO escrow_service;
+GRANT UPDATE(to_payees) ON TABLE public.disputes TO escrow_service;
+GRANT UPDATE(decided_by) ON TABLE public.disputes TO escrow_service;
+GRANT UPDATE(decision) ON TABLE public.disputes TO escrow_service;
+GRANT UPDATE(ended_at) ON TABLE public.disputes TO escrow_service;
 
 CREATE TABLE public.effect_attempts (
     tenant_id text NOT NULL,

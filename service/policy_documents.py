@@ -98,6 +98,8 @@ def _stand_in(document: Any, violation: FieldViolation) -> set[str]:  # noqa: AN
             | "favorable_amendment"
             | "lost_chargeback"
             | "dispute_fee"
+            | "unanswered_dispute"
+            | "undecided_dispute"
             | "approvals" as part,
             *_,
         ]:

@@ -18,6 +18,7 @@ from service.domain.records.approval import Approval
 from service.domain.records.balance_transaction import BalanceTransaction
 from service.domain.records.chargeback import Chargeback
 from service.domain.records.deadline import Deadline, DeadlineKind
+from service.domain.records.dispute import Dispute, DisputeReason
 from service.domain.records.effect import Effect, EffectKind
 from service.domain.records.escrow import Escrow, LineItem, Milestone, MilestonePayee
 from service.domain.records.evidence import EvidenceStep, SentEvidence
@@ -32,6 +33,7 @@ from service.domain.records.refund import Refund, RefundOrigin, RefundPart
 from service.domain.records.release import Release
 from service.domain.states.approval import ApprovalState
 from service.domain.states.chargeback import ChargebackState
+from service.domain.states.dispute import DisputeState
 from service.domain.states.effect import EffectState
 from service.domain.states.escrow import EscrowState
 from service.domain.states.milestone import MilestoneState
@@ -307,6 +309,26 @@ def new_proposal(escrow: Escrow, **changes: Any) -> Proposal:  # noqa: ANN401  a
         "milestone_ids": [],
     }
     return Proposal(**fields | changes)
+
+
+def new_dispute(milestone: Milestone, **changes: Any) -> Dispute:  # noqa: ANN401  any field
+    fields: dict[str, Any] = {
+        "tenant_id": milestone.tenant_id,
+        "escrow_id": milestone.escrow_id,
+        "dispute_id": new_id(),
+        "milestone_id": milestone.milestone_id,
+        "state": DisputeState.OPEN,
+        "opened_by": Party.PAYER,
+        "amount_minor": 100,
+        "currency": "USD",
+        "reason": DisputeReason.OTHER,
+        "statement": "It is broken.",
+        "claim_minor": 100,
+        "people": [],
+        "created_at": NOW,
+        "updated_at": NOW,
+    }
+    return Dispute(**fields | changes)
 
 
 def new_receivable(payee: Payee, escrow: Escrow, **changes: Any) -> Receivable:  # noqa: ANN401  any field

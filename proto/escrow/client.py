@@ -40,6 +40,7 @@ from escrow.tokens import RefreshedToken
 from escrow.v1.agreement_service_pb2_grpc import AgreementServiceStub
 from escrow.v1.approval_service_pb2_grpc import ApprovalServiceStub
 from escrow.v1.chargeback_service_pb2_grpc import ChargebackServiceStub
+from escrow.v1.dispute_service_pb2_grpc import DisputeServiceStub
 from escrow.v1.escrow_service_pb2_grpc import EscrowServiceStub
 from escrow.v1.event_service_pb2_grpc import EventServiceStub
 from escrow.v1.operator_service_pb2_grpc import OperatorServiceStub
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from escrow.v1.agreement_service_pb2_grpc import AgreementServiceAsyncStub
     from escrow.v1.approval_service_pb2_grpc import ApprovalServiceAsyncStub
     from escrow.v1.chargeback_service_pb2_grpc import ChargebackServiceAsyncStub
+    from escrow.v1.dispute_service_pb2_grpc import DisputeServiceAsyncStub
     from escrow.v1.escrow_service_pb2_grpc import EscrowServiceAsyncStub
     from escrow.v1.event_service_pb2_grpc import EventServiceAsyncStub
     from escrow.v1.operator_service_pb2_grpc import OperatorServiceAsyncStub
@@ -140,6 +142,10 @@ class EscrowClient:
     @cached_property
     def feed(self) -> "EventServiceAsyncStub":
         return EventServiceStub(self._view)
+
+    @cached_property
+    def disputes(self) -> "DisputeServiceAsyncStub":
+        return DisputeServiceStub(self._view)
 
     @cached_property
     def events(self) -> "StripeEventServiceAsyncStub":

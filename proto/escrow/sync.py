@@ -32,6 +32,7 @@ from escrow.credentials import Renewed, TlsFiles
 from escrow.v1.agreement_service_pb2_grpc import AgreementServiceStub
 from escrow.v1.approval_service_pb2_grpc import ApprovalServiceStub
 from escrow.v1.chargeback_service_pb2_grpc import ChargebackServiceStub
+from escrow.v1.dispute_service_pb2_grpc import DisputeServiceStub
 from escrow.v1.escrow_service_pb2_grpc import EscrowServiceStub
 from escrow.v1.event_service_pb2_grpc import EventServiceStub
 from escrow.v1.operator_service_pb2_grpc import OperatorServiceStub
@@ -128,6 +129,10 @@ class SyncEscrowClient:
     @cached_property
     def feed(self) -> EventServiceStub:
         return EventServiceStub(self._view)
+
+    @cached_property
+    def disputes(self) -> DisputeServiceStub:
+        return DisputeServiceStub(self._view)
 
     @cached_property
     def events(self) -> StripeEventServiceStub:

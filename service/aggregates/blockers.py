@@ -6,7 +6,7 @@ ExplainEscrow and in its refusals, and the command line in ``escrow show``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from service.aggregates.split import payees_of
 from service.domain.blocker import Blocker, Rule
 from service.domain.call import Party
 from service.domain.records.chargeback import Chargeback
+from service.domain.records.dispute import Dispute
 from service.domain.records.escrow import Milestone
 from service.domain.records.freeze import Freeze, FreezeReason
 from service.domain.records.parties import Payee
@@ -25,6 +26,7 @@ from service.domain.records.receivable import REVERSED_AT_STRIPE, Receivable
 from service.domain.records.refund import Refund
 from service.domain.records.release import Release
 from service.domain.states.chargeback import ChargebackState
+from service.domain.states.dispute import DisputeState
 from service.domain.states.milestone import MilestoneState
 from service.domain.states.payee import PayeeState
 from service.domain.states.payment import PAYMENT_ENDED, PaymentState
@@ -71,6 +73,7 @@ FROZEN_BY = {
     FreezeReason.EARLY_FRAUD_WARNING: "a warning of fraud",
     FreezeReason.TRANSFER_REVERSED: "the reversal of a transfer at Stripe",
     FreezeReason.UNEXPLAINED: "a movement at Stripe that nobody has explained",
+    FreezeReason.DISPUTE: "a dispute between the parties",
     FreezeReason.RISK: "an operator's suspicion",
     FreezeReason.LEGAL: "a legal demand",
     FreezeReason.KYC: "a check of somebody's identity",
@@ -224,7 +227,9 @@ def freezes_of(milestone: Milestone, records: EscrowRecords) -> list[Freeze]:
 def of_freezes(freezes: Iterable[Freeze], records: EscrowRecords) -> Iterator[Blocker]:
     disputes = {each.stripe_dispute: each for each in records.chargebacks}
     for each in freezes:
-        if each.is_open:
+        if each.reason is FreezeReason.DISPUTE:
+            yield from _of_dispute(each, records)
+        elif each.is_open:
             known = disputes.get(each.source)
             lost = known is not None and known.state is ChargebackState.LOST
             first = ("SettleChargeback",) if lost else ADOPTS.get(each.reason, ())
@@ -234,6 +239,48 @@ def of_freezes(freezes: Iterable[Freeze], records: EscrowRecords) -> Iterator[Bl
                 Rule.FREEZE,
                 {OPERATOR: (*first, "LiftFreeze")},
             )
+
+
+def _of_dispute(freeze: Freeze, records: EscrowRecords) -> Iterator[Blocker]:
+    """Of a freeze of the parties, who move on. What others have frozen blocks it beside."""
+    found = (each for each in records.disputes if each.public_id == freeze.source and each.is_open)
+    for dispute in found:
+        yield Blocker(
+            dispute.public_id, *TURN[dispute.state](dispute), milestone_id=dispute.milestone_id
+        )
+
+
+def _to_answer(dispute: Dispute) -> tuple[str, Rule, Clears]:
+    other, opener = dispute.other_party, dispute.opened_by
+    says = f"the {other} to answer the dispute that the {opener} has opened"
+    answers = {other: ("RespondToDispute",), opener: ("WithdrawDispute",)}
+    return says, Rule.DISPUTE, {**answers, OPERATOR: ("ResolveDispute",)}
+
+
+def _to_agree(dispute: Dispute) -> tuple[str, Rule, Clears]:
+    mediated = dispute.state is DisputeState.MEDIATION
+    says = "an operator to decide the dispute, or" if mediated else "the dispute:"
+    clears: dict[Party, list[str]] = {}
+    for party in (PAYER, PAYEE):
+        clears[party] = ["ProposeDisputeSplit"]
+        if dispute.offer_by not in (None, party):
+            clears[party].append("AcceptDisputeSplit")
+        if not mediated:
+            clears[party].append("RequestMediation")
+    clears[dispute.opened_by].append("WithdrawDispute")
+    return (
+        f"{says} the payer and the payee to agree on a split",
+        Rule.DISPUTE,
+        {**clears, OPERATOR: ["ResolveDispute"]},
+    )
+
+
+TURN: Mapping[DisputeState, Callable[[Dispute], tuple[str, Rule, Clears]]] = {
+    DisputeState.OPEN: _to_answer,
+    DisputeState.NEGOTIATION: _to_agree,
+    DisputeState.MEDIATION: _to_agree,
+}
+"""What a dispute waits for in its state."""
 
 
 def _for_operator(freeze: Freeze) -> str:

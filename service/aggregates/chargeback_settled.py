@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from service.aggregates.dispute import taken_from_held
 from service.aggregates.dispute_fee import pass_fee_on, take_fee_back
 from service.aggregates.escrow import EscrowCase
 from service.aggregates.receivable import load_caused
@@ -103,6 +104,7 @@ def _take(
     """Rows 13b, 13b', 15'', then 15 or 13x."""
     refund_id = parts[0].refund_id
     refund = refund_requested(case, payment, parts, reason, refund_id, chargeback=known)
+    taken_from_held(case, parts)
     refund.taken_minor = taken_minor
     case.unit.advance(refund, RefundEvent.CHARGE_BACK)
     kinds = K.CHARGEBACK_SETTLED, K.CHARGEBACK_SETTLED_CONVERTED

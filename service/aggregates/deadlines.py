@@ -21,13 +21,14 @@ from service.domain.deadlines import (
 from service.domain.policy import Periods
 from service.domain.records.deadline import Deadline, DeadlineKind
 from service.domain.records.escrow import Milestone
+from service.domain.states.dispute import DisputeState
 from service.domain.states.proposal import ProposalEvent
 from service.domain.unit import UnitOfWork
 from service.store.tables import EscrowRecords
 
-ANSWER, EVIDENCE = DeadlineKind.ANSWER, DeadlineKind.EVIDENCE
-APART = (ANSWER, EVIDENCE)
-"""What no milestone waits for: a proposal, and a chargeback (evidence_time.py)."""
+ANSWER, EVIDENCE, DISPUTE = DeadlineKind.ANSWER, DeadlineKind.EVIDENCE, DeadlineKind.DISPUTE
+APART = (ANSWER, EVIDENCE, DISPUTE)
+"""What no milestone waits for: a proposal, a chargeback (evidence_time.py), and a dispute."""
 
 
 def keep_time(unit: UnitOfWork, records: EscrowRecords, periods: Periods) -> None:
@@ -43,6 +44,7 @@ def keep_time(unit: UnitOfWork, records: EscrowRecords, periods: Periods) -> Non
             unit.advance(proposal, ProposalEvent.LAPSE)
         else:
             wanted[ANSWER, proposal.proposal_id] = None
+    wanted |= {(DISPUTE, each.dispute_id): None for each in records.disputes if each.is_open}
     _end(unit, records, lambda each: each.kind is not EVIDENCE and _key(each) not in wanted)
     for key in wanted.keys() - {_key(each) for each in records.deadlines}:
         _begin(unit, records, periods, *key)
@@ -67,7 +69,9 @@ def _begin(
 ) -> None:
     milestone = next((m for m in records.milestones if m.milestone_id == subject_id), None)
     starts_at = unit.now
-    if milestone is None:
+    if kind is DISPUTE:
+        due_at = starts_at + timedelta(hours=_hours_of_dispute(records, periods, subject_id))
+    elif milestone is None:
         hours = periods.answer_hours if kind is ANSWER else periods.payment_hours
         asked_for = (p for p in records.proposals if p.proposal_id == subject_id)
         first = [date for proposal in asked_for for date in new_due_dates(changes_of(proposal))]
@@ -95,6 +99,18 @@ def _begin(
         wait_for_warning(deadline)
     records.deadlines.append(deadline)
     unit.put(deadline)
+
+
+def _hours_of_dispute(records: EscrowRecords, periods: Periods, dispute_id: UUID) -> int:
+    """For how long somebody's turn lasts."""
+    (dispute,) = (each for each in records.disputes if each.dispute_id == dispute_id)
+    mediated = dispute.state is DisputeState.MEDIATION
+    return periods.mediation_hours if mediated else periods.answer_hours
+
+
+def begin_anew(unit: UnitOfWork, records: EscrowRecords, subject_id: UUID) -> None:
+    """Ends the deadlines of what has moved: ``keep_time`` begins the next."""
+    _end(unit, records, lambda each: each.subject_id == subject_id)
 
 
 def _countries(records: EscrowRecords, milestone: Milestone) -> set[str]:

@@ -12,9 +12,16 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.aggregates.deadlines import due_again
+from service.aggregates.disputed import held_by_disputes, hold_again, yield_to
 from service.aggregates.escrow import EscrowCase
 from service.aggregates.release import transfer_rejected
-from service.domain.errors import AmountAboveHeld, AmountFrozen, FreezeMissing, check_multiples
+from service.domain.errors import (
+    AmountAboveHeld,
+    AmountFrozen,
+    FreezeMissing,
+    FreezeOfDispute,
+    check_multiples,
+)
 from service.domain.money import charge_step_minor
 from service.domain.records.escrow import Milestone
 from service.domain.records.freeze import Freeze, FreezeReason
@@ -62,6 +69,7 @@ def freeze(case: EscrowCase, payment: Payment, amount_minor: int, cause: Cause) 
     if not parts:
         parts = [(_of_payment(case, payment.payment_id)[0], 0)]
     for milestone, part_minor in parts:
+        yield_to(case, milestone, part_minor)
         _add(case, milestone, payment.payment_id, part_minor, cause)
     case.records.freezes[-1].beyond_minor = beyond_minor
     return True
@@ -105,10 +113,13 @@ def lift(case: EscrowCase, freeze_id: UUID) -> None:
 
     Raises:
         FreezeMissing, WrongState, PartyNotAllowed.
+        FreezeOfDispute: the parties' dispute has to end.
     """
     found = next((f for f in case.records.freezes if f.freeze_id == freeze_id), None)
     if found is None:
         raise FreezeMissing
+    if found.reason is FreezeReason.DISPUTE:
+        raise FreezeOfDispute(freeze_id=found.public_id, dispute_id=found.source)
     case.unit.advance(found, FreezeEvent.LIFT)
     case.touch()
     _free_part(case, found)
@@ -145,7 +156,8 @@ def place(case: EscrowCase, milestone: Milestone, amount_minor: int | None, caus
     Raises:
         AmountNotMultiple. AmountFrozen, AmountAboveHeld: so much is not held, or frozen already.
     """
-    currency, free_minor = case.escrow.currency, milestone.releasable_minor
+    currency = case.escrow.currency
+    free_minor = milestone.releasable_minor + held_by_disputes(case.records, milestone)
     wanted_minor = free_minor if amount_minor is None else amount_minor
     check_multiples({"amount_minor": wanted_minor}, charge_step_minor(currency), currency)
     if milestone.payment_id is None or not 0 < wanted_minor <= free_minor:
@@ -155,6 +167,7 @@ def place(case: EscrowCase, milestone: Milestone, amount_minor: int | None, caus
             raise AmountFrozen(**facts, frozen_minor=frozen_minor)
         raise AmountAboveHeld(**facts)
     case.touch()
+    yield_to(case, milestone, max(wanted_minor - milestone.releasable_minor, 0))
     _add(case, milestone, milestone.payment_id, wanted_minor, cause)
 
 
@@ -181,12 +194,14 @@ def cover_more(case: EscrowCase, payment_id: UUID) -> None:
             each.beyond_minor = left_minor
             case.unit.put(each)
         for milestone, part_minor in parts:
+            yield_to(case, milestone, part_minor)
             if milestone.milestone_id == each.milestone_id:
                 each.amount_minor += part_minor
                 _freeze_part(case, milestone, part_minor)
             else:
                 cause = Cause(each.reason, each.source, each.fact)
                 _add(case, milestone, payment_id, part_minor, cause)
+    hold_again(case, payment_id)
 
 
 def give_way(case: EscrowCase, payment_id: UUID, source: str, short_minor: int) -> bool:
@@ -244,11 +259,14 @@ def _of_payment(case: EscrowCase, payment_id: UUID) -> list[Milestone]:
 def _cover(
     case: EscrowCase, payment_id: UUID, amount_minor: int
 ) -> tuple[list[tuple[Milestone, int]], int]:
-    """The held amounts that cover it, in the order of the milestones, and what is left over."""
+    """The held amounts that cover it, and what is left over: first of what the parties argue about,
+    for that is taken to be the same money, else in the order of the milestones.
+    """
     step_minor = charge_step_minor(case.escrow.currency)
     parts, left_minor = [], amount_minor
-    for milestone in _of_payment(case, payment_id):
-        free_minor = milestone.releasable_minor
+    of_it = [(each, held_by_disputes(case.records, each)) for each in _of_payment(case, payment_id)]
+    for milestone, disputed_minor in sorted(of_it, key=lambda each: not each[1]):
+        free_minor = milestone.releasable_minor + disputed_minor
         if milestone.payment_id != payment_id or not free_minor or left_minor <= 0:
             continue
         whole_minor = free_minor + milestone.payer_fee_of(free_minor, step_minor=step_minor)

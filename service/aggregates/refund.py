@@ -30,6 +30,8 @@ from service.domain.states.refund import (
 from service.domain.states.release import ReleaseEvent, ReleaseState
 
 K, ME = JournalKind, MilestoneEvent
+Events = tuple[MilestoneEvent, MilestoneEvent, MilestoneEvent]
+"""What moves a milestone: of which all went back, all that was held, or a part."""
 FROM: Mapping[RefundOrigin, JournalKind] = {
     RefundOrigin.HELD: K.REFUNDED_FROM_HELD,
     RefundOrigin.PAYABLE: K.REFUNDED_FROM_PAYABLE,
@@ -55,7 +57,7 @@ def refund_requested(
     parts: Sequence[RefundPart],
     reason: str,
     refund_id: UUID,
-    events: tuple[MilestoneEvent, MilestoneEvent] = (ME.REFUND, ME.REFUND_REST),
+    events: Events = (ME.REFUND, ME.REFUND_REST, ME.REFUND_PART),
     chargeback: Chargeback | None = None,
 ) -> Refund:
     """Postings 9a, 10, 11 and 9r: the money is on its way back to the payer. With a chargeback 13b,
@@ -261,18 +263,16 @@ def milestones_of(case: EscrowCase, parts: Iterable[RefundPart]) -> list[Milesto
     return [each for each in case.records.milestones if each.milestone_id in named]
 
 
-def _advance(
-    case: EscrowCase, milestone: Milestone, events: tuple[MilestoneEvent, MilestoneEvent]
-) -> None:
+def _advance(case: EscrowCase, milestone: Milestone, events: Events) -> None:
     """Moves a milestone to where it is after a refund was requested."""
-    whole, rest = events
+    whole, rest, part = events
     holds_nothing = milestone.state in BEFORE and not milestone.held_minor
     if not milestone.held_minor and not milestone.released_minor:
         case.advance(milestone, whole)
     elif holds_nothing:
         case.advance(milestone, rest)
     else:
-        case.advance(milestone, MilestoneEvent.REFUND_PART)
+        case.advance(milestone, part)
     end_when_transferred(case, milestone)
 
 

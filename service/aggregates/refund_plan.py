@@ -124,6 +124,25 @@ def plan_held(
     return in_places(parts)
 
 
+def plan_disputed(
+    case: EscrowCase, milestone: Milestone, price_minor: int, refund_id: UUID
+) -> list[RefundPart]:
+    """The parts of a refund of so much of what is held, of every payee's part: what a dispute
+    between the parties gives the payer.
+
+    It counts up as ``plan_refund`` does.
+
+    Raises:
+        PaymentNotSettled, PaymentDisputed.
+    """
+    payment = case.payment(milestone.payment_id)
+    if not payment.confirmed:
+        raise PaymentNotSettled(payment_id=payment.public_id)
+    check_disputed(case, payment)
+    fee_minor = milestone.payer_fee_of(price_minor, step_minor=_step(case))
+    return in_places(held_parts(case, milestone, payment, price_minor, refund_id, fee_minor))
+
+
 def check_disputed(case: EscrowCase, payment: Payment) -> None:
     """Raises PaymentDisputed: the payer's bank takes the money itself, or threatens to."""
     for each in case.records.freezes:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from uuid import UUID
 
 from service.aggregates.contradiction import Contradiction
 from service.aggregates.escrow import EscrowCase, effect_source
 from service.aggregates.receivable import net_recalled
-from service.aggregates.split import divide
+from service.aggregates.split import divide, payees_of
 from service.domain.errors import AmountAboveHeld, AmountFrozen, check_multiples
 from service.domain.ids import next_uuid
 from service.domain.journal import Part, Source
@@ -42,10 +42,12 @@ def split_off(
     *,
     whole: MilestoneEvent,
     part: MilestoneEvent,
+    among: Mapping[UUID, int] | None = None,
 ) -> list[Release]:
     """Gives the payees a part of what is held (all that is not frozen when None): postings 5, 5p.
     It is a release for each payee and each payment that it comes from.
 
+    ``among`` says what each of several payees gets; else it is pro rata of their parts.
     The milestone moves by the event ``whole`` when nothing stays held, else by ``part``.
 
     Raises:
@@ -68,7 +70,10 @@ def split_off(
             raise AmountFrozen(**facts, frozen_minor=milestone.frozen_minor)
         raise AmountAboveHeld(**facts)
     releases: list[Release] = []
-    for to, part_minor in divide(case.records, milestone, amount, step_minor):
+    divided = divide(case.records, milestone, amount, step_minor)
+    if among is not None:
+        divided = _given(payees_of(case.records, milestone.milestone_id), among)
+    for to, part_minor in divided:
         # Releases are read in the order of their ids.
         release_id = next_uuid(releases[-1].release_id) if releases else case.unit.new_id()
         releases.append(_new_release(case, milestone, to, part_minor, release_id))
@@ -76,6 +81,19 @@ def split_off(
         if release.payee_share_minor == 0:
             nothing_to_transfer(case, release)
     return releases
+
+
+def _given(
+    payees: Iterable[MilestonePayee], among: Mapping[UUID, int]
+) -> list[tuple[MilestonePayee | None, int]]:
+    """What each payee gets of each of their parts."""
+    divided: list[tuple[MilestonePayee | None, int]] = []
+    left = dict(among)
+    for to in payees:
+        if part_minor := min(left.get(to.payee_id, 0), to.left_minor):
+            left[to.payee_id] -= part_minor
+            divided.append((to, part_minor))
+    return divided
 
 
 def _new_release(

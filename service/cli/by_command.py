@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, str] = {
     "RefundSuspense": "refunds suspense",
     "RejectEffect": "effects reject",
     "ResolveRefund": "refunds resolve",
+    "ResolveDispute": "disputes resolve",
     "RetryEffect": "effects retry",
     "RetryStripeEvent": "events retry",
     "SettleChargeback": "chargebacks settle",

@@ -17,6 +17,7 @@ from service.cli import (
     closings,
     deadlines,
     demo,
+    disputes,
     docs,
     effects,
     events,
@@ -88,6 +89,7 @@ app.add_typer(refunds.app, name="refunds")
 app.add_typer(reversals.app, name="reversals")
 app.add_typer(receivables.app, name="receivables")
 app.add_typer(chargebacks.app, name="chargebacks")
+app.add_typer(disputes.app, name="disputes")
 app.add_typer(payees.app, name="payees")
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(policy.app, name="policy")

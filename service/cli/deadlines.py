@@ -104,13 +104,16 @@ def decline(
 def _document(deadline: OpenDeadline) -> dict[str, Any]:
     of, of_proposal = deadline.subject_id, deadline.kind == DeadlineKind.ANSWER
     of_chargeback = deadline.kind == DeadlineKind.EVIDENCE
-    of_milestone = of != deadline.escrow_id and not (of_proposal or of_chargeback)
+    of_dispute = deadline.kind == DeadlineKind.DISPUTE
+    of_another = of_proposal or of_chargeback or of_dispute
+    of_milestone = of != deadline.escrow_id and not of_another
     return {
         "id": ids.show(ids.DEADLINE, deadline.deadline_id),
         "escrow_id": ids.show(ids.ESCROW, deadline.escrow_id),
         "milestone_id": ids.show(ids.MILESTONE, of) if of_milestone else "",
         "proposal_id": ids.show(ids.PROPOSAL, of) if of_proposal else "",
         "chargeback_id": ids.show(ids.CHARGEBACK, of) if of_chargeback else "",
+        "dispute_id": ids.show(ids.DISPUTE, of) if of_dispute else "",
         "kind": f"DEADLINE_KIND_{deadline.kind}",
         "due_time": deadline.due_at,
         "act_time": deadline.act_at,

@@ -27,6 +27,7 @@ class Rule(StrEnum):
     REFUND = "REFUND"  # Stripe has not paid the refund out
     REFUND_FAILED = "REFUND_FAILED"  # the payer still has to get it
     DEBT = "DEBT"  # a payee owes what was refunded after they had it
+    DISPUTE = "DISPUTE"  # what the parties disagree about does not move
     PROPOSAL = "PROPOSAL"  # what one party asks, the other answers
     CANCELLATION_WINDOW = "CANCELLATION_WINDOW"  # the policy says who may cancel alone, and when
     AMENDMENT = "AMENDMENT"  # what was agreed changes only while nobody has paid for it

@@ -160,6 +160,10 @@ class ProposalMissing(Missing):
     """The escrow has no such proposal with this id; GetEscrow shows those that are open."""
 
 
+class DisputeMissing(Missing):
+    """There is no dispute with this id."""
+
+
 class DeadlineMissing(Missing):
     """The escrow has no deadline with this id that still runs; GetEscrow shows those that do."""
 
@@ -306,6 +310,56 @@ class ProposalsExhausted(Precondition):
     """So much was asked of this escrow that no more is taken; operators act without asking."""
 
 
+class DisputeBlocked(Blocked):
+    """What is disputed cannot move now: it is frozen by somebody else than the parties."""
+
+
+class DisputeOver(Precondition):
+    """This dispute has ended; GetDispute shows how."""
+
+
+class DisputeWindowClosed(Precondition):
+    """A milestone is disputed while it is paid for and not delivered, or within the inspection
+    period after its delivery. Afterwards ask an operator.
+    """
+
+    because_of = frozenset(Rule)
+
+
+class AmountDisputed(Precondition):
+    """{amount} is more than what can be disputed: of the {held} that are held {disputed} are
+    disputed already.
+    """
+
+
+class DisputesExhausted(Precondition):
+    """You have opened so many disputes of this escrow that no more is taken. Ask an operator."""
+
+
+class OfferReplaced(Precondition):
+    """Another offer has taken the place of this one, or it is void; GetDispute shows the last."""
+
+
+class OfferIsYours(Precondition):
+    """This offer is your own: the other party accepts it."""
+
+
+class ResolverIsParty(Precondition):
+    """You acted for a party of this dispute, or with an identity that you share: somebody else has
+    to resolve it.
+    """
+
+
+class SplitDoesNotAddUp(Precondition):
+    """{left} are disputed, and {found} were given out: what the payer and the payees get has to be
+    exactly what is disputed, and no payee can get more than what is held for them.
+    """
+
+
+class FreezeOfDispute(Precondition):
+    """The parties dispute this amount: it moves when their dispute ends (ResolveDispute)."""
+
+
 class ConsentMissing(Precondition):
     """Only both parties together extend a deadline: the other has to ask for the same time with
     RequestExtension first.
@@ -346,7 +400,7 @@ class AmountFrozen(Precondition):
     GetEscrow shows the freezes; operators lift them.
     """
 
-    because_of = frozenset({Rule.FREEZE})
+    because_of = frozenset({Rule.FREEZE, Rule.DISPUTE})
 
 
 class RefundAboveLeft(Precondition):

@@ -22,6 +22,8 @@ OF_WORKERS: Mapping[str, str] = {
     "miss_delivery": "A milestone was not delivered by its due date: what the policy says is done.",
     "release_after_inspection": "The payer did not answer a delivery in time: it is released.",
     "end_unanswered": "What one party proposed was not answered in time, and is over.",
+    "end_undecided": "Nobody moved a dispute of the parties on: it goes to mediation, or ends"
+    " as the policy says.",
     "warn_of_hold_limit": "Stripe lets nobody hold this money much longer.",
     "warn_of_evidence": "Stripe soon takes no more evidence against a chargeback.",
     # Operators.

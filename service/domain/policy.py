@@ -71,8 +71,10 @@ class Periods:
     payment_hours: int = 168  # then what nobody has paid expires
     inspection_hours: int = 72  # then what was delivered is released
     cancellation_hours: int = 24  # until then payers cancel what they have paid for by themselves
-    answer_hours: int = 120  # then what one party asked of the other lapses, or is approved
+    answer_hours: int = 120  # then what one party asked of the other lapses, or is approved;
+    # in a dispute it is the next move that is waited for
     approval_hours: int = 72  # then what waits for a second person expires
+    mediation_hours: int = 336  # then a dispute that nobody has decided ends by the policy
 
 
 class Unanswered(StrEnum):
@@ -103,6 +105,21 @@ class DisputeFeeBearer(StrEnum):
 
     PLATFORM = "platform"
     PAYEE = "payee"  # each payee as much of it as they bear of the loss: they owe it
+
+
+class UnansweredDispute(StrEnum):
+    """What becomes of a dispute that the other party has not answered."""
+
+    OPENER = "opener"  # who opened it gets what they asked for
+    UNDECIDED = "undecided"  # it goes to mediation
+
+
+class UndecidedDispute(StrEnum):
+    """Who gets what is disputed when nobody has decided in time."""
+
+    PAYER = "payer"
+    PAYEE = "payee"
+    HALVES = "halves"  # an odd minor unit is the payer's
 
 
 DEFAULT_PERIODS = Periods()
@@ -137,6 +154,8 @@ class Policy:
     favorable_amendment: Favorable = Favorable.PROPOSED
     lost_chargeback: LossBearer = LossBearer.PAYEES
     dispute_fee: DisputeFeeBearer = DisputeFeeBearer.PLATFORM
+    unanswered_dispute: UnansweredDispute = UnansweredDispute.OPENER
+    undecided_dispute: UndecidedDispute = UndecidedDispute.PAYER
     approvals: Mapping[str, ApprovalLimits] = field(default_factory=dict)
 
     def needs_approval(self, kind: ApprovalKind, amount_minor: int, currency: str) -> bool:

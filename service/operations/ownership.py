@@ -16,7 +16,8 @@ from service.domain import ids
 from service.domain.call import Call, Party
 from service.domain.errors import NotYours
 from service.domain.records.parties import Payee, Payer
-from service.operations.escrows.list_escrows import FIELDS
+from service.operations.disputes.list_disputes import FIELDS as DISPUTE_FIELDS
+from service.operations.escrows.list_escrows import FIELDS as ESCROW_FIELDS
 from service.operations.listing import parse_filter
 from service.runtime import Runtime
 from service.store.ownership import OF_PAYEE, OF_PAYER, count_of_payee, count_of_payer
@@ -31,7 +32,7 @@ BY_REFERENCE = {
 """Whose field ``reference`` names the party itself, as the marketplace does."""
 
 
-LISTS = frozenset({"ListEscrowsRequest"})
+LISTS = {"ListEscrowsRequest": ESCROW_FIELDS, "ListDisputesRequest": DISPUTE_FIELDS}
 """Lists of which an end user sees what is theirs: the filter says so."""
 
 
@@ -76,7 +77,7 @@ async def _list_own(runtime: Runtime, call: Call, request: Any) -> None:  # noqa
         raise NotYours
     parts_of = [
         condition.value
-        for condition in parse_filter(request.filter, FIELDS)
+        for condition in parse_filter(request.filter, LISTS[request.DESCRIPTOR.name])
         if condition.column == "part_payee_id"
     ]
     if isinstance(own, Payee) and parts_of:

@@ -8,6 +8,7 @@ from escrow.v1 import (
     agreement_service_pb2,
     approval_service_pb2,
     chargeback_service_pb2,
+    dispute_service_pb2,
     escrow_service_pb2,
     event_service_pb2,
     operator_service_pb2,
@@ -41,6 +42,15 @@ from service.operations.chargebacks.submit_chargeback_evidence import submit_cha
 from service.operations.chargebacks.upload_chargeback_evidence_file import (
     upload_chargeback_evidence_file,
 )
+from service.operations.disputes.accept_dispute_split import accept_dispute_split
+from service.operations.disputes.get_dispute import get_dispute
+from service.operations.disputes.list_disputes import list_disputes
+from service.operations.disputes.open_dispute import open_dispute
+from service.operations.disputes.propose_dispute_split import propose_dispute_split
+from service.operations.disputes.request_mediation import request_mediation
+from service.operations.disputes.resolve_dispute import resolve_dispute
+from service.operations.disputes.respond_to_dispute import respond_to_dispute
+from service.operations.disputes.withdraw_dispute import withdraw_dispute
 from service.operations.escrows.accept_delivery import accept_delivery
 from service.operations.escrows.cancel_escrow import cancel_escrow
 from service.operations.escrows.create_escrow import create_escrow
@@ -113,6 +123,7 @@ SERVICES = (
     policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"],
     refund_service_pb2.DESCRIPTOR.services_by_name["RefundService"],
     chargeback_service_pb2.DESCRIPTOR.services_by_name["ChargebackService"],
+    dispute_service_pb2.DESCRIPTOR.services_by_name["DisputeService"],
     approval_service_pb2.DESCRIPTOR.services_by_name["ApprovalService"],
     event_service_pb2.DESCRIPTOR.services_by_name["EventService"],
     stripe_event_service_pb2.DESCRIPTOR.services_by_name["StripeEventService"],
@@ -195,6 +206,15 @@ OPERATIONS: Mapping[str, Operation[Runtime]] = {
     "SubmitChargebackEvidence": submit_chargeback_evidence,
     "ListChargebackEvidence": list_chargeback_evidence,
     "SettleChargeback": settle_chargeback,
+    "OpenDispute": open_dispute,
+    "GetDispute": get_dispute,
+    "ListDisputes": list_disputes,
+    "RespondToDispute": respond_to_dispute,
+    "ProposeDisputeSplit": propose_dispute_split,
+    "AcceptDisputeSplit": accept_dispute_split,
+    "RequestMediation": request_mediation,
+    "ResolveDispute": resolve_dispute,
+    "WithdrawDispute": withdraw_dispute,
     "ListApprovals": list_approvals,
     "GetApproval": get_approval,
     "Approve": approve,

@@ -53,7 +53,8 @@ class RefundRow(NamedTuple):
 class Listing(Generic[Row]):
     """What a list shows of a table. ``selected`` is its select list, with ``t`` for the table, and
     ``read`` makes one of its rows of it; ``filterable`` are the columns that a condition may name,
-    with their types. A condition on one in ``through`` is this clause, with ``{value}`` in it.
+    with their types. A condition on one in ``through`` is this clause, with ``{value}`` in it, and
+    ``{operator}`` where the field has several.
     """
 
     table: str
@@ -128,7 +129,7 @@ def where(
         values.append(value)
         placed = f"${len(values) + 3}::{types[column]}"
         clause = through.get(column, f"t.{column} {operator} {{value}}")
-        clauses.append(f"AND {clause.format(value=placed)}")
+        clauses.append(f"AND {clause.format(value=placed, operator=operator)}")
     return "\n".join(clauses), values
 
 

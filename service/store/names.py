@@ -79,6 +79,7 @@ KEYS = (
         *("chargeback", "chargebacks", "chargeback_id"),
         *("chargeback_id", ids.CHARGEBACK, "x.escrow_id"),
     ),
+    _Column("dispute", "disputes", "dispute_id", "dispute_id", ids.DISPUTE, "x.escrow_id"),
     _Column("effect", "effects", "effect_id", "effect_id", ids.EFFECT, "x.escrow_id"),
     _Column("journal", "journals", "journal_id", "journal_id", ids.JOURNAL, "x.escrow_id"),
 )

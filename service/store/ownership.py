@@ -7,8 +7,8 @@ from uuid import UUID
 
 import asyncpg
 
-OF_PAYER = ("payer_id", "escrow_id", "payment_id", "refund_id")
-OF_PAYEE = ("payee_id", "escrow_id", "payment_id", "payout_id", "refund_id")
+OF_PAYER = ("payer_id", "escrow_id", "payment_id", "refund_id", "dispute_id")
+OF_PAYEE = ("payee_id", "escrow_id", "payment_id", "payout_id", "refund_id", "dispute_id")
 PAYERS = """\
 SELECT y.reference, 1 AS place FROM payers AS y WHERE y.tenant_id = $1 AND y.payer_id = $2
 UNION ALL
@@ -23,12 +23,17 @@ UNION ALL
 SELECT y.reference, 4 FROM refunds AS r
 JOIN escrows AS e ON e.tenant_id = r.tenant_id AND e.escrow_id = r.escrow_id
 JOIN payers AS y ON y.tenant_id = e.tenant_id AND y.payer_id = e.payer_id
-WHERE r.tenant_id = $1 AND r.refund_id = $5"""
+WHERE r.tenant_id = $1 AND r.refund_id = $5
+UNION ALL
+SELECT y.reference, 5 FROM disputes AS t
+JOIN escrows AS e ON e.tenant_id = t.tenant_id AND e.escrow_id = t.escrow_id
+JOIN payers AS y ON y.tenant_id = e.tenant_id AND y.payer_id = e.payer_id
+WHERE t.tenant_id = $1 AND t.dispute_id = $6"""
 # Of an escrow: its payee, and, where asked for, those of parts of its milestones.
 _OF_ESCROW = """\
 JOIN payees AS z ON z.tenant_id = e.tenant_id AND z.payee_id = ANY(
     ARRAY(SELECT e.payee_id UNION ALL SELECT m.payee_id FROM milestone_payees AS m
-        WHERE $7 AND m.tenant_id = e.tenant_id AND m.escrow_id = e.escrow_id)
+        WHERE $8 AND m.tenant_id = e.tenant_id AND m.escrow_id = e.escrow_id)
 )"""
 PAYEES = f"""\
 SELECT z.reference, 1 AS place FROM payees AS z WHERE z.tenant_id = $1 AND z.payee_id = $2
@@ -49,12 +54,17 @@ UNION ALL
 SELECT z.reference, 5 FROM refunds AS r
 JOIN escrows AS e ON e.tenant_id = r.tenant_id AND e.escrow_id = r.escrow_id
 {_OF_ESCROW}
-WHERE r.tenant_id = $1 AND r.refund_id = $6"""
+WHERE r.tenant_id = $1 AND r.refund_id = $6
+UNION ALL
+SELECT z.reference, 6 FROM disputes AS t
+JOIN escrows AS e ON e.tenant_id = t.tenant_id AND e.escrow_id = t.escrow_id
+{_OF_ESCROW}
+WHERE t.tenant_id = $1 AND t.dispute_id = $7"""
 
 
 _THEIRS = "SELECT count(DISTINCT place) FROM ({found}) AS found WHERE reference = ${end_user}"
-PAYERS_OWN = _THEIRS.format(found=PAYERS, end_user=6)
-PAYEES_OWN = _THEIRS.format(found=PAYEES, end_user=8)
+PAYERS_OWN = _THEIRS.format(found=PAYERS, end_user=7)
+PAYEES_OWN = _THEIRS.format(found=PAYEES, end_user=9)
 
 
 async def count_of_payer(

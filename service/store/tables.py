@@ -18,6 +18,7 @@ from service.domain.records.approval import Approval
 from service.domain.records.balance_transaction import BookedTransaction
 from service.domain.records.chargeback import Chargeback
 from service.domain.records.deadline import Deadline
+from service.domain.records.dispute import Dispute
 from service.domain.records.effect import Effect
 from service.domain.records.escrow import Escrow, LineItem, Milestone, MilestonePayee
 from service.domain.records.evidence import SentEvidence
@@ -120,6 +121,10 @@ class EscrowRecords:
     proposals: Annotated[
         list[Proposal],
         Child("write_proposal_v2", "proposal_id", ("tenant_id", "escrow_id", "proposal_id")),
+    ] = field(default_factory=list)
+    disputes: Annotated[
+        list[Dispute],
+        Child("write_dispute", "dispute_id", ("tenant_id", "escrow_id", "dispute_id")),
     ] = field(default_factory=list)
     # The payees that parts of its milestones belong to, where these are others.
     other_payees: list[Payee] = field(default_factory=list)

@@ -48,6 +48,8 @@ NOT_MODELED = {
     ("MILESTONE", "RELEASED", "refund"): REVERSAL,
     ("MILESTONE", "FUNDED", "deliver"): DELIVERY,
     ("MILESTONE", "FUNDED", "cancel_paid"): "as refund: all that was funded goes back",
+    ("MILESTONE", "FUNDED", "dispute_refund"): "as refund: all that was funded goes back",
+    ("MILESTONE", "FUNDED", "dispute_release"): "as release: all that is held is released",
 }
 
 

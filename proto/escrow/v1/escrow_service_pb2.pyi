@@ -235,6 +235,8 @@ class _FreezeReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FreezeRe
     """Somebody's identity has to be checked first."""
     FREEZE_REASON_ADMIN: _FreezeReason.ValueType  # 9
     """An operator had another reason."""
+    FREEZE_REASON_DISPUTE: _FreezeReason.ValueType  # 10
+    """The payer and the payee dispute it (DisputeService). What others have frozen of the same money is not in it."""
 
 class FreezeReason(_FreezeReason, metaclass=_FreezeReasonEnumTypeWrapper):
     """What froze an amount."""
@@ -259,6 +261,8 @@ FREEZE_REASON_KYC: FreezeReason.ValueType  # 8
 """Somebody's identity has to be checked first."""
 FREEZE_REASON_ADMIN: FreezeReason.ValueType  # 9
 """An operator had another reason."""
+FREEZE_REASON_DISPUTE: FreezeReason.ValueType  # 10
+"""The payer and the payee dispute it (DisputeService). What others have frozen of the same money is not in it."""
 Global___FreezeReason: _TypeAlias = FreezeReason  # noqa: Y015
 
 class _DeadlineKind:
@@ -281,6 +285,8 @@ class _DeadlineKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Deadline
     """Nobody answers a proposal: it lapses, or is approved, as the policy says."""
     DEADLINE_KIND_EVIDENCE: _DeadlineKind.ValueType  # 6
     """Stripe takes no more evidence against a chargeback. Nothing happens by itself but warnings of operators, 72 and 24 hours before."""
+    DEADLINE_KIND_DISPUTE: _DeadlineKind.ValueType  # 7
+    """Nobody moves a dispute between the parties on: it goes to mediation, or ends, as the policy says."""
 
 class DeadlineKind(_DeadlineKind, metaclass=_DeadlineKindEnumTypeWrapper):
     """What a deadline is for."""
@@ -299,6 +305,8 @@ DEADLINE_KIND_ANSWER: DeadlineKind.ValueType  # 5
 """Nobody answers a proposal: it lapses, or is approved, as the policy says."""
 DEADLINE_KIND_EVIDENCE: DeadlineKind.ValueType  # 6
 """Stripe takes no more evidence against a chargeback. Nothing happens by itself but warnings of operators, 72 and 24 hours before."""
+DEADLINE_KIND_DISPUTE: DeadlineKind.ValueType  # 7
+"""Nobody moves a dispute between the parties on: it goes to mediation, or ends, as the policy says."""
 Global___DeadlineKind: _TypeAlias = DeadlineKind  # noqa: Y015
 
 class _ProposalKind:
@@ -616,7 +624,7 @@ class Freeze(_message.Message):
     reason: Global___FreezeReason.ValueType
     """What froze it."""
     source: _builtins.str
-    """The id of its cause at Stripe: a refund, a dispute, a warning, a reversal or a balance transaction. Of one that an operator placed: the request_id."""
+    """The id of its cause at Stripe: a refund, a dispute, a warning, a reversal or a balance transaction. Of one that an operator placed: the request_id; of a dispute between the parties its id."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """What is frozen of the price that is held."""
@@ -781,6 +789,7 @@ class Deadline(_message.Message):
     REFUSAL_FIELD_NUMBER: _builtins.int
     PROPOSAL_ID_FIELD_NUMBER: _builtins.int
     CHARGEBACK_ID_FIELD_NUMBER: _builtins.int
+    DISPUTE_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """"ddl_..." """
     kind: Global___DeadlineKind.ValueType
@@ -795,6 +804,8 @@ class Deadline(_message.Message):
     """The proposal that it is of; empty where it is of none."""
     chargeback_id: _builtins.str
     """The chargeback that it is of; empty where it is of none."""
+    dispute_id: _builtins.str
+    """The dispute that it is of; empty where it is of none."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Since when it runs."""
@@ -820,10 +831,11 @@ class Deadline(_message.Message):
         refusal: _builtins.str = ...,
         proposal_id: _builtins.str = ...,
         chargeback_id: _builtins.str = ...,
+        dispute_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["act_time", b"act_time", "due_time", b"due_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["act_time", b"act_time", "chargeback_id", b"chargeback_id", "due_time", b"due_time", "id", b"id", "kind", b"kind", "milestone_id", b"milestone_id", "proposal_id", b"proposal_id", "refusal", b"refusal", "start_time", b"start_time", "warned_percent", b"warned_percent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act_time", b"act_time", "chargeback_id", b"chargeback_id", "dispute_id", b"dispute_id", "due_time", b"due_time", "id", b"id", "kind", b"kind", "milestone_id", b"milestone_id", "proposal_id", b"proposal_id", "refusal", b"refusal", "start_time", b"start_time", "warned_percent", b"warned_percent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

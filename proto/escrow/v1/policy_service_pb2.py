@@ -27,7 +27,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x65scrow/v1/policy_service.proto\x12\tescrow.v1\x1a\x17\x65scrow/v1/options.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"U\n\x0c\x41mountLimits\x12\"\n\x0bleast_minor\x18\x01 \x01(\x03\x42\r\x92\xb5\x18\tH\x00P\x80\xa0\x94\xa5\x8d\x1d\x12!\n\nmost_minor\x18\x02 \x01(\x03\x42\r\x92\xb5\x18\tH\x00P\x80\xa0\x94\xa5\x8d\x1d\"\xd4\x01\n\x07\x46\x65\x65Rule\x12\x1f\n\x0c\x62\x61sis_points\x18\x01 \x01(\x05\x42\t\x92\xb5\x18\x05H\x00P\x90N\x12\"\n\x0b\x66ixed_minor\x18\x02 \x01(\x03\x42\r\x92\xb5\x18\tH\x00P\x80\xa0\x94\xa5\x8d\x1d\x12)\n\tfixed_per\x18\x03 \x01(\x0e\x32\x16.escrow.v1.FixedFeePer\x12\"\n\x0bleast_minor\x18\x04 \x01(\x03\x42\r\x92\xb5\x18\tH\x00P\x80\xa0\x94\xa5\x8d\x1d\x12&\n\nmost_minor\x18\x05 \x01(\x03\x42\r\x92\xb5\x18\tH\x00P\x80\xa0\x94\xa5\x8d\x1dH\x00\x88\x01\x01\x42\r\n\x0b_most_minor\"\xef\x01\n\x0e\x43urrencyPolicy\x12\x1c\n\x08\x63urrency\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\x92\xb5\x18\x02 \x01\x12\x35\n\x0epayment_limits\x18\x02 \x01(\x0b\x32\x17.escrow.v1.AmountLimitsB\x04\xe2\x41\x01\x02\x12.\n\rpayout_limits\x18\x03 \x01(\x0b\x32\x17.escrow.v1.AmountLimits\x12+\n\tpayer_fee\x18\x04 \x01(\x0b\x32\x12.escrow.v1.FeeRuleB\x04\xe2\x41\x01\x02\x12+\n\tpayee_fee\x18\x05 \x01(\x0b\x32\x12.escrow.v1.FeeRuleB\x04\xe2\x41\x01\x02\"\xbb\x02\n\x07Periods\x12&\n\rpayment_hours\x18\x01 \x01(\x05\x42\n\x92\xb5\x18\x06H\x00P\xc0\x84=H\x00\x88\x01\x01\x12)\n\x10inspection_hours\x18\x02 \x01(\x05\x42\n\x92\xb5\x18\x06H\x00P\xc0\x84=H\x01\x88\x01\x01\x12+\n\x12\x63\x61ncellation_hours\x18\x03 \x01(\x05\x42\n\x92\xb5\x18\x06H\x00P\xc0\x84=H\x02\x88\x01\x01\x12%\n\x0c\x61nswer_hours\x18\x04 \x01(\x05\x42\n\x92\xb5\x18\x06H\x00P\xc0\x84=H\x03\x88\x01\x01\x12\'\n\x0e\x61pproval_hours\x18\x05 \x01(\x05\x42\n\x92\xb5\x18\x06H\x00P\xc0\x84=H\x04\x88\x01\x01\x42\x10\n\x0e_payment_hoursB\x13\n\x11_inspection_hoursB\x15\n\x13_cancellation_hoursB\x0f\n\r_answer_hoursB\x11\n\x0f_approval_hours\"\xb2\x02\n\x0e\x41pprovalLimits\x12\x1c\n\x08\x63urrency\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\x92\xb5\x18\x02 \x01\x12)\n\rrefunds_minor\x18\x02 \x01(\x03\x42\r\x92\xb5\x18\tH\x00P\x80\xa0\x94\xa5\x8d\x1dH\x00\x88\x01\x01\x12,\n\x10write_offs_minor\x18\x03 \x01(\x03\x42\r\x92\xb5\x18\tH\x00P\x80\xa0\x94\xa5\x8d\x1dH\x01\x88\x01\x01\x12.\n\x12redirections_minor\x18\x04 \x01(\x03\x42\r\x92\xb5\x18\tH\x00P\x80\xa0\x94\xa5\x8d\x1dH\x02\x88\x01\x01\x12)\n\rrepairs_minor\x18\x05 \x01(\x03\x42\r\x92\xb5\x18\tH\x00P\x80\xa0\x94\xa5\x8d\x1dH\x03\x88\x01\x01\x42\x10\n\x0e_refunds_minorB\x13\n\x11_write_offs_minorB\x15\n\x13_redirections_minorB\x10\n\x0e_repairs_minor\"\xad\x03\n\x06Policy\x12:\n\ncurrencies\x18\x01 \x03(\x0b\x32\x19.escrow.v1.CurrencyPolicyB\x0b\xe2\x41\x01\x02\x92\xb5\x18\x03(\xc8\x01\x12\x35\n\x11stripe_fee_bearer\x18\x02 \x01(\x0e\x32\x1a.escrow.v1.StripeFeeBearer\x12#\n\x07periods\x18\x03 \x01(\x0b\x32\x12.escrow.v1.Periods\x12\x36\n\x17unanswered_cancellation\x18\x04 \x01(\x0e\x32\x15.escrow.v1.Unanswered\x12\x35\n\tapprovals\x18\x05 \x03(\x0b\x32\x19.escrow.v1.ApprovalLimitsB\x07\x92\xb5\x18\x03(\xc8\x01\x12:\n\x13\x66\x61vorable_amendment\x18\x06 \x01(\x0e\x32\x1d.escrow.v1.FavorableAmendment\x12.\n\x0flost_chargeback\x18\x07 \x01(\x0e\x32\x15.escrow.v1.LossBearer\x12\x30\n\x0b\x64ispute_fee\x18\x08 \x01(\x0e\x32\x1b.escrow.v1.DisputeFeeBearer\"\x9f\x01\n\rPolicyVersion\x12\x16\n\x0epolicy_version\x18\x01 \x01(\x05\x12!\n\x06policy\x18\x02 \x01(\x0b\x32\x11.escrow.v1.Policy\x12\x12\n\ncreated_by\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb8\x01\n\x1a\x43reatePolicyVersionRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\x92\xb5\x18\x02\x10\x01\x12\'\n\x06policy\x18\x02 \x01(\x0b\x32\x11.escrow.v1.PolicyB\x04\xe2\x41\x01\x02\x12\x1b\n\x06reason\x18\x03 \x01(\tB\x0b\xe2\x41\x01\x02\x92\xb5\x18\x03\x08\xf4\x03\x12\x1d\n\rafter_version\x18\x04 \x01(\x05\x42\x06\x92\xb5\x18\x02H\x00\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\"H\n\x1b\x43reatePolicyVersionResponse\x12)\n\x07version\x18\x01 \x01(\x0b\x32\x18.escrow.v1.PolicyVersion\"S\n\x19ListPolicyVersionsRequest\x12\x19\n\tpage_size\x18\x01 \x01(\x05\x42\x06\x92\xb5\x18\x02H\x00\x12\x1b\n\npage_token\x18\x02 \x01(\tB\x07\x92\xb5\x18\x03\x08\xf4\x03\"u\n\x1aListPolicyVersionsResponse\x12*\n\x08versions\x18\x01 \x03(\x0b\x32\x18.escrow.v1.PolicyVersion\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\nunreadable\x18\x03 \x03(\t*d\n\x0b\x46ixedFeePer\x12\x1d\n\x19\x46IXED_FEE_PER_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x46IXED_FEE_PER_MILESTONE\x10\x01\x12\x19\n\x15\x46IXED_FEE_PER_PAYMENT\x10\x02*q\n\x0fStripeFeeBearer\x12!\n\x1dSTRIPE_FEE_BEARER_UNSPECIFIED\x10\x00\x12\x1e\n\x1aSTRIPE_FEE_BEARER_PLATFORM\x10\x01\x12\x1b\n\x17STRIPE_FEE_BEARER_PAYEE\x10\x02*X\n\nUnanswered\x12\x1a\n\x16UNANSWERED_UNSPECIFIED\x10\x00\x12\x15\n\x11UNANSWERED_LAPSES\x10\x01\x12\x17\n\x13UNANSWERED_APPROVED\x10\x02*}\n\x12\x46\x61vorableAmendment\x12#\n\x1f\x46\x41VORABLE_AMENDMENT_UNSPECIFIED\x10\x00\x12 \n\x1c\x46\x41VORABLE_AMENDMENT_PROPOSED\x10\x01\x12 \n\x1c\x46\x41VORABLE_AMENDMENT_APPROVED\x10\x02*[\n\nLossBearer\x12\x1b\n\x17LOSS_BEARER_UNSPECIFIED\x10\x00\x12\x16\n\x12LOSS_BEARER_PAYEES\x10\x01\x12\x18\n\x14LOSS_BEARER_PLATFORM\x10\x02*u\n\x10\x44isputeFeeBearer\x12\"\n\x1e\x44ISPUTE_FEE_BEARER_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x44ISPUTE_FEE_BEARER_PLATFORM\x10\x01\x12\x1c\n\x18\x44ISPUTE_FEE_BEARER_PAYEE\x10\x02\x32\x85\x02\n\rPolicyService\x12{\n\x13\x43reatePolicyVersion\x12%.escrow.v1.CreatePolicyVersionRequest\x1a&.escrow.v1.CreatePolicyVersionResponse\"\x15\x8a\xb5\x18\x11\x12\x0cpolicy.write\x1a\x01\x04\x12w\n\x12ListPolicyVersions\x12$.escrow.v1.ListPolicyVersionsRequest\x1a%.escrow.v1.ListPolicyVersionsResponse\"\x14\x8a\xb5\x18\x10\x12\x0bpolicy.read\x1a\x01\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x65scrow/v1/policy_service.proto\x12\tescrow.v1\x1a\x17\x65scrow/v1/options.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"U\n\x0c\x41mountLimits\x12\"\n\x0bleast_minor\x18\x01 \x01(\x03\x42\r\x92\xb5\x18\tH\x00P\x80\xa0\x94\xa5\x8d\x1d\x12!\n\nmost_minor\x18\x02 \x01(\x03\x42\r\x92\xb5\x18\tH\x00P\x80\xa0\x94\xa5\x8d\x1d\"\xd4\x01\n\x07\x46\x65\x65Rule\x12\x1f\n\x0c\x62\x61sis_points\x18\x01 \x01(\x05\x42\t\x92\xb5\x18\x05H\x00P\x90N\x12\"\n\x0b\x66ixed_minor\x18\x02 \x01(\x03\x42\r\x92\xb5\x18\tH\x00P\x80\xa0\x94\xa5\x8d\x1d\x12)\n\tfixed_per\x18\x03 \x01(\x0e\x32\x16.escrow.v1.FixedFeePer\x12\"\n\x0bleast_minor\x18\x04 \x01(\x03\x42\r\x92\xb5\x18\tH\x00P\x80\xa0\x94\xa5\x8d\x1d\x12&\n\nmost_minor\x18\x05 \x01(\x03\x42\r\x92\xb5\x18\tH\x00P\x80\xa0\x94\xa5\x8d\x1dH\x00\x88\x01\x01\x42\r\n\x0b_most_minor\"\xef\x01\n\x0e\x43urrencyPolicy\x12\x1c\n\x08\x63urrency\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\x92\xb5\x18\x02 \x01\x12\x35\n\x0epayment_limits\x18\x02 \x01(\x0b\x32\x17.escrow.v1.AmountLimitsB\x04\xe2\x41\x01\x02\x12.\n\rpayout_limits\x18\x03 \x01(\x0b\x32\x17.escrow.v1.AmountLimits\x12+\n\tpayer_fee\x18\x04 \x01(\x0b\x32\x12.escrow.v1.FeeRuleB\x04\xe2\x41\x01\x02\x12+\n\tpayee_fee\x18\x05 \x01(\x0b\x32\x12.escrow.v1.FeeRuleB\x04\xe2\x41\x01\x02\"\xf9\x02\n\x07Periods\x12&\n\rpayment_hours\x18\x01 \x01(\x05\x42\n\x92\xb5\x18\x06H\x00P\xc0\x84=H\x00\x88\x01\x01\x12)\n\x10inspection_hours\x18\x02 \x01(\x05\x42\n\x92\xb5\x18\x06H\x00P\xc0\x84=H\x01\x88\x01\x01\x12+\n\x12\x63\x61ncellation_hours\x18\x03 \x01(\x05\x42\n\x92\xb5\x18\x06H\x00P\xc0\x84=H\x02\x88\x01\x01\x12%\n\x0c\x61nswer_hours\x18\x04 \x01(\x05\x42\n\x92\xb5\x18\x06H\x00P\xc0\x84=H\x03\x88\x01\x01\x12\'\n\x0e\x61pproval_hours\x18\x05 \x01(\x05\x42\n\x92\xb5\x18\x06H\x00P\xc0\x84=H\x04\x88\x01\x01\x12(\n\x0fmediation_hours\x18\x06 \x01(\x05\x42\n\x92\xb5\x18\x06H\x00P\xc0\x84=H\x05\x88\x01\x01\x42\x10\n\x0e_payment_hoursB\x13\n\x11_inspection_hoursB\x15\n\x13_cancellation_hoursB\x0f\n\r_answer_hoursB\x11\n\x0f_approval_hoursB\x12\n\x10_mediation_hours\"\xb2\x02\n\x0e\x41pprovalLimits\x12\x1c\n\x08\x63urrency\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\x92\xb5\x18\x02 \x01\x12)\n\rrefunds_minor\x18\x02 \x01(\x03\x42\r\x92\xb5\x18\tH\x00P\x80\xa0\x94\xa5\x8d\x1dH\x00\x88\x01\x01\x12,\n\x10write_offs_minor\x18\x03 \x01(\x03\x42\r\x92\xb5\x18\tH\x00P\x80\xa0\x94\xa5\x8d\x1dH\x01\x88\x01\x01\x12.\n\x12redirections_minor\x18\x04 \x01(\x03\x42\r\x92\xb5\x18\tH\x00P\x80\xa0\x94\xa5\x8d\x1dH\x02\x88\x01\x01\x12)\n\rrepairs_minor\x18\x05 \x01(\x03\x42\r\x92\xb5\x18\tH\x00P\x80\xa0\x94\xa5\x8d\x1dH\x03\x88\x01\x01\x42\x10\n\x0e_refunds_minorB\x13\n\x11_write_offs_minorB\x15\n\x13_redirections_minorB\x10\n\x0e_repairs_minor\"\x9f\x04\n\x06Policy\x12:\n\ncurrencies\x18\x01 \x03(\x0b\x32\x19.escrow.v1.CurrencyPolicyB\x0b\xe2\x41\x01\x02\x92\xb5\x18\x03(\xc8\x01\x12\x35\n\x11stripe_fee_bearer\x18\x02 \x01(\x0e\x32\x1a.escrow.v1.StripeFeeBearer\x12#\n\x07periods\x18\x03 \x01(\x0b\x32\x12.escrow.v1.Periods\x12\x36\n\x17unanswered_cancellation\x18\x04 \x01(\x0e\x32\x15.escrow.v1.Unanswered\x12\x35\n\tapprovals\x18\x05 \x03(\x0b\x32\x19.escrow.v1.ApprovalLimitsB\x07\x92\xb5\x18\x03(\xc8\x01\x12:\n\x13\x66\x61vorable_amendment\x18\x06 \x01(\x0e\x32\x1d.escrow.v1.FavorableAmendment\x12.\n\x0flost_chargeback\x18\x07 \x01(\x0e\x32\x15.escrow.v1.LossBearer\x12\x30\n\x0b\x64ispute_fee\x18\x08 \x01(\x0e\x32\x1b.escrow.v1.DisputeFeeBearer\x12\x38\n\x12unanswered_dispute\x18\t \x01(\x0e\x32\x1c.escrow.v1.UnansweredDispute\x12\x36\n\x11undecided_dispute\x18\n \x01(\x0e\x32\x1b.escrow.v1.UndecidedDispute\"\x9f\x01\n\rPolicyVersion\x12\x16\n\x0epolicy_version\x18\x01 \x01(\x05\x12!\n\x06policy\x18\x02 \x01(\x0b\x32\x11.escrow.v1.Policy\x12\x12\n\ncreated_by\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb8\x01\n\x1a\x43reatePolicyVersionRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\x92\xb5\x18\x02\x10\x01\x12\'\n\x06policy\x18\x02 \x01(\x0b\x32\x11.escrow.v1.PolicyB\x04\xe2\x41\x01\x02\x12\x1b\n\x06reason\x18\x03 \x01(\tB\x0b\xe2\x41\x01\x02\x92\xb5\x18\x03\x08\xf4\x03\x12\x1d\n\rafter_version\x18\x04 \x01(\x05\x42\x06\x92\xb5\x18\x02H\x00\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\"H\n\x1b\x43reatePolicyVersionResponse\x12)\n\x07version\x18\x01 \x01(\x0b\x32\x18.escrow.v1.PolicyVersion\"S\n\x19ListPolicyVersionsRequest\x12\x19\n\tpage_size\x18\x01 \x01(\x05\x42\x06\x92\xb5\x18\x02H\x00\x12\x1b\n\npage_token\x18\x02 \x01(\tB\x07\x92\xb5\x18\x03\x08\xf4\x03\"u\n\x1aListPolicyVersionsResponse\x12*\n\x08versions\x18\x01 \x03(\x0b\x32\x18.escrow.v1.PolicyVersion\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\nunreadable\x18\x03 \x03(\t*d\n\x0b\x46ixedFeePer\x12\x1d\n\x19\x46IXED_FEE_PER_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x46IXED_FEE_PER_MILESTONE\x10\x01\x12\x19\n\x15\x46IXED_FEE_PER_PAYMENT\x10\x02*q\n\x0fStripeFeeBearer\x12!\n\x1dSTRIPE_FEE_BEARER_UNSPECIFIED\x10\x00\x12\x1e\n\x1aSTRIPE_FEE_BEARER_PLATFORM\x10\x01\x12\x1b\n\x17STRIPE_FEE_BEARER_PAYEE\x10\x02*X\n\nUnanswered\x12\x1a\n\x16UNANSWERED_UNSPECIFIED\x10\x00\x12\x15\n\x11UNANSWERED_LAPSES\x10\x01\x12\x17\n\x13UNANSWERED_APPROVED\x10\x02*}\n\x12\x46\x61vorableAmendment\x12#\n\x1f\x46\x41VORABLE_AMENDMENT_UNSPECIFIED\x10\x00\x12 \n\x1c\x46\x41VORABLE_AMENDMENT_PROPOSED\x10\x01\x12 \n\x1c\x46\x41VORABLE_AMENDMENT_APPROVED\x10\x02*[\n\nLossBearer\x12\x1b\n\x17LOSS_BEARER_UNSPECIFIED\x10\x00\x12\x16\n\x12LOSS_BEARER_PAYEES\x10\x01\x12\x18\n\x14LOSS_BEARER_PLATFORM\x10\x02*u\n\x10\x44isputeFeeBearer\x12\"\n\x1e\x44ISPUTE_FEE_BEARER_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x44ISPUTE_FEE_BEARER_PLATFORM\x10\x01\x12\x1c\n\x18\x44ISPUTE_FEE_BEARER_PAYEE\x10\x02*x\n\x11UnansweredDispute\x12\"\n\x1eUNANSWERED_DISPUTE_UNSPECIFIED\x10\x00\x12\x1d\n\x19UNANSWERED_DISPUTE_OPENER\x10\x01\x12 \n\x1cUNANSWERED_DISPUTE_UNDECIDED\x10\x02*\x8d\x01\n\x10UndecidedDispute\x12!\n\x1dUNDECIDED_DISPUTE_UNSPECIFIED\x10\x00\x12\x1b\n\x17UNDECIDED_DISPUTE_PAYER\x10\x01\x12\x1b\n\x17UNDECIDED_DISPUTE_PAYEE\x10\x02\x12\x1c\n\x18UNDECIDED_DISPUTE_HALVES\x10\x03\x32\x85\x02\n\rPolicyService\x12{\n\x13\x43reatePolicyVersion\x12%.escrow.v1.CreatePolicyVersionRequest\x1a&.escrow.v1.CreatePolicyVersionResponse\"\x15\x8a\xb5\x18\x11\x12\x0cpolicy.write\x1a\x01\x04\x12w\n\x12ListPolicyVersions\x12$.escrow.v1.ListPolicyVersionsRequest\x1a%.escrow.v1.ListPolicyVersionsResponse\"\x14\x8a\xb5\x18\x10\x12\x0bpolicy.read\x1a\x01\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -64,6 +64,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PERIODS'].fields_by_name['answer_hours']._serialized_options = b'\222\265\030\006H\000P\300\204='
   _globals['_PERIODS'].fields_by_name['approval_hours']._loaded_options = None
   _globals['_PERIODS'].fields_by_name['approval_hours']._serialized_options = b'\222\265\030\006H\000P\300\204='
+  _globals['_PERIODS'].fields_by_name['mediation_hours']._loaded_options = None
+  _globals['_PERIODS'].fields_by_name['mediation_hours']._serialized_options = b'\222\265\030\006H\000P\300\204='
   _globals['_APPROVALLIMITS'].fields_by_name['currency']._loaded_options = None
   _globals['_APPROVALLIMITS'].fields_by_name['currency']._serialized_options = b'\342A\001\002\222\265\030\002 \001'
   _globals['_APPROVALLIMITS'].fields_by_name['refunds_minor']._loaded_options = None
@@ -94,18 +96,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_POLICYSERVICE'].methods_by_name['CreatePolicyVersion']._serialized_options = b'\212\265\030\021\022\014policy.write\032\001\004'
   _globals['_POLICYSERVICE'].methods_by_name['ListPolicyVersions']._loaded_options = None
   _globals['_POLICYSERVICE'].methods_by_name['ListPolicyVersions']._serialized_options = b'\212\265\030\020\022\013policy.read\032\001\004'
-  _globals['_FIXEDFEEPER']._serialized_start=2366
-  _globals['_FIXEDFEEPER']._serialized_end=2466
-  _globals['_STRIPEFEEBEARER']._serialized_start=2468
-  _globals['_STRIPEFEEBEARER']._serialized_end=2581
-  _globals['_UNANSWERED']._serialized_start=2583
-  _globals['_UNANSWERED']._serialized_end=2671
-  _globals['_FAVORABLEAMENDMENT']._serialized_start=2673
-  _globals['_FAVORABLEAMENDMENT']._serialized_end=2798
-  _globals['_LOSSBEARER']._serialized_start=2800
-  _globals['_LOSSBEARER']._serialized_end=2891
-  _globals['_DISPUTEFEEBEARER']._serialized_start=2893
-  _globals['_DISPUTEFEEBEARER']._serialized_end=3010
+  _globals['_FIXEDFEEPER']._serialized_start=2542
+  _globals['_FIXEDFEEPER']._serialized_end=2642
+  _globals['_STRIPEFEEBEARER']._serialized_start=2644
+  _globals['_STRIPEFEEBEARER']._serialized_end=2757
+  _globals['_UNANSWERED']._serialized_start=2759
+  _globals['_UNANSWERED']._serialized_end=2847
+  _globals['_FAVORABLEAMENDMENT']._serialized_start=2849
+  _globals['_FAVORABLEAMENDMENT']._serialized_end=2974
+  _globals['_LOSSBEARER']._serialized_start=2976
+  _globals['_LOSSBEARER']._serialized_end=3067
+  _globals['_DISPUTEFEEBEARER']._serialized_start=3069
+  _globals['_DISPUTEFEEBEARER']._serialized_end=3186
+  _globals['_UNANSWEREDDISPUTE']._serialized_start=3188
+  _globals['_UNANSWEREDDISPUTE']._serialized_end=3308
+  _globals['_UNDECIDEDDISPUTE']._serialized_start=3311
+  _globals['_UNDECIDEDDISPUTE']._serialized_end=3452
   _globals['_AMOUNTLIMITS']._serialized_start=136
   _globals['_AMOUNTLIMITS']._serialized_end=221
   _globals['_FEERULE']._serialized_start=224
@@ -113,21 +119,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CURRENCYPOLICY']._serialized_start=439
   _globals['_CURRENCYPOLICY']._serialized_end=678
   _globals['_PERIODS']._serialized_start=681
-  _globals['_PERIODS']._serialized_end=996
-  _globals['_APPROVALLIMITS']._serialized_start=999
-  _globals['_APPROVALLIMITS']._serialized_end=1305
-  _globals['_POLICY']._serialized_start=1308
-  _globals['_POLICY']._serialized_end=1737
-  _globals['_POLICYVERSION']._serialized_start=1740
-  _globals['_POLICYVERSION']._serialized_end=1899
-  _globals['_CREATEPOLICYVERSIONREQUEST']._serialized_start=1902
-  _globals['_CREATEPOLICYVERSIONREQUEST']._serialized_end=2086
-  _globals['_CREATEPOLICYVERSIONRESPONSE']._serialized_start=2088
-  _globals['_CREATEPOLICYVERSIONRESPONSE']._serialized_end=2160
-  _globals['_LISTPOLICYVERSIONSREQUEST']._serialized_start=2162
-  _globals['_LISTPOLICYVERSIONSREQUEST']._serialized_end=2245
-  _globals['_LISTPOLICYVERSIONSRESPONSE']._serialized_start=2247
-  _globals['_LISTPOLICYVERSIONSRESPONSE']._serialized_end=2364
-  _globals['_POLICYSERVICE']._serialized_start=3013
-  _globals['_POLICYSERVICE']._serialized_end=3274
+  _globals['_PERIODS']._serialized_end=1058
+  _globals['_APPROVALLIMITS']._serialized_start=1061
+  _globals['_APPROVALLIMITS']._serialized_end=1367
+  _globals['_POLICY']._serialized_start=1370
+  _globals['_POLICY']._serialized_end=1913
+  _globals['_POLICYVERSION']._serialized_start=1916
+  _globals['_POLICYVERSION']._serialized_end=2075
+  _globals['_CREATEPOLICYVERSIONREQUEST']._serialized_start=2078
+  _globals['_CREATEPOLICYVERSIONREQUEST']._serialized_end=2262
+  _globals['_CREATEPOLICYVERSIONRESPONSE']._serialized_start=2264
+  _globals['_CREATEPOLICYVERSIONRESPONSE']._serialized_end=2336
+  _globals['_LISTPOLICYVERSIONSREQUEST']._serialized_start=2338
+  _globals['_LISTPOLICYVERSIONSREQUEST']._serialized_end=2421
+  _globals['_LISTPOLICYVERSIONSRESPONSE']._serialized_start=2423
+  _globals['_LISTPOLICYVERSIONSRESPONSE']._serialized_end=2540
+  _globals['_POLICYSERVICE']._serialized_start=3455
+  _globals['_POLICYSERVICE']._serialized_end=3716
 # @@protoc_insertion_point(module_scope)

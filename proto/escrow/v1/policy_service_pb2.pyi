@@ -164,6 +164,58 @@ DISPUTE_FEE_BEARER_PAYEE: DisputeFeeBearer.ValueType  # 2
 """Each payee as much of it as they bear of the loss, and the platform the rest. They owe it, and it is taken of what they get next. Where Stripe settled the payment in another currency, the platform bears it."""
 Global___DisputeFeeBearer: _TypeAlias = DisputeFeeBearer  # noqa: Y015
 
+class _UnansweredDispute:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _UnansweredDisputeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UnansweredDispute.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    UNANSWERED_DISPUTE_UNSPECIFIED: _UnansweredDispute.ValueType  # 0
+    """The same as OPENER."""
+    UNANSWERED_DISPUTE_OPENER: _UnansweredDispute.ValueType  # 1
+    """It ends as who opened it asks."""
+    UNANSWERED_DISPUTE_UNDECIDED: _UnansweredDispute.ValueType  # 2
+    """It goes to mediation: an operator decides."""
+
+class UnansweredDispute(_UnansweredDispute, metaclass=_UnansweredDisputeEnumTypeWrapper):
+    """What becomes of a dispute that the other party has not answered within answer_hours."""
+
+UNANSWERED_DISPUTE_UNSPECIFIED: UnansweredDispute.ValueType  # 0
+"""The same as OPENER."""
+UNANSWERED_DISPUTE_OPENER: UnansweredDispute.ValueType  # 1
+"""It ends as who opened it asks."""
+UNANSWERED_DISPUTE_UNDECIDED: UnansweredDispute.ValueType  # 2
+"""It goes to mediation: an operator decides."""
+Global___UnansweredDispute: _TypeAlias = UnansweredDispute  # noqa: Y015
+
+class _UndecidedDispute:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _UndecidedDisputeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UndecidedDispute.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    UNDECIDED_DISPUTE_UNSPECIFIED: _UndecidedDispute.ValueType  # 0
+    """The same as PAYER."""
+    UNDECIDED_DISPUTE_PAYER: _UndecidedDispute.ValueType  # 1
+    """All goes back to the payer."""
+    UNDECIDED_DISPUTE_PAYEE: _UndecidedDispute.ValueType  # 2
+    """All is released to the payees."""
+    UNDECIDED_DISPUTE_HALVES: _UndecidedDispute.ValueType  # 3
+    """Half of it each; what cannot be halved is the payer's."""
+
+class UndecidedDispute(_UndecidedDispute, metaclass=_UndecidedDisputeEnumTypeWrapper):
+    """Who gets what is disputed when nobody has decided within mediation_hours."""
+
+UNDECIDED_DISPUTE_UNSPECIFIED: UndecidedDispute.ValueType  # 0
+"""The same as PAYER."""
+UNDECIDED_DISPUTE_PAYER: UndecidedDispute.ValueType  # 1
+"""All goes back to the payer."""
+UNDECIDED_DISPUTE_PAYEE: UndecidedDispute.ValueType  # 2
+"""All is released to the payees."""
+UNDECIDED_DISPUTE_HALVES: UndecidedDispute.ValueType  # 3
+"""Half of it each; what cannot be halved is the payer's."""
+Global___UndecidedDispute: _TypeAlias = UndecidedDispute  # noqa: Y015
+
 @_typing.final
 class AmountLimits(_message.Message):
     """The least and the most of one amount, both included."""
@@ -287,6 +339,7 @@ class Periods(_message.Message):
     CANCELLATION_HOURS_FIELD_NUMBER: _builtins.int
     ANSWER_HOURS_FIELD_NUMBER: _builtins.int
     APPROVAL_HOURS_FIELD_NUMBER: _builtins.int
+    MEDIATION_HOURS_FIELD_NUMBER: _builtins.int
     payment_hours: _builtins.int
     """Nobody pays: what awaits funds expires. It runs while nothing else of the escrow is at work, too. 168 (7 days) when unset."""
     inspection_hours: _builtins.int
@@ -297,6 +350,8 @@ class Periods(_message.Message):
     """Nobody answers what one party asks of the other: it lapses, but for unanswered_cancellation. 120 (5 days) when unset."""
     approval_hours: _builtins.int
     """Nobody approves: what waits for a second person expires, and nothing of it is done. 72 when unset."""
+    mediation_hours: _builtins.int
+    """Nobody decides a dispute that is in mediation: it ends by undecided_dispute. 336 (14 days) when unset. Before, each move is waited for answer_hours."""
     def __init__(
         self,
         *,
@@ -305,10 +360,11 @@ class Periods(_message.Message):
         cancellation_hours: _builtins.int | None = ...,
         answer_hours: _builtins.int | None = ...,
         approval_hours: _builtins.int | None = ...,
+        mediation_hours: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_answer_hours", b"_answer_hours", "_approval_hours", b"_approval_hours", "_cancellation_hours", b"_cancellation_hours", "_inspection_hours", b"_inspection_hours", "_payment_hours", b"_payment_hours", "answer_hours", b"answer_hours", "approval_hours", b"approval_hours", "cancellation_hours", b"cancellation_hours", "inspection_hours", b"inspection_hours", "payment_hours", b"payment_hours"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_answer_hours", b"_answer_hours", "_approval_hours", b"_approval_hours", "_cancellation_hours", b"_cancellation_hours", "_inspection_hours", b"_inspection_hours", "_mediation_hours", b"_mediation_hours", "_payment_hours", b"_payment_hours", "answer_hours", b"answer_hours", "approval_hours", b"approval_hours", "cancellation_hours", b"cancellation_hours", "inspection_hours", b"inspection_hours", "mediation_hours", b"mediation_hours", "payment_hours", b"payment_hours"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_answer_hours", b"_answer_hours", "_approval_hours", b"_approval_hours", "_cancellation_hours", b"_cancellation_hours", "_inspection_hours", b"_inspection_hours", "_payment_hours", b"_payment_hours", "answer_hours", b"answer_hours", "approval_hours", b"approval_hours", "cancellation_hours", b"cancellation_hours", "inspection_hours", b"inspection_hours", "payment_hours", b"payment_hours"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_answer_hours", b"_answer_hours", "_approval_hours", b"_approval_hours", "_cancellation_hours", b"_cancellation_hours", "_inspection_hours", b"_inspection_hours", "_mediation_hours", b"_mediation_hours", "_payment_hours", b"_payment_hours", "answer_hours", b"answer_hours", "approval_hours", b"approval_hours", "cancellation_hours", b"cancellation_hours", "inspection_hours", b"inspection_hours", "mediation_hours", b"mediation_hours", "payment_hours", b"payment_hours"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__answer_hours: _TypeAlias = _typing.Literal["answer_hours"]  # noqa: Y015
     _WhichOneofArgType__answer_hours: _TypeAlias = _typing.Literal["_answer_hours", b"_answer_hours"]  # noqa: Y015
@@ -318,6 +374,8 @@ class Periods(_message.Message):
     _WhichOneofArgType__cancellation_hours: _TypeAlias = _typing.Literal["_cancellation_hours", b"_cancellation_hours"]  # noqa: Y015
     _WhichOneofReturnType__inspection_hours: _TypeAlias = _typing.Literal["inspection_hours"]  # noqa: Y015
     _WhichOneofArgType__inspection_hours: _TypeAlias = _typing.Literal["_inspection_hours", b"_inspection_hours"]  # noqa: Y015
+    _WhichOneofReturnType__mediation_hours: _TypeAlias = _typing.Literal["mediation_hours"]  # noqa: Y015
+    _WhichOneofArgType__mediation_hours: _TypeAlias = _typing.Literal["_mediation_hours", b"_mediation_hours"]  # noqa: Y015
     _WhichOneofReturnType__payment_hours: _TypeAlias = _typing.Literal["payment_hours"]  # noqa: Y015
     _WhichOneofArgType__payment_hours: _TypeAlias = _typing.Literal["_payment_hours", b"_payment_hours"]  # noqa: Y015
     @_typing.overload
@@ -328,6 +386,8 @@ class Periods(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__cancellation_hours) -> _WhichOneofReturnType__cancellation_hours | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__inspection_hours) -> _WhichOneofReturnType__inspection_hours | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__mediation_hours) -> _WhichOneofReturnType__mediation_hours | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__payment_hours) -> _WhichOneofReturnType__payment_hours | None: ...
 
@@ -400,6 +460,8 @@ class Policy(_message.Message):
     FAVORABLE_AMENDMENT_FIELD_NUMBER: _builtins.int
     LOST_CHARGEBACK_FIELD_NUMBER: _builtins.int
     DISPUTE_FEE_FIELD_NUMBER: _builtins.int
+    UNANSWERED_DISPUTE_FIELD_NUMBER: _builtins.int
+    UNDECIDED_DISPUTE_FIELD_NUMBER: _builtins.int
     stripe_fee_bearer: Global___StripeFeeBearer.ValueType
     """Who bears what Stripe keeps of a payment."""
     unanswered_cancellation: Global___Unanswered.ValueType
@@ -410,6 +472,10 @@ class Policy(_message.Message):
     """Who bears a lost chargeback."""
     dispute_fee: Global___DisputeFeeBearer.ValueType
     """Who bears what Stripe charges for a lost chargeback."""
+    unanswered_dispute: Global___UnansweredDispute.ValueType
+    """What becomes of a dispute that the other party has not answered."""
+    undecided_dispute: Global___UndecidedDispute.ValueType
+    """Who gets what is disputed when nobody has decided in time."""
     @_builtins.property
     def currencies(self) -> _containers.RepeatedCompositeFieldContainer[Global___CurrencyPolicy]:
         """Each currency once."""
@@ -433,10 +499,12 @@ class Policy(_message.Message):
         favorable_amendment: Global___FavorableAmendment.ValueType = ...,
         lost_chargeback: Global___LossBearer.ValueType = ...,
         dispute_fee: Global___DisputeFeeBearer.ValueType = ...,
+        unanswered_dispute: Global___UnansweredDispute.ValueType = ...,
+        undecided_dispute: Global___UndecidedDispute.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["periods", b"periods"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approvals", b"approvals", "currencies", b"currencies", "dispute_fee", b"dispute_fee", "favorable_amendment", b"favorable_amendment", "lost_chargeback", b"lost_chargeback", "periods", b"periods", "stripe_fee_bearer", b"stripe_fee_bearer", "unanswered_cancellation", b"unanswered_cancellation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approvals", b"approvals", "currencies", b"currencies", "dispute_fee", b"dispute_fee", "favorable_amendment", b"favorable_amendment", "lost_chargeback", b"lost_chargeback", "periods", b"periods", "stripe_fee_bearer", b"stripe_fee_bearer", "unanswered_cancellation", b"unanswered_cancellation", "unanswered_dispute", b"unanswered_dispute", "undecided_dispute", b"undecided_dispute"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -18,13 +18,14 @@ class DeadlineKind(StrEnum):
     INSPECTION = "INSPECTION"  # the payer is silent: what is not frozen is released
     ANSWER = "ANSWER"  # nobody answers what one party asks of the other
     EVIDENCE = "EVIDENCE"  # Stripe takes no more evidence: people are warned before
+    DISPUTE = "DISPUTE"  # whose turn it is in a dispute does nothing: what the policy says is done
     HOLD_LIMIT = "HOLD_LIMIT"  # Stripe holds money no longer: people are warned before
 
 
 @dataclass(slots=True)
 class Deadline:
-    """Its row is there while it runs. ``subject_id`` is the milestone, proposal or chargeback that
-    it is of, or the escrow.
+    """Its row is there while it runs. ``subject_id`` is the milestone, proposal, chargeback or
+    dispute that it is of, or the escrow.
 
     ``act_at`` is when a worker acts on it next: at a warning, at ``due_at``, or when it was put off
     to; None when nothing is left to do. ``warned_percent`` is how much of the time had passed at

@@ -16,6 +16,7 @@ class FreezeReason(StrEnum):
     """What moved or threatens the money, without having been asked for here."""
 
     REFUND = "REFUND"
+    DISPUTE = "DISPUTE"  # between the parties
     CHARGEBACK = "CHARGEBACK"
     EARLY_FRAUD_WARNING = "EARLY_FRAUD_WARNING"
     TRANSFER_REVERSED = "TRANSFER_REVERSED"
@@ -36,7 +37,8 @@ BY_OPERATOR = frozenset(
 class Freeze:
     """An amount of a milestone that may not move. ``source`` is the id of its cause at Stripe, and
     ``fact`` what was known of that: its stage, or the balance transaction that moved the money. Of
-    an operator's freeze they are the request that placed it, and who says why.
+    an operator's freeze they are the request that placed it, and who says why; of a dispute between
+    the parties the source is its id.
 
     ``amount_minor`` is what is held and frozen. ``beyond_minor`` is what the source threatens of
     the payment beyond what is held of it: it stops transfers that have not been requested.

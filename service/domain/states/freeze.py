@@ -19,6 +19,7 @@ class FreezeEvent(StrEnum):
     """What can happen to a freeze."""
 
     LIFT = "lift"
+    END_DISPUTE = "end_dispute"  # the parties' dispute that froze it is over
 
 
 FREEZE = Machine(
@@ -27,6 +28,10 @@ FREEZE = Machine(
     {
         (FreezeState.OPEN, FreezeEvent.LIFT): edge(
             FreezeState.LIFTED, Party.OPERATOR, Party.STRIPE
+        ),
+        (FreezeState.OPEN, FreezeEvent.END_DISPUTE): edge(
+            *(FreezeState.LIFTED, Party.PAYER, Party.PAYEE, Party.OPERATOR),
+            *(Party.STRIPE, Party.TIMER),
         ),
     },
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 from service.domain.states.approval import APPROVAL
 from service.domain.states.chargeback import CHARGEBACK
+from service.domain.states.dispute import DISPUTE
 from service.domain.states.effect import EFFECT
 from service.domain.states.escrow import ESCROW
 from service.domain.states.freeze import FREEZE
@@ -31,6 +32,7 @@ MACHINES: tuple[Machine[Any, Any], ...] = (
     ESCROW,
     FREEZE,
     CHARGEBACK,
+    DISPUTE,
     PROPOSAL,
     APPROVAL,
 )

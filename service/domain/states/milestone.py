@@ -38,6 +38,12 @@ class MilestoneEvent(StrEnum):
     CANCEL = "cancel"
     CANCEL_PAID = "cancel_paid"  # all that was funded goes back
     CANCEL_REST = "cancel_rest"  # all that is held; the rest was released before
+    # The end of a dispute: what the payees get, then what the payer gets back.
+    DISPUTE_RELEASE = "dispute_release"
+    DISPUTE_RELEASE_PART = "dispute_release_part"
+    DISPUTE_REFUND = "dispute_refund"  # all that was funded
+    DISPUTE_REFUND_REST = "dispute_refund_rest"  # all that is held
+    DISPUTE_REFUND_PART = "dispute_refund_part"
     EXPIRE = "expire"  # nobody has paid in time
     REFUND = "refund"  # all that was funded
     REFUND_REST = "refund_rest"  # all that is held; the rest was released before
@@ -68,6 +74,18 @@ MILESTONE = Machine(
             (state, event): edge(to, PAYER, PAYEE, OPERATOR, TIMER)
             for state in (M.FUNDED, M.DELIVERED)
             for event, to in ((ME.CANCEL_PAID, M.REFUNDING), (ME.CANCEL_REST, M.RELEASING))
+        },
+        # Both parties have agreed, or an operator or the policy has decided.
+        **{
+            (state, event): edge(to or state, PAYER, PAYEE, OPERATOR, TIMER)
+            for state in (M.FUNDED, M.DELIVERED)
+            for event, to in (
+                (ME.DISPUTE_RELEASE, M.RELEASING),
+                (ME.DISPUTE_RELEASE_PART, None),
+                (ME.DISPUTE_REFUND, M.REFUNDING),
+                (ME.DISPUTE_REFUND_REST, M.RELEASING),
+                (ME.DISPUTE_REFUND_PART, None),
+            )
         },
         (M.AWAITING_FUNDS, ME.EXPIRE): edge(M.EXPIRED, TIMER),
         (M.FUNDED, ME.DELIVER): edge(M.DELIVERED, PAYEE),

@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from escrow.v1 import agreement_service_pb2 as agreement_pb
 from escrow.v1 import approval_service_pb2 as pb
 from escrow.v1 import chargeback_service_pb2 as chargeback_pb
+from escrow.v1 import dispute_service_pb2 as dispute_pb
 from escrow.v1 import escrow_service_pb2 as escrow_pb
 from escrow.v1 import operator_service_pb2 as operator_pb
 from escrow.v1 import refund_service_pb2 as refund_pb
@@ -21,6 +22,7 @@ from service.domain.unit import UnitOfWork
 from service.operations.agreements.approve_cancellation import approve_cancellation
 from service.operations.approvals.open_approval import open_approval
 from service.operations.chargebacks.settle_chargeback import settle_chargeback
+from service.operations.disputes.resolve_dispute import resolve_dispute
 from service.operations.escrows.cancel_escrow import cancel_escrow
 from service.operations.escrows.redirect_share import redirect_share
 from service.operations.mutation import mutation
@@ -51,6 +53,7 @@ HELD: Mapping[str, Held] = {
     "adopt_reversal": Held(refund_pb.AdoptReversalRequest, adopt_reversal),
     "resolve_refund": Held(refund_pb.ResolveRefundRequest, resolve_refund),
     "write_off_receivable": Held(refund_pb.WriteOffReceivableRequest, write_off_receivable),
+    "resolve_dispute": Held(dispute_pb.ResolveDisputeRequest, resolve_dispute),
     "settle_chargeback": Held(chargeback_pb.SettleChargebackRequest, settle_chargeback),
     "settle_effect": Held(operator_pb.SettleEffectRequest, settle_effect),
     "reject_effect": Held(operator_pb.RejectEffectRequest, reject_effect),

@@ -8,18 +8,23 @@ from datetime import timedelta
 import structlog
 
 from service.aggregates.deadlines import put_off, wait_for_warning
+from service.aggregates.dispute import dispute_of, move
 from service.aggregates.escrow import EscrowCase, open_case
 from service.domain import ids
 from service.domain.call import Call, Party
 from service.domain.deadlines import next_evidence_warning, next_warning, pause_after
+from service.domain.dispute import undecided_to_payer
 from service.domain.errors import AmountFrozen, DatabaseUnavailable, EscrowMissing, Refusal
-from service.domain.policy import Unanswered
+from service.domain.money import charge_step_minor
+from service.domain.policy import Unanswered, UnansweredDispute
 from service.domain.records.deadline import Deadline, DeadlineKind
 from service.domain.records.proposal import ProposalKind
+from service.domain.states.dispute import DisputeEvent, DisputeState
 from service.domain.states.milestone import MilestoneEvent, MilestoneState
 from service.domain.states.proposal import ProposalEvent
 from service.domain.unit import UnitOfWork
 from service.operations.agreements.proposals import carry_out_cancellation
+from service.operations.disputes.ending import end_dispute
 from service.operations.escrows.ending_payments import check_no_open, ending_payments
 from service.operations.escrows.release_part import release_part
 from service.runtime import Runtime, rerun
@@ -34,6 +39,7 @@ OPERATION_OF: Mapping[DeadlineKind, str] = {
     DeadlineKind.DELIVERY: "miss_delivery",
     DeadlineKind.INSPECTION: "release_after_inspection",
     DeadlineKind.ANSWER: "end_unanswered",
+    DeadlineKind.DISPUTE: "end_undecided",
     DeadlineKind.HOLD_LIMIT: "warn_of_hold_limit",
     DeadlineKind.EVIDENCE: "warn_of_evidence",
 }
@@ -139,6 +145,26 @@ def _end_unanswered(case: EscrowCase, deadline: Deadline) -> None:
     case.unit.note = f"{proposal.public_id} was not answered in time"
 
 
+def _end_undecided(case: EscrowCase, deadline: Deadline) -> None:
+    """Nobody has moved a dispute on: an operator decides, or the policy has."""
+    dispute = dispute_of(case, deadline.subject_id)
+    policy, state = case.policy, dispute.state
+    opener_wins = policy.unanswered_dispute is UnansweredDispute.OPENER
+    said = "was not decided in time"
+    if state is DisputeState.OPEN and opener_wins:
+        to_payer_minor = dispute.still_to_payer(dispute.claim_minor)
+        end_dispute(case, dispute, DisputeEvent.DEFAULT, to_payer_minor)
+        said = "was not answered in time"
+    elif state is DisputeState.MEDIATION:
+        step_minor = charge_step_minor(dispute.currency)
+        to_payer_minor = undecided_to_payer(dispute, policy.undecided_dispute, step_minor)
+        end_dispute(case, dispute, DisputeEvent.DEFAULT, to_payer_minor)
+    else:
+        move(case, dispute, DisputeEvent.MEDIATE)
+        said = "goes to mediation, for nobody has moved it on"
+    case.unit.note = f"{dispute.public_id} {said}"
+
+
 def _warn(case: EscrowCase, deadline: Deadline) -> None:
     """Money stays where it is: somebody has to release or refund it."""
     percent = next_warning(deadline)
@@ -174,6 +200,7 @@ ACTS: Mapping[DeadlineKind, Callable[[EscrowCase, Deadline], None]] = {
     DeadlineKind.DELIVERY: _miss,
     DeadlineKind.INSPECTION: _release,
     DeadlineKind.ANSWER: _end_unanswered,
+    DeadlineKind.DISPUTE: _end_undecided,
     DeadlineKind.HOLD_LIMIT: _warn,
     DeadlineKind.EVIDENCE: _warn_of_evidence,
 }

@@ -87,7 +87,7 @@ def cancel_milestones(
         parts = plan_held(case, payment, paid, case.unit.new_id())
         refund = refund_requested(
             *(case, payment, parts, reason or "canceled", parts[0].refund_id),
-            events=(ME.CANCEL_PAID, ME.CANCEL_REST),
+            events=(ME.CANCEL_PAID, ME.CANCEL_REST, ME.REFUND_PART),
         )
         create_refund.plan(case, refund)
         refunds.append(refund)

@@ -83,7 +83,7 @@ def escrow_message(records: EscrowRecords) -> pb.Escrow:
             for payment in records.payments
             if payment.exchange_rate is not None
         ],
-        deadlines=[_deadline_message(each) for each in records.deadlines],
+        deadlines=[deadline_message(each) for each in records.deadlines],
         proposals=[proposal_message(each, records) for each in records.proposals if each.is_open],
     )
 
@@ -126,17 +126,20 @@ def _inspection_end(milestone: Milestone, records: EscrowRecords) -> datetime | 
     return next((d.due_at for d in of_it if d.kind is DeadlineKind.INSPECTION), None)
 
 
-def _deadline_message(deadline: Deadline) -> pb.Deadline:
+def deadline_message(deadline: Deadline) -> pb.Deadline:
     of = deadline.subject_id
     of_proposal = deadline.kind is DeadlineKind.ANSWER
     of_chargeback = deadline.kind is DeadlineKind.EVIDENCE
-    of_milestone = of != deadline.escrow_id and not (of_proposal or of_chargeback)
+    of_dispute = deadline.kind is DeadlineKind.DISPUTE
+    of_another = of_proposal or of_chargeback or of_dispute
+    of_milestone = of != deadline.escrow_id and not of_another
     return pb.Deadline(
         id=deadline.public_id,
         kind=pb.DeadlineKind.Value(f"DEADLINE_KIND_{deadline.kind}"),
         milestone_id=ids.show(ids.MILESTONE, of) if of_milestone else "",
         proposal_id=ids.show(ids.PROPOSAL, of) if of_proposal else "",
         chargeback_id=ids.show(ids.CHARGEBACK, of) if of_chargeback else "",
+        dispute_id=ids.show(ids.DISPUTE, of) if of_dispute else "",
         start_time=timestamp(deadline.starts_at),
         due_time=timestamp(deadline.due_at),
         act_time=timestamp(deadline.act_at),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from uuid import UUID
+
 from service.aggregates.escrow import EscrowCase
 from service.aggregates.freeze import stops_transfers
 from service.aggregates.release import split_off
@@ -19,6 +22,7 @@ def release_part(
     *,
     whole: MilestoneEvent,
     part: MilestoneEvent,
+    among: Mapping[UUID, int] | None = None,
 ) -> None:
     """Postings 5 and 5p; and 7a at once when its payee can be paid and the payment is confirmed.
     Else the money waits for the worker of transfers, which confirms the payment first.
@@ -26,7 +30,7 @@ def release_part(
     ``amount_minor`` is all that is held and not frozen when None; see ``split_off`` for the events
     and for what is refused.
     """
-    for release in split_off(case, milestone, amount_minor, whole=whole, part=part):
+    for release in split_off(case, milestone, amount_minor, whole=whole, part=part, among=among):
         ready = (
             case.payee(release.payee_id).state is PayeeState.ACTIVE
             and case.payment(release.payment_id).confirmed

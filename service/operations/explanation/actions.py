@@ -14,18 +14,22 @@ from google.protobuf.message_factory import GetMessageClass
 
 from escrow.v1 import agreement_service_pb2 as agreement_pb
 from escrow.v1 import chargeback_service_pb2 as chargeback_pb
+from escrow.v1 import dispute_service_pb2 as dispute_pb
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import explanation_pb2 as explanation_pb
 from escrow.v1 import refund_service_pb2 as refund_pb
 from service.access import access_of
+from service.aggregates.disputed import disputed_minor
 from service.aggregates.split import payees_of
 from service.domain import ids
 from service.domain.call import Call, Party
 from service.domain.errors import Precondition
 from service.domain.policy import Policy
+from service.domain.records.dispute import Dispute
 from service.domain.records.escrow import Milestone
 from service.domain.records.freeze import FreezeReason
 from service.domain.records.proposal import ProposalKind
+from service.domain.states.dispute import DisputeState
 from service.domain.states.milestone import MILESTONE, MilestoneEvent, MilestoneState
 from service.domain.states.payee import PayeeState
 from service.domain.states.payment import PAYMENT, PAYMENT_ENDED, PaymentEvent
@@ -38,6 +42,13 @@ from service.operations.agreements.decline_extension import decline_extension
 from service.operations.agreements.extend_deadline import extend_deadline
 from service.operations.agreements.request_cancellation import request_cancellation
 from service.operations.chargebacks.settle_chargeback import settle_chargeback
+from service.operations.disputes.accept_dispute_split import accept_dispute_split
+from service.operations.disputes.open_dispute import open_dispute
+from service.operations.disputes.propose_dispute_split import propose_dispute_split
+from service.operations.disputes.request_mediation import request_mediation
+from service.operations.disputes.resolve_dispute import resolve_dispute
+from service.operations.disputes.respond_to_dispute import respond_to_dispute
+from service.operations.disputes.withdraw_dispute import withdraw_dispute
 from service.operations.escrows.accept_delivery import accept_delivery
 from service.operations.escrows.cancel_escrow import cancel_escrow
 from service.operations.escrows.lift_freeze import lift_freeze
@@ -63,6 +74,7 @@ from service.store.tables import EscrowRecords
 
 ME = MilestoneEvent
 PEOPLE = (Party.PAYER, Party.PAYEE, Party.OPERATOR)
+HELD = frozenset({MilestoneState.FUNDED, MilestoneState.DELIVERED})
 MOST_MILESTONES = 20
 TRIES_AT_ONCE = 10
 AT_END = frozenset({MilestoneState.CANCELED, MilestoneState.EXPIRED, MilestoneState.REFUNDED})
@@ -75,6 +87,7 @@ _SERVICES: Sequence[ServiceDescriptor] = tuple(
         (refund_pb, "RefundService"),
         (agreement_pb, "AgreementService"),
         (chargeback_pb, "ChargebackService"),
+        (dispute_pb, "DisputeService"),
     )
 )
 _METHODS = {method.name: method for service in _SERVICES for method in service.methods}
@@ -183,7 +196,46 @@ def _redirections(records: EscrowRecords) -> Iterator[tuple[str, dict[str, Any]]
             yield milestone.public_id, {"milestone_id": milestone.public_id, **payees}
 
 
+def _disputable(records: EscrowRecords) -> Iterator[tuple[str, dict[str, Any]]]:
+    for each in records.milestones:
+        if each.state in HELD and each.held_minor > disputed_minor(records, each):
+            says = {"dispute_reason": dispute_pb.DISPUTE_REASON_OTHER, "statement": "asked"}
+            yield each.public_id, {"milestone_id": each.public_id, **says}
+
+
+def _disputes(of: Callable[[Dispute], dict[str, Any] | None]) -> Requests:
+    """Those that are open and of which it can be asked so."""
+
+    def requests(records: EscrowRecords) -> Iterator[tuple[str, dict[str, Any]]]:
+        for each in records.disputes:
+            facts = of(each) if each.is_open else None
+            if facts is not None:
+                yield each.public_id, {"dispute_id": each.public_id, **facts}
+
+    return requests
+
+
+def _answer(dispute: Dispute) -> dict[str, Any] | None:
+    unanswered = dispute.state is DisputeState.OPEN
+    return {"answer": dispute_pb.DISPUTE_ANSWER_ACCEPT} if unanswered else None
+
+
+def _last_offer(dispute: Dispute) -> dict[str, Any] | None:
+    return {"offer_number": dispute.offer_number} if dispute.offer_by else None
+
+
+def _all_to_payer(dispute: Dispute) -> dict[str, Any]:
+    return {"to_payer_minor": dispute.left_minor, "reason": "asked"}
+
+
 OF_ESCROW = (
+    OfEscrow("OpenDispute", open_dispute, _disputable),
+    OfEscrow("RespondToDispute", respond_to_dispute, _disputes(_answer)),
+    OfEscrow("ProposeDisputeSplit", propose_dispute_split, _disputes(_all_to_payer)),
+    OfEscrow("AcceptDisputeSplit", accept_dispute_split, _disputes(_last_offer)),
+    OfEscrow("RequestMediation", request_mediation, _disputes(lambda _: {})),
+    OfEscrow("ResolveDispute", resolve_dispute, _disputes(_all_to_payer)),
+    OfEscrow("WithdrawDispute", withdraw_dispute, _disputes(lambda _: {})),
     OfEscrow("LiftFreeze", lift_freeze, _freezes),
     OfEscrow("PlaceFreeze", place_freeze, _freezable),
     OfEscrow(

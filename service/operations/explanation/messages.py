@@ -11,12 +11,14 @@ from service.domain.accounts import DEBIT, UnknownAccount, account_named, normal
 from service.domain.blocker import Blocker, Rule
 from service.domain.call import Party
 from service.domain.money import format_minor
-from service.domain.policy import Policy, Unanswered
+from service.domain.policy import Policy, Unanswered, UnansweredDispute, UndecidedDispute
 from service.domain.records.approval import Approval
 from service.domain.records.deadline import Deadline, DeadlineKind
+from service.domain.records.dispute import Dispute
 from service.domain.records.effect import Effect
 from service.domain.records.escrow import Milestone
 from service.domain.records.proposal import ProposalKind
+from service.domain.states.dispute import DisputeState
 from service.operations.messages import money, timestamp
 from service.operations.operators.messages import effect_message
 from service.store.explained import Movement
@@ -133,11 +135,29 @@ def timer_messages(records: EscrowRecords, policy: Policy) -> list[pb.Timer]:
     return [_timer_message(each, records, policy) for each in listed]
 
 
+def _then_of_dispute(dispute: Dispute, policy: Policy) -> str:
+    opener_wins = policy.unanswered_dispute is UnansweredDispute.OPENER
+    if dispute.state is DisputeState.OPEN and opener_wins:
+        return "nobody has answered the dispute: it ends as who opened it asks, by the policy"
+    if dispute.state is DisputeState.MEDIATION:
+        gets = {
+            UndecidedDispute.PAYER: "all to the payer",
+            UndecidedDispute.PAYEE: "all to the payees",
+            UndecidedDispute.HALVES: "half to the payer and half to the payees",
+        }
+        return f"nobody has decided the dispute: {gets[policy.undecided_dispute]}, by the policy"
+    return "the dispute goes to mediation: an operator decides"
+
+
 def _timer_message(deadline: Deadline, records: EscrowRecords, policy: Policy) -> pb.Timer:
     subject, then = deadline.subject_id, THEN.get(deadline.kind, "")
     prefix = ids.ESCROW if subject == deadline.escrow_id else ids.MILESTONE
     if deadline.kind is DeadlineKind.EVIDENCE:
         prefix = ids.CHARGEBACK
+    if deadline.kind is DeadlineKind.DISPUTE:
+        prefix = ids.DISPUTE
+        argued = next(d for d in records.disputes if d.dispute_id == subject)
+        then = _then_of_dispute(argued, policy)
     if deadline.kind is DeadlineKind.ANSWER:
         prefix, then = ids.PROPOSAL, "what was asked lapses"
         asked = next(p for p in records.proposals if p.proposal_id == subject)

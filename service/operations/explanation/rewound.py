@@ -25,6 +25,7 @@ WITH_STATES = (
     "refunds",
     "proposals",
     "chargebacks",
+    "disputes",
 )
 
 

@@ -11,6 +11,7 @@ from escrow.v1 import (
     agreement_service_pb2,
     approval_service_pb2,
     chargeback_service_pb2,
+    dispute_service_pb2,
     escrow_service_pb2,
     operator_service_pb2,
     party_service_pb2,
@@ -28,6 +29,7 @@ _FILES = (
     policy_service_pb2.DESCRIPTOR,
     refund_service_pb2.DESCRIPTOR,
     chargeback_service_pb2.DESCRIPTOR,
+    dispute_service_pb2.DESCRIPTOR,
     approval_service_pb2.DESCRIPTOR,
 )
 

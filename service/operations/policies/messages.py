@@ -19,6 +19,8 @@ from service.domain.policy import (
     Policy,
     StripeFeeBearer,
     Unanswered,
+    UnansweredDispute,
+    UndecidedDispute,
 )
 from service.domain.policy_default import DEFAULT_POLICY, DEFAULT_VERSION
 from service.domain.records.policy import StoredPolicy
@@ -63,6 +65,17 @@ DISPUTE_FEE_BEARER = {
     pb.DISPUTE_FEE_BEARER_PLATFORM: DisputeFeeBearer.PLATFORM,
     pb.DISPUTE_FEE_BEARER_PAYEE: DisputeFeeBearer.PAYEE,
 }
+_UNANSWERED_DISPUTE = {
+    pb.UNANSWERED_DISPUTE_UNSPECIFIED: UnansweredDispute.OPENER,
+    pb.UNANSWERED_DISPUTE_OPENER: UnansweredDispute.OPENER,
+    pb.UNANSWERED_DISPUTE_UNDECIDED: UnansweredDispute.UNDECIDED,
+}
+_UNDECIDED_DISPUTE = {
+    pb.UNDECIDED_DISPUTE_UNSPECIFIED: UndecidedDispute.PAYER,
+    pb.UNDECIDED_DISPUTE_PAYER: UndecidedDispute.PAYER,
+    pb.UNDECIDED_DISPUTE_PAYEE: UndecidedDispute.PAYEE,
+    pb.UNDECIDED_DISPUTE_HALVES: UndecidedDispute.HALVES,
+}
 
 
 def policy_of(message: pb.Policy) -> Policy:
@@ -88,6 +101,8 @@ def policy_of(message: pb.Policy) -> Policy:
         favorable_amendment=_FAVORABLE[message.favorable_amendment],
         lost_chargeback=_LOSS_BEARER[message.lost_chargeback],
         dispute_fee=DISPUTE_FEE_BEARER[message.dispute_fee],
+        unanswered_dispute=_UNANSWERED_DISPUTE[message.unanswered_dispute],
+        undecided_dispute=_UNDECIDED_DISPUTE[message.undecided_dispute],
         approvals=_approvals_of(message.approvals),
     )
 
@@ -138,6 +153,12 @@ def policy_message(policy: Policy) -> pb.Policy:
         ),
         lost_chargeback=pb.LossBearer.Value(f"LOSS_BEARER_{policy.lost_chargeback.name}"),
         dispute_fee=pb.DisputeFeeBearer.Value(f"DISPUTE_FEE_BEARER_{policy.dispute_fee.name}"),
+        unanswered_dispute=pb.UnansweredDispute.Value(
+            f"UNANSWERED_DISPUTE_{policy.unanswered_dispute.name}"
+        ),
+        undecided_dispute=pb.UndecidedDispute.Value(
+            f"UNDECIDED_DISPUTE_{policy.undecided_dispute.name}"
+        ),
         approvals=[
             pb.ApprovalLimits(currency=currency, **asdict(limits))
             for currency, limits in sorted(policy.approvals.items())

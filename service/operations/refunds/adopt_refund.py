@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from escrow.v1 import refund_service_pb2 as pb
 from service.aggregates.contradiction import Contradiction
+from service.aggregates.dispute import taken_from_held
 from service.aggregates.escrow import EscrowCase, open_case
 from service.aggregates.freeze import cover_more, end_freezes
 from service.aggregates.refund import parts_of, refund_requested
@@ -143,6 +144,7 @@ def _adopt(
     refund_id = case.unit.new_id()
     parts = plan_adopted(case, payment, seen.amount_minor, thawed, suspense_minor, refund_id)
     refund = refund_requested(case, payment, parts, reason, refund_id)
+    taken_from_held(case, parts)
     cover_more(case, payment.payment_id)
     case.unit.word_of = Party.STRIPE
     observe_refund(case, refund, seen, case.explained)

@@ -27,6 +27,12 @@ AND NOT EXISTS (
     AND p.proposal_id = d.subject_id AND p.state = 'OPEN' AND d.kind = 'ANSWER'
 )
 AND NOT EXISTS (
+    SELECT 1 FROM disputes AS t
+    WHERE t.tenant_id = d.tenant_id AND t.escrow_id = d.escrow_id
+    AND t.dispute_id = d.subject_id AND d.kind = 'DISPUTE'
+    AND t.state IN ('OPEN', 'NEGOTIATION', 'MEDIATION')
+)
+AND NOT EXISTS (
     SELECT 1 FROM chargebacks AS c
     WHERE c.tenant_id = d.tenant_id AND c.escrow_id = d.escrow_id
     AND c.chargeback_id = d.subject_id AND c.due_by = d.due_at AND d.kind = 'EVIDENCE'

@@ -35,6 +35,7 @@ def _json(column: str, kind: str, wrong: str = "") -> str:
 
 
 _OBJECT_OF_TEXTS = '$.* ? (@.type() <> "string")'
+_OBJECT_OF_NUMBERS = '$.* ? (@.type() <> "number")'
 _ARRAY_OF_TEXTS = '$[*] ? (@.type() <> "string")'
 _ARRAY_OF_TRIPLES = '$[*] ? (@.type() <> "array" || @.size() <> 3 || @[*].type() <> "string")'
 
@@ -80,8 +81,8 @@ def _cannot_hold(column: str, hint: Any) -> str:  # noqa: ANN401, PLR0911  a typ
         of_texts = typing.get_args(hint)[0] is str
         return _json(column, "array", _ARRAY_OF_TEXTS) if of_texts else _changes(column)
     if typing.get_origin(hint) is dict:
-        is_texts = typing.get_args(hint)[1] is str
-        return _json(column, "object", _OBJECT_OF_TEXTS if is_texts else "")
+        of = {str: _OBJECT_OF_TEXTS, int: _OBJECT_OF_NUMBERS}
+        return _json(column, "object", of.get(typing.get_args(hint)[1], ""))
     return f"{column} NOT BETWEEN {-_MOST_MINOR} AND {_MOST_MINOR}" if "_minor" in column else ""
 
 

@@ -22,6 +22,7 @@ from tests.service.operations.agreements.amending import asked as asked_to_amend
 from tests.service.operations.agreements.asking import extension, payer_asks
 from tests.service.operations.approvals.waiting import held_refund
 from tests.service.operations.chargebacks.disputes import disputed_escrow, lost_escrow, preview
+from tests.service.operations.disputes.disputing import opened
 from tests.service.operations.marketplace import API_KEY, Marketplace
 from tests.service.operations.operators.stuck import event_set_aside, shadowed, suspended
 
@@ -77,6 +78,9 @@ TABLE: dict[str, tuple[str, ...]] = {
     "chargebacks evidence submit {chargeback} --hash {evidence} --reason x --dry-run": (),
     "chargebacks evidence stage {chargeback} --file receipt={receipt} --reason x": (),
     "chargebacks evidence list {chargeback}": ("evidence", "unreadable"),
+    "disputes list": ("disputes", "unreadable"),
+    "disputes show {dispute}": (),
+    "disputes resolve {dispute} --to-payer 1000 --reason x --dry-run": (),
     "payees exposure {payee}": ("exposures", "chargeback_ids"),
     "chargebacks settle {lost} --reason x --dry-run": (),
     "approvals list --all": ("approvals", "unreadable"),
@@ -190,7 +194,9 @@ async def ids(market: Marketplace, tmp_path: Path) -> dict[str, str]:
     effect, _, _ = await shadowed(market)  # last: the inbox would end it
     oldest = "SELECT freeze_id FROM freezes ORDER BY created_at LIMIT 1"
     freeze = await market.owner.fetchval(oldest)
+    argued = await opened(market.payer, await market.delivered_escrow())
     return {
+        "dispute": argued.id,
         "request": request.request_id,
         "escrow": frozen.id,
         "payee": frozen.payee_id,

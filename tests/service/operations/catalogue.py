@@ -15,6 +15,7 @@ from escrow.client import EscrowClient
 from escrow.v1 import agreement_service_pb2 as agreement_pb
 from escrow.v1 import approval_service_pb2 as approval_pb
 from escrow.v1 import chargeback_service_pb2 as chargeback_pb
+from escrow.v1 import dispute_service_pb2 as dispute_pb
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import event_service_pb2 as feed_pb
 from escrow.v1 import operator_service_pb2 as operator_pb
@@ -26,6 +27,7 @@ from tests.service.operations.agreements.catalogue import REQUESTS as OF_AGREEME
 from tests.service.operations.approvals.catalogue import REQUESTS as OF_APPROVALS
 from tests.service.operations.asked import Asked, Requests
 from tests.service.operations.chargebacks.catalogue import REQUESTS as OF_CHARGEBACKS
+from tests.service.operations.disputes.catalogue import REQUESTS as OF_DISPUTES
 from tests.service.operations.escrows.catalogue import REQUESTS as OF_ESCROWS
 from tests.service.operations.explanation.catalogue import REQUESTS as OF_EXPLANATIONS
 from tests.service.operations.feed.catalogue import REQUESTS as OF_FEED
@@ -49,6 +51,7 @@ METHODS: Mapping[str, MethodDescriptor] = {
         refund_pb.DESCRIPTOR,
         approval_pb.DESCRIPTOR,
         chargeback_pb.DESCRIPTOR,
+        dispute_pb.DESCRIPTOR,
         event_pb.DESCRIPTOR,
         feed_pb.DESCRIPTOR,
     )
@@ -69,6 +72,7 @@ PARTS: Mapping[str, Requests] = {
     "refunds": OF_REFUNDS,
     "approvals": OF_APPROVALS,
     "chargebacks": OF_CHARGEBACKS,
+    "disputes": OF_DISPUTES,
     "explanation": OF_EXPLANATIONS,
     "inbox": OF_INBOX,
     "feed": OF_FEED,
@@ -87,6 +91,7 @@ async def ask(client: EscrowClient, name: str, request: Message) -> Any:  # noqa
         "RefundService": client.refunds,
         "ApprovalService": client.approvals,
         "ChargebackService": client.chargebacks,
+        "DisputeService": client.disputes,
         "StripeEventService": client.events,
         "EventService": client.feed,
     }

@@ -297,6 +297,7 @@ def test_no_field_was_forgotten() -> None:
         "RedirectShare.validate_only",
         "SubmitChargebackEvidence.validate_only",
         "SettleChargeback.validate_only",
+        "ResolveDispute.validate_only",
         "SettleChargeback.anew",
         "SettleChargeback.before_outcome",
         "CreatePolicyVersion.validate_only",

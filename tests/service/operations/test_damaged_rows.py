@@ -20,6 +20,7 @@ from structlog.testing import capture_logs
 
 from escrow.v1 import approval_service_pb2 as approval_pb
 from escrow.v1 import chargeback_service_pb2 as chargeback_pb
+from escrow.v1 import dispute_service_pb2 as dispute_pb
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import party_service_pb2 as party_pb
 from escrow.v1 import policy_service_pb2 as policy_pb
@@ -167,6 +168,7 @@ async def look(market: Marketplace, before: Seen | None = None) -> Seen:
     owed = await auditor.refunds.ListReceivables(refund_pb.ListReceivablesRequest(page_size=200))
     held = await auditor.approvals.ListApprovals(approval_pb.ListApprovalsRequest())
     disputed = await auditor.chargebacks.ListChargebacks(chargeback_pb.ListChargebacksRequest())
+    argued = await service.disputes.ListDisputes(dispute_pb.ListDisputesRequest())
     payments = await service.escrows.ListPayments(pb.ListPaymentsRequest(page_size=200))
     payers = await service.parties.ListPayers(party_pb.ListPayersRequest(page_size=200))
     payees = await service.parties.ListPayees(party_pb.ListPayeesRequest(page_size=200))
@@ -178,6 +180,7 @@ async def look(market: Marketplace, before: Seen | None = None) -> Seen:
         (owed, owed.receivables),
         (held, held.approvals),
         (disputed, disputed.chargebacks),
+        (argued, argued.disputes),
     ):
         seen.shown |= {item.id: item for item in items}
         seen.named += page.unreadable
@@ -259,5 +262,5 @@ async def test_a_damaged_row_is_named_and_fails_no_other(damaged: Marketplace, t
 SHOWN = {"escrows", "freezes", "milestones", "operations", "payees", "payers", "payments"} | {
     *("payouts", "policies", "releases", "refunds", "refund_parts", "receivables", "deadlines"),
     "proposals",
-    *("approvals", "chargebacks", "milestone_payees"),
+    *("approvals", "chargebacks", "milestone_payees", "disputes"),
 }

@@ -164,6 +164,8 @@ def test_every_answer_with_an_escrow_is_told_again_above() -> None:
         *("ReleaseMilestone", "CancelEscrow", "PlaceFreeze", "LiftFreeze", "ApplySuspense"),
         *("RefundMilestone", "AdoptRefund", "AdoptReversal", "SettleChargeback"),
         *("RequestCancellation", "ApproveCancellation"),
+        *("OpenDispute", "RespondToDispute", "ProposeDisputeSplit", "AcceptDisputeSplit"),
+        *("RequestMediation", "ResolveDispute", "WithdrawDispute"),
         *("DeclineCancellation", "RequestExtension", "ExtendDeadline", "DeclineExtension"),
         *("RedirectShare", "ProposeAmendment", "AcceptAmendment", "DeclineAmendment"),
     }

@@ -25,6 +25,9 @@ ALLOWED = {
     "ProposeAmendment": {"payer", "payee", "operator"},
     "DeclineAmendment": {"payer", "payee", "operator"},
     "SubmitDelivery": {"payee"},
+    "OpenDispute": {"payer", "payee"},
+    "ProposeDisputeSplit": {"payer", "payee"},
+    "RequestMediation": {"payer", "payee"},
     "RequestChanges": {"payer"},
     "AcceptDelivery": {"payer"},
     "ReleaseMilestone": {"payer", "operator"},
@@ -80,7 +83,7 @@ READS = {
     "WatchEvents",
 } | {
     *("GetPayer", "ListPayers", "GetPayee", "ListPayees", "GetPayout", "ListPayouts"),
-    *("GetRefund", "ListRefunds"),
+    *("GetRefund", "ListRefunds", "GetDispute", "ListDisputes"),
 }
 LOOKS = {"ListEffects", "GetEffect", "ListStripeEvents", "GetStripeEvent"} | {
     *("ListSuspense", "ListPolicyVersions", "ListReceivables", "ListApprovals", "GetApproval"),
@@ -98,7 +101,7 @@ REPAIRS = {"PlaceFreeze", "LiftFreeze", "RefundSuspense", "AdoptRefund", "Resolv
     "GetPayeeExposure",
     *("ListChargebacks", "GetChargeback", "PreviewChargebackEvidence", "ListChargebackEvidence"),
     *("StageChargebackEvidence", "SubmitChargebackEvidence", "UploadChargebackEvidenceFile"),
-    "SettleChargeback",
+    *("SettleChargeback", "ResolveDispute"),
 }
 MAY = {
     "service": {*METHODS} - INGESTS - OF_PEOPLE - REPAIRS,

@@ -128,6 +128,13 @@ SELECT
     CASE WHEN i % 40 = 0 THEN 'AMOUNT_FROZEN' END
 FROM numbers;
 
+INSERT INTO disputes
+SELECT
+    tenant_id, pg_temp.id('escrow', i), pg_temp.id('dispute', i), pg_temp.id('milestone', i * 10),
+    CASE WHEN i % 40 = 0 THEN 'OPEN' ELSE 'RESOLVED' END, 'payer', 10, 'USD', 'OTHER', 'broken', 10, '[]', at, at, 0,
+    NULL, NULL, 0, NULL, NULL, NULL, '{}', NULL, NULL, NULL
+FROM numbers WHERE i % 20 = 0;
+
 INSERT INTO proposals
 SELECT
     tenant_id, pg_temp.id('escrow', i), pg_temp.id('proposal', i), 'CANCELLATION', 'OPEN', 'payer', 'broken', at, at,

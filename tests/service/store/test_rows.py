@@ -11,6 +11,7 @@ import pytest
 
 from service.domain.call import ApprovalKind, Party
 from service.domain.records.deadline import DeadlineKind
+from service.domain.records.dispute import DisputeReason
 from service.domain.records.effect import EffectKind
 from service.domain.records.evidence import EvidenceStep
 from service.domain.records.parties import AccountApi
@@ -19,6 +20,7 @@ from service.domain.records.proposal import ProposalKind
 from service.domain.records.refund import RefundOrigin
 from service.domain.states.approval import ApprovalState
 from service.domain.states.chargeback import ChargebackState
+from service.domain.states.dispute import DisputeState
 from service.domain.states.effect import EffectState
 from service.domain.states.escrow import EscrowState
 from service.domain.states.milestone import MilestoneState
@@ -47,6 +49,7 @@ from tests.records import (
     new_approval,
     new_chargeback,
     new_deadline,
+    new_dispute,
     new_effect,
     new_escrow,
     new_evidence,
@@ -326,6 +329,27 @@ def full_records() -> dict[str, Any]:
             generation=2**31 - 1,
             caller=TEXT,
         ),
+        "dispute": new_dispute(
+            milestone,
+            state=DisputeState.RESOLVED,
+            opened_by=Party.PAYEE,
+            amount_minor=LARGE,
+            reason=DisputeReason.LATE,
+            statement=TEXT,
+            claim_minor=LARGE - 1,
+            people=[TEXT],
+            lost_minor=LARGE - 2,
+            answer=TEXT,
+            answered_at=later(days=1),
+            offer_number=2**31 - 1,
+            offer_by=Party.PAYER,
+            offer_minor=LARGE - 3,
+            to_payer_minor=LARGE - 4,
+            to_payees={TEXT: LARGE},
+            decided_by=TEXT,
+            decision=TEXT,
+            ended_at=later(days=2),
+        ),
         "proposal": new_proposal(
             escrow,
             kind=ProposalKind.AMENDMENT,
@@ -419,6 +443,7 @@ def bare_records() -> dict[str, Any]:
         "evidence": new_evidence(disputed),
         "origin": new_origin(escrow),
         "deadline": new_deadline(escrow, act_at=None),
+        "dispute": new_dispute(milestone),
         "proposal": new_proposal(escrow),
         "policy": new_policy(),
         "approval": new_approval(),
@@ -437,6 +462,7 @@ async def read_all(pool: ServicePool, records: dict[str, Any]) -> dict[str, Any]
     (milestone,), (line_item,) = found.milestones, found.line_items
     (payment,), (release,) = found.payments, found.releases
     (refund,), (part,), (receivable,) = found.refunds, found.refund_parts, found.receivables
+    (dispute,) = found.disputes
     (deadline,), (proposal,), (chargeback,) = found.deadlines, found.proposals, found.chargebacks
     (previous_account,) = await find_previous_accounts(pool, TENANT, found.payee.payee_id)
     return {
@@ -456,6 +482,7 @@ async def read_all(pool: ServicePool, records: dict[str, Any]) -> dict[str, Any]
         "origin": (await find_origins(pool, TENANT, found.escrow.escrow_id, limit=2))[0],
         "evidence": await find_last_evidence(pool, TENANT, chargeback.chargeback_id),
         "deadline": deadline,
+        "dispute": dispute,
         "proposal": proposal,
         "policy": await find_policy(pool, TENANT, records["policy"].policy_version),
         "approval": await find_approval(pool, TENANT, records["approval"].approval_id),

@@ -25,6 +25,7 @@ from service.store import (
     closings,
     commit,
     deadlines,
+    disputes,
     effects,
     escrows,
     evidence,
@@ -64,6 +65,7 @@ HOT = (
     balance_transactions,
     balances,
     chargebacks,
+    disputes,
     commit,
     deadlines,
     effects,
@@ -120,6 +122,7 @@ def _hot_statements() -> Iterator[tuple[str, str]]:
         lists.RECEIVABLES,
         lists.APPROVALS,
         chargebacks.CHARGEBACKS,
+        disputes.DISPUTES,
         evidence.EVIDENCE,
     )
     for listing in (escrows.ESCROWS, lists.PAYMENTS, lists.PAYERS, lists.PAYEES, *of_refunds):

@@ -10,7 +10,8 @@ EXPECTED = Expected(
     FreezeState,
     FreezeEvent,
     """
-    OPEN  lift  LIFTED  operator stripe
+    OPEN  lift         LIFTED  operator stripe
+    OPEN  end_dispute  LIFTED  payer payee operator stripe timer
     """,
 )
 

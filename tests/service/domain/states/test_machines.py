@@ -4,6 +4,7 @@ from service.domain.states.machines import MACHINES
 from tests.service.domain.states import (
     test_approval,
     test_chargeback,
+    test_dispute,
     test_effect,
     test_escrow,
     test_freeze,
@@ -29,6 +30,7 @@ TABLES = [
     test_escrow.EXPECTED,
     test_freeze.EXPECTED,
     test_chargeback.EXPECTED,
+    test_dispute.EXPECTED,
     test_proposal.EXPECTED,
     test_approval.EXPECTED,
 ]

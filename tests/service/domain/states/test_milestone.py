@@ -18,6 +18,16 @@ EXPECTED = Expected(
     FUNDED          cancel_rest        RELEASING       payer payee operator timer
     DELIVERED       cancel_paid        REFUNDING       payer payee operator timer
     DELIVERED       cancel_rest        RELEASING       payer payee operator timer
+    FUNDED     dispute_release      RELEASING  payer payee operator timer
+    FUNDED     dispute_release_part FUNDED     payer payee operator timer
+    FUNDED     dispute_refund       REFUNDING  payer payee operator timer
+    FUNDED     dispute_refund_rest  RELEASING  payer payee operator timer
+    FUNDED     dispute_refund_part  FUNDED     payer payee operator timer
+    DELIVERED  dispute_release      RELEASING  payer payee operator timer
+    DELIVERED  dispute_release_part DELIVERED  payer payee operator timer
+    DELIVERED  dispute_refund       REFUNDING  payer payee operator timer
+    DELIVERED  dispute_refund_rest  RELEASING  payer payee operator timer
+    DELIVERED  dispute_refund_part  DELIVERED  payer payee operator timer
     AWAITING_FUNDS  expire             EXPIRED         timer
     FUNDED          deliver            DELIVERED       payee
     FUNDED          release            RELEASING       payer operator

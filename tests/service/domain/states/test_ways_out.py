@@ -16,6 +16,8 @@ import pytest
 
 from service.domain.call import Party
 from service.domain.errors import PartyNotAllowed, WrongState
+from service.domain.states.dispute import DISPUTE, OPEN_STATES, DisputeEvent
+from service.domain.states.dispute import DisputeState as D
 from service.domain.states.effect import EFFECT, OPEN, EffectEvent
 from service.domain.states.effect import EffectState as E
 from service.domain.states.freeze import FREEZE, FreezeEvent, FreezeState
@@ -33,7 +35,7 @@ from service.domain.states.release import RELEASE, ReleaseEvent
 from service.domain.states.release import ReleaseState as R
 
 ME, PE, RE, EE, AE = MilestoneEvent, PaymentEvent, ReleaseEvent, EffectEvent, PayeeEvent
-FE = RefundEvent
+FE, DE = RefundEvent, DisputeEvent
 PAYER, SELLER, OPERATOR = Party.PAYER, Party.PAYEE, Party.OPERATOR
 STRIPE, TIMER = Party.STRIPE, Party.TIMER
 CAN_BE_PAID = frozenset(P) - PAYMENT_ENDED
@@ -56,6 +58,12 @@ class World:
     payee: A = A.NONE
     frozen: FreezeState | None = None
     refund: F | None = None
+    dispute: D | None = None  # one that is open, of all that is held
+
+    @property
+    def held_back(self) -> bool:
+        """Whether nobody can move what is held."""
+        return self.frozen is FreezeState.OPEN or self.dispute is not None
 
     @property
     def ended(self) -> bool:
@@ -96,10 +104,20 @@ def happens(world: World) -> Iterator[World]:
             yield replace(world, payee=seen)
     if world.milestone in (M.FUNDED, M.DELIVERED, M.RELEASING):
         yield replace(world, frozen=FreezeState.OPEN)
+    yield from _argued(world)
     if world.refund is not None:
         for told in (FE.PEND, FE.REQUIRE_ACTION, FE.SUCCEED, FE.FAIL, FE.REJECT):
             if after := follow(REFUND, world.refund, told, STRIPE):
                 yield refunded(world, after)
+
+
+def _argued(world: World) -> Iterator[World]:
+    """The parties disagree, and go on disagreeing."""
+    if world.milestone in (M.FUNDED, M.DELIVERED) and world.dispute is None:
+        yield replace(world, dispute=D.OPEN)
+    for event, party in ((DE.CONTEST, SELLER), (DE.MEDIATE, PAYER)):
+        if after := follow(DISPUTE, world.dispute, event, party):
+            yield replace(world, dispute=after)
 
 
 def refunded(world: World, refund: F) -> World:
@@ -163,6 +181,7 @@ def way_on(world: World) -> Iterator[World]:
     yield from _of_transfer(world)
     yield from _of_payee(world)
     yield from _of_refund(world)
+    yield from _of_dispute(world)
     lifted = world.frozen and follow(FREEZE, world.frozen, FreezeEvent.LIFT, OPERATOR)
     if lifted:
         yield replace(world, frozen=lifted)
@@ -195,14 +214,27 @@ def _of_milestone(world: World) -> Iterator[World]:
             yield replace(world, milestone=after)
     for event, party in ((ME.ACCEPT, PAYER), (ME.RELEASE, OPERATOR)):
         after = follow(MILESTONE, world.milestone, event, party)
-        if after and world.frozen is not FreezeState.OPEN:
+        if after and not world.held_back:
             yield replace(world, milestone=after, release=R.WAITING)
+
+
+def _of_dispute(world: World) -> Iterator[World]:
+    """Nobody acts: the timers end it, as soon as no bank's freeze is in the way."""
+    if after := follow(DISPUTE, world.dispute, DE.MEDIATE, TIMER):
+        yield replace(world, dispute=after)
+    ends = follow(DISPUTE, world.dispute, DE.DEFAULT, TIMER)
+    if not ends or world.frozen is FreezeState.OPEN:
+        return
+    if after := follow(MILESTONE, world.milestone, ME.DISPUTE_RELEASE, TIMER):
+        yield replace(world, milestone=after, release=R.WAITING, dispute=None)
+    if after := follow(MILESTONE, world.milestone, ME.DISPUTE_REFUND, TIMER):
+        yield replace(world, milestone=after, refund=F.REQUESTED, dispute=None)
 
 
 def _of_refund(world: World) -> Iterator[World]:
     """All of a milestone goes back; Stripe takes it in the end, or an operator resolves it."""
     after = follow(MILESTONE, world.milestone, ME.REFUND, OPERATOR)
-    free = world.refund in (None, *UNDONE) and world.frozen is not FreezeState.OPEN
+    free = world.refund in (None, *UNDONE) and not world.held_back
     if after and free:
         returned = R.RETURNED if world.release is R.WAITING else world.release
         yield replace(world, milestone=after, refund=F.REQUESTED, release=returned)
@@ -277,6 +309,7 @@ def test_from_every_state_somebody_reaches_an_end() -> None:
     assert {world.transfer for world in worlds} == {None, *E}
     assert {world.payee for world in worlds} == set(A)
     assert {world.frozen for world in worlds} == {None, *FreezeState}
+    assert {world.dispute for world in worlds} == {None, *OPEN_STATES}
     # What a bank takes ends at once where it is settled; there are no banks in these worlds.
     assert {world.refund for world in worlds} == {None, *F} - {F.CHARGED_BACK}
 
@@ -292,6 +325,7 @@ PAID_OUT = World(M.RELEASING, P.SUCCEEDED, release=R.WAITING)
         ([PE.SEE_FAILED], World(payment=P.REQUIRES_PAYMENT_METHOD, dead=True)),
         ([AE.REPLACE_ACCOUNT, ME.REFUND], replace(PAID_OUT, payee=A.DEAUTHORIZED)),
         ([FreezeEvent.LIFT], World(M.FUNDED, P.SUCCEEDED, frozen=FreezeState.OPEN)),
+        ([DE.DEFAULT], World(M.FUNDED, P.SUCCEEDED, dispute=D.MEDIATION)),
         (
             [FE.SEND_AGAIN, FE.PUT_BACK, FE.PAY_OUTSIDE],
             World(M.REFUNDING, P.SUCCEEDED, refund=F.FAILED),
@@ -305,6 +339,7 @@ PAID_OUT = World(M.RELEASING, P.SUCCEEDED, release=R.WAITING)
         "a debit refused late",
         "an account that is lost",
         "a freeze",
+        "a dispute that nobody decides",
         "a refund that failed",
         "an answer that never fits",
     ],
@@ -321,7 +356,7 @@ def test_it_sees_a_door_that_is_closed(
 
 ENDS = {
     *("CANCELED", "EXPIRED", "RELEASED", "TRANSFERRED", "LIFTED", "RETURNED"),
-    *("PUT_BACK", "PAID_OUTSIDE", "SETTLED"),
+    *("PUT_BACK", "PAID_OUTSIDE", "SETTLED", "RESOLVED", "DEFAULTED"),
     *("APPROVED", "DECLINED", "WITHDRAWN", "LAPSED"),
     *("SUCCEEDED", "REJECTED", "FAILED"),  # of a payment, of a payout
 }

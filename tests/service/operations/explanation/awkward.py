@@ -9,6 +9,7 @@ from tests.service.operations.agreements.amending import amended, asked
 from tests.service.operations.agreements.asking import cancellation, extension
 from tests.service.operations.approvals.waiting import held_refund
 from tests.service.operations.deadlines.test_act_on_deadline import freeze
+from tests.service.operations.disputes.disputing import contested, offer, opened
 from tests.service.operations.escrows.split import share, split_escrow
 from tests.service.operations.marketplace import Marketplace
 from tests.service.operations.refunds.money import refund, stocked, transferred
@@ -103,6 +104,20 @@ async def asked_to_amend(market: Marketplace) -> pb.Escrow:
     return await market.read(escrow)
 
 
+async def argued(market: Marketplace) -> pb.Escrow:
+    await stocked(market)
+    escrow = await market.delivered_escrow(10_000)
+    await opened(market.payer, escrow, amount_minor=4_000)
+    return await market.read(escrow)
+
+
+async def negotiated(market: Marketplace) -> pb.Escrow:
+    await stocked(market)
+    escrow = await market.funded_escrow(10_000)
+    await offer(market.payer, await contested(market, escrow), 4_000)
+    return await market.read(escrow)
+
+
 async def waiting_for_a_second_person(market: Marketplace) -> pb.Escrow:
     escrow = await market.funded_escrow(10_000)
     await held_refund(market, escrow)
@@ -124,6 +139,8 @@ AWKWARD: Mapping[str, Callable[[Marketplace], Awaitable[pb.Escrow]]] = {
         asked_to_cancel,
         asked_for_time,
         asked_to_amend,
+        argued,
+        negotiated,
         waiting_for_a_second_person,
     )
 }

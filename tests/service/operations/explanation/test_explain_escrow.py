@@ -13,6 +13,7 @@ import typer.main
 from google.protobuf.message_factory import GetMessageClass
 
 from escrow.client import EscrowClient, new_request_id
+from escrow.v1 import dispute_service_pb2 as dispute_pb
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import explanation_pb2 as explanation_pb
 from escrow.v1 import refund_service_pb2 as refund_pb
@@ -73,6 +74,19 @@ WAITS = {
         ("PAYMENT", "mst", {"payer": ["FundEscrow"]}),
         ("PROPOSAL", "prp", {"payee": ["AcceptAmendment", "DeclineAmendment"]}),
     ],
+    "argued": [
+        ("ACCEPTANCE", "mst", {"payer": ["AcceptDelivery", "RequestChanges"]}),
+        ("DISPUTE", "dsp", {"payee": ["RespondToDispute"], "payer": ["WithdrawDispute"]}),
+    ],
+    "negotiated": [
+        (
+            *("DISPUTE", "dsp"),
+            {
+                "payee": ["ProposeDisputeSplit", "AcceptDisputeSplit", "RequestMediation"],
+                "operator": ["ResolveDispute"],
+            },
+        ),
+    ],
     "waiting_for_a_second_person": [
         ("DELIVERY", "mst", {"payee": ["SubmitDelivery"]}),
         ("APPROVAL", "apr", {"operator": ["Approve", "Reject"]}),
@@ -92,6 +106,8 @@ DONE = {
     "asked_to_cancel": ("payee", "ApproveCancellation"),
     "asked_for_time": ("payee", "ExtendDeadline"),
     "asked_to_amend": ("payee", "AcceptAmendment"),
+    "argued": ("payee", "RespondToDispute"),
+    "negotiated": ("payee", "AcceptDisputeSplit"),
     "waiting_for_a_second_person": ("operator", "PlaceFreeze"),
 }
 
@@ -124,6 +140,12 @@ def request_of(escrow: pb.Escrow, method: str, subject: str) -> Any:  # noqa: AN
         "resolution": refund_pb.REFUND_RESOLUTION_SEND_AGAIN,
         "freeze_reason": pb.FREEZE_REASON_ADMIN,
         "chargeback_id": subject,
+        "dispute_id": subject,
+        "dispute_reason": dispute_pb.DISPUTE_REASON_OTHER,
+        "statement": WHY,
+        "answer": dispute_pb.DISPUTE_ANSWER_ACCEPT,
+        "offer_number": 1,
+        "to_payer_minor": 1_000,
         "purpose": refund_pb.REVERSAL_PURPOSE_GIVE_BACK,
     }
     for name in fields.keys() & request.DESCRIPTOR.fields_by_name.keys():
@@ -235,6 +257,9 @@ def test_each_method_that_is_tried_is_done_once() -> None:
     done = {method for _, method in DONE.values()}
     everywhere = {"SubmitDelivery", "ReleaseMilestone", "RequestChanges", "RequestCancellation"}
     declined = {"DeclineCancellation", "DeclineExtension", "DeclineAmendment"}
+    disputes = {"OpenDispute", "ProposeDisputeSplit", "RequestMediation"}
+    disputes |= {"ResolveDispute", "WithdrawDispute"}  # in operations/disputes
+    everywhere |= disputes
     assert done | everywhere | declined == {each.method for each in (*OF_MILESTONE, *OF_ESCROW)}
 
 

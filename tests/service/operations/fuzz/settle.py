@@ -15,6 +15,7 @@ from typing import Any
 from escrow.client import new_request_id
 from escrow.v1 import agreement_service_pb2 as agreement_pb
 from escrow.v1 import chargeback_service_pb2 as chargeback_pb
+from escrow.v1 import dispute_service_pb2 as dispute_pb
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import refund_service_pb2 as refund_pb
 from escrow.v1 import stripe_event_service_pb2 as event_pb
@@ -138,6 +139,26 @@ def _settle_chargeback(random: Random, request: chargeback_pb.SettleChargebackRe
     request.platform_minor = 10_500 - price_minor * 105 // 100
 
 
+def _open_dispute(random: Random, request: dispute_pb.OpenDisputeRequest) -> None:
+    request.amount_minor = random.choice((1, 10_000, random.randint(1, 10_000)))
+    request.to_payer_minor = random.randint(0, request.amount_minor)
+
+
+def _propose_split(random: Random, request: dispute_pb.ProposeDisputeSplitRequest) -> None:
+    request.to_payer_minor = random.choice((0, 10_000, random.randint(0, 10_000)))
+
+
+def _accept_split(_: Random, request: dispute_pb.AcceptDisputeSplitRequest) -> None:
+    request.offer_number = 1
+
+
+def _resolve_dispute(random: Random, request: dispute_pb.ResolveDisputeRequest) -> None:
+    """All of 100.00, to the payer and to the one payee."""
+    request.to_payer_minor = random.randint(1, 9_999)
+    del request.payees[1:]
+    request.payees[0].amount_minor = 10_000 - request.to_payer_minor
+
+
 def _place_freeze(random: Random, request: pb.PlaceFreezeRequest) -> None:
     request.amount_minor = random.choice((1, 10_000, random.randint(1, 10_000)))
     request.freeze_reason = random.choice(
@@ -238,6 +259,10 @@ SETTLE: Mapping[str, Settle] = {
     "RefundMilestone": _refund_milestone,
     "PlaceFreeze": _place_freeze,
     "SettleChargeback": _settle_chargeback,
+    "OpenDispute": _open_dispute,
+    "ProposeDisputeSplit": _propose_split,
+    "AcceptDisputeSplit": _accept_split,
+    "ResolveDispute": _resolve_dispute,
     "RequestPayout": _request_payout,
     "IngestStripeEvent": _event,
     "BatchIngestStripeEvents": _events,

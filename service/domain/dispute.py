@@ -1,0 +1,26 @@
+"""The rules of a dispute between the parties."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from service.domain.policy import UndecidedDispute
+from service.domain.records.dispute import Dispute
+
+MOST_DISPUTES = 20
+"""Of one escrow by one party, ever: each is loaded with it, and nobody uses up the other's."""
+
+LEAST_LEFT = timedelta(hours=24)
+"""For which a payer can inspect at least after the payee has withdrawn a dispute."""
+
+
+def undecided_to_payer(dispute: Dispute, policy: UndecidedDispute, step_minor: int) -> int:
+    """What the payer gets of what is left when nobody has decided; halves are of the whole amount,
+    in steps of the currency, with what cannot be halved for the payer.
+    """
+    if policy is UndecidedDispute.PAYEE:
+        return 0
+    if policy is UndecidedDispute.PAYER:
+        return dispute.left_minor
+    to_payees_minor = dispute.amount_minor // (2 * step_minor) * step_minor
+    return dispute.still_to_payer(dispute.amount_minor - to_payees_minor)

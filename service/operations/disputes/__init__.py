@@ -1,0 +1,1 @@
+"""Disputes between the payer and the payee."""

@@ -1,0 +1,59 @@
+"""The other side accepts an offer: it is done."""
+
+from __future__ import annotations
+
+from escrow.v1 import dispute_service_pb2 as pb
+from service.aggregates.dispute import dispute_of, keep_person
+from service.aggregates.escrow import open_case
+from service.domain import ids
+from service.domain.call import Call
+from service.domain.errors import OfferIsYours, OfferReplaced
+from service.domain.records.dispute import Dispute
+from service.domain.states.dispute import DISPUTE, DisputeEvent
+from service.domain.unit import UnitOfWork
+from service.operations.disputes.ending import end_dispute, refunded
+from service.operations.disputes.messages import dispute_in
+from service.operations.escrows.messages import escrow_message
+from service.operations.mutation import mutation
+from service.operations.payments.settled import once_settled
+from service.runtime import Runtime
+
+
+async def accept_dispute_split(
+    runtime: Runtime, call: Call, request: pb.AcceptDisputeSplitRequest
+) -> pb.AcceptDisputeSplitResponse:
+    """Raises EscrowMissing, DisputeMissing, StaleEtag, DisputeOver, WrongState, PartyNotAllowed.
+
+    OfferReplaced: it is not the last offer. OfferIsYours.
+    DisputeBlocked, PaymentDisputed: others have frozen some of it.
+    PaymentNotSettled, StripeUnavailable.
+    """
+    return await once_settled(runtime, call, lambda: _accept(runtime, call, request))
+
+
+@mutation(pb.AcceptDisputeSplitResponse, of="accept_dispute_split")
+async def _accept(
+    runtime: Runtime, unit: UnitOfWork, request: pb.AcceptDisputeSplitRequest
+) -> pb.AcceptDisputeSplitResponse:
+    case = await open_case(runtime, unit, ids.parse(request.escrow_id), etag=request.etag)
+    dispute = dispute_of(case, ids.parse(request.dispute_id))
+    DISPUTE.follow(dispute.state, DisputeEvent.AGREE, unit.party)
+    to_payer_minor = _offered(dispute, request.offer_number)
+    if unit.party is dispute.offer_by:
+        raise OfferIsYours(dispute_id=dispute.public_id, offer_number=dispute.offer_number)
+    refund = end_dispute(case, dispute, DisputeEvent.AGREE, to_payer_minor)
+    keep_person(case, dispute)
+    return await runtime.finish(
+        unit,
+        lambda: pb.AcceptDisputeSplitResponse(
+            dispute=dispute_in(case.records, dispute),
+            escrow=escrow_message(case.records),
+            refund=refunded(case, refund),
+        ),
+    )
+
+
+def _offered(dispute: Dispute, number: int) -> int:
+    if dispute.offer_minor is None or number != dispute.offer_number:
+        raise OfferReplaced(dispute_id=dispute.public_id, offer_number=dispute.offer_number)
+    return dispute.offer_minor

@@ -1,0 +1,81 @@
+"""An operator who is neither party decides a dispute."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from escrow.v1 import dispute_service_pb2 as pb
+from service.aggregates.dispute import dispute_of
+from service.aggregates.escrow import open_case
+from service.domain import ids
+from service.domain.call import Call
+from service.domain.errors import (
+    FieldViolation,
+    InvalidField,
+    ResolverIsParty,
+    check_multiples,
+)
+from service.domain.money import charge_step_minor
+from service.domain.states.dispute import DisputeEvent
+from service.domain.unit import UnitOfWork
+from service.operations.disputes.ending import end_dispute, refunded
+from service.operations.disputes.messages import dispute_in
+from service.operations.escrows.messages import escrow_message
+from service.operations.mutation import mutation
+from service.operations.payments.settled import once_settled
+from service.runtime import Runtime
+
+
+async def resolve_dispute(
+    runtime: Runtime, call: Call, request: pb.ResolveDisputeRequest
+) -> pb.ResolveDisputeResponse:
+    """Raises EscrowMissing, DisputeMissing, StaleEtag, DisputeOver, InvalidField,
+    AmountNotMultiple.
+
+    ResolverIsParty: they have acted for a party of it.
+    SplitDoesNotAddUp: it is more or less than what is disputed, or than what is a payee's.
+    DisputeBlocked, PaymentDisputed: others have frozen some of it.
+    PaymentNotSettled, StripeUnavailable.
+    """
+    return await once_settled(runtime, call, lambda: _resolve(runtime, call, request))
+
+
+@mutation(pb.ResolveDisputeResponse, of="resolve_dispute")
+async def _resolve(
+    runtime: Runtime, unit: UnitOfWork, request: pb.ResolveDisputeRequest
+) -> pb.ResolveDisputeResponse:
+    if not request.HasField("to_payer_minor"):
+        raise InvalidField(FieldViolation("to_payer_minor", "is required; 0 releases all"))
+    case = await open_case(runtime, unit, ids.parse(request.escrow_id), etag=request.etag)
+    dispute = dispute_of(case, ids.parse(request.dispute_id))
+    if unit.call.people & frozenset(dispute.people):
+        raise ResolverIsParty(dispute_id=dispute.public_id)
+    among = _among(request.payees) if request.payees else None
+    _check_multiples(request, case.escrow.currency)
+    refund = end_dispute(
+        *(case, dispute, DisputeEvent.RESOLVE, request.to_payer_minor, among), why=request.reason
+    )
+    unit.note = dispute.public_id
+    return await runtime.finish(
+        unit,
+        lambda: pb.ResolveDisputeResponse(
+            dispute=dispute_in(case.records, dispute),
+            escrow=escrow_message(case.records),
+            refund=refunded(case, refund),
+        ),
+        dry_run=request.validate_only,
+    )
+
+
+def _among(payees: Sequence[pb.DisputeShare]) -> dict[UUID, int]:
+    among = {ids.parse(each.payee_id): each.amount_minor for each in payees}
+    if len(among) < len(payees):
+        raise InvalidField(FieldViolation("payees", "must name each payee once"))
+    return among
+
+
+def _check_multiples(request: pb.ResolveDisputeRequest, currency: str) -> None:
+    amounts = {"to_payer_minor": request.to_payer_minor}
+    amounts |= {f"payees[{n}].amount_minor": p.amount_minor for n, p in enumerate(request.payees)}
+    check_multiples(amounts, charge_step_minor(currency), currency)

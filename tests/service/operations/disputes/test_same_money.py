@@ -1,0 +1,150 @@
+"""A dispute between the parties and another's freeze about the same money freeze it once."""
+
+from datetime import timedelta
+
+import pytest
+
+from escrow.v1 import approval_service_pb2 as approval_pb
+from escrow.v1 import dispute_service_pb2 as pb
+from escrow.v1 import escrow_service_pb2 as escrow_pb
+from service.domain.policy import ApprovalLimits
+from tests.service.operations.approvals.waiting import approval_of, approver, limit
+from tests.service.operations.chargebacks.disputes import chargebacks, disputed
+from tests.service.operations.chargebacks.test_settlements import settle
+from tests.service.operations.deadlines.test_act_on_deadline import freeze, lift, moment, pass_to
+from tests.service.operations.disputes.disputing import (
+    answer,
+    contested,
+    mediate,
+    offer,
+    opened,
+    read,
+    resolution,
+    resolve,
+    state,
+    withdraw,
+)
+from tests.service.operations.disputes.test_disputes import money
+from tests.service.operations.later import Later
+from tests.service.operations.marketplace import Marketplace, usd
+from tests.service.operations.refunds.money import stocked
+
+SECOND = timedelta(seconds=1)
+
+
+def frozen_by(escrow: escrow_pb.Escrow) -> dict[str, int]:
+    """What each reason freezes of the first milestone."""
+    name = escrow_pb.FreezeReason.Name
+    return {
+        name(each.reason).removeprefix("FREEZE_REASON_"): each.amount.amount_minor
+        for each in escrow.milestones[0].freezes
+    }
+
+
+@pytest.mark.parametrize("bank_first", [False, True])
+async def test_a_chargeback_that_is_won_leaves_the_dispute_as_it_was(
+    market: Marketplace, bank_first: bool
+) -> None:
+    await stocked(market)
+    escrow = await market.delivered_escrow(10_000)
+    if bank_first:
+        made = await disputed(market, escrow, amount=4_200)
+        dispute = await contested(market, escrow, amount_minor=5_000)
+    else:
+        dispute = await contested(market, escrow, amount_minor=5_000)
+        made = await disputed(market, escrow, amount=4_200)
+
+    both = await market.read(escrow)
+    assert money(both) == (10_000, 5_000, 0, 0)
+    assert frozen_by(both) == {"CHARGEBACK": 4_200, "DISPUTE": 800}
+    async with market.refuses("DISPUTE_BLOCKED") as refused:
+        await resolve(market, dispute, 2_500)
+    assert list(refused.rules.values()) == ["FREEZE"]
+    mediated = await mediate(market.payee, dispute)
+    later = Later(market)
+    await pass_to(later, moment(mediated.deadline.due_time) + SECOND)
+    for _ in range(3):  # the inspection period is over, too: what is not disputed is released
+        await later.deadlines.run_once()
+    assert (await read(market, dispute)).deadline.refusal == "DISPUTE_BLOCKED"
+    assert money(await market.read(escrow)) == (5_000, 5_000, 5_000, 0)
+
+    await market.sandbox.control(f"disputes/{made['id']}/win")
+    await market.settle()
+
+    done = await read(market, dispute)  # what was put off is done at once
+    assert (state(done), done.outcome.to_payer) == ("DEFAULTED", usd(5_000))
+    assert money(await market.read(escrow)) == (0, 0, 5_000, 5_000)
+
+
+async def test_what_a_lost_chargeback_took_counts_as_the_payers(market: Marketplace) -> None:
+    await stocked(market)
+    escrow = await market.delivered_escrow(10_000)
+    dispute = await contested(market, escrow, amount_minor=5_000)
+    await offer(market.payer, dispute, 5_000)
+    whole = await opened(market.payee, escrow, amount_minor=2_000)
+    made = await disputed(market, escrow, amount=6_300)
+    assert frozen_by(await market.read(escrow)) == {"CHARGEBACK": 6_300, "DISPUTE": 700}
+    await market.sandbox.control(f"disputes/{made['id']}/lose")
+    await market.settle()
+    (known,) = await chargebacks(market)
+
+    settled = (await settle(market, known)).escrow
+
+    ended, left = await read(market, dispute), await read(market, whole)
+    assert (state(ended), ended.lost, ended.outcome.to_payer) == ("DEFAULTED", usd(5_000), usd(0))
+    assert (state(left), left.lost) == ("OPEN", usd(1_000))
+    assert frozen_by(settled) == {"DISPUTE": 1_000}
+    assert settled.milestones[0].held.amount_minor == 4_000
+    async with market.refuses("DISPUTE_OVER"):
+        await withdraw(market.payer, dispute)
+    done = await answer(market.payer, left, pb.DISPUTE_ANSWER_ACCEPT)
+    assert [each.amount_minor for each in done.outcome.payees] == [1_000]
+
+
+async def test_an_operators_freeze_and_a_dispute_end_in_either_order(market: Marketplace) -> None:
+    escrow = await market.funded_escrow(10_000)
+    first = await freeze(market, escrow, 3_000)
+    dispute = await opened(market.payer, escrow, amount_minor=4_000)
+    assert frozen_by(await market.read(escrow)) == {"RISK": 3_000, "DISPUTE": 1_000}
+    async with market.refuses("DISPUTE_BLOCKED"):
+        await answer(market.payee, dispute, pb.DISPUTE_ANSWER_ACCEPT)
+    await lift(market, escrow, first)
+    assert frozen_by(await market.read(escrow)) == {"DISPUTE": 4_000}
+    await freeze(market, escrow)
+    assert frozen_by(await market.read(escrow)) == {"DISPUTE": 0, "RISK": 10_000}
+
+    ended = (await withdraw(market.payer, dispute)).escrow
+
+    assert frozen_by(ended) == {"RISK": 10_000}
+    assert money(ended) == (10_000, 10_000, 0, 0)
+
+
+async def test_above_the_limit_a_second_person_decides(market: Marketplace) -> None:
+    await stocked(market)
+    await limit(market, ApprovalLimits(refunds_minor=5_000))
+    escrow = await market.funded_escrow(10_000)
+    small = await contested(market, escrow, amount_minor=4_000)
+    assert state((await resolve(market, small, 2_000)).dispute) == "RESOLVED"
+    dispute = await contested(market, escrow)
+    books = await market.books(escrow)
+
+    async with market.refuses("APPROVAL_NEEDED", writes=True) as refused:
+        await resolve(market, dispute, 1_000)
+    assert await market.books(escrow) == books
+    found = approval_pb.GetApprovalRequest(approval_id=refused.metadata["approval_id"])
+    approval = (await approver(market).approvals.GetApproval(found)).approval
+    await approver(market).approvals.Approve(approval_of(approval))
+
+    done = await read(market, dispute)
+    assert (state(done), done.outcome.to_payer) == ("RESOLVED", usd(1_000))
+    assert money(await market.read(escrow)) == (0, 0, 7_000, 3_000)
+
+
+async def test_who_acted_for_a_party_resolves_nothing(market: Marketplace) -> None:
+    dispute = await contested(market, await market.funded_escrow(10_000))
+    kim = '["kim@example.com"]'
+    await market.owner.execute("UPDATE disputes SET people = $1::jsonb", kim)
+    operator = market.client("operator", role="operator", caller="Kim@Example.com")
+
+    async with market.refuses("RESOLVER_IS_PARTY"):
+        await operator.disputes.ResolveDispute(resolution(dispute, 1_000))
