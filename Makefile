@@ -58,6 +58,10 @@ model: $(INSTALLED) ## check the model of a milestone in every order of events (
 trace: $(INSTALLED) ## run a call and a webhook through everything, and show their traces
 	@$(BIN)/pytest --quiet --capture=no tests/scenarios/test_one_trace.py
 
+.PHONY: sequence
+sequence: $(INSTALLED) ## 100,000 positions under kill -9 of every process, and what was heard of them
+	@PYTHONPATH=.:proto $(BIN)/python -m tests.sequence $(ARGS)
+
 .PHONY: bench
 bench: $(INSTALLED) ## measure against floors; ARGS=--quick that it works, --full 5,000,000 entries, --memory
 	@PYTHONPATH=.:proto $(BIN)/python -m benchmarks $(ARGS)

@@ -55,18 +55,21 @@ class Tails(Generic[Key]):
             self._polling = None
 
     async def _tell(self) -> float:
-        """Tells who waits what they wait for; for how long to rest afterwards."""
+        """Tells who waits what they wait for; for how long to rest afterwards. Who joins during a
+        look is told by the next: this one may be older than what they know.
+        """
+        asking = {key: list(waiting.items()) for key, waiting in self._waiting.items()}
         try:
-            numbers = await self._look(list(self._waiting))
+            numbers = await self._look(asking)
         except DatabaseUnavailable as outage:
             log.warning("streams wait for the database", cause=str(outage.__cause__))
             return TROUBLE_POLL_S
         except Exception:  # those who wait go on waiting, and the next look may go well
             log.exception("streams in trouble")
             return TROUBLE_POLL_S
-        for key, waiting in self._waiting.items():
+        for key, waiting in asking.items():
             number = numbers.get(key, 0)
-            for changed, known in waiting.items():
+            for changed, known in waiting:
                 if number != known and not changed.done():
                     changed.set_result(number)
         return POLL_S

@@ -16,5 +16,7 @@ def running_sandbox() -> Iterator[str]:
         assert process.stdout is not None
         listening = re.search(r"http://\S+", process.stdout.readline())
         assert listening is not None
-        yield listening[0]
-        process.terminate()
+        try:
+            yield listening[0]
+        finally:
+            process.terminate()
