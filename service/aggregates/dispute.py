@@ -110,7 +110,8 @@ def keep_person(case: EscrowCase, dispute: Dispute) -> None:
 
 
 def move(case: EscrowCase, dispute: Dispute, event: DisputeEvent) -> None:
-    """Moves an open dispute on: it is somebody else's turn, with all of their time.
+    """Moves an open dispute on: it is somebody else's turn, with all of their time. An offer does
+    not give an operator more of it, or nobody would ever have to decide.
 
     Raises:
         WrongState, PartyNotAllowed.
@@ -118,7 +119,8 @@ def move(case: EscrowCase, dispute: Dispute, event: DisputeEvent) -> None:
     case.touch()
     case.unit.advance(dispute, event)
     keep_person(case, dispute)
-    begin_anew(case.unit, case.records, dispute.dispute_id)
+    if event is not DisputeEvent.OFFER or dispute.state is not DisputeState.MEDIATION:
+        begin_anew(case.unit, case.records, dispute.dispute_id)
     case.keep_time()
 
 

@@ -43,6 +43,10 @@ NOT_OF_STRIPE = frozenset({None, FROZEN, NEVER_EXECUTED, ENDED_BY_OPERATOR})
 """Why a transfer was not made, where Stripe did not refuse it."""
 
 
+GIVE_WAY = frozenset({FreezeReason.CHARGEBACK, FreezeReason.DISPUTE})
+"""For what money is frozen that a lost chargeback may take."""
+
+
 class Cause(NamedTuple):
     """Why something is frozen. ``source`` is the id of its cause at Stripe. A lifted source
     freezes again by another ``fact``: an inquiry that became a chargeback, a balance transaction
@@ -205,12 +209,13 @@ def cover_more(case: EscrowCase, payment_id: UUID) -> None:
 
 
 def give_way(case: EscrowCase, payment_id: UUID, source: str, short_minor: int) -> bool:
-    """Lets a dispute that is settled take so much of what other disputes of the payment froze: what
-    is lost goes before what is threatened, whichever froze first. False where they hold nothing.
+    """Lets a dispute that is settled take so much of what other disputes of the payment froze, also
+    those of the parties: what is lost goes before what is threatened, whichever froze first. False
+    where they hold nothing.
     """
     step_minor, left_minor = charge_step_minor(case.escrow.currency), short_minor
     for each in case.records.freezes:
-        other = each.reason is FreezeReason.CHARGEBACK and each.source != source
+        other = each.reason in GIVE_WAY and each.source != source
         part_minor = min(each.amount_minor, -(-left_minor // step_minor) * step_minor)
         ours = each.is_open and each.payment_id == payment_id
         if not (other and ours) or part_minor <= 0:
@@ -218,7 +223,8 @@ def give_way(case: EscrowCase, payment_id: UUID, source: str, short_minor: int) 
         milestone = case.milestone(each.milestone_id)
         _freeze_part(case, milestone, -part_minor)
         each.amount_minor -= part_minor
-        each.beyond_minor += part_minor
+        if each.reason is FreezeReason.CHARGEBACK:
+            each.beyond_minor += part_minor
         case.unit.put(each)
         left_minor -= part_minor
     return left_minor < short_minor

@@ -5,6 +5,7 @@ from __future__ import annotations
 from service.store.checks.amendments import AMENDMENTS
 from service.store.checks.check import Check
 from service.store.checks.deadlines import DEADLINES
+from service.store.checks.disputes import DISPUTES_OF_PARTIES
 from service.store.checks.journals import APPEND_ONLY, BOOKED_ONCE, MOMENTS, ZERO_SUM
 from service.store.checks.milestones import (
     FROZEN,
@@ -47,6 +48,7 @@ CHECKS: tuple[Check, ...] = (
     HELD_BY_MILESTONES,
     DEADLINES,
     AMENDMENTS,
+    DISPUTES_OF_PARTIES,
     SNAPSHOTS,
     MOMENTS,
     BOOKED_ONCE,

@@ -29,6 +29,8 @@ SELECT count(*), min(created_at) FROM refunds WHERE state = 'FAILED'""",
     "chargebacks that nobody has settled (escrow chargebacks list --unsettled)": f"""\
 SELECT count(*), min(coalesce(lost_at, updated_at)) FROM chargebacks
 WHERE {UNSETTLED.format(row="chargebacks")}""",
+    "disputes that an operator has to decide (escrow disputes list --state mediation)": """\
+SELECT count(*), min(updated_at) FROM disputes WHERE state = 'MEDIATION'""",
     "what payees owe (escrow receivables list)": """\
 SELECT count(*), min(created_at) FROM receivables WHERE state <> 'SETTLED'""",
     "what waits for a second person (escrow approvals list)": """\

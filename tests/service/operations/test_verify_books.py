@@ -27,6 +27,7 @@ from tests.service.movements.strangers import charge_of, dispute, moved
 from tests.service.movements.test_currencies import in_euro, settles_in_dollars
 from tests.service.operations.agreements.amending import agreed, amended
 from tests.service.operations.agreements.asking import payer_asks
+from tests.service.operations.disputes.disputing import opened
 from tests.service.operations.escrows.split import share, split_escrow
 from tests.service.operations.escrows.test_release_milestone import release
 from tests.service.operations.marketplace import Marketplace, open_marketplace, usd
@@ -70,6 +71,7 @@ async def tell_it_all(market: Marketplace) -> None:
     await split_escrow(market, [share(payee, basis=5_000), share(owing)], delivered=False)
     await settles_in_dollars(market)
     await in_euro(market, 5_000)
+    await opened(market.payer, await market.delivered_escrow(payee=payee), amount_minor=1_000)
     on_its_way = await market.delivered_escrow(payee=payee)
     await market.accept(on_its_way)
     unpaid = await market.fund(await market.new_escrow())
@@ -313,6 +315,17 @@ CRIMES = {
         "dispute fees",
         named_by=("chargeback_id",),
     ),
+    "a dispute has lost what it froze": crime(
+        "UPDATE disputes SET lost_minor = amount_minor WHERE state = 'OPEN' RETURNING dispute_id",
+        "disputes",
+        named_by=("dispute_id",),
+    ),
+    "a dispute has ended, and its money is frozen": crime(
+        "UPDATE disputes SET state = 'WITHDRAWN' WHERE state = 'OPEN' RETURNING dispute_id",
+        "disputes",
+        "deadlines",
+        named_by=("dispute_id",),
+    ),
     "a deadline runs for what is over": crime(
         "UPDATE deadlines SET kind = 'PAYMENT' WHERE kind = 'HOLD_LIMIT' AND deadline_id ="
         " (SELECT max(deadline_id::text)::uuid FROM deadlines WHERE kind = 'HOLD_LIMIT')"
@@ -366,7 +379,9 @@ CRIMES = {
         named_by=("currency",),
     ),
     "a freeze is gone": crime(
-        "DELETE FROM freezes RETURNING milestone_id", "I5 frozen", named_by=("milestone_id",)
+        "DELETE FROM freezes WHERE reason <> 'DISPUTE' RETURNING milestone_id",
+        "I5 frozen",
+        named_by=("milestone_id",),
     ),
     "a payment that came did not come": crime(
         "UPDATE payments SET state = 'CANCELED' WHERE state = 'SUCCEEDED'"

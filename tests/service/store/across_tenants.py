@@ -61,6 +61,7 @@ WHY: Mapping[str, str] = {
     "verify, I7 told once": PROVES,
     "verify, amendments": PROVES,
     "verify, deadlines": PROVES,
+    "verify, disputes": PROVES,
     "verify, chargebacks": PROVES,
     "verify, dispute fees": PROVES,
     "verify, connected": PROVES,
@@ -87,6 +88,8 @@ WHY: Mapping[str, str] = {
         PROVES
     ),
     "verify, waiting, deadlines that were put off (escrow deadlines list)": PROVES,
+    "verify, waiting, disputes that an operator has to decide (escrow disputes list --state"
+    " mediation)": PROVES,
     "verify, waiting, events set aside for a person (escrow events list)": PROVES,
     "verify, waiting, events to apply": PROVES,
     "verify, waiting, freezes": PROVES,

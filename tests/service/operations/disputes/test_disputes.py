@@ -216,7 +216,10 @@ async def test_offers_replace_each_other_and_only_the_other_side_accepts(
     assert state(await mediate(market.payee, dispute)) == "MEDIATION"
     async with market.refuses("WRONG_STATE"):
         await mediate(market.payer, dispute)
-    done = await accept(market.payer, dispute, 2)
+    until = (await read(market, dispute)).deadline.due_time
+    third = await offer(market.payee, dispute, 4_000)
+    assert third.deadline.due_time == until
+    done = await accept(market.payer, dispute, 3)
 
     assert state(done) == "RESOLVED"
     assert money(await market.read(escrow)) == (0, 0, 6_000, 4_000)

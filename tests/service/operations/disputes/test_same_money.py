@@ -101,6 +101,31 @@ async def test_what_a_lost_chargeback_took_counts_as_the_payers(market: Marketpl
     assert [each.amount_minor for each in done.outcome.payees] == [1_000]
 
 
+async def test_a_loss_takes_what_a_dispute_holds_if_its_own_freeze_was_lifted(
+    market: Marketplace,
+) -> None:
+    await stocked(market)
+    escrow = await market.delivered_escrow(10_000)
+    dispute = await opened(market.payer, escrow)
+    made = await disputed(market, escrow, amount=4_200)
+    (bank,) = [
+        each
+        for each in (await market.read(escrow)).milestones[0].freezes
+        if each.reason == escrow_pb.FREEZE_REASON_CHARGEBACK
+    ]
+    await lift(market, escrow, bank.id)
+    assert frozen_by(await market.read(escrow)) == {"DISPUTE": 10_000}
+    await market.sandbox.control(f"disputes/{made['id']}/lose")
+    await market.settle()
+    (known,) = await chargebacks(market)
+
+    settled = (await settle(market, known)).escrow
+
+    left = await read(market, dispute)
+    assert (state(left), left.lost) == ("OPEN", usd(4_000))
+    assert frozen_by(settled) == {"DISPUTE": 6_000}
+
+
 async def test_an_operators_freeze_and_a_dispute_end_in_either_order(market: Marketplace) -> None:
     escrow = await market.funded_escrow(10_000)
     first = await freeze(market, escrow, 3_000)
