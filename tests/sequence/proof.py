@@ -210,12 +210,20 @@ async def _deal(client: EscrowClient) -> pb.CreateEscrowRequest:
     )
     payee = await client.parties.CreatePayee(
         party_pb.CreatePayeeRequest(
-            request_id=new_request_id(), reference="bob", name="Bob", email="bob@example.com", country="US"
+            request_id=new_request_id(),
+            reference="bob",
+            name="Bob",
+            email="bob@example.com",
+            country="US",
         )
     )
     milestone = pb.MilestoneInput(title="Work", amount_minor=10_000)
     return pb.CreateEscrowRequest(
-        reference="a deal", payer_id=payer.payer.id, payee_id=payee.payee.id, currency="USD", milestones=[milestone]
+        reference="a deal",
+        payer_id=payer.payer.id,
+        payee_id=payee.payee.id,
+        currency="USD",
+        milestones=[milestone],
     )
 
 
