@@ -34,7 +34,8 @@ STRIPE, TIMER = Party.STRIPE, Party.TIMER
 RELEASE = Machine(
     "Release: the payee's money on its way to their account",
     {
-        (R.WAITING, RE.REQUEST_TRANSFER): edge(R.IN_FLIGHT, PAYER, OPERATOR, TIMER),
+        # By a payee who agrees to what the payer offers in a dispute.
+        (R.WAITING, RE.REQUEST_TRANSFER): edge(R.IN_FLIGHT, PAYER, PAYEE, OPERATOR, TIMER),
         (R.WAITING, RE.NOTHING_TO_TRANSFER): edge(
             R.TRANSFERRED, PAYER, PAYEE, OPERATOR, TIMER, STRIPE
         ),

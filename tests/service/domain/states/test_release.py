@@ -10,7 +10,7 @@ EXPECTED = Expected(
     ReleaseState,
     ReleaseEvent,
     """
-    WAITING    request_transfer     IN_FLIGHT    payer operator timer
+    WAITING    request_transfer     IN_FLIGHT    payer payee operator timer
     WAITING    nothing_to_transfer  TRANSFERRED  payer payee operator timer stripe
     WAITING    return               RETURNED     payee operator stripe
     IN_FLIGHT  transfer_succeeded   TRANSFERRED  stripe

@@ -225,6 +225,23 @@ async def test_offers_replace_each_other_and_only_the_other_side_accepts(
     assert money(await market.read(escrow)) == (0, 0, 6_000, 4_000)
 
 
+async def test_a_payee_who_accepts_is_paid_at_once(market: Marketplace) -> None:
+    await stocked(market)
+    escrow = await market.delivered_escrow(10_000, payee=await market.new_payee())
+    dispute = await contested(market, escrow)
+    await offer(market.payer, dispute, 4_000)
+
+    done = await accept(market.payee, dispute, 1)
+
+    assert state(done) == "RESOLVED"
+    await market.settle()
+    escrow = await market.read(escrow)
+    assert money(escrow) == (0, 0, 6_000, 4_000)
+    assert states(escrow) == ["RELEASED"]
+    booked = [kind for kind, _ in await market.books()]
+    assert booked.count("transfer_confirmed") == booked.count("refund_confirmed") == 1
+
+
 async def test_a_hundred_disputes_at_once_are_one(market: Marketplace) -> None:
     escrow = await market.delivered_escrow(10_000)
 
