@@ -10,14 +10,15 @@ import tempfile
 from pathlib import Path
 
 from tests.postgres import prepare_template, running_server
-from tests.sequence.proof import prove
+from tests.sequence.proof import WRITERS, prove
 from tests.service.sandbox_program import running_sandbox
 
 
 async def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--positions", type=int, default=100_000)
-    parser.add_argument("--kill-every", type=float, default=5.0, help="seconds")
+    parser.add_argument("--kill-every", type=float, default=5.0, help="seconds; 0: never")
+    parser.add_argument("--writers", type=int, default=WRITERS)
     parser.add_argument("--servers", type=int, default=2)
     parser.add_argument("--workers", type=int, default=2)
     asked = parser.parse_args()
@@ -35,6 +36,7 @@ async def main() -> int:
             kill_every_s=asked.kill_every,
             servers=asked.servers,
             workers=asked.workers,
+            writers=asked.writers,
             say=lambda line: print(line, flush=True),  # noqa: T201  a program's output
         )
     print(found)  # noqa: T201

@@ -40,6 +40,8 @@ class Found:
     kills: int = 0
     refused_writes: int = 0
     seconds: float = 0.0
+    p50_ms: int = 0  # from the moment of an operation, before its commit, until it was heard
+    p99_ms: int = 0
     troubles: list[str] = field(default_factory=list)
 
     @property
@@ -92,7 +94,7 @@ class Processes:
 
     async def kill_in_turn(self, every_s: float, found: Found) -> None:
         for program in itertools.cycle(self.programs):
-            await asyncio.sleep(every_s)
+            await asyncio.sleep(every_s or 3600)
             await program.kill()
             found.kills += 1
             await program.start()
@@ -134,12 +136,14 @@ class Proof:
         self.targets = targets
         self.found = found
         self.heard: list[feed_pb.Event] = []
+        self.late_s: list[float] = []
         self.versions: dict[str, list[int]] = {}
 
     async def follow_all(self) -> None:
         async with _client(self.targets, "watcher") as client:
             async for event in watch_events(client, from_beginning=True):
                 self.heard.append(event)
+                self.late_s.append(time.time() - event.change.time.ToNanoseconds() / 1e9)
 
     async def follow(self, escrow_id: str, number: int) -> None:
         versions = self.versions.setdefault(escrow_id, [])
@@ -198,6 +202,9 @@ class Proof:
             last = max(e.change.version for e in heard if e.escrow_id == escrow_id)
             if last != len(versions):
                 troubles.append(f"{escrow_id}: heard {len(versions)} versions of {last}")
+        late_s = sorted(self.late_s)
+        self.found.p50_ms = round(1000 * late_s[len(late_s) // 2])
+        self.found.p99_ms = round(1000 * late_s[len(late_s) * 99 // 100])
         self.found.positions, self.found.heard = len(operations), len(heard)
         self.found.escrow_versions = sum(map(len, self.versions.values()))
 
@@ -237,6 +244,7 @@ async def prove(
     kill_every_s: float,
     servers: int,
     workers: int,
+    writers: int = WRITERS,
     say: Callable[[str], object] = lambda _: None,
 ) -> Found:
     """Writes until there are so many positions, then lets everything be heard."""
@@ -256,7 +264,7 @@ async def prove(
             watched.append((await client.escrows.CreateEscrow(deal)).escrow.id)
         watching = [asyncio.create_task(proof.follow_all())]
         watching += [asyncio.create_task(proof.follow(id_, n)) for n, id_ in enumerate(watched)]
-        writing = [asyncio.create_task(proof.write(deal, enough, n)) for n in range(WRITERS)] + [
+        writing = [asyncio.create_task(proof.write(deal, enough, n)) for n in range(writers)] + [
             asyncio.create_task(proof.change(id_, enough, n)) for n, id_ in enumerate(watched)
         ]
         killing = asyncio.create_task(processes.kill_in_turn(kill_every_s, found))
