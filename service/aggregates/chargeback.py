@@ -44,7 +44,7 @@ async def observe_dispute(
         if known.is_unsettled and not under_way(case, known):  # else an operator does it
             take_back(case, known)
         lift_source(case, payment.payment_id, known.stripe_dispute)
-    elif amount_minor := _threatened(known, payment):
+    elif amount_minor := known.threatens_minor(payment):
         fact = known.fact if known.settled_at else fact or known.fact
         cause = Cause(FreezeReason.CHARGEBACK, known.stripe_dispute, fact)
         await freeze_and_hold_back(runtime, case, payment, amount_minor, cause)
@@ -72,17 +72,6 @@ def observe_answer(case: EscrowCase, known: Chargeback, seen: SeenDispute) -> No
     """
     if seen.movements == known.movements and not seen.is_older_than(known):
         _update(case, known, case.payment(known.payment_id), seen)
-
-
-def _threatened(known: Chargeback, payment: Payment) -> int:
-    """All of it; once it was settled, what Stripe has taken beyond that."""
-    disputed_minor = known.amount_minor or payment.amount_minor  # an inquiry may not say
-    if known.settled_at is None:
-        return disputed_minor
-    more_minor = max(known.gone_minor - known.settled_minor, 0)
-    if not more_minor or known.settled_currency == payment.currency:
-        return more_minor
-    return known.lost_minor  # at which rate it was taken is not known: all of it
 
 
 def _written(case: EscrowCase, payment: Payment, seen: SeenDispute) -> Chargeback:

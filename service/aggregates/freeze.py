@@ -208,7 +208,7 @@ def cover_more(case: EscrowCase, payment_id: UUID) -> None:
     hold_again(case, payment_id)
 
 
-def give_way(case: EscrowCase, payment_id: UUID, source: str, short_minor: int) -> bool:
+def give_way(case: EscrowCase, payment: Payment, source: str, short_minor: int) -> bool:
     """Lets a dispute that is settled take so much of what other disputes of the payment froze, also
     those of the parties: what is lost goes before what is threatened, whichever froze first. False
     where they hold nothing.
@@ -217,17 +217,39 @@ def give_way(case: EscrowCase, payment_id: UUID, source: str, short_minor: int) 
     for each in case.records.freezes:
         other = each.reason in GIVE_WAY and each.source != source
         part_minor = min(each.amount_minor, -(-left_minor // step_minor) * step_minor)
-        ours = each.is_open and each.payment_id == payment_id
+        ours = each.is_open and each.payment_id == payment.payment_id
         if not (other and ours) or part_minor <= 0:
             continue
-        milestone = case.milestone(each.milestone_id)
-        _freeze_part(case, milestone, -part_minor)
+        _freeze_part(case, case.milestone(each.milestone_id), -part_minor)
         each.amount_minor -= part_minor
-        if each.reason is FreezeReason.CHARGEBACK:
-            each.beyond_minor += part_minor
         case.unit.put(each)
         left_minor -= part_minor
+    _reach_beyond(case, payment, source)
     return left_minor < short_minor
+
+
+def _reach_beyond(case: EscrowCase, payment: Payment, source: str) -> None:
+    """What the freezes of other chargebacks hold no longer of what is threatened, the payer's fee
+    with it, is beyond.
+    """
+    step_minor = charge_step_minor(case.escrow.currency)
+    for known in case.records.chargebacks:
+        if known.payment_id != payment.payment_id or known.stripe_dispute == source:
+            continue
+        ours = [f for f in case.records.freezes if f.source == known.stripe_dispute and f.is_open]
+        threatened_minor = min(known.threatens_minor(payment), payment.amount_minor)
+        held_minor = sum(_with_fee(case, each, step_minor) for each in ours)
+        for each in ours:
+            last = each is ours[-1]
+            each.beyond_minor = max(threatened_minor - held_minor, 0) if last else 0
+            case.unit.put(each)
+
+
+def _with_fee(case: EscrowCase, each: Freeze, step_minor: int) -> int:
+    fee_minor = case.milestone(each.milestone_id).payer_fee_of(
+        each.amount_minor, step_minor=step_minor
+    )
+    return each.amount_minor + fee_minor
 
 
 def stops_transfers(records: EscrowRecords, payment_id: UUID) -> bool:

@@ -7,6 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service.domain import ids
+from service.domain.records.payment import Payment
 from service.domain.states.chargeback import (
     CHARGEBACK,
     CHARGEBACK_OVER,
@@ -102,6 +103,16 @@ class Chargeback:
     def is_over(self) -> bool:
         """Whether it threatens nothing any more."""
         return self.state in CHARGEBACK_OVER
+
+    def threatens_minor(self, payment: Payment) -> int:
+        """All of it; once it was settled, what Stripe has taken beyond that."""
+        disputed_minor = self.amount_minor or payment.amount_minor  # an inquiry may not say
+        if self.settled_at is None:
+            return disputed_minor
+        more_minor = max(self.gone_minor - self.settled_minor, 0)
+        if not more_minor or self.settled_currency == payment.currency:
+            return more_minor
+        return self.lost_minor  # at which rate it was taken is not known: all of it
 
     @property
     def gives_free(self) -> bool:

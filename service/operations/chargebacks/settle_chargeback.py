@@ -142,7 +142,7 @@ def _planned(
         return plan_adopted(case, payment, wanted_minor, thawed, suspense_minor, refund_id)
     except RefundDoesNotFit as unfit:
         short_minor = wanted_minor - int(unfit.metadata["left_minor"])
-        if not give_way(case, payment.payment_id, known.stripe_dispute, short_minor):
+        if not give_way(case, payment, known.stripe_dispute, short_minor):
             raise
     payment.converted_minor, payment.converted_into_minor = converted
     return plan_adopted(case, payment, wanted_minor, thawed, suspense_minor, refund_id)

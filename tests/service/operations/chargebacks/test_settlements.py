@@ -500,6 +500,7 @@ async def test_two_losses_of_a_payment_are_settled_in_any_order(
     for known in sorted(lost, key=lambda each: each.id, reverse=order == "last"):
         answer = await settle(market, known)
         assert answer.taken.amount.amount_minor == known.amount.amount_minor
+        await assert_all_holds(market)
 
     done = await market.read(escrow)
     assert [(m.held.amount_minor, len(m.freezes)) for m in done.milestones] == [(0, 0)] * 2
