@@ -225,6 +225,28 @@ CREATE TYPE public.write_dispute AS (
 	ended_at timestamp with time zone
 );
 
+CREATE TYPE public.write_dispute_evidence AS (
+	tenant_id text,
+	evidence_id uuid,
+	escrow_id uuid,
+	dispute_id uuid,
+	party text,
+	caller text,
+	note text,
+	content_type text,
+	file_name text,
+	size_bytes bigint,
+	sha256 text,
+	stored text,
+	created_at timestamp with time zone
+);
+
+CREATE TYPE public.write_dispute_file AS (
+	tenant_id text,
+	evidence_id uuid,
+	content bytea
+);
+
 CREATE TYPE public.write_effect AS (
 	tenant_id text,
 	effect_id uuid,
@@ -1478,6 +1500,43 @@ GRANT UPDATE(warned_percent) ON TABLE public.deadlines TO escrow_service;
 GRANT UPDATE(tries) ON TABLE public.deadlines TO escrow_service;
 GRANT UPDATE(refusal) ON TABLE public.deadlines TO escrow_service;
 GRANT UPDATE(leased_until) ON TABLE public.deadlines TO escrow_service;
+
+CREATE TABLE public.dispute_evidence (
+    tenant_id text NOT NULL,
+    evidence_id uuid NOT NULL,
+    escrow_id uuid NOT NULL,
+    dispute_id uuid NOT NULL,
+    party text NOT NULL,
+    caller text NOT NULL,
+    note text NOT NULL,
+    content_type text NOT NULL,
+    file_name text NOT NULL,
+    size_bytes bigint NOT NULL,
+    sha256 text NOT NULL,
+    stored text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT dispute_evidence_file CHECK (((size_bytes >= 0) AND ((size_bytes = 0) = (stored = 'NOWHERE'::text)) AND ((size_bytes = 0) = (sha256 = ''::text)) AND ((size_bytes = 0) = (content_type = ''::text))))
+);
+COMMENT ON TABLE public.dispute_evidence IS 'Notes and files of a dispute between the parties. It is read without the files.';
+COMMENT ON COLUMN public.dispute_evidence.size_bytes IS 'of the file; 0 where there is none';
+COMMENT ON COLUMN public.dispute_evidence.sha256 IS 'of the file, in hexadecimal digits';
+COMMENT ON COLUMN public.dispute_evidence.stored IS 'where the file is: DATABASE (dispute_files), BUCKET (under tenant, dispute and sha256), NOWHERE';
+ALTER TABLE ONLY public.dispute_evidence
+    ADD CONSTRAINT dispute_evidence_pkey PRIMARY KEY (tenant_id, evidence_id);
+CREATE INDEX dispute_evidence_by_dispute ON public.dispute_evidence USING btree (tenant_id, dispute_id, evidence_id);
+GRANT SELECT,INSERT ON TABLE public.dispute_evidence TO escrow_service;
+GRANT SELECT ON TABLE public.dispute_evidence TO escrow_reader;
+
+CREATE TABLE public.dispute_files (
+    tenant_id text NOT NULL,
+    evidence_id uuid NOT NULL,
+    content bytea NOT NULL
+);
+COMMENT ON TABLE public.dispute_files IS 'The files of dispute_evidence that are kept in the database.';
+ALTER TABLE ONLY public.dispute_files
+    ADD CONSTRAINT dispute_files_pkey PRIMARY KEY (tenant_id, evidence_id);
+GRANT SELECT,INSERT ON TABLE public.dispute_files TO escrow_service;
+GRANT SELECT ON TABLE public.dispute_files TO escrow_reader;
 
 CREATE TABLE public.disputes (
     tenant_id text NOT NULL,

@@ -19,6 +19,7 @@ from service.domain.records.balance_transaction import BalanceTransaction
 from service.domain.records.chargeback import Chargeback
 from service.domain.records.deadline import Deadline, DeadlineKind
 from service.domain.records.dispute import Dispute, DisputeReason
+from service.domain.records.dispute_evidence import DisputeEvidence, Stored
 from service.domain.records.effect import Effect, EffectKind
 from service.domain.records.escrow import Escrow, LineItem, Milestone, MilestonePayee
 from service.domain.records.evidence import EvidenceStep, SentEvidence
@@ -329,6 +330,25 @@ def new_dispute(milestone: Milestone, **changes: Any) -> Dispute:  # noqa: ANN40
         "updated_at": NOW,
     }
     return Dispute(**fields | changes)
+
+
+def new_dispute_evidence(dispute: Dispute, **changes: Any) -> DisputeEvidence:  # noqa: ANN401  any field
+    fields: dict[str, Any] = {
+        "tenant_id": dispute.tenant_id,
+        "evidence_id": new_id(),
+        "escrow_id": dispute.escrow_id,
+        "dispute_id": dispute.dispute_id,
+        "party": Party.PAYER,
+        "caller": "shop",
+        "note": "",
+        "content_type": "",
+        "file_name": "",
+        "size_bytes": 0,
+        "sha256": "",
+        "stored": Stored.NOWHERE,
+        "created_at": NOW,
+    }
+    return DisputeEvidence(**fields | changes)
 
 
 def new_receivable(payee: Payee, escrow: Escrow, **changes: Any) -> Receivable:  # noqa: ANN401  any field

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from escrow.v1 import dispute_service_pb2 as pb
+from service.cli import dispute_evidence
 from service.cli.ages import left_until
 from service.cli.calling import call_service
 from service.cli.named import escrow_named
@@ -35,6 +36,7 @@ COLUMNS = (
 )
 
 app = typer.Typer(help="What the payer and the payee disagree about.", no_args_is_help=True)
+app.add_typer(dispute_evidence.app, name="evidence")
 DisputeId = Annotated[str, typer.Argument(help='"dsp_..."')]
 OfParty = Annotated[
     str | None, typer.Option("--party", help='Only of this party: "pyr_..." or "pye_..."')

@@ -12,6 +12,7 @@
     │   └── Busy                too many writers on one aggregate; nothing was written
     ├── Precondition            the state does not allow it now
     │   ├── WrongState ...
+    ├── DataLoss                what was kept is lost, or is not what was given
     ├── Unavailable             not now: the same request_id later gets the result
     ├── Overloaded              too many wait already; nothing was begun
     └── DeadlineExpired         too late to begin
@@ -118,6 +119,10 @@ class Missing(Refusal):
         said = super()._says(facts)
         asked = facts.get("reference")
         return said.replace("this id", f"the reference {asked!r}") if asked else said
+
+
+class DisputeEvidenceMissing(Missing):
+    """There is no evidence with this id in this dispute."""
 
 
 class EscrowMissing(Missing):
@@ -259,6 +264,10 @@ class AlreadyExists(Refusal):
     """There is one with this reference already."""
 
 
+class FileGiven(AlreadyExists):
+    """You have given this very file in this dispute already; see the metadata for which one."""
+
+
 class PolicyUnchanged(AlreadyExists):
     """The newest version of the policy says the same already."""
 
@@ -329,6 +338,12 @@ class DisputeWindowClosed(Precondition):
 class AmountDisputed(Precondition):
     """{amount} is more than what can be disputed: of the {held} that are held {disputed} are
     disputed already.
+    """
+
+
+class DisputeEvidenceExhausted(Precondition):
+    """So much was given in this dispute that no more is taken; see the metadata for what is left.
+    Say in the note of another file where the rest can be seen.
     """
 
 
@@ -674,6 +689,16 @@ class ProcessStops(Unavailable):
 
 class StripeUnavailable(Unavailable):
     """Stripe did not answer in time. Send the same request again, with the same request_id."""
+
+
+class DataLoss(Refusal):
+    """What was kept is lost or changed. Operators have to look."""
+
+
+class FileDamaged(DataLoss):
+    """What is kept of this file is not what was given, or it is gone: nothing of it is shown. Its
+    record is whole. An operator has to look where files are kept.
+    """
 
 
 class ScannerUnavailable(Unavailable):

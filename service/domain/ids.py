@@ -14,7 +14,7 @@ PAYER, PAYEE, PAYOUT, EFFECT, FREEZE = "pyr", "pye", "pyo", "eff", "frz"
 REFUND, RECEIVABLE, DEADLINE, PROPOSAL = "rfn", "rcv", "ddl", "prp"
 APPROVAL, CHARGEBACK, EVIDENCE, EVIDENCE_FILE = "apr", "cbk", "evd", "evf"
 JOURNAL, OPERATION = "jrn", "opn"
-DISPUTE = "dsp"
+DISPUTE, DISPUTE_EVIDENCE = "dsp", "dse"
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _VERSION_7 = 0x7 << 76 | 0x2 << 62  # and the variant of RFC 9562

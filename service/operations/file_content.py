@@ -18,22 +18,30 @@ class _NotYet(Exception):
 
 
 async def take_in(
-    runtime: Runtime, content: bytes, run: Callable[[Look], Awaitable[Answer]]
+    runtime: Runtime,
+    content: bytes,
+    run: Callable[[Look], Awaitable[Answer]],
+    keep: Callable[[], Awaitable[None]] | None = None,
 ) -> Answer:
-    """Runs a story whose request brings a file in its field ``content``.
+    """Runs a story whose request brings a file in its field ``content``. ``keep`` keeps what is
+    clean, outside of the database.
 
-    It runs twice where there is a scanner. So what was answered before is answered again without
-    the scanner, what is refused anyway is not scanned, and nobody waits for the scanner while
-    others wait for the escrow.
+    The story runs twice where there is a scanner, or something to keep. So what was answered before
+    is answered again without them, what is refused anyway is neither scanned nor kept, and nobody
+    waits for them while others wait for the escrow.
 
     Raises:
-        FileInfected, ScannerUnavailable.
+        FileInfected, ScannerUnavailable. What ``keep`` raises.
     """
-    if runtime.scanner is not None:
+    if runtime.scanner or keep:
         try:
             return await run(_stop)
         except _NotYet:
-            await runtime.scanner.check(content, "content")
+            pass
+    if runtime.scanner:
+        await runtime.scanner.check(content, "content")
+    if keep:
+        await keep()
     return await run(_go_on)
 
 

@@ -43,7 +43,10 @@ from service.operations.chargebacks.upload_chargeback_evidence_file import (
     upload_chargeback_evidence_file,
 )
 from service.operations.disputes.accept_dispute_split import accept_dispute_split
+from service.operations.disputes.add_dispute_evidence import add_dispute_evidence
 from service.operations.disputes.get_dispute import get_dispute
+from service.operations.disputes.get_dispute_evidence import get_dispute_evidence
+from service.operations.disputes.list_dispute_evidence import list_dispute_evidence
 from service.operations.disputes.list_disputes import list_disputes
 from service.operations.disputes.open_dispute import open_dispute
 from service.operations.disputes.propose_dispute_split import propose_dispute_split
@@ -208,6 +211,9 @@ OPERATIONS: Mapping[str, Operation[Runtime]] = {
     "SettleChargeback": settle_chargeback,
     "OpenDispute": open_dispute,
     "GetDispute": get_dispute,
+    "AddDisputeEvidence": add_dispute_evidence,
+    "GetDisputeEvidence": get_dispute_evidence,
+    "ListDisputeEvidence": list_dispute_evidence,
     "ListDisputes": list_disputes,
     "RespondToDispute": respond_to_dispute,
     "ProposeDisputeSplit": propose_dispute_split,

@@ -19,6 +19,7 @@ from service.domain.records.balance_transaction import BookedTransaction
 from service.domain.records.chargeback import Chargeback
 from service.domain.records.deadline import Deadline
 from service.domain.records.dispute import Dispute
+from service.domain.records.dispute_evidence import DisputeEvidence, DisputeFile
 from service.domain.records.effect import Effect
 from service.domain.records.escrow import Escrow, LineItem, Milestone, MilestonePayee
 from service.domain.records.evidence import SentEvidence
@@ -162,5 +163,7 @@ TABLES: tuple[Table, ...] = (
     Table(StoredPolicy, "policies", "write_policy"),
     Table(Origin, "origins", "write_origin"),
     Table(SentEvidence, "chargeback_evidence", "write_chargeback_evidence"),
+    Table(DisputeEvidence, "dispute_evidence", "write_dispute_evidence"),
+    Table(DisputeFile, "dispute_files", "write_dispute_file"),
     Table(Approval, "approvals", "write_approval", ("tenant_id", "approval_id")),
 )

@@ -972,3 +972,253 @@ class WithdrawDisputeResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WithdrawDisputeResponse: _TypeAlias = WithdrawDisputeResponse  # noqa: Y015
+
+@_typing.final
+class DisputeEvidence(_message.Message):
+    """What somebody has given in a dispute. It never changes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    ESCROW_ID_FIELD_NUMBER: _builtins.int
+    DISPUTE_ID_FIELD_NUMBER: _builtins.int
+    PARTY_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    CONTENT_TYPE_FIELD_NUMBER: _builtins.int
+    FILE_NAME_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """"dse_..." """
+    escrow_id: _builtins.str
+    """"esc_..." """
+    dispute_id: _builtins.str
+    """"dsp_..." """
+    party: _builtins.str
+    """Whose it is: "payer", "payee" or "operator"."""
+    note: _builtins.str
+    """In words; empty where there is a file only."""
+    content_type: _builtins.str
+    """Of the file: application/pdf, image/jpeg, image/png or text/plain, by what it begins with; empty where there is none."""
+    file_name: _builtins.str
+    """What the file was called by who has given it; empty when they did not say. Whatever it is, the type is content_type."""
+    size_bytes: _builtins.int
+    """Of the file; 0 where there is none."""
+    sha256: _builtins.str
+    """Of the file, in hexadecimal digits."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was given."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        escrow_id: _builtins.str = ...,
+        dispute_id: _builtins.str = ...,
+        party: _builtins.str = ...,
+        note: _builtins.str = ...,
+        content_type: _builtins.str = ...,
+        file_name: _builtins.str = ...,
+        size_bytes: _builtins.int = ...,
+        sha256: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_type", b"content_type", "create_time", b"create_time", "dispute_id", b"dispute_id", "escrow_id", b"escrow_id", "file_name", b"file_name", "id", b"id", "note", b"note", "party", b"party", "sha256", b"sha256", "size_bytes", b"size_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DisputeEvidence: _TypeAlias = DisputeEvidence  # noqa: Y015
+
+@_typing.final
+class AddDisputeEvidenceRequest(_message.Message):
+    """Asks for AddDisputeEvidence."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ESCROW_ID_FIELD_NUMBER: _builtins.int
+    DISPUTE_ID_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    FILE_NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """A UUID that names this request."""
+    escrow_id: _builtins.str
+    """"esc_..." """
+    dispute_id: _builtins.str
+    """"dsp_..." """
+    note: _builtins.str
+    """In words, at most 4000 characters; required without a file."""
+    content: _builtins.bytes
+    """A file: PDF, JPEG, PNG, or text in UTF-8. The same party gives the same file once."""
+    file_name: _builtins.str
+    """What the file is called, for people; at most 200 characters."""
+    reason: _builtins.str
+    """Why an operator adds it; required of operators. At most 500 characters. It is kept with the operation."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        escrow_id: _builtins.str = ...,
+        dispute_id: _builtins.str = ...,
+        note: _builtins.str = ...,
+        content: _builtins.bytes = ...,
+        file_name: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "dispute_id", b"dispute_id", "escrow_id", b"escrow_id", "file_name", b"file_name", "note", b"note", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddDisputeEvidenceRequest: _TypeAlias = AddDisputeEvidenceRequest  # noqa: Y015
+
+@_typing.final
+class AddDisputeEvidenceResponse(_message.Message):
+    """Answers AddDisputeEvidence."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def evidence(self) -> Global___DisputeEvidence:
+        """The evidence."""
+
+    def __init__(
+        self,
+        *,
+        evidence: Global___DisputeEvidence | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddDisputeEvidenceResponse: _TypeAlias = AddDisputeEvidenceResponse  # noqa: Y015
+
+@_typing.final
+class GetDisputeEvidenceRequest(_message.Message):
+    """Asks for GetDisputeEvidence."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISPUTE_ID_FIELD_NUMBER: _builtins.int
+    EVIDENCE_ID_FIELD_NUMBER: _builtins.int
+    dispute_id: _builtins.str
+    """"dsp_..." """
+    evidence_id: _builtins.str
+    """"dse_..." """
+    def __init__(
+        self,
+        *,
+        dispute_id: _builtins.str = ...,
+        evidence_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dispute_id", b"dispute_id", "evidence_id", b"evidence_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDisputeEvidenceRequest: _TypeAlias = GetDisputeEvidenceRequest  # noqa: Y015
+
+@_typing.final
+class GetDisputeEvidenceResponse(_message.Message):
+    """Answers GetDisputeEvidence."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    content: _builtins.bytes
+    """Its file: what it hashes to was compared with sha256. Show it as what content_type says and as nothing else, for whoever gave it may mean harm."""
+    @_builtins.property
+    def evidence(self) -> Global___DisputeEvidence:
+        """The evidence."""
+
+    def __init__(
+        self,
+        *,
+        evidence: Global___DisputeEvidence | None = ...,
+        content: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "evidence", b"evidence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDisputeEvidenceResponse: _TypeAlias = GetDisputeEvidenceResponse  # noqa: Y015
+
+@_typing.final
+class ListDisputeEvidenceRequest(_message.Message):
+    """Asks for ListDisputeEvidence."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many at most; 50 when 0, never more than 200."""
+    page_token: _builtins.str
+    """next_page_token of the page before; the other fields must be the same."""
+    filter: _builtins.str
+    """Conditions joined by AND (a subset of AIP-160): dispute_id, escrow_id and party, each with = and a value; create_time with >=, >, <=, < or = and a time of
+    RFC 3339: dispute_id = "dsp_0193..." AND party = payee
+    """
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        filter: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDisputeEvidenceRequest: _TypeAlias = ListDisputeEvidenceRequest  # noqa: Y015
+
+@_typing.final
+class ListDisputeEvidenceResponse(_message.Message):
+    """Answers ListDisputeEvidence."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    UNREADABLE_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page; empty when there is none."""
+    @_builtins.property
+    def evidence(self) -> _containers.RepeatedCompositeFieldContainer[Global___DisputeEvidence]:
+        """The evidence, newest first. A page ends before page_size, too, where it would get larger than 3.5 MB."""
+
+    @_builtins.property
+    def unreadable(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The ids of evidence of this page whose records are damaged, so that they cannot be shown. An operator has to repair them."""
+
+    def __init__(
+        self,
+        *,
+        evidence: _abc.Iterable[Global___DisputeEvidence] | None = ...,
+        next_page_token: _builtins.str = ...,
+        unreadable: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "next_page_token", b"next_page_token", "unreadable", b"unreadable"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDisputeEvidenceResponse: _TypeAlias = ListDisputeEvidenceResponse  # noqa: Y015

@@ -82,6 +82,21 @@ class DisputeServiceStub:
                 request_serializer=escrow_dot_v1_dot_dispute__service__pb2.WithdrawDisputeRequest.SerializeToString,
                 response_deserializer=escrow_dot_v1_dot_dispute__service__pb2.WithdrawDisputeResponse.FromString,
                 _registered_method=True)
+        self.AddDisputeEvidence = channel.unary_unary(
+                '/escrow.v1.DisputeService/AddDisputeEvidence',
+                request_serializer=escrow_dot_v1_dot_dispute__service__pb2.AddDisputeEvidenceRequest.SerializeToString,
+                response_deserializer=escrow_dot_v1_dot_dispute__service__pb2.AddDisputeEvidenceResponse.FromString,
+                _registered_method=True)
+        self.GetDisputeEvidence = channel.unary_unary(
+                '/escrow.v1.DisputeService/GetDisputeEvidence',
+                request_serializer=escrow_dot_v1_dot_dispute__service__pb2.GetDisputeEvidenceRequest.SerializeToString,
+                response_deserializer=escrow_dot_v1_dot_dispute__service__pb2.GetDisputeEvidenceResponse.FromString,
+                _registered_method=True)
+        self.ListDisputeEvidence = channel.unary_unary(
+                '/escrow.v1.DisputeService/ListDisputeEvidence',
+                request_serializer=escrow_dot_v1_dot_dispute__service__pb2.ListDisputeEvidenceRequest.SerializeToString,
+                response_deserializer=escrow_dot_v1_dot_dispute__service__pb2.ListDisputeEvidenceResponse.FromString,
+                _registered_method=True)
 
 
 class DisputeServiceServicer:
@@ -153,6 +168,28 @@ class DisputeServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AddDisputeEvidence(self, request, context):
+        """Adds evidence to a dispute that is not over: a note, a file, or both. What was given stays, and both parties and the operators can read it. At most 50 pieces
+        and 20,000,000 bytes of files for one dispute.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDisputeEvidence(self, request, context):
+        """Reads a piece of evidence, with its file. A file that is not what was given any more is never shown: DATA_LOSS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDisputeEvidence(self, request, context):
+        """Lists evidence without its files, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DisputeServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -200,6 +237,21 @@ def add_DisputeServiceServicer_to_server(servicer, server):
                     servicer.WithdrawDispute,
                     request_deserializer=escrow_dot_v1_dot_dispute__service__pb2.WithdrawDisputeRequest.FromString,
                     response_serializer=escrow_dot_v1_dot_dispute__service__pb2.WithdrawDisputeResponse.SerializeToString,
+            ),
+            'AddDisputeEvidence': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddDisputeEvidence,
+                    request_deserializer=escrow_dot_v1_dot_dispute__service__pb2.AddDisputeEvidenceRequest.FromString,
+                    response_serializer=escrow_dot_v1_dot_dispute__service__pb2.AddDisputeEvidenceResponse.SerializeToString,
+            ),
+            'GetDisputeEvidence': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDisputeEvidence,
+                    request_deserializer=escrow_dot_v1_dot_dispute__service__pb2.GetDisputeEvidenceRequest.FromString,
+                    response_serializer=escrow_dot_v1_dot_dispute__service__pb2.GetDisputeEvidenceResponse.SerializeToString,
+            ),
+            'ListDisputeEvidence': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDisputeEvidence,
+                    request_deserializer=escrow_dot_v1_dot_dispute__service__pb2.ListDisputeEvidenceRequest.FromString,
+                    response_serializer=escrow_dot_v1_dot_dispute__service__pb2.ListDisputeEvidenceResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -448,6 +500,87 @@ class DisputeService:
             '/escrow.v1.DisputeService/WithdrawDispute',
             escrow_dot_v1_dot_dispute__service__pb2.WithdrawDisputeRequest.SerializeToString,
             escrow_dot_v1_dot_dispute__service__pb2.WithdrawDisputeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddDisputeEvidence(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/escrow.v1.DisputeService/AddDisputeEvidence',
+            escrow_dot_v1_dot_dispute__service__pb2.AddDisputeEvidenceRequest.SerializeToString,
+            escrow_dot_v1_dot_dispute__service__pb2.AddDisputeEvidenceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDisputeEvidence(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/escrow.v1.DisputeService/GetDisputeEvidence',
+            escrow_dot_v1_dot_dispute__service__pb2.GetDisputeEvidenceRequest.SerializeToString,
+            escrow_dot_v1_dot_dispute__service__pb2.GetDisputeEvidenceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDisputeEvidence(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/escrow.v1.DisputeService/ListDisputeEvidence',
+            escrow_dot_v1_dot_dispute__service__pb2.ListDisputeEvidenceRequest.SerializeToString,
+            escrow_dot_v1_dot_dispute__service__pb2.ListDisputeEvidenceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -54,6 +54,14 @@ class DisputeServiceStub:
     """Decides a dispute. Nobody may who has acted for one of its parties."""
     WithdrawDispute: _grpc.UnaryUnaryMultiCallable[_dispute_service_pb2.WithdrawDisputeRequest, _dispute_service_pb2.WithdrawDisputeResponse]
     """Takes back a dispute that you have opened: what it froze is as before. Where the payee withdraws, the payer inspects for as long as was left, and for 24 hours at least."""
+    AddDisputeEvidence: _grpc.UnaryUnaryMultiCallable[_dispute_service_pb2.AddDisputeEvidenceRequest, _dispute_service_pb2.AddDisputeEvidenceResponse]
+    """Adds evidence to a dispute that is not over: a note, a file, or both. What was given stays, and both parties and the operators can read it. At most 50 pieces
+    and 20,000,000 bytes of files for one dispute.
+    """
+    GetDisputeEvidence: _grpc.UnaryUnaryMultiCallable[_dispute_service_pb2.GetDisputeEvidenceRequest, _dispute_service_pb2.GetDisputeEvidenceResponse]
+    """Reads a piece of evidence, with its file. A file that is not what was given any more is never shown: DATA_LOSS."""
+    ListDisputeEvidence: _grpc.UnaryUnaryMultiCallable[_dispute_service_pb2.ListDisputeEvidenceRequest, _dispute_service_pb2.ListDisputeEvidenceResponse]
+    """Lists evidence without its files, newest first."""
 
 @_typing.type_check_only
 class DisputeServiceAsyncStub(DisputeServiceStub):
@@ -81,6 +89,14 @@ class DisputeServiceAsyncStub(DisputeServiceStub):
     """Decides a dispute. Nobody may who has acted for one of its parties."""
     WithdrawDispute: _aio.UnaryUnaryMultiCallable[_dispute_service_pb2.WithdrawDisputeRequest, _dispute_service_pb2.WithdrawDisputeResponse]  # type: ignore[assignment]
     """Takes back a dispute that you have opened: what it froze is as before. Where the payee withdraws, the payer inspects for as long as was left, and for 24 hours at least."""
+    AddDisputeEvidence: _aio.UnaryUnaryMultiCallable[_dispute_service_pb2.AddDisputeEvidenceRequest, _dispute_service_pb2.AddDisputeEvidenceResponse]  # type: ignore[assignment]
+    """Adds evidence to a dispute that is not over: a note, a file, or both. What was given stays, and both parties and the operators can read it. At most 50 pieces
+    and 20,000,000 bytes of files for one dispute.
+    """
+    GetDisputeEvidence: _aio.UnaryUnaryMultiCallable[_dispute_service_pb2.GetDisputeEvidenceRequest, _dispute_service_pb2.GetDisputeEvidenceResponse]  # type: ignore[assignment]
+    """Reads a piece of evidence, with its file. A file that is not what was given any more is never shown: DATA_LOSS."""
+    ListDisputeEvidence: _aio.UnaryUnaryMultiCallable[_dispute_service_pb2.ListDisputeEvidenceRequest, _dispute_service_pb2.ListDisputeEvidenceResponse]  # type: ignore[assignment]
+    """Lists evidence without its files, newest first."""
 
 class DisputeServiceServicer(metaclass=_abc_1.ABCMeta):
     """Where the payer and the payee disagree about money that is held.
@@ -159,5 +175,31 @@ class DisputeServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_dispute_service_pb2.WithdrawDisputeResponse, _abc.Awaitable[_dispute_service_pb2.WithdrawDisputeResponse]]:
         """Takes back a dispute that you have opened: what it froze is as before. Where the payee withdraws, the payer inspects for as long as was left, and for 24 hours at least."""
+
+    @_abc_1.abstractmethod
+    def AddDisputeEvidence(
+        self,
+        request: _dispute_service_pb2.AddDisputeEvidenceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dispute_service_pb2.AddDisputeEvidenceResponse, _abc.Awaitable[_dispute_service_pb2.AddDisputeEvidenceResponse]]:
+        """Adds evidence to a dispute that is not over: a note, a file, or both. What was given stays, and both parties and the operators can read it. At most 50 pieces
+        and 20,000,000 bytes of files for one dispute.
+        """
+
+    @_abc_1.abstractmethod
+    def GetDisputeEvidence(
+        self,
+        request: _dispute_service_pb2.GetDisputeEvidenceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dispute_service_pb2.GetDisputeEvidenceResponse, _abc.Awaitable[_dispute_service_pb2.GetDisputeEvidenceResponse]]:
+        """Reads a piece of evidence, with its file. A file that is not what was given any more is never shown: DATA_LOSS."""
+
+    @_abc_1.abstractmethod
+    def ListDisputeEvidence(
+        self,
+        request: _dispute_service_pb2.ListDisputeEvidenceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dispute_service_pb2.ListDisputeEvidenceResponse, _abc.Awaitable[_dispute_service_pb2.ListDisputeEvidenceResponse]]:
+        """Lists evidence without its files, newest first."""
 
 def add_DisputeServiceServicer_to_server(servicer: DisputeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

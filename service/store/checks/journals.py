@@ -35,14 +35,14 @@ WHERE created_at < id_of OR created_at >= id_of + interval '1 millisecond'""",
 APPEND_ONLY = Check(
     "I9 append-only",
     "no program can change or remove what was booked, or what Stripe said",
-    "SELECT 75",
+    "SELECT 120",
     """\
 SELECT role, name, privilege
 FROM unnest(ARRAY['escrow_reader', 'escrow_service', 'escrow_worker']) AS role,
     unnest(
         ARRAY['operations', 'journals', 'entries', 'line_items', 'balance_snapshots',
             'balance_transactions', 'previous_accounts', 'policies',
-            'chargeback_evidence', 'origins', 'positions']
+            'chargeback_evidence', 'origins', 'positions', 'dispute_evidence', 'dispute_files']
     ) AS name,
     unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE']) AS privilege
 WHERE has_table_privilege(role, name, privilege)

@@ -11,6 +11,7 @@ import pytest
 import typer.main
 
 from escrow.client import new_request_id
+from escrow.v1 import dispute_service_pb2 as dispute_pb
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import party_service_pb2 as party_pb
 from escrow.v1 import refund_service_pb2 as refund_pb
@@ -22,7 +23,7 @@ from tests.service.operations.agreements.amending import asked as asked_to_amend
 from tests.service.operations.agreements.asking import extension, payer_asks
 from tests.service.operations.approvals.waiting import held_refund
 from tests.service.operations.chargebacks.disputes import disputed_escrow, lost_escrow, preview
-from tests.service.operations.disputes.disputing import opened
+from tests.service.operations.disputes.disputing import named, opened
 from tests.service.operations.marketplace import API_KEY, Marketplace
 from tests.service.operations.operators.stuck import event_set_aside, shadowed, suspended
 
@@ -80,6 +81,9 @@ TABLE: dict[str, tuple[str, ...]] = {
     "chargebacks evidence list {chargeback}": ("evidence", "unreadable"),
     "disputes list": ("disputes", "unreadable"),
     "disputes show {dispute}": (),
+    "disputes evidence add {dispute} --note x --file {receipt} --reason x": (),
+    "disputes evidence list {dispute}": ("evidence", "unreadable"),
+    "disputes evidence get {dispute} {given}": (),
     "disputes resolve {dispute} --to-payer 1000 --reason x --dry-run": (),
     "payees exposure {payee}": ("exposures", "chargeback_ids"),
     "chargebacks settle {lost} --reason x --dry-run": (),
@@ -195,8 +199,11 @@ async def ids(market: Marketplace, tmp_path: Path) -> dict[str, str]:
     oldest = "SELECT freeze_id FROM freezes ORDER BY created_at LIMIT 1"
     freeze = await market.owner.fetchval(oldest)
     argued = await opened(market.payer, await market.delivered_escrow())
+    note = dispute_pb.AddDisputeEvidenceRequest(**named(argued), note="It is broken.")
+    given = (await market.payer.disputes.AddDisputeEvidence(note)).evidence
     return {
         "dispute": argued.id,
+        "given": given.id,
         "request": request.request_id,
         "escrow": frozen.id,
         "payee": frozen.payee_id,

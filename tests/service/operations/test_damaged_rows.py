@@ -64,6 +64,8 @@ WHERE connamespace = 'public'::regnamespace AND contype IN ('c', 'f', 'u')
 ORDER BY contype <> 'f'"""
 EMPTY = {
     "chargeback_evidence",
+    "dispute_evidence",
+    "dispute_files",
     "origins",
     "closings",
     "sealings",

@@ -47,6 +47,7 @@ OTHERWISE: Mapping[str, Mapping[str, Any]] = {
     "AcceptDisputeSplit": {"etag": ""},
     "RequestMediation": {"etag": ""},
     "ResolveDispute": {"reason": "No reason."},
+    "AddDisputeEvidence": {"note": "It never came."},
     "WithdrawDispute": {"etag": ""},
     "RequestCancellation": {"reason": "No reason."},
     "ApproveCancellation": {"reason": "No reason."},
@@ -145,6 +146,9 @@ async def _two_callers_do_not_hear_each_others_answers(
             await ask(stranger, name, asked.request)
     elif name == "SubmitChargebackEvidence":
         async with market.refuses("EVIDENCE_BLOCKED"):
+            await ask(stranger, name, asked.request)
+    elif name == "AddDisputeEvidence":
+        async with market.refuses("FILE_GIVEN"):
             await ask(stranger, name, asked.request)
     elif name == "CreatePolicyVersion":
         async with market.refuses("POLICY_UNCHANGED"):

@@ -26,6 +26,7 @@ ALLOWED = {
     "DeclineAmendment": {"payer", "payee", "operator"},
     "SubmitDelivery": {"payee"},
     "OpenDispute": {"payer", "payee"},
+    "AddDisputeEvidence": {"payer", "payee", "operator"},
     "ProposeDisputeSplit": {"payer", "payee"},
     "RequestMediation": {"payer", "payee"},
     "RequestChanges": {"payer"},
@@ -84,6 +85,7 @@ READS = {
 } | {
     *("GetPayer", "ListPayers", "GetPayee", "ListPayees", "GetPayout", "ListPayouts"),
     *("GetRefund", "ListRefunds", "GetDispute", "ListDisputes"),
+    *("GetDisputeEvidence", "ListDisputeEvidence"),
 }
 LOOKS = {"ListEffects", "GetEffect", "ListStripeEvents", "GetStripeEvent"} | {
     *("ListSuspense", "ListPolicyVersions", "ListReceivables", "ListApprovals", "GetApproval"),

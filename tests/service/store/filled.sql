@@ -135,6 +135,15 @@ SELECT
     NULL, NULL, 0, NULL, NULL, NULL, '{}', NULL, NULL, NULL
 FROM numbers WHERE i % 20 = 0;
 
+INSERT INTO dispute_evidence
+SELECT
+    tenant_id, pg_temp.id('dispute evidence', i), pg_temp.id('escrow', i), pg_temp.id('dispute', i), 'payer', 'shop',
+    'broken', 'application/pdf', 'photo.pdf', 4, repeat('0', 64), 'DATABASE', at
+FROM numbers;
+
+INSERT INTO dispute_files
+SELECT tenant_id, pg_temp.id('dispute evidence', i), '%PDF' FROM numbers;
+
 INSERT INTO proposals
 SELECT
     tenant_id, pg_temp.id('escrow', i), pg_temp.id('proposal', i), 'CANCELLATION', 'OPEN', 'payer', 'broken', at, at,

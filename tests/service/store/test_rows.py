@@ -12,6 +12,7 @@ import pytest
 from service.domain.call import ApprovalKind, Party
 from service.domain.records.deadline import DeadlineKind
 from service.domain.records.dispute import DisputeReason
+from service.domain.records.dispute_evidence import DisputeFile, Stored
 from service.domain.records.effect import EffectKind
 from service.domain.records.evidence import EvidenceStep
 from service.domain.records.parties import AccountApi
@@ -33,6 +34,7 @@ from service.domain.states.release import ReleaseState
 from service.migrations import Connection
 from service.store.approvals import find_approval
 from service.store.commit import write
+from service.store.dispute_evidence import find_dispute_evidence, find_file
 from service.store.effects import find_effect
 from service.store.escrows import find_escrow
 from service.store.evidence import find_last_evidence
@@ -50,6 +52,7 @@ from tests.records import (
     new_chargeback,
     new_deadline,
     new_dispute,
+    new_dispute_evidence,
     new_effect,
     new_escrow,
     new_evidence,
@@ -81,6 +84,8 @@ APPENDED = (
     "previous_account",
     "refund_part",
     "evidence",
+    "dispute_evidence",
+    "dispute_file",
     "origin",
 )  # never written again
 TEXT = 'Zoë O\'Neil, "Łódź" \\ {}()[],;$1 %s\n\t日本語 🦊'
@@ -329,27 +334,44 @@ def full_records() -> dict[str, Any]:
             generation=2**31 - 1,
             caller=TEXT,
         ),
-        "dispute": new_dispute(
-            milestone,
-            state=DisputeState.RESOLVED,
-            opened_by=Party.PAYEE,
-            amount_minor=LARGE,
-            reason=DisputeReason.LATE,
-            statement=TEXT,
-            claim_minor=LARGE - 1,
-            people=[TEXT],
-            lost_minor=LARGE - 2,
-            answer=TEXT,
-            answered_at=later(days=1),
-            offer_number=2**31 - 1,
-            offer_by=Party.PAYER,
-            offer_minor=LARGE - 3,
-            to_payer_minor=LARGE - 4,
-            to_payees={TEXT: LARGE},
-            decided_by=TEXT,
-            decision=TEXT,
-            ended_at=later(days=2),
+        "dispute": (
+            between := new_dispute(
+                milestone,
+                state=DisputeState.RESOLVED,
+                opened_by=Party.PAYEE,
+                amount_minor=LARGE,
+                reason=DisputeReason.LATE,
+                statement=TEXT,
+                claim_minor=LARGE - 1,
+                people=[TEXT],
+                lost_minor=LARGE - 2,
+                answer=TEXT,
+                answered_at=later(days=1),
+                offer_number=2**31 - 1,
+                offer_by=Party.PAYER,
+                offer_minor=LARGE - 3,
+                to_payer_minor=LARGE - 4,
+                to_payees={TEXT: LARGE},
+                decided_by=TEXT,
+                decision=TEXT,
+                ended_at=later(days=2),
+            )
         ),
+        "dispute_evidence": (
+            given := new_dispute_evidence(
+                between,
+                party=Party.OPERATOR,
+                caller=TEXT,
+                note=TEXT,
+                content_type=TEXT,
+                file_name=TEXT,
+                size_bytes=LARGE,
+                sha256=TEXT,
+                stored=Stored.DATABASE,
+                created_at=EARLY,
+            )
+        ),
+        "dispute_file": DisputeFile(TENANT, given.evidence_id, bytes(range(256)) * 400),
         "proposal": new_proposal(
             escrow,
             kind=ProposalKind.AMENDMENT,
@@ -443,7 +465,9 @@ def bare_records() -> dict[str, Any]:
         "evidence": new_evidence(disputed),
         "origin": new_origin(escrow),
         "deadline": new_deadline(escrow, act_at=None),
-        "dispute": new_dispute(milestone),
+        "dispute": (between := new_dispute(milestone)),
+        "dispute_evidence": (given := new_dispute_evidence(between)),
+        "dispute_file": DisputeFile(TENANT, given.evidence_id, b""),
         "proposal": new_proposal(escrow),
         "policy": new_policy(),
         "approval": new_approval(),
@@ -483,6 +507,14 @@ async def read_all(pool: ServicePool, records: dict[str, Any]) -> dict[str, Any]
         "evidence": await find_last_evidence(pool, TENANT, chargeback.chargeback_id),
         "deadline": deadline,
         "dispute": dispute,
+        "dispute_evidence": await find_dispute_evidence(
+            pool, TENANT, records["dispute_evidence"].evidence_id
+        ),
+        "dispute_file": DisputeFile(
+            TENANT,
+            file_id := records["dispute_file"].evidence_id,
+            await find_file(pool, TENANT, file_id) or b"",
+        ),
         "proposal": proposal,
         "policy": await find_policy(pool, TENANT, records["policy"].policy_version),
         "approval": await find_approval(pool, TENANT, records["approval"].approval_id),

@@ -25,6 +25,7 @@ from service.store import (
     closings,
     commit,
     deadlines,
+    dispute_evidence,
     disputes,
     effects,
     escrows,
@@ -65,6 +66,7 @@ HOT = (
     balance_transactions,
     balances,
     chargebacks,
+    dispute_evidence,
     disputes,
     commit,
     deadlines,
@@ -123,6 +125,7 @@ def _hot_statements() -> Iterator[tuple[str, str]]:
         lists.APPROVALS,
         chargebacks.CHARGEBACKS,
         disputes.DISPUTES,
+        dispute_evidence.DISPUTE_EVIDENCE,
         evidence.EVIDENCE,
     )
     for listing in (escrows.ESCROWS, lists.PAYMENTS, lists.PAYERS, lists.PAYEES, *of_refunds):

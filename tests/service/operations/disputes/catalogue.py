@@ -85,7 +85,40 @@ async def _withdraw_dispute(market: Marketplace) -> Asked:
     return Asked("payer", request)
 
 
+async def _add_dispute_evidence(market: Marketplace) -> Asked:
+    dispute = await opened(market.payer, await market.delivered_escrow())
+    content, name = b"%PDF-1.7 ...", "photo.pdf"
+    request = pb.AddDisputeEvidenceRequest(
+        **named(dispute),
+        note="It is broken.",
+        content=content,
+        file_name=name,
+        reason="They said so.",
+    )
+    return Asked("payer", request)
+
+
+async def _given(market: Marketplace) -> pb.DisputeEvidence:
+    asked = await _add_dispute_evidence(market)
+    answer = await market.client(asked.party).disputes.AddDisputeEvidence(asked.request)
+    return answer.evidence
+
+
+async def _get_dispute_evidence(market: Marketplace) -> Asked:
+    evidence = await _given(market)
+    request = pb.GetDisputeEvidenceRequest(dispute_id=evidence.dispute_id, evidence_id=evidence.id)
+    return Asked("payee", request)
+
+
+async def _list_dispute_evidence(market: Marketplace) -> Asked:
+    await _given(market)
+    return Asked("", pb.ListDisputeEvidenceRequest(page_size=2))
+
+
 REQUESTS: Requests = {
+    "AddDisputeEvidence": _add_dispute_evidence,
+    "GetDisputeEvidence": _get_dispute_evidence,
+    "ListDisputeEvidence": _list_dispute_evidence,
     "OpenDispute": _open_dispute,
     "GetDispute": _get_dispute,
     "ListDisputes": _list_disputes,

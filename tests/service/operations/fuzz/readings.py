@@ -38,10 +38,11 @@ async def read_back(market: Marketplace, request: Any, answer: Message) -> Async
         if getter is None or field.is_repeated:
             continue
         asked = GetMessageClass(getter.input_type)
-        (name,) = (each.name for each in getter.input_type.fields if each.name != "reference")
+        names = (each.name for each in getter.input_type.fields if each.name != "reference")
+        named = {name: getattr(shown, name, "") or shown.id for name in names}
         of_operators = getter.containing_service.name == "ChargebackService"
         reader = market.client("operator", role="auditor") if of_operators else market.service
-        found = await ask(reader, getter.name, asked(**{name: shown.id}))
+        found = await ask(reader, getter.name, asked(**named))
         yield found
         if "reference" in getter.input_type.fields_by_name:
             by_reference = asked(reference=shown.reference)

@@ -107,6 +107,10 @@ def _upload_file(
     request.content = b"%PDF-" + random.randbytes(random.randint(1, 1_000))
 
 
+def _add_evidence(random: Random, request: dispute_pb.AddDisputeEvidenceRequest) -> None:
+    request.content = b"%PDF-" + random.randbytes(random.randint(1, 1_000))
+
+
 def _act_from(random: Random, request: Any) -> None:  # noqa: ANN401  any that says from where
     request.client_ip = random.choice(("", "203.0.113.7", "2001:db8::7"))
 
@@ -260,6 +264,7 @@ SETTLE: Mapping[str, Settle] = {
     "PlaceFreeze": _place_freeze,
     "SettleChargeback": _settle_chargeback,
     "OpenDispute": _open_dispute,
+    "AddDisputeEvidence": _add_evidence,
     "ProposeDisputeSplit": _propose_split,
     "AcceptDisputeSplit": _accept_split,
     "ResolveDispute": _resolve_dispute,

@@ -106,6 +106,8 @@ NOT_READ: Mapping[str, str] = {
     "StageChargebackEvidence.evidence": "is in what is listed and submitted: test_evidence.py",
     "validate_only": "writes nothing",
     "SettleChargeback.dispute_fee": "is in what payees owe: test_dispute_fees.py",
+    "AddDisputeEvidence.reason": "is in the timeline behind what was given: test_parties.py",
+    "AddDisputeEvidence.content": "is read alone, with its hash: disputes/test_evidence.py",
     "RespondToDispute.answer": "is the state that follows: test_disputes.py",
     "SettleChargeback.before_outcome": "allows an early settlement: test_settlements.py",
     "SettleChargeback.anew": "allows a second settlement: test_settlements.py",
