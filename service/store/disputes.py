@@ -20,15 +20,11 @@ class DisputeRow(NamedTuple):
     deadline: Deadline | None
 
 
-def _deadline(selected: str) -> str:
-    return f"""(SELECT {selected} FROM deadlines AS d
-        WHERE d.tenant_id = t.tenant_id AND d.escrow_id = t.escrow_id
-        AND d.subject_id = t.dispute_id LIMIT 1)"""
-
-
 _SELECTED = f"""\
 {select_list(Dispute, "t")},
-    {_deadline(typed(Deadline, "d"))} AS deadline"""
+    (SELECT {typed(Deadline, "d")} FROM deadlines AS d
+        WHERE d.tenant_id = t.tenant_id AND d.escrow_id = t.escrow_id
+        AND d.subject_id = t.dispute_id LIMIT 1) AS deadline"""
 FIND = f"""\
 SELECT {_SELECTED}
 FROM disputes AS t
@@ -77,6 +73,11 @@ t.escrow_id = ANY(ARRAY(
     WHERE p.tenant_id = t.tenant_id AND p.payee_id = {value}
 ))""",
         "open": "(t.state IN ('OPEN', 'NEGOTIATION', 'MEDIATION')) = {value}",
-        "due_at": f"{_deadline('d.due_at')} {{operator}} {{value}}",
+        "due_at": """\
+EXISTS (
+    SELECT 1 FROM deadlines AS d
+    WHERE d.tenant_id = t.tenant_id AND d.escrow_id = t.escrow_id
+    AND d.subject_id = t.dispute_id AND d.due_at {operator} {value}
+)""",
     },
 )

@@ -146,6 +146,13 @@ def _settle_chargeback(random: Random, request: chargeback_pb.SettleChargebackRe
 def _open_dispute(random: Random, request: dispute_pb.OpenDisputeRequest) -> None:
     request.amount_minor = random.choice((1, 10_000, random.randint(1, 10_000)))
     request.to_payer_minor = random.randint(0, request.amount_minor)
+    request.dispute_reason = random.choice(
+        (dispute_pb.DISPUTE_REASON_LATE, dispute_pb.DISPUTE_REASON_OTHER)
+    )
+
+
+def _respond_to_dispute(_: Random, request: dispute_pb.RespondToDisputeRequest) -> None:
+    request.answer = dispute_pb.DISPUTE_ANSWER_CONTEST
 
 
 def _propose_split(random: Random, request: dispute_pb.ProposeDisputeSplitRequest) -> None:
@@ -265,6 +272,7 @@ SETTLE: Mapping[str, Settle] = {
     "SettleChargeback": _settle_chargeback,
     "OpenDispute": _open_dispute,
     "AddDisputeEvidence": _add_evidence,
+    "RespondToDispute": _respond_to_dispute,
     "ProposeDisputeSplit": _propose_split,
     "AcceptDisputeSplit": _accept_split,
     "ResolveDispute": _resolve_dispute,
