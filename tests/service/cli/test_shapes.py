@@ -195,12 +195,12 @@ async def ids(market: Marketplace, tmp_path: Path) -> dict[str, str]:
     held, _ = await held_refund(market)
     withdrawn, _ = await held_refund(market)
     disputed, lost = await disputed_escrow(market), await lost_escrow(market)
-    effect, _, _ = await shadowed(market)  # last: the inbox would end it
-    oldest = "SELECT freeze_id FROM freezes ORDER BY created_at LIMIT 1"
-    freeze = await market.owner.fetchval(oldest)
     argued = await opened(market.payer, await market.delivered_escrow())
     note = dispute_pb.AddDisputeEvidenceRequest(**named(argued), note="It is broken.")
     given = (await market.payer.disputes.AddDisputeEvidence(note)).evidence
+    effect, _, _ = await shadowed(market)  # last: the inbox would end it
+    oldest = "SELECT freeze_id FROM freezes ORDER BY created_at LIMIT 1"
+    freeze = await market.owner.fetchval(oldest)
     return {
         "dispute": argued.id,
         "given": given.id,
