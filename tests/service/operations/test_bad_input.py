@@ -298,6 +298,7 @@ def test_no_field_was_forgotten() -> None:
         "SubmitChargebackEvidence.validate_only",
         "SettleChargeback.validate_only",
         "ResolveDispute.validate_only",
+        "WatchEvents.from_beginning",
         "SettleChargeback.anew",
         "SettleChargeback.before_outcome",
         "CreatePolicyVersion.validate_only",
