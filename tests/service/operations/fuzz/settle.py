@@ -145,7 +145,7 @@ def _settle_chargeback(random: Random, request: chargeback_pb.SettleChargebackRe
 
 def _open_dispute(random: Random, request: dispute_pb.OpenDisputeRequest) -> None:
     request.amount_minor = random.choice((1, 10_000, random.randint(1, 10_000)))
-    request.to_payer_minor = random.randint(0, request.amount_minor)
+    request.to_payer_minor = random.randint(1, request.amount_minor)
     request.dispute_reason = random.choice(
         (dispute_pb.DISPUTE_REASON_LATE, dispute_pb.DISPUTE_REASON_OTHER)
     )
@@ -156,7 +156,7 @@ def _respond_to_dispute(_: Random, request: dispute_pb.RespondToDisputeRequest) 
 
 
 def _propose_split(random: Random, request: dispute_pb.ProposeDisputeSplitRequest) -> None:
-    request.to_payer_minor = random.choice((0, 10_000, random.randint(0, 10_000)))
+    request.to_payer_minor = random.choice((1, 10_000, random.randint(1, 10_000)))
 
 
 def _accept_split(_: Random, request: dispute_pb.AcceptDisputeSplitRequest) -> None:
