@@ -44,6 +44,8 @@ STORED = frozenset(
         "WriteOffReceivable",
         "SettleChargeback",
         *("Approve", "Reject"),
+        *("OpenDispute", "RespondToDispute", "ProposeDisputeSplit", "AcceptDisputeSplit"),
+        *("RequestMediation", "ResolveDispute", "WithdrawDispute"),
     }
 )
 OF_PARTIES = frozenset({"CreatePayer", "CreatePayee", "GetPayee", "RequestPayout", "GetPayout"})
@@ -75,6 +77,12 @@ OF_CHARGEBACKS = frozenset(
         *("PreviewChargebackEvidence", "SubmitChargebackEvidence"),
     }
 )
+OF_DISPUTES = frozenset(
+    {
+        *("OpenDispute", "RespondToDispute", "ProposeDisputeSplit", "AcceptDisputeSplit"),
+        *("RequestMediation", "ResolveDispute", "WithdrawDispute", "ListDisputes"),
+    }
+)
 OF_OPERATORS = frozenset({"ListSuspense"})
 # Nobody knows whether it was done: the same request is sent again.
 INDETERMINATE = frozenset(
@@ -97,6 +105,7 @@ NAMED = {
         "receivable",
         "chargeback",
         "proposal",
+        "dispute",
         "approval",
     )
 }
@@ -233,17 +242,16 @@ class Caller:
 
 
 def _stub(client: EscrowClient, method: str) -> object:
-    if method in OF_PARTIES:
-        return client.parties
-    if method in OF_REFUNDS:
-        return client.refunds
-    if method in OF_AGREEMENTS:
-        return client.agreements
-    if method in OF_CHARGEBACKS:
-        return client.chargebacks
-    if method in OF_APPROVALS:
-        return client.approvals
-    return client.operators if method in OF_OPERATORS else client.escrows
+    by_methods = (
+        (OF_PARTIES, client.parties),
+        (OF_REFUNDS, client.refunds),
+        (OF_AGREEMENTS, client.agreements),
+        (OF_CHARGEBACKS, client.chargebacks),
+        (OF_DISPUTES, client.disputes),
+        (OF_APPROVALS, client.approvals),
+        (OF_OPERATORS, client.operators),
+    )
+    return next((stub for methods, stub in by_methods if method in methods), client.escrows)
 
 
 def _fields(message: Message) -> Collection[str]:

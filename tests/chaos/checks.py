@@ -12,6 +12,7 @@ from tests.chaos.approved import check_approved
 from tests.chaos.caller import Breach, Caller
 from tests.chaos.charged_back import check_charged_back
 from tests.chaos.closings import Closings
+from tests.chaos.disagreed import check_disagreed
 from tests.chaos.drawn import Drawn
 from tests.chaos.expected import check_expected, refunds_of_cancellations
 from tests.chaos.proof import prove
@@ -77,16 +78,26 @@ OPERATIONS = {
     "ResolveRefund": "resolve_refund",
     "WriteOffReceivable": "write_off_receivable",
     "SettleChargeback": "settle_chargeback",
+    "OpenDispute": "open_dispute",
+    "RespondToDispute": "respond_to_dispute",
+    "ProposeDisputeSplit": "propose_dispute_split",
+    "AcceptDisputeSplit": "accept_dispute_split",
+    "RequestMediation": "request_mediation",
+    "ResolveDispute": "resolve_dispute",
+    "WithdrawDispute": "withdraw_dispute",
 }
 COUNT = "SELECT count(*) FROM operations WHERE kind = $1"
-# Several methods make one of these. A release has such a journal for each of its payees; one of
-# what a refund or a reversal gave back has none.
+# Several methods make one of these, beside what disputes do (disagreed.py). A release has such a
+# journal for each of its payees; one of what a refund or a reversal gave back has none.
 MADE_BY = {
     ("ReleaseMilestone", "AcceptDelivery"): (
-        "SELECT count(DISTINCT operation_id) FROM journals WHERE kind = 'released'"
+        "SELECT count(DISTINCT operation_id) FROM journals JOIN operations AS o"
+        " USING (tenant_id, operation_id) WHERE journals.kind = 'released' AND o.kind NOT IN"
+        " ('respond_to_dispute', 'accept_dispute_split', 'resolve_dispute', 'end_undecided')"
     ),
     ("RefundMilestone", "RefundSuspense", "AdoptRefund"): (
         "SELECT count(*) FROM refunds WHERE chargeback_id IS NULL"
+        " AND reason NOT LIKE 'dispute dsp\\_%'"
     ),
 }
 
@@ -112,6 +123,7 @@ async def check(
         *await check_charged_back(world, caller, drawn),
         *await check_adopted(world, caller),
         *await check_expected(world, caller, converts=converts),
+        *await check_disagreed(world, caller, drawn.deadlines),
         *await check_timers(world, caller, drawn.deadlines),
         *await check_approved(world, caller, drawn.approvals),
         *await _same_books(pool, sandbox),

@@ -22,6 +22,7 @@ from tests.chaos.caller import Caller, Party, some_answered
 from tests.chaos.chargebacks import Chargebacks
 from tests.chaos.currencies import Currencies, price_minor
 from tests.chaos.deadlines import Deadlines
+from tests.chaos.disputes import Disputes
 from tests.chaos.freezes import freezes_of, lift
 from tests.chaos.refunds import Refunds
 from tests.chaos.splits import Splits, redirect
@@ -49,6 +50,7 @@ class Deal:
     amendments: Amendments
     approvals: Approvals
     chargebacks: Chargebacks
+    disputes: Disputes
     payees: Sequence[party.Payee]
     """All of the seed, who may get a part; the last one is never onboarded."""
     escrow: pb.Escrow = field(default_factory=pb.Escrow)
@@ -75,9 +77,9 @@ class Deal:
             return redirect
         if action := self.deadlines.choose(self, rng):
             return action
-        if action := self.amendments.choose(self, rng) or self.approvals.choose(self, rng):
-            return action
-        return rng.choice(self._sensible() if rng.random() < SENSIBLE_SHARE else ANYTHING)
+        others = (self.amendments, self.approvals, self.disputes)
+        drawn = next(filter(None, (each.choose(self, rng) for each in others)), None)
+        return drawn or rng.choice(self._sensible() if rng.random() < SENSIBLE_SHARE else ANYTHING)
 
     def _sensible(self) -> Sequence["Action"]:
         states = {milestone.state for milestone in self.escrow.milestones}

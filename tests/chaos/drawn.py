@@ -7,6 +7,7 @@ from tests.chaos.approvals import Approvals
 from tests.chaos.chargebacks import Chargebacks
 from tests.chaos.currencies import Currencies
 from tests.chaos.deadlines import Deadlines
+from tests.chaos.disputes import Disputes
 from tests.chaos.refunds import Refunds
 from tests.chaos.splits import Splits
 
@@ -21,3 +22,4 @@ class Drawn(NamedTuple):
     amendments: Amendments
     approvals: Approvals
     chargebacks: Chargebacks
+    disputes: Disputes

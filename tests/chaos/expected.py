@@ -17,6 +17,7 @@ from tests.chaos.amended import check_amended
 from tests.chaos.caller import Breach, Caller
 from tests.chaos.charged_back import settled_losses
 from tests.chaos.currencies import PRESENTED
+from tests.chaos.disagreed import refunds_of_disputes, released_by_disputes
 from tests.chaos.listed import is_ours
 from tests.chaos.owed import check_owed
 from tests.chaos.refunded import put_back
@@ -52,11 +53,13 @@ class Back(NamedTuple):
 async def check_expected(world: World, caller: Caller, *, converts: bool) -> list[Breach]:
     """Every escrow that clients know of, milestone by milestone."""
     listed = await world.sandbox.all_of("/v1/refunds")
-    told = [*_told(caller), *await _of_cancellations(caller)]
+    of_disputes = (await refunds_of_disputes(world, caller)).values()
+    told = [*_told(caller), *await _of_cancellations(caller), *of_disputes]
     standing = [*_standing(caller, told, listed)]
     losses = await settled_losses(caller)
     back, lost = _back(standing), _back(losses)
-    released = _released(caller, await released_by_timer(world.pool))
+    by_others = await released_by_timer(world.pool) + await released_by_disputes(caller)
+    released = _released(caller, by_others)
     fees = {row[0]: row[1] for row in await world.pool.fetch(FEE_HELD)}
     escrows = await _read(caller)
     breaches = []
@@ -143,11 +146,11 @@ def _back(refunds: Iterable[refund.Refund]) -> dict[str, list[Back]]:
     return found
 
 
-def _released(caller: Caller, by_timer: Mapping[str, int]) -> dict[str, int | None]:
+def _released(caller: Caller, by_others: Mapping[str, int]) -> dict[str, int | None]:
     """How much of a milestone was released, if clients have said so each time. What the timer
-    released was held and not frozen, and due (timers.py).
+    released was held and not frozen, and due (timers.py), and what disputes did (disagreed.py).
     """
-    found: dict[str, int | None] = {**by_timer}
+    found: dict[str, int | None] = {**by_others}
     for intention in caller.intentions:
         if intention.method not in RELEASE or not intention.answer:
             continue

@@ -20,6 +20,7 @@ from tests.chaos.closings import Closings
 from tests.chaos.currencies import Currencies
 from tests.chaos.deadlines import Deadlines
 from tests.chaos.deal import Deal
+from tests.chaos.disputes import Disputes
 from tests.chaos.drawn import Drawn
 from tests.chaos.morning import begin_well
 from tests.chaos.recovery import recover
@@ -105,6 +106,7 @@ UNION ALL SELECT 'chargebacks of more than was paid', count(*) FROM journals
     WHERE kind = 'chargeback_excess' HAVING count(*) > 0
 UNION ALL SELECT 'fees given back', count(*) FROM releases WHERE netted_minor < 0
     HAVING count(*) > 0
+UNION ALL SELECT 'disputes ' || state, count(*) FROM disputes GROUP BY 1
 UNION ALL SELECT 'evidence ' || step, count(*) FROM chargeback_evidence GROUP BY 1
 UNION ALL SELECT 'approvals ' || state, count(*) FROM approvals GROUP BY 1
 UNION ALL SELECT 'payouts ' || state, count(*) FROM payouts GROUP BY 1
@@ -128,7 +130,10 @@ async def run_seed(world: World, seed: int, steps: int, *, convert: bool | None 
     deadlines = Deadlines(world, seed)
     approvals = Approvals(seed)
     splits, amendments, chargebacks = Splits(seed), Amendments(seed), Chargebacks(seed)
-    drawn = Drawn(currencies, refunds, splits, deadlines, amendments, approvals, chargebacks)
+    drawn = Drawn(
+        *(currencies, refunds, splits, deadlines, amendments, approvals, chargebacks),
+        Disputes(seed),
+    )
     await refunds.begin(world)
     closings = Closings(world.pool)
     weather = Weather(world, closings, currencies, deadlines, seed, steps)

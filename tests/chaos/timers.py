@@ -37,6 +37,7 @@ WAITS = {
     RELEASE: Wait("DELIVERED", timedelta(hours=72)),
     "expire_escrow": Wait(UNPAID, timedelta(hours=168)),
     "end_unanswered": Wait("OPEN", timedelta(hours=120)),
+    "end_undecided": Wait("OPEN", timedelta(hours=120)),
 }
 CANCELLATION = timedelta(hours=24)
 
@@ -144,7 +145,9 @@ def _too_early(
 
 def _transitions(row: asyncpg.Record) -> list[tuple[str, str, str]]:
     """Of milestones, of what was asked, and of freezes."""
-    return [t for t in json.loads(row["transitions"]) if t[0][:4] in ("mst_", "prp_", "frz_")]
+    return [
+        t for t in json.loads(row["transitions"]) if t[0][:4] in ("mst_", "prp_", "frz_", "dsp_")
+    ]
 
 
 def _moved_frozen(

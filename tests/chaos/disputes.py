@@ -1,0 +1,163 @@
+"""The parties disagree: they dispute what is held, answer or do not, offer, agree, ask for an
+operator, withdraw. Where time passes, the policy decides what nobody has.
+
+Not in every seed.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from escrow.v1 import dispute_service_pb2 as pb
+from escrow.v1 import escrow_service_pb2 as escrow_pb
+from tests.chaos.caller import Party
+
+if TYPE_CHECKING:
+    from tests.chaos.deal import Deal
+
+SEED_SHARE = 0.5  # of the seeds
+STEP_SHARE = 0.3  # of the steps of these
+HOLDING = (escrow_pb.MILESTONE_STATE_FUNDED, escrow_pb.MILESTONE_STATE_DELIVERED)
+EITHER: tuple[Party, ...] = ("payer", "payee")
+REASONS = (
+    pb.DISPUTE_REASON_NOT_DELIVERED,
+    pb.DISPUTE_REASON_NOT_AS_AGREED,
+    pb.DISPUTE_REASON_LATE,
+)
+
+
+class Disputes:
+    """Those of one seed, as the marketplace last heard of them, by their ids."""
+
+    def __init__(self, seed: int) -> None:
+        self.happen = random.Random(f"{seed} disputes").random() < SEED_SHARE
+        self.seen: dict[str, pb.Dispute] = {}
+
+    def choose(self, deal: Deal, rng: random.Random) -> Action | None:
+        """What a party, or an operator, does about a disagreement, if they do anything."""
+        if not self.happen or rng.random() >= STEP_SHARE:
+            return None
+        actions: list[Action] = []
+        if any(each.state in HOLDING for each in deal.escrow.milestones):
+            actions += [dispute_some]
+        if disputed(deal.escrow):
+            actions += [respond, respond, offer, offer, accept, accept, mediate, withdraw]
+            # What waits for a second person is proved of other methods.
+            actions += [] if deal.approvals.happen else [resolve]
+        return rng.choice(actions) if actions else None
+
+    def saw(self, answer: Any) -> None:  # noqa: ANN401 - of any method that tells a dispute
+        if answer is not None:
+            self.seen[answer.dispute.id] = answer.dispute
+
+
+def disputed(escrow: escrow_pb.Escrow) -> list[str]:
+    """The ids of what is disputed now: each has a freeze."""
+    return [
+        each.source
+        for milestone in escrow.milestones
+        for each in milestone.freezes
+        if each.reason == escrow_pb.FREEZE_REASON_DISPUTE
+    ]
+
+
+async def dispute_some(deal: Deal, rng: random.Random) -> None:
+    """All that is held, or a part of it; now and then more."""
+    holding = [each for each in deal.escrow.milestones if each.state in HOLDING]
+    milestone = rng.choice(holding or list(deal.escrow.milestones))
+    request = pb.OpenDisputeRequest(
+        escrow_id=deal.escrow.id,
+        milestone_id=milestone.id,
+        dispute_reason=rng.choice(REASONS),
+        statement="It is not what I bought.",
+    )
+    currency = deal.escrow.currency
+    if rng.random() < 0.6:
+        most_minor = milestone.held.amount_minor * 11 // 10
+        request.amount_minor = deal.currencies.part(rng, most_minor, currency)
+        if rng.random() < 0.4:
+            request.to_payer_minor = deal.currencies.part(rng, request.amount_minor, currency)
+    await _want(deal, "OpenDispute", rng.choice(EITHER), request, rng)
+
+
+async def respond(deal: Deal, rng: random.Random) -> None:
+    """The other one, for the most part; a third of them give in."""
+    if known := _some(deal, rng):
+        yields = rng.random() < 0.3
+        request = pb.RespondToDisputeRequest(
+            escrow_id=deal.escrow.id,
+            dispute_id=known.id,
+            answer=pb.DISPUTE_ANSWER_ACCEPT if yields else pb.DISPUTE_ANSWER_CONTEST,
+            statement="It is as agreed.",
+        )
+        who: Party = "payee" if known.opened_by == "payer" else "payer"
+        if rng.random() < 0.15:
+            who = rng.choice(EITHER)
+        await _want(deal, "RespondToDispute", who, request, rng)
+
+
+async def offer(deal: Deal, rng: random.Random) -> None:
+    if known := _some(deal, rng):
+        request = pb.ProposeDisputeSplitRequest(
+            escrow_id=deal.escrow.id, dispute_id=known.id, to_payer_minor=_part(deal, known, rng)
+        )
+        await _want(deal, "ProposeDisputeSplit", rng.choice(EITHER), request, rng)
+
+
+async def accept(deal: Deal, rng: random.Random) -> None:
+    """The offer that one has seen; it may be another by now."""
+    if known := _some(deal, rng):
+        request = pb.AcceptDisputeSplitRequest(
+            escrow_id=deal.escrow.id, dispute_id=known.id, offer_number=known.offer.number or 1
+        )
+        await _want(deal, "AcceptDisputeSplit", rng.choice(EITHER), request, rng)
+
+
+async def mediate(deal: Deal, rng: random.Random) -> None:
+    if known := _some(deal, rng):
+        request = pb.RequestMediationRequest(escrow_id=deal.escrow.id, dispute_id=known.id)
+        await _want(deal, "RequestMediation", rng.choice(EITHER), request, rng)
+
+
+async def withdraw(deal: Deal, rng: random.Random) -> None:
+    if known := _some(deal, rng):
+        request = pb.WithdrawDisputeRequest(escrow_id=deal.escrow.id, dispute_id=known.id)
+        await _want(deal, "WithdrawDispute", rng.choice(EITHER), request, rng)
+
+
+async def resolve(deal: Deal, rng: random.Random) -> None:
+    """By an operator, for the most part: parties decide nothing alone."""
+    if known := _some(deal, rng):
+        request = pb.ResolveDisputeRequest(
+            escrow_id=deal.escrow.id,
+            dispute_id=known.id,
+            to_payer_minor=_part(deal, known, rng),
+            reason="I looked at it.",
+        )
+        who: Party = "operator" if rng.random() < 0.9 else rng.choice(EITHER)
+        await _want(deal, "ResolveDispute", who, request, rng)
+
+
+def _some(deal: Deal, rng: random.Random) -> pb.Dispute | None:
+    """One of this escrow: mostly one that is open."""
+    ours = [each for each in deal.disputes.seen.values() if each.escrow_id == deal.escrow.id]
+    open_ = [each for each in ours if each.id in disputed(deal.escrow)]
+    chosen = open_ if open_ and rng.random() < 0.9 else ours
+    return rng.choice(chosen) if chosen else None
+
+
+def _part(deal: Deal, known: pb.Dispute, rng: random.Random) -> int:
+    if rng.random() < 0.2:
+        return rng.choice([0, known.amount.amount_minor])
+    return deal.currencies.part(rng, known.amount.amount_minor, deal.escrow.currency)
+
+
+async def _want(deal: Deal, method: str, who: Party, request: Any, rng: random.Random) -> None:  # noqa: ANN401 - of any of these methods
+    answer = await deal.want(method, who, request, rng)
+    deal.saw(answer)
+    deal.disputes.saw(answer)
+
+
+Action = Callable[["Deal", random.Random], Awaitable[None]]
