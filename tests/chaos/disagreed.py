@@ -98,8 +98,10 @@ def _expected(
     """What may go back to the payer. What their bank took counts as theirs."""
     claim = min(max(dispute.claim.amount_minor - dispute.lost.amount_minor, 0), left)
     if not ended:  # by the timer, or because nothing was left
-        answered = any(each.method == "RespondToDispute" for each in asked)
-        return {left if answered else claim}
+        if any(each.method == "RespondToDispute" for each in asked):
+            return {left}
+        # What a payee has not delivered is mediated.
+        return {claim} if dispute.opened_by == "payer" else {claim, left}
     (by,) = ended[:1]
     if by.method == "RespondToDispute":
         return {claim}

@@ -339,6 +339,21 @@ async def test_when_nobody_acts_the_policy_decides(
     assert (told.operation, told.actor) == ("end_undecided", "timer")
 
 
+async def test_silence_pays_no_payee_for_what_is_not_delivered(market: Marketplace) -> None:
+    await stocked(market)
+    escrow = await market.funded_escrow(10_000)
+    dispute = await opened(market.payee, escrow)
+    later = Later(market)
+
+    for expected in ("MEDIATION", "DEFAULTED"):
+        await pass_to(later, moment(dispute.deadline.due_time) + SECOND)
+        assert await later.deadlines.run_once() == 1
+        dispute = await read(market, dispute)
+        assert state(dispute) == expected
+
+    assert money(await market.read(escrow)) == (0, 0, 0, 10_000)
+
+
 async def test_an_outage_over_many_catches_up_once_each(market: Marketplace) -> None:
     await stocked(market)
     payer, payee = await market.new_payer(), await market.new_payee()
