@@ -40,8 +40,8 @@ class Extent(NamedTuple):
 
 
 async def check_frozen(world: World, there: AtStripe, caller: Caller) -> list[Breach]:
-    """Each threat to money of ours has its freeze, and there is no other but those of disputes, which
-    the books prove.
+    """Each threat to money of ours has its freeze, and there is no other; those of disputes are
+    proved by the books.
     """
     rows: list[asyncpg.Record] = []
     placed: list[asyncpg.Record] = []

@@ -94,6 +94,7 @@ async def test_every_table_of_a_tenant_is_distributed_after_its_parents(owner: C
     assert [call.split("'")[1].partition("(")[0] for call in functions] == [
         "next_transaction_id",
         "roll_up_balances",
+        "seal_operations",
     ]
 
 
