@@ -25,7 +25,10 @@ WHERE EXISTS (
     JOIN operations AS o ON o.tenant_id = t.tenant_id AND o.transaction_id = open.transaction_id
 )"""
 SEALED = """\
-SELECT s.tenant_id, s.position FROM sealings AS s WHERE s.tenant_id = ANY($1::text[])"""
+SELECT t.tenant_id, found.position FROM unnest($1::text[]) AS t (tenant_id)
+CROSS JOIN LATERAL (
+    SELECT s.position FROM sealings AS s WHERE s.tenant_id = t.tenant_id LIMIT 1
+) AS found"""
 LAST = """\
 SELECT p.position, p.operation_id FROM positions AS p
 WHERE p.tenant_id = $1 ORDER BY p.position DESC LIMIT 1"""

@@ -3,6 +3,7 @@
 Each has its own Stripe. We prove who we are: our tokens hold our tenant and no other.
 """
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,6 +32,7 @@ LISTS += OF_WAITING
 
 Metadata = list[tuple[str, str | bytes]]
 Answer = Message | grpc.aio.AioRpcError
+SOON_S = 0.3
 
 
 @dataclass(repr=False)
@@ -52,17 +54,32 @@ class Trial:
     repeated: set[str] = field(default_factory=set)
 
     async def call(self, name: str, request: Message, metadata: Metadata) -> Answer:
-        """By the path in the contract: a new method needs no stub here."""
+        """By the path in the contract: a new method needs no stub here. Of a stream the first
+        answer, or an empty one where none comes soon.
+        """
         method = METHODS[name]
         path = f"/{method.containing_service.full_name}/{name}"
         read = GetMessageClass(method.output_type).FromString
+        encode = type(request).SerializeToString
         try:
-            answer: Message = await self.channel.unary_unary(
-                path, type(request).SerializeToString, read
-            )(request, metadata=metadata, timeout=20)
+            if method.server_streaming:
+                opened = self.channel.unary_stream(path, encode, read)
+                return await _first(opened(request, metadata=metadata), read(b""))
+            call = self.channel.unary_unary(path, encode, read)
+            answer: Message = await call(request, metadata=metadata, timeout=20)
         except grpc.aio.AioRpcError as refused:
             return refused
         return answer
+
+
+async def _first(stream: Any, nothing: Message) -> Message:  # noqa: ANN401  of a method's answers
+    try:
+        answer: Message = await asyncio.wait_for(anext(aiter(stream)), SOON_S)
+    except TimeoutError:
+        return nothing
+    finally:
+        stream.cancel()
+    return answer
 
 
 def us(asked: Asked, **claims: Any) -> Metadata:  # noqa: ANN401  any claims
