@@ -81,7 +81,7 @@ EVERY_REQUEST: Requests = {name: make for part in PARTS.values() for name, make 
 
 
 async def ask(client: EscrowClient, name: str, request: Message) -> Any:  # noqa: ANN401  the method's answer
-    """Calls the method of this name; of a stream the first answer."""
+    """Calls the method of this name; of a stream the first answer that tells something."""
     stubs = {
         "EscrowService": client.escrows,
         "AgreementService": client.agreements,
@@ -102,9 +102,14 @@ async def ask(client: EscrowClient, name: str, request: Message) -> Any:  # noqa
 
 async def _first(stream: Any) -> Any:  # noqa: ANN401  a stream of a method's answers
     try:
-        return await anext(aiter(stream))
+        return await anext(each async for each in stream if tells(each))
     finally:
         stream.cancel()
+
+
+def tells(answer: Any) -> bool:  # noqa: ANN401  of a stream
+    """Not only that the stream is alive."""
+    return not hasattr(answer, "events") or bool(answer.events)
 
 
 def client_for(market: Marketplace, asked: Asked, *, deadline_s: float = 20.0) -> EscrowClient:

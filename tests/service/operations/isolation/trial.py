@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from tests.service.operations.asked import Asked
-from tests.service.operations.catalogue import EVERY_REQUEST, METHODS, ask, client_for
+from tests.service.operations.catalogue import EVERY_REQUEST, METHODS, ask, client_for, tells
 from tests.service.operations.isolation.spoils import Spoils
 from tests.service.operations.marketplace import NEIGHBOUR, Marketplace
 from tests.service.rpc.identity.issuer import Issuer
@@ -72,11 +72,15 @@ class Trial:
         return answer
 
 
-async def _first(stream: Any, nothing: Message) -> Message:  # noqa: ANN401  of a method's answers
+async def _first(stream: Any, answer: Message) -> Message:  # noqa: ANN401  of a method's answers
+    """The first that tells something, or the last that came soon."""
     try:
-        answer: Message = await asyncio.wait_for(anext(aiter(stream)), SOON_S)
+        async with asyncio.timeout(SOON_S):
+            async for answer in stream:  # noqa: PLR1704
+                if tells(answer):
+                    break
     except TimeoutError:
-        return nothing
+        pass
     finally:
         stream.cancel()
     return answer
