@@ -45,6 +45,8 @@ from benchmarks.report import Report, print_header, print_report, ratio_json, ra
 from benchmarks.samples import Sample, spreads
 from benchmarks.stand import DiskTooSmall, open_stand, people
 from benchmarks.suite import Round, Suite
+from benchmarks.watching import NAME as WATCHING
+from benchmarks.watching import measure_watching
 
 EXIT_MISSED = 1
 
@@ -98,6 +100,7 @@ async def _everything(shown: Console, plan: Plan) -> dict[str, Any]:
         samples = {name: [each[name] for each in rounds] for name in rounds[0]}
         samples |= _pgbench_at_best(samples)
         samples[POSTINGS] = await measure_postings(stand, plan)
+        samples[WATCHING] = await measure_watching(stand, plan)
         polls = await measure_polls(stand, plan)
         resident = {name: each.resident_bytes() for name, each in stand.programs.items()}
     report = Report(facts, samples, suite.skipped, resident, polls)

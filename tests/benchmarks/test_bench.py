@@ -21,6 +21,7 @@ from benchmarks.postings import NAME as POSTINGS
 from benchmarks.samples import Sample, percentile_ms, spreads
 from benchmarks.stand import DiskTooSmall, open_stand
 from benchmarks.tenants import sql_parties_of, sql_tenant
+from benchmarks.watching import NAME as HEARD
 from tests.depth import only_deep
 
 ROOT = Path(__file__).parent.parent.parent
@@ -48,6 +49,8 @@ async def test_a_run_tells_everything_that_it_promises() -> None:
     _assert_every_poller_took_the_item_of_every_tenant(report["polls"])
     posting = report["measurements"][POSTINGS]  # in milliseconds, and longer than a round trip
     assert 1 < posting["p50_ms"]["median"] <= posting["p99_ms"]["median"] < 60_000
+    watching = report["measurements"][HEARD]  # polls lie between
+    assert 1 < watching["p50_ms"]["median"] <= watching["p99_ms"]["median"] < 60_000
 
 
 def _assert_header_says_on_what_it_was_measured(header: dict[str, Any]) -> None:
