@@ -105,7 +105,8 @@ $$;
 
 -- The same where the ids are another server's: what has no position gets one. Versions of an escrow
 -- stay in their order, whoever counted their transactions.
-CREATE FUNCTION seal_all(tenant text, here bigint) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+CREATE FUNCTION seal_all(tenant text, here bigint) RETURNS bigint LANGUAGE sql VOLATILE
+SET enable_hashjoin = on SET enable_mergejoin = on SET enable_seqscan = on AS $$
 WITH unsealed AS (
     SELECT o.operation_id, o.escrow_version,
         max(o.transaction_id) OVER earlier AS transaction_id, max(o.occurred_at) OVER earlier AS at

@@ -1086,6 +1086,9 @@ $_$;
 
 CREATE FUNCTION public.seal_all(tenant text, here bigint) RETURNS bigint
     LANGUAGE sql
+    SET enable_hashjoin TO 'on'
+    SET enable_mergejoin TO 'on'
+    SET enable_seqscan TO 'on'
     AS $_$
 WITH unsealed AS (
     SELECT o.operation_id, o.escrow_version,

@@ -35,6 +35,7 @@ Result = TypeVar("Result")
 
 MOST_RUNS = 60
 LONGEST_PAUSE_S = 0.1
+STREAMS_READ_AT_ONCE = 3
 # Who has its turn races with one operation of each other process, and the others wait behind it.
 LONGEST_PAUSE_OF_TURN_S = 0.01
 
@@ -54,12 +55,15 @@ class Runtime:
     policies: Policies = field(init=False)
     positions: Tails[str] = field(init=False)
     versions: Tails[tuple[str, UUID]] = field(init=False)
+    stream_reads: asyncio.Semaphore = field(init=False)
+    """Streams have no admission: what they read together leaves connections for the calls."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "commits", Commits(self.pool))
         object.__setattr__(self, "policies", Policies(self.pool))
         object.__setattr__(self, "positions", Tails(partial(last_positions, self.pool)))
         object.__setattr__(self, "versions", Tails(self.look_at_versions))
+        object.__setattr__(self, "stream_reads", asyncio.Semaphore(STREAMS_READ_AT_ONCE))
 
     async def load_escrow(
         self, unit: UnitOfWork, name: UUID | str, *, by: str, effect_id: UUID | None

@@ -12,6 +12,8 @@ OF_WORKERS: Mapping[str, str] = {
     "read_payment": "A payment was read at Stripe because somebody asked, and was further than was"
     " known here.",
     "refresh_account": "A payee's account was read at Stripe, and has changed.",
+    "restore_row": "A balance transaction that was booked, and whose row was lost, has its row"
+    " again.",
     "book_balance_transaction": "The sweep booked what moved at Stripe.",
     # Calls to Stripe.
     "renew_effect": "A call to Stripe was rejected, and is made again in another way.",

@@ -7,9 +7,9 @@ import hashlib
 from service.domain.evidence import file_type_of
 
 MOST_PIECES = 50
-"""Of evidence in one dispute."""
+"""Of evidence by one party in one dispute."""
 MOST_TOGETHER_BYTES = 20_000_000
-"""Of all files of one dispute."""
+"""Of all files of one party in one dispute."""
 PLAIN_TEXT = "text/plain"
 _CONTROLS = frozenset(map(chr, range(0x20))) - frozenset("\t\n\r\f") | {"\x7f"}
 

@@ -11,6 +11,7 @@ from service.domain.errors import FieldViolation, FileInfected, ScannerUnavailab
 
 LIMIT_S = 10
 CHUNK_BYTES = 65_536
+MOST_AT_ONCE = 8  # a clamd has 10 threads by default
 CLEAN, FOUND = "stream: OK", re.compile(r"stream: (.{1,200}) FOUND")
 
 log = structlog.get_logger()
@@ -21,13 +22,14 @@ class Scanner:
 
     def __init__(self, host: str, port: int) -> None:
         self.host, self.port = host, port
+        self._places = asyncio.Semaphore(MOST_AT_ONCE)
 
     async def check(self, content: bytes, field: str) -> None:
         """Raises FileInfected, about this field of the request; ScannerUnavailable when it does not
         answer, and when it answers anything but that the file is clean.
         """
         try:
-            async with asyncio.timeout(LIMIT_S):
+            async with asyncio.timeout(LIMIT_S), self._places:
                 said = await self._ask(content)
         except (OSError, EOFError, asyncio.LimitOverrunError) as error:
             log.error(  # noqa: TRY400  the place in our code says nothing

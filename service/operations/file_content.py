@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
+from service.admission import aside
 from service.runtime import Answer, Runtime
 
 Look: TypeAlias = Callable[[], None]
@@ -38,10 +39,11 @@ async def take_in(
             return await run(_stop)
         except _NotYet:
             pass
-    if runtime.scanner:
-        await runtime.scanner.check(content, "content")
-    if keep:
-        await keep()
+    with aside():
+        if runtime.scanner:
+            await runtime.scanner.check(content, "content")
+        if keep:
+            await keep()
     return await run(_go_on)
 
 

@@ -28,6 +28,11 @@ class StreamLimits:
     most: int = 2_000
     patience_s: float = 15.0
 
+    @property
+    def of_tenant(self) -> int:
+        """Of one tenant: however many callers it names, others have room."""
+        return max(self.most // 2, 1)
+
 
 @dataclass(slots=True)
 class Streams:
@@ -45,7 +50,8 @@ class Streams:
             TooManyStreams.
         """
         whose, labels = (caller.tenant_id, caller.name), {"rpc.method": method}
-        full = self._of_callers.total() >= self.limits.most
+        of_tenant = sum(n for (tenant, _), n in self._of_callers.items() if tenant == whose[0])
+        full = self._of_callers.total() >= self.limits.most or of_tenant >= self.limits.of_tenant
         if full or self._of_callers[whose] >= self.limits.most_per_caller:
             raise TooManyStreams
         self._of_callers[whose] += 1

@@ -18,15 +18,15 @@ GIVEN = """\
 SELECT
     count(*) AS pieces,
     coalesce(sum(v.size_bytes), 0)::bigint AS size_bytes,
-    (array_agg(v.evidence_id) FILTER (WHERE v.party = $3 AND v.sha256 = $4))[1] AS same_file
+    (array_agg(v.evidence_id) FILTER (WHERE v.sha256 = $4))[1] AS same_file
 FROM dispute_evidence AS v
-WHERE v.tenant_id = $1 AND v.dispute_id = $2"""
+WHERE v.tenant_id = $1 AND v.dispute_id = $2 AND v.party = $3"""
 FIND_FILE = """\
 SELECT f.content FROM dispute_files AS f WHERE f.tenant_id = $1 AND f.evidence_id = $2"""
 
 
 class Given(NamedTuple):
-    """How much was given in a dispute, and the piece with this very file by this party."""
+    """How much a party has given in a dispute, and the piece with this very file."""
 
     pieces: int
     size_bytes: int
@@ -34,7 +34,7 @@ class Given(NamedTuple):
 
 
 async def find_given(pool: asyncpg.Pool, new: DisputeEvidence) -> Given:
-    """What there is in the dispute before this piece."""
+    """What its party has given in the dispute before this piece: nobody uses up another's room."""
     row = await pool.fetchrow(GIVEN, new.tenant_id, new.dispute_id, new.party, new.sha256)
     assert row is not None
     return Given(*row)

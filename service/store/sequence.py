@@ -55,6 +55,8 @@ EVENT_PLACES = _PLACES + _OF_ALL
 EVENTS_OF_ESCROW = _TOLD + _OF_ESCROW
 EVENT_PLACES_OF_ESCROW = _PLACES + _OF_ESCROW
 SEAL = "SELECT seal_operations($1, $2)"
+SEAL_LIMIT_S = 600
+"""After a restored dump one statement goes through all operations of a tenant."""
 
 
 class Place(NamedTuple):
@@ -94,7 +96,7 @@ async def seal_operations(pool: asyncpg.Pool, tenant_id: str, *, most: int) -> i
     """Gives the operations that are committed the next positions; how many got one. It waits for
     nobody: 0 when another process is at it.
     """
-    return int(await pool.fetchval(SEAL, tenant_id, most))
+    return int(await pool.fetchval(SEAL, tenant_id, most, timeout=SEAL_LIMIT_S))
 
 
 async def last_positions(pool: asyncpg.Pool, tenants: Iterable[str]) -> dict[str, int]:

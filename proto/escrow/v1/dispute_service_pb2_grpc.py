@@ -169,8 +169,8 @@ class DisputeServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AddDisputeEvidence(self, request, context):
-        """Adds evidence to a dispute that is not over: a note, a file, or both. What was given stays, and both parties and the operators can read it. At most 50 pieces
-        and 20,000,000 bytes of files for one dispute.
+        """Adds evidence to a dispute that is not over: a note, a file, or both. What was given stays, and both parties and the operators can read it. Each party gives at most
+        50 pieces and 20,000,000 bytes of files in a dispute, and so do operators.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

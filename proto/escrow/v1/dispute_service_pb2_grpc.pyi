@@ -55,8 +55,8 @@ class DisputeServiceStub:
     WithdrawDispute: _grpc.UnaryUnaryMultiCallable[_dispute_service_pb2.WithdrawDisputeRequest, _dispute_service_pb2.WithdrawDisputeResponse]
     """Takes back a dispute that you have opened: what it froze is as before. Where the payee withdraws, the payer inspects for as long as was left, and for 24 hours at least."""
     AddDisputeEvidence: _grpc.UnaryUnaryMultiCallable[_dispute_service_pb2.AddDisputeEvidenceRequest, _dispute_service_pb2.AddDisputeEvidenceResponse]
-    """Adds evidence to a dispute that is not over: a note, a file, or both. What was given stays, and both parties and the operators can read it. At most 50 pieces
-    and 20,000,000 bytes of files for one dispute.
+    """Adds evidence to a dispute that is not over: a note, a file, or both. What was given stays, and both parties and the operators can read it. Each party gives at most
+    50 pieces and 20,000,000 bytes of files in a dispute, and so do operators.
     """
     GetDisputeEvidence: _grpc.UnaryUnaryMultiCallable[_dispute_service_pb2.GetDisputeEvidenceRequest, _dispute_service_pb2.GetDisputeEvidenceResponse]
     """Reads a piece of evidence, with its file. A file that is not what was given any more is never shown: DATA_LOSS."""
@@ -90,8 +90,8 @@ class DisputeServiceAsyncStub(DisputeServiceStub):
     WithdrawDispute: _aio.UnaryUnaryMultiCallable[_dispute_service_pb2.WithdrawDisputeRequest, _dispute_service_pb2.WithdrawDisputeResponse]  # type: ignore[assignment]
     """Takes back a dispute that you have opened: what it froze is as before. Where the payee withdraws, the payer inspects for as long as was left, and for 24 hours at least."""
     AddDisputeEvidence: _aio.UnaryUnaryMultiCallable[_dispute_service_pb2.AddDisputeEvidenceRequest, _dispute_service_pb2.AddDisputeEvidenceResponse]  # type: ignore[assignment]
-    """Adds evidence to a dispute that is not over: a note, a file, or both. What was given stays, and both parties and the operators can read it. At most 50 pieces
-    and 20,000,000 bytes of files for one dispute.
+    """Adds evidence to a dispute that is not over: a note, a file, or both. What was given stays, and both parties and the operators can read it. Each party gives at most
+    50 pieces and 20,000,000 bytes of files in a dispute, and so do operators.
     """
     GetDisputeEvidence: _aio.UnaryUnaryMultiCallable[_dispute_service_pb2.GetDisputeEvidenceRequest, _dispute_service_pb2.GetDisputeEvidenceResponse]  # type: ignore[assignment]
     """Reads a piece of evidence, with its file. A file that is not what was given any more is never shown: DATA_LOSS."""
@@ -182,8 +182,8 @@ class DisputeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dispute_service_pb2.AddDisputeEvidenceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_dispute_service_pb2.AddDisputeEvidenceResponse, _abc.Awaitable[_dispute_service_pb2.AddDisputeEvidenceResponse]]:
-        """Adds evidence to a dispute that is not over: a note, a file, or both. What was given stays, and both parties and the operators can read it. At most 50 pieces
-        and 20,000,000 bytes of files for one dispute.
+        """Adds evidence to a dispute that is not over: a note, a file, or both. What was given stays, and both parties and the operators can read it. Each party gives at most
+        50 pieces and 20,000,000 bytes of files in a dispute, and so do operators.
         """
 
     @_abc_1.abstractmethod

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import structlog
 
+from service.admission import aside
 from service.domain.errors import FilesUnavailable
 from service.domain.records.dispute_evidence import DisputeEvidence, Stored
 from service.runtime import Runtime
@@ -26,6 +27,6 @@ async def read_file(runtime: Runtime, evidence: DisputeEvidence) -> bytes | None
     if runtime.bucket is None:
         log.error("file in a bucket, and ESCROW_FILES_BUCKET is not set", of=evidence.public_id)
         raise FilesUnavailable
-    return await runtime.bucket.get(
-        key_of(evidence.tenant_id, evidence.dispute_id, evidence.sha256)
-    )
+    key = key_of(evidence.tenant_id, evidence.dispute_id, evidence.sha256)
+    with aside():
+        return await runtime.bucket.get(key)

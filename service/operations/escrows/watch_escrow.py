@@ -30,7 +30,8 @@ async def watch_escrow(
         if newest < after:
             raise VersionAhead
         while after < newest:
-            response = await _read(runtime, *key, after, newest)
+            async with runtime.stream_reads:
+                response = await _read(runtime, *key, after, newest)
             after = response.version
             yield response
         changed = await changed_number(runtime.versions, key, after)

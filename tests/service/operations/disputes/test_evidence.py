@@ -171,6 +171,7 @@ async def test_what_is_refused(market: Marketplace) -> None:
     for number in range(MOST_PIECES - 40):
         await add(market, full, note=f"{number}")
     await is_refused(add(market, full, note="one more"), "DISPUTE_EVIDENCE_EXHAUSTED")
+    assert (await add(market, full, "payee", note="and I?")).note  # nobody silences the other
     await add(market, dispute, note="which is not full")
 
     await withdraw(market.payer, dispute)

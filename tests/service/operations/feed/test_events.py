@@ -12,6 +12,7 @@ import pytest
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import event_service_pb2 as feed_pb
 from service.operations import waiting
+from service.operations.feed import watch_events
 from service.operations.feed.cursors import show_cursor
 from service.store.sequence import Place, seal_operations
 from tests.records import TENANT
@@ -145,6 +146,47 @@ async def test_a_watcher_hears_what_happens_from_where_it_begins(market: Marketp
         assert {"create_escrow", "fund_escrow"} <= {event.type for event in told}
         (funded,) = (await some()).events
         assert (funded.type, funded.escrow_id) == ("fund_escrow", escrow.id)
+
+
+async def test_who_hears_nothing_is_told_how_far_it_is(
+    market: Marketplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a reader of a rare type begins where it began before, whenever it is cut."""
+    monkeypatch.setattr(watch_events, "TELLS_PLACE_S", 0.0)
+    rare = market.service.feed.WatchEvents(feed_pb.WatchEventsRequest(types=["settle_chargeback"]))
+    async with watching(rare) as read:
+        await read()
+        await market.new_escrow()
+        await seal(market)
+        told = await read()
+
+    assert not told.events
+    assert told.cursor == (await listed(market))[-1].cursor
+
+
+async def test_a_place_that_was_given_to_another_is_lost(market: Marketplace) -> None:
+    """A standby without the last commits has taken over, and has gone on since."""
+    await market.new_escrow()
+    await seal(market)
+    async with watching(market.service.feed.WatchEvents(feed_pb.WatchEventsRequest())) as read:
+        await read()
+        await market.owner.execute(
+            "UPDATE positions SET operation_id = gen_random_uuid() WHERE position ="
+            " (SELECT max(position) FROM positions)"
+        )
+        await market.new_escrow()
+        await market.owner.execute(
+            "INSERT INTO positions SELECT tenant_id, (SELECT max(position) FROM positions) +"
+            " row_number() OVER (ORDER BY operation_id), operation_id, now() FROM operations AS o"
+            " WHERE NOT EXISTS (SELECT FROM positions AS p WHERE p.operation_id = o.operation_id)"
+        )
+        await market.owner.execute(
+            "UPDATE sealings SET position = (SELECT max(position) FROM positions)"
+        )
+        async with market.refuses("CURSOR_LOST"):
+            await read()
+        await market.owner.execute("DELETE FROM positions")
+        await market.owner.execute("DELETE FROM sealings")
 
 
 async def test_an_escrow_is_watched_after_a_version(
