@@ -63,7 +63,7 @@ def test_a_shown_id_reads_back(value: UUID, prefix: str) -> None:
 def test_prefixes_tell_the_kinds_apart() -> None:
     prefixes = {value for value in vars(ids).values() if isinstance(value, str) and len(value) == 3}
 
-    known = "esc mst pay rel pyr pye pyo eff frz jrn rfn rcv ddl prp apr cbk evd evf opn dsp"
+    known = "esc mst pay rel pyr pye pyo eff frz jrn rfn rcv ddl prp apr cbk evd evf opn dsp dse"
     assert prefixes == set(known.split())
 
 
