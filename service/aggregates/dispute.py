@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from service.aggregates.deadlines import begin_anew, extend
@@ -148,8 +148,9 @@ def give_time_back(case: EscrowCase, dispute: Dispute) -> None:
     deadline = _inspection(case.records, dispute.milestone_id)
     if deadline is None:
         return
+    most = max(timedelta(hours=case.policy.periods.inspection_hours), LEAST_LEFT)
     left = max(deadline.due_at - dispute.created_at, LEAST_LEFT)
-    due_at = case.unit.now + left
+    due_at = case.unit.now + min(left, most)
     if due_at > deadline.due_at:
         extend(case.unit, case.records, deadline, due_at)
 
@@ -167,7 +168,7 @@ def taken_from_held(case: EscrowCase, parts: Iterable[RefundPart]) -> None:
 
 
 def _check_window(case: EscrowCase, milestone: Milestone) -> None:
-    if milestone.state is MilestoneState.FUNDED:
+    if milestone.state is MilestoneState.FUNDED and case.unit.party is Party.PAYER:
         return
     inspection = _inspection(case.records, milestone.milestone_id)
     ends_at: datetime | None = inspection.due_at if inspection else None

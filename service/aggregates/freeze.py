@@ -171,7 +171,7 @@ def place(case: EscrowCase, milestone: Milestone, amount_minor: int | None, caus
             raise AmountFrozen(**facts, frozen_minor=frozen_minor)
         raise AmountAboveHeld(**facts)
     case.touch()
-    yield_to(case, milestone, max(wanted_minor - milestone.releasable_minor, 0))
+    yield_to(case, milestone, wanted_minor)
     _add(case, milestone, milestone.payment_id, wanted_minor, cause)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from service.aggregates.disputed import regain
 from service.aggregates.escrow import EscrowCase
-from service.aggregates.freeze import cover_more
+from service.aggregates.freeze import Cause, cover_more, place
 from service.aggregates.receivable import cancel_debt
 from service.aggregates.refund import (
     BEFORE,
@@ -21,10 +22,12 @@ from service.aggregates.refund import (
     refund_source,
 )
 from service.aggregates.release import end_when_transferred, nothing_to_transfer
+from service.domain.dispute import reason_of_refund
 from service.domain.errors import RefundStillOut, ReversalUnderWay
 from service.domain.journal import Part
 from service.domain.postings import JournalKind
 from service.domain.records.escrow import Milestone
+from service.domain.records.freeze import FreezeReason
 from service.domain.records.payment import Payment
 from service.domain.records.receivable import Receivable
 from service.domain.records.refund import Refund, RefundOrigin, RefundPart
@@ -37,6 +40,7 @@ from service.domain.states.refund import (
 )
 from service.domain.states.release import ReleaseState
 
+REFUSED = "Stripe refused the refund"
 K = JournalKind
 BACK_TO: Mapping[RefundOrigin, JournalKind] = {
     RefundOrigin.HELD: K.PUT_BACK_TO_HELD,
@@ -64,6 +68,18 @@ def refund_rejected(case: EscrowCase, refund: Refund, code: str) -> None:
         case.unit.advance(refund, RefundEvent.FAIL)
     else:
         undo(case, refund, RefundEvent.REJECT)
+        if any(refund.reason == reason_of_refund(each) for each in case.records.disputes):
+            _keep_for_payer(case, refund)
+
+
+def _keep_for_payer(case: EscrowCase, refund: Refund) -> None:
+    """What a dispute gave to the payer waits for an operator: time would pay it to the payee."""
+    parts = parts_of(case, refund)
+    for milestone in milestones_of(case, parts):
+        amount_minor = min(_held_of(milestone, parts), milestone.releasable_minor)
+        if amount_minor:
+            cause = Cause(FreezeReason.ADMIN, refund.public_id, f"{refund.reason}: {REFUSED}")
+            place(case, milestone, amount_minor, cause)
 
 
 def put_back(case: EscrowCase, refund: Refund) -> None:
@@ -141,8 +157,16 @@ def undo(case: EscrowCase, refund: Refund, event: RefundEvent) -> None:
         _give_back(case, refund, payment, part, payable_minor, caused.get(part.position))
     for milestone in milestones_of(case, parts):
         _restore(case, milestone, parts)
+        if refund.chargeback_id is not None:
+            regain(case, milestone, _held_of(milestone, parts))
     end_refunding(case)
     cover_more(case, payment.payment_id)
+
+
+def _held_of(milestone: Milestone, parts: Iterable[RefundPart]) -> int:
+    """What of a milestone's price was taken of what was held, and is again."""
+    ours = (each for each in parts if each.milestone_id == milestone.milestone_id)
+    return sum(each.price_minor for each in ours if each.origin is RefundOrigin.HELD)
 
 
 def _give_back(

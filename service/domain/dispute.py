@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from service.domain.policy import UndecidedDispute
+from service.domain.call import Party
+from service.domain.policy import UnansweredDispute, UndecidedDispute
 from service.domain.records.dispute import Dispute
 
-MOST_DISPUTES = 20
+MOST_DISPUTES = 50
 """Of one escrow by one party, ever: each is loaded with it, and nobody uses up the other's."""
 
 LEAST_LEFT = timedelta(hours=24)
 """For which a payer can inspect at least after the payee has withdrawn a dispute."""
+
+
+def silence_grants(dispute: Dispute, policy: UnansweredDispute) -> bool:
+    """Whether who opened it gets what they ask where nobody answers. No payee is paid so: for the
+    payer's silence there is the inspection.
+    """
+    return policy is UnansweredDispute.OPENER and dispute.opened_by is Party.PAYER
+
+
+def reason_of_refund(dispute: Dispute) -> str:
+    """Of what it gives back to the payer; by it the refund is known."""
+    return f"dispute {dispute.public_id}"
 
 
 def undecided_to_payer(dispute: Dispute, policy: UndecidedDispute, step_minor: int) -> int:

@@ -328,8 +328,8 @@ class DisputeOver(Precondition):
 
 
 class DisputeWindowClosed(Precondition):
-    """A milestone is disputed while it is paid for and not delivered, or within the inspection
-    period after its delivery. Afterwards ask an operator.
+    """A milestone is disputed within the inspection period after its delivery, and by the payer
+    also while it is paid for and not delivered. Afterwards ask an operator.
     """
 
     because_of = frozenset(Rule)

@@ -32,7 +32,7 @@ class Disputes:
     """Those of one seed, as the marketplace last heard of them, by their ids."""
 
     def __init__(self, seed: int) -> None:
-        self.happen = random.Random(f"{seed} disputes").random() < SEED_SHARE
+        self.happen = random.Random(f"{seed} arguments").random() < SEED_SHARE
         self.seen: dict[str, pb.Dispute] = {}
 
     def choose(self, deal: Deal, rng: random.Random) -> Action | None:

@@ -15,7 +15,7 @@ SELECT f.tenant_id, f.source, f.reason, p.amount_minor AS payment_minor, p.curre
     'pay_' || replace(f.payment_id::text, '-', '') AS payment, sum(f.amount_minor)::bigint AS held,
     sum(f.beyond_minor)::bigint AS beyond, bool_or(f.state = 'LIFTED') AS lifted
 FROM freezes AS f JOIN payments AS p USING (tenant_id, payment_id)
-WHERE f.reason <> 'DISPUTE'
+WHERE f.reason <> 'DISPUTE' AND f.source NOT LIKE 'rfn\\_%'
 GROUP BY f.tenant_id, f.source, f.reason, f.payment_id, p.amount_minor, p.currency"""
 BY_OPERATORS = ("RISK", "LEGAL", "KYC", "ADMIN")
 MOST_FEE = 10  # percent of what is held: the payer's fee is threatened with it

@@ -173,7 +173,7 @@ class _UnansweredDisputeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Una
     UNANSWERED_DISPUTE_UNSPECIFIED: _UnansweredDispute.ValueType  # 0
     """The same as OPENER."""
     UNANSWERED_DISPUTE_OPENER: _UnansweredDispute.ValueType  # 1
-    """It ends as who opened it asks; it goes to mediation where a payee opened it who has not delivered."""
+    """A payer's ends as they ask; a payee's goes to mediation, for a payer's silence there is the inspection."""
     UNANSWERED_DISPUTE_UNDECIDED: _UnansweredDispute.ValueType  # 2
     """It goes to mediation: an operator decides."""
 
@@ -183,7 +183,7 @@ class UnansweredDispute(_UnansweredDispute, metaclass=_UnansweredDisputeEnumType
 UNANSWERED_DISPUTE_UNSPECIFIED: UnansweredDispute.ValueType  # 0
 """The same as OPENER."""
 UNANSWERED_DISPUTE_OPENER: UnansweredDispute.ValueType  # 1
-"""It ends as who opened it asks; it goes to mediation where a payee opened it who has not delivered."""
+"""A payer's ends as they ask; a payee's goes to mediation, for a payer's silence there is the inspection."""
 UNANSWERED_DISPUTE_UNDECIDED: UnansweredDispute.ValueType  # 2
 """It goes to mediation: an operator decides."""
 Global___UnansweredDispute: _TypeAlias = UnansweredDispute  # noqa: Y015

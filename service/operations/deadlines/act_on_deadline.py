@@ -13,12 +13,11 @@ from service.aggregates.escrow import EscrowCase, open_case
 from service.domain import ids
 from service.domain.call import Call, Party
 from service.domain.deadlines import next_evidence_warning, next_warning, pause_after
-from service.domain.dispute import undecided_to_payer
+from service.domain.dispute import silence_grants, undecided_to_payer
 from service.domain.errors import AmountFrozen, DatabaseUnavailable, EscrowMissing, Refusal
 from service.domain.money import charge_step_minor
-from service.domain.policy import Unanswered, UnansweredDispute
+from service.domain.policy import Unanswered
 from service.domain.records.deadline import Deadline, DeadlineKind
-from service.domain.records.dispute import Dispute
 from service.domain.records.proposal import ProposalKind
 from service.domain.states.dispute import DisputeEvent, DisputeState
 from service.domain.states.milestone import MilestoneEvent, MilestoneState
@@ -150,7 +149,7 @@ def _end_undecided(case: EscrowCase, deadline: Deadline) -> None:
     """Nobody has moved a dispute on: an operator decides, or the policy has."""
     dispute = dispute_of(case, deadline.subject_id)
     policy, state = case.policy, dispute.state
-    opener_wins = policy.unanswered_dispute is UnansweredDispute.OPENER and _is_due(case, dispute)
+    opener_wins = silence_grants(dispute, policy.unanswered_dispute)
     said = "was not decided in time"
     if state is DisputeState.OPEN and opener_wins:
         to_payer_minor = dispute.still_to_payer(dispute.claim_minor)
@@ -164,14 +163,6 @@ def _end_undecided(case: EscrowCase, deadline: Deadline) -> None:
         move(case, dispute, DisputeEvent.MEDIATE)
         said = "goes to mediation, for nobody has moved it on"
     case.unit.note = f"{dispute.public_id} {said}"
-
-
-def _is_due(case: EscrowCase, dispute: Dispute) -> bool:
-    """Whether silence can give who opened it what they ask: no payee is paid by it for what they
-    have not delivered.
-    """
-    milestone = case.milestone(dispute.milestone_id)
-    return dispute.opened_by is Party.PAYER or milestone.state is MilestoneState.DELIVERED
 
 
 def _warn(case: EscrowCase, deadline: Deadline) -> None:

@@ -15,6 +15,7 @@ from service.aggregates.refund import parts_of, refund_requested
 from service.aggregates.refund_plan import plan_disputed
 from service.aggregates.split import payees_of
 from service.domain import ids
+from service.domain.dispute import reason_of_refund
 from service.domain.errors import DisputeBlocked, SplitDoesNotAddUp
 from service.domain.records.dispute import Dispute
 from service.domain.records.escrow import Milestone
@@ -116,7 +117,7 @@ def _left(case: EscrowCase, milestone: Milestone) -> Mapping[UUID, int]:
 def _refund(case: EscrowCase, dispute: Dispute, milestone: Milestone, price_minor: int) -> Refund:
     parts = plan_disputed(case, milestone, price_minor, case.unit.new_id())
     payment = case.payment(milestone.payment_id)
-    reason = f"dispute {dispute.public_id}"
+    reason = reason_of_refund(dispute)
     refund = refund_requested(
         *(case, payment, parts, reason, parts[0].refund_id),
         events=(ME.DISPUTE_REFUND, ME.DISPUTE_REFUND_REST, ME.DISPUTE_REFUND_PART),

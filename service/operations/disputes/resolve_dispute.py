@@ -49,7 +49,7 @@ async def _resolve(
         raise InvalidField(FieldViolation("to_payer_minor", "is required; 0 releases all"))
     case = await open_case(runtime, unit, ids.parse(request.escrow_id), etag=request.etag)
     dispute = dispute_of(case, ids.parse(request.dispute_id))
-    if unit.call.people & frozenset(dispute.people):
+    if _people(unit.call) & frozenset(dispute.people):
         raise ResolverIsParty(dispute_id=dispute.public_id)
     among = _among(request.payees) if request.payees else None
     _check_multiples(request, case.escrow.currency)
@@ -66,6 +66,12 @@ async def _resolve(
         ),
         dry_run=request.validate_only,
     )
+
+
+def _people(call: Call) -> frozenset[str]:
+    """Who decides: who asked for it, and who has approved it."""
+    by = call.approved.by if call.approved else None
+    return call.people | (by.call.people if isinstance(by, UnitOfWork) else frozenset())
 
 
 def _among(payees: Sequence[pb.DisputeShare]) -> dict[UUID, int]:

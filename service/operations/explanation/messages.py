@@ -10,8 +10,9 @@ from service.domain import ids
 from service.domain.accounts import DEBIT, UnknownAccount, account_named, normal_side
 from service.domain.blocker import Blocker, Rule
 from service.domain.call import Party
+from service.domain.dispute import silence_grants
 from service.domain.money import format_minor
-from service.domain.policy import Policy, Unanswered, UnansweredDispute, UndecidedDispute
+from service.domain.policy import Policy, Unanswered, UndecidedDispute
 from service.domain.records.approval import Approval
 from service.domain.records.deadline import Deadline, DeadlineKind
 from service.domain.records.dispute import Dispute
@@ -136,7 +137,7 @@ def timer_messages(records: EscrowRecords, policy: Policy) -> list[pb.Timer]:
 
 
 def _then_of_dispute(dispute: Dispute, policy: Policy) -> str:
-    opener_wins = policy.unanswered_dispute is UnansweredDispute.OPENER
+    opener_wins = silence_grants(dispute, policy.unanswered_dispute)
     if dispute.state is DisputeState.OPEN and opener_wins:
         return "nobody has answered the dispute: it ends as who opened it asks, by the policy"
     if dispute.state is DisputeState.MEDIATION:

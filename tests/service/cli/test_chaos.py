@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from service.cli import chaos, main
+from tests.depth import only_deep
 
 
 def run(*options: str) -> subprocess.CompletedProcess[str]:
@@ -13,6 +14,7 @@ def run(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@only_deep
 @pytest.mark.timeout(120)  # it starts a whole system
 def test_a_short_day_is_reported_by_the_driver() -> None:
     day = run("--seed", "3", "--steps", "4", "--json")

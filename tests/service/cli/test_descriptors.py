@@ -14,13 +14,14 @@ import pytest
 from escrow.client import connect
 from escrow.v1.escrow_service_pb2 import ListEscrowsRequest
 from service.rpc.grpc_server import OWN_DESCRIPTORS
+from tests.depth import deeper
 from tests.postgres import Database
 from tests.service.operations.marketplace import API_KEY
 
 FLOOD = 300
 
 
-@pytest.mark.parametrize("descriptors", [64, 256])
+@pytest.mark.parametrize("descriptors", deeper([64], [64, 256]))
 async def test_few_descriptors_are_said_and_survived(
     database: Database, sandbox_url: str, descriptors: int
 ) -> None:

@@ -228,6 +228,7 @@ async def test_a_stripe_that_cannot_be_reached_is_one_line(tmp_path: Path) -> No
     assert "unset STRIPE_SECRET_KEY" in said
 
 
+@only_deep
 async def test_with_a_key_that_is_taken_a_person_is_told_what_to_do(tmp_path: Path) -> None:
     """The sandbox stands for Stripe itself here: to all else it is Stripe."""
     folders = tmp_path / "stripe", tmp_path / "up"

@@ -29,6 +29,7 @@ from service.store.commit import Overtaken, write
 from service.store.lane import PATIENCE_S
 from service.store.operations import TimelineRow, find_timeline
 from service.store.pool import ServicePool
+from tests.depth import deeper
 from tests.postgres import Database, connected
 from tests.records import TENANT, Deal, fund_deal, new_unit
 from tests.service.store.stories import (
@@ -315,7 +316,7 @@ async def test_a_storm_of_cut_connections_loses_and_doubles_nothing(
     database: Database, houses: list[Runtime], owner: Connection
 ) -> None:
     """Connections are cut at random, also between a commit and its answer; clients ask again."""
-    deals = await deals_of_one_payee(houses[0].pool, 40)
+    deals = await deals_of_one_payee(houses[0].pool, deeper(20, 40))
     answers: dict[str, bytes] = {}
     outages = 0
 

@@ -8,6 +8,8 @@ from escrow.v1 import approval_service_pb2 as approval_pb
 from escrow.v1 import dispute_service_pb2 as pb
 from escrow.v1 import escrow_service_pb2 as escrow_pb
 from service.domain.policy import ApprovalLimits
+from tests.service.movements.strangers import charge_of
+from tests.service.movements.strangers import refund as refund_in_dashboard
 from tests.service.operations.approvals.waiting import approval_of, approver, limit
 from tests.service.operations.chargebacks.disputes import chargebacks, disputed
 from tests.service.operations.chargebacks.test_settlements import settle
@@ -124,6 +126,43 @@ async def test_a_loss_takes_what_a_dispute_holds_if_its_own_freeze_was_lifted(
     left = await read(market, dispute)
     assert (state(left), left.lost) == ("OPEN", usd(4_000))
     assert frozen_by(settled) == {"DISPUTE": 6_000}
+
+
+async def test_what_a_settlement_took_is_disputed_again_after_a_late_win(
+    market: Marketplace,
+) -> None:
+    """The payer asked for 60, of which a precaution took 42: the payee concedes all of it."""
+    await stocked(market)
+    escrow = await market.delivered_escrow(10_000)
+    dispute = await opened(market.payer, escrow, to_payer_minor=6_000)
+    made = await disputed(market, escrow, amount=4_410)
+    (known,) = await chargebacks(market)
+    await settle(market, known, before_outcome=True)
+    assert (await read(market, dispute)).lost == usd(4_200)
+    await market.sandbox.control(f"disputes/{made['id']}/win")
+    await market.settle()
+    back = await market.read(escrow)
+    assert (await read(market, dispute)).lost.amount_minor == 0
+    assert frozen_by(back) == {"DISPUTE": 10_000}
+
+    await answer(market.payee, dispute, pb.DISPUTE_ANSWER_ACCEPT)
+
+    assert money(await market.read(escrow)) == (0, 0, 4_000, 6_000)
+
+
+async def test_what_stripe_refuses_to_give_back_waits_for_an_operator(market: Marketplace) -> None:
+    """Else the inspection would run out, and pay the payee what the dispute gave to the payer."""
+    await stocked(market)
+    escrow = await market.delivered_escrow(10_000)
+    dispute = await opened(market.payer, escrow)
+    await refund_in_dashboard(market, await charge_of(market, escrow))
+    await answer(market.payee, dispute, pb.DISPUTE_ANSWER_ACCEPT)
+
+    await market.effects.run_once()
+
+    left = await market.read(escrow)
+    assert frozen_by(left) == {"ADMIN": 10_000}
+    assert money(left) == (10_000, 10_000, 0, 0)
 
 
 async def test_an_operators_freeze_and_a_dispute_end_in_either_order(market: Marketplace) -> None:

@@ -32,7 +32,7 @@ LISTS += OF_WAITING
 
 Metadata = list[tuple[str, str | bytes]]
 Answer = Message | grpc.aio.AioRpcError
-SOON_S = 0.3
+SOON_S = 0.15
 
 
 @dataclass(repr=False)
