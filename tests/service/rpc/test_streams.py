@@ -188,8 +188,12 @@ async def _happen_on_and_on(story: Story) -> None:
         await asyncio.sleep(0.005)
 
 
-async def test_a_caller_has_so_many_streams_and_no_more() -> None:
-    limits = StreamLimits(most_per_caller=2, most=3)
+@pytest.mark.parametrize(
+    "limits",
+    [StreamLimits(most_per_caller=2, most=100), StreamLimits(most_per_caller=100, most=4)],
+    ids=["of a caller", "of a tenant, which is half of all"],
+)
+async def test_a_caller_has_so_many_streams_and_no_more(limits: StreamLimits) -> None:
     async with (
         serving(Story(versions=1), limits=limits) as (port, streams),
         client_of(port) as client,
