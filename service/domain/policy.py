@@ -110,7 +110,7 @@ class DisputeFeeBearer(StrEnum):
 class UnansweredDispute(StrEnum):
     """What becomes of a dispute that the other party has not answered."""
 
-    OPENER = "opener"  # who opened it gets what they asked for
+    OPENER = "opener"  # a payer's ends as they ask; a payee's goes to mediation
     UNDECIDED = "undecided"  # it goes to mediation
 
 

@@ -106,7 +106,7 @@ class DisputeServiceServicer:
     """
 
     def OpenDispute(self, request, context):
-        """Disputes all that is held of a milestone and not disputed yet, or a part: while it is paid for and not delivered, or within the inspection period after its delivery.
+        """Disputes all that is held of a milestone and not disputed yet, or a part: the payer while it is paid for and not delivered, and both parties within the inspection period after its delivery.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

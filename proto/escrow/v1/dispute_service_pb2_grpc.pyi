@@ -37,7 +37,7 @@ class DisputeServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> DisputeServiceAsyncStub: ...
     OpenDispute: _grpc.UnaryUnaryMultiCallable[_dispute_service_pb2.OpenDisputeRequest, _dispute_service_pb2.OpenDisputeResponse]
-    """Disputes all that is held of a milestone and not disputed yet, or a part: while it is paid for and not delivered, or within the inspection period after its delivery."""
+    """Disputes all that is held of a milestone and not disputed yet, or a part: the payer while it is paid for and not delivered, and both parties within the inspection period after its delivery."""
     GetDispute: _grpc.UnaryUnaryMultiCallable[_dispute_service_pb2.GetDisputeRequest, _dispute_service_pb2.GetDisputeResponse]
     """Reads a dispute."""
     ListDisputes: _grpc.UnaryUnaryMultiCallable[_dispute_service_pb2.ListDisputesRequest, _dispute_service_pb2.ListDisputesResponse]
@@ -72,7 +72,7 @@ class DisputeServiceAsyncStub(DisputeServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     OpenDispute: _aio.UnaryUnaryMultiCallable[_dispute_service_pb2.OpenDisputeRequest, _dispute_service_pb2.OpenDisputeResponse]  # type: ignore[assignment]
-    """Disputes all that is held of a milestone and not disputed yet, or a part: while it is paid for and not delivered, or within the inspection period after its delivery."""
+    """Disputes all that is held of a milestone and not disputed yet, or a part: the payer while it is paid for and not delivered, and both parties within the inspection period after its delivery."""
     GetDispute: _aio.UnaryUnaryMultiCallable[_dispute_service_pb2.GetDisputeRequest, _dispute_service_pb2.GetDisputeResponse]  # type: ignore[assignment]
     """Reads a dispute."""
     ListDisputes: _aio.UnaryUnaryMultiCallable[_dispute_service_pb2.ListDisputesRequest, _dispute_service_pb2.ListDisputesResponse]  # type: ignore[assignment]
@@ -110,7 +110,7 @@ class DisputeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dispute_service_pb2.OpenDisputeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_dispute_service_pb2.OpenDisputeResponse, _abc.Awaitable[_dispute_service_pb2.OpenDisputeResponse]]:
-        """Disputes all that is held of a milestone and not disputed yet, or a part: while it is paid for and not delivered, or within the inspection period after its delivery."""
+        """Disputes all that is held of a milestone and not disputed yet, or a part: the payer while it is paid for and not delivered, and both parties within the inspection period after its delivery."""
 
     @_abc_1.abstractmethod
     def GetDispute(

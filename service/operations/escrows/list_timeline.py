@@ -13,7 +13,7 @@ from escrow.v1.escrow_service_pb2 import (
 from service.domain import ids
 from service.domain.call import Call
 from service.domain.errors import EscrowMissing
-from service.operations.escrows.timeline import Told, amounts_of, timeline_entry
+from service.operations.escrows.timeline import ChangeWithAmounts, amounts_of, timeline_entry
 from service.operations.paging import Page, cursor_of, fill_page, next_page_token, page_limit
 from service.runtime import Runtime
 from service.store.operations import find_timeline
@@ -43,18 +43,16 @@ async def read_timeline(
 ) -> Page[TimelineEntry, int]:
     """At most so many changes of an escrow after a version."""
 
-    async def read(after: int | None, most: int) -> list[Told | Unreadable[int]]:
+    async def read(after: int | None, most: int) -> list[ChangeWithAmounts | Unreadable[int]]:
         rows = await find_timeline(
             runtime.pool, tenant_id, escrow_id, after_version=after or 0, limit=most
         )
         readable = [row for row in rows if not isinstance(row, Unreadable)]
         amounts = await amounts_of(runtime, tenant_id, {escrow_id}, readable)
-        return [
-            row if isinstance(row, Unreadable) else amounts.told(escrow_id, row) for row in rows
-        ]
+        return [row if isinstance(row, Unreadable) else amounts.of(escrow_id, row) for row in rows]
 
     return await fill_page(
-        read, lambda told: told.row.version, timeline_entry, after=after, limit=limit
+        read, lambda each: each.row.version, timeline_entry, after=after, limit=limit
     )
 
 

@@ -15,7 +15,7 @@ from service.runtime import Runtime
 from service.store.operations import AmendmentRow, TimelineRow, find_amendments, find_amounts
 
 
-class Told(NamedTuple):
+class ChangeWithAmounts(NamedTuple):
     """A change of an escrow, the amounts of what changed by it, and what was ever amended."""
 
     row: TimelineRow
@@ -29,9 +29,10 @@ class Amounts(NamedTuple):
     of_subjects: Mapping[str, tuple[int, str]]
     amended: Mapping[UUID, Sequence[AmendmentRow]]
 
-    def told(self, escrow_id: UUID | None, row: TimelineRow) -> Told:
+    def of(self, escrow_id: UUID | None, row: TimelineRow) -> ChangeWithAmounts:
+        """One change with what it is about; of no escrow, nothing was amended."""
         of_escrow = self.amended.get(escrow_id, ()) if escrow_id else ()
-        return Told(row, self.of_subjects, of_escrow)
+        return ChangeWithAmounts(row, self.of_subjects, of_escrow)
 
 
 async def amounts_of(
@@ -52,13 +53,13 @@ def _subjects(row: TimelineRow) -> list[UUID]:
         return []
 
 
-def timeline_entry(told: Told) -> TimelineEntry:
+def timeline_entry(changed: ChangeWithAmounts) -> TimelineEntry:
     """Raises whatever a damaged row makes it raise."""
-    row, transitions = told.row, []
+    row, transitions = changed.row, []
     for subject, before, after in row.transitions:
         transition = Transition(subject=subject, to=after)
         setattr(transition, "from", before)  # a keyword in Python, not in the contract
-        if amount := _amount_then(told, str(subject)[-32:]):
+        if amount := _amount_then(changed, str(subject)[-32:]):
             transition.amount.CopyFrom(amount)
         transitions.append(transition)
     return TimelineEntry(
@@ -71,17 +72,17 @@ def timeline_entry(told: Told) -> TimelineEntry:
         note=row.note,
         time=timestamp(row.occurred_at),
         trace_id=row.trace_id,
-        changes=_agreed_by(told),
+        changes=_agreed_by(changed),
     )
 
 
-def _amount_then(told: Told, subject: str) -> Money | None:
+def _amount_then(changed: ChangeWithAmounts, subject: str) -> Money | None:
     """What a subject was about at the time: the next amendment says what a price was before."""
-    if subject not in told.amounts:
+    if subject not in changed.amounts:
         return None
-    amount_minor, currency = told.amounts[subject]
-    for amendment in reversed(told.amended):
-        if amendment.version <= told.row.version:
+    amount_minor, currency = changed.amounts[subject]
+    for amendment in reversed(changed.amended):
+        if amendment.version <= changed.row.version:
             break
         for change in amendment.changes:
             if change.before and change.milestone_id.hex == subject:
@@ -89,10 +90,10 @@ def _amount_then(told: Told, subject: str) -> Money | None:
     return money(amount_minor, currency)
 
 
-def _agreed_by(told: Told) -> list[MilestoneChange]:
+def _agreed_by(changed: ChangeWithAmounts) -> list[MilestoneChange]:
     return [
         change_message(change, each.currency)
-        for each in told.amended
-        if each.version == told.row.version
+        for each in changed.amended
+        if each.version == changed.row.version
         for change in each.changes
     ]

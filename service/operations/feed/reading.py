@@ -8,7 +8,7 @@ from uuid import UUID
 
 from escrow.v1.event_service_pb2 import Event
 from service.domain import ids
-from service.operations.escrows.timeline import Told, amounts_of, timeline_entry
+from service.operations.escrows.timeline import ChangeWithAmounts, amounts_of, timeline_entry
 from service.operations.feed.cursors import show_cursor
 from service.operations.paging import fill_page
 from service.runtime import Runtime
@@ -28,7 +28,7 @@ class Events(NamedTuple):
 
 class _Read(NamedTuple):
     row: EventRow
-    told: Told
+    changed: ChangeWithAmounts
 
 
 async def read_events(
@@ -71,7 +71,7 @@ async def _with_amounts(
     escrows = {row.escrow_id for row in readable if row.escrow_id}
     amounts = await amounts_of(runtime, tenant_id, escrows, [row.change for row in readable])
     return [
-        row if isinstance(row, Unreadable) else _Read(row, amounts.told(row.escrow_id, row.change))
+        row if isinstance(row, Unreadable) else _Read(row, amounts.of(row.escrow_id, row.change))
         for row in rows
     ]
 
@@ -81,7 +81,7 @@ def _event(tenant_id: str, each: _Read) -> Event:
     return Event(
         type=row.change.operation,
         escrow_id=ids.show(ids.ESCROW, row.escrow_id) if row.escrow_id else "",
-        change=timeline_entry(each.told),
+        change=timeline_entry(each.changed),
         **_place(tenant_id, row.place),
     )
 
