@@ -16,6 +16,7 @@ from service.domain import ids
 from service.domain.call import Call, Party
 from service.domain.errors import NotYours
 from service.domain.records.parties import Payee, Payer
+from service.operations.disputes.list_dispute_evidence import FIELDS as EVIDENCE_FIELDS
 from service.operations.disputes.list_disputes import FIELDS as DISPUTE_FIELDS
 from service.operations.escrows.list_escrows import FIELDS as ESCROW_FIELDS
 from service.operations.listing import parse_filter
@@ -34,6 +35,8 @@ BY_REFERENCE = {
 
 LISTS = {"ListEscrowsRequest": ESCROW_FIELDS, "ListDisputesRequest": DISPUTE_FIELDS}
 """Lists of which an end user sees what is theirs: the filter says so."""
+LISTS_OF = {"ListDisputeEvidenceRequest": EVIDENCE_FIELDS}
+"""Lists of what belongs to something: an end user names it in the filter, and has to own it."""
 
 
 async def check_own(runtime: Runtime, call: Call, request: Message) -> None:
@@ -50,7 +53,8 @@ async def check_own(runtime: Runtime, call: Call, request: Message) -> None:
     if name in LISTS:
         await _list_own(runtime, call, request)
         return
-    asked = _ids(request, OF_PAYER if call.party is Party.PAYER else OF_PAYEE)
+    names = OF_PAYER if call.party is Party.PAYER else OF_PAYEE
+    asked = _ids_of_filter(request, names) if name in LISTS_OF else _ids(request, names)
     named, theirs = sum(each is not None for each in asked.values()), 0
     if named and call.party is Party.PAYER:
         theirs = await count_of_payer(runtime.pool, call.tenant_id, call.end_user, asked)
@@ -86,6 +90,15 @@ async def _list_own(runtime: Runtime, call: Call, request: Any) -> None:  # noqa
         return  # those in which they have a part
     condition = f'{call.party}_id = "{own.public_id}"'
     request.filter = f"{request.filter} AND {condition}" if request.filter.strip() else condition
+
+
+def _ids_of_filter(request: Any, names: Iterable[str]) -> dict[str, UUID | None]:  # noqa: ANN401  a list's
+    """The ids that its filter demands: its conditions are joined by AND, and an id is compared with
+    = only.
+    """
+    conditions = parse_filter(request.filter, LISTS_OF[request.DESCRIPTOR.name])
+    demanded = {each.column: each.value for each in conditions}
+    return {name: demanded.get(name) for name in names}
 
 
 def _ids(request: Message, names: Iterable[str]) -> dict[str, UUID | None]:

@@ -1173,6 +1173,7 @@ class ListDisputeEvidenceRequest(_message.Message):
     filter: _builtins.str
     """Conditions joined by AND (a subset of AIP-160): dispute_id, escrow_id and party, each with = and a value; create_time with >=, >, <=, < or = and a time of
     RFC 3339: dispute_id = "dsp_0193..." AND party = payee
+    Who acts for an end user names a dispute or an escrow of theirs here; without it the list is refused.
     """
     def __init__(
         self,

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from escrow.client import EscrowClient, new_request_id
+from escrow.v1 import dispute_service_pb2 as dispute_pb
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import party_service_pb2 as party_pb
 from service.operations.ownership import OF_NOBODY, check_own
@@ -18,8 +19,10 @@ from service.rpc.identity.verified import VerifiedIdentities
 from service.rpc.services import OPERATIONS, SERVICES
 from tests.depth import deeper
 from tests.service.operations.catalogue import EVERY_REQUEST, METHODS, ask
+from tests.service.operations.disputes.disputing import named as of_dispute
+from tests.service.operations.disputes.disputing import opened
 from tests.service.operations.escrows.split import share, split_escrow
-from tests.service.operations.marketplace import Marketplace
+from tests.service.operations.marketplace import AN_ID, Marketplace
 from tests.service.rpc.identity.issuer import Issuer, write_document
 
 ISSUES = Issuer()
@@ -170,3 +173,45 @@ async def test_a_payee_of_a_part_sees_the_escrow_and_acts_for_nobody(
     async with market.refuses("NOT_YOURS"):
         await of_bob.escrows.SubmitDelivery(delivery)
     await of_lead.escrows.SubmitDelivery(delivery)
+
+
+async def test_evidence_is_listed_for_the_parties_of_its_dispute(
+    shared_market: Marketplace, acting_for: As
+) -> None:
+    market = shared_market
+    payee, bob = await market.new_payee(), await market.new_payee()
+    dispute = await opened(market.payer, await market.delivered_escrow(payee=payee))
+    other = await opened(
+        market.payer, await split_escrow(market, [share(payee), share(bob, of=100)])
+    )
+    for each in (dispute, other):
+        note = dispute_pb.AddDisputeEvidenceRequest(**of_dispute(each), note="It is broken.")
+        await market.payer.disputes.AddDisputeEvidence(note)
+    by_escrow = pb.GetEscrowRequest(escrow_id=dispute.escrow_id)
+    payer_id = (await market.service.escrows.GetEscrow(by_escrow)).escrow.payer_id
+    payer = await market.service.parties.GetPayer(party_pb.GetPayerRequest(payer_id=payer_id))
+
+    async def sees(whose: str, party: str, of: str) -> list[str]:
+        request = dispute_pb.ListDisputeEvidenceRequest(filter=of)
+        found = await acting_for(whose, party).disputes.ListDisputeEvidence(request)
+        return [each.dispute_id for each in found.evidence]
+
+    its = f'dispute_id = "{dispute.id}"'
+    both = f'escrow_id = "{other.escrow_id}" AND {its}'
+    ann = payer.payer.reference
+    assert await sees(ann, "payer", its) == await sees(payee.reference, "payee", its)
+    assert await sees(ann, "payer", f"{its} AND party = payer") == [dispute.id]
+    assert await sees(ann, "payer", f'escrow_id = "{dispute.escrow_id}"') == [dispute.id]
+    assert await sees(bob.reference, "payee", f'dispute_id = "{other.id}"') == [other.id]
+    assert await sees(payee.reference, "payee", both) == []  # each is theirs, and nothing is both
+    for whose, party, of in (
+        ("somebody", "payer", its),
+        (ann, "payee", its),
+        (bob.reference, "payee", its),
+        (ann, "payer", both),
+        (ann, "payer", f'dispute_id = "dsp_{AN_ID}"'),
+        (ann, "payer", "party = payer"),
+        (ann, "payer", ""),
+    ):
+        async with market.refuses("NOT_YOURS"):
+            await sees(whose, party, of)
