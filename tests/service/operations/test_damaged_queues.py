@@ -18,6 +18,8 @@ from tests.service.operations.operators.stuck import event_set_aside, never_arri
 from tests.service.operations.test_damaged_rows import COLUMNS, WRONG, remove_guards, spoiled
 
 LEASE = timedelta(seconds=60)
+# On a slow machine it would be due again, and done, while the next ones are made.
+PUT_OFF = "UPDATE effects SET due_at = due_at + interval '1 hour' WHERE state = 'UNKNOWN'"
 _NUMBERS = count()
 
 
@@ -34,6 +36,7 @@ async def damaged(
             await suspended(market)
             await event_set_aside(market)
             await never_arrived(market)
+            await market.owner.execute(PUT_OFF)
         await remove_guards(market)
         yield market
 
