@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
-from uuid import UUID, uuid5
+from uuid import UUID, SafeUUID, uuid5
 
 ESCROW, MILESTONE, PAYMENT, RELEASE = "esc", "mst", "pay", "rel"
 PAYER, PAYEE, PAYOUT, EFFECT, FREEZE = "pyr", "pye", "pyo", "eff", "frz"
@@ -19,6 +19,7 @@ DISPUTE, DISPUTE_EVIDENCE = "dsp", "dse"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _VERSION_7 = 0x7 << 76 | 0x2 << 62  # and the variant of RFC 9562
 _TAIL = (1 << 62) - 1
+_new, _set = object.__new__, object.__setattr__
 _RANDOM = (1 << 80) - 1 & ~(0xF << 76 | 0x3 << 62)
 
 
@@ -30,7 +31,7 @@ def new_uuid(now: datetime) -> UUID:
 def next_uuid(value: UUID) -> UUID:
     """The UUIDv7 after one, of the same moment: what is made together keeps its order by them."""
     tail = (value.int & _TAIL) + 1 & _TAIL
-    return UUID(int=value.int & ~_TAIL | tail)
+    return _uuid(value.int & ~_TAIL | tail)
 
 
 def first_uuid(moment: datetime) -> UUID:
@@ -50,7 +51,15 @@ def _uuid7(moment: datetime, rest: int) -> UUID:
     since = moment - EPOCH
     # Exact, as a float's are not.
     milliseconds = (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
-    return UUID(int=milliseconds << 80 | rest & _RANDOM | _VERSION_7)
+    return _uuid(milliseconds << 80 | rest & _RANDOM | _VERSION_7)
+
+
+def _uuid(value: int) -> UUID:
+    """``UUID(int=value)`` without its checks, in a quarter of the time: an operation makes many."""
+    made = _new(UUID)
+    _set(made, "int", value)
+    _set(made, "is_safe", SafeUUID.unknown)
+    return made
 
 
 def moment_of(value: UUID) -> datetime:

@@ -103,7 +103,9 @@ class ExplainEscrowResponse(_message.Message):
 
     @_builtins.property
     def actions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Action]:
-        """What each party can do now, and what they cannot, with the reason. The service runs each method on a copy of the escrow, and writes nothing."""
+        """What each party can do now, and what they cannot, with the reason. The service runs each method on a copy of the escrow, and writes nothing.
+        To a call for the payer or the payee it does not list what an operator can do.
+        """
 
     @_builtins.property
     def milestones_not_tried(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

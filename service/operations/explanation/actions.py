@@ -73,7 +73,7 @@ from service.runtime import Runtime
 from service.store.tables import EscrowRecords
 
 ME = MilestoneEvent
-PEOPLE = (Party.PAYER, Party.PAYEE, Party.OPERATOR)
+PARTIES = (Party.PAYER, Party.PAYEE)
 HELD = frozenset({MilestoneState.FUNDED, MilestoneState.DELIVERED})
 MOST_MILESTONES = 20
 TRIES_AT_ONCE = 10
@@ -286,15 +286,17 @@ async def actions_of(
     milestones: Sequence[Milestone],
     limits: Policy,
 ) -> list[explanation_pb.Action]:
-    """``limits`` is the newest policy, which says what waits for a second person.
+    """``limits`` is the newest policy, which says what waits for a second person. A party is not
+    told what an operator can do, which also says where the limits are.
 
     Raises DatabaseUnavailable.
     """
+    people = PARTIES if call.party in PARTIES else (*PARTIES, Party.OPERATOR)
     rehearsal = rehearsal_of(runtime, call, records)
     ask_for = cache(partial(asks, call))
     found = []
     for number, (party, method, operation, subject, request) in enumerate(
-        _tries(records, milestones)
+        _tries(records, milestones, people)
     ):
         ask = ask_for(party, _ACCESS[method].approval_for(party))
         outcome = await rehearse(rehearsal, operation, request, ask, limits)
@@ -302,24 +304,28 @@ async def actions_of(
             found.append(_action(party, method, subject, outcome))
         if number % TRIES_AT_ONCE == TRIES_AT_ONCE - 1:
             await asyncio.sleep(0)  # others are served meanwhile
-    return [*found, *_of_payments(records)]
+    return [*found, *_of_payments(records, people)]
 
 
-def _tries(records: EscrowRecords, milestones: Iterable[Milestone]) -> Iterator[Try]:
+def _tries(
+    records: EscrowRecords, milestones: Iterable[Milestone], people: Sequence[Party]
+) -> Iterator[Try]:
     for milestone in milestones:
-        yield from _tries_of(records, milestone)
+        yield from _tries_of(records, milestone, people)
     for method, operation, requests in OF_ESCROW:
         for subject, facts in requests(records):
             request = _request(method, records, facts)
-            for party in PEOPLE:
+            for party in people:
                 if party in _ACCESS[method].parties:
                     yield Try(party, method, operation, subject, request)
 
 
-def _tries_of(records: EscrowRecords, milestone: Milestone) -> Iterator[Try]:
+def _tries_of(
+    records: EscrowRecords, milestone: Milestone, people: Sequence[Party]
+) -> Iterator[Try]:
     subject = milestone.public_id
     requests: dict[str, Message] = {}
-    for party, (method, operation, _, dry_run) in _in_state(milestone.state):
+    for party, (method, operation, _, dry_run) in _in_state(milestone.state, people):
         if method not in requests:
             facts = {"milestone": subject, "validate_only": dry_run}
             requests[method] = _request(method, records, facts)
@@ -327,12 +333,12 @@ def _tries_of(records: EscrowRecords, milestone: Milestone) -> Iterator[Try]:
 
 
 @cache
-def _in_state(state: MilestoneState) -> list[tuple[Party, OfMilestone]]:
-    """What each party may try in a state, by the contract and the table of states."""
+def _in_state(state: MilestoneState, people: Sequence[Party]) -> list[tuple[Party, OfMilestone]]:
+    """What each of them may try in a state, by the contract and the table of states."""
     open_to = MILESTONE.open_to(state)
     return [
         (party, each)
-        for party in PEOPLE
+        for party in people
         for each in OF_MILESTONE
         if party in _ACCESS[each.method].parties
         and not set(each.events).isdisjoint(open_to.get(party, ()))
@@ -378,14 +384,16 @@ def _action(party: Party, method: str, subject: str, outcome: Outcome) -> explan
     return action
 
 
-def _of_payments(records: EscrowRecords) -> Iterator[explanation_pb.Action]:
+def _of_payments(
+    records: EscrowRecords, people: Sequence[Party]
+) -> Iterator[explanation_pb.Action]:
     for payment in records.payments:
         if payment.state in PAYMENT_ENDED:
             continue
         open_to = PAYMENT.open_to(payment.state)
         for method, event in OF_PAYMENT:
             parties = _ACCESS[method].parties
-            for party in PEOPLE:
+            for party in people:
                 if party in parties and event in open_to.get(party, ()):
                     outcome = Outcome(asks_stripe=True)
                     yield _action(party, method, payment.public_id, outcome)

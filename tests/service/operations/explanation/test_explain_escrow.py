@@ -329,7 +329,9 @@ async def test_only_milestones_of_the_escrow_are_tried(market: Marketplace) -> N
         await explain(market, escrow, milestone_ids=[f"mst_{AN_ID}"])
 
 
-async def test_above_the_limit_it_says_who_has_to_approve(market: Marketplace) -> None:
+async def test_above_the_limit_it_says_who_has_to_approve_and_operators_what_they_can_do(
+    market: Marketplace,
+) -> None:
     escrow = await market.funded_escrow(10_000)
     await limit(market, LIMITS)
     told = await explain(market, escrow)
@@ -338,6 +340,11 @@ async def test_above_the_limit_it_says_who_has_to_approve(market: Marketplace) -
     assert held["operator", "CancelEscrow"]
     assert not held["payee", "CancelEscrow"]  # it is their right
     assert not held["payer", "ReleaseMilestone"]
+
+    request = explanation_pb.ExplainEscrowRequest(escrow_id=escrow.id)
+    told_payer = await client(market, "payer").escrows.ExplainEscrow(request)
+    of_parties = [action for action in told.actions if action.party != "operator"]
+    assert list(told_payer.actions) == of_parties
 
 
 async def test_what_it_says_is_of_one_moment(market: Marketplace) -> None:
