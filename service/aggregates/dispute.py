@@ -104,9 +104,12 @@ def open_dispute(
 
 
 def keep_person(case: EscrowCase, dispute: Dispute) -> None:
-    """Remembers who acted for a party, where the caller says who that is: no program is anybody."""
-    if case.unit.call.end_user:
-        dispute.people = sorted({*dispute.people, *case.unit.call.people})
+    """Remembers who acted for a party: the end user, or whoever called themselves. A program that
+    acts for nobody in particular is nobody.
+    """
+    call = case.unit.call
+    if call.party in (Party.PAYER, Party.PAYEE) and (call.end_user or not call.is_program):
+        dispute.people = sorted({*dispute.people, *call.people})
 
 
 def move(case: EscrowCase, dispute: Dispute, event: DisputeEvent) -> None:

@@ -50,7 +50,8 @@ class Call:
     are, or "". ``reason`` is why, in the caller's words; an operator gives one for every change.
     ``may_pay``: it may see the secrets with which a payer pays.
     ``people`` are the names by which it is known whom the call is of: what was proven, and whom a
-    shared identity names. ``approval`` is the kind of limit that it is under, and ``approved`` the
+    shared identity names. ``is_program``: its caller is a program by its role, and no person.
+    ``approval`` is the kind of limit that it is under, and ``approved`` the
     word of a second person.
     """
 
@@ -64,6 +65,7 @@ class Call:
     may_pay: bool = False
     reason: str = ""
     people: frozenset[str] = frozenset()
+    is_program: bool = False
     approval: ApprovalKind | None = None
     approved: Approved | None = None
 

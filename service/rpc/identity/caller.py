@@ -44,7 +44,8 @@ class Caller:
 
     ``end_user`` is the person for whom a service acts, as the token's issuer names them, or "":
     then only what is theirs may be touched. ``person`` is the operator who works with a shared
-    identity, as that identity names them, or "".
+    identity, as that identity names them, or "". ``is_program``: its role, all of it, is one of
+    programs.
     """
 
     tenant_id: str
@@ -53,6 +54,7 @@ class Caller:
     party: Party
     end_user: str = ""
     person: str = ""
+    is_program: bool = False
 
     @property
     def people(self) -> frozenset[str]:
@@ -160,6 +162,7 @@ def call_of(
         end_user=caller.end_user,
         reason=getattr(request, "reason", ""),
         people=caller.people,
+        is_program=caller.is_program,
         approval=approval,
         may_pay=caller.party in _PAYING and permits(caller.role, "escrow.fund"),
     )

@@ -46,7 +46,8 @@ def development_identify(tenants: Collection[str]) -> Identify:
         role = _role(given)
         party = party_of(given, role)
         name = given.get(CALLER, "development")
-        return Caller(tenant_id, name, role, party, person=person_of(given, role, party))
+        person = person_of(given, role, party)
+        return Caller(tenant_id, name, role, party, person=person, is_program=role.of_programs)
 
     return identify
 

@@ -63,10 +63,13 @@ class _Strict(BaseModel):
 
 
 class RoleEntry(_Strict):
-    """A role beside the built-in ones."""
+    """A role beside the built-in ones. ``of_programs``: only programs have it, and no person; who
+    acts for a party otherwise, and names no end user, may not decide disputes of that party.
+    """
 
     permissions: list[Permission] = Field(min_length=1)
     parties: list[Annotated[Party, AfterValidator(_from_outside)]] = Field(min_length=1)
+    of_programs: bool = False
 
 
 class CertificateEntry(_Strict):
@@ -158,7 +161,12 @@ class AuthDocument(_Strict):
     def every_role(self) -> dict[str, Role]:
         """The built-in roles and those of the file, by name."""
         own = {
-            name: Role(name, tuple(entry.permissions), tuple(entry.parties))
+            name: Role(
+                name,
+                tuple(entry.permissions),
+                tuple(entry.parties),
+                of_programs=entry.of_programs,
+            )
             for name, entry in self.roles.items()
         }
         return {**ROLES, **own}

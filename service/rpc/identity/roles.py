@@ -19,12 +19,14 @@ from service.domain.call import Party
 class Role:
     """What a caller may do: permissions, as patterns, and the parties that it may act for, the
     default first. ``parts`` are the roles that it is made of, where it is made of several.
+    ``of_programs``: who has it is a program of the marketplace, and never a person.
     """
 
     name: str
     permissions: tuple[str, ...]
     parties: tuple[Party, ...]
     parts: tuple[Role, ...] = ()
+    of_programs: bool = False
 
 
 @lru_cache(maxsize=10_000)
@@ -44,6 +46,7 @@ ROLES: Mapping[str, Role] = {
             "service",
             ("escrow.*", "payment.*", "payer.*", "payee.*", "refund.*", "event.read"),
             (Party.SERVICE, Party.PAYER, Party.PAYEE),
+            of_programs=True,
         ),
         Role(
             "reader",
@@ -52,6 +55,7 @@ ROLES: Mapping[str, Role] = {
                 "event.read",
             ),
             (Party.SERVICE, Party.PAYER, Party.PAYEE),
+            of_programs=True,
         ),
         # People.
         Role(
@@ -81,7 +85,7 @@ ROLES: Mapping[str, Role] = {
             _PEOPLE,
         ),
         # The webhook gateway.
-        Role("gateway", ("event.ingest",), (Party.SERVICE,)),
+        Role("gateway", ("event.ingest",), (Party.SERVICE,), of_programs=True),
     )
 }
 
@@ -95,6 +99,7 @@ def together(roles: Sequence[Role]) -> Role:
         tuple(dict.fromkeys(each for role in roles for each in role.permissions)),
         tuple(dict.fromkeys(party for role in roles for party in role.parties)),
         tuple(roles),
+        all(role.of_programs for role in roles),
     )
 
 

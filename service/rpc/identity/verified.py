@@ -101,6 +101,7 @@ class VerifiedIdentities:
             party,
             holder.end_user,
             person_of(given, role, party),
+            holder.role.of_programs,
         )
 
     def _tenant_of(self, holder: Holder, named: str | None) -> str:

@@ -20,7 +20,7 @@ from service.rpc.services import OPERATIONS, SERVICES
 from tests.depth import deeper
 from tests.service.operations.catalogue import EVERY_REQUEST, METHODS, ask
 from tests.service.operations.disputes.disputing import named as of_dispute
-from tests.service.operations.disputes.disputing import opened
+from tests.service.operations.disputes.disputing import opened, resolution
 from tests.service.operations.escrows.split import share, split_escrow
 from tests.service.operations.marketplace import AN_ID, Marketplace
 from tests.service.rpc.identity.issuer import Issuer, write_document
@@ -32,7 +32,9 @@ As = Callable[..., EscrowClient]
 @pytest_asyncio.fixture
 async def acting_for(shared_market: Marketplace, tmp_path: Path) -> AsyncIterator[As]:
     """The same service, where callers prove who they are: a client for a person and a party."""
-    file = write_document(tmp_path / "auth.json", ISSUES)
+    whole = {"permissions": ["*.*"], "parties": ["payer", "payee", "operator"]}
+    roles = {"whole": whole, "backend": {**whole, "of_programs": True}}
+    file = write_document(tmp_path / "auth.json", ISSUES, roles)
     identities = VerifiedIdentities(file, {"default"})
     runtime = shared_market.running.runtime
     own = partial(check_own, runtime)
@@ -44,8 +46,11 @@ async def acting_for(shared_market: Marketplace, tmp_path: Path) -> AsyncIterato
         grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
     ):
 
-        def client(person: str, party: str = "", role: str = "service") -> EscrowClient:
-            token = ISSUES.token(sub=person, act={"sub": "orders"}, roles=[role])
+        def client(
+            person: str, party: str = "", role: str = "service", program: str = "orders"
+        ) -> EscrowClient:
+            act = {"sub": program} if program else None
+            token = ISSUES.token(sub=person, act=act, roles=role.split("+"))
             identity = {"escrow-party": party} if party else {}
             return EscrowClient(channel, identity, 20, token)
 
@@ -91,10 +96,8 @@ async def test_a_payer_sees_and_does_what_is_theirs(
     market = shared_market
     escrow = await market.new_escrow()
     other = await market.new_escrow()
-    payer = (
-        await market.service.parties.GetPayer(party_pb.GetPayerRequest(payer_id=escrow.payer_id))
-    ).payer
-    ann = acting_for(payer.reference, "payer")
+    reference = await payer_of(market, escrow)
+    ann = acting_for(reference, "payer")
 
     assert (await ann.escrows.GetEscrow(pb.GetEscrowRequest(escrow_id=escrow.id))).escrow == escrow
     listed = await ann.escrows.ListEscrows(pb.ListEscrowsRequest())
@@ -103,8 +106,8 @@ async def test_a_payer_sees_and_does_what_is_theirs(
         pb.ListEscrowsRequest(filter=f'reference = "{other.reference}"')
     )
     assert list(listed.escrows) == []
-    by_reference = party_pb.GetPayerRequest(reference=payer.reference)
-    assert (await ann.parties.GetPayer(by_reference)).payer.id == payer.id
+    by_reference = party_pb.GetPayerRequest(reference=reference)
+    assert (await ann.parties.GetPayer(by_reference)).payer.id == escrow.payer_id
     funding = pb.FundEscrowRequest(
         request_id=new_request_id(),
         escrow_id=escrow.id,
@@ -180,16 +183,14 @@ async def test_evidence_is_listed_for_the_parties_of_its_dispute(
 ) -> None:
     market = shared_market
     payee, bob = await market.new_payee(), await market.new_payee()
-    dispute = await opened(market.payer, await market.delivered_escrow(payee=payee))
+    escrow = await market.delivered_escrow(payee=payee)
+    ann, dispute = await payer_of(market, escrow), await opened(market.payer, escrow)
     other = await opened(
         market.payer, await split_escrow(market, [share(payee), share(bob, of=100)])
     )
     for each in (dispute, other):
         note = dispute_pb.AddDisputeEvidenceRequest(**of_dispute(each), note="It is broken.")
         await market.payer.disputes.AddDisputeEvidence(note)
-    by_escrow = pb.GetEscrowRequest(escrow_id=dispute.escrow_id)
-    payer_id = (await market.service.escrows.GetEscrow(by_escrow)).escrow.payer_id
-    payer = await market.service.parties.GetPayer(party_pb.GetPayerRequest(payer_id=payer_id))
 
     async def sees(whose: str, party: str, of: str) -> list[str]:
         request = dispute_pb.ListDisputeEvidenceRequest(filter=of)
@@ -198,7 +199,6 @@ async def test_evidence_is_listed_for_the_parties_of_its_dispute(
 
     its = f'dispute_id = "{dispute.id}"'
     both = f'escrow_id = "{other.escrow_id}" AND {its}'
-    ann = payer.payer.reference
     assert await sees(ann, "payer", its) == await sees(payee.reference, "payee", its)
     assert await sees(ann, "payer", f"{its} AND party = payer") == [dispute.id]
     assert await sees(ann, "payer", f'escrow_id = "{dispute.escrow_id}"') == [dispute.id]
@@ -215,3 +215,37 @@ async def test_evidence_is_listed_for_the_parties_of_its_dispute(
     ):
         async with market.refuses("NOT_YOURS"):
             await sees(whose, party, of)
+
+
+@pytest.mark.parametrize(
+    ("role", "program", "refused"),
+    [
+        ("service+operator", "", True),
+        ("whole", "", True),
+        ("service", "orders", True),  # an end user
+        ("service", "", False),  # a program, by its role
+        ("backend", "", False),
+    ],
+)
+async def test_who_acted_for_a_party_decides_no_dispute_of_it(
+    shared_market: Marketplace, acting_for: As, role: str, program: str, *, refused: bool
+) -> None:
+    """A program that serves everybody may."""
+    market = shared_market
+    escrow = await market.delivered_escrow()
+    jo = await payer_of(market, escrow)
+    dispute = await opened(acting_for(jo, "payer", role, program), escrow)
+    decider = acting_for(jo, "operator", "backend" if role == "backend" else "operator", "")
+
+    if refused:
+        async with market.refuses("RESOLVER_IS_PARTY"):
+            await decider.disputes.ResolveDispute(resolution(dispute, 1_000))
+        decider = acting_for("kim", "operator", "operator", "")
+    done = await decider.disputes.ResolveDispute(resolution(dispute, 1_000))
+    assert done.dispute.outcome.to_payer.amount_minor == 1_000
+
+
+async def payer_of(market: Marketplace, escrow: pb.Escrow) -> str:
+    """The payer's reference."""
+    request = party_pb.GetPayerRequest(payer_id=escrow.payer_id)
+    return (await market.service.parties.GetPayer(request)).payer.reference

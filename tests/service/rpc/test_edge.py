@@ -312,7 +312,10 @@ async def test_the_callers_own_words(served: Served) -> None:
     known = call.traceparent, call.answer_by
     people = frozenset({"orders-service"})
     assert call == Call(
-        "acme", "orders-service", Party.PAYER, "", *known, may_pay=True, people=people
+        *("acme", "orders-service", Party.PAYER, "", *known),
+        may_pay=True,
+        people=people,
+        is_program=True,
     )
     assert call.trace_id == "0af7651916cd43dd8448eb211c80319c"
 

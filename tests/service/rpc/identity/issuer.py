@@ -3,7 +3,9 @@
 import base64
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jwt
@@ -55,7 +57,12 @@ class Issuer:
         return web.json_response(self.jwks())
 
 
-def write_document(file: Path, issuer: Issuer, **changes: Any) -> Path:  # noqa: ANN401  any field
+def write_document(
+    file: Path,
+    issuer: Issuer,
+    own_roles: Mapping[str, Any] = MappingProxyType({}),
+    **changes: Any,  # noqa: ANN401  any field
+) -> Path:
     """An auth file beside the issuer's keys."""
     (file.parent / "jwks.json").write_text(json.dumps(issuer.jwks()))
     entry = {
@@ -66,7 +73,7 @@ def write_document(file: Path, issuer: Issuer, **changes: Any) -> Path:  # noqa:
         "tenants_claim": "tenants",
         "roles_claim": "roles",
     }
-    file.write_text(json.dumps({"issuers": [{**entry, **changes}]}))
+    file.write_text(json.dumps({"roles": {**own_roles}, "issuers": [{**entry, **changes}]}))
     return file
 
 
