@@ -12,6 +12,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 import grpc
+import pytest
 from google.protobuf.message import Message
 
 from escrow import v1
@@ -65,6 +66,7 @@ def test_every_service_of_the_contract_is_asked() -> None:
     assert {*METHODS.values()} == {method for each in services for method in each.methods}
 
 
+@pytest.mark.timeout(300)  # everything happens to two tenants, and then is asked for by all methods
 async def test_nothing_of_another_tenant_is_answered_or_changed(trial: Trial) -> None:
     # They did everything, for which their key for Stripe has to be enough.
     troubles = [f"Stripe: {each}" for each in trial.beyond_permissions]
