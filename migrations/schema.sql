@@ -841,6 +841,28 @@ CREATE TYPE public.write_refund_v2 AS (
 	chargeback_id uuid
 );
 
+CREATE TYPE public.write_refund_v3 AS (
+	tenant_id text,
+	refund_id uuid,
+	escrow_id uuid,
+	payment_id uuid,
+	state text,
+	amount_minor bigint,
+	currency text,
+	reason text,
+	created_at timestamp with time zone,
+	updated_at timestamp with time zone,
+	effect_id uuid,
+	stripe_refund text,
+	failure_code text,
+	settled_minor bigint,
+	taken_minor bigint,
+	balance_transaction text,
+	failure_transaction text,
+	chargeback_id uuid,
+	disputed_minor bigint
+);
+
 CREATE TYPE public.write_release AS (
 	tenant_id text,
 	release_id uuid,
@@ -2297,12 +2319,15 @@ CREATE TABLE public.refunds (
     balance_transaction text,
     failure_transaction text,
     chargeback_id uuid,
-    CONSTRAINT refunds_amount_positive CHECK ((amount_minor > 0))
+    disputed_minor bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT refunds_amount_positive CHECK ((amount_minor > 0)),
+    CONSTRAINT refunds_disputed CHECK (((disputed_minor >= 0) AND (disputed_minor <= amount_minor)))
 );
 COMMENT ON TABLE public.refunds IS 'Money on its way back to a payer: one refund of one charge at Stripe.';
 COMMENT ON COLUMN public.refunds.settled_minor IS 'what the amount was of the charge in the currency that Stripe settled it in';
 COMMENT ON COLUMN public.refunds.taken_minor IS 'what Stripe took for it, in that currency, at its day''s rate';
 COMMENT ON COLUMN public.refunds.chargeback_id IS 'the lost chargeback that took it, where it is no refund at Stripe';
+COMMENT ON COLUMN public.refunds.disputed_minor IS 'what it took of open disputes between the parties: disputed again when it comes back';
 ALTER TABLE ONLY public.refunds
     ADD CONSTRAINT refunds_pkey PRIMARY KEY (tenant_id, escrow_id, refund_id);
 CREATE INDEX refunds_by_id ON public.refunds USING btree (tenant_id, refund_id);
@@ -2325,6 +2350,7 @@ GRANT UPDATE(taken_minor) ON TABLE public.refunds TO escrow_service;
 GRANT UPDATE(balance_transaction) ON TABLE public.refunds TO escrow_service;
 GRANT UPDATE(failure_transaction) ON TABLE public.refunds TO escrow_service;
 GRANT UPDATE(chargeback_id) ON TABLE public.refunds TO escrow_service;
+GRANT UPDATE(disputed_minor) ON TABLE public.refunds TO escrow_service;
 
 CREATE TABLE public.releases (
     tenant_id text NOT NULL,

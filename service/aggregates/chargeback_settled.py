@@ -104,7 +104,7 @@ def _take(
     """Rows 13b, 13b', 15'', then 15 or 13x."""
     refund_id = parts[0].refund_id
     refund = refund_requested(case, payment, parts, reason, refund_id, chargeback=known)
-    taken_from_held(case, parts)
+    taken_from_held(case, refund, parts)
     refund.taken_minor = taken_minor
     case.unit.advance(refund, RefundEvent.CHARGE_BACK)
     kinds = K.CHARGEBACK_SETTLED, K.CHARGEBACK_SETTLED_CONVERTED

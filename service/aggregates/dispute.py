@@ -30,7 +30,7 @@ from service.domain.records.deadline import Deadline, DeadlineKind
 from service.domain.records.dispute import Dispute, DisputeReason
 from service.domain.records.escrow import Milestone
 from service.domain.records.freeze import Freeze, FreezeReason
-from service.domain.records.refund import RefundOrigin, RefundPart
+from service.domain.records.refund import Refund, RefundOrigin, RefundPart
 from service.domain.states.dispute import DisputeEvent, DisputeState
 from service.domain.states.freeze import FreezeEvent, FreezeState
 from service.domain.states.milestone import MilestoneState
@@ -158,16 +158,18 @@ def give_time_back(case: EscrowCase, dispute: Dispute) -> None:
         extend(case.unit, case.records, deadline, due_at)
 
 
-def taken_from_held(case: EscrowCase, parts: Iterable[RefundPart]) -> None:
+def taken_from_held(case: EscrowCase, refund: Refund, parts: Iterable[RefundPart]) -> None:
     """Counts what a payer's bank, or a refund at Stripe, took of what the parties argued about. A
     dispute of which nothing is left has ended.
     """
+    before_minor = sum(each.lost_minor for each in case.records.disputes)
     for part in parts:
         if part.origin is not RefundOrigin.HELD or part.milestone_id is None:
             continue
         for dispute in lose(case, case.milestone(part.milestone_id), part.price_minor):
             close(case, dispute, DisputeEvent.EXHAUST)
             dispute.to_payer_minor = 0
+    refund.disputed_minor = sum(each.lost_minor for each in case.records.disputes) - before_minor
 
 
 def _check_window(case: EscrowCase, milestone: Milestone) -> None:

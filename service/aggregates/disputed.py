@@ -90,16 +90,18 @@ def lose(case: EscrowCase, milestone: Milestone, amount_minor: int) -> list[Disp
     return ended
 
 
-def regain(case: EscrowCase, milestone: Milestone, amount_minor: int) -> None:
-    """So much that a payer's bank had taken is held again: it is what the parties argue about,
-    where they still do.
+def regain(case: EscrowCase, milestone: Milestone, amount_minor: int) -> int:
+    """So much that a payer's bank, or a refund at Stripe, had taken is held again: it is what the
+    parties argue about, where they still do. Answers how much of it that is.
     """
+    before_minor = amount_minor
     for dispute in open_disputes(case.records, milestone):
         part_minor = min(amount_minor, dispute.lost_minor)
         if part_minor:
             amount_minor -= part_minor
             dispute.lost_minor -= part_minor
             case.unit.put(dispute)
+    return before_minor - amount_minor
 
 
 def _hold(case: EscrowCase, milestone: Milestone, own: Freeze, amount_minor: int) -> None:

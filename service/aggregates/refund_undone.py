@@ -155,10 +155,11 @@ def undo(case: EscrowCase, refund: Refund, event: RefundEvent) -> None:
     for part in parts:
         payable_minor = shares[part.position]["payable"]
         _give_back(case, refund, payment, part, payable_minor, caused.get(part.position))
+    disputed_minor = refund.disputed_minor
     for milestone in milestones_of(case, parts):
         _restore(case, milestone, parts)
-        if refund.chargeback_id is not None:
-            regain(case, milestone, _held_of(milestone, parts))
+        back_minor = min(disputed_minor, _held_of(milestone, parts))
+        disputed_minor -= regain(case, milestone, back_minor)
     end_refunding(case)
     cover_more(case, payment.payment_id)
 

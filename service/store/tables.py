@@ -105,7 +105,7 @@ class EscrowRecords:
     ] = field(default_factory=list)
     refunds: Annotated[
         list[Refund],
-        Child("write_refund_v2", "refund_id", ("tenant_id", "escrow_id", "refund_id")),
+        Child("write_refund_v3", "refund_id", ("tenant_id", "escrow_id", "refund_id")),
     ] = field(default_factory=list)
     refund_parts: Annotated[
         list[RefundPart],

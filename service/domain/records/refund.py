@@ -29,7 +29,9 @@ class Refund:
 
     ``amount_minor`` is what the payer gets, in the currency that was paid. Where Stripe settled the
     charge in another, ``settled_minor`` is what that part of the charge came to there, and
-    ``taken_minor`` what Stripe took for it at its own day's rate.
+    ``taken_minor`` what Stripe took for it at its own day's rate. ``disputed_minor`` is what it
+    took of open disputes between the parties, where they did not ask for it: it is disputed again
+    when it comes back.
     """
 
     tenant_id: str
@@ -50,6 +52,7 @@ class Refund:
     balance_transaction: str | None = None
     failure_transaction: str | None = None
     chargeback_id: UUID | None = None
+    disputed_minor: int = 0
 
     @property
     def in_flight(self) -> bool:

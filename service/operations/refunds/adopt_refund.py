@@ -144,7 +144,7 @@ def _adopt(
     refund_id = case.unit.new_id()
     parts = plan_adopted(case, payment, seen.amount_minor, thawed, suspense_minor, refund_id)
     refund = refund_requested(case, payment, parts, reason, refund_id)
-    taken_from_held(case, parts)
+    taken_from_held(case, refund, parts)
     cover_more(case, payment.payment_id)
     case.unit.word_of = Party.STRIPE
     observe_refund(case, refund, seen, case.explained)

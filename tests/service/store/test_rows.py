@@ -237,6 +237,7 @@ def full_records() -> dict[str, Any]:
         balance_transaction="txn_2",
         failure_transaction="txn_3",
         chargeback_id=new_id(),
+        disputed_minor=42_00,
     )
     part = new_refund_part(
         refund,

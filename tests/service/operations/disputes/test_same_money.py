@@ -30,6 +30,9 @@ from tests.service.operations.disputes.test_disputes import money
 from tests.service.operations.later import Later
 from tests.service.operations.marketplace import Marketplace, usd
 from tests.service.operations.refunds.money import stocked
+from tests.service.operations.refunds.test_adopt_refund import adopt
+from tests.service.operations.refunds.test_failed_refunds import FAILS
+from tests.service.operations.refunds.test_failed_refunds import resolve as put_back
 
 SECOND = timedelta(seconds=1)
 
@@ -148,6 +151,43 @@ async def test_what_a_settlement_took_is_disputed_again_after_a_late_win(
     await answer(market.payee, dispute, pb.DISPUTE_ANSWER_ACCEPT)
 
     assert money(await market.read(escrow)) == (0, 0, 4_000, 6_000)
+
+
+async def test_what_an_adopted_refund_took_is_disputed_again_when_it_is_put_back(
+    market: Marketplace,
+) -> None:
+    """The payer asked for 60, of which the dashboard gave back 42: the bank sends it back."""
+    await stocked(market)
+    escrow = await market.new_escrow(payee=await market.new_payee())
+    await market.pay(await market.fund(escrow), FAILS)
+    await market.settle()
+    escrow = await market.deliver(await market.read(escrow))
+    dispute = await opened(market.payer, escrow, amount_minor=7_000, to_payer_minor=6_000)
+    await refund_in_dashboard(market, await charge_of(market, escrow), 4_410)
+    await market.settle()
+    shown = await market.read(escrow)
+    (theirs,) = (
+        f for f in shown.milestones[0].freezes if f.reason == escrow_pb.FREEZE_REASON_REFUND
+    )
+    adopted = (await adopt(market, escrow, freeze_id=theirs.id)).refund
+    assert (await read(market, dispute)).lost == usd(4_200)
+    assert money(await market.read(escrow)) == (5_800, 2_800, 0, 4_200)
+    await market.sandbox.advance(120)
+    await market.settle()
+
+    await put_back(market, adopted, "PUT_BACK")
+
+    back = await market.read(escrow)
+    assert (await read(market, dispute)).lost.amount_minor == 0
+    assert frozen_by(back) == {"DISPUTE": 7_000}
+    (booked,) = (e for kind, e in await market.books(escrow) if kind == "put_back_to_held")
+    assert booked == {
+        "liab:refunds_in_flight": 4_410,
+        "liab:escrow:m1:held": -4_200,
+        "liab:escrow:m1:fee_held": -210,
+    }
+    await answer(market.payee, dispute, pb.DISPUTE_ANSWER_ACCEPT)
+    assert money(await market.read(escrow)) == (3_000, 0, 1_000, 6_000)
 
 
 async def test_what_stripe_refuses_to_give_back_waits_for_an_operator(market: Marketplace) -> None:
