@@ -247,6 +247,36 @@ CREATE TYPE public.write_dispute_file AS (
 	content bytea
 );
 
+CREATE TYPE public.write_dispute_v2 AS (
+	tenant_id text,
+	escrow_id uuid,
+	dispute_id uuid,
+	milestone_id uuid,
+	state text,
+	opened_by text,
+	amount_minor bigint,
+	currency text,
+	reason text,
+	statement text,
+	claim_minor bigint,
+	people jsonb,
+	created_at timestamp with time zone,
+	updated_at timestamp with time zone,
+	lost_minor bigint,
+	answer text,
+	answered_at timestamp with time zone,
+	offer_number integer,
+	offer_by text,
+	offer_minor bigint,
+	to_payer_minor bigint,
+	to_payees jsonb,
+	decided_by text,
+	decision text,
+	ended_at timestamp with time zone,
+	named_minor bigint,
+	named_payees jsonb
+);
+
 CREATE TYPE public.write_effect AS (
 	tenant_id text,
 	effect_id uuid,
@@ -1589,14 +1619,21 @@ CREATE TABLE public.disputes (
     decided_by text,
     decision text,
     ended_at timestamp with time zone,
+    named_minor bigint,
+    named_payees jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT disputes_claim_no_more CHECK (((claim_minor >= 0) AND (claim_minor <= amount_minor))),
-    CONSTRAINT disputes_lose_no_more CHECK (((lost_minor >= 0) AND (lost_minor <= amount_minor)))
+    CONSTRAINT disputes_lose_no_more CHECK (((lost_minor >= 0) AND (lost_minor <= amount_minor))),
+    CONSTRAINT disputes_named CHECK (((named_minor IS NULL) = (named_payees = '{}'::jsonb)))
 );
 COMMENT ON TABLE public.disputes IS 'What the parties of an escrow disagree about; its open freeze has the id of it as source.';
 COMMENT ON COLUMN public.disputes.claim_minor IS 'how much of amount_minor goes to the payer by the wish of who opened it';
 COMMENT ON COLUMN public.disputes.people IS 'who acted for a party: none of them may resolve it';
 COMMENT ON COLUMN public.disputes.lost_minor IS 'what of amount_minor the payer''s bank took, or a refund at Stripe, while the parties argued';
+COMMENT ON COLUMN public.disputes.offer_minor IS 'what the payer gets by the last offer; not set where that names payees, or is void';
 COMMENT ON COLUMN public.disputes.to_payees IS 'the outcome: what of the price each payee gets';
+COMMENT ON COLUMN public.disputes.named_minor IS 'what the payer gets by the last offer that names payees; it is the last one where offer_by is set
+and offer_minor is not';
+COMMENT ON COLUMN public.disputes.named_payees IS 'what of the price each payee gets by that offer';
 ALTER TABLE ONLY public.disputes
     ADD CONSTRAINT disputes_pkey PRIMARY KEY (tenant_id, escrow_id, dispute_id);
 CREATE INDEX disputes_by_id ON public.disputes USING btree (tenant_id, dispute_id);
@@ -1625,6 +1662,8 @@ GRANT UPDATE(to_payees) ON TABLE public.disputes TO escrow_service;
 GRANT UPDATE(decided_by) ON TABLE public.disputes TO escrow_service;
 GRANT UPDATE(decision) ON TABLE public.disputes TO escrow_service;
 GRANT UPDATE(ended_at) ON TABLE public.disputes TO escrow_service;
+GRANT UPDATE(named_minor) ON TABLE public.disputes TO escrow_service;
+GRANT UPDATE(named_payees) ON TABLE public.disputes TO escrow_service;
 
 CREATE TABLE public.effect_attempts (
     tenant_id text NOT NULL,

@@ -74,7 +74,7 @@ def hold_again(case: EscrowCase, payment_id: UUID) -> None:
 def lose(case: EscrowCase, milestone: Milestone, amount_minor: int) -> list[Dispute]:
     """So much of what is held of a milestone was taken by the payer's bank, or by a refund at
     Stripe. It is lost to the disputes whose money others had frozen, the oldest first; an offer is
-    void then. Answers those of which nothing is left.
+    void then, for it was of more. Answers those of which nothing is left.
     """
     ended = []
     for dispute in open_disputes(case.records, milestone):
@@ -83,7 +83,7 @@ def lose(case: EscrowCase, milestone: Milestone, amount_minor: int) -> list[Disp
             continue
         amount_minor -= part_minor
         dispute.lost_minor += part_minor
-        dispute.offer_by = dispute.offer_minor = None
+        dispute.void_offer()
         case.unit.put(dispute)
         if not dispute.left_minor:
             ended.append(dispute)
@@ -92,7 +92,8 @@ def lose(case: EscrowCase, milestone: Milestone, amount_minor: int) -> list[Disp
 
 def regain(case: EscrowCase, milestone: Milestone, amount_minor: int) -> int:
     """So much that a payer's bank, or a refund at Stripe, had taken is held again: it is what the
-    parties argue about, where they still do. Answers how much of it that is.
+    parties argue about, where they still do; an offer is void then, for it was of less. Answers how
+    much of it that is.
     """
     before_minor = amount_minor
     for dispute in open_disputes(case.records, milestone):
@@ -100,6 +101,7 @@ def regain(case: EscrowCase, milestone: Milestone, amount_minor: int) -> int:
         if part_minor:
             amount_minor -= part_minor
             dispute.lost_minor -= part_minor
+            dispute.void_offer()
             case.unit.put(dispute)
     return before_minor - amount_minor
 

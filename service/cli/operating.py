@@ -164,6 +164,8 @@ def table_of(rows: list[Message]) -> Table:
 
 def text_of(thing: Message, name: str, value: Any) -> str:  # noqa: ANN401  any field's
     field = thing.DESCRIPTOR.fields_by_name[name]
+    if field.is_repeated and field.message_type is not None:
+        return "; ".join(_parts(each) for each in value)
     if isinstance(value, Money):
         return format_minor(value.amount_minor, value.currency) if value.currency else ""
     if isinstance(value, Timestamp):
@@ -171,9 +173,9 @@ def text_of(thing: Message, name: str, value: Any) -> str:  # noqa: ANN401  any 
     if field.enum_type is not None:
         prefix = f"{_CAPITAL.sub('_', field.enum_type.name).upper()}_"
         return str(field.enum_type.values_by_number[value].name).removeprefix(prefix)
-    if isinstance(value, Message):
-        parts = (
-            (each.name, text_of(value, each.name, inner)) for each, inner in value.ListFields()
-        )
-        return ", ".join(f"{name} {text}" for name, text in parts)
-    return str(value)
+    return _parts(value) if isinstance(value, Message) else str(value)
+
+
+def _parts(thing: Message) -> str:
+    parts = ((each.name, text_of(thing, each.name, inner)) for each, inner in thing.ListFields())
+    return ", ".join(f"{name} {text}" for name, text in parts)

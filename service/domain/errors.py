@@ -352,7 +352,13 @@ class DisputesExhausted(Precondition):
 
 
 class OfferReplaced(Precondition):
-    """Another offer has taken the place of this one, or it is void; GetDispute shows the last."""
+    """This is not the last offer; GetDispute shows it."""
+
+
+class OfferOutdated(Precondition):
+    """What is disputed, or what is held for a payee, is not what it was when this was offered, so
+    that it cannot be done as it was offered. Offer anew (ProposeDisputeSplit).
+    """
 
 
 class OfferIsYours(Precondition):
@@ -367,7 +373,13 @@ class ResolverIsParty(Precondition):
 
 class SplitDoesNotAddUp(Precondition):
     """{left} are disputed, and {found} were given out: what the payer and the payees get has to be
-    exactly what is disputed, and no payee can get more than what is held for them.
+    exactly what is disputed.
+    """
+
+
+class ShareAboveHeld(Precondition):
+    """{amount} were to go to a payee for whom {held} are held of this milestone: nobody gets more
+    than is held for them, and who is no payee of it gets nothing.
     """
 
 

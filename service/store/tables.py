@@ -125,7 +125,7 @@ class EscrowRecords:
     ] = field(default_factory=list)
     disputes: Annotated[
         list[Dispute],
-        Child("write_dispute", "dispute_id", ("tenant_id", "escrow_id", "dispute_id")),
+        Child("write_dispute_v2", "dispute_id", ("tenant_id", "escrow_id", "dispute_id")),
     ] = field(default_factory=list)
     # The payees that parts of its milestones belong to, where these are others.
     other_payees: list[Payee] = field(default_factory=list)

@@ -162,6 +162,7 @@ class DisputeOffer(_message.Message):
     NUMBER_FIELD_NUMBER: _builtins.int
     OFFERED_BY_FIELD_NUMBER: _builtins.int
     TO_PAYER_FIELD_NUMBER: _builtins.int
+    PAYEES_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """Counts the offers of a dispute: AcceptDisputeSplit names it."""
     offered_by: _builtins.str
@@ -170,16 +171,21 @@ class DisputeOffer(_message.Message):
     def to_payer(self) -> _money_pb2.Money:
         """How much of what was disputed goes to the payer; the rest is the payees'."""
 
+    @_builtins.property
+    def payees(self) -> _containers.RepeatedCompositeFieldContainer[Global___DisputeShare]:
+        """What each payee gets of the rest, by payee_id; by their parts of the price when empty."""
+
     def __init__(
         self,
         *,
         number: _builtins.int = ...,
         offered_by: _builtins.str = ...,
         to_payer: _money_pb2.Money | None = ...,
+        payees: _abc.Iterable[Global___DisputeShare] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["to_payer", b"to_payer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["number", b"number", "offered_by", b"offered_by", "to_payer", b"to_payer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["number", b"number", "offered_by", b"offered_by", "payees", b"payees", "to_payer", b"to_payer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -281,7 +287,7 @@ class Dispute(_message.Message):
 
     @_builtins.property
     def offer(self) -> Global___DisputeOffer:
-        """The last offer; unset where there is none that can be accepted."""
+        """The last offer; unset where there is none, and where it is void because what is disputed has become less or more since."""
 
     @_builtins.property
     def deadline(self) -> _escrow_service_pb2.Deadline:
@@ -622,6 +628,7 @@ class ProposeDisputeSplitRequest(_message.Message):
     DISPUTE_ID_FIELD_NUMBER: _builtins.int
     TO_PAYER_MINOR_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    PAYEES_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """A UUID that names this request."""
     escrow_id: _builtins.str
@@ -632,6 +639,10 @@ class ProposeDisputeSplitRequest(_message.Message):
     """How much of what was disputed goes to the payer, in minor units; the rest is the payees'. Required: 0 offers all to the payees."""
     etag: _builtins.str
     """The escrow's etag as you last saw it; not checked when empty."""
+    @_builtins.property
+    def payees(self) -> _containers.RepeatedCompositeFieldContainer[Global___DisputeShare]:
+        """What each payee gets of the rest: it has to add up to what is left of the dispute, and nobody gets more than is held for them of the milestone. By their parts of the price when empty."""
+
     def __init__(
         self,
         *,
@@ -640,10 +651,11 @@ class ProposeDisputeSplitRequest(_message.Message):
         dispute_id: _builtins.str = ...,
         to_payer_minor: _builtins.int | None = ...,
         etag: _builtins.str = ...,
+        payees: _abc.Iterable[Global___DisputeShare] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_to_payer_minor", b"_to_payer_minor", "to_payer_minor", b"to_payer_minor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_to_payer_minor", b"_to_payer_minor", "dispute_id", b"dispute_id", "escrow_id", b"escrow_id", "etag", b"etag", "request_id", b"request_id", "to_payer_minor", b"to_payer_minor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_to_payer_minor", b"_to_payer_minor", "dispute_id", b"dispute_id", "escrow_id", b"escrow_id", "etag", b"etag", "payees", b"payees", "request_id", b"request_id", "to_payer_minor", b"to_payer_minor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__to_payer_minor: _TypeAlias = _typing.Literal["to_payer_minor"]  # noqa: Y015
     _WhichOneofArgType__to_payer_minor: _TypeAlias = _typing.Literal["_to_payer_minor", b"_to_payer_minor"]  # noqa: Y015

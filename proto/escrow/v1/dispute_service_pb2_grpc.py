@@ -134,14 +134,14 @@ class DisputeServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ProposeDisputeSplit(self, request, context):
-        """Offers the other party a split, in a negotiation or in mediation. It takes the place of the offer before.
+        """Offers the other party a split, payee by payee if you want, in a negotiation or in mediation. It takes the place of the offer before.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AcceptDisputeSplit(self, request, context):
-        """Accepts the other party's offer, which it names: it is done.
+        """Accepts the other party's offer, which it names: it is done exactly as it was offered. The escrow's payee accepts for all payees of the milestone.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -45,9 +45,9 @@ class DisputeServiceStub:
     RespondToDispute: _grpc.UnaryUnaryMultiCallable[_dispute_service_pb2.RespondToDisputeRequest, _dispute_service_pb2.RespondToDisputeResponse]
     """Answers a dispute that the other party has opened: accepts what they ask, and it is done; or contests it, and both negotiate."""
     ProposeDisputeSplit: _grpc.UnaryUnaryMultiCallable[_dispute_service_pb2.ProposeDisputeSplitRequest, _dispute_service_pb2.ProposeDisputeSplitResponse]
-    """Offers the other party a split, in a negotiation or in mediation. It takes the place of the offer before."""
+    """Offers the other party a split, payee by payee if you want, in a negotiation or in mediation. It takes the place of the offer before."""
     AcceptDisputeSplit: _grpc.UnaryUnaryMultiCallable[_dispute_service_pb2.AcceptDisputeSplitRequest, _dispute_service_pb2.AcceptDisputeSplitResponse]
-    """Accepts the other party's offer, which it names: it is done."""
+    """Accepts the other party's offer, which it names: it is done exactly as it was offered. The escrow's payee accepts for all payees of the milestone."""
     RequestMediation: _grpc.UnaryUnaryMultiCallable[_dispute_service_pb2.RequestMediationRequest, _dispute_service_pb2.RequestMediationResponse]
     """Asks an operator to decide, where both negotiate."""
     ResolveDispute: _grpc.UnaryUnaryMultiCallable[_dispute_service_pb2.ResolveDisputeRequest, _dispute_service_pb2.ResolveDisputeResponse]
@@ -80,9 +80,9 @@ class DisputeServiceAsyncStub(DisputeServiceStub):
     RespondToDispute: _aio.UnaryUnaryMultiCallable[_dispute_service_pb2.RespondToDisputeRequest, _dispute_service_pb2.RespondToDisputeResponse]  # type: ignore[assignment]
     """Answers a dispute that the other party has opened: accepts what they ask, and it is done; or contests it, and both negotiate."""
     ProposeDisputeSplit: _aio.UnaryUnaryMultiCallable[_dispute_service_pb2.ProposeDisputeSplitRequest, _dispute_service_pb2.ProposeDisputeSplitResponse]  # type: ignore[assignment]
-    """Offers the other party a split, in a negotiation or in mediation. It takes the place of the offer before."""
+    """Offers the other party a split, payee by payee if you want, in a negotiation or in mediation. It takes the place of the offer before."""
     AcceptDisputeSplit: _aio.UnaryUnaryMultiCallable[_dispute_service_pb2.AcceptDisputeSplitRequest, _dispute_service_pb2.AcceptDisputeSplitResponse]  # type: ignore[assignment]
-    """Accepts the other party's offer, which it names: it is done."""
+    """Accepts the other party's offer, which it names: it is done exactly as it was offered. The escrow's payee accepts for all payees of the milestone."""
     RequestMediation: _aio.UnaryUnaryMultiCallable[_dispute_service_pb2.RequestMediationRequest, _dispute_service_pb2.RequestMediationResponse]  # type: ignore[assignment]
     """Asks an operator to decide, where both negotiate."""
     ResolveDispute: _aio.UnaryUnaryMultiCallable[_dispute_service_pb2.ResolveDisputeRequest, _dispute_service_pb2.ResolveDisputeResponse]  # type: ignore[assignment]
@@ -142,7 +142,7 @@ class DisputeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dispute_service_pb2.ProposeDisputeSplitRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_dispute_service_pb2.ProposeDisputeSplitResponse, _abc.Awaitable[_dispute_service_pb2.ProposeDisputeSplitResponse]]:
-        """Offers the other party a split, in a negotiation or in mediation. It takes the place of the offer before."""
+        """Offers the other party a split, payee by payee if you want, in a negotiation or in mediation. It takes the place of the offer before."""
 
     @_abc_1.abstractmethod
     def AcceptDisputeSplit(
@@ -150,7 +150,7 @@ class DisputeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dispute_service_pb2.AcceptDisputeSplitRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_dispute_service_pb2.AcceptDisputeSplitResponse, _abc.Awaitable[_dispute_service_pb2.AcceptDisputeSplitResponse]]:
-        """Accepts the other party's offer, which it names: it is done."""
+        """Accepts the other party's offer, which it names: it is done exactly as it was offered. The escrow's payee accepts for all payees of the milestone."""
 
     @_abc_1.abstractmethod
     def RequestMediation(

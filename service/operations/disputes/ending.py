@@ -16,7 +16,7 @@ from service.aggregates.refund_plan import plan_disputed
 from service.aggregates.split import payees_of
 from service.domain import ids
 from service.domain.dispute import reason_of_refund
-from service.domain.errors import DisputeBlocked, SplitDoesNotAddUp
+from service.domain.errors import DisputeBlocked
 from service.domain.records.dispute import Dispute
 from service.domain.records.escrow import Milestone
 from service.domain.records.freeze import FreezeReason
@@ -25,6 +25,7 @@ from service.domain.records.release import Release
 from service.domain.states.dispute import DisputeEvent
 from service.domain.states.milestone import MilestoneEvent
 from service.effects import create_refund
+from service.operations.disputes.split import check_split
 from service.operations.escrows.release_part import release_part
 from service.operations.refunds.messages import refund_message
 
@@ -45,12 +46,12 @@ def end_dispute(
 
     Raises:
         WrongState, PartyNotAllowed, PaymentNotSettled, PaymentDisputed.
-        DisputeBlocked: others have frozen some of it. SplitDoesNotAddUp.
+        DisputeBlocked: others have frozen some of it. SplitDoesNotAddUp, ShareAboveHeld.
     """
     milestone = case.milestone(dispute.milestone_id)
     _check_free(case, dispute, milestone)
     to_payees_minor = dispute.left_minor - to_payer_minor
-    _check_split(case, dispute, milestone, to_payees_minor, among)
+    check_split(case, dispute, to_payer_minor, among)
     close(case, dispute, event)
     before = len(case.records.releases)
     if to_payees_minor:
@@ -82,36 +83,6 @@ def _check_free(case: EscrowCase, dispute: Dispute, milestone: Milestone) -> Non
     of_it = freezes_of(milestone, case.records)
     others = [each for each in of_it if each.reason is not FreezeReason.DISPUTE]
     raise DisputeBlocked(list(of_freezes(others, case.records)), dispute_id=dispute.public_id)
-
-
-def _check_split(
-    case: EscrowCase,
-    dispute: Dispute,
-    milestone: Milestone,
-    to_payees_minor: int,
-    among: Mapping[UUID, int] | None,
-) -> None:
-    """Raises SplitDoesNotAddUp."""
-    given_minor = to_payees_minor if among is None else sum(among.values())
-    fits = to_payees_minor >= 0 and given_minor == to_payees_minor
-    if among is not None:
-        left = _left(case, milestone)
-        fits = fits and all(minor <= left.get(payee, 0) for payee, minor in among.items())
-    if not fits:
-        raise SplitDoesNotAddUp(
-            dispute_id=dispute.public_id,
-            left_minor=dispute.left_minor,
-            found_minor=dispute.left_minor - to_payees_minor + given_minor,
-            currency=dispute.currency,
-        )
-
-
-def _left(case: EscrowCase, milestone: Milestone) -> Mapping[UUID, int]:
-    """What is held for each payee."""
-    left: dict[UUID, int] = {}
-    for each in payees_of(case.records, milestone.milestone_id):
-        left[each.payee_id] = left.get(each.payee_id, 0) + each.left_minor
-    return left or {case.escrow.payee_id: milestone.held_minor}
 
 
 def _refund(case: EscrowCase, dispute: Dispute, milestone: Milestone, price_minor: int) -> Refund:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from escrow.v1 import dispute_service_pb2 as pb
 from service.aggregates.dispute import deadline_of
 from service.domain import ids
@@ -48,12 +50,14 @@ def row_message(row: DisputeRow) -> pb.Dispute:
 
 
 def _offer(dispute: Dispute) -> pb.DisputeOffer | None:
-    if dispute.offer_by is None or dispute.offer_minor is None:
+    offer = dispute.offer
+    if offer is None:
         return None
     return pb.DisputeOffer(
-        number=dispute.offer_number,
-        offered_by=dispute.offer_by,
-        to_payer=money(dispute.offer_minor, dispute.currency),
+        number=offer.number,
+        offered_by=offer.by,
+        to_payer=money(offer.to_payer_minor, dispute.currency),
+        payees=_shares(offer.to_payees),
     )
 
 
@@ -62,10 +66,14 @@ def _outcome(dispute: Dispute) -> pb.DisputeOutcome | None:
         return None
     return pb.DisputeOutcome(
         to_payer=money(dispute.to_payer_minor, dispute.currency),
-        payees=[
-            pb.DisputeShare(payee_id=payee_id, amount_minor=amount_minor)
-            for payee_id, amount_minor in dispute.to_payees.items()
-        ],
+        payees=_shares(dispute.to_payees),
         decided_by=dispute.decided_by or "",
         reason=dispute.decision or "",
     )
+
+
+def _shares(to_payees: Mapping[str, int]) -> list[pb.DisputeShare]:
+    return [
+        pb.DisputeShare(payee_id=payee_id, amount_minor=amount_minor)
+        for payee_id, amount_minor in sorted(to_payees.items())
+    ]

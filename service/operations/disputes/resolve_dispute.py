@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from uuid import UUID
-
 from escrow.v1 import dispute_service_pb2 as pb
 from service.aggregates.dispute import dispute_of
 from service.aggregates.escrow import open_case
 from service.domain import ids
 from service.domain.call import Call
-from service.domain.errors import (
-    FieldViolation,
-    InvalidField,
-    ResolverIsParty,
-    check_multiples,
-)
-from service.domain.money import charge_step_minor
+from service.domain.errors import FieldViolation, InvalidField, ResolverIsParty
 from service.domain.states.dispute import DisputeEvent
 from service.domain.unit import UnitOfWork
 from service.operations.disputes.ending import end_dispute, refunded
 from service.operations.disputes.messages import dispute_in
+from service.operations.disputes.split import named_payees
 from service.operations.escrows.messages import escrow_message
 from service.operations.mutation import mutation
 from service.operations.payments.settled import once_settled
@@ -34,7 +26,8 @@ async def resolve_dispute(
     AmountNotMultiple.
 
     ResolverIsParty: they have acted for a party of it.
-    SplitDoesNotAddUp: it is more or less than what is disputed, or than what is a payee's.
+    SplitDoesNotAddUp: it is more or less than what is disputed.
+    ShareAboveHeld: it is more than what is held for a payee.
     DisputeBlocked, PaymentDisputed: others have frozen some of it.
     PaymentNotSettled, StripeUnavailable.
     """
@@ -51,8 +44,7 @@ async def _resolve(
     dispute = dispute_of(case, ids.parse(request.dispute_id))
     if _people(unit.call) & frozenset(dispute.people):
         raise ResolverIsParty(dispute_id=dispute.public_id)
-    among = _among(request.payees) if request.payees else None
-    _check_multiples(request, case.escrow.currency)
+    among = named_payees(request, case.escrow.currency)
     refund = end_dispute(
         *(case, dispute, DisputeEvent.RESOLVE, request.to_payer_minor, among), why=request.reason
     )
@@ -72,16 +64,3 @@ def _people(call: Call) -> frozenset[str]:
     """Who decides: who asked for it, and who has approved it."""
     by = call.approved.by if call.approved else None
     return call.people | (by.call.people if isinstance(by, UnitOfWork) else frozenset())
-
-
-def _among(payees: Sequence[pb.DisputeShare]) -> dict[UUID, int]:
-    among = {ids.parse(each.payee_id): each.amount_minor for each in payees}
-    if len(among) < len(payees):
-        raise InvalidField(FieldViolation("payees", "must name each payee once"))
-    return among
-
-
-def _check_multiples(request: pb.ResolveDisputeRequest, currency: str) -> None:
-    amounts = {"to_payer_minor": request.to_payer_minor}
-    amounts |= {f"payees[{n}].amount_minor": p.amount_minor for n, p in enumerate(request.payees)}
-    check_multiples(amounts, charge_step_minor(currency), currency)

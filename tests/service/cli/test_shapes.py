@@ -23,7 +23,7 @@ from tests.service.operations.agreements.amending import asked as asked_to_amend
 from tests.service.operations.agreements.asking import extension, payer_asks
 from tests.service.operations.approvals.waiting import held_refund
 from tests.service.operations.chargebacks.disputes import disputed_escrow, lost_escrow, preview
-from tests.service.operations.disputes.disputing import named, opened
+from tests.service.operations.disputes.disputing import contested, named, offer
 from tests.service.operations.marketplace import API_KEY, Marketplace
 from tests.service.operations.operators.stuck import event_set_aside, shadowed, suspended
 
@@ -195,7 +195,9 @@ async def ids(market: Marketplace, tmp_path: Path) -> dict[str, str]:
     held, _ = await held_refund(market)
     withdrawn, _ = await held_refund(market)
     disputed, lost = await disputed_escrow(market), await lost_escrow(market)
-    argued = await opened(market.payer, await market.delivered_escrow())
+    delivered = await market.delivered_escrow()
+    share = dispute_pb.DisputeShare(payee_id=delivered.payee_id, amount_minor=6_000)
+    argued = await offer(market.payee, await contested(market, delivered), 4_000, [share])
     note = dispute_pb.AddDisputeEvidenceRequest(**named(argued), note="It is broken.")
     given = (await market.payer.disputes.AddDisputeEvidence(note)).evidence
     effect, _, _ = await shadowed(market)  # last: the inbox would end it

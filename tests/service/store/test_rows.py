@@ -356,6 +356,8 @@ def full_records() -> dict[str, Any]:
                 decided_by=TEXT,
                 decision=TEXT,
                 ended_at=later(days=2),
+                named_minor=LARGE - 5,
+                named_payees={TEXT: LARGE - 6},
             )
         ),
         "dispute_evidence": (

@@ -47,10 +47,12 @@ async def _respond_to_dispute(market: Marketplace) -> Asked:
 
 
 async def _propose_dispute_split(market: Marketplace) -> Asked:
-    dispute = await contested(market, await market.delivered_escrow())
+    escrow = await market.delivered_escrow()
+    dispute = await contested(market, escrow)
     request = pb.ProposeDisputeSplitRequest(
         **named(dispute), to_payer_minor=4_000, etag=await _etag(market, dispute)
     )
+    request.payees.add(payee_id=escrow.payee_id, amount_minor=6_000)
     return Asked("payer", request)
 
 

@@ -1,5 +1,6 @@
 """What the tests of disputes between the parties share."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from escrow.client import EscrowClient, new_request_id
@@ -53,8 +54,15 @@ async def answer(
     return (await client.disputes.RespondToDispute(request)).dispute
 
 
-async def offer(client: EscrowClient, dispute: pb.Dispute, to_payer_minor: int) -> pb.Dispute:
-    request = pb.ProposeDisputeSplitRequest(**named(dispute), to_payer_minor=to_payer_minor)
+async def offer(
+    client: EscrowClient,
+    dispute: pb.Dispute,
+    to_payer_minor: int,
+    payees: Iterable[pb.DisputeShare] = (),
+) -> pb.Dispute:
+    request = pb.ProposeDisputeSplitRequest(
+        **named(dispute), to_payer_minor=to_payer_minor, payees=payees
+    )
     return (await client.disputes.ProposeDisputeSplit(request)).dispute
 
 

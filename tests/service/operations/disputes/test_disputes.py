@@ -171,7 +171,7 @@ async def test_three_payees_get_their_parts_of_a_split(market: Marketplace, give
         async with market.refuses("SPLIT_DOES_NOT_ADD_UP"):
             await resolve(market, dispute, 3_001, payees=payees_get)
         payees_get[0].amount_minor = 5_001
-        async with market.refuses("SPLIT_DOES_NOT_ADD_UP"):
+        async with market.refuses("SHARE_ABOVE_HELD"):
             await resolve(market, dispute, 1_999, payees=payees_get)
         payees_get[0].amount_minor = 4_000
 

@@ -156,7 +156,12 @@ def _respond_to_dispute(_: Random, request: dispute_pb.RespondToDisputeRequest) 
 
 
 def _propose_split(random: Random, request: dispute_pb.ProposeDisputeSplitRequest) -> None:
+    """With the one payee by name, or without."""
     request.to_payer_minor = random.choice((1, 10_000, random.randint(1, 10_000)))
+    to_payee_minor = 10_000 - request.to_payer_minor
+    del request.payees[1 if to_payee_minor else 0 :]
+    for each in request.payees:
+        each.amount_minor = to_payee_minor
 
 
 def _accept_split(_: Random, request: dispute_pb.AcceptDisputeSplitRequest) -> None:
