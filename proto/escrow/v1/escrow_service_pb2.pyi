@@ -2635,7 +2635,7 @@ class Transition(_message.Message):
     TO_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
-    """What changed: an escrow's, milestone's, payment's, release's or effect's id."""
+    """What changed: the id of an escrow, milestone, payment, release, refund, dispute, or of any other thing that docs/generated/events.md names under "What moves"."""
     to: _builtins.str
     """The state after."""
     @_builtins.property

@@ -1,7 +1,10 @@
 """The catalogue of events says of each what happened; none is named twice or left out."""
 
-from service.cli.docs_events import events, said_of
+from service.cli.docs_events import TOLD, events, fields_of, said_of
+from service.domain import ids
 from service.domain.event_types import OF_WORKERS
+from service.domain.states.dispute import DISPUTE
+from service.domain.states.machines import MACHINES
 from service.operations.deadlines.act_on_deadline import OPERATION_OF
 from service.operations.feed.types import EVENT_TYPES, OF_METHODS
 from service.rpc.services import SERVICES
@@ -28,3 +31,18 @@ def test_each_says_what_happened() -> None:
         assert f"| `{type_}` |" in document
     for method in OF_METHODS.values():
         assert len(said_of(method)) > 10, method.name
+
+
+def test_each_says_by_whom_about_what_with_which_fields_and_what_moves() -> None:
+    document = events()
+
+    assert "| AcceptDisputeSplit | payee, payer | escrow, dispute, refund |" in document
+    for message in TOLD:
+        for field in message.fields:
+            says = fields_of(message.file.name)[message.name, field.name]
+            assert f"| `{field.name}` | {says} |" in document
+    assert document.count("_...`\n\n| from | to | by |") == len(MACHINES)
+    moves = document.partition(f"### Dispute: `{ids.DISPUTE}_...`")[2].partition("###")[0]
+    for (before, _), edge in DISPUTE.edges.items():
+        assert before is edge.to or f"| {before} | {edge.to} | " in moves
+    assert "| OPEN | NEGOTIATION | payee, payer |" in moves
