@@ -670,8 +670,8 @@ class RateLimited(Overloaded):
 
 
 class TooManyStreams(Overloaded):
-    """You have as many streams open as you may, or this process has as many as it serves. End one,
-    or begin it again after the delay in RetryInfo.
+    """You have as many streams open, or left unread, as you may, or this process has as many as it
+    serves. End one, read or cancel what was cut, or begin it again after the delay in RetryInfo.
     """
 
 

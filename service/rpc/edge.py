@@ -31,6 +31,7 @@ from service.domain.errors import (
     NotYours,
     PartyNotAllowed,
     PermissionMissing,
+    ReaderTooSlow,
     Refusal,
 )
 from service.rpc.contract import ContractError, access_table
@@ -197,7 +198,11 @@ class Edge:
             answer_by = inf if remaining_s is None else _now() + remaining_s
             call, request = await self._read(endpoint, body, caller, served, answer_by)
             async with aclosing(endpoint.run(call, request)) as messages:
-                await Sending(messages, write, admitted, self.streams).run()
+                try:
+                    await Sending(messages, write, admitted, self.streams).run()
+                except ReaderTooSlow:
+                    context.add_done_callback(self.streams.cut(caller))
+                    raise
 
     async def _answer(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -34,13 +34,24 @@ class StreamLimits:
         return max(self.most // 2, 1)
 
 
+Whose = tuple[str, str]
+"""A tenant and the name of a caller."""
+
+
 @dataclass(slots=True)
 class Streams:
-    """Counts the streams of a server. A stream has no place in an admission: it would keep it."""
+    """Counts the streams of a server. A stream has no place in an admission: it would keep it.
+
+    One that was cut, because its reader does not read, is none any more: its reader may resume at
+    once. But gRPC keeps the call, with the message that was not taken, until the reader reads on,
+    cancels it or its connection ends; a server cannot reset it. So these are counted as well, under
+    limits as large: who never takes anything cannot fill the memory.
+    """
 
     limits: StreamLimits = field(default_factory=StreamLimits)
     ending: asyncio.Event = field(default_factory=asyncio.Event)
-    _of_callers: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _of_callers: Counter[Whose] = field(default_factory=Counter)
+    _cut: Counter[Whose] = field(default_factory=Counter)
 
     @contextmanager
     def open(self, method: str, caller: Caller) -> Iterator[None]:
@@ -50,9 +61,7 @@ class Streams:
             TooManyStreams.
         """
         whose, labels = (caller.tenant_id, caller.name), {"rpc.method": method}
-        of_tenant = sum(n for (tenant, _), n in self._of_callers.items() if tenant == whose[0])
-        full = self._of_callers.total() >= self.limits.most or of_tenant >= self.limits.of_tenant
-        if full or self._of_callers[whose] >= self.limits.most_per_caller:
+        if self._is_full(self._of_callers, whose) or self._is_full(self._cut, whose):
             raise TooManyStreams
         self._of_callers[whose] += 1
         _OPEN.add(1, labels)
@@ -60,10 +69,25 @@ class Streams:
             yield
         finally:
             _OPEN.add(-1, labels)
-            self._of_callers[whose] -= 1
-            if not self._of_callers[whose]:
-                del self._of_callers[whose]
+            _count_less(self._of_callers, whose)
+
+    def cut(self, caller: Caller) -> Callable[[object], None]:
+        """Counts a call that was cut, until what this answers is called."""
+        whose = caller.tenant_id, caller.name
+        self._cut[whose] += 1
+        return lambda _: _count_less(self._cut, whose)
+
+    def _is_full(self, counted: Counter[Whose], whose: Whose) -> bool:
+        of_tenant = sum(n for (tenant, _), n in counted.items() if tenant == whose[0])
+        full = counted.total() >= self.limits.most or of_tenant >= self.limits.of_tenant
+        return full or counted[whose] >= self.limits.most_per_caller
 
     def end(self) -> None:
         """Every stream ends now, so that its reader goes on elsewhere."""
         self.ending.set()
+
+
+def _count_less(counted: Counter[Whose], whose: Whose) -> None:
+    counted[whose] -= 1
+    if not counted[whose]:
+        del counted[whose]

@@ -153,6 +153,27 @@ async def test_who_does_not_read_is_cut_and_nothing_is_kept_for_them() -> None:
         assert 1 <= int(details.metadata["version"]) <= story.read
 
 
+async def test_who_was_cut_has_their_place_again_and_leaves_no_more_than_so_many_unread() -> None:
+    story = Story(note=BIG, versions=1_000)
+    limits = StreamLimits(most_per_caller=2, patience_s=0.1)
+    async with serving(story, limits=limits) as (port, streams), client_of(port) as client:
+        left = []
+        for unread in (1, 2):
+            left.append(client.escrows.WatchEscrow(WATCH))
+            await read(left[-1])
+            await until(lambda n=unread: streams._cut.total() == n and not streams._of_callers)
+        error = await error_of(client.escrows.WatchEscrow(WATCH))
+        assert details_of(error).reason == "TOO_MANY_STREAMS"
+
+        assert details_of(await error_of(left[0])).reason == "READER_TOO_SLOW"  # who reads on
+        await until(lambda: streams._cut.total() == 1)
+        third = client.escrows.WatchEscrow(WATCH)
+        assert (await read(third)).version == 1
+        for stream in (left[1], third):
+            stream.cancel()
+        await until(lambda: not streams._cut and not streams._of_callers)
+
+
 async def test_a_stream_ends_with_the_credentials_that_it_began_with(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
