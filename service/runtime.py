@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -62,7 +62,7 @@ class Runtime:
         object.__setattr__(self, "commits", Commits(self.pool))
         object.__setattr__(self, "policies", Policies(self.pool))
         object.__setattr__(self, "positions", Tails(partial(last_positions, self.pool)))
-        object.__setattr__(self, "versions", Tails(self.look_at_versions))
+        object.__setattr__(self, "versions", Tails(partial(find_versions, self.pool)))
         object.__setattr__(self, "stream_reads", asyncio.Semaphore(STREAMS_READ_AT_ONCE))
 
     async def load_escrow(
@@ -74,12 +74,6 @@ class Runtime:
     async def find_escrow(self, tenant_id: str, escrow_id: UUID) -> EscrowRecords | None:
         """An escrow as it is now, to be looked at and not changed."""
         return await find_escrow(self.pool, tenant_id, escrow_id)
-
-    async def look_at_versions(
-        self, escrows: Collection[tuple[str, UUID]]
-    ) -> dict[tuple[str, UUID], int]:
-        """The versions that these escrows have now, by tenant and id."""
-        return await find_versions(self.pool, escrows)
 
     async def commit(self, unit: UnitOfWork) -> None:
         """Writes the unit, all or nothing; see ``Commits.commit`` for what it raises, and what

@@ -25,6 +25,7 @@ from service.operations.feed.list_events import list_events
 from service.operations.feed.watch_events import watch_events
 from service.rpc.validate import compile_validator
 from service.runtime import Runtime
+from service.store.escrows import find_versions
 
 PAGE = 200
 _VERSION = re.compile(r"[0-9]{1,18}")
@@ -123,7 +124,7 @@ async def _changes(
     async with runtime.pool.acquire() as connection:
         escrow_id = await find_escrow_named(connection, call_.tenant_id, name)
     key = call_.tenant_id, escrow_id
-    newest = (await runtime.look_at_versions([key])).get(key, 0)
+    newest = (await find_versions(runtime.pool, [key])).get(key, 0)
     version = int(after) if after else 0 if from_beginning else newest
     request = pb.WatchEscrowRequest(
         escrow_id=ids.show(ids.ESCROW, escrow_id), after_version=version

@@ -12,6 +12,7 @@ from service.domain.errors import EscrowMissing, VersionAhead
 from service.operations.escrows.list_timeline import read_timeline
 from service.operations.waiting import changed_number
 from service.runtime import Runtime
+from service.store.escrows import find_versions
 
 MOST = 100  # changes of one message
 
@@ -21,7 +22,7 @@ async def watch_escrow(
 ) -> AsyncGenerator[WatchEscrowResponse, None]:
     """Raises EscrowMissing, VersionAhead."""
     key, after = (call.tenant_id, ids.parse(request.escrow_id)), request.after_version
-    newest = (await runtime.look_at_versions([key])).get(key, 0)
+    newest = (await find_versions(runtime.pool, [key])).get(key, 0)
     if newest == 0:
         raise EscrowMissing
     if newest == after:
