@@ -201,7 +201,8 @@ class Edge:
                 try:
                     await Sending(messages, write, admitted, self.streams).run()
                 except ReaderTooSlow:
-                    context.add_done_callback(self.streams.cut(caller))
+                    ended = self.streams.cut(caller)
+                    context.add_done_callback(ended)  # type: ignore[arg-type]  # any callable
                     raise
 
     async def _answer(

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from opentelemetry import metrics
 
@@ -71,7 +72,7 @@ class Streams:
             _OPEN.add(-1, labels)
             _count_less(self._of_callers, whose)
 
-    def cut(self, caller: Caller) -> Callable[[object], None]:
+    def cut(self, caller: Caller) -> Callable[[Any], None]:
         """Counts a call that was cut, until what this answers is called."""
         whose = caller.tenant_id, caller.name
         self._cut[whose] += 1

@@ -158,10 +158,10 @@ async def test_who_was_cut_has_their_place_again_and_leaves_no_more_than_so_many
     limits = StreamLimits(most_per_caller=2, patience_s=0.1)
     async with serving(story, limits=limits) as (port, streams), client_of(port) as client:
         left = []
-        for unread in (1, 2):
+        for _ in range(2):
             left.append(client.escrows.WatchEscrow(WATCH))
             await read(left[-1])
-            await until(lambda n=unread: streams._cut.total() == n and not streams._of_callers)
+            await until(lambda: streams._cut.total() == len(left) and not streams._of_callers)
         error = await error_of(client.escrows.WatchEscrow(WATCH))
         assert details_of(error).reason == "TOO_MANY_STREAMS"
 
