@@ -48,7 +48,6 @@ async def create_escrow(
         CurrencyNotInPolicy, AmountBeyondLimits: a milestone could not be paid by itself.
         CurrencyNotSettled, CurrencyNotReceived: Stripe would have to convert.
     """
-    _check_milestones(unit, request)
     conversion = await quote_conversion(runtime, unit.call, request.currency)
     parties = await load_parties(
         runtime.pool,
@@ -56,6 +55,7 @@ async def create_escrow(
         payer_id=ids.parse(request.payer_id),
         payee_id=ids.parse(request.payee_id),
     )
+    _check_milestones(unit, request)  # what was asked again after a due date is answered by then
     if parties.payer is None:
         raise PayerMissing
     if parties.payee is None:

@@ -1,5 +1,6 @@
 """CreateEscrow: an agreement with its fees quoted and its policy pinned, and no money moved."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -139,6 +140,18 @@ async def test_all_that_does_not_add_up_is_named_at_once(shared_market: Marketpl
         "milestones[2].line_items": "sum to 1,000,000,000,000,000.00 USD, not to amount_minor,"
         " 50.00 USD",
     }
+
+
+async def test_who_asks_again_after_a_due_date_is_answered(shared_market: Marketplace) -> None:
+    payer, payee = await shared_market.new_payer(), await shared_market.new_payee(active=False)
+    request = escrow_request(5_000, payer=payer, payee=payee)
+    due = datetime.now(UTC) + timedelta(seconds=1)
+    request.milestones[0].due_time.FromDatetime(due)
+    first = await shared_market.service.escrows.CreateEscrow(request)
+
+    await asyncio.sleep((due - datetime.now(UTC)).total_seconds() + 0.01)
+
+    assert await shared_market.service.escrows.CreateEscrow(request) == first
 
 
 @pytest.mark.parametrize(("currency", "step"), [("KWD", "0.010"), ("ISK", "1.00"), ("UGX", "1.00")])
