@@ -14,6 +14,7 @@ APPROVALS = "SELECT state, count(*) FROM approvals GROUP BY 1"
 LIMITS = {
     "RefundMilestone": REFUNDS,
     "CancelEscrow": REFUNDS,
+    "ResolveDispute": REFUNDS,
     "RefundSuspense": REPAIRS,
     "WriteOffReceivable": WRITE_OFFS,
     "SettleChargeback": WRITE_OFFS,
@@ -80,6 +81,13 @@ def _moved(intention: Intention) -> Money:
     moved: Money
     if intention.method == "CancelEscrow":
         moved = answer.refunded.amount
+    elif intention.method == "ResolveDispute":  # what is released counts as well
+        outcome = answer.dispute.outcome
+        moved = Money(
+            amount_minor=outcome.to_payer.amount_minor
+            + sum(each.amount_minor for each in outcome.payees),
+            currency=answer.dispute.amount.currency,
+        )
     elif intention.method == "SettleChargeback":
         moved = answer.chargeback.settled
     elif intention.method == "WriteOffReceivable":

@@ -45,7 +45,7 @@ STORED = frozenset(
         "SettleChargeback",
         *("Approve", "Reject"),
         *("OpenDispute", "RespondToDispute", "ProposeDisputeSplit", "AcceptDisputeSplit"),
-        *("RequestMediation", "ResolveDispute", "WithdrawDispute"),
+        *("RequestMediation", "ResolveDispute", "WithdrawDispute", "AddDisputeEvidence"),
     }
 )
 OF_PARTIES = frozenset({"CreatePayer", "CreatePayee", "GetPayee", "RequestPayout", "GetPayout"})
@@ -81,6 +81,7 @@ OF_DISPUTES = frozenset(
     {
         *("OpenDispute", "RespondToDispute", "ProposeDisputeSplit", "AcceptDisputeSplit"),
         *("RequestMediation", "ResolveDispute", "WithdrawDispute", "ListDisputes"),
+        *("AddDisputeEvidence", "GetDisputeEvidence", "ListDisputeEvidence"),
     }
 )
 OF_OPERATORS = frozenset({"ListSuspense"})
@@ -106,6 +107,7 @@ NAMED = {
         "chargeback",
         "proposal",
         "dispute",
+        "evidence",
         "approval",
     )
 }

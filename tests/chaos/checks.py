@@ -85,6 +85,7 @@ OPERATIONS = {
     "RequestMediation": "request_mediation",
     "ResolveDispute": "resolve_dispute",
     "WithdrawDispute": "withdraw_dispute",
+    "AddDisputeEvidence": "add_dispute_evidence",
 }
 COUNT = "SELECT count(*) FROM operations WHERE kind = $1"
 # Several methods make one of these, beside what disputes do (disagreed.py). A release has such a

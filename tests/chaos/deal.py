@@ -71,14 +71,15 @@ class Deal:
     def _choose(self, rng: random.Random) -> "Action":
         if not self.escrow.id:
             return Deal.create
+        if action := self.approvals.choose(self, rng) or self.disputes.choose(self, rng):
+            return action
         if action := self.chargebacks.choose(self, rng) or self.refunds.choose(self, rng):
             return action
         if self.splits.choose(self, rng):
             return redirect
         if action := self.deadlines.choose(self, rng):
             return action
-        others = (self.amendments, self.approvals, self.disputes)
-        drawn = next(filter(None, (each.choose(self, rng) for each in others)), None)
+        drawn = self.amendments.choose(self, rng)
         return drawn or rng.choice(self._sensible() if rng.random() < SENSIBLE_SHARE else ANYTHING)
 
     def _sensible(self) -> Sequence["Action"]:

@@ -9,6 +9,7 @@ from escrow.v1 import dispute_service_pb2 as pb
 from escrow.v1 import refund_service_pb2 as refund
 from tests.chaos.caller import Breach, Caller, Intention
 from tests.chaos.deadlines import Deadlines
+from tests.chaos.evidence import check_evidence
 from tests.world import World
 
 ENDS = frozenset({"AcceptDisputeSplit", "ResolveDispute", "WithdrawDispute", "RespondToDispute"})
@@ -64,7 +65,16 @@ async def check_disagreed(world: World, caller: Caller, deadlines: Deadlines) ->
             wrong.append("nobody acted, and nothing happened")
         facts = {"dispute": dispute, "asked": asked[dispute.id], "refund": given}
         breaches += [Breach(what, facts) for what in wrong]
-    return breaches
+    return breaches + _decided_by_parties(caller) + await check_evidence(world, caller)
+
+
+def _decided_by_parties(caller: Caller) -> list[Breach]:
+    """Who is a party of a dispute decides nothing alone."""
+    return [
+        Breach("a party has decided", {"asked": each})
+        for each in caller.intentions
+        if each.method == "ResolveDispute" and each.party != "operator" and each.answer is not None
+    ]
 
 
 def _wrong(

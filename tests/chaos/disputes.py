@@ -1,5 +1,6 @@
 """The parties disagree: they dispute what is held, answer or do not, offer, agree, ask for an
-operator, withdraw. Where time passes, the policy decides what nobody has.
+operator, withdraw, and give evidence. Where time passes, the policy decides what nobody has. What
+an operator gives back above a limit waits for a second one (approvals.py).
 
 Not in every seed.
 """
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 SEED_SHARE = 0.5  # of the seeds
 STEP_SHARE = 0.3  # of the steps of these
+DISPUTED_SHARE = 0.6  # of the steps where something is disputed
 HOLDING = (escrow_pb.MILESTONE_STATE_FUNDED, escrow_pb.MILESTONE_STATE_DELIVERED)
 EITHER: tuple[Party, ...] = ("payer", "payee")
 REASONS = (
@@ -26,6 +28,8 @@ REASONS = (
     pb.DISPUTE_REASON_NOT_AS_AGREED,
     pb.DISPUTE_REASON_LATE,
 )
+# The same party gives the same file once, and another one may give it, too.
+FILES = (b"%PDF-1.7 a contract", b"\x89PNG\r\n\x1a\n a picture", b"A letter.", b"MZ a program")
 
 
 class Disputes:
@@ -37,15 +41,18 @@ class Disputes:
 
     def choose(self, deal: Deal, rng: random.Random) -> Action | None:
         """What a party, or an operator, does about a disagreement, if they do anything."""
-        if not self.happen or rng.random() >= STEP_SHARE:
+        if not self.happen:
+            return None
+        is_disputed = bool(disputed(deal.escrow))
+        if rng.random() >= (DISPUTED_SHARE if is_disputed else STEP_SHARE):
             return None
         actions: list[Action] = []
         if any(each.state in HOLDING for each in deal.escrow.milestones):
             actions += [dispute_some]
-        if disputed(deal.escrow):
+        if is_disputed:
             actions += [respond, respond, offer, offer, accept, accept, mediate, withdraw]
-            # What waits for a second person is proved of other methods.
-            actions += [] if deal.approvals.happen else [resolve]
+            actions += [resolve, resolve, give, give]
+            actions += [resolve] * 4 if deal.approvals.happen else []
         return rng.choice(actions) if actions else None
 
     def saw(self, answer: Any) -> None:  # noqa: ANN401 - of any method that tells a dispute
@@ -79,7 +86,10 @@ async def dispute_some(deal: Deal, rng: random.Random) -> None:
         request.amount_minor = deal.currencies.part(rng, most_minor, currency)
         if rng.random() < 0.4:
             request.to_payer_minor = deal.currencies.part(rng, request.amount_minor, currency)
-    await _want(deal, "OpenDispute", rng.choice(EITHER), request, rng)
+    who = rng.choice(EITHER)
+    if milestone.state == escrow_pb.MILESTONE_STATE_FUNDED and rng.random() < 0.8:
+        who = "payer"  # a payee disputes what they have delivered
+    await _want(deal, "OpenDispute", who, request, rng)
 
 
 async def respond(deal: Deal, rng: random.Random) -> None:
@@ -140,6 +150,22 @@ async def resolve(deal: Deal, rng: random.Random) -> None:
         await _want(deal, "ResolveDispute", who, request, rng)
 
 
+async def give(deal: Deal, rng: random.Random) -> None:
+    """A note, a file, or both; some files are none that we take, and some disputes are over."""
+    if known := _some(deal, rng):
+        content = b"" if rng.random() < 0.3 else rng.choice(FILES)
+        request = pb.AddDisputeEvidenceRequest(
+            escrow_id=deal.escrow.id,
+            dispute_id=known.id,
+            content=content,
+            file_name="proof" if content and rng.random() < 0.5 else "",
+            note="Look at it." if not content or rng.random() < 0.5 else "",
+        )
+        who = rng.choice([*EITHER, *EITHER, "operator"])
+        request.reason = "They sent it by post." if who == "operator" else ""
+        await deal.want("AddDisputeEvidence", who, request, rng)
+
+
 def _some(deal: Deal, rng: random.Random) -> pb.Dispute | None:
     """One of this escrow: mostly one that is open."""
     ours = [each for each in deal.disputes.seen.values() if each.escrow_id == deal.escrow.id]
@@ -149,8 +175,8 @@ def _some(deal: Deal, rng: random.Random) -> pb.Dispute | None:
 
 
 def _part(deal: Deal, known: pb.Dispute, rng: random.Random) -> int:
-    if rng.random() < 0.2:
-        return rng.choice([0, known.amount.amount_minor])
+    if rng.random() < 0.35:
+        return rng.choice([0, known.amount.amount_minor, known.amount.amount_minor])
     return deal.currencies.part(rng, known.amount.amount_minor, deal.escrow.currency)
 
 

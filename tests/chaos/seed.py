@@ -107,6 +107,13 @@ UNION ALL SELECT 'chargebacks of more than was paid', count(*) FROM journals
 UNION ALL SELECT 'fees given back', count(*) FROM releases WHERE netted_minor < 0
     HAVING count(*) > 0
 UNION ALL SELECT 'disputes ' || state, count(*) FROM disputes GROUP BY 1
+UNION ALL SELECT 'disputes resolved by ' || kind, count(*) FROM operations
+    WHERE kind IN ('resolve_dispute', 'accept_dispute_split', 'respond_to_dispute')
+    AND transitions::text LIKE '%RESOLVED%' GROUP BY kind
+UNION ALL SELECT 'disputes decided by two', count(*) FROM approvals
+    WHERE operation = 'resolve_dispute' AND state = 'APPROVED' HAVING count(*) > 0
+UNION ALL SELECT 'files of disputes', count(*) FROM dispute_evidence WHERE size_bytes > 0
+    HAVING count(*) > 0
 UNION ALL SELECT 'evidence ' || step, count(*) FROM chargeback_evidence GROUP BY 1
 UNION ALL SELECT 'approvals ' || state, count(*) FROM approvals GROUP BY 1
 UNION ALL SELECT 'payouts ' || state, count(*) FROM payouts GROUP BY 1

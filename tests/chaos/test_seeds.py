@@ -8,9 +8,10 @@ from tests.depth import deeper
 from tests.postgres import Server
 from tests.world import open_world
 
-# Those in which most happens, each of what must happen in two of them.
-SEEDS = deeper((12, 15, 18, 24, 29, 32, 34), tuple(range(1, 33)))
-MORE_SEEDS = tuple(seed for seed in range(1, 61) if seed not in SEEDS)
+# Those in which most happens. What has not happened in them is likely in the next.
+SEEDS = deeper((12, 24, 29, 57), tuple(range(1, 33)))
+NEXT = (61, 4, 48, 1, 39, 45)
+MORE_SEEDS = tuple(seed for seed in (*NEXT, *range(1, 61)) if seed not in SEEDS)
 STEPS = 40
 MUST_HAPPEN = {
     *{"cut_after_effect", "drop", "never_generated", "rate_limited"},
@@ -23,7 +24,7 @@ MUST_HAPPEN = {
     *{"escrows expired", "releases after inspection"},
     *deeper(set[str](), {"deadlines extended", "amendments accepted", "approvals APPROVED"}),
     *deeper(set[str](), {"receivables refused", "chargebacks won after all"}),
-    "events that share a call",
+    *{"events that share a call", "disputes RESOLVED", "disputes DEFAULTED", "files of disputes"},
 }
 """A chaos that does nothing would break nothing either, nor would strangers who do nothing."""
 
