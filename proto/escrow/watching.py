@@ -67,19 +67,50 @@ class _Events:
         self._after = message.cursor
 
 
+class ChangesReplaced(Exception):
+    """An escrow came to the last version that was given out by another change than that: the
+    service's database was restored to an earlier time. Read the escrow and its timeline again.
+    """
+
+
 class _Changes:
+    """Begins again with the last change that was given out, which has to be the same still."""
+
     def __init__(self, escrow_id: str, after_version: int) -> None:
         self._escrow_id = escrow_id
         self._after_version = after_version
+        self._last: TimelineEntry | None = None
+        self._expected: TimelineEntry | None = None
 
     def request(self) -> WatchEscrowRequest:
-        return WatchEscrowRequest(escrow_id=self._escrow_id, after_version=self._after_version)
+        self._expected = self._last
+        after_version = self._after_version - (self._expected is not None)
+        return WatchEscrowRequest(escrow_id=self._escrow_id, after_version=after_version)
 
     def take(self, message: Any) -> Iterator[TimelineEntry]:  # noqa: ANN401
+        if self._expected is not None:
+            _hold_against(self._expected, message)
+            self._expected = None
         for entry in message.entries:
-            self._after_version = entry.version
-            yield entry
-        self._after_version = message.version
+            if entry.version > self._after_version:
+                self._after_version, self._last = entry.version, entry
+                yield entry
+        if self._after_version != message.version:  # by changes that cannot be shown
+            self._after_version, self._last = message.version, None
+
+
+def _hold_against(expected: TimelineEntry, message: Any) -> None:  # noqa: ANN401
+    """Raises ChangesReplaced."""
+    if expected.version in message.unreadable:
+        return
+    again = [each for each in message.entries if each.version == expected.version]
+    if [_name(each) for each in again] != [_name(expected)]:
+        raise ChangesReplaced(f"version {expected.version} of the escrow is of another change")
+
+
+def _name(entry: TimelineEntry) -> tuple[str, str, int, int]:
+    """What a change is known by."""
+    return entry.operation, entry.cause, entry.time.seconds, entry.time.nanos
 
 
 class _Pauses:
@@ -130,6 +161,7 @@ async def watch_escrow(
 
     Raises:
         grpc.RpcError: there is no such escrow, or it has not come to this version ...
+        ChangesReplaced
     """
     following = _Changes(escrow_id, after_version)
     async for entry in _follow(following, client.escrows.WatchEscrow):

@@ -205,7 +205,16 @@ class CursorLost(OutOfRange):
 
 
 class VersionAhead(OutOfRange):
-    """The escrow has not come to this version: read it again, and go on from its own."""
+    """The escrow has not come to this version: read it again, and go on from its own. If you were
+    told of more, the database was restored to an earlier time, and that did not happen there.
+    """
+
+
+class VersionReplaced(OutOfRange):
+    """The escrow came to this version by another change than you were told of: the database was
+    restored to an earlier time, and what you were told after that did not happen there. Read the
+    escrow and its timeline again, then go on from its own version.
+    """
 
 
 class NotAllowed(Refusal):

@@ -31,6 +31,9 @@ LIMIT $4"""
 TIMELINE = f"""\
 SELECT escrow_version, kind, party, caller, key, transitions, note, occurred_at, trace_id
 {_OF_ESCROW}"""
+CHANGE_AT = """\
+SELECT o.operation_id FROM operations AS o
+WHERE o.tenant_id = $1 AND o.escrow_id = $2 AND o.escrow_version = $3"""
 TIMELINE_VERSIONS = f"SELECT escrow_version\n{_OF_ESCROW}"
 
 
@@ -183,6 +186,14 @@ async def find_timeline(
         return row
 
     return await read_all(lambda: rows(after_version, limit), versions, alone)
+
+
+async def change_at(
+    pool: asyncpg.Pool, tenant_id: str, escrow_id: UUID, version: int
+) -> UUID | None:
+    """The operation by which an escrow came to a version; None where there is none."""
+    found: UUID | None = await pool.fetchval(CHANGE_AT, tenant_id, escrow_id, version)
+    return found
 
 
 async def find_amounts(

@@ -8,11 +8,12 @@ from uuid import UUID
 from escrow.v1.escrow_service_pb2 import WatchEscrowRequest, WatchEscrowResponse
 from service.domain import ids
 from service.domain.call import Call
-from service.domain.errors import EscrowMissing, VersionAhead
+from service.domain.errors import EscrowMissing, VersionAhead, VersionReplaced
 from service.operations.escrows.list_timeline import read_timeline
 from service.operations.waiting import changed_number
 from service.runtime import Runtime
 from service.store.escrows import find_versions
+from service.store.operations import change_at
 
 MOST = 100  # changes of one message
 
@@ -20,11 +21,12 @@ MOST = 100  # changes of one message
 async def watch_escrow(
     runtime: Runtime, call: Call, request: WatchEscrowRequest
 ) -> AsyncGenerator[WatchEscrowResponse, None]:
-    """Raises EscrowMissing, VersionAhead."""
+    """Raises EscrowMissing, VersionAhead, VersionReplaced."""
     key, after = (call.tenant_id, ids.parse(request.escrow_id)), request.after_version
     newest = (await find_versions(runtime.pool, [key])).get(key, 0)
     if newest == 0:
         raise EscrowMissing
+    told = await change_at(runtime.pool, *key, after)
     if newest == after:
         yield WatchEscrowResponse(version=after)
     while True:
@@ -33,13 +35,29 @@ async def watch_escrow(
         while after < newest:
             async with runtime.stream_reads:
                 response = await _read(runtime, *key, after, newest)
-            after = response.version
+                await _prove(runtime, *key, after, told)
+                after = response.version
+                told = await change_at(runtime.pool, *key, after)
             yield response
         changed = await changed_number(runtime.versions, key, after)
         if changed is None:
+            await _prove(runtime, *key, after, told)
             yield WatchEscrowResponse(version=after)
         else:
             newest = changed
+
+
+async def _prove(
+    runtime: Runtime, tenant_id: str, escrow_id: UUID, version: int, told: UUID | None
+) -> None:
+    """After a page was read, so that the page follows what was told before.
+
+    Raises:
+        VersionReplaced: a standby without the last commits took over, and others have their
+        versions.
+    """
+    if await change_at(runtime.pool, tenant_id, escrow_id, version) != told:
+        raise VersionReplaced
 
 
 async def _read(

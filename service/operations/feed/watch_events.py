@@ -35,8 +35,8 @@ async def watch_events(
             raise CursorLost
         while newest is not None and place.position < newest:
             async with runtime.stream_reads:
-                await _prove(runtime, tenant_id, place)
                 page = await read_events(runtime, tenant_id, place, limit=MOST, types=types)
+                await _prove(runtime, tenant_id, place)  # afterwards, so that the page follows it
             if page.through == place:
                 break  # an operation is gone: `escrow verify` says so
             place = page.through

@@ -12,7 +12,7 @@ from grpc import StatusCode
 
 from escrow.client import EscrowClient, connect_sync, details_of
 from escrow.v1 import escrow_service_pb2 as pb
-from escrow.watching import watch_escrow, watch_escrow_sync
+from escrow.watching import ChangesReplaced, watch_escrow, watch_escrow_sync
 from service.domain.call import Call
 from service.domain.errors import Unauthenticated
 from service.rpc import sending
@@ -36,6 +36,7 @@ class Story:
     def __init__(self, *, note: str = "", versions: int = 0) -> None:
         self.note = note
         self.versions = versions
+        self.cause = "as told"
         self.read = 0
         self.open = 0
         self.fails: Exception | None = None
@@ -53,12 +54,14 @@ class Story:
         try:
             if self.fails:
                 raise self.fails
+            if self.versions == request.after_version:
+                yield pb.WatchEscrowResponse(version=self.versions)
             for version in count(request.after_version + 1):
                 async with self.more:
                     while self.versions < version:
                         await self.more.wait()
                 self.read += 1
-                entry = pb.TimelineEntry(version=version, note=self.note)
+                entry = pb.TimelineEntry(version=version, note=self.note, cause=self.cause)
                 yield pb.WatchEscrowResponse(entries=[entry], version=version)
         finally:
             self.open -= 1
@@ -272,6 +275,27 @@ async def test_a_follower_goes_on_by_itself_without_a_gap_and_nothing_twice() ->
         await until(lambda: len(seen) == 9)
         following.cancel()
     assert seen == list(range(1, 10))
+
+
+@pytest.mark.parametrize("left", [2, 3, 5])
+async def test_a_follower_is_told_that_its_last_change_did_not_happen(left: int) -> None:
+    """A standby without the last commits took over, and has as many, fewer or more since."""
+    story = Story(versions=3)
+    async with AsyncExitStack() as stack:
+        first = await stack.enter_async_context(AsyncExitStack())
+        port, streams = await first.enter_async_context(serving(story))
+        client = await stack.enter_async_context(client_of(port))
+        following = watch_escrow(client, ESCROW_ID)
+        assert [(await anext(following)).version for _ in range(3)] == [1, 2, 3]
+
+        streams.end()
+        await first.aclose()
+        story.versions, story.cause = left, "another"
+        await stack.enter_async_context(serving(story, port=port))
+
+        async with asyncio.timeout(10):
+            with pytest.raises(ChangesReplaced):
+                await anext(following)
 
 
 async def test_a_follower_raises_what_another_beginning_would_not_mend() -> None:

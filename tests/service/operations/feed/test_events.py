@@ -219,6 +219,55 @@ async def test_an_escrow_is_watched_after_a_version(
         assert (await alive()) == (await alive())
 
 
+async def test_a_version_that_another_change_has_is_lost(
+    market: Marketplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A standby without the last commit has taken over. Nothing of what it goes on with is told as
+    if it came after that.
+    """
+    escrow = await market.funded_escrow()
+    version = (await market.timeline(escrow))[-1].version
+    watch = market.payer.escrows.WatchEscrow
+    request = pb.WatchEscrowRequest(escrow_id=escrow.id, after_version=version)
+    replace = "UPDATE operations SET operation_id = gen_random_uuid() WHERE escrow_version = $1"
+    lose = "UPDATE escrows SET version = version - 1"
+    await market.owner.execute("ALTER TABLE operations DISABLE TRIGGER USER")
+    before = await market.owner.fetchval(
+        "SELECT operation_id FROM operations WHERE escrow_version = $1", version
+    )
+
+    async with watching(watch(request)) as behind, watching(watch(request)) as further:
+        await behind()
+        await further()
+        await market.owner.execute(replace, version)
+        await market.deliver(escrow)
+        for read in (behind, further):
+            async with market.refuses("VERSION_REPLACED"):
+                await read()
+    monkeypatch.setattr(waiting, "QUIET_S", 0.05)
+    newest = pb.WatchEscrowRequest(escrow_id=escrow.id, after_version=version + 1)
+    async with watching(watch(newest)) as quiet:
+        await quiet()
+        await market.owner.execute(replace, version + 1)
+        async with market.refuses("VERSION_REPLACED"):
+            await _last_of(quiet)
+    async with watching(watch(newest)) as ahead:
+        await ahead()
+        await market.owner.execute(lose)
+        async with market.refuses("VERSION_AHEAD"):
+            await _last_of(ahead)
+    await market.owner.execute("UPDATE escrows SET version = version + 1")
+    await market.owner.execute(
+        "UPDATE operations SET operation_id = $2 WHERE escrow_version = $1", version, before
+    )
+
+
+async def _last_of(read: Any) -> None:  # noqa: ANN401  of a stream
+    """Reads until it is refused."""
+    for _ in range(100):
+        await read()
+
+
 async def test_two_hundred_watch_one_escrow(market: Marketplace) -> None:
     """One statement looks for them all, and none does once they have gone."""
     escrow = await market.new_escrow()
