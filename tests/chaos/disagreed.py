@@ -95,6 +95,9 @@ def _wrong(
         yield "a dispute gave back another amount"
     if dispute.state in DIVIDED and to_payer not in _expected(dispute, asked, ended, left):
         yield "a dispute came out otherwise"
+    got = {each.payee_id: each.amount_minor for each in dispute.outcome.payees}
+    if any(got != named for named in _named(asked, ended)):
+        yield "a dispute gave payees other amounts than were named"
 
 
 def _ended(intention: Intention) -> bool:
@@ -117,9 +120,24 @@ def _expected(
         return {claim}
     if by.method == "ResolveDispute":
         return {by.request.to_payer_minor}
-    offers = (each for each in asked if each.method == "ProposeDisputeSplit")
-    return {
-        each.request.to_payer_minor
-        for each in offers
-        if each.answer.dispute.offer.number == by.request.offer_number
-    }
+    return {each.request.to_payer_minor for each in _offers(asked, by)}
+
+
+def _named(asked: Sequence[Intention], ended: Sequence[Intention]) -> Iterator[dict[str, int]]:
+    """What each payee gets, where what was accepted or decided says it."""
+    for by in ended[:1]:
+        decided = by.method == "ResolveDispute"
+        for each in [by] if decided else _offers(asked, by):
+            if each.request.payees:
+                yield {named.payee_id: named.amount_minor for named in each.request.payees}
+
+
+def _offers(asked: Sequence[Intention], by: Intention) -> list[Intention]:
+    """The offer that was accepted."""
+    return [
+        each
+        for each in asked
+        if by.method == "AcceptDisputeSplit"
+        and each.method == "ProposeDisputeSplit"
+        and each.answer.dispute.offer.number == by.request.offer_number
+    ]

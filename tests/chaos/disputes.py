@@ -8,6 +8,7 @@ Not in every seed.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 SEED_SHARE = 0.5  # of the seeds
 STEP_SHARE = 0.3  # of the steps of these
 DISPUTED_SHARE = 0.6  # of the steps where something is disputed
+NAMED_SHARE = 0.5  # of the offers, where there are several payees
 HOLDING = (escrow_pb.MILESTONE_STATE_FUNDED, escrow_pb.MILESTONE_STATE_DELIVERED)
 EITHER: tuple[Party, ...] = ("payer", "payee")
 REASONS = (
@@ -37,6 +39,7 @@ class Disputes:
 
     def __init__(self, seed: int) -> None:
         self.happen = random.Random(f"{seed} arguments").random() < SEED_SHARE
+        self.names = random.Random(f"{seed} named offers")
         self.seen: dict[str, pb.Dispute] = {}
 
     def choose(self, deal: Deal, rng: random.Random) -> Action | None:
@@ -110,8 +113,12 @@ async def respond(deal: Deal, rng: random.Random) -> None:
 
 async def offer(deal: Deal, rng: random.Random) -> None:
     if known := _some(deal, rng):
+        to_payer_minor = _part(deal, known, rng)
         request = pb.ProposeDisputeSplitRequest(
-            escrow_id=deal.escrow.id, dispute_id=known.id, to_payer_minor=_part(deal, known, rng)
+            escrow_id=deal.escrow.id,
+            dispute_id=known.id,
+            to_payer_minor=to_payer_minor,
+            payees=_named(deal, known, to_payer_minor),
         )
         await _want(deal, "ProposeDisputeSplit", rng.choice(EITHER), request, rng)
 
@@ -178,6 +185,26 @@ def _part(deal: Deal, known: pb.Dispute, rng: random.Random) -> int:
     if rng.random() < 0.35:
         return rng.choice([0, known.amount.amount_minor, known.amount.amount_minor])
     return deal.currencies.part(rng, known.amount.amount_minor, deal.escrow.currency)
+
+
+def _named(deal: Deal, known: pb.Dispute, to_payer_minor: int) -> list[pb.DisputeShare]:
+    """In half of them the rest by name, where there are several payees: to each in any order all
+    that is held for them, as far as it goes.
+    """
+    rng = deal.disputes.names
+    if rng.random() >= NAMED_SHARE:
+        return []
+    (milestone,) = [each for each in deal.escrow.milestones if each.id == known.milestone_id]
+    held: Counter[str] = Counter()
+    for each in milestone.payees:
+        held[each.payee_id] += each.held.amount_minor
+    left_minor = known.amount.amount_minor - known.lost.amount_minor - to_payer_minor
+    shares = []
+    for payee_id in rng.sample(sorted(held), len(held)):
+        if (minor := min(held[payee_id], left_minor)) > 0:
+            left_minor -= minor
+            shares.append(pb.DisputeShare(payee_id=payee_id, amount_minor=minor))
+    return shares
 
 
 async def _want(deal: Deal, method: str, who: Party, request: Any, rng: random.Random) -> None:  # noqa: ANN401 - of any of these methods
