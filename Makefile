@@ -29,8 +29,8 @@ run: $(INSTALLED) ## start everything here, play a story the first time (STORY=1
 
 .PHONY: test
 test: $(INSTALLED) ## run the tests
-	@# one process more than there are cores: tests wait for other processes as much as they work
-	@$(BIN)/pytest -n $$($(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 1)') --dist worksteal $(ARGS)
+	@# two processes more than there are cores: tests wait for other processes as much as they work
+	@$(BIN)/pytest -n $$($(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 2)') --dist worksteal $(ARGS)
 
 .PHONY: test-deep
 test-deep: $(INSTALLED) ## the tests with many more examples, cases and seeds than CI has time for
