@@ -91,7 +91,7 @@ class Settings(BaseSettings):
     """Of methods that have another: {"GetEscrow": 5000}."""
     streams_per_caller: int = Field(default=100, ge=1, le=100_000)
     """How many streams (WatchEscrow, WatchEvents) each caller may have open for a tenant, in each
-    process."""
+    process. Of a caller that acts for end users: each end user."""
     streams: int = Field(default=2000, ge=1, le=100_000)
     """How many streams each process serves."""
     stream_patience_s: float = Field(default=15, gt=0, le=600)

@@ -23,7 +23,9 @@ _OPEN = metrics.get_meter("service.rpc").create_up_down_counter(
 
 @dataclass(frozen=True, slots=True)
 class StreamLimits:
-    """How many streams there may be, of a caller and in all; how many seconds a reader may take."""
+    """How many streams there may be, of a caller and in all; how many seconds a reader may take.
+    ``most_per_caller`` holds for each end user of a caller that acts for some.
+    """
 
     most_per_caller: int = 100
     most: int = 2_000
@@ -35,8 +37,8 @@ class StreamLimits:
         return max(self.most // 2, 1)
 
 
-Whose = tuple[str, str]
-"""A tenant and the name of a caller."""
+Whose = tuple[str, str, str]
+"""A tenant, the name of a caller and the end user for whom it acts, or ""."""
 
 
 @dataclass(slots=True)
@@ -61,7 +63,7 @@ class Streams:
         Raises:
             TooManyStreams.
         """
-        whose, labels = (caller.tenant_id, caller.name), {"rpc.method": method}
+        whose, labels = _whose(caller), {"rpc.method": method}
         if self._is_full(self._of_callers, whose) or self._is_full(self._cut, whose):
             raise TooManyStreams
         self._of_callers[whose] += 1
@@ -74,18 +76,23 @@ class Streams:
 
     def cut(self, caller: Caller) -> Callable[[Any], None]:
         """Counts a call that was cut, until what this answers is called."""
-        whose = caller.tenant_id, caller.name
+        whose = _whose(caller)
         self._cut[whose] += 1
         return lambda _: _count_less(self._cut, whose)
 
     def _is_full(self, counted: Counter[Whose], whose: Whose) -> bool:
-        of_tenant = sum(n for (tenant, _), n in counted.items() if tenant == whose[0])
+        of_tenant = sum(n for (tenant, _, _), n in counted.items() if tenant == whose[0])
         full = counted.total() >= self.limits.most or of_tenant >= self.limits.of_tenant
         return full or counted[whose] >= self.limits.most_per_caller
 
     def end(self) -> None:
         """Every stream ends now, so that its reader goes on elsewhere."""
         self.ending.set()
+
+
+def _whose(caller: Caller) -> Whose:
+    """No end user of a backend takes the places of its others."""
+    return caller.tenant_id, caller.name, caller.end_user
 
 
 def _count_less(counted: Counter[Whose], whose: Whose) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -27,7 +28,13 @@ SERVICES = (pb.DESCRIPTOR.services_by_name["EscrowService"],)
 ESCROW_ID = "esc_" + "0" * 32
 WATCH = pb.WatchEscrowRequest(escrow_id=ESCROW_ID)
 BIG = "x" * 200_000
-identify = development_identify({"default"})
+known = development_identify({"default"})
+
+
+async def identify(metadata: Metadata, peer: Peer) -> Caller:
+    """As in development; the caller may act for an end user, too."""
+    end_user = dict(metadata).get("end-user", "")
+    return replace(await known(metadata, peer), end_user=str(end_user))
 
 
 class Story:
@@ -67,6 +74,10 @@ class Story:
             self.open -= 1
 
 
+async def _owns_all(_: Call, __: Any) -> None:  # noqa: ANN401  any request
+    """Every end user."""
+
+
 async def _watch(story: Story, call: Call, request: Any) -> Any:  # noqa: ANN401  never awaited
     raise AssertionError
 
@@ -80,7 +91,7 @@ async def serving(
     port: int = 0,
 ) -> AsyncIterator[tuple[int, Streams]]:
     streams = Streams(limits or StreamLimits())
-    edge = Edge(identify, default_deadline_s=0.2, streams=streams)
+    edge = Edge(identify, default_deadline_s=0.2, check_own=_owns_all, streams=streams)
     operations: dict[str, Any] = {method.name: _watch for method in SERVICES[0].methods}
     operations["WatchEscrow"] = lambda story, call, request: story.watch(call, request)
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
@@ -94,10 +105,11 @@ async def serving(
 
 
 @asynccontextmanager
-async def client_of(port: int) -> AsyncIterator[EscrowClient]:
+async def client_of(port: int, end_user: str = "") -> AsyncIterator[EscrowClient]:
     options = [("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 100)]
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options) as channel:
-        yield EscrowClient(channel, {"escrow-tenant": "default", "escrow-caller": "tests"}, 5.0)
+        identity = {"escrow-tenant": "default", "escrow-caller": "tests", "end-user": end_user}
+        yield EscrowClient(channel, identity, 5.0)
 
 
 async def read(call: Any) -> pb.WatchEscrowResponse:  # noqa: ANN401  a stream
@@ -159,7 +171,11 @@ async def test_who_does_not_read_is_cut_and_nothing_is_kept_for_them() -> None:
 async def test_who_was_cut_has_their_place_again_and_leaves_no_more_than_so_many_unread() -> None:
     story = Story(note=BIG, versions=1_000)
     limits = StreamLimits(most_per_caller=2, patience_s=0.1)
-    async with serving(story, limits=limits) as (port, streams), client_of(port) as client:
+    async with (
+        serving(story, limits=limits) as (port, streams),
+        client_of(port, "ann") as client,
+        client_of(port, "bob") as other,
+    ):
         left = []
         for _ in range(2):
             left.append(client.escrows.WatchEscrow(WATCH))
@@ -167,6 +183,9 @@ async def test_who_was_cut_has_their_place_again_and_leaves_no_more_than_so_many
             await until(lambda: streams._cut.total() == len(left) and not streams._of_callers)
         error = await error_of(client.escrows.WatchEscrow(WATCH))
         assert details_of(error).reason == "TOO_MANY_STREAMS"
+        of_other = other.escrows.WatchEscrow(WATCH)
+        assert (await read(of_other)).version == 1
+        of_other.cancel()
 
         assert details_of(await error_of(left[0])).reason == "READER_TOO_SLOW"  # who reads on
         await until(lambda: streams._cut.total() == 1)
@@ -213,14 +232,21 @@ async def _happen_on_and_on(story: Story) -> None:
 
 
 @pytest.mark.parametrize(
-    "limits",
-    [StreamLimits(most_per_caller=2, most=100), StreamLimits(most_per_caller=100, most=4)],
-    ids=["of a caller", "of a tenant, which is half of all"],
+    ("limits", "end_user", "room"),
+    [
+        (StreamLimits(most_per_caller=2, most=100), "", ("ann", "bob")),
+        (StreamLimits(most_per_caller=2, most=100), "ann", ("", "bob")),
+        (StreamLimits(most_per_caller=100, most=4), "ann", ()),
+    ],
+    ids=["of a caller", "of each end user of a caller", "of a tenant, which is half of all"],
 )
-async def test_a_caller_has_so_many_streams_and_no_more(limits: StreamLimits) -> None:
+async def test_a_caller_has_so_many_streams_and_no_more(
+    limits: StreamLimits, end_user: str, room: tuple[str, ...]
+) -> None:
+    """Callers act for Ann, for Bob and for nobody: ``room`` is who still has some."""
     async with (
         serving(Story(versions=1), limits=limits) as (port, streams),
-        client_of(port) as client,
+        client_of(port, end_user) as client,
     ):
         watched = [client.escrows.WatchEscrow(WATCH) for _ in range(2)]
         for stream in watched:
@@ -228,6 +254,15 @@ async def test_a_caller_has_so_many_streams_and_no_more(limits: StreamLimits) ->
         error = await error_of(client.escrows.WatchEscrow(WATCH))
         assert error.code() is StatusCode.RESOURCE_EXHAUSTED
         assert details_of(error).reason == "TOO_MANY_STREAMS"
+        for whose in {"", "ann", "bob"} - {end_user}:
+            async with client_of(port, whose) as other:
+                stream = other.escrows.WatchEscrow(WATCH)
+                if whose in room:
+                    await read(stream)
+                    stream.cancel()
+                else:
+                    assert details_of(await error_of(stream)).reason == "TOO_MANY_STREAMS"
+        await until(lambda: streams._of_callers.total() == 2)
 
         watched[0].cancel()
         await until(lambda: streams._of_callers.total() == 1)
