@@ -1,20 +1,25 @@
 """Follows what happens, for as long as it is iterated: begins again by itself, without a gap and
 without anything twice.
 
-    async for event in watch_events(escrow, after=cursor):
-        ...                                  # do it, then keep event.cursor with what it did
+    async for event in watch_events(escrow, after=cursor, from_beginning=not cursor):
+        ...                                  # do it, and keep event.cursor with what it did
     async for entry in watch_escrow(escrow, escrow_id, after_version=version):
         ...
 
 ``watch_events_sync`` and ``watch_escrow_sync`` are the same for a SyncEscrowClient. A stream that
 ends because a process stops, a connection breaks, a reader was slow or a token expired is begun
 again after the last event that was given out. What another beginning would not mend is raised.
+
+Without a cursor ``watch_events`` begins with what happens from now on: who stops before their first
+event has no cursor, and misses what happens until they begin again. So begin ``from_beginning``, or
+after the cursor of ListEvents' last page, kept before; or give ``progress``, which keeps the first
+cursor at once.
 """
 
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 import grpc
@@ -52,6 +57,7 @@ class _Events:
         self._after = after
         self._from_beginning = from_beginning
         self._types = list(types)
+        self._told = after
 
     def request(self) -> WatchEventsRequest:
         return WatchEventsRequest(
@@ -65,6 +71,13 @@ class _Events:
             self._after = event.cursor
             yield event
         self._after = message.cursor
+
+    def newer_cursor(self) -> str | None:
+        """Where it is, once: None where that has been told."""
+        if self._told == self._after:
+            return None
+        self._told = self._after
+        return self._told
 
 
 class ChangesReplaced(Exception):
@@ -143,15 +156,23 @@ async def watch_events(
     after: str = "",
     from_beginning: bool = False,
     types: Iterable[str] = (),
+    progress: Callable[[str], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Event]:
     """What happens in the tenant, after a cursor; without one from now on, or from the beginning.
+
+    ``progress`` is called with each newer cursor, when the events before it were given out and the
+    next one is asked for: first where the stream begins, and also where nothing is of the
+    ``types``. Keep it, and begin ``after`` it again. What it raises is raised.
 
     Raises:
         grpc.RpcError: the cursor is none of the tenant's, the caller may not watch ...
     """
     following = _Events(after, from_beginning, types)
-    async for event in _follow(following, client.feed.WatchEvents):
-        yield event
+    async for taken in _follow(following, client.feed.WatchEvents):
+        for event in taken:
+            yield event
+        if progress and (cursor := following.newer_cursor()) is not None:
+            await progress(cursor)
 
 
 async def watch_escrow(
@@ -164,11 +185,15 @@ async def watch_escrow(
         ChangesReplaced
     """
     following = _Changes(escrow_id, after_version)
-    async for entry in _follow(following, client.escrows.WatchEscrow):
-        yield entry
+    async for taken in _follow(following, client.escrows.WatchEscrow):
+        for entry in taken:
+            yield entry
 
 
-async def _follow(following: Following, begin: Callable[[Any], Any]) -> AsyncIterator[Any]:
+async def _follow(
+    following: Following, begin: Callable[[Any], Any]
+) -> AsyncIterator[Iterable[Any]]:
+    """What each message holds, to be taken before the next one is read."""
     pauses = _Pauses()
     while True:
         stream = begin(following.request())
@@ -179,8 +204,7 @@ async def _follow(following: Following, begin: Callable[[Any], Any]) -> AsyncIte
                 if message is grpc.aio.EOF:
                     break
                 pauses.heard()
-                for each in following.take(message):
-                    yield each
+                yield following.take(message)
             pause_s = SHORTEST_PAUSE_S
         except TimeoutError:
             pause_s = SHORTEST_PAUSE_S
@@ -197,10 +221,14 @@ def watch_events_sync(
     after: str = "",
     from_beginning: bool = False,
     types: Iterable[str] = (),
+    progress: Callable[[str], object] | None = None,
 ) -> Iterator[Event]:
     """See ``watch_events``."""
     following = _Events(after, from_beginning, types)
-    yield from _follow_sync(following, client.feed.WatchEvents)
+    for taken in _follow_sync(following, client.feed.WatchEvents):
+        yield from taken
+        if progress and (cursor := following.newer_cursor()) is not None:
+            progress(cursor)
 
 
 def watch_escrow_sync(
@@ -208,17 +236,19 @@ def watch_escrow_sync(
 ) -> Iterator[TimelineEntry]:
     """See ``watch_escrow``."""
     following = _Changes(escrow_id, after_version)
-    yield from _follow_sync(following, client.escrows.WatchEscrow)
+    for taken in _follow_sync(following, client.escrows.WatchEscrow):
+        yield from taken
 
 
-def _follow_sync(following: Following, begin: Callable[[Any], Any]) -> Iterator[Any]:
+def _follow_sync(following: Following, begin: Callable[[Any], Any]) -> Iterator[Iterable[Any]]:
+    """See ``_follow``."""
     pauses = _Pauses()
     while True:
         stream = begin(following.request())
         try:
             for message in stream:
                 pauses.heard()
-                yield from following.take(message)
+                yield following.take(message)
             pause_s = SHORTEST_PAUSE_S
         except grpc.RpcError as error:
             pause_s = pauses.after(error)

@@ -9,8 +9,11 @@ from uuid import uuid4
 
 import pytest
 
+from escrow.client import connect_sync
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import event_service_pb2 as feed_pb
+from escrow.watching import watch_events as follow_events
+from escrow.watching import watch_events_sync as follow_events_sync
 from service.operations import waiting
 from service.operations.feed import watch_events
 from service.operations.feed.cursors import show_cursor
@@ -162,6 +165,78 @@ async def test_who_hears_nothing_is_told_how_far_it_is(
 
     assert not told.events
     assert told.cursor == (await listed(market))[-1].cursor
+
+
+async def test_who_follows_and_hears_nothing_keeps_their_place_and_misses_nothing(
+    market: Marketplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_events, "TELLS_PLACE_S", 0.0)
+    await market.new_escrow()
+    await seal(market)
+    kept = list[str]()
+
+    async def keep(cursor: str) -> None:
+        kept.append(cursor)
+
+    async def follow(after: str) -> feed_pb.Event:
+        rare = follow_events(market.service, after=after, types=["fund_escrow"], progress=keep)
+        async with asyncio.timeout(PATIENCE_S):
+            return await anext(rare)
+
+    following = asyncio.create_task(follow(""))
+    await until(lambda: kept)
+    assert kept == [(await listed(market))[-1].cursor]  # at once, where it began
+    escrow = await market.new_escrow()
+    await seal(market)
+    quiet = (await listed(market))[-1].cursor
+    await until(lambda: kept[-1] == quiet)
+    following.cancel()
+    await market.fund(escrow)  # while nobody follows
+    await seal(market)
+
+    assert (await follow(kept[-1])).escrow_id == escrow.id
+
+    assert kept[-1] == quiet  # nobody has said that the event is done with
+
+
+async def test_code_without_asyncio_keeps_its_place_too(market: Marketplace) -> None:
+    await market.new_escrow()
+    await seal(market)
+    events = await listed(market)
+    kept = list[str]()
+
+    def follow() -> list[str]:
+        target, seen = f"127.0.0.1:{market.running.port}", list[str]()
+        with connect_sync(target, tenant=market.tenant, caller="orders") as client:
+            for event in follow_events_sync(client, from_beginning=True, progress=kept.append):
+                seen.append(event.cursor)
+                if len(seen) > len(events):
+                    return seen
+        raise AssertionError
+
+    following = asyncio.create_task(asyncio.to_thread(follow))
+    await until(lambda: kept and kept[-1] == events[-1].cursor)
+    await market.new_escrow()
+    await seal(market)
+
+    seen = await asyncio.wait_for(following, PATIENCE_S)
+    assert seen[:-1] == [event.cursor for event in events]
+
+
+async def test_what_goes_wrong_where_a_place_is_kept_ends_the_following(
+    market: Marketplace,
+) -> None:
+    """It is no failure of the stream: begun again it would go on as if the place was kept."""
+
+    class NotKept(TimeoutError):
+        pass
+
+    async def keep(_: str) -> None:
+        raise NotKept
+
+    with pytest.raises(NotKept):
+        async with asyncio.timeout(PATIENCE_S):
+            await anext(follow_events(market.service, from_beginning=True, progress=keep))
 
 
 async def test_a_place_that_was_given_to_another_is_lost(market: Marketplace) -> None:
