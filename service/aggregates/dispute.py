@@ -15,6 +15,7 @@ from service.aggregates.disputed import (
     open_disputes,
 )
 from service.aggregates.escrow import EscrowCase
+from service.aggregates.neutral import keep_person
 from service.domain.call import Party
 from service.domain.dispute import LEAST_LEFT, MOST_DISPUTES
 from service.domain.errors import (
@@ -101,15 +102,6 @@ def open_dispute(
     unit.create(dispute)
     case.keep_time()
     return dispute
-
-
-def keep_person(case: EscrowCase, dispute: Dispute) -> None:
-    """Remembers who acted for a party: the end user, or whoever called themselves. A program that
-    acts for nobody in particular is nobody.
-    """
-    call = case.unit.call
-    if call.party in (Party.PAYER, Party.PAYEE) and (call.end_user or not call.is_program):
-        dispute.people = sorted({*dispute.people, *call.people})
 
 
 def move(case: EscrowCase, dispute: Dispute, event: DisputeEvent) -> None:

@@ -375,8 +375,8 @@ class OfferIsYours(Precondition):
 
 
 class ResolverIsParty(Precondition):
-    """You acted for a party of this dispute, or with an identity that you share: somebody else has
-    to resolve it.
+    """You acted for a party in a dispute of this escrow, or with an identity that you share:
+    somebody else has to decide as an operator.
     """
 
 

@@ -155,7 +155,8 @@ class DisputeServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ResolveDispute(self, request, context):
-        """Decides a dispute. Nobody may who has acted for one of its parties.
+        """Decides a dispute. Nobody may who has acted for a party in any dispute of its escrow; nor may they, as operators, release, refund or cancel that escrow, lift
+        its freezes or say what becomes of its refund that failed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -51,7 +51,9 @@ class DisputeServiceStub:
     RequestMediation: _grpc.UnaryUnaryMultiCallable[_dispute_service_pb2.RequestMediationRequest, _dispute_service_pb2.RequestMediationResponse]
     """Asks an operator to decide, where both negotiate."""
     ResolveDispute: _grpc.UnaryUnaryMultiCallable[_dispute_service_pb2.ResolveDisputeRequest, _dispute_service_pb2.ResolveDisputeResponse]
-    """Decides a dispute. Nobody may who has acted for one of its parties."""
+    """Decides a dispute. Nobody may who has acted for a party in any dispute of its escrow; nor may they, as operators, release, refund or cancel that escrow, lift
+    its freezes or say what becomes of its refund that failed.
+    """
     WithdrawDispute: _grpc.UnaryUnaryMultiCallable[_dispute_service_pb2.WithdrawDisputeRequest, _dispute_service_pb2.WithdrawDisputeResponse]
     """Takes back a dispute that you have opened: what it froze is as before. Where the payee withdraws, the payer inspects for as long as was left, and for 24 hours at least."""
     AddDisputeEvidence: _grpc.UnaryUnaryMultiCallable[_dispute_service_pb2.AddDisputeEvidenceRequest, _dispute_service_pb2.AddDisputeEvidenceResponse]
@@ -86,7 +88,9 @@ class DisputeServiceAsyncStub(DisputeServiceStub):
     RequestMediation: _aio.UnaryUnaryMultiCallable[_dispute_service_pb2.RequestMediationRequest, _dispute_service_pb2.RequestMediationResponse]  # type: ignore[assignment]
     """Asks an operator to decide, where both negotiate."""
     ResolveDispute: _aio.UnaryUnaryMultiCallable[_dispute_service_pb2.ResolveDisputeRequest, _dispute_service_pb2.ResolveDisputeResponse]  # type: ignore[assignment]
-    """Decides a dispute. Nobody may who has acted for one of its parties."""
+    """Decides a dispute. Nobody may who has acted for a party in any dispute of its escrow; nor may they, as operators, release, refund or cancel that escrow, lift
+    its freezes or say what becomes of its refund that failed.
+    """
     WithdrawDispute: _aio.UnaryUnaryMultiCallable[_dispute_service_pb2.WithdrawDisputeRequest, _dispute_service_pb2.WithdrawDisputeResponse]  # type: ignore[assignment]
     """Takes back a dispute that you have opened: what it froze is as before. Where the payee withdraws, the payer inspects for as long as was left, and for 24 hours at least."""
     AddDisputeEvidence: _aio.UnaryUnaryMultiCallable[_dispute_service_pb2.AddDisputeEvidenceRequest, _dispute_service_pb2.AddDisputeEvidenceResponse]  # type: ignore[assignment]
@@ -166,7 +170,9 @@ class DisputeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dispute_service_pb2.ResolveDisputeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_dispute_service_pb2.ResolveDisputeResponse, _abc.Awaitable[_dispute_service_pb2.ResolveDisputeResponse]]:
-        """Decides a dispute. Nobody may who has acted for one of its parties."""
+        """Decides a dispute. Nobody may who has acted for a party in any dispute of its escrow; nor may they, as operators, release, refund or cancel that escrow, lift
+        its freezes or say what becomes of its refund that failed.
+        """
 
     @_abc_1.abstractmethod
     def WithdrawDispute(

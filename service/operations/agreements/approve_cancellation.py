@@ -7,6 +7,7 @@ from escrow.v1.agreement_service_pb2 import (
     ApproveCancellationResponse,
 )
 from service.aggregates.escrow import open_case
+from service.aggregates.neutral import check_neutral
 from service.domain import ids
 from service.domain.call import Call
 from service.domain.records.proposal import ProposalKind
@@ -27,6 +28,7 @@ async def approve_cancellation(
     Raises:
         EscrowMissing, ProposalMissing, StaleEtag, PartyNotAllowed.
         WrongState: it was answered before, or is over.
+        ResolverIsParty: an operator who has acted for a party in a dispute of it.
         AmountFrozen, PaymentDisputed, PaymentNotSettled, StripeRefused, StripeUnavailable.
     """
 
@@ -37,6 +39,7 @@ async def approve_cancellation(
         ) -> ApproveCancellationResponse:
             case = await open_case(runtime, unit, ids.parse(request.escrow_id))
             await check_etag(runtime, case, request.etag, has_ended_one=has_ended_one)
+            check_neutral(case)
             proposal = case.proposal(ids.parse(request.proposal_id), ProposalKind.CANCELLATION)
             case.touch()
             refunds = carry_out_cancellation(case, proposal, dry_run=request.validate_only)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from uuid import UUID
 
 from escrow.v1 import dispute_service_pb2 as pb
-from service.aggregates.dispute import dispute_of, keep_person
+from service.aggregates.dispute import dispute_of
 from service.aggregates.escrow import EscrowCase, open_case
+from service.aggregates.neutral import keep_person
 from service.domain import ids
 from service.domain.call import Call
 from service.domain.errors import (

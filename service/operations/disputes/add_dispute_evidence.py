@@ -6,8 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from escrow.v1 import dispute_service_pb2 as pb
-from service.aggregates.dispute import dispute_of, keep_person
+from service.aggregates.dispute import dispute_of
 from service.aggregates.escrow import open_case
+from service.aggregates.neutral import keep_person
 from service.domain import ids
 from service.domain.call import Call, Party
 from service.domain.errors import (

@@ -5,9 +5,10 @@ from __future__ import annotations
 from escrow.v1 import dispute_service_pb2 as pb
 from service.aggregates.dispute import dispute_of
 from service.aggregates.escrow import open_case
+from service.aggregates.neutral import check_neutral
 from service.domain import ids
 from service.domain.call import Call
-from service.domain.errors import FieldViolation, InvalidField, ResolverIsParty
+from service.domain.errors import FieldViolation, InvalidField
 from service.domain.states.dispute import DisputeEvent
 from service.domain.unit import UnitOfWork
 from service.operations.disputes.ending import end_dispute, refunded
@@ -25,7 +26,7 @@ async def resolve_dispute(
     """Raises EscrowMissing, DisputeMissing, StaleEtag, DisputeOver, InvalidField,
     AmountNotMultiple.
 
-    ResolverIsParty: they have acted for a party of it.
+    ResolverIsParty: they have acted for a party in a dispute of the escrow.
     SplitDoesNotAddUp: it is more or less than what is disputed.
     ShareAboveHeld: it is more than what is held for a payee.
     DisputeBlocked, PaymentDisputed: others have frozen some of it.
@@ -42,8 +43,7 @@ async def _resolve(
         raise InvalidField(FieldViolation("to_payer_minor", "is required; 0 releases all"))
     case = await open_case(runtime, unit, ids.parse(request.escrow_id), etag=request.etag)
     dispute = dispute_of(case, ids.parse(request.dispute_id))
-    if _people(unit.call) & frozenset(dispute.people):
-        raise ResolverIsParty(dispute_id=dispute.public_id)
+    check_neutral(case)
     among = named_payees(request, case.escrow.currency)
     refund = end_dispute(
         *(case, dispute, DisputeEvent.RESOLVE, request.to_payer_minor, among), why=request.reason
@@ -58,9 +58,3 @@ async def _resolve(
         ),
         dry_run=request.validate_only,
     )
-
-
-def _people(call: Call) -> frozenset[str]:
-    """Who decides: who asked for it, and who has approved it."""
-    by = call.approved.by if call.approved else None
-    return call.people | (by.call.people if isinstance(by, UnitOfWork) else frozenset())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from escrow.v1.escrow_service_pb2 import CancelEscrowRequest, CancelEscrowResponse
 from service.aggregates.escrow import open_case
+from service.aggregates.neutral import check_neutral
 from service.domain import ids
 from service.domain.call import Call
 from service.domain.unit import UnitOfWork
@@ -29,6 +30,7 @@ async def cancel_escrow(
         EscrowMissing, MilestoneMissing, StaleEtag, PartyNotAllowed, InvalidField.
         WrongState: all of it, or a milestone that is named, is at its end.
         CancellationBlocked: it takes both parties now, or an operator.
+        ResolverIsParty: an operator who has acted for a party in a dispute of it.
         AmountFrozen, PaymentDisputed, PaymentNotSettled, StripeRefused, StripeUnavailable.
     """
 
@@ -39,6 +41,7 @@ async def cancel_escrow(
         ) -> CancelEscrowResponse:
             case = await open_case(runtime, unit, ids.parse(request.escrow_id))
             await check_etag(runtime, case, request.etag, has_ended_one=has_ended_one)
+            check_neutral(case)
             chosen = chosen_to_cancel(case, request.milestone_ids)
             check_may_cancel(case, chosen)
             if not request.validate_only:

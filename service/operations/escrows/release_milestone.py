@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from escrow.v1.escrow_service_pb2 import ReleaseMilestoneRequest, ReleaseMilestoneResponse
 from service.aggregates.escrow import open_case
+from service.aggregates.neutral import check_neutral
 from service.domain import ids
 from service.domain.states.milestone import MilestoneEvent
 from service.domain.unit import UnitOfWork
@@ -20,8 +21,10 @@ async def release_milestone(
     """Raises EscrowMissing, MilestoneMissing, StaleEtag, WrongState, PartyNotAllowed.
 
     AmountAboveHeld: more than what is held and not frozen.
+    ResolverIsParty: an operator who has acted for a party in a dispute of it.
     """
     case = await open_case(runtime, unit, ids.parse(request.escrow_id), etag=request.etag)
+    check_neutral(case)
     milestone = case.milestone(ids.parse(request.milestone_id))
     amount_minor = request.amount_minor if request.HasField("amount_minor") else None
     release_part(

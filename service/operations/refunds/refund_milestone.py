@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from escrow.v1 import refund_service_pb2 as pb
 from service.aggregates.escrow import open_case
+from service.aggregates.neutral import check_neutral
 from service.aggregates.refund import refund_requested
 from service.domain import ids
 from service.domain.call import Call
@@ -27,6 +28,7 @@ async def refund_milestone(
         EscrowMissing, MilestoneMissing, ReleaseMissing, StaleEtag, WrongState, PartyNotAllowed,
         AmountNotMultiple, AmountFrozen, PaymentDisputed, RefundAboveLeft.
         PlanChanged: it would not do what the hash names.
+        ResolverIsParty: an operator who has acted for a party in a dispute of it.
         PaymentNotSettled, StripeUnavailable.
     """
     return await once_settled(runtime, call, lambda: _refund(runtime, call, request))
@@ -37,6 +39,7 @@ async def _refund(
     runtime: Runtime, unit: UnitOfWork, request: pb.RefundMilestoneRequest
 ) -> pb.RefundMilestoneResponse:
     case = await open_case(runtime, unit, ids.parse(request.escrow_id), etag=request.etag)
+    check_neutral(case)
     parts = parts_asked_for(case, request)
     if request.plan_hash:
         plan = plan_message(parts, case.escrow.currency)

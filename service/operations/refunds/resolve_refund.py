@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from escrow.v1 import refund_service_pb2 as pb
 from service.aggregates.escrow import EscrowCase, open_case
+from service.aggregates.neutral import check_neutral
 from service.aggregates.receivable import load_caused
 from service.aggregates.refund import parts_of
 from service.aggregates.refund_undone import check_back, paid_outside, put_back
@@ -31,6 +32,7 @@ async def resolve_refund(
         InvalidField: it does not say what. RefundMissing, StaleEtag, PartyNotAllowed.
         WrongState: it has not failed. RefundStillOut: Stripe has not given the money back yet.
         ReversalUnderWay: a payee is giving it back at this moment.
+        ResolverIsParty: they have acted for a party in a dispute of its escrow.
     """
     resolve = RESOLVE.get(request.resolution)
     if resolve is None:
@@ -40,6 +42,7 @@ async def resolve_refund(
     case = await open_case(
         runtime, unit, refund_id, by=BY_REFUND, etag=request.etag, missing=RefundMissing
     )
+    check_neutral(case)
     await load_caused(runtime, case, [refund_id])
     refund = case.refund_of(refund_id)
     resolve(case, refund)

@@ -10,9 +10,11 @@ import pytest
 import pytest_asyncio
 
 from escrow.client import EscrowClient, new_request_id
+from escrow.v1 import agreement_service_pb2 as agreement_pb
 from escrow.v1 import dispute_service_pb2 as dispute_pb
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import party_service_pb2 as party_pb
+from escrow.v1 import refund_service_pb2 as refund_pb
 from service.operations.ownership import OF_NOBODY, check_own
 from service.rpc.grpc_server import Listening, serving
 from service.rpc.identity.verified import VerifiedIdentities
@@ -227,22 +229,54 @@ async def test_evidence_is_listed_for_the_parties_of_its_dispute(
         ("backend", "", False),
     ],
 )
-async def test_who_acted_for_a_party_decides_no_dispute_of_it(
+async def test_who_acted_for_a_party_decides_nothing_of_its_escrow(
     shared_market: Marketplace, acting_for: As, role: str, program: str, *, refused: bool
 ) -> None:
     """A program that serves everybody may."""
     market = shared_market
     escrow = await market.delivered_escrow()
     jo = await payer_of(market, escrow)
-    dispute = await opened(acting_for(jo, "payer", role, program), escrow)
+    dispute = await opened(acting_for(jo, "payer", role, program), escrow, amount_minor=3_000)
+    other = await opened(market.payer, escrow, amount_minor=1_000)
     decider = acting_for(jo, "operator", "backend" if role == "backend" else "operator", "")
 
     if refused:
         async with market.refuses("RESOLVER_IS_PARTY"):
             await decider.disputes.ResolveDispute(resolution(dispute, 1_000))
-        decider = acting_for("kim", "operator", "operator", "")
-    done = await decider.disputes.ResolveDispute(resolution(dispute, 1_000))
+        kim = acting_for("kim", "operator", "operator", "")
+        await kim.disputes.ResolveDispute(resolution(dispute, 1_000))
+        for asked in await decisions(market, escrow, other):
+            async with market.refuses("RESOLVER_IS_PARTY"):
+                await ask(decider, *asked)
+        decider = kim
+    done = await decider.disputes.ResolveDispute(resolution(other, 1_000))
     assert done.dispute.outcome.to_payer.amount_minor == 1_000
+
+
+async def decisions(
+    market: Marketplace, escrow: pb.Escrow, dispute: dispute_pb.Dispute
+) -> list[tuple[str, Any]]:
+    """Every way in which an operator gives a party money of an escrow; a dispute of it is open."""
+    of_escrow: dict[str, Any] = {"escrow_id": escrow.id, "reason": "They are right."}
+    of_milestone = {**of_escrow, "milestone_id": escrow.milestones[0].id, "amount_minor": 100}
+    refunding = refund_pb.RefundMilestoneRequest(**of_milestone, request_id=new_request_id())
+    refund = (await market.payee.refunds.RefundMilestone(refunding)).refund
+    asked: dict[str, Any] = {
+        "ResolveDispute": resolution(dispute, 1_000),
+        "ReleaseMilestone": pb.ReleaseMilestoneRequest(**of_milestone),
+        "RefundMilestone": refund_pb.RefundMilestoneRequest(**of_milestone),
+        "CancelEscrow": pb.CancelEscrowRequest(**of_escrow),
+        "ApproveCancellation": agreement_pb.ApproveCancellationRequest(
+            **of_escrow, proposal_id=f"prp_{AN_ID}"
+        ),
+        "LiftFreeze": pb.LiftFreezeRequest(**of_escrow, freeze_id=f"frz_{AN_ID}"),
+        "ResolveRefund": refund_pb.ResolveRefundRequest(
+            refund_id=refund.id, reason="sent", resolution=refund_pb.REFUND_RESOLUTION_PAID_OUTSIDE
+        ),
+    }
+    for request in asked.values():
+        request.request_id = new_request_id()
+    return [*asked.items()]
 
 
 async def payer_of(market: Marketplace, escrow: pb.Escrow) -> str:

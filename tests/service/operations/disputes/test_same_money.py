@@ -244,7 +244,8 @@ async def test_above_the_limit_a_second_person_decides(market: Marketplace) -> N
     assert money(await market.read(escrow)) == (0, 0, 7_000, 3_000)
 
 
-async def test_who_acted_for_a_party_resolves_nothing(market: Marketplace) -> None:
+async def test_who_acted_for_a_party_resolves_and_approves_nothing(market: Marketplace) -> None:
+    await limit(market, ApprovalLimits(refunds_minor=5_000))
     dispute = await contested(market, await market.funded_escrow(10_000))
     kim = '["kim@example.com"]'
     await market.owner.execute("UPDATE disputes SET people = $1::jsonb", kim)
@@ -252,3 +253,11 @@ async def test_who_acted_for_a_party_resolves_nothing(market: Marketplace) -> No
 
     async with market.refuses("RESOLVER_IS_PARTY"):
         await operator.disputes.ResolveDispute(resolution(dispute, 1_000))
+    async with market.refuses("APPROVAL_NEEDED", writes=True) as refused:
+        await resolve(market, dispute, 1_000)
+    found = approval_pb.GetApprovalRequest(approval_id=refused.metadata["approval_id"])
+    approval = (await approver(market).approvals.GetApproval(found)).approval
+    async with market.refuses("RESOLVER_IS_PARTY"):
+        await approver(market).approvals.Approve(approval_of(approval))
+    await approver(market, "leo@example.com").approvals.Approve(approval_of(approval))
+    assert state(await read(market, dispute)) == "RESOLVED"
