@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -12,6 +13,7 @@ from service.cli.books import time_of
 from service.cli.calling import call_service
 from service.cli.changed_terms import change_rows
 from service.cli.named import escrow_named, escrow_of_proposal, milestone_named
+from service.cli.numbers import minor_units
 from service.cli.operating import (
     DryRun,
     Escrow,
@@ -24,23 +26,71 @@ from service.cli.operating import (
 from service.cli.printing import AsJson
 from service.cli.tables import print_table, table
 
+_PAIR = re.compile(r"(.+)=([^=]*)", re.DOTALL)
+
+
+class Priced(NamedTuple):
+    """A milestone, by its number or id or as it will be called, and its price."""
+
+    name: str
+    amount_minor: int
+
+
+class Dated(NamedTuple):
+    """A milestone, by its number or id, and its due date."""
+
+    name: str
+    due: datetime
+
+
+def _priced(text: str) -> Priced:
+    """Raises typer.BadParameter."""
+    name, amount = _pair(text)
+    return Priced(name, minor_units(amount))
+
+
+def _dated(text: str) -> Dated:
+    """Raises typer.BadParameter."""
+    name, due = _pair(text)
+    return Dated(name, time_of(due, "--due"))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    parsed = _PAIR.fullmatch(text)
+    if parsed is None:
+        raise typer.BadParameter(f"{text!r} has no =")
+    return parsed[1], parsed[2]
+
+
 app = typer.Typer(help="Changes of what was agreed.", no_args_is_help=True)
 ProposalId = Annotated[str, typer.Argument(help='"prp_..."')]
 Prices = Annotated[
-    list[str] | None,
+    list[Priced] | None,
     typer.Option(
-        "--price", help='Another price of what nobody has paid for: "1=12000", in minor units.'
+        "--price",
+        parser=_priced,
+        metavar="MILESTONE=MINOR",
+        help='Another price of what nobody has paid for: "1=12000", in minor units.',
     ),
 ]
 Dates = Annotated[
-    list[str] | None,
-    typer.Option("--due", help='Another due date: "1=2026-11-30T18:00:00Z".'),
+    list[Dated] | None,
+    typer.Option(
+        "--due",
+        parser=_dated,
+        metavar="MILESTONE=TIME",
+        help='Another due date: "1=2026-11-30T18:00:00Z".',
+    ),
 ]
 Added = Annotated[
-    list[str] | None,
-    typer.Option("--add", help='A further milestone: "Bonus=5000", in minor units.'),
+    list[Priced] | None,
+    typer.Option(
+        "--add",
+        parser=_priced,
+        metavar="TITLE=MINOR",
+        help='A further milestone: "Bonus=5000", in minor units.',
+    ),
 ]
-_PAIR = re.compile(r"(.+)=([^=]+)", re.DOTALL)
 
 
 @app.command()
@@ -67,13 +117,13 @@ def create(  # noqa: PLR0913  as many as there are options
         milestone_id = milestone_named(tenant, escrow_id, name)[1]
         return changes.setdefault(milestone_id, pb.AmendedMilestone(milestone_id=milestone_id))
 
-    for name, text in _pairs(prices, "--price"):
-        changed(name).amount_minor = _minor(text, "--price")
-    for name, text in _pairs(dates, "--due"):
-        changed(name).due_time.FromDatetime(time_of(text, "--due"))
+    for each in prices or ():
+        changed(each.name).amount_minor = each.amount_minor
+    for dated in dates or ():
+        changed(dated.name).due_time.FromDatetime(dated.due)
     request.milestones.extend(changes.values())
-    for title, text in _pairs(added, "--add"):
-        request.added.add(title=title, amount_minor=_minor(text, "--add"))
+    for title, amount_minor in added or ():
+        request.added.add(title=title, amount_minor=amount_minor)
     answer = call_service(lambda it: it.agreements.ProposeAmendment, request, tenant=tenant)
     _show(answer, as_json=as_json, dry_run=dry_run)
 
@@ -130,21 +180,3 @@ def _show(
     if not as_json:
         print_table(table(change_rows(answer.proposal.changes), right=("before", "after")))
     show(answer, as_json=as_json, dry_run=dry_run)
-
-
-def _pairs(texts: list[str] | None, option: str) -> list[tuple[str, str]]:
-    """Raises typer.BadParameter."""
-    pairs = []
-    for text in texts or ():
-        parsed = _PAIR.fullmatch(text)
-        if parsed is None:
-            raise typer.BadParameter(f"{text!r} has no =", param_hint=option)
-        pairs.append((parsed[1], parsed[2]))
-    return pairs
-
-
-def _minor(text: str, option: str) -> int:
-    """Raises typer.BadParameter."""
-    if not re.fullmatch("[0-9]{1,12}", text):
-        raise typer.BadParameter(f"{text!r} is no amount in minor units", param_hint=option)
-    return int(text)

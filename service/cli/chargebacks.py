@@ -14,6 +14,7 @@ from service.cli import evidence
 from service.cli.ages import left_until
 from service.cli.calling import call_service
 from service.cli.named import escrow_named
+from service.cli.numbers import minor_units
 from service.cli.operating import (
     DryRun,
     PageToken,
@@ -39,6 +40,26 @@ COLUMNS = (
     *("fee", "borne_by_platform", "stripe_dispute", "escrow_id", "open_time", "lose_time"),
 )
 
+_SOURCE = re.compile(
+    r"(?P<milestone>mst_[0-9a-f]{32})"
+    r"(:((?P<release>rel_[0-9a-f]{32})|(?P<payee>pye_[0-9a-f]{32})))?=(?P<amount>[^=]*)"
+)
+
+
+def _source(text: str) -> pb.SettlementSource:
+    """Raises typer.BadParameter."""
+    parsed = _SOURCE.fullmatch(text)
+    if parsed is None:
+        says = f"{text!r} is not mst_...=AMOUNT, mst_...:rel_...=AMOUNT or mst_...:pye_...=AMOUNT"
+        raise typer.BadParameter(f"{says}, in minor units")
+    return pb.SettlementSource(
+        milestone_id=parsed["milestone"],
+        release_id=parsed["release"] or "",
+        payee_id=parsed["payee"] or "",
+        amount_minor=minor_units(parsed["amount"]),
+    )
+
+
 app = typer.Typer(help="What payers' banks take back, or ask about.", no_args_is_help=True)
 app.add_typer(evidence.app, name="evidence")
 ChargebackId = Annotated[str, typer.Argument(help='"cbk_..."')]
@@ -52,15 +73,15 @@ DueBefore = Annotated[
     str | None,
     typer.Option(help="Only those that take evidence until before: 2026-11-08T00:00:00Z"),
 ]
-AtLeast = Annotated[int | None, typer.Option(help="Only those of so much or more, in minor units.")]
-_SOURCE = re.compile(
-    r"(?P<milestone>mst_[0-9a-f]{32})"
-    r"(:((?P<release>rel_[0-9a-f]{32})|(?P<payee>pye_[0-9a-f]{32})))?=(?P<amount>[0-9]{1,12})"
-)
+AtLeast = Annotated[
+    int | None,
+    typer.Option(parser=minor_units, help="Only those of so much or more, in minor units."),
+]
 OfPlatform = Annotated[
     int | None,
     typer.Option(
         "--platform",
+        parser=minor_units,
         help="What the platform bears, in minor units of what was paid. [else: as the policy says]",
     ),
 ]
@@ -69,9 +90,11 @@ OfFee = Annotated[
     typer.Option("--fee", help="Who bears Stripe's fee for it. [else: as the policy says]"),
 ]
 Sources = Annotated[
-    list[str] | None,
+    list[pb.SettlementSource] | None,
     typer.Option(
         "--from",
+        parser=_source,
+        metavar="FROM=MINOR",
         help='So much of the price from here: "mst_...=1000" of what is held,'
         ' "mst_...:rel_...=1000" of a release; the fee of the payer goes with it. One or more.',
     ),
@@ -167,7 +190,7 @@ def settle(  # noqa: PLR0913  one for each field of the request
         dispute_fee=policy_pb.DisputeFeeBearer.Value(
             f"DISPUTE_FEE_BEARER_{fee.name if fee else 'UNSPECIFIED'}"
         ),
-        sources=[_source(each) for each in sources or ()],
+        sources=sources or (),
         anew=anew,
         before_outcome=before_outcome,
         reason=reason,
@@ -178,16 +201,3 @@ def settle(  # noqa: PLR0913  one for each field of the request
     if not as_json:
         people.print()
         print_table(table_of([*answer.taken.parts]))
-
-
-def _source(text: str) -> pb.SettlementSource:
-    parsed = _SOURCE.fullmatch(text)
-    if parsed is None:
-        says = f"{text!r} is not mst_...=AMOUNT, mst_...:rel_...=AMOUNT or mst_...:pye_...=AMOUNT"
-        raise typer.BadParameter(f"{says}, in minor units", param_hint="--from")
-    return pb.SettlementSource(
-        milestone_id=parsed["milestone"],
-        release_id=parsed["release"] or "",
-        payee_id=parsed["payee"] or "",
-        amount_minor=int(parsed["amount"]),
-    )

@@ -13,6 +13,7 @@ from service.cli import dispute_evidence
 from service.cli.ages import left_until
 from service.cli.calling import call_service
 from service.cli.named import escrow_named
+from service.cli.numbers import minor_units
 from service.cli.operating import (
     DryRun,
     PageToken,
@@ -35,6 +36,17 @@ COLUMNS = (
     *("create_time", "end_time"),
 )
 
+_TO = re.compile(r"(?P<payee>pye_[0-9a-f]{32})=(?P<amount>[^=]*)")
+
+
+def _share(text: str) -> pb.DisputeShare:
+    """Raises typer.BadParameter."""
+    parsed = _TO.fullmatch(text)
+    if parsed is None:
+        raise typer.BadParameter(f"{text!r} is not pye_...=AMOUNT, in minor units")
+    return pb.DisputeShare(payee_id=parsed["payee"], amount_minor=minor_units(parsed["amount"]))
+
+
 app = typer.Typer(help="What the payer and the payee disagree about.", no_args_is_help=True)
 app.add_typer(dispute_evidence.app, name="evidence")
 DisputeId = Annotated[str, typer.Argument(help='"dsp_..."')]
@@ -48,16 +60,20 @@ DueBefore = Annotated[str | None, typer.Option(help="Only those due before: 2026
 All = Annotated[bool, typer.Option("--all/--open", help="Those that have ended as well.")]
 ToPayer = Annotated[
     int,
-    typer.Option(help="What of it goes back to the payer, in minor units; the rest is released."),
+    typer.Option(
+        parser=minor_units,
+        help="What of it goes back to the payer, in minor units; the rest is released.",
+    ),
 ]
 ToPayees = Annotated[
-    list[str] | None,
+    list[pb.DisputeShare] | None,
     typer.Option(
         "--to",
+        parser=_share,
+        metavar="PAYEE=MINOR",
         help='So much of the rest to this payee: "pye_...=1000". [else: by their parts]',
     ),
 ]
-_TO = re.compile(r"(?P<payee>pye_[0-9a-f]{32})=(?P<amount>[0-9]{1,12})")
 
 
 @app.command("list")
@@ -127,17 +143,9 @@ def resolve(  # noqa: PLR0913  one for each field of the request
         escrow_id=found.escrow_id,
         dispute_id=dispute_id,
         to_payer_minor=to_payer,
-        payees=[_share(each) for each in to_payees or ()],
+        payees=to_payees or (),
         reason=reason,
         validate_only=dry_run,
     )
     answer = call_service(lambda it: it.disputes.ResolveDispute, request, tenant=tenant)
     show(answer, as_json=as_json, dry_run=dry_run)
-
-
-def _share(text: str) -> pb.DisputeShare:
-    parsed = _TO.fullmatch(text)
-    if parsed is None:
-        says = f"{text!r} is not pye_...=AMOUNT, in minor units"
-        raise typer.BadParameter(says, param_hint="--to")
-    return pb.DisputeShare(payee_id=parsed["payee"], amount_minor=int(parsed["amount"]))

@@ -12,6 +12,7 @@ from escrow.v1 import escrow_service_pb2 as pb
 from service.cli.ages import age_of_text
 from service.cli.calling import call_service
 from service.cli.named import check_freeze_id, escrow_of_freeze, milestone_named
+from service.cli.numbers import minor_units
 from service.cli.operating import (
     DryRun,
     Escrow,
@@ -101,7 +102,10 @@ def place(  # noqa: PLR0913  as many as there are options
     reason: Reason,
     amount: Annotated[
         int | None,
-        typer.Option(help="How much of what is held, in minor units. [else: all that is free]"),
+        typer.Option(
+            parser=minor_units,
+            help="How much of what is held, in minor units. [else: all that is free]",
+        ),
     ] = None,
     tenant: Tenant = "default",
     request_id: RequestId = None,

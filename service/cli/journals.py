@@ -23,6 +23,7 @@ from service.cli.books import (
 from service.cli.csv_output import Cell, Csv, csv_rows
 from service.cli.listing import one_output
 from service.cli.named import find_escrow_named
+from service.cli.numbers import whole_number
 from service.cli.printing import AsJson, errors, people, print_json_list
 from service.cli.tables import print_table
 from service.domain import ids
@@ -52,8 +53,7 @@ def journals(  # noqa: PLR0913  as many as there are options
     limit: Annotated[
         int | None,
         typer.Option(
-            min=1,
-            max=10_000,
+            parser=whole_number(1, 10_000),
             help=f"The newest so many. [else {LATEST}; all with --from, --to or --csv]",
         ),
     ] = None,

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from service import migrations
 from service.cli.checkout import require_local
+from service.cli.numbers import whole_number
 from service.cli.printing import AsJson, people, print_json
 from service.config import load_settings
 from service.database import direct_connection
@@ -35,7 +36,7 @@ def up(*, as_json: AsJson = False) -> None:
 
 @app.command()
 def down(
-    count: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 1,
+    count: Annotated[int, typer.Option(parser=whole_number(1), help="How many, newest first.")] = 1,
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask: data is lost by this.")] = False,
     as_json: AsJson = False,

@@ -11,6 +11,7 @@ import typer
 
 from escrow.v1 import policy_service_pb2 as pb
 from service.cli.calling import call_service
+from service.cli.numbers import whole_number
 from service.cli.operating import DryRun, Reason, RequestId, Tenant, call, new_key
 from service.cli.policy_files import (
     PolicyProblem,
@@ -28,7 +29,9 @@ from service.policy_documents import write_policy
 app = typer.Typer(help="What a tenant charges and takes, by version.", no_args_is_help=True)
 File = Annotated[Path, typer.Argument(help="YAML or JSON; `escrow policy show` writes one.")]
 _Listed = pb.ListPolicyVersionsResponse
-Version = Annotated[int, typer.Option("--version", help="Which; the newest when 0.")]
+Version = Annotated[
+    int, typer.Option("--version", parser=whole_number(), help="Which; the newest when 0.")
+]
 
 
 @app.command()

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 import uvloop
 
+from service.cli.numbers import port_number
 from service.cli.printing import AsJson, people, print_json
 from service.config import Config, load_config
 from service.server import WORKERS, Running, run_until_stopped
@@ -18,7 +19,8 @@ def serve(
         str | None, typer.Option(help="Listen on this address. [ESCROW_GRPC_HOST]")
     ] = None,
     port: Annotated[
-        int | None, typer.Option(help="0 takes any free one. [ESCROW_GRPC_PORT]")
+        int | None,
+        typer.Option(parser=port_number, help="0 takes any free one. [ESCROW_GRPC_PORT]"),
     ] = None,
     *,
     with_workers: Annotated[

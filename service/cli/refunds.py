@@ -13,6 +13,7 @@ import typer
 from escrow.v1 import refund_service_pb2 as pb
 from service.cli.calling import call_service
 from service.cli.named import escrow_named, escrow_of_freeze, milestone_named
+from service.cli.numbers import minor_units
 from service.cli.operating import (
     DryRun,
     Escrow,
@@ -36,7 +37,18 @@ COLUMNS = (
     *("id", "state", "amount", "escrow_id", "payment_id", "stripe_refund", "failure_code"),
     *("reason", "waiting_for"),
 )
-_SOURCE = re.compile(r"(held|(?P<release>rel_[0-9a-f]{32}))=(?P<amount>[0-9]{1,12})")
+_SOURCE = re.compile(r"(held|(?P<release>rel_[0-9a-f]{32}))=(?P<amount>[^=]*)")
+
+
+def _source(text: str) -> pb.RefundSource:
+    """Raises typer.BadParameter."""
+    parsed = _SOURCE.fullmatch(text)
+    if parsed is None:
+        says = f"{text!r} is neither held=AMOUNT nor rel_...=AMOUNT, in minor units"
+        raise typer.BadParameter(says)
+    amount_minor = minor_units(parsed["amount"])
+    return pb.RefundSource(release_id=parsed["release"] or "", amount_minor=amount_minor)
+
 
 app = typer.Typer(help="Money that goes back to payers.", no_args_is_help=True)
 RefundId = Annotated[str, typer.Argument(help='"rfn_..."')]
@@ -45,20 +57,26 @@ PaymentId = Annotated[str, typer.Argument(help='"pay_..."')]
 OfPrice = Annotated[
     int | None,
     typer.Option(
+        parser=minor_units,
         help="How much of the price, in minor units; the payer's fee goes back on top."
-        " [else: all that is left and not frozen]"
+        " [else: all that is left and not frozen]",
     ),
 ]
 Sources = Annotated[
-    list[str] | None,
+    list[pb.RefundSource] | None,
     typer.Option(
         "--from",
+        parser=_source,
+        metavar="FROM=MINOR",
         help='So much of the price from here, instead of --amount: "held=1000" or "rel_...=1000",'
         " one or more.",
     ),
 ]
 OfSuspense = Annotated[
-    int | None, typer.Option(help="How much, in minor units. [else: all that is in suspense]")
+    int | None,
+    typer.Option(
+        parser=minor_units, help="How much, in minor units. [else: all that is in suspense]"
+    ),
 ]
 PlanHash = Annotated[
     str, typer.Option(help="The hash of the plan that you saw; nothing else is done.")
@@ -133,18 +151,8 @@ def plan(
 
     Nothing is refunded. The service is asked, because it may have to ask Stripe.
     """
-    chosen = [*map(_source, sources or ())]
-    planned = _planned(tenant, *milestone_named(tenant, escrow, milestone), amount, chosen)
+    planned = _planned(tenant, *milestone_named(tenant, escrow, milestone), amount, sources or ())
     _show(planned, planned.plan.parts, as_json=as_json)
-
-
-def _source(text: str) -> pb.RefundSource:
-    """Raises typer.BadParameter."""
-    parsed = _SOURCE.fullmatch(text)
-    if parsed is None:
-        says = f"{text!r} is neither held=AMOUNT nor rel_...=AMOUNT, in minor units"
-        raise typer.BadParameter(says, param_hint="--from")
-    return pb.RefundSource(release_id=parsed["release"] or "", amount_minor=int(parsed["amount"]))
 
 
 def _planned(
@@ -179,10 +187,9 @@ def create(  # noqa: PLR0913  as many as there are options
         raise typer.BadParameter(
             "must be what `escrow refunds plan` said", param_hint="--plan-hash"
         )
-    chosen = [*map(_source, sources or ())]
     escrow_id, milestone_id = milestone_named(tenant, escrow, milestone)
     if dry_run:
-        planned = _planned(tenant, escrow_id, milestone_id, amount, chosen)
+        planned = _planned(tenant, escrow_id, milestone_id, amount, sources or ())
         if planned.plan.hash != plan_hash:
             raise PlanChanged(plan_hash=planned.plan.hash)
         _show(planned, planned.plan.parts, as_json=as_json, dry_run=True)
@@ -192,7 +199,7 @@ def create(  # noqa: PLR0913  as many as there are options
         escrow_id=escrow_id,
         milestone_id=milestone_id,
         amount_minor=amount,
-        sources=chosen,
+        sources=sources or (),
         plan_hash=plan_hash,
         reason=reason,
     )

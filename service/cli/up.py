@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from service.cli.checkout import require_local
+from service.cli.numbers import port_number
 from service.cli.printing import AsJson, people, print_json
 from service.redaction import redact
 
@@ -24,9 +25,15 @@ GRPC_PORT, GATEWAY_PORT, SANDBOX_PORT = 50051, 8080, 12111
 
 
 def up(
-    grpc_port: Annotated[int, typer.Option(help="The service; 0 takes any.")] = GRPC_PORT,
-    gateway_port: Annotated[int, typer.Option(help="The gateway; 0 takes any.")] = GATEWAY_PORT,
-    sandbox_port: Annotated[int, typer.Option(help="The sandbox; 0 takes any.")] = SANDBOX_PORT,
+    grpc_port: Annotated[
+        int, typer.Option(parser=port_number, help="The service; 0 takes any.")
+    ] = GRPC_PORT,
+    gateway_port: Annotated[
+        int, typer.Option(parser=port_number, help="The gateway; 0 takes any.")
+    ] = GATEWAY_PORT,
+    sandbox_port: Annotated[
+        int, typer.Option(parser=port_number, help="The sandbox; 0 takes any.")
+    ] = SANDBOX_PORT,
     data_dir: Annotated[Path, typer.Option(help="Where data and logs are kept.")] = FOLDER,
     *,
     story: Annotated[
