@@ -156,6 +156,16 @@ def extend(unit: UnitOfWork, records: EscrowRecords, deadline: Deadline, due_at:
             unit.put(milestone)
 
 
+def leave_time(
+    unit: UnitOfWork, records: EscrowRecords, milestone_id: UUID, least: timedelta
+) -> None:
+    """Lets the inspection of a milestone last so long from now at least."""
+    for deadline in records.deadlines:
+        inspects = deadline.kind is DeadlineKind.INSPECTION
+        if inspects and deadline.subject_id == milestone_id and deadline.due_at < unit.now + least:
+            extend(unit, records, deadline, unit.now + least)
+
+
 def due_again(unit: UnitOfWork, records: EscrowRecords) -> None:
     """Lets what was put off be tried at once, for what stood in its way may be gone."""
     for deadline in records.deadlines:

@@ -11,6 +11,7 @@ from service.aggregates.disputed import (
     disputed_minor,
     freeze_of,
     held_by_disputes,
+    kept_for_payer,
     lose,
     open_disputes,
 )
@@ -198,9 +199,11 @@ def _amount(case: EscrowCase, milestone: Milestone, amount_minor: int | None) ->
 def _freeze(case: EscrowCase, milestone: Milestone, dispute: Dispute) -> None:
     """Its own freeze, of what nobody else has frozen of the same money."""
     others_minor = milestone.frozen_minor - held_by_disputes(case.records, milestone)
+    others_minor -= kept_for_payer(case.records, milestone)
     for each in open_disputes(case.records, milestone):
         others_minor -= each.left_minor - freeze_of(case.records, each).amount_minor
-    unit, amount_minor = case.unit, dispute.amount_minor - min(others_minor, dispute.amount_minor)
+    own_minor = dispute.amount_minor - min(max(others_minor, 0), dispute.amount_minor)
+    unit, amount_minor = case.unit, min(own_minor, milestone.releasable_minor)
     assert milestone.payment_id is not None  # held money came by a payment
     row = Freeze(
         tenant_id=dispute.tenant_id,

@@ -2,7 +2,8 @@
 
 The same money is frozen once. What a bank or an operator freezes of a milestone is taken to be what
 the parties argue about, as far as that goes: their disputes hold only what is beyond it, the oldest
-dispute the least, and hold their part again when the other freeze ends.
+dispute the least, and hold their part again when the other freeze ends. What is kept for the payer
+of a dispute that has ended is no part of the others.
 """
 
 from __future__ import annotations
@@ -42,6 +43,16 @@ def held_by_disputes(records: EscrowRecords, milestone: Milestone) -> int:
     )
 
 
+def kept_for_payer(records: EscrowRecords, milestone: Milestone) -> int:
+    """What disputes that have ended gave back, and Stripe refused to refund."""
+    ours = milestone.milestone_id
+    return sum(
+        each.amount_minor
+        for each in records.freezes
+        if each.is_open and each.keeps_refund and each.milestone_id == ours
+    )
+
+
 def missing_minor(records: EscrowRecords, dispute: Dispute) -> int:
     """What of a dispute others have frozen: while that is so it cannot move."""
     return dispute.left_minor - freeze_of(records, dispute).amount_minor
@@ -63,6 +74,7 @@ def hold_again(case: EscrowCase, payment_id: UUID) -> None:
         if milestone.payment_id != payment_id or not disputes:
             continue
         others_minor = milestone.frozen_minor - held_by_disputes(case.records, milestone)
+        others_minor -= kept_for_payer(case.records, milestone)
         for dispute in disputes:
             covered_minor = min(others_minor, dispute.left_minor)
             others_minor -= covered_minor

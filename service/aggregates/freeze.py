@@ -11,10 +11,11 @@ from __future__ import annotations
 from typing import NamedTuple
 from uuid import UUID
 
-from service.aggregates.deadlines import due_again
+from service.aggregates.deadlines import due_again, leave_time
 from service.aggregates.disputed import held_by_disputes, hold_again, yield_to
 from service.aggregates.escrow import EscrowCase
 from service.aggregates.release import transfer_rejected
+from service.domain.dispute import LEAST_LEFT
 from service.domain.errors import (
     AmountAboveHeld,
     AmountFrozen,
@@ -127,6 +128,8 @@ def lift(case: EscrowCase, freeze_id: UUID) -> None:
     case.unit.advance(found, FreezeEvent.LIFT)
     case.touch()
     _free_part(case, found)
+    if found.keeps_refund:  # else time pays it to the payee before an operator can refund it
+        leave_time(case.unit, case.records, found.milestone_id, LEAST_LEFT)
     for sister in case.records.freezes:
         if sister.source == found.source and sister.is_open:
             case.unit.advance(sister, FreezeEvent.LIFT)
@@ -173,6 +176,12 @@ def place(case: EscrowCase, milestone: Milestone, amount_minor: int | None, caus
     case.touch()
     yield_to(case, milestone, wanted_minor)
     _add(case, milestone, milestone.payment_id, wanted_minor, cause)
+
+
+def keep_for_payer(case: EscrowCase, milestone: Milestone, amount_minor: int, cause: Cause) -> None:
+    """Freezes so much of what is free, beside what the parties argue about."""
+    if amount_minor and milestone.payment_id:
+        _add(case, milestone, milestone.payment_id, amount_minor, cause)
 
 
 def end_freezes(case: EscrowCase, source: str) -> list[Milestone]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from service.aggregates.disputed import regain
 from service.aggregates.escrow import EscrowCase
-from service.aggregates.freeze import Cause, cover_more, place
+from service.aggregates.freeze import Cause, cover_more, keep_for_payer
 from service.aggregates.receivable import cancel_debt
 from service.aggregates.refund import (
     BEFORE,
@@ -22,7 +22,7 @@ from service.aggregates.refund import (
     refund_source,
 )
 from service.aggregates.release import end_when_transferred, nothing_to_transfer
-from service.domain.dispute import reason_of_refund
+from service.domain.dispute import gave_back
 from service.domain.errors import RefundStillOut, ReversalUnderWay
 from service.domain.journal import Part
 from service.domain.postings import JournalKind
@@ -68,7 +68,7 @@ def refund_rejected(case: EscrowCase, refund: Refund, code: str) -> None:
         case.unit.advance(refund, RefundEvent.FAIL)
     else:
         undo(case, refund, RefundEvent.REJECT)
-        if any(refund.reason == reason_of_refund(each) for each in case.records.disputes):
+        if any(gave_back(each, refund) for each in case.records.disputes):
             _keep_for_payer(case, refund)
 
 
@@ -77,9 +77,8 @@ def _keep_for_payer(case: EscrowCase, refund: Refund) -> None:
     parts = parts_of(case, refund)
     for milestone in milestones_of(case, parts):
         amount_minor = min(_held_of(milestone, parts), milestone.releasable_minor)
-        if amount_minor:
-            cause = Cause(FreezeReason.ADMIN, refund.public_id, f"{refund.reason}: {REFUSED}")
-            place(case, milestone, amount_minor, cause)
+        cause = Cause(FreezeReason.ADMIN, refund.public_id, f"{refund.reason}: {REFUSED}")
+        keep_for_payer(case, milestone, amount_minor, cause)
 
 
 def put_back(case: EscrowCase, refund: Refund) -> None:

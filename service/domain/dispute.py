@@ -7,6 +7,7 @@ from datetime import timedelta
 from service.domain.call import Party
 from service.domain.policy import UnansweredDispute, UndecidedDispute
 from service.domain.records.dispute import Dispute
+from service.domain.records.refund import Refund
 
 MOST_DISPUTES = 50
 """Of one escrow by one party, ever: each is loaded with it, and nobody uses up the other's."""
@@ -23,8 +24,14 @@ def silence_grants(dispute: Dispute, policy: UnansweredDispute) -> bool:
 
 
 def reason_of_refund(dispute: Dispute) -> str:
-    """Of what it gives back to the payer; by it the refund is known."""
+    """Of what it gives back to the payer."""
     return f"dispute {dispute.public_id}"
+
+
+def gave_back(dispute: Dispute, refund: Refund) -> bool:
+    """Whether the dispute made this refund, when it ended: anybody can write such a reason."""
+    of_it = refund.reason == reason_of_refund(dispute)
+    return of_it and refund.created_at == dispute.ended_at
 
 
 def undecided_to_payer(dispute: Dispute, policy: UndecidedDispute, step_minor: int) -> int:

@@ -38,7 +38,8 @@ class Freeze:
     """An amount of a milestone that may not move. ``source`` is the id of its cause at Stripe, and
     ``fact`` what was known of that: its stage, or the balance transaction that moved the money. Of
     an operator's freeze they are the request that placed it, and who says why; of a dispute between
-    the parties the source is its id.
+    the parties the source is its id, and of what such a dispute gave back and Stripe refused to
+    refund, the refund's.
 
     ``amount_minor`` is what is held and frozen. ``beyond_minor`` is what the source threatens of
     the payment beyond what is held of it: it stops transfers that have not been requested.
@@ -61,6 +62,11 @@ class Freeze:
     @property
     def is_open(self) -> bool:
         return self.state is FreezeState.OPEN
+
+    @property
+    def keeps_refund(self) -> bool:
+        """It keeps for the payer what a dispute that has ended gave them."""
+        return self.reason is FreezeReason.ADMIN and self.source.startswith(f"{ids.REFUND}_")
 
     @property
     def machine(self) -> Machine[FreezeState, FreezeEvent]:

@@ -15,6 +15,7 @@ from tests.service.operations.chargebacks.disputes import chargebacks, disputed
 from tests.service.operations.chargebacks.test_settlements import settle
 from tests.service.operations.deadlines.test_act_on_deadline import freeze, lift, moment, pass_to
 from tests.service.operations.disputes.disputing import (
+    accept,
     answer,
     contested,
     mediate,
@@ -29,7 +30,7 @@ from tests.service.operations.disputes.disputing import (
 from tests.service.operations.disputes.test_disputes import money
 from tests.service.operations.later import Later
 from tests.service.operations.marketplace import Marketplace, usd
-from tests.service.operations.refunds.money import stocked
+from tests.service.operations.refunds.money import refund_request, stocked
 from tests.service.operations.refunds.test_adopt_refund import adopt
 from tests.service.operations.refunds.test_failed_refunds import FAILS
 from tests.service.operations.refunds.test_failed_refunds import resolve as put_back
@@ -191,18 +192,59 @@ async def test_what_an_adopted_refund_took_is_disputed_again_when_it_is_put_back
 
 
 async def test_what_stripe_refuses_to_give_back_waits_for_an_operator(market: Marketplace) -> None:
-    """Else the inspection would run out, and pay the payee what the dispute gave to the payer."""
+    """Else the inspection would run out, and pay the payee what the dispute gave to the payer. It
+    is no part of what another dispute is about, and of one that is opened later.
+    """
     await stocked(market)
     escrow = await market.delivered_escrow(10_000)
-    dispute = await opened(market.payer, escrow)
-    await refund_in_dashboard(market, await charge_of(market, escrow))
+    dispute = await opened(market.payer, escrow, amount_minor=5_000)
+    other = await contested(market, escrow, amount_minor=3_000)
+    await refund_in_dashboard(market, await charge_of(market, escrow), 6_300)
     await answer(market.payee, dispute, pb.DISPUTE_ANSWER_ACCEPT)
 
     await market.effects.run_once()
 
     left = await market.read(escrow)
-    assert frozen_by(left) == {"ADMIN": 10_000}
-    assert money(left) == (10_000, 10_000, 0, 0)
+    assert frozen_by(left) == {"ADMIN": 5_000, "DISPUTE": 3_000}
+    assert money(left) == (10_000, 8_000, 0, 0)
+    later = await opened(market.payer, left, amount_minor=2_000)
+    assert money(await market.read(escrow)) == (10_000, 10_000, 0, 0)
+    await withdraw(market.payer, later)
+    await offer(market.payer, other, 0)
+    await accept(market.payee, other, 1)
+    assert money(await market.read(escrow)) == (7_000, 5_000, 3_000, 0)
+
+
+async def test_time_is_left_to_refund_what_was_kept_for_the_payer(market: Marketplace) -> None:
+    await stocked(market)
+    escrow = await market.delivered_escrow(10_000)
+    dispute = await opened(market.payer, escrow)
+    await refund_in_dashboard(market, await charge_of(market, escrow))
+    await answer(market.payee, dispute, pb.DISPUTE_ANSWER_ACCEPT)
+    await market.effects.run_once()
+    (kept,) = (await market.read(escrow)).milestones[0].freezes
+    await market.owner.execute("UPDATE deadlines SET due_at = due_at - interval '80 hours'")
+
+    await lift(market, escrow, kept.id)
+
+    later = Later(market)
+    for hours, expected in ((23, (10_000, 0, 0, 0)), (25, (0, 0, 10_000, 0))):
+        later.ahead = timedelta(hours=hours)
+        await later.deadlines.run_once()
+        assert money(await market.read(escrow)) == expected
+
+
+async def test_what_a_refund_says_of_itself_keeps_nothing(market: Marketplace) -> None:
+    await stocked(market)
+    escrow = await market.delivered_escrow(10_000)
+    dispute = await opened(market.payer, escrow)
+    await withdraw(market.payer, dispute)
+    await refund_in_dashboard(market, await charge_of(market, escrow))
+    said = refund_request(escrow, 9_000)
+    said.reason = f"dispute {dispute.id}"
+    await market.payee.refunds.RefundMilestone(said)
+    await market.effects.run_once()
+    assert money(await market.read(escrow)) == (10_000, 0, 0, 0)
 
 
 async def test_an_operators_freeze_and_a_dispute_end_in_either_order(market: Marketplace) -> None:
