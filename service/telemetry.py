@@ -129,7 +129,9 @@ def _check_protocol(signal: str) -> None:
 
 
 def configure_logging(level: str, format_: Literal["auto", "json", "console"]) -> None:
-    """Configures our own loggers and those of the libraries alike."""
+    """Configures our own loggers and those of the libraries, of which no less than a
+    warning is heard.
+    """
     for_people = sys.stderr.isatty() if format_ == "auto" else format_ == "console"
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -146,7 +148,8 @@ def configure_logging(level: str, format_: Literal["auto", "json", "console"]) -
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    _configure_libraries(shared, renderer)
+    least = max(logging.WARNING, logging.getLevelNamesMapping()[level.upper()])
+    _configure_libraries(shared, renderer, least)
 
 
 def _renderer(*, for_people: bool) -> structlog.typing.Processor:
@@ -157,7 +160,9 @@ def _renderer(*, for_people: bool) -> structlog.typing.Processor:
 
 
 def _configure_libraries(
-    shared: Iterable[structlog.typing.Processor], renderer: structlog.typing.Processor
+    shared: Iterable[structlog.typing.Processor],
+    renderer: structlog.typing.Processor,
+    level: int,
 ) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -166,7 +171,7 @@ def _configure_libraries(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.basicConfig(level=level, handlers=[handler], force=True)
 
 
 def _add_trace_ids(

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncGenerator, Sequence
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -15,11 +16,12 @@ from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import event_service_pb2 as feed_pb
 from service.cli.named import find_escrow_named
 from service.cli.operating import Tenant, call, text_of
-from service.cli.printing import AsJson, document_of, people, print_json
+from service.cli.printing import AsJson, as_text, document_of, errors, people, print_json
 from service.cli.reading import open_reader
 from service.cli.tables import print_table, table
 from service.domain import ids
 from service.domain.call import Call, Party
+from service.domain.errors import DatabaseUnavailable
 from service.operations.escrows.watch_escrow import watch_escrow
 from service.operations.feed.list_events import list_events
 from service.operations.feed.watch_events import watch_events
@@ -76,7 +78,8 @@ def watch(
 ) -> None:
     """What happens from now on, a line each, until it is interrupted. It reads the database.
 
-    With --json each line is one object: an event, or with an escrow an entry of its timeline.
+    With --json each line is one object: an event, or with an escrow an entry of its timeline. While
+    the database is away it waits, and says so once on standard error.
     """
     if escrow and types:
         raise typer.BadParameter("is for all of a tenant, not for one escrow", param_hint="--type")
@@ -85,7 +88,10 @@ def watch(
 
     async def run() -> None:
         call_ = Call(tenant, "cli:reader", Party.OPERATOR)
-        async with open_reader() as runtime:
+        async with open_reader(logs=False) as runtime:
+            runtime.positions.on_trouble = runtime.versions.on_trouble = partial(
+                _say_trouble, as_json=as_json
+            )
             if escrow:
                 following = _changes(runtime, call_, escrow, after, from_beginning)
             else:
@@ -101,6 +107,16 @@ def watch(
                         people.print(line, markup=False, soft_wrap=True)
 
     asyncio.run(run())
+
+
+def _say_trouble(cause: Exception | None, *, as_json: bool) -> None:
+    if cause is None:
+        line = "the database answers again"
+    elif isinstance(cause, DatabaseUnavailable):
+        line = "the database does not answer; trying again"
+    else:
+        line = f"what happens cannot be read ({cause}); trying again"
+    errors.print(as_text({"notice": line}) if as_json else line, markup=False, soft_wrap=True)
 
 
 async def _escrow_id(tenant: str, name: str) -> str:

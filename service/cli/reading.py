@@ -12,13 +12,14 @@ from service.telemetry import configure_logging
 
 
 @asynccontextmanager
-async def open_reader() -> AsyncIterator[Runtime]:
+async def open_reader(*, logs: bool = True) -> AsyncIterator[Runtime]:
     """The runtime of operations that only read. It has no tenant's Stripe, whatever is configured.
+    Without ``logs`` it is the command that says in its own words what its user has to know.
 
     Raises:
         ConfigError, DatabaseProblem.
     """
     settings = load_settings()
-    configure_logging(settings.log_level, settings.log_format)
+    configure_logging(settings.log_level if logs else "critical", settings.log_format)
     async with open_runtime(Config(settings, {}), DatabaseRole.READER) as runtime:
         yield runtime

@@ -21,13 +21,26 @@ POLL_S = 0.1
 TROUBLE_POLL_S = 1.0
 
 
+def log_trouble(cause: Exception | None) -> None:
+    if cause is None:
+        log.info("streams go on")
+    elif isinstance(cause, DatabaseUnavailable):
+        log.warning("streams wait for the database", cause=str(cause.__cause__))
+    else:
+        log.error("streams in trouble", exc_info=cause)
+
+
 class Tails(Generic[Key]):
-    """``look`` answers the numbers of the keys that it is asked for; what it leaves out is 0."""
+    """``look`` answers the numbers of the keys that it is asked for; what it leaves out is 0.
+    ``on_trouble`` is told once why looks fail now, and None once they go well again.
+    """
 
     def __init__(self, look: Callable[[Collection[Key]], Awaitable[Mapping[Key, int]]]) -> None:
+        self.on_trouble: Callable[[Exception | None], None] = log_trouble
         self._look = look
         self._waiting: dict[Key, dict[asyncio.Future[int], int]] = {}
         self._polling: asyncio.Task[None] | None = None
+        self._trouble: type[Exception] | None = None
 
     async def other_than(self, key: Key, known: int) -> int:
         """Waits until the key's number is another one than the known one, and answers it. It is
@@ -61,15 +74,19 @@ class Tails(Generic[Key]):
         asking = {key: list(waiting.items()) for key, waiting in self._waiting.items()}
         try:
             numbers = await self._look(asking)
-        except DatabaseUnavailable as outage:
-            log.warning("streams wait for the database", cause=str(outage.__cause__))
+        except Exception as cause:  # noqa: BLE001  who waits goes on waiting; the next may go well
+            self._notice(cause)
             return TROUBLE_POLL_S
-        except Exception:  # those who wait go on waiting, and the next look may go well
-            log.exception("streams in trouble")
-            return TROUBLE_POLL_S
+        self._notice(None)
         for key, waiting in asking.items():
             number = numbers.get(key, 0)
             for changed, known in waiting:
                 if number != known and not changed.done():
                     changed.set_result(number)
         return POLL_S
+
+    def _notice(self, cause: Exception | None) -> None:
+        trouble = None if cause is None else type(cause)
+        if trouble is not self._trouble:
+            self._trouble = trouble
+            self.on_trouble(cause)

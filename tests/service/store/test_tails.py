@@ -63,6 +63,8 @@ async def test_one_look_is_for_all_and_none_for_nobody() -> None:
 async def test_who_waits_outlasts_an_outage() -> None:
     numbers = Numbers()
     tails_, pause_s = Tails(numbers.look), tails.TROUBLE_POLL_S
+    told: list[str] = []
+    tails_.on_trouble = lambda cause: told.append(type(cause).__name__)
     tails.TROUBLE_POLL_S = 0.01
     try:
         numbers.fails = DatabaseUnavailable()
@@ -72,5 +74,6 @@ async def test_who_waits_outlasts_an_outage() -> None:
         await until(lambda: len(numbers.looks) > 5)
         numbers.fails = None
         assert await asyncio.wait_for(waiting, 5) == 1
+        assert told == ["DatabaseUnavailable", "RuntimeError", "NoneType"]
     finally:
         tails.TROUBLE_POLL_S = pause_s
