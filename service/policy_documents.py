@@ -122,6 +122,21 @@ def write_policy(policy: Policy) -> dict[str, Any]:
     return typing.cast(dict[str, Any], _written(policy))
 
 
+def left_out(policy: Policy) -> dict[str, Any]:
+    """What the document of a policy does not say because it is as it would be anyway, as a document
+    of its own. Nothing of currencies and approvals.
+    """
+    document: dict[str, Any] = {}
+    for each in fields(policy):
+        value = getattr(policy, each.name)
+        if isinstance(value, Periods):
+            hours = {part.name: getattr(value, part.name) for part in fields(value)}
+            document[each.name] = {k: v for k, v in hours.items() if v == getattr(Periods(), k)}
+        elif isinstance(value, StrEnum) and value == each.default:
+            document[each.name] = value.value
+    return {name: value for name, value in document.items() if value}
+
+
 def _written(value: object) -> object:
     if is_dataclass(value):
         return {

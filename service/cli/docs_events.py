@@ -14,9 +14,14 @@ from escrow.v1 import escrow_service_pb2, event_service_pb2
 from service.access import access_of
 from service.cli.docs_tables import markdown_document, markdown_table
 from service.domain import ids
-from service.domain.event_types import OF_WORKERS
+from service.domain.call import Party
+from service.domain.event_types import ALSO_OF_WORKERS, OF_WORKERS
+from service.domain.states.approval import APPROVAL
+from service.domain.states.chargeback import CHARGEBACK
+from service.domain.states.effect import EFFECT
 from service.domain.states.machine import Machine
 from service.domain.states.machines import MACHINES
+from service.domain.states.payee import PAYEE
 from service.operations.feed.types import OF_METHODS
 from service.rpc.identity.caller import FROM_OUTSIDE
 
@@ -31,6 +36,8 @@ TOLD = (
     escrow_service_pb2.MilestoneChange.DESCRIPTOR,
 )
 """The messages that an event consists of."""
+UNTOLD = (EFFECT, PAYEE, APPROVAL)
+"""Of these nothing tells in which state they begin."""
 
 
 @cache
@@ -84,20 +91,22 @@ def events() -> str:
         *(part for message in TOLD for part in _fields(message)),
         "## What moves",
         "Of each kind of thing, whose id begins so: from which state it can go to which, and by"
-        " whose word. An empty `from` is of a thing that is new. [states.md](states.md) names the"
-        " edges.",
+        " whose word. An empty `from` is of a thing that is new. One thing can"
+        " move twice in one event, as a release that is new and IN_FLIGHT at once: take the"
+        " transitions in their order. [states.md](states.md) names the edges.",
         *(part for machine in MACHINES for part in _moves(machine)),
     )
 
 
 def _methods() -> Iterator[tuple[str, ...]]:
     for type_, method in sorted(OF_METHODS.items()):
-        by, about = ", ".join(sorted(_actors(method))), ", ".join(_about(method))
+        by, about = ", ".join(sorted(_actors(type_, method))), ", ".join(_about(method))
         yield f"`{type_}`", method.name, by, about, said_of(method)
 
 
-def _actors(method: MethodDescriptor) -> Iterable[str]:
-    return access_of(method).parties & frozenset(FROM_OUTSIDE)
+def _actors(type_: str, method: MethodDescriptor) -> Iterable[str]:
+    by_itself = {Party.STRIPE} if type_ in ALSO_OF_WORKERS else set()
+    return access_of(method).parties & frozenset(FROM_OUTSIDE) | by_itself
 
 
 def _about(method: MethodDescriptor) -> list[str]:
@@ -121,7 +130,7 @@ def _in_words(name: str) -> str:
 
 
 def _workers() -> Iterable[tuple[str, str]]:
-    return ((f"`{type_}`", says) for type_, says in OF_WORKERS.items())
+    return ((f"`{type_}`", says) for type_, says in {**ALSO_OF_WORKERS, **OF_WORKERS}.items())
 
 
 def _fields(message: Descriptor) -> Iterator[str]:
@@ -136,9 +145,19 @@ def _fields(message: Descriptor) -> Iterator[str]:
 def _moves(machine: Machine[Any, Any]) -> Iterator[str]:
     name = re.split(r"\W", machine.title, maxsplit=1)[0]
     yield f"### {name}: `{getattr(ids, name.upper())}_...`"
-    by: dict[tuple[str, str], set[str]] = {}
+    by: dict[tuple[str, str], set[str]] = {("", first): set() for first in first_states(machine)}
     for (before, _), edge in machine.edges.items():
         if before is not edge.to:
             by.setdefault((before, edge.to), set()).update(edge.parties)
     moves = ((before, after, ", ".join(sorted(who))) for (before, after), who in by.items())
     yield markdown_table(("from", "to", "by"), moves)
+
+
+def first_states(machine: Machine[Any, Any]) -> list[str]:
+    """In which a new one is told to be: the first of its table, but a chargeback is where Stripe
+    says.
+    """
+    if machine in UNTOLD:
+        return []
+    states = dict.fromkeys(before for before, _ in machine.edges)
+    return [*states] if machine is CHARGEBACK else [next(iter(states))]

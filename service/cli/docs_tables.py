@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from dataclasses import fields, replace
 from typing import Any
 
 from service.domain.accounts import CHART, DEBIT
@@ -12,13 +13,15 @@ from service.domain.errors import Refusal
 from service.domain.fees import FeeRule
 from service.domain.money import format_minor
 from service.domain.policy import DEFAULT_PERIODS as PERIODS
-from service.domain.policy import CurrencyRules
+from service.domain.policy import ApprovalLimits, CurrencyRules
 from service.domain.policy_default import DEFAULT_POLICY, DEFAULT_VERSION, PAYEE_FEE, PAYER_FEE
+from service.domain.policy_lint import LONGEST_HOURS, lint
 from service.domain.postings import POSTINGS, Leg
 from service.domain.states.escrow import escrow_state
 from service.domain.states.machine import Edge, Machine
 from service.domain.states.machines import MACHINES
 from service.domain.states.milestone import MilestoneState
+from service.policy_documents import left_out
 from service.rpc.contract import access_table
 from service.rpc.errors import RETRY_AFTER_MS, status_of
 from service.rpc.identity.caller import FROM_OUTSIDE
@@ -196,11 +199,33 @@ def policy() -> str:
         f" delivered is released after {PERIODS.inspection_hours}."
         " Another policy is applied with `escrow policy apply` or CreatePolicyVersion; an escrow"
         " keeps the version of its creation.",
+        "## What holds where a policy does not say otherwise",
+        "Beside `currencies`, whose parts are below; `escrow policy show` has it as comments."
+        " [The contract](../../proto/escrow/v1/policy_service.proto) says what each does.",
+        markdown_table(("place", "it is", "or"), _defaults()),
+        "## Currencies",
+        "Each has both fees, and these limits of payments and payouts. Another policy can have"
+        " `fixed_minor`, `fixed_per`, `least_minor` and `most_minor` in a fee, and"
+        " `payout_limits`.",
         markdown_table(
             ("currency", "least payment or payout", "most at once"),
             (_limits(*each) for each in sorted(DEFAULT_POLICY.currencies.items())),
         ),
     )
+
+
+def _defaults() -> Iterator[tuple[str, str, str]]:
+    """What a policy file may leave out."""
+    for name, value in left_out(DEFAULT_POLICY).items():
+        if isinstance(value, dict):
+            for period, hours in value.items():
+                yield f"`{name}.{period}`", str(hours), f"1 to {LONGEST_HOURS}"
+            continue
+        every = type(getattr(DEFAULT_POLICY, name))
+        others = [o for o in every if o != value and not lint(replace(DEFAULT_POLICY, **{name: o}))]
+        yield f"`{name}`", f"`{value}`", ", ".join(f"`{each}`" for each in others)
+    limits = ", ".join(f"`{each.name}`" for each in fields(ApprovalLimits))
+    yield "`approvals`", "nothing waits for a second person", f"by currency: {limits}"
 
 
 def _limits(currency: str, rules: CurrencyRules) -> Iterator[str]:

@@ -14,7 +14,7 @@ from ruamel.yaml.events import AliasEvent
 from service.domain.errors import FieldViolation
 from service.domain.money import CURRENCIES, format_minor
 from service.domain.policy import Policy
-from service.policy_documents import problems_of, read_policy, write_policy
+from service.policy_documents import left_out, problems_of, read_policy, write_policy
 
 MOST_CHARACTERS = 1_000_000
 FEW = 3  # currencies that are each told by themselves
@@ -75,12 +75,20 @@ def _where(error: YAMLError) -> str:
 
 
 def as_yaml(policy: Policy) -> str:
-    """The file of a policy."""
+    """The file of a policy, and as comments what it leaves out and is so all the same."""
+    silent = _yaml(left_out(policy)).splitlines()
+    comments = ["# And so, as it is where nothing is said:", *(f"# {line}" for line in silent)]
+    return _yaml(write_policy(policy)) + ("\n".join(comments) + "\n" if silent else "")
+
+
+def _yaml(document: Mapping[str, Any]) -> str:
+    if not document:
+        return ""
     yaml, text = YAML(typ="safe", pure=True), StringIO()
     yaml.default_flow_style = None  # limits and fees on a line each
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # its own stub says None
     yaml.width = 120
-    yaml.dump(write_policy(policy), text)
+    yaml.dump(document, text)
     return text.getvalue()
 
 

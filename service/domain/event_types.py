@@ -33,3 +33,9 @@ OF_WORKERS: Mapping[str, str] = {
     "discard_closings": "An operator opened the books again after a clock had been ahead.",
 }
 """By the name of the operation, what happened."""
+
+ALSO_OF_WORKERS: Mapping[str, str] = {
+    "settle_effect": "Stripe has answered a call, whichever it was, and what the answer moves has"
+    " moved: a refund REQUESTED -> SUCCEEDED, a release IN_FLIGHT -> TRANSFERRED.",
+}
+"""Those that are a method's as well, with Stripe as the actor."""

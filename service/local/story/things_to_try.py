@@ -60,7 +60,9 @@ def show_things_to_try(
     if to_try.checkout_url:
         _show_checkout(console, to_try.checkout_url)
     ids = (call.request["escrow_id"] for call in to_try.calls if "escrow_id" in call.request)
-    _show_ledger(console, addresses, next(ids, "ANY_ID_OR_REFERENCE"))
+    name = next(ids, "ANY_ID_OR_REFERENCE")
+    _show_ledger(console, addresses, name)
+    _show_happening(console, addresses, name)
     _show_operating(console, addresses)
     if serving:
         console.print("\n[bold]Ctrl-C stops everything[/] and keeps the data.")
@@ -122,6 +124,16 @@ def _show_ledger(console: Console, addresses: Addresses, name: str) -> None:
     ask_stripe = " --stripe" if addresses.sandbox else ""
     _print_as_is(console, f"{found} {_program('escrow')} verify{ask_stripe})")
     _print_as_is(console, f'{found} {_psql()} "$ESCROW_DATABASE_URL")')
+
+
+def _show_happening(console: Console, addresses: Addresses, name: str) -> None:
+    found, escrow = _with_settings(addresses), _program("escrow")
+    console.print(
+        "\n[bold]Hear why an escrow waits[/], what happened, what happens as it happens, and who"
+        " disagrees"
+    )
+    for command in (f"explain {name}", "log", "watch", "disputes list"):
+        _print_as_is(console, f"{found} {escrow} {command})")
 
 
 def _show_operating(console: Console, addresses: Addresses) -> None:

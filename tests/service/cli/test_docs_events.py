@@ -46,3 +46,6 @@ def test_each_says_by_whom_about_what_with_which_fields_and_what_moves() -> None
     for (before, _), edge in DISPUTE.edges.items():
         assert before is edge.to or f"| {before} | {edge.to} | " in moves
     assert "| OPEN | NEGOTIATION | payee, payer |" in moves
+    assert moves.count("|  | ") == moves.count("|  | OPEN |  |") == 1
+    assert document.count("| `settle_effect` |") == 2  # who asks for it, and each answer of Stripe
+    assert "| `settle_effect` | SettleEffect | operator, stripe |" in document

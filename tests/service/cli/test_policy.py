@@ -2,10 +2,12 @@
 
 import json
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from service.domain.policy import Periods, Policy
 from tests.postgres import Database
 from tests.service.cli.processes import Run, escrow_at
 from tests.service.operations.marketplace import Marketplace, usd
@@ -86,6 +88,27 @@ async def test_what_is_shown_can_be_applied(escrow: Run, tmp_path: Path) -> None
 
     assert (await escrow("policy", "lint", str(file))).status == 0
     assert (await escrow("policy", "diff", str(file))).out == "version 1 says the same already\n"
+
+
+async def test_what_is_so_by_default_is_shown_and_means_the_same_when_it_is_said(
+    escrow: Run, tmp_path: Path
+) -> None:
+    shown = (await escrow("policy", "show")).out
+    silent = shown.partition("where nothing is said:\n")[2]
+    for name in (
+        each.name for each in fields(Policy) if each.name not in ("currencies", "approvals")
+    ):
+        assert f"\n# {name}: " in f"\n{silent}"
+    for period in fields(Periods):
+        assert f"{period.name}: " in silent
+    file = tmp_path / "policy.yaml"
+
+    file.write_text(re.sub(r"^# (?=\w+: |  )", "", shown, flags=re.MULTILINE))
+    assert (await escrow("policy", "diff", str(file))).out == "version 1 says the same already\n"
+
+    file.write_text(file.read_text().replace("answer_hours: 120", "answer_hours: 12"))
+    (line, _) = (await escrow("policy", "diff", str(file))).out.splitlines()
+    assert line == "periods.answer_hours: - -> 12"
 
 
 @pytest.mark.parametrize(

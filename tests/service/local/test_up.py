@@ -159,6 +159,24 @@ async def test_the_ledger_can_be_read_by_what_is_printed(up: Up) -> None:
     assert "the same as Stripe" in proved[1]
 
 
+async def test_what_happened_and_why_an_escrow_waits_is_read_by_what_is_printed(up: Up) -> None:
+    reads = [line for line in up.said().splitlines() if line.startswith("(. ")]
+    explain, log, watch, disputes = reads[5:9]
+
+    explained = await run("sh", "-c", explain.replace("explain ", "explain --json "))
+    happened = await run("sh", "-c", log.replace("log)", "log --json)"))
+    followed = await run(
+        "sh", "-c", watch.replace("watch)", "watch --json --from-beginning | head -n 1)")
+    )
+    disputed = await run("sh", "-c", disputes.replace("list)", "list --json)"))
+
+    assert explained[0] == happened[0] == disputed[0] == 0, (explained, happened, disputed)
+    assert json.loads(explained[1])["state"] == "COMPLETED"
+    first = json.loads(happened[1])["events"][0]
+    assert json.loads(followed[1])["id"] == first["id"], followed
+    assert json.loads(disputed[1])["disputes"] == []
+
+
 async def test_an_operator_changes_the_policy_by_what_is_printed(up: Up) -> None:
     """Over mTLS, as an operator of production does."""
     show, apply = [line for line in up.said().splitlines() if " policy " in line]

@@ -14,6 +14,12 @@ from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import event_service_pb2 as feed_pb
 from escrow.watching import watch_events as follow_events
 from escrow.watching import watch_events_sync as follow_events_sync
+from service.cli.docs_events import first_states
+from service.domain import ids
+from service.domain.states.escrow import ESCROW
+from service.domain.states.milestone import MILESTONE
+from service.domain.states.payment import PAYMENT
+from service.domain.states.release import RELEASE
 from service.operations import waiting
 from service.operations.feed import watch_events
 from service.operations.feed.cursors import show_cursor
@@ -23,6 +29,12 @@ from tests.service.operations.marketplace import NEIGHBOUR, Marketplace
 from tests.until import until
 
 PATIENCE_S = 10.0
+NEW = (
+    (ids.ESCROW, ESCROW),
+    (ids.MILESTONE, MILESTONE),
+    (ids.PAYMENT, PAYMENT),
+    (ids.RELEASE, RELEASE),
+)
 
 
 async def seal(market: Marketplace) -> None:
@@ -63,6 +75,9 @@ async def test_every_operation_is_an_event_as_its_timeline_has_it(market: Market
         assert told == await market.timeline(each)
         assert [event.change for event in await listed(market, escrow_id=each.id)] == told
     assert any(t.HasField("amount") for event in events for t in event.change.transitions)
+    moved = [t for event in events for t in event.change.transitions]
+    new = {(t.subject.partition("_")[0], t.to) for t in moved if not getattr(t, "from")}
+    assert new == {(kind, first) for kind, machine in NEW for first in first_states(machine)}
     parties = [event for event in events if not event.escrow_id]
     assert {"create_payer", "create_payee"} <= {event.type for event in parties}
     assert {event.change.version for event in parties} == {0}
