@@ -14,6 +14,7 @@ from uuid import UUID
 
 from service.aggregates.escrow import EscrowCase
 from service.aggregates.freeze import stops_transfers
+from service.aggregates.frozen import amount_frozen
 from service.aggregates.refund_parts import (
     SENT,
     held_parts,
@@ -24,7 +25,6 @@ from service.aggregates.refund_parts import (
 from service.aggregates.split import payees_of
 from service.domain import ids
 from service.domain.errors import (
-    AmountFrozen,
     FieldViolation,
     InvalidField,
     PaymentDisputed,
@@ -97,7 +97,7 @@ def plan_refund(
     if any(source.release for source in sources) and stops_transfers(
         case.records, payment.payment_id
     ):
-        _refuse_frozen(case, milestone, sum(source.price_minor for source in sources))
+        raise amount_frozen(case, milestone, sum(source.price_minor for source in sources))
     return in_places(_parts(case, milestone, payment, sources, refund_id))
 
 
@@ -118,7 +118,7 @@ def plan_held(
     for milestone in milestones:
         held_minor = milestone.held_minor
         if milestone.frozen_minor:
-            _refuse_frozen(case, milestone, held_minor)
+            raise amount_frozen(case, milestone, held_minor)
         fee_minor = milestone.payer_fee_of(held_minor, step_minor=_step(case))
         parts += held_parts(case, milestone, payment, held_minor, refund_id, fee_minor)
     return in_places(parts)
@@ -156,18 +156,9 @@ def _check_left(case: EscrowCase, milestone: Milestone, wanted_minor: int) -> No
     if 0 < wanted_minor <= left_minor:
         return
     if milestone.frozen_minor:
-        _refuse_frozen(case, milestone, wanted_minor)
+        raise amount_frozen(case, milestone, wanted_minor)
     raise RefundAboveLeft(
         amount_minor=wanted_minor, left_minor=left_minor, currency=case.escrow.currency
-    )
-
-
-def _refuse_frozen(case: EscrowCase, milestone: Milestone, wanted_minor: int) -> None:
-    raise AmountFrozen(
-        amount_minor=wanted_minor,
-        held_minor=milestone.held_minor,
-        frozen_minor=milestone.frozen_minor,
-        currency=case.escrow.currency,
     )
 
 
@@ -209,7 +200,7 @@ def _chosen(case: EscrowCase, milestone: Milestone, chosen: Sequence[Chosen]) ->
         check_multiples({field: each.price_minor}, step_minor, currency)
         if each.release_id is None:
             if each.price_minor > held_left_minor and milestone.frozen_minor:
-                _refuse_frozen(case, milestone, each.price_minor)
+                raise amount_frozen(case, milestone, each.price_minor)
             left_minor = held_left_minor
             if each.payee_id is not None:
                 left_minor = min(left_minor, _left_of(case, milestone, each.payee_id, index))

@@ -8,9 +8,10 @@ from uuid import UUID
 
 from service.aggregates.contradiction import Contradiction
 from service.aggregates.escrow import EscrowCase, effect_source
+from service.aggregates.frozen import amount_frozen
 from service.aggregates.receivable import net_recalled
 from service.aggregates.split import divide, payees_of
-from service.domain.errors import AmountAboveHeld, AmountFrozen, check_multiples
+from service.domain.errors import AmountAboveHeld, check_multiples
 from service.domain.ids import next_uuid
 from service.domain.journal import Part, Source
 from service.domain.money import charge_step_minor
@@ -61,14 +62,14 @@ def split_off(
     step_minor = charge_step_minor(case.escrow.currency)
     check_multiples({"amount_minor": amount}, step_minor, case.escrow.currency)
     if not 0 < amount <= milestone.releasable_minor:
-        facts = {
-            "amount_minor": amount or milestone.held_minor,
-            "held_minor": milestone.held_minor,
-            "currency": case.escrow.currency,
-        }
+        wanted_minor = amount or milestone.held_minor
         if milestone.frozen_minor:
-            raise AmountFrozen(**facts, frozen_minor=milestone.frozen_minor)
-        raise AmountAboveHeld(**facts)
+            raise amount_frozen(case, milestone, wanted_minor)
+        raise AmountAboveHeld(
+            amount_minor=wanted_minor,
+            held_minor=milestone.held_minor,
+            currency=case.escrow.currency,
+        )
     releases: list[Release] = []
     divided = divide(case.records, milestone, amount, step_minor)
     if among is not None:

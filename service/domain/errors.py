@@ -360,6 +360,10 @@ class DisputesExhausted(Precondition):
     """You have opened so many disputes of this escrow that no more is taken. Ask an operator."""
 
 
+class NothingOffered(Precondition):
+    """Neither party has offered a split yet: offer one (ProposeDisputeSplit)."""
+
+
 class OfferReplaced(Precondition):
     """This is not the last offer; GetDispute shows it."""
 
@@ -390,6 +394,11 @@ class ShareAboveHeld(Precondition):
     """{amount} were to go to a payee for whom {held} are held of this milestone: nobody gets more
     than is held for them, and who is no payee of it gets nothing.
     """
+
+    @classmethod
+    def _says(cls, facts: Mapping[str, object]) -> str:
+        """With the payee's id: a split names several."""
+        return super()._says(facts).replace("a payee", str(facts.get("payee_id", "a payee")), 1)
 
 
 class FreezeOfDispute(Precondition):
@@ -432,8 +441,8 @@ class AmountAboveHeld(Precondition):
 
 
 class AmountFrozen(Precondition):
-    """{amount} is more than what may be released: of the {held} that are held {frozen} are frozen.
-    GetEscrow shows the freezes; operators lift them.
+    """{amount} is more than what may move: of the {held} that are held {frozen} are frozen.
+    GetEscrow shows the freezes.
     """
 
     because_of = frozenset({Rule.FREEZE, Rule.DISPUTE})

@@ -11,6 +11,7 @@ from service.aggregates.neutral import keep_person
 from service.domain import ids
 from service.domain.call import Call
 from service.domain.errors import (
+    NothingOffered,
     OfferIsYours,
     OfferOutdated,
     OfferReplaced,
@@ -34,7 +35,7 @@ async def accept_dispute_split(
 ) -> pb.AcceptDisputeSplitResponse:
     """Raises EscrowMissing, DisputeMissing, StaleEtag, DisputeOver, WrongState, PartyNotAllowed.
 
-    OfferReplaced: it is not the last offer. OfferIsYours.
+    NothingOffered. OfferReplaced: it is not the last offer. OfferIsYours.
     OfferOutdated: what is disputed or held has changed, so that it cannot be done as offered.
     DisputeBlocked, PaymentDisputed: others have frozen some of it.
     PaymentNotSettled, StripeUnavailable.
@@ -66,6 +67,8 @@ async def _accept(
 
 
 def _offered(dispute: Dispute, number: int) -> Offer:
+    if not dispute.offer_number:
+        raise NothingOffered(dispute_id=dispute.public_id)
     if number != dispute.offer_number:
         raise OfferReplaced(dispute_id=dispute.public_id, offer_number=dispute.offer_number)
     if dispute.offer is None:

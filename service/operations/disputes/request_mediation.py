@@ -6,7 +6,8 @@ from escrow.v1 import dispute_service_pb2 as pb
 from service.aggregates.dispute import dispute_of, move
 from service.aggregates.escrow import open_case
 from service.domain import ids
-from service.domain.states.dispute import DisputeEvent
+from service.domain.errors import WrongState
+from service.domain.states.dispute import DisputeEvent, DisputeState
 from service.domain.unit import UnitOfWork
 from service.operations.disputes.messages import dispute_in
 from service.operations.escrows.messages import escrow_message
@@ -18,9 +19,15 @@ from service.runtime import Runtime
 async def request_mediation(
     runtime: Runtime, unit: UnitOfWork, request: pb.RequestMediationRequest
 ) -> pb.RequestMediationResponse:
-    """Raises EscrowMissing, DisputeMissing, StaleEtag, DisputeOver, WrongState, PartyNotAllowed."""
+    """Raises EscrowMissing, DisputeMissing, StaleEtag, DisputeOver, PartyNotAllowed.
+
+    WrongState: the other party has not answered, or it is mediated already.
+    """
     case = await open_case(runtime, unit, ids.parse(request.escrow_id), etag=request.etag)
     dispute = dispute_of(case, ids.parse(request.dispute_id))
+    if dispute.state is DisputeState.OPEN:  # only its timer goes on from there without an answer
+        says = f"First the {dispute.other_party} answers this dispute (RespondToDispute)."
+        raise WrongState(says, state=dispute.state, event=DisputeEvent.MEDIATE)
     move(case, dispute, DisputeEvent.MEDIATE)
     return await runtime.finish(
         unit,

@@ -97,6 +97,10 @@ async def test_only_what_is_disputed_is_frozen_and_the_rest_moves(market: Market
         await market.accept(escrow)
     assert refused.rules == {dispute.id: "DISPUTE"}
     assert "the payee to answer the dispute" in refused.blockers[dispute.id]
+    assert refused.message == (
+        "All 40.00 USD that are held are frozen. The parties' dispute has to end first: they agree"
+        " (RespondToDispute, AcceptDisputeSplit), or an operator decides (ResolveDispute)."
+    )
     assert await listed(market, f'escrow_id = "{escrow.id}" AND open = true') == [dispute.id]
     due = dispute.deadline.due_time.ToJsonString()
     assert await listed(market, f'due_time <= "{due}" AND state = OPEN') == [dispute.id]
@@ -171,8 +175,11 @@ async def test_three_payees_get_their_parts_of_a_split(market: Marketplace, give
         async with market.refuses("SPLIT_DOES_NOT_ADD_UP"):
             await resolve(market, dispute, 3_001, payees=payees_get)
         payees_get[0].amount_minor = 5_001
-        async with market.refuses("SHARE_ABOVE_HELD"):
+        async with market.refuses("SHARE_ABOVE_HELD") as above:
             await resolve(market, dispute, 1_999, payees=payees_get)
+        assert above.message.startswith(
+            f"50.01 USD were to go to {payees[0].id} for whom 50.00 USD are held"
+        )
         payees_get[0].amount_minor = 4_000
 
     done = await resolve(market, dispute, 3_000, payees=payees_get if given else [])
@@ -196,13 +203,19 @@ async def test_offers_replace_each_other_and_only_the_other_side_accepts(
     dispute = await opened(market.payer, escrow)
     async with market.refuses("WRONG_STATE"):
         await offer(market.payer, dispute, 5_000)
+    for party in (market.payer, market.payee):
+        async with market.refuses("WRONG_STATE") as early:
+            await mediate(party, dispute)
+        assert early.message == "First the payee answers this dispute (RespondToDispute)."
+        assert early.metadata == {"state": "OPEN", "event": "mediate"}
     async with market.refuses("PARTY_NOT_ALLOWED"):
         await answer(market.payer, dispute, pb.DISPUTE_ANSWER_CONTEST)
     async with market.refuses("PARTY_NOT_ALLOWED"):
         await withdraw(market.payee, dispute)
     await answer(market.payee, dispute, pb.DISPUTE_ANSWER_CONTEST)
-    async with market.refuses("OFFER_REPLACED"):
+    async with market.refuses("NOTHING_OFFERED") as nothing:
         await accept(market.payee, dispute, 1)
+    assert "ProposeDisputeSplit" in nothing.message
     async with market.refuses("INVALID_FIELD"):
         await offer(market.payer, dispute, 10_001)
     await offer(market.payer, dispute, 8_000)

@@ -30,7 +30,7 @@ from tests.service.operations.disputes.disputing import (
 from tests.service.operations.disputes.test_disputes import money
 from tests.service.operations.later import Later
 from tests.service.operations.marketplace import Marketplace, usd
-from tests.service.operations.refunds.money import refund_request, stocked
+from tests.service.operations.refunds.money import refund, refund_request, stocked
 from tests.service.operations.refunds.test_adopt_refund import adopt
 from tests.service.operations.refunds.test_failed_refunds import FAILS
 from tests.service.operations.refunds.test_failed_refunds import resolve as put_back
@@ -254,6 +254,11 @@ async def test_an_operators_freeze_and_a_dispute_end_in_either_order(market: Mar
     assert frozen_by(await market.read(escrow)) == {"RISK": 3_000, "DISPUTE": 1_000}
     async with market.refuses("DISPUTE_BLOCKED"):
         await answer(market.payee, dispute, pb.DISPUTE_ANSWER_ACCEPT)
+    async with market.refuses("AMOUNT_FROZEN") as refused:
+        await refund(market, escrow, 6_001)
+    assert "of the 100.00 USD that are held 40.00 USD are frozen" in refused.message
+    assert "dispute has to end" in refused.message
+    assert "operators lift them" in refused.message
     await lift(market, escrow, first)
     assert frozen_by(await market.read(escrow)) == {"DISPUTE": 4_000}
     await freeze(market, escrow)

@@ -99,13 +99,17 @@ async def test_what_is_frozen_stays(market: Marketplace) -> None:
         await release(market, escrow, 6_001)
     facts = {"amount_minor": "6001", "held_minor": "10000", "currency": "USD"}
     assert refusal.metadata == {**facts, "frozen_minor": "4000"}
-    assert refusal.message.startswith("60.01 USD is more than what may be released")
+    assert refusal.message.startswith("60.01 USD is more than what may move: of the 100.00 USD")
     accepted = (await market.payer.escrows.AcceptDelivery(acceptance(escrow))).escrow.milestones[0]
     assert accepted.state == pb.MILESTONE_STATE_DELIVERED  # the frozen part is still to be decided
     assert (accepted.held, accepted.frozen) == (usd(4_000), usd(4_000))
     async with market.refuses("AMOUNT_FROZEN") as refusal:
         await release(market, escrow, None)
     assert refusal.metadata["amount_minor"] == "4000"
+    assert refusal.message == (
+        "All 40.00 USD that are held are frozen. GetEscrow shows the freezes; operators lift them"
+        " (LiftFreeze)."
+    )
 
     await lift(market, escrow)
     last = await release(market, escrow, None)

@@ -155,6 +155,10 @@ async def test_not_of_what_is_frozen(market: Marketplace) -> None:
     async with market.refuses("AMOUNT_FROZEN"):
         await operator.escrows.PlaceFreeze(request_of(request, 1))
     assert (await market.read(escrow)).milestones[0].waiting_for.startswith("an operator")
+    async with market.refuses("AMOUNT_FROZEN") as refused:  # of all that is left, which is nothing
+        await refund(market, escrow)
+    assert refused.message.startswith("All 40.00 USD that are held are frozen. GetEscrow shows")
+    assert [*refused.rules.values()] == ["FREEZE"]
 
 
 def request_of(request: pb.PlaceFreezeRequest, amount_minor: int) -> pb.PlaceFreezeRequest:
