@@ -15,7 +15,7 @@ from tests.postgres import (
 from tests.recorded import Metrics, Spans, recorded_metrics, recorded_spans
 
 # Beside what Hypothesis itself loads where CI is set, which draws the same examples every time.
-settings.register_profile("ours", settings.default, max_examples=deeper(25, 200))
+settings.register_profile("ours", settings.default, max_examples=deeper(25, 200), deadline=None)
 settings.load_profile("ours")
 share_types_of_copies()
 
