@@ -37,7 +37,7 @@ ProposalId = Annotated[str, typer.Argument(help='"prp_..."')]
 Milestones = Annotated[
     list[str] | None,
     typer.Option(
-        "--milestone", help='Only this: "mst_...", or its number. [else: all that is open]'
+        "--milestone", help='Only this: "mst_...", or its number. (else all that is open)'
     ),
 ]
 

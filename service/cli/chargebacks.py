@@ -82,12 +82,12 @@ OfPlatform = Annotated[
     typer.Option(
         "--platform",
         parser=minor_units,
-        help="What the platform bears, in minor units of what was paid. [else: as the policy says]",
+        help="What the platform bears, in minor units of what was paid. (else as the policy says)",
     ),
 ]
 OfFee = Annotated[
     DisputeFeeBearer | None,
-    typer.Option("--fee", help="Who bears Stripe's fee for it. [else: as the policy says]"),
+    typer.Option("--fee", help="Who bears Stripe's fee for it. (else as the policy says)"),
 ]
 Sources = Annotated[
     list[pb.SettlementSource] | None,

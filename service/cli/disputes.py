@@ -71,7 +71,7 @@ ToPayees = Annotated[
         "--to",
         parser=_share,
         metavar="PAYEE=MINOR",
-        help='So much of the rest to this payee: "pye_...=1000". [else: by their parts]',
+        help='So much of the rest to this payee: "pye_...=1000". (else by their parts)',
     ),
 ]
 

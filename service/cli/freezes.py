@@ -104,7 +104,7 @@ def place(  # noqa: PLR0913  as many as there are options
         int | None,
         typer.Option(
             parser=minor_units,
-            help="How much of what is held, in minor units. [else: all that is free]",
+            help="How much of what is held, in minor units. (else all that is free)",
         ),
     ] = None,
     tenant: Tenant = "default",

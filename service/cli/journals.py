@@ -54,7 +54,7 @@ def journals(  # noqa: PLR0913  as many as there are options
         int | None,
         typer.Option(
             parser=whole_number(1, 10_000),
-            help=f"The newest so many. [else {LATEST}; all with --from, --to or --csv]",
+            help=f"The newest so many. (else {LATEST}; all with --from, --to or --csv)",
         ),
     ] = None,
     tenant: Tenant = "default",

@@ -16,11 +16,11 @@ from service.telemetry import configure_logging
 
 def serve(
     host: Annotated[
-        str | None, typer.Option(help="Listen on this address. [ESCROW_GRPC_HOST]")
+        str | None, typer.Option(help="Listen on this address. (ESCROW_GRPC_HOST)")
     ] = None,
     port: Annotated[
         int | None,
-        typer.Option(parser=port_number, help="0 takes any free one. [ESCROW_GRPC_PORT]"),
+        typer.Option(parser=port_number, help="0 takes any free one. (ESCROW_GRPC_PORT)"),
     ] = None,
     *,
     with_workers: Annotated[

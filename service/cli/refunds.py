@@ -59,7 +59,7 @@ OfPrice = Annotated[
     typer.Option(
         parser=minor_units,
         help="How much of the price, in minor units; the payer's fee goes back on top."
-        " [else: all that is left and not frozen]",
+        " (else all that is left and not frozen)",
     ),
 ]
 Sources = Annotated[
@@ -75,7 +75,7 @@ Sources = Annotated[
 OfSuspense = Annotated[
     int | None,
     typer.Option(
-        parser=minor_units, help="How much, in minor units. [else: all that is in suspense]"
+        parser=minor_units, help="How much, in minor units. (else all that is in suspense)"
     ),
 ]
 PlanHash = Annotated[

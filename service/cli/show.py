@@ -26,7 +26,7 @@ Name = Annotated[
         " id of a request."
     ),
 ]
-OfTenant = Annotated[str | None, typer.Option("--tenant", help="Whose. [else: anybody's]")]
+OfTenant = Annotated[str | None, typer.Option("--tenant", help="Whose. (else anybody's)")]
 
 
 def show(name: Name, tenant: OfTenant = None, *, as_json: AsJson = False) -> None:

@@ -15,11 +15,14 @@ import grpc
 import pytest
 import pytest_asyncio
 import structlog
+import typer.main
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from service.cli import main
+from service.cli.commands import app
 from service.server import EXIT_INTERRUPTED
 from tests.postgres import Database, Server, empty_database
+from tests.service.cli.test_numbers import options
 
 Environment = pytest.MonkeyPatch
 
@@ -224,3 +227,9 @@ def test_empty_books_are_right(escrow: Run, configured: Environment) -> None:
     report = json.loads(escrow("verify", "--json").out)
     assert report["clean"] is True
     assert {"postings", "balances"} <= {check["name"] for check in report["checks"]}
+
+
+def test_no_help_is_taken_for_markup() -> None:
+    """Rich shows nothing of what stands in square brackets."""
+    said = {each.id: each.values[1].help or "" for each in options(typer.main.get_command(app))}
+    assert [name for name, text in said.items() if "[" in text] == []
