@@ -65,7 +65,7 @@ async def test_a_transfer_that_is_refused_takes_less_the_next_time(market: Marke
     assert (debt.state, debt.netted) == (refund_pb.RECEIVABLE_STATE_SETTLED, usd(3_200))
     await restrict(market, payee, lifted=True)
     await market.settle()
-    await market.owner.execute("UPDATE releases SET transfer_at = now()")
+    await market.owner.execute("UPDATE releases SET transfer_at = now() - interval '1 s'")
     await market.settle()
 
     (transfer,) = await market.sandbox.objects(TRANSFERS)
