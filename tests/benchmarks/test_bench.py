@@ -40,6 +40,7 @@ async def bench(*options: str) -> dict[str, Any]:
     return told
 
 
+@only_deep  # `make bench-gate` is a step of CI of its own
 @pytest.mark.timeout(300)  # everything is started, and all of it measured once
 async def test_a_run_tells_everything_that_it_promises() -> None:
     report = await bench("--quick", "--rounds", "1")

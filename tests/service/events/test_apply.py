@@ -13,7 +13,7 @@ from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
 from tests.service.operations.marketplace import Event, Marketplace, usd
 
-RETRY = "UPDATE stripe_events SET due_at = now() WHERE state = 'PARKED'"
+RETRY = "UPDATE stripe_events SET due_at = now() - interval '1 s' WHERE state = 'PARKED'"
 
 
 async def state_of(market: Marketplace, told: Event) -> tuple[str, str]:

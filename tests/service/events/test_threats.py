@@ -250,7 +250,9 @@ async def test_a_transfer_whose_answer_was_lost_is_not_taken_for_unsent(
     await dispute(market, await charge_of(market, escrow))
     await told(market, "charge.dispute.created")
     assert "transfer_refused" not in [kind for kind, _ in await market.books()]
-    await market.owner.execute("UPDATE effects SET due_at = now() WHERE state = 'PLANNED'")
+    await market.owner.execute(
+        "UPDATE effects SET due_at = now() - interval '1 s' WHERE state = 'PLANNED'"
+    )
     await market.settle()
     await lift(market, escrow)
     await market.settle()

@@ -16,7 +16,7 @@ from tests.service.operations.transfers import (
     lose_answer,
 )
 
-RETRY = "UPDATE stripe_events SET due_at = now() WHERE state = 'PARKED'"
+RETRY = "UPDATE stripe_events SET due_at = now() - interval '1 s' WHERE state = 'PARKED'"
 
 
 async def state_of(market: Marketplace, told: Event) -> tuple[str, str]:

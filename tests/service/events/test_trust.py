@@ -219,7 +219,9 @@ async def given_up(market: Marketplace, event: Event) -> None:
     state, reason = await verdict(market, event)
     assert (state, reason[:15]) == ("PARKED", "StripeRefused: ")
     for _ in range(7):
-        await market.owner.execute("UPDATE stripe_events SET due_at = now() WHERE state = 'PARKED'")
+        await market.owner.execute(
+            "UPDATE stripe_events SET due_at = now() - interval '1 s' WHERE state = 'PARKED'"
+        )
         await market.inbox.run_once()
     query = "SELECT state, attempts FROM stripe_events WHERE event_id = $1"
     row = await market.owner.fetchrow(query, event["id"])

@@ -350,7 +350,7 @@ async def test_an_intent_that_is_not_the_pages_funds_nothing_by_the_sweep_either
     path = f"checkout/sessions/{session['id']}/pay"
     await market.sandbox.control(path, payment_method=CARD)
     await market.settle()
-    await market.owner.execute("UPDATE undecided_transactions SET due_at = now()")
+    await market.owner.execute("UPDATE undecided_transactions SET due_at = now() - interval '1 s'")
     await market.sweep()
     kinds = [kind for kind, _ in await market.books()]
     assert kinds == ["payment_succeeded", "charge_settled", "brought_unexplained"]
@@ -399,7 +399,8 @@ async def test_what_cannot_be_decided_holds_no_other_up_and_is_decided_after_a_d
     assert found.undecided == {transfer["balance_transaction"]: "the transfer's effect is PLANNED"}
 
     await market.owner.execute(
-        "UPDATE undecided_transactions SET due_at = now(), first_seen_at = now() - interval '25 h'"
+        "UPDATE undecided_transactions SET due_at = now() - interval '1 s',"
+        " first_seen_at = now() - interval '25 h'"
     )
     await market.sweep()
 

@@ -152,7 +152,7 @@ async def test_what_was_released_before_it_settled_is_converted_when_it_is(
     await market.accept(await market.deliver(await market.read(escrow)))
 
     await market.settle()
-    await market.owner.execute("UPDATE releases SET transfer_at = now()")
+    await market.owner.execute("UPDATE releases SET transfer_at = now() - interval '1 s'")
     await market.settle()
 
     assert await position(market) == {"EUR": 0, "USD": 0}
@@ -228,7 +228,7 @@ async def test_a_refused_transfer_goes_back_and_takes_the_same_again(market: Mar
     await assert_books_hold(market)
 
     await market.sandbox.control(f"accounts/{account}/restrict", silently=True, lifted=True)
-    await market.owner.execute("UPDATE releases SET transfer_at = now()")
+    await market.owner.execute("UPDATE releases SET transfer_at = now() - interval '1 s'")
     await market.settle()
 
     (transfer,) = await market.sandbox.objects(TRANSFERS)

@@ -284,7 +284,9 @@ class Marketplace:
 
     async def patience(self) -> None:
         """The pause of what nobody knows is over."""
-        await self.owner.execute("UPDATE effects SET due_at = now() WHERE state = 'UNKNOWN'")
+        await self.owner.execute(
+            "UPDATE effects SET due_at = now() - interval '1 s' WHERE state = 'UNKNOWN'"
+        )
 
     # --- the story of an escrow, as far as a test needs it
 

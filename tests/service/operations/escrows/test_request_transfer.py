@@ -33,7 +33,7 @@ async def test_a_payment_is_confirmed_before_money_leaves_against_it(market: Mar
     await market.work()  # Stripe's API shows the same charge, which is not settled
     assert [kind for kind, _ in await market.books()] == ["payment_succeeded", "released"]
     await market.sandbox.advance()
-    await market.owner.execute("UPDATE releases SET transfer_at = now()")
+    await market.owner.execute("UPDATE releases SET transfer_at = now() - interval '1 s'")
     await market.work()
 
     kinds = [kind for kind, _ in await market.books()]
@@ -97,7 +97,7 @@ async def test_a_payment_that_cannot_be_confirmed_leaves_the_escrow_as_it_is(
     await market.sandbox.fail_next("/v1/payment_intents", method="GET", times=30)
 
     for _ in range(3):
-        await market.owner.execute("UPDATE releases SET transfer_at = now()")
+        await market.owner.execute("UPDATE releases SET transfer_at = now() - interval '1 s'")
         await market.transfers.run_once()
 
     assert (await market.read(escrow)).etag == escrow.etag

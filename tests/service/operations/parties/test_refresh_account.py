@@ -5,7 +5,7 @@ from escrow.v1 import party_service_pb2 as party_pb
 from service.domain.states.release import ReleaseState
 from tests.service.operations.marketplace import Marketplace
 
-LET_PASS = "UPDATE releases SET transfer_at = now() WHERE state = 'WAITING'"
+LET_PASS = "UPDATE releases SET transfer_at = now() - interval '1 s' WHERE state = 'WAITING'"
 RELEASES = "SELECT state, refusal_code FROM releases"
 
 

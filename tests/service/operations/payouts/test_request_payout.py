@@ -252,7 +252,9 @@ async def test_a_payout_whose_answer_is_lost_is_made_once(market: Marketplace) -
     await market.sandbox.fail_next("/v1/payouts", "cut_after_effect", times=3)
     requested = await market.payee.parties.RequestPayout(payout_of(payee, usd(3_000)))
     await market.work()
-    unknown = "UPDATE effects SET due_at = now() WHERE state = 'UNKNOWN' RETURNING kind"
+    unknown = (
+        "UPDATE effects SET due_at = now() - interval '1 s' WHERE state = 'UNKNOWN' RETURNING kind"
+    )
     assert await market.owner.fetchval(unknown) == "create_payout"
 
     await market.work()

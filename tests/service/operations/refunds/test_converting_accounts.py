@@ -129,7 +129,7 @@ async def test_the_answer_is_lost_and_the_account_is_read_first(market: Marketpl
     await market.patience()
     await market.settle()
 
-    await market.owner.execute("UPDATE undecided_transactions SET due_at = now()")
+    await market.owner.execute("UPDATE undecided_transactions SET due_at = now() - interval '1 s'")
     await assert_nothing_left(market)
     assert len(await entries_of(market, "returned_converted")) == 4
 

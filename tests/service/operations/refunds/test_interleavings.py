@@ -145,7 +145,7 @@ class Story:
 
     async def find_out(self) -> None:
         await self.market.patience()
-        await self.market.owner.execute("UPDATE releases SET transfer_at = now()")
+        await self.market.owner.execute("UPDATE releases SET transfer_at = now() - interval '1 s'")
         await self.market.effects.run_once()
 
     async def pay_out(self) -> None:
@@ -189,12 +189,14 @@ class Story:
         for _ in range(4):
             await market.sandbox.advance(120)
             await market.patience()
-            await market.owner.execute("UPDATE releases SET transfer_at = now()")
+            await market.owner.execute("UPDATE releases SET transfer_at = now() - interval '1 s'")
             await market.settle()
             for each in await self.refunds():
                 if each.state == FAILED:
                     await resolve(market, each, "PAID_OUTSIDE")
-        await market.owner.execute("UPDATE undecided_transactions SET due_at = now()")
+        await market.owner.execute(
+            "UPDATE undecided_transactions SET due_at = now() - interval '1 s'"
+        )
         await market.sweep()
 
 

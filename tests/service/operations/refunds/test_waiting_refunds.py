@@ -279,7 +279,7 @@ async def test_refused_while_the_transfer_is_under_way(market: Marketplace) -> N
     await market.sandbox.control(f"accounts/{payee.stripe_account}/restrict", lifted=True)
     await market.settle()
     await lift(market, escrow)
-    await market.owner.execute("UPDATE releases SET transfer_at = now()")
+    await market.owner.execute("UPDATE releases SET transfer_at = now() - interval '1 s'")
     await market.settle()
     (transfer,) = await market.sandbox.objects("/v1/transfers")
     assert transfer["amount"] == 8_000

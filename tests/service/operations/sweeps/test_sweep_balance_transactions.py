@@ -221,7 +221,7 @@ async def test_what_a_sent_effect_did_not_make_is_unexplained_at_once(market: Ma
 
 async def wait_for_undecided(market: Marketplace, *, hours: int) -> None:
     await market.owner.execute(
-        "UPDATE undecided_transactions SET due_at = now(),"
+        "UPDATE undecided_transactions SET due_at = now() - interval '1 s',"
         " first_seen_at = first_seen_at - $1::interval",
         timedelta(hours=hours),
     )
