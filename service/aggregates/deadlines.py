@@ -160,10 +160,14 @@ def leave_time(
     unit: UnitOfWork, records: EscrowRecords, milestone_id: UUID, least: timedelta
 ) -> None:
     """Lets the inspection of a milestone last so long from now at least."""
-    for deadline in records.deadlines:
-        inspects = deadline.kind is DeadlineKind.INSPECTION
-        if inspects and deadline.subject_id == milestone_id and deadline.due_at < unit.now + least:
-            extend(unit, records, deadline, unit.now + least)
+    deadline = inspection_of(records, milestone_id)
+    if deadline is not None and deadline.due_at < unit.now + least:
+        extend(unit, records, deadline, unit.now + least)
+
+
+def inspection_of(records: EscrowRecords, milestone_id: UUID) -> Deadline | None:
+    of_it = (each for each in records.deadlines if each.subject_id == milestone_id)
+    return next((each for each in of_it if each.kind is DeadlineKind.INSPECTION), None)
 
 
 def due_again(unit: UnitOfWork, records: EscrowRecords) -> None:

@@ -6,12 +6,11 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from service.aggregates.deadlines import begin_anew, extend
+from service.aggregates.deadlines import begin_anew, extend, inspection_of
 from service.aggregates.disputed import (
     disputed_minor,
     freeze_of,
-    held_by_disputes,
-    kept_for_payer,
+    frozen_by_others,
     lose,
     open_disputes,
 )
@@ -28,7 +27,7 @@ from service.domain.errors import (
     check_multiples,
 )
 from service.domain.money import charge_step_minor
-from service.domain.records.deadline import Deadline, DeadlineKind
+from service.domain.records.deadline import Deadline
 from service.domain.records.dispute import Dispute, DisputeReason
 from service.domain.records.escrow import Milestone
 from service.domain.records.freeze import Freeze, FreezeReason
@@ -141,7 +140,7 @@ def give_time_back(case: EscrowCase, dispute: Dispute) -> None:
     """
     if dispute.opened_by is not Party.PAYEE:
         return
-    deadline = _inspection(case.records, dispute.milestone_id)
+    deadline = inspection_of(case.records, dispute.milestone_id)
     if deadline is None:
         return
     most = max(timedelta(hours=case.policy.periods.inspection_hours), LEAST_LEFT)
@@ -168,16 +167,11 @@ def taken_from_held(case: EscrowCase, refund: Refund, parts: Iterable[RefundPart
 def _check_window(case: EscrowCase, milestone: Milestone) -> None:
     if milestone.state is MilestoneState.FUNDED and case.unit.party is Party.PAYER:
         return
-    inspection = _inspection(case.records, milestone.milestone_id)
+    inspection = inspection_of(case.records, milestone.milestone_id)
     ends_at: datetime | None = inspection.due_at if inspection else None
     delivered = milestone.state is MilestoneState.DELIVERED
     if not delivered or ends_at is None or case.unit.now >= ends_at:
         raise DisputeWindowClosed(milestone_id=milestone.public_id, state=milestone.state)
-
-
-def _inspection(records: EscrowRecords, milestone_id: UUID) -> Deadline | None:
-    of_it = (each for each in records.deadlines if each.subject_id == milestone_id)
-    return next((each for each in of_it if each.kind is DeadlineKind.INSPECTION), None)
 
 
 def _amount(case: EscrowCase, milestone: Milestone, amount_minor: int | None) -> int:
@@ -198,8 +192,7 @@ def _amount(case: EscrowCase, milestone: Milestone, amount_minor: int | None) ->
 
 def _freeze(case: EscrowCase, milestone: Milestone, dispute: Dispute) -> None:
     """Its own freeze, of what nobody else has frozen of the same money."""
-    others_minor = milestone.frozen_minor - held_by_disputes(case.records, milestone)
-    others_minor -= kept_for_payer(case.records, milestone)
+    others_minor = frozen_by_others(case.records, milestone)
     for each in open_disputes(case.records, milestone):
         others_minor -= each.left_minor - freeze_of(case.records, each).amount_minor
     own_minor = dispute.amount_minor - min(max(others_minor, 0), dispute.amount_minor)

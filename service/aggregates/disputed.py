@@ -43,13 +43,16 @@ def held_by_disputes(records: EscrowRecords, milestone: Milestone) -> int:
     )
 
 
-def kept_for_payer(records: EscrowRecords, milestone: Milestone) -> int:
-    """What disputes that have ended gave back, and Stripe refused to refund."""
+def frozen_by_others(records: EscrowRecords, milestone: Milestone) -> int:
+    """What is frozen of a milestone that its disputes may be about: not what is kept for the payer,
+    which a dispute that has ended gave back and Stripe refused to refund.
+    """
     ours = milestone.milestone_id
     return sum(
         each.amount_minor
         for each in records.freezes
-        if each.is_open and each.keeps_refund and each.milestone_id == ours
+        if each.is_open and each.reason is not FreezeReason.DISPUTE and not each.keeps_refund
+        if each.milestone_id == ours
     )
 
 
@@ -73,8 +76,7 @@ def hold_again(case: EscrowCase, payment_id: UUID) -> None:
         disputes = open_disputes(case.records, milestone)
         if milestone.payment_id != payment_id or not disputes:
             continue
-        others_minor = milestone.frozen_minor - held_by_disputes(case.records, milestone)
-        others_minor -= kept_for_payer(case.records, milestone)
+        others_minor = frozen_by_others(case.records, milestone)
         for dispute in disputes:
             covered_minor = min(others_minor, dispute.left_minor)
             others_minor -= covered_minor

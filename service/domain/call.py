@@ -51,8 +51,8 @@ class Call:
     ``may_pay``: it may see the secrets with which a payer pays.
     ``people`` are the names by which it is known whom the call is of: what was proven, and whom a
     shared identity names. ``is_program``: its caller is a program by its role, and no person.
-    ``approval`` is the kind of limit that it is under, and ``approved`` the
-    word of a second person.
+    ``approval`` is the kind of limit that it is under, and ``approved`` the word of a second
+    person.
     """
 
     tenant_id: str

@@ -44,12 +44,14 @@ class Refusal(Exception):
 
     @classmethod
     def _says(cls, facts: Mapping[str, object]) -> str:
-        """The docstring; {amount} in it is ``amount_minor`` of the facts, for a person."""
+        """The docstring; {amount} in it is ``amount_minor`` of the facts, for a person, and another
+        name the fact itself.
+        """
 
         def shown(place: re.Match[str]) -> str:
             amount_minor = facts.get(f"{place[1]}_minor")
             if not isinstance(amount_minor, int):
-                return place[1]
+                return str(facts.get(place[1], place[1]))
             return format_minor(amount_minor, str(facts["currency"]))
 
         return re.sub(r"\{(\w+)\}", shown, " ".join((cls.__doc__ or "").split()))
@@ -391,14 +393,9 @@ class SplitDoesNotAddUp(Precondition):
 
 
 class ShareAboveHeld(Precondition):
-    """{amount} were to go to a payee for whom {held} are held of this milestone: nobody gets more
-    than is held for them, and who is no payee of it gets nothing.
+    """{amount} were to go to {payee_id} for whom {held} are held of this milestone: nobody gets
+    more than is held for them, and who is no payee of it gets nothing.
     """
-
-    @classmethod
-    def _says(cls, facts: Mapping[str, object]) -> str:
-        """With the payee's id: a split names several."""
-        return super()._says(facts).replace("a payee", str(facts.get("payee_id", "a payee")), 1)
 
 
 class FreezeOfDispute(Precondition):

@@ -173,7 +173,7 @@ class DisputeOffer(_message.Message):
 
     @_builtins.property
     def payees(self) -> _containers.RepeatedCompositeFieldContainer[Global___DisputeShare]:
-        """What each payee gets of the rest, by payee_id; by their parts of the price when empty."""
+        """What each payee gets of the rest, by payee_id; in proportion to what is held for each when empty."""
 
     def __init__(
         self,
@@ -641,7 +641,7 @@ class ProposeDisputeSplitRequest(_message.Message):
     """The escrow's etag as you last saw it; not checked when empty."""
     @_builtins.property
     def payees(self) -> _containers.RepeatedCompositeFieldContainer[Global___DisputeShare]:
-        """What each payee gets of the rest: it has to add up to what is left of the dispute, and nobody gets more than is held for them of the milestone. By their parts of the price when empty."""
+        """What each payee gets of the rest: it has to add up to what is left of the dispute, and nobody gets more than is held for them of the milestone. In proportion to what is held for each when empty."""
 
     def __init__(
         self,
@@ -861,7 +861,7 @@ class ResolveDisputeRequest(_message.Message):
     """The escrow's etag as you last saw it; not checked when empty."""
     @_builtins.property
     def payees(self) -> _containers.RepeatedCompositeFieldContainer[Global___DisputeShare]:
-        """What each payee gets of the rest; it has to add up to that. By their parts of the price when empty."""
+        """What each payee gets of the rest; it has to add up to that. In proportion to what is held for each when empty."""
 
     def __init__(
         self,

@@ -42,7 +42,7 @@ def end_dispute(
     why: str = "",
 ) -> Refund | None:
     """Releases the payees' part (postings 5, 5p) and refunds the payer's (9a). ``among`` says what
-    each payee gets; else it is by their parts of the price.
+    each payee gets; else it is in proportion to what is held for each.
 
     Raises:
         WrongState, PartyNotAllowed, PaymentNotSettled, PaymentDisputed.

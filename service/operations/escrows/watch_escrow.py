@@ -26,7 +26,7 @@ async def watch_escrow(
     newest = (await find_versions(runtime.pool, [key])).get(key, 0)
     if newest == 0:
         raise EscrowMissing
-    told = await change_at(runtime.pool, *key, after)
+    last_change = await change_at(runtime.pool, *key, after)
     if newest == after:
         yield WatchEscrowResponse(version=after)
     while True:
@@ -35,28 +35,29 @@ async def watch_escrow(
         while after < newest:
             async with runtime.stream_reads:
                 response = await _read(runtime, *key, after, newest)
-                await _prove(runtime, *key, after, told)
+                await _prove(runtime, *key, after, last_change)
                 after = response.version
-                told = await change_at(runtime.pool, *key, after)
+                last_change = await change_at(runtime.pool, *key, after)
             yield response
         changed = await changed_number(runtime.versions, key, after)
         if changed is None:
-            await _prove(runtime, *key, after, told)
+            await _prove(runtime, *key, after, last_change)
             yield WatchEscrowResponse(version=after)
         else:
             newest = changed
 
 
 async def _prove(
-    runtime: Runtime, tenant_id: str, escrow_id: UUID, version: int, told: UUID | None
+    runtime: Runtime, tenant_id: str, escrow_id: UUID, version: int, change: UUID | None
 ) -> None:
-    """After a page was read, so that the page follows what was told before.
+    """Whether the version still comes from the change that was sent. It is asked after a page was
+    read, so that the page follows that change.
 
     Raises:
         VersionReplaced: a standby without the last commits took over, and others have their
         versions.
     """
-    if await change_at(runtime.pool, tenant_id, escrow_id, version) != told:
+    if await change_at(runtime.pool, tenant_id, escrow_id, version) != change:
         raise VersionReplaced
 
 
