@@ -223,7 +223,10 @@ def _rate_limits(settings: Settings) -> RateLimits:
     if unknown := settings.rate_limits_per_s.keys() - OPERATIONS.keys():
         names = ", ".join(sorted(unknown))
         raise ConfigError([f"ESCROW_RATE_LIMITS_PER_S: there is no method {names}"])
-    return RateLimits(settings.rate_limit_per_s, settings.rate_limits_per_s)
+    per_end_user = settings.rate_limit_per_end_user_per_s
+    return RateLimits(
+        settings.rate_limit_per_s, settings.rate_limits_per_s, per_end_user=per_end_user
+    )
 
 
 def _listening(settings: Settings) -> Listening:

@@ -89,6 +89,9 @@ class Settings(BaseSettings):
     seconds at once. 0: any number. It holds in each process."""
     rate_limits_per_s: dict[str, Annotated[float, Field(ge=0, le=1_000_000)]] = {}
     """Of methods that have another: {"GetEscrow": 5000}."""
+    rate_limit_per_end_user_per_s: float = Field(default=20, ge=0, le=1_000_000)
+    """How many of these calls may be for one end user, of callers that act for some. 0: any number.
+    """
     streams_per_caller: int = Field(default=100, ge=1, le=100_000)
     """How many streams (WatchEscrow, WatchEvents) each caller may have open for a tenant, in each
     process. Of a caller that acts for end users: each end user."""

@@ -673,14 +673,15 @@ class Overloaded(Refusal):
     request again after the delay in RetryInfo, with the same request_id.
     """
 
-    def __init__(self, *, retry_after_ms: int = 1_000) -> None:
-        super().__init__()
+    def __init__(self, *, retry_after_ms: int = 1_000, **metadata: object) -> None:
+        super().__init__(**metadata)
         self.retry_after_ms = retry_after_ms
 
 
 class RateLimited(Overloaded):
-    """You call this method more often than you may; nothing was begun. Send the same request again
-    after the delay in RetryInfo, with the same request_id, and less often.
+    """You call this method more often than you may, or for this end user (the limit in the
+    metadata says which); nothing was begun. Send the same request again after the delay in
+    RetryInfo, with the same request_id, and less often.
     """
 
 
@@ -696,8 +697,7 @@ class ReaderTooSlow(Overloaded):
     """
 
     def __init__(self, **place: object) -> None:
-        super().__init__(retry_after_ms=100)
-        self.metadata = {key: str(value) for key, value in place.items()}
+        super().__init__(retry_after_ms=100, **place)
 
 
 class DeadlineExpired(Refusal):

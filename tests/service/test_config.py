@@ -337,5 +337,8 @@ def test_rates_of_methods_are_json(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("ESCROW_RATE_LIMITS_PER_S", '{"GetEscrow": 5000}')
     assert load_config().settings.rate_limits_per_s == {"GetEscrow": 5000}
 
+    environment.setenv("ESCROW_RATE_LIMIT_PER_END_USER_PER_S", "5")
+    assert load_config().settings.rate_limit_per_end_user_per_s == 5
+
     environment.setenv("ESCROW_RATE_LIMITS_PER_S", '{"GetEscrow": -1}')
     assert problems()[0].startswith("ESCROW_RATE_LIMITS_PER_S")

@@ -109,7 +109,37 @@ def test_full_buckets_are_forgotten() -> None:
 
     limit.check(caller("one-more"))
 
-    assert len(limit._full_at) == 2
+    assert limit._callers is not None
+    assert len(limit._callers._full_at) == 2
+
+
+def test_an_end_user_above_their_rate_takes_nothing_of_their_backend() -> None:
+    clock = Clock()
+    limit = RateLimit("m", 100, per_end_user=10, clock=clock)
+    backend = caller("shop")
+    ann, ben = (replace(backend, end_user=who) for who in ("ann", "ben"))
+
+    assert taken(limit, ann, 500) == 10 * BURST_S
+    assert taken(limit, ben, 500) == 10 * BURST_S
+    assert taken(limit, backend, 500) == (100 - 20) * BURST_S
+    assert taken(limit, replace(ann, name="app"), 500) == 10 * BURST_S  # of another backend
+
+    clock.now += 0.05  # the backend has five tokens again, and no end user one
+    assert taken(limit, ann, 500) == 0
+    assert taken(limit, backend, 500) == 5
+
+
+def test_who_is_refused_is_told_which_limit_it_was() -> None:
+    limit = RateLimit("m", 10, per_end_user=1, clock=Clock())
+    ann = replace(caller(), end_user="ann")
+    taken(limit, ann, 10)
+    with pytest.raises(RateLimited) as refused:
+        limit.check(ann)
+    assert refused.value.metadata["limit"] == "end_user"
+    taken(limit, caller(), 100)
+    with pytest.raises(RateLimited) as refused:
+        limit.check(replace(ann, end_user="ben"))
+    assert refused.value.metadata["limit"] == "caller"
 
 
 def test_where_no_limit_is_set_there_is_no_bucket() -> None:
@@ -118,6 +148,7 @@ def test_where_no_limit_is_set_there_is_no_bucket() -> None:
     assert limits.of(METHOD) is None
     assert limits.of("escrow.v1.EscrowService/GetEscrow") is not None
     assert RateLimits(10, {"GetEscrow": 0}).of("escrow.v1.EscrowService/GetEscrow") is None
+    assert RateLimits(0, per_end_user=1).of(METHOD) is not None
 
 
 def serve(limits: RateLimits) -> Any:  # noqa: ANN401  a context manager of a port
@@ -159,7 +190,7 @@ async def test_a_caller_above_its_rate_is_refused_with_the_reason_and_the_delay(
         await stub.BatchIngestStripeEvents(batch, timeout=5, metadata=told())
     counted = metrics.points()["escrow.rate_limit.refused"]
     assert {labels: point.value for labels, point in counted.items()} == {
-        ("development", "default", METHOD): 1
+        ("development", "caller", "default", METHOD): 1
     }
 
 
