@@ -27,15 +27,18 @@ from service.domain.unit import UnitOfWork
 from service.store.tables import EscrowRecords
 
 ANSWER, EVIDENCE, DISPUTE = DeadlineKind.ANSWER, DeadlineKind.EVIDENCE, DeadlineKind.DISPUTE
-APART = (ANSWER, EVIDENCE, DISPUTE)
-"""What no milestone waits for: a proposal, a chargeback (evidence_time.py), and a dispute."""
+APART = (ANSWER, EVIDENCE)
+"""What ends with a proposal, which may be over with other deadlines, and with a chargeback
+(evidence_time.py).
+"""
 
 
 def keep_time(unit: UnitOfWork, records: EscrowRecords, periods: Periods) -> None:
     """Ends the deadlines that need not run any longer, and the proposals about what is over; then
     begins the deadlines that have to run.
     """
-    wanted = dict.fromkeys(running(records.escrow.escrow_id, records.milestones))
+    wanted = {*running(records.escrow.escrow_id, records.milestones)}
+    wanted |= {(DISPUTE, each.dispute_id) for each in records.disputes if each.is_open}
     _end(unit, records, lambda each: each.kind not in APART and _key(each) not in wanted)
     for proposal in records.proposals:
         if not proposal.is_open:
@@ -43,10 +46,9 @@ def keep_time(unit: UnitOfWork, records: EscrowRecords, periods: Periods) -> Non
         if is_over(proposal, records.milestones, records.deadlines):
             unit.advance(proposal, ProposalEvent.LAPSE)
         else:
-            wanted[ANSWER, proposal.proposal_id] = None
-    wanted |= {(DISPUTE, each.dispute_id): None for each in records.disputes if each.is_open}
-    _end(unit, records, lambda each: each.kind is not EVIDENCE and _key(each) not in wanted)
-    for key in wanted.keys() - {_key(each) for each in records.deadlines}:
+            wanted.add((ANSWER, proposal.proposal_id))
+    _end(unit, records, lambda each: each.kind is ANSWER and _key(each) not in wanted)
+    for key in wanted.difference(map(_key, records.deadlines)):
         _begin(unit, records, periods, *key)
 
 

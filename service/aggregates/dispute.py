@@ -24,6 +24,8 @@ from service.domain.errors import (
     DisputeOver,
     DisputesExhausted,
     DisputeWindowClosed,
+    FieldViolation,
+    InvalidField,
     check_multiples,
 )
 from service.domain.money import charge_step_minor
@@ -70,6 +72,7 @@ def open_dispute(
     Raises:
         DisputeWindowClosed, DisputesExhausted, AmountNotMultiple.
         AmountDisputed: so much is not held, or it is disputed already.
+        InvalidField: they ask for more than they dispute.
     """
     _check_window(case, milestone)
     theirs = [each for each in case.records.disputes if each.opened_by is case.unit.party]
@@ -78,7 +81,11 @@ def open_dispute(
     amount_minor = _amount(case, milestone, amount_minor)
     if claim_minor is None:
         claim_minor = amount_minor if case.unit.party is Party.PAYER else 0
+    if claim_minor > amount_minor:
+        problem = f"must be at most what is disputed, {amount_minor}"
+        raise InvalidField(FieldViolation("to_payer_minor", problem))
     unit = case.unit
+    unit.decided()
     dispute = Dispute(
         tenant_id=case.escrow.tenant_id,
         escrow_id=case.escrow.escrow_id,

@@ -82,9 +82,7 @@ def plan_refund(
     """
     MILESTONE.follow(milestone.state, MilestoneEvent.REFUND_PART, case.unit.party)
     payment = case.payment(milestone.payment_id)
-    if not payment.confirmed:
-        raise PaymentNotSettled(payment_id=payment.public_id)
-    check_disputed(case, payment)
+    check_refundable(case, payment)
     step_minor = charge_step_minor(case.escrow.currency)
     if chosen:
         sources = list(_chosen(case, milestone, chosen))
@@ -111,9 +109,7 @@ def plan_held(
     Raises:
         PaymentNotSettled, PaymentDisputed. AmountFrozen: a part of it may not move.
     """
-    if not payment.confirmed:
-        raise PaymentNotSettled(payment_id=payment.public_id)
-    check_disputed(case, payment)
+    check_refundable(case, payment)
     parts: list[RefundPart] = []
     for milestone in milestones:
         held_minor = milestone.held_minor
@@ -136,11 +132,16 @@ def plan_disputed(
         PaymentNotSettled, PaymentDisputed.
     """
     payment = case.payment(milestone.payment_id)
+    check_refundable(case, payment)
+    fee_minor = milestone.payer_fee_of(price_minor, step_minor=_step(case))
+    return in_places(held_parts(case, milestone, payment, price_minor, refund_id, fee_minor))
+
+
+def check_refundable(case: EscrowCase, payment: Payment) -> None:
+    """Raises PaymentNotSettled, PaymentDisputed."""
     if not payment.confirmed:
         raise PaymentNotSettled(payment_id=payment.public_id)
     check_disputed(case, payment)
-    fee_minor = milestone.payer_fee_of(price_minor, step_minor=_step(case))
-    return in_places(held_parts(case, milestone, payment, price_minor, refund_id, fee_minor))
 
 
 def check_disputed(case: EscrowCase, payment: Payment) -> None:

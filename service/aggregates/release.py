@@ -12,7 +12,6 @@ from service.aggregates.frozen import amount_frozen
 from service.aggregates.receivable import net_recalled
 from service.aggregates.split import divide, payees_of
 from service.domain.errors import AmountAboveHeld, check_multiples
-from service.domain.ids import next_uuid
 from service.domain.journal import Part, Source
 from service.domain.money import charge_step_minor
 from service.domain.postings import JournalKind
@@ -70,14 +69,13 @@ def split_off(
             held_minor=milestone.held_minor,
             currency=case.escrow.currency,
         )
+    case.unit.decided()
     releases: list[Release] = []
     divided = divide(case.records, milestone, amount, step_minor)
     if among is not None:
         divided = _given(payees_of(case.records, milestone.milestone_id), among)
     for to, part_minor in divided:
-        # Releases are read in the order of their ids.
-        release_id = next_uuid(releases[-1].release_id) if releases else case.unit.new_id()
-        releases.append(_new_release(case, milestone, to, part_minor, release_id))
+        releases.append(_new_release(case, milestone, to, part_minor))
     for release in releases:
         if release.payee_share_minor == 0:
             nothing_to_transfer(case, release)
@@ -102,7 +100,6 @@ def _new_release(
     milestone: Milestone,
     to: MilestonePayee | None,
     amount_minor: int,
-    release_id: UUID,
 ) -> Release:
     """``to`` is whose part it is, where the milestone has several payees."""
     unit, escrow = case.unit, case.escrow
@@ -117,7 +114,7 @@ def _new_release(
     assert milestone.payment_id is not None  # held money came by a payment
     release = Release(
         tenant_id=escrow.tenant_id,
-        release_id=release_id,
+        release_id=unit.new_id(),  # releases are read in the order of their ids
         escrow_id=escrow.escrow_id,
         milestone_id=milestone.milestone_id,
         payee_id=to.payee_id if to else escrow.payee_id,

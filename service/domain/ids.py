@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from uuid import UUID, SafeUUID, uuid5
 
 ESCROW, MILESTONE, PAYMENT, RELEASE = "esc", "mst", "pay", "rel"
@@ -77,9 +78,17 @@ def show(prefix: str, value: UUID) -> str:
     return f"{prefix}_{value.hex}"
 
 
+@lru_cache(4096)
 def parse(text: str) -> UUID:
-    """The UUID of an id whose shape was checked at the edge."""
-    return UUID(hex=text[-32:])
+    """The UUID of an id whose shape was checked at the edge.
+
+    Raises:
+        ValueError: it does not end with 32 hexadecimal digits.
+    """
+    found = bytes.fromhex(text[-32:])
+    if len(found) != 16:
+        raise ValueError("an id ends with 32 hexadecimal digits")
+    return _uuid(int.from_bytes(found, "big"))
 
 
 def derive(base: UUID, name: str) -> UUID:

@@ -158,6 +158,10 @@ class Policy:
     undecided_dispute: UndecidedDispute = UndecidedDispute.PAYER
     approvals: Mapping[str, ApprovalLimits] = field(default_factory=dict)
 
+    def limits(self, kind: ApprovalKind) -> bool:
+        """Whether there is an amount above which it waits for a second person."""
+        return any(limits.of(kind) is not None for limits in self.approvals.values())
+
     def needs_approval(self, kind: ApprovalKind, amount_minor: int, currency: str) -> bool:
         limits = self.approvals.get(currency)
         limit_minor = limits.of(kind) if limits else None

@@ -58,7 +58,8 @@ class UnitOfWork:
     ``word_of`` is whose word moves the states where that is not who asks: Stripe's, which an
     operator asked. ``turns`` are the aggregates whose turn it is for the operation; with None it
     waits for none. ``hold`` is asked before the commit whether a second person has to say yes, and
-    ``beside`` is their decision, written in the same commit.
+    ``beside`` is their decision, written in the same commit. ``on_decided`` is called by
+    ``decided``.
     """
 
     call: Call
@@ -67,6 +68,7 @@ class UnitOfWork:
     now: datetime
     turns: list[Hashable] | None = None
     operation_id: UUID = field(init=False)
+    last_id: UUID = field(init=False)
     records: dict[int, Any] = field(default_factory=dict)
     journals: list[Journal] = field(default_factory=list)
     transitions: list[Transition] = field(default_factory=list)
@@ -79,9 +81,10 @@ class UnitOfWork:
     word_of: Party | None = None
     hold: Callable[[UnitOfWork], Awaitable[None]] | None = None
     beside: UnitOfWork | None = None
+    on_decided: Callable[[], None] | None = None
 
     def __post_init__(self) -> None:
-        self.operation_id = self.new_id()
+        self.operation_id = self.last_id = new_uuid(self.now)
 
     @property
     def note_and_reason(self) -> str:
@@ -93,8 +96,17 @@ class UnitOfWork:
         """The party that the state machines see."""
         return self.word_of or self.call.party
 
+    def decided(self) -> None:
+        """Between what may refuse and what only writes down: nothing below it in an operation
+        refuses. Who asks only whether it would be refused stops here (explanation/rehearsal.py).
+        """
+        if self.on_decided:
+            self.on_decided()
+
     def new_id(self) -> UUID:
-        return new_uuid(self.now)
+        """The next of this operation's ids: what it makes first is before what it makes then."""
+        self.last_id = next_uuid(self.last_id)
+        return self.last_id
 
     def put(self, record: object) -> None:
         """Writes this record with the unit. Its version grows once, however often it is put."""
@@ -151,9 +163,8 @@ class UnitOfWork:
         ``transaction`` is what moved the balance at Stripe, and is written with it: of the
         platform, or of a connected ``account``.
         """
-        last = self.journals[-1] if self.journals else None
         posted = Journal(
-            journal_id=next_uuid(last.journal_id) if last else self.new_id(),
+            journal_id=self.new_id(),
             kind=kind,
             source=source,
             currency=currency,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from google.protobuf.message import Message
 
@@ -20,32 +20,35 @@ from service.runtime import Answer, Runtime, rerun
 from service.store.operations import Answered
 
 Request = TypeVar("Request", bound=Message)
+Facts = ParamSpec("Facts")
 
 
 def mutation(
     answer_type: type[Answer], *, of: str = ""
 ) -> Callable[
-    [Callable[[Runtime, UnitOfWork, Request], Awaitable[Answer]]],
-    Callable[[Runtime, Call, Request], Awaitable[Answer]],
+    [Callable[Concatenate[Runtime, UnitOfWork, Request, Facts], Awaitable[Answer]]],
+    Callable[Concatenate[Runtime, Call, Request, Facts], Awaitable[Answer]],
 ]:
     """Makes an operation of an RPC from its story.
 
     The story gets a fresh unit of work each time it runs, and is run again while other writers are
     first. A request that was answered before is answered with the same bytes. ``of`` names the
-    operation when the story is only a part of it.
+    operation when the story is only a part of it. What is given beside the request is passed on.
     """
 
     def decorate(
-        story: Callable[[Runtime, UnitOfWork, Request], Awaitable[Answer]],
-    ) -> Callable[[Runtime, Call, Request], Awaitable[Answer]]:
+        story: Callable[Concatenate[Runtime, UnitOfWork, Request, Facts], Awaitable[Answer]],
+    ) -> Callable[Concatenate[Runtime, Call, Request, Facts], Awaitable[Answer]]:
         @functools.wraps(story)
-        async def run(runtime: Runtime, call: Call, request: Request) -> Answer:
+        async def run(
+            runtime: Runtime, call: Call, request: Request, /, *a: Facts.args, **k: Facts.kwargs
+        ) -> Answer:
             asked = request.SerializeToString(deterministic=True)
 
             async def run_story(unit: UnitOfWork) -> Answer:
                 if call.approval:
                     unit.hold = functools.partial(hold, runtime, asked)
-                return await story(runtime, unit, request)
+                return await story(runtime, unit, request, *a, **k)
 
             try:
                 return await rerun(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from escrow.v1.agreement_service_pb2 import (
     ApproveCancellationRequest,
     ApproveCancellationResponse,
@@ -31,29 +33,30 @@ async def approve_cancellation(
         ResolverIsParty: an operator who has acted for a party in a dispute of it.
         AmountFrozen, PaymentDisputed, PaymentNotSettled, StripeRefused, StripeUnavailable.
     """
-
-    async def attempt(has_ended_one: bool) -> ApproveCancellationResponse:
-        @mutation(ApproveCancellationResponse, of="approve_cancellation")
-        async def story(
-            runtime: Runtime, unit: UnitOfWork, request: ApproveCancellationRequest
-        ) -> ApproveCancellationResponse:
-            case = await open_case(runtime, unit, ids.parse(request.escrow_id))
-            await check_etag(runtime, case, request.etag, has_ended_one=has_ended_one)
-            check_neutral(case)
-            proposal = case.proposal(ids.parse(request.proposal_id), ProposalKind.CANCELLATION)
-            case.touch()
-            refunds = carry_out_cancellation(case, proposal, dry_run=request.validate_only)
-            case.keep_time()
-            return await runtime.finish(
-                unit,
-                lambda: ApproveCancellationResponse(
-                    proposal=proposal_message(proposal, case.records),
-                    escrow=escrow_message(case.records),
-                    refunded=refunded_message(case, refunds),
-                ),
-                dry_run=request.validate_only,
-            )
-
-        return await story(runtime, call, request)
-
+    attempt = partial(_approve, runtime, call, request)
     return await once_settled(runtime, call, lambda: ending_payments(runtime, call, attempt))
+
+
+@mutation(ApproveCancellationResponse, of="approve_cancellation")
+async def _approve(
+    runtime: Runtime,
+    unit: UnitOfWork,
+    request: ApproveCancellationRequest,
+    has_ended_one: bool,
+) -> ApproveCancellationResponse:
+    case = await open_case(runtime, unit, ids.parse(request.escrow_id))
+    await check_etag(runtime, case, request.etag, has_ended_one=has_ended_one)
+    check_neutral(case)
+    proposal = case.proposal(ids.parse(request.proposal_id), ProposalKind.CANCELLATION)
+    case.touch()
+    refunds = carry_out_cancellation(case, proposal, dry_run=request.validate_only)
+    case.keep_time()
+    return await runtime.finish(
+        unit,
+        lambda: ApproveCancellationResponse(
+            proposal=proposal_message(proposal, case.records),
+            escrow=escrow_message(case.records),
+            refunded=refunded_message(case, refunds),
+        ),
+        dry_run=request.validate_only,
+    )

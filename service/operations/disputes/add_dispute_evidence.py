@@ -65,19 +65,8 @@ async def _keep(bucket: Bucket, call: Call, request: pb.AddDisputeEvidenceReques
     await bucket.put(key, content, content_type_of(content) or "")
 
 
+@mutation(pb.AddDisputeEvidenceResponse, of="add_dispute_evidence")
 async def _plan(
-    runtime: Runtime, call: Call, request: pb.AddDisputeEvidenceRequest, look: Look
-) -> pb.AddDisputeEvidenceResponse:
-    @mutation(pb.AddDisputeEvidenceResponse, of="add_dispute_evidence")
-    async def story(
-        runtime: Runtime, unit: UnitOfWork, request: pb.AddDisputeEvidenceRequest
-    ) -> pb.AddDisputeEvidenceResponse:
-        return await _story(runtime, unit, request, look)
-
-    return await story(runtime, call, request)
-
-
-async def _story(
     runtime: Runtime, unit: UnitOfWork, request: pb.AddDisputeEvidenceRequest, look: Look
 ) -> pb.AddDisputeEvidenceResponse:
     case = await open_case(runtime, unit, ids.parse(request.escrow_id))

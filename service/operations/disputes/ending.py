@@ -12,7 +12,7 @@ from service.aggregates.disputed import missing_minor
 from service.aggregates.escrow import EscrowCase
 from service.aggregates.freeze import let_move
 from service.aggregates.refund import parts_of, refund_requested
-from service.aggregates.refund_plan import plan_disputed
+from service.aggregates.refund_plan import check_refundable, plan_disputed
 from service.aggregates.split import payees_of
 from service.domain import ids
 from service.domain.dispute import reason_of_refund
@@ -52,6 +52,8 @@ def end_dispute(
     _check_free(case, dispute, milestone)
     to_payees_minor = dispute.left_minor - to_payer_minor
     check_split(case, dispute, to_payer_minor, among)
+    if to_payer_minor:
+        check_refundable(case, case.payment(milestone.payment_id))
     close(case, dispute, event)
     before = len(case.records.releases)
     if to_payees_minor:

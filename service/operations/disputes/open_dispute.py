@@ -37,9 +37,6 @@ async def open_dispute(
         *(case, milestone, request.amount_minor if request.HasField("amount_minor") else None),
         *(claim_minor, reason, request.statement),
     )
-    if dispute.claim_minor > dispute.amount_minor:
-        problem = f"must be at most what is disputed, {dispute.amount_minor}"
-        raise InvalidField(FieldViolation("to_payer_minor", problem))
     return await runtime.finish(
         unit,
         lambda: pb.OpenDisputeResponse(

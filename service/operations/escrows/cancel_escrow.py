@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from escrow.v1.escrow_service_pb2 import CancelEscrowRequest, CancelEscrowResponse
 from service.aggregates.escrow import open_case
 from service.aggregates.neutral import check_neutral
@@ -33,28 +35,29 @@ async def cancel_escrow(
         ResolverIsParty: an operator who has acted for a party in a dispute of it.
         AmountFrozen, PaymentDisputed, PaymentNotSettled, StripeRefused, StripeUnavailable.
     """
-
-    async def attempt(has_ended_one: bool) -> CancelEscrowResponse:
-        @mutation(CancelEscrowResponse, of="cancel_escrow")
-        async def story(
-            runtime: Runtime, unit: UnitOfWork, request: CancelEscrowRequest
-        ) -> CancelEscrowResponse:
-            case = await open_case(runtime, unit, ids.parse(request.escrow_id))
-            await check_etag(runtime, case, request.etag, has_ended_one=has_ended_one)
-            check_neutral(case)
-            chosen = chosen_to_cancel(case, request.milestone_ids)
-            check_may_cancel(case, chosen)
-            if not request.validate_only:
-                check_no_open(case, chosen)
-            refunds = cancel_milestones(case, chosen, request.reason)
-            return await runtime.finish(
-                unit,
-                lambda: CancelEscrowResponse(
-                    escrow=escrow_message(case.records), refunded=refunded_message(case, refunds)
-                ),
-                dry_run=request.validate_only,
-            )
-
-        return await story(runtime, call, request)
-
+    attempt = partial(_cancel, runtime, call, request)
     return await once_settled(runtime, call, lambda: ending_payments(runtime, call, attempt))
+
+
+@mutation(CancelEscrowResponse, of="cancel_escrow")
+async def _cancel(
+    runtime: Runtime,
+    unit: UnitOfWork,
+    request: CancelEscrowRequest,
+    has_ended_one: bool,
+) -> CancelEscrowResponse:
+    case = await open_case(runtime, unit, ids.parse(request.escrow_id))
+    await check_etag(runtime, case, request.etag, has_ended_one=has_ended_one)
+    check_neutral(case)
+    chosen = chosen_to_cancel(case, request.milestone_ids)
+    check_may_cancel(case, chosen)
+    if not request.validate_only:
+        check_no_open(case, chosen)
+    refunds = cancel_milestones(case, chosen, request.reason)
+    return await runtime.finish(
+        unit,
+        lambda: CancelEscrowResponse(
+            escrow=escrow_message(case.records), refunded=refunded_message(case, refunds)
+        ),
+        dry_run=request.validate_only,
+    )

@@ -81,10 +81,13 @@ def cancel_milestones(
         else:
             assert milestone.payment_id is not None  # held money came by a payment
             by_payment.setdefault(milestone.payment_id, []).append(milestone)
-    refunds = []
+    planned = []
     for payment_id, paid in by_payment.items():
         payment = case.payment(payment_id)
-        parts = plan_held(case, payment, paid, case.unit.new_id())
+        planned.append((payment, plan_held(case, payment, paid, case.unit.new_id())))
+    case.unit.decided()
+    refunds = []
+    for payment, parts in planned:
         refund = refund_requested(
             *(case, payment, parts, reason or "canceled", parts[0].refund_id),
             events=(ME.CANCEL_PAID, ME.CANCEL_REST, ME.REFUND_PART),

@@ -65,6 +65,7 @@ from service.operations.explanation.rehearsal import (
     rehearsal_of,
     rehearse,
 )
+from service.operations.messages import timestamp
 from service.operations.payments.fund_escrow import fund_escrow
 from service.operations.refunds.adopt_reversal import adopt_reversal
 from service.operations.refunds.refund_milestone import refund_milestone
@@ -156,7 +157,8 @@ def _extensions(records: EscrowRecords) -> Iterator[tuple[str, dict[str, Any]]]:
     for each in records.proposals:
         if each.is_open and each.kind is ProposalKind.EXTENSION and each.deadline_id:
             deadline_id = ids.show(ids.DEADLINE, each.deadline_id)
-            yield each.public_id, {"deadline_id": deadline_id, "due_time": each.due_at}
+            due_time = timestamp(each.due_at)
+            yield each.public_id, {"deadline_id": deadline_id, "due_time": due_time}
 
 
 def _failed_refunds(records: EscrowRecords) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -286,30 +288,32 @@ async def actions_of(
     milestones: Sequence[Milestone],
     limits: Policy,
 ) -> list[explanation_pb.Action]:
-    """``limits`` is the newest policy, which says what waits for a second person. A party is not
-    told what an operator can do, which also says where the limits are.
+    """Party by party. ``limits`` is the newest policy, which says what waits for a second person. A
+    party is not told what an operator can do, which also says where the limits are.
 
     Raises DatabaseUnavailable.
     """
     people = PARTIES if call.party in PARTIES else (*PARTIES, Party.OPERATOR)
-    rehearsal = rehearsal_of(runtime, call, records)
+    rehearsal = rehearsal_of(runtime, call, records, limits)
     ask_for = cache(partial(asks, call))
     found = []
     for number, (party, method, operation, subject, request) in enumerate(
-        _tries(records, milestones, people)
+        tries(records, milestones, people)
     ):
         ask = ask_for(party, _ACCESS[method].approval_for(party))
-        outcome = await rehearse(rehearsal, operation, request, ask, limits)
+        outcome = await rehearse(rehearsal, operation, request, ask)
         if outcome is not None:
             found.append(_action(party, method, subject, outcome))
         if number % TRIES_AT_ONCE == TRIES_AT_ONCE - 1:
             await asyncio.sleep(0)  # others are served meanwhile
-    return [*found, *_of_payments(records, people)]
+    found += _of_payments(records, people)
+    return sorted(found, key=lambda action: people.index(Party(action.party)))
 
 
-def _tries(
+def tries(
     records: EscrowRecords, milestones: Iterable[Milestone], people: Sequence[Party]
 ) -> Iterator[Try]:
+    """What of these milestones, and of all else of the escrow, is a question for these people."""
     for milestone in milestones:
         yield from _tries_of(records, milestone, people)
     for method, operation, requests in OF_ESCROW:
@@ -324,48 +328,40 @@ def _tries_of(
     records: EscrowRecords, milestone: Milestone, people: Sequence[Party]
 ) -> Iterator[Try]:
     subject = milestone.public_id
-    requests: dict[str, Message] = {}
-    for party, (method, operation, _, dry_run) in _in_state(milestone.state, people):
-        if method not in requests:
-            facts = {"milestone": subject, "validate_only": dry_run}
-            requests[method] = _request(method, records, facts)
-        yield Try(party, method, operation, subject, requests[method])
+    for (method, operation, _, dry_run), parties in _in_state(milestone.state, people):
+        facts = {"milestone_id": subject, "milestone_ids": [subject], "validate_only": dry_run}
+        request = _request(method, records, facts)
+        for party in parties:
+            yield Try(party, method, operation, subject, request)
 
 
 @cache
-def _in_state(state: MilestoneState, people: Sequence[Party]) -> list[tuple[Party, OfMilestone]]:
-    """What each of them may try in a state, by the contract and the table of states."""
+def _in_state(
+    state: MilestoneState, people: Sequence[Party]
+) -> list[tuple[OfMilestone, list[Party]]]:
+    """What may be tried in a state, and by whom, by the contract and the table of states."""
     open_to = MILESTONE.open_to(state)
-    return [
-        (party, each)
-        for party in people
-        for each in OF_MILESTONE
-        if party in _ACCESS[each.method].parties
-        and not set(each.events).isdisjoint(open_to.get(party, ()))
-    ]
+
+    def may(party: Party, each: OfMilestone) -> bool:
+        led_to = open_to.get(party, ())
+        return party in _ACCESS[each.method].parties and not set(each.events).isdisjoint(led_to)
+
+    tried = [(each, [party for party in people if may(party, each)]) for each in OF_MILESTONE]
+    return [(each, parties) for each, parties in tried if parties]
 
 
 def _request(method: str, records: EscrowRecords, facts: dict[str, Any]) -> Message:
     """The facts in the fields of the method's request that have these names."""
-    request = GetMessageClass(_METHODS[method].input_type)()
-    fields = request.DESCRIPTOR.fields_by_name
-    facts = {"escrow_id": records.escrow.public_id, **facts}
-    if milestone := facts.pop("milestone", ""):
-        several = "milestone_ids" in fields
-        facts |= {"milestone_ids": [milestone]} if several else {"milestone_id": milestone}
-    for name, value in facts.items():
-        if name in fields:
-            _set(request, name, value)
-    return request
+    made, fields = _form(method)
+    given = {"escrow_id": records.escrow.public_id, **facts}
+    return made(**{name: value for name, value in given.items() if name in fields})
 
 
-def _set(request: Message, name: str, value: Any) -> None:  # noqa: ANN401  of any field
-    if isinstance(value, list):
-        getattr(request, name).extend(value)
-    elif request.DESCRIPTOR.fields_by_name[name].message_type is not None:
-        getattr(request, name).FromDatetime(value)
-    else:
-        setattr(request, name, value)
+@cache
+def _form(method: str) -> tuple[type[Message], frozenset[str]]:
+    """The message of a method's request, and the names of its fields."""
+    made = GetMessageClass(_METHODS[method].input_type)
+    return made, frozenset(made.DESCRIPTOR.fields_by_name)
 
 
 def _action(party: Party, method: str, subject: str, outcome: Outcome) -> explanation_pb.Action:

@@ -1,7 +1,8 @@
 """Tries an operation without doing it: the guards that refuse say what each party can do.
 
 An operation loads, decides and commits. Here it loads a copy of what was read before, decides, and
-stops where it would commit. So what is told cannot be another thing than what happens.
+stops where nothing can refuse it any more (``UnitOfWork.decided``), or where it would commit. So
+what is told cannot be another thing than what happens.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from google.protobuf.message import Message
 
@@ -22,6 +23,7 @@ from service.domain.unit import UnitOfWork
 from service.operations.held.hold import above_limit
 from service.operations.held.plan import amounts_of
 from service.runtime import Answer, Runtime
+from service.store.policies import Policies
 from service.store.rows import to_row
 from service.store.tables import EscrowRecords, columns
 from service.stripe.gateway import StripeGateway
@@ -62,7 +64,12 @@ class Rehearsal(Runtime):
 
     records: EscrowRecords = field(kw_only=True)
     copy: Callable[[], EscrowRecords] = field(kw_only=True)
+    limits: Policy = field(kw_only=True)
+    policies: Policies = field(kw_only=True)
     units: list[UnitOfWork] = field(kw_only=True, default_factory=list)
+
+    def __post_init__(self) -> None:
+        """It has nothing to write with."""
 
     async def load_escrow(
         self,
@@ -74,7 +81,13 @@ class Rehearsal(Runtime):
     ) -> EscrowRecords | None:
         """A copy of what was loaded before, however it is named."""
         self.units.append(unit)
+        if not self.is_limited(unit.call):
+            unit.on_decided = _end
         return self.copy()
+
+    def is_limited(self, call: Call) -> bool:
+        """Whether all that it would write has to be known, for its amounts."""
+        return call.approval is not None and self.limits.limits(call.approval)
 
     async def find_escrow(
         self,
@@ -96,21 +109,26 @@ class Rehearsal(Runtime):
         raise _Rehearsed
 
 
-def rehearsal_of(runtime: Runtime, call: Call, records: EscrowRecords) -> Rehearsal:
+def _end() -> None:
+    raise _Rehearsed
+
+
+def rehearsal_of(runtime: Runtime, call: Call, records: EscrowRecords, limits: Policy) -> Rehearsal:
+    """``limits`` is the newest policy, which says what waits for a second person."""
     configured = None
     with suppress(TenantNotConfigured):  # who only reads has no gateway
         configured = runtime.stripe[call.tenant_id]
     gateway = cast("StripeGateway", _Unasked(configured))
     now = runtime.clock()
-    made = Rehearsal(
+    return Rehearsal(
         runtime.pool,
         {call.tenant_id: gateway},
         lambda: now,  # all is tried at one moment
         records=records,
         copy=copier(records),
+        limits=limits,
+        policies=runtime.policies,
     )
-    object.__setattr__(made, "policies", runtime.policies)  # with what it has read already
-    return made
 
 
 async def rehearse(
@@ -118,12 +136,8 @@ async def rehearse(
     operation: Operation,
     request: Message,
     asks: Call,
-    policy: Policy,
 ) -> Outcome | None:
-    """What would become of a request; None where its state or its party makes it no question.
-
-    ``policy`` is the newest, whose limits say what waits for a second person.
-    """
+    """What would become of a request; None where its state or its party makes it no question."""
     rehearsal.units.clear()
     try:
         await operation(rehearsal, asks, request)
@@ -135,17 +149,16 @@ async def rehearse(
         return Outcome(asks_stripe=True)
     except _Rehearsed:
         pass
-    if not (rehearsal.units and asks.approval):
+    if not (rehearsal.units and rehearsal.is_limited(asks)):
         return Outcome()
-    amounts_minor = amounts_of(rehearsal.units[-1])
-    return Outcome(needs_approval=bool(above_limit(policy, asks.approval, amounts_minor)))
+    currency = above_limit(rehearsal.limits, asks.approval, amounts_of(rehearsal.units[-1]))
+    return Outcome(needs_approval=bool(currency))
 
 
 def asks(call: Call, party: Party, approval: ApprovalKind | None) -> Call:
-    """A call of that party, that nobody has made before."""
-    return dataclasses.replace(
-        call, party=party, key=str(uuid4()), reason="asked what could be done", approval=approval
-    )
+    """A call of that party, which is never made."""
+    why = "asked what could be done"
+    return dataclasses.replace(call, party=party, key=why, reason=why, approval=approval)
 
 
 def copied(records: EscrowRecords) -> EscrowRecords:

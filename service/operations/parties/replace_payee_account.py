@@ -36,14 +36,7 @@ async def replace_payee_account(
         await refresh_account(runtime, call.tenant_id, payee_id, expects_loss=True)
     known = await find_previous_accounts(runtime.pool, call.tenant_id, payee_id)
     gone = {previous.stripe_account for previous in known}
-
-    @mutation(ReplacePayeeAccountResponse, of="replace_payee_account")
-    async def story(
-        runtime: Runtime, unit: UnitOfWork, request: ReplacePayeeAccountRequest
-    ) -> ReplacePayeeAccountResponse:
-        return await _replace(runtime, unit, request, gone)
-
-    await story(runtime, call, request)
+    await _replace(runtime, call, request, gone)
     # The effect of the payee's account has the payee's own id.
     await send_data(runtime, call, payee_id, "payee", request.payee_id)
     payee = await find_payee(runtime.pool, call.tenant_id, payee_id)
@@ -51,6 +44,7 @@ async def replace_payee_account(
     return ReplacePayeeAccountResponse(payee=payee_message(payee))
 
 
+@mutation(ReplacePayeeAccountResponse, of="replace_payee_account")
 async def _replace(
     runtime: Runtime, unit: UnitOfWork, request: ReplacePayeeAccountRequest, gone: set[str]
 ) -> ReplacePayeeAccountResponse:

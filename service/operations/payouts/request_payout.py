@@ -39,15 +39,7 @@ async def request_payout(
         AmountNotMultiple, AmountBeyondLimits.
         AmountAboveBalance, AmountNotAvailable: there is less, or Stripe holds some of it back.
     """
-    held = await _held_back(runtime, call, request)
-
-    @mutation(RequestPayoutResponse, of="request_payout")
-    async def story(
-        runtime: Runtime, unit: UnitOfWork, request: RequestPayoutRequest
-    ) -> RequestPayoutResponse:
-        return await _request(runtime, unit, request, held)
-
-    return await story(runtime, call, request)
+    return await _request(runtime, call, request, await _held_back(runtime, call, request))
 
 
 async def _held_back(runtime: Runtime, call: Call, request: RequestPayoutRequest) -> HeldBack:
@@ -60,6 +52,7 @@ async def _held_back(runtime: Runtime, call: Call, request: RequestPayoutRequest
     )
 
 
+@mutation(RequestPayoutResponse, of="request_payout")
 async def _request(
     runtime: Runtime, unit: UnitOfWork, request: RequestPayoutRequest, held: HeldBack
 ) -> RequestPayoutResponse:

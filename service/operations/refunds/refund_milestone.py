@@ -46,6 +46,7 @@ async def _refund(
         if request.plan_hash != plan.hash:
             raise PlanChanged(plan_hash=plan.hash)
     payment = case.payment(case.milestone(ids.parse(request.milestone_id)).payment_id)
+    unit.decided()
     refund = refund_requested(case, payment, parts, request.reason, parts[0].refund_id)
     create_refund.plan(case, refund)
     return await runtime.finish(

@@ -5,6 +5,7 @@ what it says is what happens.
 import asyncio
 import gc
 from collections.abc import Iterator
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,10 +23,13 @@ from service.access import access_of
 from service.aggregates import blockers
 from service.cli.by_command import COMMANDS
 from service.cli.commands import app
+from service.domain import ids
 from service.domain.call import Call, Party
+from service.domain.policy_default import DEFAULT_POLICY
 from service.domain.states.proposal import ProposalState
-from service.operations.explanation.actions import OF_ESCROW, OF_MILESTONE
+from service.operations.explanation.actions import OF_ESCROW, OF_MILESTONE, PARTIES, tries
 from service.operations.explanation.explain_escrow import explain_escrow
+from service.operations.explanation.rehearsal import Rehearsal, asks, rehearsal_of, rehearse
 from tests.service.events.forgeries import of_type
 from tests.service.operations.approvals.waiting import LIMITS, limit
 from tests.service.operations.asked import WHY
@@ -35,6 +39,15 @@ from tests.service.operations.marketplace import AN_ID, TENANT, Marketplace, acc
 from tests.service.operations.refusals import read_refusal
 
 PEOPLE = ("payer", "payee", "operator")
+
+
+class ToItsEnd(Rehearsal):
+    """It needs to know all that an operation would write."""
+
+    def is_limited(self, _: Call) -> bool:
+        return True
+
+
 BOOKED = """
 SELECT e.account, e.currency, sum(e.amount_minor), count(DISTINCT j.kind)
 FROM entries AS e JOIN journals AS j USING (tenant_id, journal_id)
@@ -362,6 +375,31 @@ async def test_it_leaves_next_to_nothing_to_the_collector(market: Marketplace) -
         assert gc.collect() < 100  # it was 95 objects of each
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("name", AWKWARD)
+async def test_what_is_decided_is_not_refused_later(market: Marketplace, name: str) -> None:
+    """A rehearsal ends where an operation says that nothing refuses it any more: one that goes to
+    its end comes to the same.
+    """
+    escrow = await AWKWARD[name](market)
+    runtime, call = market.running.runtime, Call(TENANT, "orders", Party.OPERATOR)
+    records = await runtime.find_escrow(TENANT, ids.parse(escrow.id))
+    assert records is not None
+    short = rehearsal_of(runtime, call, records, DEFAULT_POLICY)
+    facts = {each.name: getattr(short, each.name) for each in fields(short) if each.init}
+    whole = ToItsEnd(**facts)
+
+    said = []
+    for party, method, operation, subject, request in tries(
+        records, records.milestones, (*PARTIES, Party.OPERATOR)
+    ):
+        ask_as = asks(call, party, None)
+        outcomes = [await rehearse(each, operation, request, ask_as) for each in (short, whole)]
+        told = [each and (type(each.refusal), str(each.refusal)) for each in outcomes]
+        assert told[0] == told[1], (party, method, subject)
+        said.append(outcomes[1])
+    assert any(each is not None and each.refusal is None for each in said)
 
 
 async def test_what_it_says_is_of_one_moment(market: Marketplace) -> None:

@@ -169,10 +169,11 @@ def _accept_split(_: Random, request: dispute_pb.AcceptDisputeSplitRequest) -> N
 
 
 def _resolve_dispute(random: Random, request: dispute_pb.ResolveDisputeRequest) -> None:
-    """All of 100.00, to the payer and to the one payee."""
+    """All of 100.00, to the payer and to the one payee, by name or without."""
     request.to_payer_minor = random.randint(1, 9_999)
     del request.payees[1:]
-    request.payees[0].amount_minor = 10_000 - request.to_payer_minor
+    for each in request.payees:
+        each.amount_minor = 10_000 - request.to_payer_minor
 
 
 def _place_freeze(random: Random, request: pb.PlaceFreezeRequest) -> None:
