@@ -85,13 +85,11 @@ def _wait_line(blocker: Blocker) -> str:
 
 
 def _action_line(action: Action) -> str:
-    but = ""
+    but = "" if action.allowed else f": {action.message}"
     if action.asks_stripe:
-        but = ", if Stripe agrees"
-    elif action.needs_approval:
-        but = ", with a second person"
-    elif not action.allowed:
-        but = f": {action.message}"
+        but += ", if Stripe agrees"
+    if action.needs_approval:
+        but += ", with a second person"
     return f"{action.party}: {action.method} {action.subject}{but}"
 
 

@@ -18,7 +18,10 @@ from service.domain.errors import RateLimited
 from service.rpc.identity.caller import Caller
 
 BURST_S = 2.0  # of calls at the average rate, that may come at once
-MOST_BUCKETS = 10_000  # of one method; beyond it those that are full, and say nothing, are dropped
+MOST_BUCKETS = 10_000
+"""Of one method: beyond so many those that are full, and say nothing, are dropped. Where most have
+something to say, the next are looked for when there are twice as many: not at every call.
+"""
 _REFUSED = metrics.get_meter("service.rpc").create_counter(
     "escrow.rate_limit.refused",
     unit="{call}",
@@ -34,14 +37,16 @@ class Buckets:
         # One call at least, however seldom it may be made.
         self._most_ahead_s = max(BURST_S, self._interval_s) + 1e-9
         self._full_at: dict[Hashable, float] = {}
+        self._look_at = MOST_BUCKETS
 
     def wait_s(self, whose: Hashable, now: float) -> float:
         """Until there is a token; not above 0 where there is one."""
         return self._next(whose, now) - now - self._most_ahead_s
 
     def take(self, whose: Hashable, now: float) -> None:
-        if whose not in self._full_at and len(self._full_at) >= MOST_BUCKETS:
+        if whose not in self._full_at and len(self._full_at) >= self._look_at:
             self._full_at = {key: at for key, at in self._full_at.items() if at > now}
+            self._look_at = max(MOST_BUCKETS, 2 * len(self._full_at))
         self._full_at[whose] = self._next(whose, now)
 
     def _next(self, whose: Hashable, now: float) -> float:

@@ -19,6 +19,9 @@ from google.protobuf.message import Message
 from service.domain.call import ApprovalKind, Call, Party
 from service.domain.errors import PartyNotAllowed, Refusal, TenantNotConfigured, WrongState
 from service.domain.policy import Policy
+from service.domain.records.escrow import Milestone
+from service.domain.states.milestone import MilestoneState
+from service.domain.states.payment import PAYMENT_ENDED
 from service.domain.unit import UnitOfWork
 from service.operations.held.hold import above_limit
 from service.operations.held.plan import amounts_of
@@ -45,6 +48,7 @@ class _Unasked:
     def __init__(self, gateway: StripeGateway | None) -> None:
         if gateway is not None:
             self.settlement = gateway.settlement
+            self.return_hosts = gateway.return_hosts
 
     def __getattr__(self, name: str) -> None:
         raise _StripeNotAsked
@@ -149,10 +153,23 @@ async def rehearse(
         return Outcome(asks_stripe=True)
     except _Rehearsed:
         pass
-    if not (rehearsal.units and rehearsal.is_limited(asks)):
+    if not rehearsal.units:
         return Outcome()
-    currency = above_limit(rehearsal.limits, asks.approval, amounts_of(rehearsal.units[-1]))
-    return Outcome(needs_approval=bool(currency))
+    unit, needs_approval = rehearsal.units[-1], False
+    if rehearsal.is_limited(asks):
+        needs_approval = bool(above_limit(rehearsal.limits, asks.approval, amounts_of(unit)))
+    return Outcome(None, _ends_a_payment(rehearsal.records, unit), needs_approval)
+
+
+def _ends_a_payment(records: EscrowRecords, unit: UnitOfWork) -> bool:
+    """Whether it cancels what a payment may still fund, which Stripe ends first, or not."""
+    open_ = {each.payment_id for each in records.payments if each.state not in PAYMENT_ENDED}
+    return bool(open_) and any(
+        isinstance(each, Milestone)
+        and each.state is MilestoneState.CANCELED
+        and each.payment_id in open_
+        for each in unit.records.values()
+    )
 
 
 def asks(call: Call, party: Party, approval: ApprovalKind | None) -> Call:

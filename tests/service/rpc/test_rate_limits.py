@@ -113,6 +113,23 @@ def test_full_buckets_are_forgotten() -> None:
     assert len(limit._callers._full_at) == 2
 
 
+def test_of_many_that_are_not_full_not_every_call_looks_for_those_that_are() -> None:
+    clock = Clock()
+    limit = RateLimit("m", 0, per_end_user=0.01, clock=clock)
+    assert limit._end_users is not None
+    seen: list[object] = []
+    for number in range(3 * MOST_BUCKETS):
+        limit.check(replace(caller("shop"), end_user=f"u{number}"))
+        if not seen or seen[-1] is not limit._end_users._full_at:
+            seen.append(limit._end_users._full_at)
+    assert len(seen) == 3  # at 10,000 and at 20,000: none was full
+
+    clock.now += 1_000
+    for number in range(2 * MOST_BUCKETS):
+        limit.check(replace(caller("shop"), end_user=f"v{number}"))
+    assert len(limit._end_users._full_at) <= 2 * MOST_BUCKETS
+
+
 def test_an_end_user_above_their_rate_takes_nothing_of_their_backend() -> None:
     clock = Clock()
     limit = RateLimit("m", 100, per_end_user=10, clock=clock)

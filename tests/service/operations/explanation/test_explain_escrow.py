@@ -431,9 +431,13 @@ async def test_what_it_says_is_of_one_moment(market: Marketplace) -> None:
 
 
 async def test_where_stripe_decides_it_is_not_asked(market: Marketplace) -> None:
-    """What a refund takes is known when Stripe has settled the payment."""
-    escrow = await market.new_escrow()
-    await market.pay(await market.fund(escrow))
+    """What a refund takes is known when Stripe has settled the payment. That a payment is open is
+    known here; whether it can still be ended is not.
+    """
+    escrow = await market.new_escrow(6_000, 4_000, 5_000)
+    paid, being_paid, unpaid = escrow.milestones
+    await market.pay(await market.fund(escrow, paid))
+    await market.fund(escrow, being_paid)
     await market.tell((await of_type(market, "payment_intent.succeeded"))[-1])
     await market.work()
     await market.sandbox.fail_next("/v1/", method="*")  # the first that is asked now would fail
@@ -444,7 +448,15 @@ async def test_where_stripe_decides_it_is_not_asked(market: Marketplace) -> None
     with pytest.raises(AssertionError):  # and nothing was asked: it fails only now
         await market.sandbox.objects("/v1/charges")
     assert told.milestones[0].state == "FUNDED"
-    asks = {(a.party, a.method): (a.allowed, a.asks_stripe) for a in told.actions}
+    of_paid = [each for each in told.actions if each.subject == paid.id]
+    asks = {(a.party, a.method): (a.allowed, a.asks_stripe) for a in of_paid}
     assert asks["payee", "RefundMilestone"] == (True, True)
     assert asks["payer", "CancelEscrow"] == (True, True)
     assert asks["payee", "SubmitDelivery"] == (True, False)
+    funding = [a for a in told.actions if (a.party, a.method) == ("payer", "FundEscrow")]
+    assert [(a.subject, a.allowed, a.asks_stripe, a.refusal) for a in funding] == [
+        (being_paid.id, False, False, "PAYMENT_OPEN"),
+        (unpaid.id, True, False, ""),
+    ]
+    canceling = {a.subject: a.asks_stripe for a in told.actions if a.method == "CancelEscrow"}
+    assert canceling == {paid.id: True, being_paid.id: True, unpaid.id: False}
