@@ -39,6 +39,8 @@ class Asked(NamedTuple):
 def _of_payer(asked: Asked) -> str:
     if asked.milestone.state is M.DELIVERED:
         return "it is delivered: accept it, ask for changes, or ask the payee to cancel"
+    if asked.milestone.is_sent_back:  # they have seen the work
+        return "it was delivered, and sent back for changes: ask the payee to cancel, or dispute it"
     unpaid = asked.milestone.state is M.AWAITING_FUNDS
     if unpaid or asked.missed or asked.now < asked.window_ends_at:
         return ""

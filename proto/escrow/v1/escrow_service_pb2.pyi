@@ -276,7 +276,7 @@ class _DeadlineKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Deadline
     DEADLINE_KIND_PAYMENT: _DeadlineKind.ValueType  # 1
     """Nobody pays: what awaits funds expires. It is of the whole escrow."""
     DEADLINE_KIND_DELIVERY: _DeadlineKind.ValueType  # 2
-    """The milestone's due date, while it is not delivered: the payer may cancel from then on."""
+    """The milestone's due date, while it is not delivered: the payer may cancel from then on, unless it was delivered before and sent back."""
     DEADLINE_KIND_INSPECTION: _DeadlineKind.ValueType  # 3
     """The payer neither accepts nor asks for changes: what is not frozen is released."""
     DEADLINE_KIND_HOLD_LIMIT: _DeadlineKind.ValueType  # 4
@@ -296,7 +296,7 @@ DEADLINE_KIND_UNSPECIFIED: DeadlineKind.ValueType  # 0
 DEADLINE_KIND_PAYMENT: DeadlineKind.ValueType  # 1
 """Nobody pays: what awaits funds expires. It is of the whole escrow."""
 DEADLINE_KIND_DELIVERY: DeadlineKind.ValueType  # 2
-"""The milestone's due date, while it is not delivered: the payer may cancel from then on."""
+"""The milestone's due date, while it is not delivered: the payer may cancel from then on, unless it was delivered before and sent back."""
 DEADLINE_KIND_INSPECTION: DeadlineKind.ValueType  # 3
 """The payer neither accepts nor asks for changes: what is not frozen is released."""
 DEADLINE_KIND_HOLD_LIMIT: DeadlineKind.ValueType  # 4
@@ -548,7 +548,7 @@ class Milestone(_message.Message):
 
     @_builtins.property
     def deliver_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was delivered last."""
+        """When it was delivered last; unset while it is sent back for changes."""
 
     @_builtins.property
     def inspection_end_time(self) -> _timestamp_pb2.Timestamp:

@@ -241,8 +241,9 @@ class EscrowServiceServicer:
 
     def CancelEscrow(self, request, context):
         """Cancels an escrow, or milestones of it, and refunds what is held of them with the payer's fee. What is not paid for either party cancels; what is paid for
-        the payee, and the payer for some time (24 hours by default), or when it is not delivered by its due date; else ask with RequestCancellation. An open
-        payment is canceled at Stripe first. What was released before stays so.
+        the payee, and the payer for some time (24 hours by default), or when it is not delivered by its due date; else ask with RequestCancellation. What
+        was delivered once the payer does not cancel alone any more, also when it was sent back for changes. An open payment is canceled at Stripe first. What was
+        released before stays so.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -66,8 +66,9 @@ class EscrowServiceStub:
     """The payer or an operator releases a funded milestone, whole or in part, delivered or not."""
     CancelEscrow: _grpc.UnaryUnaryMultiCallable[_escrow_service_pb2.CancelEscrowRequest, _escrow_service_pb2.CancelEscrowResponse]
     """Cancels an escrow, or milestones of it, and refunds what is held of them with the payer's fee. What is not paid for either party cancels; what is paid for
-    the payee, and the payer for some time (24 hours by default), or when it is not delivered by its due date; else ask with RequestCancellation. An open
-    payment is canceled at Stripe first. What was released before stays so.
+    the payee, and the payer for some time (24 hours by default), or when it is not delivered by its due date; else ask with RequestCancellation. What
+    was delivered once the payer does not cancel alone any more, also when it was sent back for changes. An open payment is canceled at Stripe first. What was
+    released before stays so.
     """
     PlaceFreeze: _grpc.UnaryUnaryMultiCallable[_escrow_service_pb2.PlaceFreezeRequest, _escrow_service_pb2.PlaceFreezeResponse]
     """Freezes an amount of a milestone that is held: it is neither released nor refunded before somebody lifts the freeze. Only an operator may, with a reason."""
@@ -128,8 +129,9 @@ class EscrowServiceAsyncStub(EscrowServiceStub):
     """The payer or an operator releases a funded milestone, whole or in part, delivered or not."""
     CancelEscrow: _aio.UnaryUnaryMultiCallable[_escrow_service_pb2.CancelEscrowRequest, _escrow_service_pb2.CancelEscrowResponse]  # type: ignore[assignment]
     """Cancels an escrow, or milestones of it, and refunds what is held of them with the payer's fee. What is not paid for either party cancels; what is paid for
-    the payee, and the payer for some time (24 hours by default), or when it is not delivered by its due date; else ask with RequestCancellation. An open
-    payment is canceled at Stripe first. What was released before stays so.
+    the payee, and the payer for some time (24 hours by default), or when it is not delivered by its due date; else ask with RequestCancellation. What
+    was delivered once the payer does not cancel alone any more, also when it was sent back for changes. An open payment is canceled at Stripe first. What was
+    released before stays so.
     """
     PlaceFreeze: _aio.UnaryUnaryMultiCallable[_escrow_service_pb2.PlaceFreezeRequest, _escrow_service_pb2.PlaceFreezeResponse]  # type: ignore[assignment]
     """Freezes an amount of a milestone that is held: it is neither released nor refunded before somebody lifts the freeze. Only an operator may, with a reason."""
@@ -271,8 +273,9 @@ class EscrowServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_escrow_service_pb2.CancelEscrowResponse, _abc.Awaitable[_escrow_service_pb2.CancelEscrowResponse]]:
         """Cancels an escrow, or milestones of it, and refunds what is held of them with the payer's fee. What is not paid for either party cancels; what is paid for
-        the payee, and the payer for some time (24 hours by default), or when it is not delivered by its due date; else ask with RequestCancellation. An open
-        payment is canceled at Stripe first. What was released before stays so.
+        the payee, and the payer for some time (24 hours by default), or when it is not delivered by its due date; else ask with RequestCancellation. What
+        was delivered once the payer does not cancel alone any more, also when it was sent back for changes. An open payment is canceled at Stripe first. What was
+        released before stays so.
         """
 
     @_abc_1.abstractmethod

@@ -57,6 +57,7 @@ class Milestone:
     """The smallest thing that is funded, released or refunded. Fees are those of the whole amount;
     ``payer_fee_gone_minor`` is what of the payer's has gone with a part. ``funded_at`` is when
     Stripe had the money that funds it, and stays so: windows and limits count from it.
+    ``delivered_at`` is that of the last delivery, also when that was sent back for changes.
     """
 
     tenant_id: str
@@ -78,6 +79,11 @@ class Milestone:
     due_at: datetime | None = None
     delivered_at: datetime | None = None
     funded_at: datetime | None = None
+
+    @property
+    def is_sent_back(self) -> bool:
+        """Whether the payee has to deliver again what the payer has had already."""
+        return self.state is MilestoneState.FUNDED and self.delivered_at is not None
 
     @property
     def held_minor(self) -> int:

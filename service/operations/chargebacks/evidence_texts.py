@@ -103,7 +103,8 @@ def _purchase_ip(known: Known) -> Iterator[str]:
 
 
 def _service_date(known: Known) -> Iterator[str]:
-    delivered = [each.delivered_at for each in known.milestones if each.delivered_at]
+    stands = (each for each in known.milestones if not each.is_sent_back)
+    delivered = [each.delivered_at for each in stands if each.delivered_at]
     if delivered:
         yield f"{min(delivered):%Y-%m-%d}"
 
@@ -123,7 +124,7 @@ def _cancellation_policy(known: Known) -> Iterator[str]:
     yield (
         "- Payers cancel by themselves what they have not paid; what they have paid, within"
         f" {periods.cancellation_hours} hours and before it is delivered; and what was not"
-        " delivered by its due date."
+        " delivered by its due date. What was delivered once they do not cancel by themselves."
     )
     yield (
         "- Otherwise either party asks the other to cancel, who has"

@@ -109,7 +109,7 @@ def _milestone_message(milestone: Milestone, records: EscrowRecords) -> pb.Miles
         refunded=money(milestone.refunded_minor, currency),
         frozen=money(milestone.frozen_minor, currency),
         due_time=timestamp(milestone.due_at),
-        deliver_time=timestamp(milestone.delivered_at),
+        deliver_time=timestamp(None if milestone.is_sent_back else milestone.delivered_at),
         inspection_end_time=timestamp(_inspection_end(milestone, records)),
         line_items=line_items(items),
         payment_id=ids.show(ids.PAYMENT, payment_id) if payment_id else "",

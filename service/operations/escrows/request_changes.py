@@ -1,4 +1,6 @@
-"""The payer asks for changes: a delivered milestone is funded again, and not delivered."""
+"""The payer asks for changes: a delivered milestone is funded again, and not delivered. That it was
+delivered once stays with it: the payer, who has had the work, does not cancel it alone any more.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,6 @@ async def request_changes(
     case = await open_case(runtime, unit, ids.parse(request.escrow_id), etag=request.etag)
     milestone = case.milestone(ids.parse(request.milestone_id))
     case.advance(milestone, MilestoneEvent.REQUEST_CHANGES)
-    milestone.delivered_at = None
     unit.note = request.note
     return await runtime.finish(
         unit, lambda: RequestChangesResponse(escrow=escrow_message(case.records))

@@ -153,6 +153,9 @@ def _then_of_dispute(dispute: Dispute, policy: Policy) -> str:
 def _timer_message(deadline: Deadline, records: EscrowRecords, policy: Policy) -> pb.Timer:
     subject, then = deadline.subject_id, THEN.get(deadline.kind, "")
     prefix = ids.ESCROW if subject == deadline.escrow_id else ids.MILESTONE
+    if deadline.kind is DeadlineKind.DELIVERY:
+        due = next(m for m in records.milestones if m.milestone_id == subject)
+        then = "it was not delivered again by then" if due.is_sent_back else then
     if deadline.kind is DeadlineKind.EVIDENCE:
         prefix = ids.CHARGEBACK
     if deadline.kind is DeadlineKind.DISPUTE:

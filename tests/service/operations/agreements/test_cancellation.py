@@ -17,6 +17,7 @@ from tests.service.operations.agreements.asking import (
     payer_asks,
 )
 from tests.service.operations.deadlines.test_act_on_deadline import freeze, kinds, lift, states
+from tests.service.operations.escrows.test_request_changes import changes_to
 from tests.service.operations.later import Later
 from tests.service.operations.marketplace import Marketplace, escrow_request, usd
 from tests.service.operations.policies.policies import apply
@@ -136,6 +137,29 @@ async def test_a_missed_due_date_lets_the_payer_cancel(market: Marketplace, pass
         return
     async with market.refuses("CANCELLATION_BLOCKED"):
         await market.payer.escrows.CancelEscrow(cancel(escrow))
+
+
+@pytest.mark.parametrize("missed", [False, True])
+async def test_what_was_delivered_once_and_sent_back_takes_the_payee(
+    market: Marketplace, missed: bool
+) -> None:
+    """Neither within the window, nor after the due date: the payer has had the work."""
+    await stocked(market)
+    escrow = await market.delivered_escrow()
+    if missed:
+        await paid_ago(market, escrow, 30 * DAY)
+        await due_ago(market, escrow, SECOND)
+    back = (await market.payer.escrows.RequestChanges(changes_to(escrow))).escrow
+    assert states(back) == ["FUNDED"]
+
+    async with market.refuses("CANCELLATION_BLOCKED") as refusal:
+        await market.payer.escrows.CancelEscrow(cancel(escrow))
+    assert "it was delivered, and sent back" in refusal.blockers[escrow.milestones[0].id]
+    assert "refunded_from_held" not in dict(await market.books(escrow))
+    proposal = await payer_asks(market, back)
+    answer = await market.payee.agreements.ApproveCancellation(answer_to(proposal, escrow))
+    assert dict(await market.books(escrow))["refunded_from_held"] == BACK
+    assert states(answer.escrow) == ["REFUNDING"]
 
 
 async def test_an_operator_cancels_with_a_reason(market: Marketplace) -> None:
