@@ -24,7 +24,8 @@ from service.domain.money import format_minor
 from service.operations.explanation.explain_escrow import explain_escrow
 
 AsOf = Annotated[
-    str | None, typer.Option(help="As it was then: 2026-11-30T18:00:00Z, or a date. (else now)")
+    str | None,
+    typer.Option(help="As it was then: 2026-11-30T18:00:00Z, or a date at 0:00 UTC. (else now)"),
 ]
 
 

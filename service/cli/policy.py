@@ -145,6 +145,9 @@ def _tell(
     if dry_run:
         people.print(f"dry run: nothing is written; it would be version {policy_version}")
     elif before != after:
-        people.print(f"version {policy_version} is for new escrows; the others keep theirs")
+        people.print(
+            f"version {policy_version} is for new escrows; the others keep theirs,"
+            " but for approvals, which hold for all"
+        )
     else:
         people.print(f"version {policy_version} says the same already")
