@@ -18,7 +18,7 @@ from service.domain.errors import RateLimited
 from service.rpc.identity.caller import Caller
 
 BURST_S = 2.0  # of calls at the average rate, that may come at once
-MOST_BUCKETS = 10_000
+MOST_BUCKETS = 1_000
 """Of one method: beyond so many those that are full, and say nothing, are dropped. Where most have
 something to say, the next are looked for when there are twice as many: not at every call.
 """
