@@ -327,7 +327,7 @@ class ProposalOpen(Precondition):
 
 
 class ProposalsExhausted(Precondition):
-    """So much was asked of this escrow that no more is taken; operators act without asking."""
+    """You have asked so much of this escrow that no more is taken; operators act without asking."""
 
 
 class DisputeBlocked(Blocked):
@@ -336,6 +336,12 @@ class DisputeBlocked(Blocked):
 
 class DisputeOver(Precondition):
     """This dispute has ended; GetDispute shows how."""
+
+
+class InspectionOver(Precondition):
+    """Changes are asked for within the inspection period after a delivery. It is over, and what is
+    not frozen is released: ask the payee with RequestCancellation, or an operator.
+    """
 
 
 class DisputeWindowClosed(Precondition):

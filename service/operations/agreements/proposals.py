@@ -19,9 +19,9 @@ from service.operations.escrows.cancel_milestones import cancel_milestones
 from service.operations.escrows.ending_payments import check_no_open
 
 MOST_PROPOSALS = 50
-"""Of one escrow, ever: each is loaded with it."""
-MOST_OF_OPERATORS = 50
-"""What operators change beyond that, so that parties cannot use up what a repair takes."""
+"""Of one escrow, ever, by each party and by operators: each is loaded with it, and nobody uses up
+what another may ask.
+"""
 
 
 def propose(
@@ -46,10 +46,9 @@ def propose(
         )
         if other.is_open and same and not apart:
             raise ProposalOpen(proposal_id=other.public_id)
-    most = MOST_PROPOSALS + (MOST_OF_OPERATORS if case.unit.party is Party.OPERATOR else 0)
-    if len(case.records.proposals) >= most:
-        raise ProposalsExhausted(escrow_id=case.escrow.public_id)
     unit = case.unit
+    if sum(each.proposed_by is unit.party for each in case.records.proposals) >= MOST_PROPOSALS:
+        raise ProposalsExhausted(escrow_id=case.escrow.public_id)
     proposal = Proposal(
         tenant_id=case.escrow.tenant_id,
         escrow_id=case.escrow.escrow_id,

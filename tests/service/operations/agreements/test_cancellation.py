@@ -347,3 +347,5 @@ async def test_so_much_is_asked_and_no_more(market: Marketplace) -> None:
 
     async with market.refuses("PROPOSALS_EXHAUSTED"):
         await payer_asks(market, escrow)
+    theirs = await market.payee.agreements.RequestCancellation(cancellation(escrow))
+    assert theirs.proposal.state == pb.PROPOSAL_STATE_OPEN  # the other party is not shut out

@@ -1,5 +1,9 @@
 """RequestChanges: what was delivered is funded again, and not delivered."""
 
+from datetime import UTC, timedelta
+
+import pytest
+
 from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
 from tests.service.operations.marketplace import AN_ID, Marketplace, transitions
@@ -46,6 +50,25 @@ async def test_only_what_is_delivered_can_be_changed(market: Marketplace) -> Non
         async with market.refuses("WRONG_STATE") as refusal:
             await market.payer.escrows.RequestChanges(changes_to(escrow))
         assert refusal.metadata == {"state": state, "event": "request_changes"}
+
+
+@pytest.mark.parametrize("over", [False, True])
+async def test_changes_are_asked_for_until_the_inspection_is_over(
+    market: Marketplace, over: bool
+) -> None:
+    """Also of what a freeze, or a late worker, has not released yet: to the second."""
+    escrow = await market.delivered_escrow()
+    end = escrow.milestones[0].inspection_end_time.ToDatetime(UTC)
+    at = end if over else end - timedelta(seconds=1)
+    object.__setattr__(market.running.runtime, "clock", lambda: at)
+
+    if over:
+        async with market.refuses("INSPECTION_OVER") as refusal:
+            await market.payer.escrows.RequestChanges(changes_to(escrow))
+        assert refusal.metadata == {"milestone_id": escrow.milestones[0].id}
+        return
+    changed = (await market.payer.escrows.RequestChanges(changes_to(escrow))).escrow
+    assert changed.milestones[0].state == pb.MILESTONE_STATE_FUNDED
 
 
 async def test_it_names_what_it_has_seen_and_what_there_is(market: Marketplace) -> None:
