@@ -117,6 +117,7 @@ def _miss(case: EscrowCase, deadline: Deadline) -> None:
     case.touch()
     case.records.deadlines.remove(deadline)
     case.unit.remove(deadline)
+    case.keep_time()  # an extension of it that was asked for lapses
     case.unit.note = f"{milestone.public_id} was not delivered by its due date"
 
 

@@ -59,13 +59,14 @@ async def test_a_date_is_moved_and_its_deadline_with_it(
 
 
 async def test_a_date_that_was_missed_is_agreed_on_anew(market: Marketplace) -> None:
-    """An extension is of a deadline that runs; this one has passed."""
+    """An extension is of a deadline that runs; this one has passed, and what was asked lapses."""
     escrow = await dated_escrow(market)
+    await market.payee.agreements.RequestExtension(extension(escrow, DELIVERY, DAY))
     later = Later(market)
     later.ahead = 2 * DAY
     assert await later.deadlines.run_once() == 1
     missed = await market.read(escrow)
-    assert kinds(missed) == ["HOLD_LIMIT"]
+    assert (kinds(missed), list(missed.proposals)) == (["HOLD_LIMIT"], [])
     new = market.work_runtime.clock() + 3 * DAY
 
     moved = await agreed(market, escrow, amended(escrow, due=new))
