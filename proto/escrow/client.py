@@ -34,7 +34,13 @@ from escrow.channels import (
     identity_of,
 )
 from escrow.credentials import CredentialsUnusable, Renewed, Retired, TlsFiles, TokenFile
-from escrow.errors import ErrorDetails, FieldViolation, details_of, reason_of
+from escrow.errors import (
+    ErrorDetails,
+    FieldViolation,
+    PreconditionViolation,
+    details_of,
+    reason_of,
+)
 from escrow.sync import SyncEscrowClient, connect_sync
 from escrow.tokens import RefreshedToken
 from escrow.v1.agreement_service_pb2_grpc import AgreementServiceStub
@@ -68,6 +74,7 @@ __all__ = [
     "EscrowClient",
     "FieldViolation",
     "Party",
+    "PreconditionViolation",
     "RefreshedToken",
     "SyncEscrowClient",
     "TlsFiles",

@@ -9,11 +9,12 @@ from google.protobuf.message import DecodeError
 from google.rpc.error_details_pb2 import (  # type: ignore[import-untyped]  # no py.typed
     BadRequest,
     ErrorInfo,
+    PreconditionFailure,
     RetryInfo,
 )
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # no py.typed
 
-__all__ = ["ErrorDetails", "FieldViolation", "details_of", "reason_of"]
+__all__ = ["ErrorDetails", "FieldViolation", "PreconditionViolation", "details_of", "reason_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,17 @@ class FieldViolation:
     """
 
     field: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class PreconditionViolation:
+    """What stands in the way of a request: the refusal itself first, then each blocker. ``type`` is
+    its rule ("FREEZE"), ``subject`` the id of what it is about ("frz_...").
+    """
+
+    type: str
+    subject: str
     description: str
 
 
@@ -40,6 +52,7 @@ class ErrorDetails:
     message: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     field_violations: tuple[FieldViolation, ...] = ()
+    precondition_violations: tuple[PreconditionViolation, ...] = ()
     retry_delay_s: float | None = None
 
 
@@ -50,13 +63,13 @@ def details_of(error: grpc.RpcError) -> ErrorDetails:
     call = cast("grpc.Call", error)  # what a client raises is both, and its types do not say so
     message = call.details() or ""
     status, info, bad_request, retry = Status(), ErrorInfo(), BadRequest(), RetryInfo()
-    has_retry = False
+    failure, has_retry = PreconditionFailure(), False
     try:
         status.ParseFromString(_status_of(call))
         for detail in status.details:
             has_retry |= detail.Unpack(retry)
-            if not detail.Unpack(info):
-                detail.Unpack(bad_request)
+            for known in (info, bad_request, failure):
+                detail.Unpack(known)
     except DecodeError:  # not a google.rpc.Status
         return ErrorDetails(message=message)
     return ErrorDetails(
@@ -65,6 +78,10 @@ def details_of(error: grpc.RpcError) -> ErrorDetails:
         metadata=dict(info.metadata),
         field_violations=tuple(
             FieldViolation(each.field, each.description) for each in bad_request.field_violations
+        ),
+        precondition_violations=tuple(
+            PreconditionViolation(each.type, each.subject, each.description)
+            for each in failure.violations
         ),
         retry_delay_s=retry.retry_delay.ToTimedelta().total_seconds() if has_retry else None,
     )

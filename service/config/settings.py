@@ -89,7 +89,7 @@ class Settings(BaseSettings):
     seconds at once. 0: any number. It holds in each process."""
     rate_limits_per_s: dict[str, Annotated[float, Field(ge=0, le=1_000_000)]] = {}
     """Of methods that have another: {"GetEscrow": 5000}."""
-    rate_limit_per_end_user_per_s: float = Field(default=20, ge=0, le=1_000_000)
+    rate_limit_per_end_user_per_s: float = Field(default=50, ge=0, le=1_000_000)
     """How many of these calls may be for one end user, of callers that act for some. 0: any number.
     """
     streams_per_caller: int = Field(default=100, ge=1, le=100_000)

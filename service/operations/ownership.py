@@ -79,15 +79,15 @@ async def _list_own(runtime: Runtime, call: Call, request: Any) -> None:  # noqa
         own = await find_payee_by_reference(runtime.pool, call.tenant_id, call.end_user)
     if own is None:
         raise NotYours
-    parts_of = [
-        condition.value
-        for condition in parse_filter(request.filter, LISTS[request.DESCRIPTOR.name])
-        if condition.column == "part_payee_id"
-    ]
-    if isinstance(own, Payee) and parts_of:
-        if parts_of != [own.payee_id]:
+    conditions = parse_filter(request.filter, LISTS[request.DESCRIPTOR.name])
+    demanded = {each.column: each.value for each in conditions}
+    # A payee may also ask for those in which they have a part.
+    ways = {"payee_id", "part_payee_id"} if isinstance(own, Payee) else {"payer_id"}
+    if named := ways & demanded.keys():
+        mine = own.payee_id if isinstance(own, Payee) else own.payer_id
+        if all(demanded[each] != mine for each in named):
             raise NotYours
-        return  # those in which they have a part
+        return
     condition = f'{call.party}_id = "{own.public_id}"'
     request.filter = f"{request.filter} AND {condition}" if request.filter.strip() else condition
 

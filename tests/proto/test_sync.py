@@ -14,6 +14,7 @@ import pytest_asyncio
 from escrow.client import (
     ErrorDetails,
     FieldViolation,
+    PreconditionViolation,
     SyncEscrowClient,
     connect,
     connect_sync,
@@ -134,6 +135,11 @@ async def test_the_details_of_an_error_are_typed(service: Service, *, sync: bool
         reason="AMOUNT_ABOVE_BALANCE",
         message="5.00 USD is more than the balance: 2.00 USD.",
         metadata={"amount_minor": "500", "balance_minor": "200", "currency": "USD"},
+        precondition_violations=(
+            PreconditionViolation(
+                "AMOUNT_ABOVE_BALANCE", "", "5.00 USD is more than the balance: 2.00 USD."
+            ),
+        ),
     )
     refused = await details(service, wrong, sync=sync)
     assert refused.reason == "INVALID_FIELD"

@@ -108,6 +108,11 @@ async def test_a_payer_sees_and_does_what_is_theirs(
         pb.ListEscrowsRequest(filter=f'reference = "{other.reference}"')
     )
     assert list(listed.escrows) == []
+    mine = pb.ListEscrowsRequest(filter=f'payer_id = "{escrow.payer_id}"')
+    assert [each.id for each in (await ann.escrows.ListEscrows(mine)).escrows] == [escrow.id]
+    of_another = pb.ListEscrowsRequest(filter=f'payer_id = "{other.payer_id}"')
+    async with market.refuses("NOT_YOURS"):
+        await ann.escrows.ListEscrows(of_another)
     by_reference = party_pb.GetPayerRequest(reference=reference)
     assert (await ann.parties.GetPayer(by_reference)).payer.id == escrow.payer_id
     funding = pb.FundEscrowRequest(
