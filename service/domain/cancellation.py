@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from service.domain.call import Party
-from service.domain.policy import Periods
+from service.domain.policy import Periods, Unanswered
 from service.domain.records.escrow import Milestone
+from service.domain.records.proposal import Proposal, ProposalKind
 from service.domain.states.milestone import MilestoneState
 
 M = MilestoneState
@@ -61,3 +62,19 @@ RULES: Mapping[Party, Callable[[Asked], str]] = {
 def what_blocks(party: Party, asked: Asked) -> str:
     """What keeps a party from canceling a milestone by itself; "" when nothing does."""
     return RULES[party](asked)
+
+
+def silence_approves(
+    unanswered: Unanswered, proposal: Proposal, milestones: Iterable[Milestone]
+) -> bool:
+    """Whether a cancellation is done that nobody has answered. Not where some of it was paid for
+    since: what nobody had paid for then was another thing to say nothing about.
+    """
+    paid_since = any(
+        each.funded_at is not None
+        and each.funded_at > proposal.created_at
+        and each.public_id in proposal.milestone_ids
+        for each in milestones
+    )
+    is_cancellation = proposal.kind is ProposalKind.CANCELLATION
+    return is_cancellation and unanswered is Unanswered.APPROVED and not paid_since

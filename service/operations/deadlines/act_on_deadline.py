@@ -12,13 +12,12 @@ from service.aggregates.dispute import dispute_of, move
 from service.aggregates.escrow import EscrowCase, open_case
 from service.domain import ids
 from service.domain.call import Call, Party
+from service.domain.cancellation import silence_approves
 from service.domain.deadlines import next_evidence_warning, next_warning, pause_after
 from service.domain.dispute import silence_grants, undecided_to_payer
 from service.domain.errors import AmountFrozen, DatabaseUnavailable, EscrowMissing, Refusal
 from service.domain.money import charge_step_minor
-from service.domain.policy import Unanswered
 from service.domain.records.deadline import Deadline, DeadlineKind
-from service.domain.records.proposal import ProposalKind
 from service.domain.states.dispute import DisputeEvent, DisputeState
 from service.domain.states.milestone import MilestoneEvent, MilestoneState
 from service.domain.states.proposal import ProposalEvent
@@ -137,8 +136,8 @@ def _end_unanswered(case: EscrowCase, deadline: Deadline) -> None:
     found = (p for p in case.records.proposals if p.proposal_id == deadline.subject_id)
     proposal = next(found)
     case.touch()
-    silence_agrees = case.policy.unanswered_cancellation is Unanswered.APPROVED
-    if proposal.kind is ProposalKind.CANCELLATION and silence_agrees:
+    unanswered = case.policy.unanswered_cancellation
+    if silence_approves(unanswered, proposal, case.records.milestones):
         carry_out_cancellation(case, proposal)
     else:
         case.unit.advance(proposal, ProposalEvent.LAPSE)

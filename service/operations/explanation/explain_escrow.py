@@ -11,7 +11,7 @@ from escrow.v1.explanation_pb2 import ExplainEscrowRequest, ExplainEscrowRespons
 from service.aggregates.blockers import blockers_of
 from service.domain import ids
 from service.domain.blocker import Blocker
-from service.domain.call import Call
+from service.domain.call import Call, Party
 from service.domain.errors import (
     Busy,
     EscrowMissing,
@@ -80,7 +80,7 @@ async def _as_it_is(
     policy = await runtime.policies.get(call.tenant_id, records.escrow.policy_version)
     limits = await runtime.policies.get(call.tenant_id, standing.newest_policy)
     milestones, left_out = to_try(records, [ids.parse(each) for each in request.milestone_ids])
-    answer = _message(records, _blockers(standing), now)
+    answer = _message(records, _blockers(standing, call.party), now)
     answer.open_calls.extend(map(call_message, standing.effects))
     answer.etag = str(records.escrow.version)
     answer.timers.extend(timer_messages(records, policy))
@@ -163,10 +163,10 @@ def _message(
     )
 
 
-def _blockers(standing: Standing) -> list[Blocker]:
+def _blockers(standing: Standing, party: Party) -> list[Blocker]:
     """Of the escrow itself, then what people have to decide on beside it."""
     return [
         *blockers_of(standing.records),
-        *map(blocker_of_approval, standing.approvals),
+        *(blocker_of_approval(each, party) for each in standing.approvals),
         *(blocker_of_effect(each) for each in standing.effects if each.needs_person),
     ]

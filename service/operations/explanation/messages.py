@@ -10,15 +10,15 @@ from service.domain import ids
 from service.domain.accounts import DEBIT, UnknownAccount, account_named, normal_side
 from service.domain.blocker import Blocker, Rule
 from service.domain.call import Party
+from service.domain.cancellation import silence_approves
 from service.domain.dispute import silence_grants
 from service.domain.money import format_minor
-from service.domain.policy import Policy, Unanswered, UndecidedDispute
+from service.domain.policy import Policy, UndecidedDispute
 from service.domain.records.approval import Approval
 from service.domain.records.deadline import Deadline, DeadlineKind
 from service.domain.records.dispute import Dispute
 from service.domain.records.effect import Effect
 from service.domain.records.escrow import Milestone
-from service.domain.records.proposal import ProposalKind
 from service.domain.states.dispute import DisputeState
 from service.operations.messages import money, timestamp
 from service.operations.operators.messages import effect_message
@@ -87,14 +87,19 @@ def blocker_message(blocker: Blocker) -> pb.Blocker:
     )
 
 
-def blocker_of_approval(approval: Approval) -> Blocker:
-    """What waits for a second person."""
-    amount = format_minor(approval.amount_minor, approval.currency)
-    method = "".join(part.capitalize() for part in approval.operation.split("_"))
+def blocker_of_approval(approval: Approval, party: Party) -> Blocker:
+    """What waits for a second person. The payer and the payee are not told who asks for what: it
+    says where the limits are.
+    """
+    waits = "a second person to decide on what was asked for"
+    if party not in (Party.PAYER, Party.PAYEE):
+        amount = format_minor(approval.amount_minor, approval.currency)
+        method = "".join(part.capitalize() for part in approval.operation.split("_"))
+        asked = f"{method} of {amount}, which {approval.caller} asks for"
+        waits = f"a second person to decide on {asked}"
     return Blocker(
         approval.public_id,
-        f"a second person to decide on {method} of {amount}, which {approval.caller} asks for,"
-        f" until {approval.expires_at:%Y-%m-%d %H:%M:%S} UTC",
+        f"{waits}, until {approval.expires_at:%Y-%m-%d %H:%M:%S} UTC",
         Rule.APPROVAL,
         {Party.OPERATOR: ("Approve", "Reject")},
     )
@@ -165,8 +170,7 @@ def _timer_message(deadline: Deadline, records: EscrowRecords, policy: Policy) -
     if deadline.kind is DeadlineKind.ANSWER:
         prefix, then = ids.PROPOSAL, "what was asked lapses"
         asked = next(p for p in records.proposals if p.proposal_id == subject)
-        approved = policy.unanswered_cancellation is Unanswered.APPROVED
-        if asked.kind is ProposalKind.CANCELLATION and approved:
+        if silence_approves(policy.unanswered_cancellation, asked, records.milestones):
             then = "the cancellation is approved, by the policy"
     return pb.Timer(
         deadline_id=deadline.public_id,

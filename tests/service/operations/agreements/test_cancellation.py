@@ -322,6 +322,27 @@ async def test_silence_is_what_the_policy_says(market: Marketplace, unanswered: 
     assert (told.operation, told.actor) == ("end_unanswered", "timer")
 
 
+async def test_silence_approves_nothing_that_was_paid_for_since(market: Marketplace) -> None:
+    await stocked(market)
+    approved = Unanswered.APPROVED
+    periods = Periods(answer_hours=2, inspection_hours=100)
+    policy = Policy({"USD": rules()}, periods=periods, unanswered_cancellation=approved)
+    await apply(market, policy)
+    escrow = await market.new_escrow(10_000)
+    await payer_asks(market, escrow)
+    await market.pay(await market.fund(escrow))
+    await market.settle()
+    await market.deliver(escrow)
+    later = Later(market)
+
+    later.ahead = timedelta(hours=2) + SECOND
+    assert await later.deadlines.run_once() == 1
+
+    ended = await market.read(escrow)
+    assert (states(ended), list(ended.proposals)) == (["DELIVERED"], [])
+    assert ended.milestones[0].held == usd(10_000)
+
+
 async def test_a_cancellation_of_what_is_being_paid_ends_the_payment_first(
     market: Marketplace,
 ) -> None:

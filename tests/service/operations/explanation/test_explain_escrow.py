@@ -362,6 +362,16 @@ async def test_above_the_limit_it_says_who_has_to_approve_and_operators_what_the
     assert list(told_payer.actions) == of_parties
 
 
+async def test_a_party_is_not_told_who_asks_operators_for_what(market: Marketplace) -> None:
+    escrow = await AWKWARD["waiting_for_a_second_person"](market)
+    request = explanation_pb.ExplainEscrowRequest(escrow_id=escrow.id)
+    for party in PEOPLE:
+        told = await client(market, party).escrows.ExplainEscrow(request)
+        (waits,) = [each.description for each in told.blockers if each.rule == "APPROVAL"]
+        assert ("asks for" in waits) is (party == "operator")
+        assert ("USD" in waits) is (party == "operator")
+
+
 async def test_it_leaves_next_to_nothing_to_the_collector(market: Marketplace) -> None:
     """A cycle through what an explanation makes stopped every 200th call for 15 ms."""
     escrow = await market.funded_escrow(10_000)
