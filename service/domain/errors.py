@@ -410,7 +410,7 @@ class FreezeOfDispute(Precondition):
 
 class ConsentMissing(Precondition):
     """Only both parties together extend a deadline: the other has to ask for the same time with
-    RequestExtension first.
+    RequestExtension first. Where they ask for another, it is in the metadata.
     """
 
 

@@ -28,10 +28,12 @@ async def extend_deadline(
     deadline, due_at = extendable(case, request.deadline_id, request.due_time)
     if unit.party is not Party.OPERATOR:
         asked = open_extensions(case, deadline.deadline_id)
-        theirs = [p for p in asked if p.due_at == due_at and p.proposed_by is not unit.party]
-        if not theirs:
-            raise ConsentMissing(deadline_id=deadline.public_id)
-        approve(case, theirs[0])
+        theirs = [each for each in asked if each.proposed_by is not unit.party]
+        same = [each for each in theirs if each.due_at == due_at]
+        if not same:
+            other = {"asked_time": theirs[0].due_at} if theirs else {}
+            raise ConsentMissing(deadline_id=deadline.public_id, **other)
+        approve(case, same[0])
     case.touch()
     extend(unit, case.records, deadline, due_at)
     case.keep_time()

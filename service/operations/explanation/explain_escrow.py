@@ -143,7 +143,7 @@ def _check_moment(records: EscrowRecords, moment: datetime, now: datetime) -> No
     """Raises InvalidField: it is to come, or there was no escrow then."""
     created_at = records.escrow.created_at
     if moment > now:
-        raise InvalidField(FieldViolation("as_of_time", "must not be to come"))
+        raise InvalidField(FieldViolation("as_of_time", "must not be in the future"))
     if moment < created_at:
         problem = f"must not be before the escrow was created: {created_at.isoformat()}"
         raise InvalidField(FieldViolation("as_of_time", problem))

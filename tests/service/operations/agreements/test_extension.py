@@ -38,8 +38,9 @@ async def test_one_party_alone_extends_nothing(market: Marketplace) -> None:
         await market.payer.agreements.ExtendDeadline(agreed(asked))
     other = agreed(asked)
     other.due_time.seconds += 1
-    async with market.refuses("CONSENT_MISSING"):  # nor to another time
+    async with market.refuses("CONSENT_MISSING") as refusal:  # nor to another time
         await market.payee.agreements.ExtendDeadline(other)
+    assert refusal.metadata["asked_time"] == moment(asked.due_time).isoformat()
 
 
 async def test_both_together_do_and_the_timer_goes_by_it(market: Marketplace) -> None:

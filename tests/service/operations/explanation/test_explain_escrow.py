@@ -320,7 +320,7 @@ async def test_as_of_a_moment_it_says_what_it_said_then(market: Marketplace) -> 
     ("moment", "says"),
     [
         (datetime(2020, 1, 1, tzinfo=UTC), "before the escrow was created"),
-        (datetime(2099, 1, 1, tzinfo=UTC), "to come"),
+        (datetime(2099, 1, 1, tzinfo=UTC), "in the future"),
     ],
 )
 async def test_of_other_moments_nothing_is_known(
