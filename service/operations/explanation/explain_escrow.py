@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from uuid import UUID
 
 from escrow.v1.explanation_pb2 import ExplainEscrowRequest, ExplainEscrowResponse
 from service.aggregates.blockers import blockers_of
@@ -41,8 +41,6 @@ from service.store.explained import (
 )
 from service.store.tables import EscrowRecords
 
-Read = TypeVar("Read")
-
 MOST_READS = 20
 """How often it is read again while others change it."""
 CLOCKS_APART_AT_MOST = timedelta(hours=1)
@@ -57,30 +55,23 @@ async def explain_escrow(
     InvalidField: the moment is to come, or before the escrow.
     """
     now = runtime.clock()
-    if request.HasField("as_of_time"):
-        return await _as_of(runtime, call, request, now)
-
-    async def read() -> tuple[int, ExplainEscrowResponse]:
-        standing = await _standing(runtime, call, request, now)
-        return standing.records.escrow.version, await _as_it_is(
-            runtime, call, request, standing, now
-        )
-
-    until = now + CLOCKS_APART_AT_MOST
-    answer, movements = await _with_movements(runtime, call, request, until, read)
-    answer.accounts.extend(account_messages(movements))
-    return answer
-
-
-async def _as_it_is(
-    runtime: Runtime, call: Call, request: ExplainEscrowRequest, standing: Standing, now: datetime
-) -> ExplainEscrowResponse:
-    """All of it but the accounts."""
+    moment = request.as_of_time.ToDatetime(UTC) if request.HasField("as_of_time") else None
+    escrow_id = ids.parse(request.escrow_id)
+    until = moment or now + CLOCKS_APART_AT_MOST
+    standing, movements = await _read_one_version(runtime, call, escrow_id, now, until)
     records = standing.records
+    named = [ids.parse(each) for each in request.milestone_ids]
+    if not {each.milestone_id for each in records.milestones}.issuperset(named):
+        raise MilestoneMissing
+    if moment is not None:
+        _check_moment(records, moment, now)
+        changes = await find_changes_after(runtime.pool, call.tenant_id, escrow_id, moment)
+        past = rewound(records, changes, movements, moment)
+        return _message(past, movements, blockers_of(past), moment)
     policy = await runtime.policies.get(call.tenant_id, records.escrow.policy_version)
     limits = await runtime.policies.get(call.tenant_id, standing.newest_policy)
-    milestones, left_out = to_try(records, [ids.parse(each) for each in request.milestone_ids])
-    answer = _message(records, _blockers(standing, call.party), now)
+    milestones, left_out = to_try(records, named)
+    answer = _message(records, movements, _blockers(standing, call.party), now)
     answer.open_calls.extend(map(call_message, standing.effects))
     answer.etag = str(records.escrow.version)
     answer.timers.extend(timer_messages(records, policy))
@@ -89,53 +80,19 @@ async def _as_it_is(
     return answer
 
 
-async def _as_of(
-    runtime: Runtime, call: Call, request: ExplainEscrowRequest, now: datetime
-) -> ExplainEscrowResponse:
-    moment, escrow_id = request.as_of_time.ToDatetime(UTC), ids.parse(request.escrow_id)
-
-    async def read() -> tuple[int, EscrowRecords]:
-        records = (await _standing(runtime, call, request, now)).records
-        return records.escrow.version, records
-
-    records, movements = await _with_movements(runtime, call, request, moment, read)
-    _check_moment(records, moment, now)
-    changes = await find_changes_after(runtime.pool, call.tenant_id, escrow_id, moment)
-    past = rewound(records, changes, movements, moment)
-    answer = _message(past, blockers_of(past), moment)
-    answer.accounts.extend(account_messages(movements))
-    return answer
-
-
-async def _standing(
-    runtime: Runtime, call: Call, request: ExplainEscrowRequest, now: datetime
-) -> Standing:
-    found = await find_standing(runtime.pool, call.tenant_id, ids.parse(request.escrow_id), now)
-    if found is None:
-        raise EscrowMissing
-    named = map(ids.parse, request.milestone_ids)
-    if not {each.milestone_id for each in found.records.milestones}.issuperset(named):
-        raise MilestoneMissing
-    return found
-
-
-async def _with_movements(
-    runtime: Runtime,
-    call: Call,
-    request: ExplainEscrowRequest,
-    until: datetime,
-    read: Callable[[], Awaitable[tuple[int, Read]]],
-) -> tuple[Read, list[Movement]]:
-    """What was read of a version, and the books of the same: what is booked is booked with a new
-    version. While the one is at PostgreSQL, the other is made an answer of.
-    """
-    escrow_id = ids.parse(request.escrow_id)
+async def _read_one_version(
+    runtime: Runtime, call: Call, escrow_id: UUID, now: datetime, until: datetime
+) -> tuple[Standing, list[Movement]]:
+    """The rows and the books of one moment: what is booked is booked with a new version."""
     for _ in range(MOST_READS):
-        (version, found), (booked_version, movements) = await asyncio.gather(
-            read(), find_movements(runtime.pool, call.tenant_id, escrow_id, until)
+        standing, (version, movements) = await asyncio.gather(
+            find_standing(runtime.pool, call.tenant_id, escrow_id, now),
+            find_movements(runtime.pool, call.tenant_id, escrow_id, until),
         )
-        if version == booked_version:
-            return found, movements
+        if standing is None:
+            raise EscrowMissing
+        if version == standing.records.escrow.version:
+            return standing, movements
     raise Busy
 
 
@@ -150,15 +107,18 @@ def _check_moment(records: EscrowRecords, moment: datetime, now: datetime) -> No
 
 
 def _message(
-    records: EscrowRecords, blockers: Iterable[Blocker], moment: datetime
+    records: EscrowRecords,
+    movements: Iterable[Movement],
+    blockers: Iterable[Blocker],
+    moment: datetime,
 ) -> ExplainEscrowResponse:
-    """What there is to tell of any moment, without the accounts."""
     currency = records.escrow.currency
     return ExplainEscrowResponse(
         escrow_id=records.escrow.public_id,
         state=records.escrow.state,
         as_of_time=timestamp(moment),
         milestones=[standing_message(each, currency) for each in records.milestones],
+        accounts=account_messages(movements),
         blockers=map(blocker_message, blockers),
     )
 

@@ -222,7 +222,7 @@ _KEEP_ADDED: Iterator[bool] = cycle((True, False))
 
 def _propose_amendment(random: Random, request: agreement_pb.ProposeAmendmentRequest) -> None:
     """Of what there is or of what is added, in turn, so that each is read in its own place."""
-    keep_added = next(_KEEP_ADDED) if request.added else not request.milestones
+    keep_added = not request.milestones or (bool(request.added) and next(_KEEP_ADDED))
     if not keep_added:
         del request.added[:]
         del request.milestones[1:]
