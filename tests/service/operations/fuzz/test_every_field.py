@@ -36,7 +36,9 @@ from tests.service.operations.refusals import check_refusal, read_refusal
 VALUES = int(os.environ.get("ESCROW_FUZZ_VALUES", "4000"))
 BUDGET_S = 0.3  # of one method on one database, where what happened is read again and again
 MOST_ROUNDS = 3  # for what is seldom filled; as many as it takes for the values
-SEED = os.environ.get("ESCROW_FUZZ_SEED") or str(SystemRandom().randrange(10**9))
+# CI draws the same in every run, so that a landing is judged by its own change.
+DRAWN = "15" if os.environ.get("CI") else str(SystemRandom().randrange(10**9))
+SEED = os.environ.get("ESCROW_FUZZ_SEED") or DRAWN
 
 # Where a value is read under another name than it was brought, by all methods or by one.
 _PRICE = ("changes", "after", "amount", "amount_minor")
