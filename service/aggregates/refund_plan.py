@@ -124,15 +124,11 @@ def plan_disputed(
     case: EscrowCase, milestone: Milestone, price_minor: int, refund_id: UUID
 ) -> list[RefundPart]:
     """The parts of a refund of so much of what is held, of every payee's part: what a dispute
-    between the parties gives the payer.
+    between the parties gives the payer. ``check_refundable`` comes before.
 
     It counts up as ``plan_refund`` does.
-
-    Raises:
-        PaymentNotSettled, PaymentDisputed.
     """
     payment = case.payment(milestone.payment_id)
-    check_refundable(case, payment)
     fee_minor = milestone.payer_fee_of(price_minor, step_minor=_step(case))
     return in_places(held_parts(case, milestone, payment, price_minor, refund_id, fee_minor))
 

@@ -158,7 +158,7 @@ class Policy:
     undecided_dispute: UndecidedDispute = UndecidedDispute.PAYER
     approvals: Mapping[str, ApprovalLimits] = field(default_factory=dict)
 
-    def limits(self, kind: ApprovalKind) -> bool:
+    def has_limit(self, kind: ApprovalKind) -> bool:
         """Whether there is an amount above which it waits for a second person."""
         return any(limits.of(kind) is not None for limits in self.approvals.values())
 

@@ -91,7 +91,7 @@ class Rehearsal(Runtime):
 
     def is_limited(self, call: Call) -> bool:
         """Whether all that it would write has to be known, for its amounts."""
-        return call.approval is not None and self.limits.limits(call.approval)
+        return call.approval is not None and self.limits.has_limit(call.approval)
 
     async def find_escrow(
         self,
