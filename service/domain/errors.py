@@ -50,9 +50,10 @@ class Refusal(Exception):
 
         def shown(place: re.Match[str]) -> str:
             amount_minor = facts.get(f"{place[1]}_minor")
-            if not isinstance(amount_minor, int):
-                return str(facts.get(place[1], place[1]))
-            return format_minor(amount_minor, str(facts["currency"]))
+            if isinstance(amount_minor, int):
+                return format_minor(amount_minor, str(facts["currency"]))
+            fact = facts.get(place[1], place[1])
+            return f"{fact:%Y-%m-%d %H:%M:%S} UTC" if isinstance(fact, datetime) else str(fact)
 
         return re.sub(r"\{(\w+)\}", shown, " ".join((cls.__doc__ or "").split()))
 
@@ -323,7 +324,9 @@ class EvidenceBlocked(Blocked):
 
 
 class ProposalOpen(Precondition):
-    """The same is asked for already: that has to be answered or withdrawn first."""
+    """Another {kind} is asked for already: {proposal_id}, by the {proposed_by}, is open until
+    {ends_at}. Agree to it, decline or withdraw it first ({methods}).
+    """
 
 
 class ProposalsExhausted(Precondition):

@@ -7,6 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service.aggregates.amendment import amend, check_fits
+from service.aggregates.blockers import ANSWERS
 from service.aggregates.escrow import EscrowCase
 from service.domain.amendment import Change
 from service.domain.call import Party
@@ -45,7 +46,7 @@ def propose(
             other.milestone_ids
         )
         if other.is_open and same and not apart:
-            raise ProposalOpen(proposal_id=other.public_id)
+            raise _open(case, other)
     unit = case.unit
     if sum(each.proposed_by is unit.party for each in case.records.proposals) >= MOST_PROPOSALS:
         raise ProposalsExhausted(escrow_id=case.escrow.public_id)
@@ -68,6 +69,18 @@ def propose(
     case.records.proposals.append(proposal)
     unit.create(proposal)
     return proposal
+
+
+def _open(case: EscrowCase, other: Proposal) -> ProposalOpen:
+    """Names what is in the way, until when it is, and what ends it."""
+    ends = (d.due_at for d in case.records.deadlines if d.subject_id == other.proposal_id)
+    return ProposalOpen(
+        proposal_id=other.public_id,
+        kind=other.kind.lower(),
+        proposed_by=other.proposed_by,
+        ends_at=next(ends, "it is answered"),
+        methods=", ".join(ANSWERS[other.kind]),
+    )
 
 
 def approve(case: EscrowCase, proposal: Proposal) -> None:

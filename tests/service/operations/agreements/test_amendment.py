@@ -2,7 +2,7 @@
 request.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -269,11 +269,18 @@ async def test_what_is_no_amendment_is_refused(market: Marketplace) -> None:
 async def test_one_amendment_is_asked_at_a_time(market: Marketplace) -> None:
     escrow = await market.new_escrow(10_000)
     proposal = await asked(market.payer, escrow, amended(escrow, price=8_000))
+    until = moment(deadline_of(await market.read(escrow), ANSWER).due_time)
 
     for client in (market.payer, market.payee, market.operator):
         async with market.refuses("PROPOSAL_OPEN") as refusal:
             await asked(client, escrow, added(1_000))
         assert refusal.metadata["proposal_id"] == proposal.id
+        assert datetime.fromisoformat(refusal.metadata["ends_at"]) == until
+        assert refusal.message == (
+            f"Another amendment is asked for already: {proposal.id}, by the payer, is open until"
+            f" {until:%Y-%m-%d %H:%M:%S} UTC."
+            " Agree to it, decline or withdraw it first (AcceptAmendment, DeclineAmendment)."
+        )
 
     declined = await market.payee.agreements.DeclineAmendment(no(proposal, escrow))
     assert declined.proposal.state == pb.PROPOSAL_STATE_DECLINED
