@@ -331,7 +331,7 @@ class RejectRequest(_message.Message):
     approval_id: _builtins.str
     """"apr_..." """
     reason: _builtins.str
-    """Why; at most 500 characters. It is kept with the approval."""
+    """Why; at most 500 characters. It is kept with the approval, and told to who asked (APPROVAL_REJECTED), unless they asked as the payer or the payee."""
     def __init__(
         self,
         *,

@@ -168,9 +168,32 @@ async def test_twice_and_after_a_rejection_it_is_refused(market: Marketplace) ->
     async with market.refuses("WRONG_STATE"):
         await approver(market).approvals.Approve(approval_of(other))
     await limit(market, ApprovalLimits(refunds_minor=0))
-    async with market.refuses("APPROVAL_REJECTED"):
+    async with market.refuses("APPROVAL_REJECTED") as refusal:
         await asker(market).refunds.RefundMilestone(request)
+    assert refusal.metadata == {"approval_id": other.id}  # a payee is not told what operators say
     assert await refunded(market) == 1
+
+
+@pytest.mark.parametrize("why", ["It is whole.", "\N{POUTING FACE}" * 500])
+async def test_an_operator_who_asked_is_told_who_rejected_it_and_why(
+    market: Marketplace, why: str
+) -> None:
+    await limit(market)
+    escrow = await market.funded_escrow()
+    operator, request = market.client("operator", role="operator"), refund_request(escrow, 60_00)
+    async with market.refuses("APPROVAL_NEEDED", writes=True) as needed:
+        await operator.refunds.RefundMilestone(request)
+    rejection = rejection_of(pb.Approval(id=needed.metadata["approval_id"]))
+    rejection.reason = why
+    await approver(market).approvals.Reject(rejection)
+
+    async with market.refuses("APPROVAL_REJECTED") as refusal:
+        await operator.refunds.RefundMilestone(request)
+
+    told = {"rejected_by": "kim@example.com", "decision_reason": why}
+    assert refusal.metadata == {"approval_id": rejection.approval_id, **told}
+    assert refusal.message.startswith(f"kim@example.com has rejected it: '{why[:150]}")
+    assert refusal.message.endswith("To ask again, send a new request_id.")
 
 
 async def test_after_its_time_it_is_refused(market: Marketplace) -> None:
