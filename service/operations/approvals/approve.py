@@ -16,7 +16,18 @@ from escrow.v1 import escrow_service_pb2 as escrow_pb
 from escrow.v1 import operator_service_pb2 as operator_pb
 from escrow.v1 import refund_service_pb2 as refund_pb
 from service.domain.call import Approved, Call
-from service.domain.errors import ApprovalPlanChanged, ApproverIsRequester, WrongState
+from service.domain.errors import (
+    AlreadyExists,
+    ApprovalPlanChanged,
+    ApproverIsRequester,
+    Invalid,
+    Missing,
+    NotAllowed,
+    PlanChanged,
+    Precondition,
+    StaleEtag,
+    WrongState,
+)
 from service.domain.records.approval import Approval
 from service.domain.unit import UnitOfWork
 from service.operations.agreements.approve_cancellation import approve_cancellation
@@ -64,6 +75,10 @@ HELD: Mapping[str, Held] = {
 }
 
 
+LASTING = (Invalid, Missing, NotAllowed, StaleEtag, PlanChanged, AlreadyExists, Precondition)
+"""What an operation refuses by what it was asked for and the state: trying again is not enough."""
+
+
 @mutation(pb.ApproveResponse)
 async def approve(
     runtime: Runtime, unit: UnitOfWork, request: pb.ApproveRequest
@@ -82,7 +97,11 @@ async def approve(
     if request.plan_hash != approval.plan_hash:
         raise ApprovalPlanChanged(approval_id=request.approval_id, plan_hash=approval.plan_hash)
     held = HELD[approval.operation]
-    await held.run(runtime, _call_of(unit, approval), held.asked.FromString(approval.asked))
+    try:
+        await held.run(runtime, _call_of(unit, approval), held.asked.FromString(approval.asked))
+    except LASTING as refusal:
+        refusal.message += f" If it is not to be done any more, reject {approval.public_id}."
+        raise
     await open_approval(runtime, unit, request.approval_id)  # Answered, with what was written
     says = "What it waits for was done without it, as it was below the limits meanwhile: reject it."
     raise WrongState(says, approval_id=request.approval_id)

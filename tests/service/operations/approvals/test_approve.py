@@ -240,8 +240,12 @@ async def test_what_its_state_allows_no_more_is_refused(market: Marketplace) -> 
     approval, _ = await held_refund(market, escrow, 60_00)
     await refund(market, escrow, 80_00)
 
-    async with market.refuses("REFUND_ABOVE_LEFT"):
+    async with market.refuses("REFUND_ABOVE_LEFT") as refusal:
         await approver(market).approvals.Approve(approval_of(approval))
+
+    assert refusal.message.endswith(f"If it is not to be done any more, reject {approval.id}.")
+    rejected = await approver(market).approvals.Reject(rejection_of(approval))
+    assert rejected.approval.state == pb.APPROVAL_STATE_REJECTED
 
 
 async def test_a_hundred_approve_at_once_and_it_is_done_once(market: Marketplace) -> None:
