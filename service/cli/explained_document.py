@@ -79,7 +79,10 @@ def operation_document(operation: OperationRow) -> dict[str, Any]:
 
 def _escrow_document(found: ExplainedEscrow) -> dict[str, Any]:
     whole = {name: getattr(found, name) for name in ("escrow", "payer", "payee")}
-    lists = ("payments", "refunds", "receivables", "effects", "events", "suspense", "timeline")
+    lists = (
+        *("payments", "refunds", "receivables", "effects", "events", "suspense"),
+        *("approvals", "timeline"),
+    )
     return {
         **{name: document_of(message) if message else None for name, message in whole.items()},
         "problem": found.problem,

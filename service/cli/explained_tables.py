@@ -74,6 +74,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         *("id", "escrow_id", "refund_id", "state", "amount", "owed", "reversed", "netted"),
         *("written_off", "refusal_code", "create_time"),
     ),
+    "approvals": ("id", "method", "amount", "requested_by", "reason", "expire_time"),
     "payouts": ("id", "state", "amount", "stripe_payout", "create_time"),
 }
 
@@ -139,6 +140,8 @@ def _print_escrow(found: ExplainedEscrow) -> None:
     _print_rows("open calls to Stripe", _message_rows(found.effects, COLUMNS["effects"]))
     _print_rows("events that wait", _message_rows(found.events, COLUMNS["events"]))
     _print_rows("in suspense", _message_rows(found.suspense))
+    approvals = _message_rows(found.approvals, COLUMNS["approvals"])
+    _print_rows("waits for a second person", approvals)
     _print_rows("timeline", [*map(_timeline_row, found.timeline)])
 
 

@@ -12,9 +12,7 @@ from service.domain.blocker import Blocker, Rule
 from service.domain.call import Party
 from service.domain.cancellation import silence_approves
 from service.domain.dispute import silence_grants
-from service.domain.money import format_minor
 from service.domain.policy import Policy, UndecidedDispute
-from service.domain.records.approval import Approval
 from service.domain.records.deadline import Deadline, DeadlineKind
 from service.domain.records.dispute import Dispute
 from service.domain.records.effect import Effect
@@ -84,24 +82,6 @@ def blocker_message(blocker: Blocker) -> pb.Blocker:
         ],
         milestone_id=ids.show(ids.MILESTONE, milestone_id) if milestone_id else "",
         payee_id=ids.show(ids.PAYEE, payee_id) if payee_id else "",
-    )
-
-
-def blocker_of_approval(approval: Approval, party: Party) -> Blocker:
-    """What waits for a second person. The payer and the payee are not told who asks for what: it
-    says where the limits are.
-    """
-    waits = "a second person to decide on what was asked for"
-    if party not in (Party.PAYER, Party.PAYEE):
-        amount = format_minor(approval.amount_minor, approval.currency)
-        method = "".join(part.capitalize() for part in approval.operation.split("_"))
-        asked = f"{method} of {amount}, which {approval.caller} asks for"
-        waits = f"a second person to decide on {asked}"
-    return Blocker(
-        approval.public_id,
-        f"{waits}, until {approval.expires_at:%Y-%m-%d %H:%M:%S} UTC",
-        Rule.APPROVAL,
-        {Party.OPERATOR: ("Approve", "Reject")},
     )
 
 

@@ -30,6 +30,15 @@ async def test_a_refund_waits_in_one_line_and_is_not_approved_by_who_asked(
     (waiting,) = json.loads((await escrow("approvals", "list", "--json")).out)["approvals"]
     shown = await escrow("approvals", "show", waiting["id"])
     assert "refunded_from_held: debit" in shown.out
+    said, found = await escrow("show", funded.id), await escrow("show", funded.id, "--json")
+    assert json.loads(found.out)["approvals"] == [waiting]
+    assert "\nwaits for a second person\n" in said.out
+    until = waiting["expire_time"][:19].replace("T", " ")
+    assert (
+        f"{waiting['id']}: a second person to decide on RefundMilestone of 105.00 USD" in said.out
+    )
+    may = "(operator may escrow approvals approve, escrow approvals reject)"
+    assert f", until {until} UTC {may}" in said.out
     approve = ("approvals", "approve", waiting["id"], "--plan-hash", waiting["plan_hash"], *why)
     said = await escrow(*approve)
     assert said.status == 2

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from escrow.v1 import approval_service_pb2 as approval_pb
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import operator_service_pb2 as operator_pb
 from escrow.v1 import party_service_pb2 as party_pb
@@ -15,8 +16,10 @@ from service.domain import ids
 from service.domain.blocker import Blocker
 from service.domain.call import Call
 from service.domain.errors import DatabaseUnavailable
+from service.operations.approval_blocker import blocker_of_approval
 from service.operations.escrows.list_timeline import list_timeline
 from service.operations.escrows.messages import escrow_message
+from service.operations.held.messages import approval_message
 from service.operations.operators.explain.money import Sums, sums_of
 from service.operations.operators.explain.refunds import (
     find_debts,
@@ -35,12 +38,14 @@ from service.operations.paging import next_page_token
 from service.operations.parties.messages import payee_message, payer_message
 from service.operations.payments.messages import payment_message
 from service.runtime import Runtime
+from service.store.approvals import find_waiting
 from service.store.escrows import find_escrow
 from service.store.open_effects import find_effects_about
 from service.store.suspense import list_suspense
 from service.store.tables import EscrowRecords
 from service.store.trial_balance import Turnover
 from service.store.turnovers import turnovers_of_escrow
+from service.store.unreadable import Unreadable
 
 NEWEST = 50  # of the timeline
 MOST_WAITING = 200  # events and effects that are looked through
@@ -64,6 +69,7 @@ class ExplainedEscrow:
     effects: list[operator_pb.Effect] = field(default_factory=list)
     events: list[operator_pb.StripeEvent] = field(default_factory=list)
     suspense: list[operator_pb.SuspenseItem] = field(default_factory=list)
+    approvals: list[approval_pb.Approval] = field(default_factory=list)
     timeline: list[pb.TimelineEntry] = field(default_factory=list)
 
 
@@ -119,7 +125,7 @@ def _add_records(found: ExplainedEscrow, records: EscrowRecords) -> None:
 async def _add_waiting(
     runtime: Runtime, call: Call, found: ExplainedEscrow, escrow_id: UUID
 ) -> None:
-    """The calls, events and money that wait and are about this escrow."""
+    """The calls, events, money and approvals that wait and are about this escrow."""
     pool, tenant_id = runtime.pool, call.tenant_id
     effects = await find_effects_about(pool, tenant_id, escrow_id=escrow_id, limit=MOST_WAITING)
     found.effects, waits = effects_and_waits(effects)
@@ -133,9 +139,23 @@ async def _add_waiting(
     found.waits += waits
     found.waits += map(wait_of_event, found.events)
     found.waits += map(wait_of_suspense, found.suspense)
+    await _add_approvals(runtime, call, found, escrow_id)
     debts = await find_debts(runtime, call, f'escrow_id = "{public_id}"')
     found.receivables = [*debts.receivables]
     found.waits += map(unreadable, debts.unreadable)
+
+
+async def _add_approvals(
+    runtime: Runtime, call: Call, found: ExplainedEscrow, escrow_id: UUID
+) -> None:
+    """What waits for a second person, and can still be approved."""
+    now = runtime.clock()
+    for each in await find_waiting(runtime.pool, call.tenant_id, escrow_id, now, MOST_WAITING):
+        if isinstance(each, Unreadable):
+            found.waits.append(unreadable(ids.show(ids.APPROVAL, each.key)))
+        else:
+            found.approvals.append(approval_message(each, now))
+            found.waits.append(blocker_of_approval(found.approvals[-1], call.party))
 
 
 def _names_at_stripe(payment: pb.Payment) -> set[str]:
