@@ -24,7 +24,7 @@ def observe_account(unit: UnitOfWork, payee: Payee, seen: AccountObservation) ->
     if payee.stripe_account not in (None, seen.id):
         raise Contradiction(f"the payee's account is {payee.stripe_account}, not {seen.id}")
     event = PAYEE_SEEN[seen.state]
-    after = payee.machine.follow(payee.state, event, unit.party)
+    after = payee.machine.follow(payee.public_id, payee.state, event, unit.party)
     known = (payee.stripe_account, payee.state, payee.requirements_due, payee.bank_currencies)
     if (seen.id, after, seen.requirements_due, seen.bank_currencies) == known:
         return False

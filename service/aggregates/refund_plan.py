@@ -80,7 +80,8 @@ def plan_refund(
         PaymentDisputed: a dispute takes the money back itself.
         AmountFrozen: a part of it may not move. RefundAboveLeft: so much is not left.
     """
-    MILESTONE.follow(milestone.state, MilestoneEvent.REFUND_PART, case.unit.party)
+    event, party = MilestoneEvent.REFUND_PART, case.unit.party
+    MILESTONE.follow(milestone.public_id, milestone.state, event, party)
     payment = case.payment(milestone.payment_id)
     check_refundable(case, payment)
     step_minor = charge_step_minor(case.escrow.currency)

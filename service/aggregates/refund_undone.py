@@ -88,7 +88,7 @@ def put_back(case: EscrowCase, refund: Refund) -> None:
         WrongState, PartyNotAllowed.
         RefundStillOut: Stripe has not given it back. ReversalUnderWay.
     """
-    REFUND.follow(refund.state, RefundEvent.PUT_BACK, case.unit.party)
+    REFUND.follow(refund.public_id, refund.state, RefundEvent.PUT_BACK, case.unit.party)
     check_back(refund)
     undo(case, refund, RefundEvent.PUT_BACK)
 

@@ -137,7 +137,7 @@ class UnitOfWork:
             WrongState, PartyNotAllowed: see ``Machine.follow``; the record is as it was.
         """
         before = record.state
-        record.state = record.machine.follow(before, event, self.party)
+        record.state = record.machine.follow(record.public_id, before, event, self.party)
         self.put(record)
         self._note(record.public_id, before, record.state)
 

@@ -43,8 +43,8 @@ class Machine(Generic[S, V]):
         open_ = {party: [e for e, edge in edges if party in edge.parties] for party in Party}
         return {party: events for party, events in open_.items() if events}
 
-    def follow(self, state: S, event: V, party: Party) -> S:
-        """The state after ``event``.
+    def follow(self, subject: str, state: S, event: V, party: Party) -> S:
+        """The state of ``subject``, an id ("mst_..."), after ``event``.
 
         Raises:
             WrongState: the table has no such edge.
@@ -53,7 +53,8 @@ class Machine(Generic[S, V]):
         found = self.edges.get((state, event))
         if found is None:
             raise WrongState(
-                f"{event.value.replace('_', ' ')} is not possible in state {state.value}.",
+                f"{subject} is {state.value}: {event.value.replace('_', ' ')} is not possible.",
+                subject_id=subject,
                 state=state.value,
                 event=event.value,
             )

@@ -103,8 +103,9 @@ async def approve(
         refusal.message += f" If it is not to be done any more, reject {approval.public_id}."
         raise
     await open_approval(runtime, unit, request.approval_id)  # Answered, with what was written
-    says = "What it waits for was done without it, as it was below the limits meanwhile: reject it."
-    raise WrongState(says, approval_id=request.approval_id)
+    named = approval.public_id
+    says = f"What {named} waits for was done without it, below the limits meanwhile: reject it."
+    raise WrongState(says, approval_id=named)
 
 
 def _call_of(unit: UnitOfWork, approval: Approval) -> Call:

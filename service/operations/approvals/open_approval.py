@@ -21,8 +21,9 @@ async def open_approval(runtime: Runtime, unit: UnitOfWork, approval_id: str) ->
     if approval is None:
         raise ApprovalMissing
     if approval.state is not ApprovalState.WAITING:
-        says = f"It was {approval.state.lower()} by {approval.decided_by}."
-        raise WrongState(says, approval_id=approval_id, state=approval.state)
+        named = approval.public_id
+        says = f"{named} was {approval.state.lower()} by {approval.decided_by}."
+        raise WrongState(says, approval_id=named, state=approval.state)
     if approval.is_expired(unit.now):
         raise ApprovalExpired(approval_id=approval_id)
     return approval

@@ -49,7 +49,7 @@ async def _accept(
 ) -> pb.AcceptDisputeSplitResponse:
     case = await open_case(runtime, unit, ids.parse(request.escrow_id), etag=request.etag)
     dispute = dispute_of(case, ids.parse(request.dispute_id))
-    DISPUTE.follow(dispute.state, DisputeEvent.AGREE, unit.party)
+    DISPUTE.follow(dispute.public_id, dispute.state, DisputeEvent.AGREE, unit.party)
     offer = _offered(dispute, request.offer_number)
     if unit.party is offer.by:
         raise OfferIsYours(dispute_id=dispute.public_id, offer_number=offer.number)

@@ -33,7 +33,7 @@ async def propose_dispute_split(
         raise InvalidField(FieldViolation("to_payer_minor", "is required; 0 is an offer, too"))
     case = await open_case(runtime, unit, ids.parse(request.escrow_id), etag=request.etag)
     dispute = dispute_of(case, ids.parse(request.dispute_id))
-    DISPUTE.follow(dispute.state, DisputeEvent.OFFER, unit.party)
+    DISPUTE.follow(dispute.public_id, dispute.state, DisputeEvent.OFFER, unit.party)
     among = named_payees(request, dispute.currency)
     _check_most(dispute, request.to_payer_minor)
     check_split(case, dispute, request.to_payer_minor, among)

@@ -26,8 +26,9 @@ async def request_mediation(
     case = await open_case(runtime, unit, ids.parse(request.escrow_id), etag=request.etag)
     dispute = dispute_of(case, ids.parse(request.dispute_id))
     if dispute.state is DisputeState.OPEN:  # only its timer goes on from there without an answer
-        says = f"First the {dispute.other_party} answers this dispute (RespondToDispute)."
-        raise WrongState(says, state=dispute.state, event=DisputeEvent.MEDIATE)
+        named, answers = dispute.public_id, dispute.other_party
+        says = f"{named} is OPEN: first the {answers} answers it (RespondToDispute)."
+        raise WrongState(says, dispute_id=named, state=dispute.state, event=DisputeEvent.MEDIATE)
     move(case, dispute, DisputeEvent.MEDIATE)
     return await runtime.finish(
         unit,

@@ -49,7 +49,7 @@ async def _respond(
     if unit.party is not dispute.other_party:
         says = "You have opened this dispute: the other party answers it."
         raise PartyNotAllowed(says, party=unit.party, allowed=dispute.other_party)
-    DISPUTE.follow(dispute.state, event, unit.party)
+    DISPUTE.follow(dispute.public_id, dispute.state, event, unit.party)
     dispute.answer, dispute.answered_at = request.statement or None, unit.now
     refund: Refund | None = None
     if event is DisputeEvent.CONTEST:

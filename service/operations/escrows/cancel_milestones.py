@@ -38,7 +38,7 @@ def chosen_to_cancel(case: EscrowCase, milestone_ids: Sequence[str]) -> list[Mil
     for milestone in chosen:
         unpaid = milestone.state is MilestoneState.AWAITING_FUNDS
         event = ME.CANCEL_PAID if milestone.state in CANCELABLE and not unpaid else ME.CANCEL
-        MILESTONE.follow(milestone.state, event, case.unit.party)
+        MILESTONE.follow(milestone.public_id, milestone.state, event, case.unit.party)
     return chosen
 
 

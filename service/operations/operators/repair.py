@@ -61,10 +61,10 @@ def check_unknown(effect: Effect) -> None:
         WrongState.
     """
     if effect.state is EffectState.PLANNED:
-        says = "It has not been sent, so there is nothing to end. RetryEffect sends it now."
+        says = f"{effect.public_id} has not been sent: RetryEffect sends it now."
         raise WrongState(says, effect_id=effect.public_id, state=effect.state)
     if effect.state is not EffectState.UNKNOWN:
-        says = f"It has ended ({effect.state.value})."
+        says = f"{effect.public_id} has ended ({effect.state.value})."
         raise WrongState(says, effect_id=effect.public_id, state=effect.state)
 
 

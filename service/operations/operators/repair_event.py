@@ -30,8 +30,10 @@ async def repair_event(
     entry = await read_event(runtime, unit.call, event_id)
     await _load(runtime, unit, entry)
     if entry.state not in of:
-        says = f"It is {entry.state}; only what is {', '.join(sorted(of))} can be made {to}."
-        raise WrongState(says, state=entry.state)
+        says = (
+            f"{event_id} is {entry.state}; only what is {', '.join(sorted(of))} can be made {to}."
+        )
+        raise WrongState(says, event_id=event_id, state=entry.state)
     unit.event_repair = EventRepair(event_id, entry.state, to, reason, unit.now)
     event = replace(entry.event, attempts=0)
     return InboxEntry(event, to, reason, unit.now)

@@ -12,6 +12,7 @@ from escrow.v1.escrow_service_pb2 import (
     CancelPaymentResponse,
 )
 from escrow.v1.escrow_service_pb2 import Payment as PaymentMessage
+from escrow.v1.escrow_service_pb2 import PaymentState as State
 from service.aggregates.escrow import open_case
 from service.domain import ids
 from service.domain.call import Call
@@ -39,7 +40,9 @@ async def cancel_payment(
     payment_id = ids.parse(request.payment_id)
     payment = await end_payment(runtime, call, payment_id, request)
     if payment.state not in (PAYMENT_STATE_CANCELED, PAYMENT_STATE_FAILED):
-        raise WrongState("The payment could not be canceled.", payment_id=payment.id)
+        state = State.Name(payment.state).removeprefix("PAYMENT_STATE_")
+        says = f"{payment.id} could not be canceled: it is {state}."
+        raise WrongState(says, payment_id=payment.id, state=state)
     return CancelPaymentResponse(payment=payment)
 
 
@@ -91,7 +94,8 @@ async def _plan(
     payment_id = ids.parse(request.payment_id)
     case = await open_case(runtime, unit, payment_id, by=BY_PAYMENT, missing=PaymentMissing)
     payment = case.payment(payment_id)
-    PAYMENT.follow(payment.state, PaymentEvent.CANCEL, unit.call.party)  # or it is refused
+    event, party = PaymentEvent.CANCEL, unit.call.party
+    PAYMENT.follow(payment.public_id, payment.state, event, party)  # or it is refused
     case.touch()
     effect_id = effect_id_of(unit.call, payment_id, PaymentEvent.CANCEL)
     cancel_payment_at_stripe.plan(unit, payment, effect_id)

@@ -37,7 +37,8 @@ async def _plan(
     payment_id = ids.parse(request.payment_id)
     case = await open_case(runtime, unit, payment_id, by=BY_PAYMENT, missing=PaymentMissing)
     payment = case.payment(payment_id)
-    PAYMENT.follow(payment.state, PaymentEvent.CAPTURE, unit.call.party)  # or it is refused
+    event, party = PaymentEvent.CAPTURE, unit.call.party
+    PAYMENT.follow(payment.public_id, payment.state, event, party)  # or it is refused
     case.touch()
     effect_id = effect_id_of(unit.call, payment_id, PaymentEvent.CAPTURE)
     capture_payment_at_stripe.plan(unit, payment, effect_id)

@@ -131,7 +131,7 @@ def _explained(freeze: Freeze, booked: Mapping[str, str]) -> frozenset[str]:
 def _check(case: EscrowCase, payment: Payment, freeze: Freeze) -> None:
     for refund in case.records.refunds:
         if refund.stripe_refund == freeze.source:
-            says = f"It is {refund.public_id} already."
+            says = f"{freeze.source} is {refund.public_id} already."
             raise WrongState(says, refund_id=refund.public_id, state=refund.state)
     if not payment.confirmed:
         raise PaymentNotSettled(payment_id=payment.public_id)

@@ -77,7 +77,7 @@ async def adopt_reversal(
         left_minor = await read_balance(runtime, unit, account)
         case = await open_case(runtime, unit, ids.parse(request.escrow_id), etag=request.etag)
         if not left_minor:
-            says = "All of this reversal was adopted before."
+            says = f"All of {shown.id} ({request.freeze_id}) was adopted before."
             raise WrongState(says, freeze_id=request.freeze_id, stripe_reversal=shown.id)
         seen = Reversed(shown.id, shown.transaction, shown.amount_minor, left_minor, arrived)
         answer = _adopt(case, release, seen, purpose)

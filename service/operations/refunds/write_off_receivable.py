@@ -43,16 +43,19 @@ async def write_off_receivable(
     debts = case.records.receivables
     debt = next((each for each in debts if each.receivable_id == receivable_id), None)
     if debt is None or debt.state is not ReceivableState.OWED:
-        says = "Nothing of it is owed any more."
+        says = f"Nothing of {request.receivable_id} is owed any more."
         if debt is not None:
-            says = "A transfer is being reversed for it; decide when Stripe has answered."
+            says = f"A transfer is being reversed for {debt.public_id}: wait for Stripe's answer."
         raise WrongState(says, receivable_id=request.receivable_id)
     if not debt.was_asked_for:
-        says = "Its transfer is to be reversed first; decide when Stripe has answered."
+        says = f"First the transfer of {debt.public_id} is reversed: wait for Stripe's answer."
         raise WrongState(says, receivable_id=request.receivable_id)
     refund = case.refund_of(debt.refund_id)
     if refund.state not in PAID:
-        says = f"Its refund is {refund.state.value}: the debt ends with it, or when it is resolved."
+        says = (
+            f"{refund.public_id} is {refund.state.value}: {debt.public_id} ends with it, or when it"
+            " is resolved."
+        )
         raise WrongState(says, refund_id=refund.public_id, state=refund.state)
     write_off(case, debt)
     unit.note = debt.public_id

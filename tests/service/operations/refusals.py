@@ -152,6 +152,8 @@ class Refusal:
     """Field violations: path -> description."""
     precondition: str = ""
     """The type of the PreconditionFailure's first violation, which is the refusal itself."""
+    subject: str = ""
+    """What that violation is about."""
     blockers: dict[str, str] = field(default_factory=dict)
     """Its other violations: subject -> description."""
     rules: dict[str, str] = field(default_factory=dict)
@@ -174,7 +176,8 @@ def read_refusal(error: grpc.aio.AioRpcError) -> Refusal:
         elif detail.Unpack(bad_request):
             refusal.fields = {v.field: v.description for v in bad_request.field_violations}
         elif detail.Unpack(precondition):
-            refusal.precondition = precondition.violations[0].type
+            first = precondition.violations[0]
+            refusal.precondition, refusal.subject = first.type, first.subject
             behind = precondition.violations[1:]
             refusal.blockers = {v.subject: v.description for v in behind}
             refusal.rules = {v.subject: v.type for v in behind}
@@ -194,6 +197,9 @@ def check_refusal(refusal: Refusal, reason: str) -> None:
             assert shown in refusal.message, refusal
     if refusal.status is StatusCode.FAILED_PRECONDITION:
         assert refusal.precondition == reason
+    if reason == "WRONG_STATE":
+        assert refusal.subject, refusal
+        assert refusal.subject in refusal.message, refusal
     if reason in ("INVALID_FIELD", "AMOUNT_NOT_MULTIPLE", "FILE_INFECTED"):
         assert refusal.fields, refusal
         assert all(refusal.fields.values())

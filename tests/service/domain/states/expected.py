@@ -55,12 +55,13 @@ class Expected:
         for party in Party:
             if edge is None:
                 with pytest.raises(WrongState) as wrong:
-                    machine.follow(state, event, party)
-                assert wrong.value.metadata == {"state": state.value, "event": event.value}
+                    machine.follow("xyz_1", state, event, party)
+                told = {"state": state.value, "event": event.value}
+                assert wrong.value.metadata == {"subject_id": "xyz_1"} | told
             elif party.value in edge[1]:
-                assert machine.follow(state, event, party) == edge[0]
+                assert machine.follow("xyz_1", state, event, party) == edge[0]
             else:
                 with pytest.raises(PartyNotAllowed) as refused:
-                    machine.follow(state, event, party)
+                    machine.follow("xyz_1", state, event, party)
                 assert refused.value.metadata["party"] == party.value
                 assert set(refused.value.metadata["allowed"].split(", ")) == edge[1]

@@ -92,5 +92,5 @@ def test_an_escrow_is_where_its_milestones_are() -> None:
 def test_the_event_of_an_escrow_leads_to_where_its_milestones_are() -> None:
     for states in all_milestones(most=4):
         for before in EscrowState:
-            after = ESCROW.follow(before, escrow_event(states), Party.TIMER)
+            after = ESCROW.follow("esc_1", before, escrow_event(states), Party.TIMER)
             assert after is escrow_state(states)

@@ -81,7 +81,7 @@ def follow(machine: Machine[Any, Any], state: Any, event: StrEnum, party: Party)
     if state is None or any(event is each for each in closed):
         return None
     try:
-        return machine.follow(state, event, party)
+        return machine.follow("xyz_1", state, event, party)
     except (WrongState, PartyNotAllowed):
         return None
 
@@ -124,14 +124,14 @@ def refunded(world: World, refund: F) -> World:
     """What has become of a refund makes of the milestone, and of the payee's money."""
     before, world = world.milestone, replace(world, refund=refund)
     if refund in (F.SUCCEEDED, F.PAID_OUTSIDE) and before is M.REFUNDING:
-        return replace(world, milestone=MILESTONE.follow(before, ME.REFUND_DONE, STRIPE))
+        return replace(world, milestone=MILESTONE.follow("xyz_1", before, ME.REFUND_DONE, STRIPE))
     if refund is F.FAILED and before is M.REFUNDED:
-        return replace(world, milestone=MILESTONE.follow(before, ME.REFUND_FAILED, STRIPE))
+        return replace(world, milestone=MILESTONE.follow("xyz_1", before, ME.REFUND_FAILED, STRIPE))
     if refund not in UNDONE:
         return world
     if world.release is None:
-        return replace(world, milestone=MILESTONE.follow(before, ME.HELD_AGAIN, STRIPE))
-    again = MILESTONE.follow(before, ME.RELEASED_AGAIN, STRIPE)
+        return replace(world, milestone=MILESTONE.follow("xyz_1", before, ME.HELD_AGAIN, STRIPE))
+    again = MILESTONE.follow("xyz_1", before, ME.RELEASED_AGAIN, STRIPE)
     if world.release is R.IN_FLIGHT:
         return replace(world, milestone=again)
     return replace(world, milestone=again, release=R.WAITING, transfer=None)
@@ -168,9 +168,11 @@ def settled(world: World, transfer: E) -> World:
     assert release is not None
     world = replace(world, release=release, strange=False)
     if release is R.WAITING and world.milestone is M.REFUNDING:
-        world = replace(world, release=RELEASE.follow(release, RE.RETURN, STRIPE))
+        world = replace(world, release=RELEASE.follow("xyz_1", release, RE.RETURN, STRIPE))
     if release is R.TRANSFERRED and world.milestone is M.RELEASING:
-        world = replace(world, milestone=MILESTONE.follow(world.milestone, ME.TRANSFERRED, STRIPE))
+        world = replace(
+            world, milestone=MILESTONE.follow("xyz_1", world.milestone, ME.TRANSFERRED, STRIPE)
+        )
     return world
 
 
@@ -272,7 +274,7 @@ def _of_payee(world: World) -> Iterator[World]:
         if after := follow(PAYEE, world.payee, event, OPERATOR):
             yield replace(world, payee=after)
     if world.payee in (A.NONE, A.ONBOARDING, A.RESTRICTED):
-        yield replace(world, payee=PAYEE.follow(world.payee, AE.SEE_ACTIVE, STRIPE))
+        yield replace(world, payee=PAYEE.follow("xyz_1", world.payee, AE.SEE_ACTIVE, STRIPE))
 
 
 def reachable() -> set[World]:

@@ -206,8 +206,11 @@ async def test_offers_replace_each_other_and_only_the_other_side_accepts(
     for party in (market.payer, market.payee):
         async with market.refuses("WRONG_STATE") as early:
             await mediate(party, dispute)
-        assert early.message == "First the payee answers this dispute (RespondToDispute)."
-        assert early.metadata == {"state": "OPEN", "event": "mediate"}
+        assert early.message == (
+            f"{dispute.id} is OPEN: first the payee answers it (RespondToDispute)."
+        )
+        told = {"dispute_id": dispute.id, "state": "OPEN", "event": "mediate"}
+        assert early.metadata == told
     async with market.refuses("PARTY_NOT_ALLOWED"):
         await answer(market.payer, dispute, pb.DISPUTE_ANSWER_CONTEST)
     async with market.refuses("PARTY_NOT_ALLOWED"):

@@ -156,7 +156,10 @@ async def test_what_is_not_delivered_is_not_accepted(market: Marketplace) -> Non
     for escrow, state in ((unpaid, "AWAITING_FUNDS"), (funded, "FUNDED")):
         async with market.refuses("WRONG_STATE") as refusal:
             await market.payer.escrows.AcceptDelivery(acceptance(escrow))
-        assert refusal.metadata == {"state": state, "event": "accept"}
+        milestone_id = escrow.milestones[0].id
+        told = {"subject_id": milestone_id, "state": state, "event": "accept"}
+        assert refusal.metadata == told
+        assert refusal.message == f"{milestone_id} is {state}: accept is not possible."
 
 
 async def test_what_was_changed_since_is_not_accepted_unseen(market: Marketplace) -> None:

@@ -49,7 +49,9 @@ async def test_only_what_is_delivered_can_be_changed(market: Marketplace) -> Non
     for escrow, state in ((funded, "FUNDED"), (accepted, "RELEASING")):
         async with market.refuses("WRONG_STATE") as refusal:
             await market.payer.escrows.RequestChanges(changes_to(escrow))
-        assert refusal.metadata == {"state": state, "event": "request_changes"}
+        subject_id = escrow.milestones[0].id
+        told = {"subject_id": subject_id, "state": state, "event": "request_changes"}
+        assert refusal.metadata == told
 
 
 @pytest.mark.parametrize("over", [False, True])

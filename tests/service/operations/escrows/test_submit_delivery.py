@@ -40,7 +40,8 @@ async def test_what_is_not_paid_for_is_not_delivered(market: Marketplace) -> Non
 
     async with market.refuses("WRONG_STATE") as refusal:
         await market.payee.escrows.SubmitDelivery(delivery_of(escrow))
-    assert refusal.metadata == {"state": "AWAITING_FUNDS", "event": "deliver"}
+    told = {"subject_id": escrow.milestones[0].id, "state": "AWAITING_FUNDS", "event": "deliver"}
+    assert refusal.metadata == told
 
 
 async def test_it_is_delivered_once(market: Marketplace) -> None:

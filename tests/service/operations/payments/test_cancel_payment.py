@@ -81,7 +81,8 @@ async def test_a_payer_who_was_faster_has_paid(market: Marketplace) -> None:
     async with market.refuses("WRONG_STATE", writes=True) as refusal:
         await market.payer.escrows.CancelPayment(cancel_of(payment))
 
-    assert refusal.metadata == {"state": "SUCCEEDED", "event": "cancel"}
+    told = {"subject_id": payment.id, "state": "SUCCEEDED", "event": "cancel"}
+    assert refusal.metadata == told
     assert (await market.read_payment(payment)).state == pb.PAYMENT_STATE_SUCCEEDED
     await market.settle()
     assert (await market.read(escrow)).milestones[0].held == usd(10_000)

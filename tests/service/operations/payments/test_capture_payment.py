@@ -47,7 +47,8 @@ async def test_what_is_not_authorized_is_not_captured(market: Marketplace) -> No
 
     async with market.refuses("WRONG_STATE") as refusal:
         await market.payer.escrows.CapturePayment(capture_of(payment))
-    assert refusal.metadata == {"state": "REQUIRES_PAYMENT_METHOD", "event": "capture"}
+    told = {"subject_id": payment.id, "state": "REQUIRES_PAYMENT_METHOD", "event": "capture"}
+    assert refusal.metadata == told
 
 
 async def test_what_is_captured_is_not_captured_again(market: Marketplace) -> None:
