@@ -42,20 +42,21 @@ def explain(
     if as_json:
         print_json(document_of(answer))
     else:
-        _print(answer)
+        print_explanation(answer)
 
 
-def _print(told: ExplainEscrowResponse) -> None:
+def print_explanation(told: ExplainEscrowResponse) -> None:
+    """With the id of each thing: the next command asks for it."""
     people.print(f"escrow {told.escrow_id}: {told.state}", markup=False)
-    standing = ("title", "state", "amount", "held", "frozen")
+    standing = ("milestone_id", "title", "state", "amount", "held", "frozen")
     milestones = [row_of(each, standing) for each in told.milestones]
-    _print_rows("milestones", milestones, right=standing[2:])
+    _print_rows("milestones", milestones, right=standing[3:])
     accounts = [row for each in told.accounts for row in _account_rows(each)]
     _print_rows("money", accounts, right=("came", "went", "balance"))
     _print_lines("waits for", map(_wait_line, told.blockers))
-    calls = ("kind", "state", "waiting_for", "problem", "due_time")
+    calls = ("effect_id", "kind", "state", "waiting_for", "problem", "due_time")
     _print_rows("open calls to Stripe", [row_of(each, calls) for each in told.open_calls])
-    timers = ("subject", "then", "due_time", "refusal")
+    timers = ("deadline_id", "subject", "then", "due_time", "refusal")
     _print_rows("happens by itself", [row_of(each, timers) for each in told.timers])
     _print_lines("can be done", (_action_line(a) for a in told.actions if a.allowed))
     _print_lines("cannot be done", (_action_line(a) for a in told.actions if not a.allowed))
