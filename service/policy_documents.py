@@ -24,20 +24,27 @@ for _part in (Policy, CurrencyRules, Limits, FeeRule, Periods, ApprovalLimits):
     with_config(ConfigDict(strict=True, extra="forbid"))(_part)
 _SCHEMA: TypeAdapter[Policy] = TypeAdapter(Policy)
 _UNKNOWN = "is not known"
-# What stands for a part that cannot be read, while the others are looked at.
-_STAND_INS: Mapping[str, object] = {
-    "payment_limits": {"least_minor": 0, "most_minor": 10**12},
-    "payout_limits": None,
+Place = Sequence[int | str]
+# What stands for what cannot be read and has no default, while the rest is looked at. Each is out
+# of bounds where what depends on it would be guessed.
+_LIMITS = {"least_minor": 0, "most_minor": 10**12}
+_STAND_INS: Mapping[str, Any] = {
+    "payment_limits": _LIMITS,
     "payer_fee": {"basis_points": 0},
     "payee_fee": {"basis_points": 0},
 }
 
 
 class NotAPolicy(ValueError):
-    """The document does not fit the schema; every place where it does not is a violation."""
+    """The document does not fit the schema; every place where it does not is a violation. The
+    ``places`` are the steps to them; None where it is nothing that JSON can say.
+    """
 
-    def __init__(self, violations: Sequence[FieldViolation]) -> None:
+    def __init__(
+        self, violations: Sequence[FieldViolation], places: Sequence[Place] | None = None
+    ) -> None:
         self.violations = violations
+        self.places = places
         super().__init__("; ".join(f"{v.field}: {v.description}" for v in violations))
 
 
@@ -50,7 +57,9 @@ def read_policy(document: object) -> Policy:
     try:
         return _SCHEMA.validate_json(json.dumps(document, default=str))
     except ValidationError as error:
-        raise NotAPolicy([_violation(each) for each in error.errors()]) from None
+        found = error.errors()
+        places = [each["loc"] for each in found]
+        raise NotAPolicy([_violation(each) for each in found], places) from None
     except (TypeError, ValueError, RecursionError) as error:  # nothing that JSON can say
         raise NotAPolicy([FieldViolation("document", str(error))]) from None
 
@@ -62,58 +71,46 @@ def problems_of(document: object) -> list[FieldViolation]:
     try:
         return lint(read_policy(document))
     except NotAPolicy as error:
-        found = list(error.violations)
-    unread: set[str] = set()
-    try:
-        rest = json.loads(json.dumps(document, default=str))
-        for violation in found:
-            unread |= _stand_in(rest, violation)
-        linted = lint(read_policy(rest))
-    except (NotAPolicy, TypeError, ValueError, RecursionError, KeyError):  # a dot in a name, say
+        found, places = [*error.violations], error.places
+    if not isinstance(document, Mapping) or places is None:
         return found
-    return found + [each for each in linted if not _depends(each.field, unread)]
+    rest = json.loads(json.dumps(document, default=str))
+    for place in places:
+        _take_out(rest, place)
+    unread = {each.field for each in found if not each.description.startswith(_UNKNOWN)}
+    return found + [each for each in lint(read_policy(rest)) if not _depends(each.field, unread)]
 
 
-def _stand_in(document: Any, violation: FieldViolation) -> set[str]:  # noqa: ANN401
-    """Puts something readable in place of what is wrong; the parts that cannot be linted then."""
-    *above, name = violation.field.split(".")
-    if violation.description.startswith(_UNKNOWN):
-        for step in above:
-            document = document[step]
-        del document[name]
-        return set()
-    match violation.field.split("."):
-        case ["currencies", currency, part, *_]:
-            rules = document["currencies"][currency]
-            rules[part] = _STAND_INS[part]
-            inherits = part == "payment_limits" and not rules.get("payout_limits")
-            below = f"currencies.{currency}"
-            return {f"{below}.{part}", *([f"{below}.payout_limits"] if inherits else [])}
-        case ["currencies", currency]:
-            del document["currencies"][currency]
-        case [
-            "stripe_fee_bearer"
-            | "periods"
-            | "unanswered_cancellation"
-            | "favorable_amendment"
-            | "lost_chargeback"
-            | "dispute_fee"
-            | "unanswered_dispute"
-            | "undecided_dispute"
-            | "approvals" as part,
-            *_,
-        ]:
-            del document[part]
-    return set()
+def _take_out(document: Any, place: Place) -> None:  # noqa: ANN401
+    """Leaves out what cannot be read, so that its default stands, or puts something readable there.
+    What is above it may be gone already.
+    """
+    *above, name = place
+    for step in above:
+        document = document.get(step, {})
+    document.pop(name, None)
+    match tuple(place):
+        case ["currencies"]:
+            document[name] = {}
+        case ["currencies", _, part] if part in _STAND_INS:
+            document[name] = dict(_STAND_INS[str(part)])
+        case ["currencies", _, "payment_limits" | "payout_limits", part] if part in _LIMITS:
+            document[name] = _LIMITS[str(part)]
+        case ["currencies", _, "payer_fee" | "payee_fee", "basis_points"]:
+            document[name] = 0
 
 
 def _depends(path: str, unread: set[str]) -> bool:
-    """Whether a violation is of a part that could not be read, or of it and others together."""
+    """Whether a violation is of what could not be read, or of that and others together."""
+    if path in unread:
+        return True
     match path.split("."):
-        case ["currencies", currency, part]:
+        case ["currencies"]:
+            return any(each.startswith("currencies") for each in unread)
+        case ["currencies", currency, _]:
             return any(each.startswith(f"currencies.{currency}.") for each in unread)
-        case ["currencies", currency, part, *_]:
-            return f"currencies.{currency}.{part}" in unread
+        case [*above, _]:
+            return ".".join(above) in unread
     return False
 
 
@@ -137,15 +134,23 @@ def left_out(policy: Policy) -> dict[str, Any]:
     return {name: value for name, value in document.items() if value}
 
 
-def _written(value: object) -> object:
+def write_whole(policy: Policy) -> dict[str, Any]:
+    """The document of a policy with all that holds by default, None for no bound and no limit."""
+    document = typing.cast(dict[str, Any], _written(policy, whole=True))
+    for rules in document["currencies"].values():
+        rules["payout_limits"] = rules["payout_limits"] or rules["payment_limits"]
+    return document
+
+
+def _written(value: object, *, whole: bool = False) -> object:
     if is_dataclass(value):
         return {
-            each.name: _written(getattr(value, each.name))
+            each.name: _written(getattr(value, each.name), whole=whole)
             for each in fields(value)
-            if getattr(value, each.name) != _default(each)
+            if whole or getattr(value, each.name) != _default(each)
         }
     if isinstance(value, Mapping):
-        return {key: _written(each) for key, each in value.items()}
+        return {key: _written(each, whole=whole) for key, each in value.items()}
     return value.value if isinstance(value, StrEnum) else value
 
 

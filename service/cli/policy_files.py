@@ -14,7 +14,13 @@ from ruamel.yaml.events import AliasEvent
 from service.domain.errors import FieldViolation
 from service.domain.money import CURRENCIES, format_minor
 from service.domain.policy import Policy
-from service.policy_documents import left_out, problems_of, read_policy, write_policy
+from service.policy_documents import (
+    left_out,
+    problems_of,
+    read_policy,
+    write_policy,
+    write_whole,
+)
 
 MOST_CHARACTERS = 1_000_000
 FEW = 3  # currencies that are each told by themselves
@@ -29,11 +35,14 @@ class PolicyProblem(Exception):
 
 
 class Change(NamedTuple):
-    """What one place of a policy says before and after; None where it says nothing."""
+    """What holds at one place of a policy before and after; None for nothing. ``by_default`` names
+    the one of the two that the policy does not say: "before", "after" or "".
+    """
 
     path: str
     before: Any
     after: Any
+    by_default: str = ""
 
 
 def read_file(path: Path) -> Policy:
@@ -96,12 +105,26 @@ def changes(before: Policy, after: Policy) -> list[Change]:
     """What new escrows get otherwise, place by place."""
     old, new = dict(_places(write_policy(before))), dict(_places(write_policy(after)))
     paths = sorted(old.keys() | new.keys())
-    return [Change(p, old.get(p), new.get(p)) for p in paths if old.get(p) != new.get(p)]
+    changed = [path for path in paths if old.get(path) != new.get(path)]
+    sides = [(said, dict(_places(write_whole(of)))) for said, of in ((old, before), (new, after))]
+    return [_change(path, *(_side(path, *side) for side in sides)) for path in changed]
+
+
+def _side(path: str, said: Mapping[str, Any], silent: Mapping[str, Any]) -> tuple[Any, bool]:
+    """What holds there, and whether that is so because nothing is said."""
+    if path in said:
+        return said[path], False
+    return silent.get(path), path in silent or path.startswith("approvals.")
+
+
+def _change(path: str, before: tuple[Any, bool], after: tuple[Any, bool]) -> Change:
+    by_default = "before" if before[1] else "after" if after[1] else ""
+    return Change(path, before[0], after[0], by_default)
 
 
 def change_lines(before: Policy, after: Policy) -> Iterator[str]:
-    """For a person: ``currencies.USD.payer_fee.fixed_minor: - -> 30 (0.30 USD)``. What is the same
-    for many currencies is one line.
+    """For a person: ``periods.answer_hours: 120 by default -> 48``, and - for a currency that is
+    not charged. What is the same for many currencies is one line.
     """
     old, new = before.currencies.keys(), after.currencies.keys()
     whole = {"no longer charged": old - new, "charged from now on": new - old}
@@ -135,8 +158,10 @@ def _counted(currencies: Iterable[str]) -> str:
 
 
 def _values(change: Change) -> str:
-    before, after = (_shown(change.path, value) for value in (change.before, change.after))
-    return f"{before} -> {after}"
+    return " -> ".join(
+        _shown(change.path, getattr(change, side), by_default=side == change.by_default)
+        for side in ("before", "after")
+    )
 
 
 def _places(document: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
@@ -147,9 +172,10 @@ def _places(document: Mapping[str, Any], above: str = "") -> Iterator[tuple[str,
             yield f"{above}{name}", value
 
 
-def _shown(path: str, value: object) -> str:
+def _shown(path: str, value: object, *, by_default: bool) -> str:
     if value is None:
-        return "-"
+        return "none by default" if by_default else "-"
     currency = path.split(".")[1] if path.endswith("_minor") else ""
     in_words = isinstance(value, int) and currency in CURRENCIES
-    return f"{value} ({format_minor(int(str(value)), currency)})" if in_words else str(value)
+    shown = f"{value} ({format_minor(int(str(value)), currency)})" if in_words else str(value)
+    return f"{shown} by default" if by_default else shown

@@ -63,7 +63,6 @@ def _approvals(approvals: Mapping[str, ApprovalLimits]) -> Iterator[FieldViolati
         path = f"approvals.{currency}"
         if currency not in CURRENCIES:
             yield FieldViolation(path, NO_CURRENCY)
-            continue
         for each in fields(limits):
             limit_minor = getattr(limits, each.name)
             if limit_minor is not None:  # in any step: it is compared, and never charged
@@ -75,9 +74,10 @@ def _lint_currency(currency: str, rules: CurrencyRules) -> Iterator[FieldViolati
     if currency not in CURRENCIES:
         yield FieldViolation(path, NO_CURRENCY)
         return
-    violations = [each for rule in RULES_OF_PARTS for each in rule(currency, rules)]
-    if not violations:  # else they would only say the same again
-        violations = list(_fees_leave_something(currency, rules))
+    of_parts = {rule: list(rule(currency, rules)) for rule in RULES_OF_PARTS}
+    violations = [each for found in of_parts.values() for each in found]
+    if not any(of_parts[rule] for rule in OF_FEES):  # else they would only say the same again
+        violations += _fees_leave_something(currency, rules)
     yield from (FieldViolation(f"{path}.{v.field}", v.description) for v in violations)
 
 
@@ -140,6 +140,8 @@ def _fees_leave_something(currency: str, rules: CurrencyRules) -> Iterator[Field
 
 
 RULES_OF_PARTS: Sequence[Rule] = (_payments_within_stripes, _payouts_in_steps, _fees_in_bounds)
+OF_FEES: Sequence[Rule] = (_payments_within_stripes, _fees_in_bounds)
+"""Those of the parts by which a fee is judged."""
 
 
 def _least_amount(policy: Policy, currency: str) -> int:

@@ -128,6 +128,59 @@ def test_one_round_names_what_cannot_be_read_and_what_makes_no_sense() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("wrong", "places"),
+    [
+        # Two that cannot be read in one part, and one elsewhere that makes no sense.
+        (
+            {
+                "periods": {"answer_hours": "x", "payment_hours": 1.5, "approval_hours": 0},
+                "stripe_fee_bearer": "payee",
+            },
+            [
+                *("periods.payment_hours", "periods.answer_hours"),
+                *("stripe_fee_bearer", "periods.approval_hours"),
+            ],
+        ),
+        # Beside what cannot be read in a part, the rest of it.
+        (
+            {"approvals": {"USD": {"refunds_minor": "x", "repairs_minor": -1}, "XXX": {"x": 1}}},
+            [
+                *("approvals.USD.refunds_minor", "approvals.XXX.x"),
+                *("approvals.USD.repairs_minor", "approvals.XXX"),
+            ],
+        ),
+        # A misspelled name in a part that cannot be read as well.
+        (
+            document(
+                payer_fee={"basis_points": "3", "fixed": 1, "fixed_minor": -1},
+                payment_limits={"least_minor": 49, "most_minor": None},
+                payout_limits={"least_minor": -1, "most_minor": []},
+            ),
+            [
+                "currencies.USD.payment_limits.most_minor",
+                "currencies.USD.payer_fee.basis_points",
+                "currencies.USD.payer_fee.fixed",
+                "currencies.USD.payout_limits.most_minor",
+                "currencies.USD.payment_limits.least_minor",
+                "currencies.USD.payout_limits.least_minor",
+                "currencies.USD.payer_fee.fixed_minor",
+            ],
+        ),
+        # No currency that can be read is not the same as none.
+        (
+            {"currencies": {"USD": 3}, "periods": {"answer_hours": 0}},
+            ["currencies.USD", "periods.answer_hours"],
+        ),
+        ({"currencies": 3, "periods": {"answer_hours": 0}}, ["currencies", "periods.answer_hours"]),
+    ],
+)
+def test_what_cannot_be_read_hides_nothing_beside_it(
+    wrong: dict[str, object], places: list[str]
+) -> None:
+    assert {each.field for each in problems_of(document() | wrong)} == set(places)
+
+
 def test_what_depends_on_what_cannot_be_read_is_not_guessed() -> None:
     """The fee is more than the least amount by Stripe's limits, and may not be by their own."""
     fee = {"basis_points": 0, "fixed_minor": 100}

@@ -41,13 +41,20 @@ async def test_a_marketplace_applies_three_percent_and_thirty_cents(
     newer = await market.new_escrow(100_00)
 
     assert tried.status == 0, tried.err
-    assert "currencies.USD.payer_fee.fixed_minor: - -> 30 (0.30 USD)" in tried.out
+    assert (
+        "currencies.USD.payer_fee.fixed_minor: 0 (0.00 USD) by default -> 30 (0.30 USD)"
+        in tried.out
+    )
     assert re.search(r"^no longer charged, \d{3} currencies: AED, AFN, ", tried.out)
     assert len(tried.out.splitlines()) < 12
     assert "nothing is written; it would be version 2" in tried.out
     changed = json.loads(applied.out)
     assert changed["policy_version"] == 2
-    assert "currencies.AED.payer_fee.basis_points" in {each["path"] for each in changed["changes"]}
+    found = {each.pop("path"): each for each in changed["changes"]}
+    gone = {"before": 500, "after": None, "by_default": ""}
+    assert found["currencies.AED.payer_fee.basis_points"] == gone
+    said = {"before": 0, "after": 30, "by_default": "before"}
+    assert found["currencies.USD.payer_fee.fixed_minor"] == said
     assert again.out == "version 2 says the same already\n"
     assert (older.policy_version, newer.policy_version) == (1, 2)
     assert (await market.fund(older)).amount == usd(105_00)
@@ -108,7 +115,7 @@ async def test_what_is_so_by_default_is_shown_and_means_the_same_when_it_is_said
 
     file.write_text(file.read_text().replace("answer_hours: 120", "answer_hours: 12"))
     (line, _) = (await escrow("policy", "diff", str(file))).out.splitlines()
-    assert line == "periods.answer_hours: - -> 12"
+    assert line == "periods.answer_hours: 120 by default -> 12"
 
 
 @pytest.mark.parametrize(

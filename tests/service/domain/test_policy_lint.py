@@ -113,6 +113,14 @@ def test_everything_is_found_at_once() -> None:
     assert len(found(policy)) == 5
 
 
+def test_limits_of_payouts_hide_no_fee_that_is_too_high() -> None:
+    wrong = rules(payout_limits=Limits(0, 100), payee_fee=FeeRule(0, fixed_minor=10_000))
+    assert set(found(Policy({"USD": wrong}))) == {
+        "currencies.USD.payout_limits.least_minor",
+        "currencies.USD.payee_fee",
+    }
+
+
 @given(fee_rules(1), fee_rules(1), st.integers(50, 3_000), st.integers(0, 20_000))
 def test_it_refuses_exactly_what_could_take_more_than_there_is(
     payer_fee: FeeRule, payee_fee: FeeRule, least: int, more: int
