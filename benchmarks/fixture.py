@@ -25,6 +25,7 @@ NAMES = {
     "milestone": "01930004",
     "payment": "01930005",
     "operation": "01930006",
+    "deadline": "01930007",
 }
 FIRST_JOURNAL_AT = datetime(2025, 1, 1, tzinfo=UTC)
 _FIRST_JOURNAL_MS = int(FIRST_JOURNAL_AT.timestamp() * 1000)
@@ -127,8 +128,11 @@ FROM {series};
 
 
 def _books(series: str, tenant: str) -> str:
-    """What the event of the payment did to the books."""
+    """What the event of the payment did to the books, and what runs against time since."""
     return f"""
+INSERT INTO deadlines SELECT {tenant}, {sql_id("escrow", "n")}, {sql_id("deadline", "n")},
+    {sql_id("milestone", "n")}, 'HOLD_LIMIT', now(), now() + interval '730 days',
+    now() + interval '547 days', 0, 0 FROM {series};
 INSERT INTO journals SELECT {tenant}, {sql_journal("n")}, 'payment_succeeded', 'payment',
     'pay_' || n, 'USD', {sql_id("escrow", "n")}, {sql_id("operation", "n")}, now(), now()
 FROM {series};

@@ -15,13 +15,15 @@ from service.domain.states.milestone import MilestoneState
 
 M, K = MilestoneState, DeadlineKind
 
-AT_WORK: Mapping[MilestoneState, tuple[DeadlineKind, ...]] = {
-    M.FUNDED: (K.DELIVERY, K.HOLD_LIMIT),
-    M.DELIVERED: (K.INSPECTION, K.HOLD_LIMIT),
+AT_WORK: Mapping[MilestoneState, DeadlineKind] = {
+    M.FUNDED: K.DELIVERY,
+    M.DELIVERED: K.INSPECTION,
 }
 """What runs while a milestone waits for one of the parties."""
 WITH_STRIPE = frozenset({M.RELEASING, M.REFUNDING})
-"""Where a milestone waits for Stripe, whose answer the workers look for."""
+"""Where a milestone waits for Stripe, whose answer the workers look for, or until its payee can be
+paid. Its money is still held.
+"""
 
 HELD_AT_MOST: Mapping[str, timedelta] = {"US": timedelta(days=730), "TH": timedelta(days=10)}
 HELD_AT_MOST_ELSEWHERE = timedelta(days=90)
@@ -46,8 +48,10 @@ def running(escrow_id: UUID, milestones: Iterable[Milestone]) -> Iterator[Runnin
     """
     listed = list(milestones)
     for milestone in listed:
-        for kind in AT_WORK.get(milestone.state, ()):
-            yield kind, milestone.milestone_id
+        if milestone.state in AT_WORK:
+            yield AT_WORK[milestone.state], milestone.milestone_id
+        if milestone.state in AT_WORK or milestone.state in WITH_STRIPE:
+            yield K.HOLD_LIMIT, milestone.milestone_id
     states = {milestone.state for milestone in listed}
     if M.AWAITING_FUNDS in states and not states & AT_WORK.keys():
         yield K.PAYMENT, escrow_id

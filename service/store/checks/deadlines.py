@@ -18,7 +18,8 @@ WHERE NOT EXISTS (
     AND d.subject_id IN (m.milestone_id, m.escrow_id)
     AND (d.kind, m.state) IN (
         ('PAYMENT', 'AWAITING_FUNDS'), ('DELIVERY', 'FUNDED'), ('INSPECTION', 'DELIVERED'),
-        ('HOLD_LIMIT', 'FUNDED'), ('HOLD_LIMIT', 'DELIVERED')
+        ('HOLD_LIMIT', 'FUNDED'), ('HOLD_LIMIT', 'DELIVERED'),
+        ('HOLD_LIMIT', 'RELEASING'), ('HOLD_LIMIT', 'REFUNDING')
     )
 )
 AND NOT EXISTS (

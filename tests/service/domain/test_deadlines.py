@@ -32,7 +32,14 @@ def test_every_state_that_waits_for_people_has_a_deadline_and_no_other_has(state
         if not event.startswith("refund")  # which a payee may do for ever
     )
 
-    assert bool(kinds(state)) == bool(waits and moves_on)
+    apart_from_limit = [kind for kind, _ in kinds(state) if kind is not K.HOLD_LIMIT]
+    assert bool(apart_from_limit) == bool(waits and moves_on)
+
+
+@pytest.mark.parametrize("state", M)
+def test_the_limit_of_stripe_runs_while_the_money_is_held(state: M) -> None:
+    held = {M.FUNDED, M.DELIVERED, M.RELEASING, M.REFUNDING}
+    assert ((K.HOLD_LIMIT, 0) in kinds(state)) is (state in held)
 
 
 def test_what_runs_in_each_state() -> None:
