@@ -364,6 +364,24 @@ CREATE TYPE public.write_escrow_v2 AS (
 	quoted_rate numeric
 );
 
+CREATE TYPE public.write_escrow_v3 AS (
+	tenant_id text,
+	escrow_id uuid,
+	version bigint,
+	reference text,
+	payer_id uuid,
+	payee_id uuid,
+	currency text,
+	state text,
+	policy_version integer,
+	metadata jsonb,
+	created_at timestamp with time zone,
+	updated_at timestamp with time zone,
+	quoted_currency text,
+	quoted_rate numeric,
+	decided_alone jsonb
+);
+
 CREATE TYPE public.write_event_end AS (
 	tenant_id text,
 	event_id text,
@@ -1769,11 +1787,13 @@ CREATE TABLE public.escrows (
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
     quoted_currency text,
-    quoted_rate numeric
+    quoted_rate numeric,
+    decided_alone jsonb DEFAULT '{}'::jsonb NOT NULL
 );
 COMMENT ON TABLE public.escrows IS 'The agreement. Its version guards its milestones, payments and releases too.';
 COMMENT ON COLUMN public.escrows.quoted_currency IS 'what Stripe would convert it into, when it was created; null where nothing is converted';
 COMMENT ON COLUMN public.escrows.quoted_rate IS 'what one whole unit came to there at that time; null where Stripe did not say';
+COMMENT ON COLUMN public.escrows.decided_alone IS 'by limit and currency, in minor units: what one person decided since a second last approved some';
 ALTER TABLE ONLY public.escrows
     ADD CONSTRAINT escrows_pkey PRIMARY KEY (tenant_id, escrow_id);
 CREATE INDEX escrows_by_payee ON public.escrows USING btree (tenant_id, payee_id, escrow_id);
@@ -1793,6 +1813,7 @@ GRANT UPDATE(created_at) ON TABLE public.escrows TO escrow_service;
 GRANT UPDATE(updated_at) ON TABLE public.escrows TO escrow_service;
 GRANT UPDATE(quoted_currency) ON TABLE public.escrows TO escrow_service;
 GRANT UPDATE(quoted_rate) ON TABLE public.escrows TO escrow_service;
+GRANT UPDATE(decided_alone) ON TABLE public.escrows TO escrow_service;
 
 CREATE TABLE public.freezes (
     tenant_id text NOT NULL,

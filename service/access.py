@@ -12,18 +12,18 @@ from service.domain.call import ApprovalKind, Party
 
 
 class Access(NamedTuple):
-    """Who may call a method: whose role has this permission, for one of these parties. Above the
-    tenant's limit of the kind ``approval`` it waits for a second person, when it is asked for one
-    of ``approval_of``.
+    """Who may call a method: whose role has this permission, for one of these parties. Above one
+    of the tenant's limits of the kinds ``approvals`` it waits for a second person, when it is asked
+    for one of ``approval_of``.
     """
 
     permission: str
     parties: frozenset[Party]
-    approval: ApprovalKind | None = None
+    approvals: tuple[ApprovalKind, ...] = ()
     approval_of: frozenset[Party] = frozenset()
 
-    def approval_for(self, party: Party) -> ApprovalKind | None:
-        return self.approval if party in self.approval_of else None
+    def approvals_for(self, party: Party) -> tuple[ApprovalKind, ...]:
+        return self.approvals if party in self.approval_of else ()
 
 
 _PARTIES: Mapping[int, Party] = {
@@ -33,12 +33,12 @@ _PARTIES: Mapping[int, Party] = {
     options_pb2.PARTY_OPERATOR: Party.OPERATOR,
 }
 
-_APPROVALS: Mapping[int, ApprovalKind | None] = {
-    options_pb2.APPROVAL_KIND_UNSPECIFIED: None,
+_APPROVALS: Mapping[int, ApprovalKind] = {
     options_pb2.APPROVAL_KIND_REFUNDS: ApprovalKind.REFUNDS,
     options_pb2.APPROVAL_KIND_WRITE_OFFS: ApprovalKind.WRITE_OFFS,
     options_pb2.APPROVAL_KIND_REDIRECTIONS: ApprovalKind.REDIRECTIONS,
     options_pb2.APPROVAL_KIND_REPAIRS: ApprovalKind.REPAIRS,
+    options_pb2.APPROVAL_KIND_RELEASES: ApprovalKind.RELEASES,
 }
 
 
@@ -48,6 +48,6 @@ def access_of(method: MethodDescriptor) -> Access:
     return Access(
         access.permission,
         frozenset(_PARTIES[party] for party in access.parties or _PARTIES),
-        _APPROVALS[access.approval],
+        tuple(_APPROVALS[kind] for kind in access.approvals),
         frozenset(_PARTIES[party] for party in access.approval_of or _PARTIES),
     )

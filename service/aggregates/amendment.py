@@ -9,6 +9,7 @@ from service.aggregates.split import payees_of
 from service.domain import ids
 from service.domain.amendment import ENDED, MOST_MILESTONES, Change, PayeePart, Terms
 from service.domain.blocker import Blocker, Rule
+from service.domain.call import Party
 from service.domain.cancellation import CANCELABLE
 from service.domain.errors import AmendmentBlocked
 from service.domain.fees import Fees
@@ -16,6 +17,11 @@ from service.domain.records.deadline import DeadlineKind
 from service.domain.records.escrow import Milestone, MilestonePayee
 from service.domain.states.escrow import escrow_event
 from service.domain.states.milestone import MilestoneState
+
+PAYEE_DECIDES = (
+    "its due date would come nearer, to which the payee has to agree: by AcceptAmendment, or by"
+    " asking for it themselves"
+)
 
 
 def terms_of(case: EscrowCase, milestone: Milestone) -> Terms:
@@ -28,12 +34,18 @@ def terms_of(case: EscrowCase, milestone: Milestone) -> Terms:
     return Terms(fees, milestone.due_at, parts)
 
 
-def check_fits(case: EscrowCase, changes: Sequence[Change]) -> None:
-    """Raises AmendmentBlocked: something of it cannot be done now, or is not what was seen."""
+def check_fits(case: EscrowCase, changes: Sequence[Change], asked_by: Party) -> None:
+    """Raises AmendmentBlocked: something of it cannot be done now, or is not what was seen; or an
+    operator would decide what the payee has to.
+    """
     blockers = [*_of_escrow(case, changes)]
+    without_payee = case.unit.party is Party.OPERATOR and asked_by is not Party.PAYEE
     for change in changes:
         name = ids.show(ids.MILESTONE, change.milestone_id)
         blockers += [Blocker(name, why, Rule.AMENDMENT) for why in _of_milestone(case, change)]
+        # Else the payer cancels for a missed date that the payee has never agreed to.
+        if without_payee and change.is_due_sooner:
+            blockers.append(Blocker(name, PAYEE_DECIDES, Rule.AMENDMENT))
     if blockers:
         raise AmendmentBlocked(blockers, escrow_id=case.escrow.public_id)
 

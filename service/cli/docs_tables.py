@@ -241,13 +241,11 @@ def _share(rule: FeeRule) -> str:
 # --- permissions --------------------------------------------------------------------------------
 
 
-def _limit(approval: ApprovalKind | None, approval_of: AbstractSet[Party]) -> str:
+def _limits_of(approvals: Iterable[ApprovalKind], approval_of: AbstractSet[Party]) -> str:
     """What a method waits above, and on whose behalf if not on anybody's."""
-    if approval is None:
-        return ""
-    everybody = len(approval_of) == len(FROM_OUTSIDE)
-    limit = approval.lower().replace("_", "-")
-    return limit if everybody else f"{limit}, for {', '.join(sorted(approval_of))}"
+    limits = " and ".join(each.lower().replace("_", "-") for each in approvals)
+    everybody = not limits or len(approval_of) == len(FROM_OUTSIDE)
+    return limits if everybody else f"{limits}, for {', '.join(sorted(approval_of))}"
 
 
 def permissions() -> str:
@@ -269,9 +267,9 @@ def permissions() -> str:
                     f"`{permission}`",
                     "anybody" if len(parties) == everybody else ", ".join(sorted(parties)),
                     ", ".join(n for n, role in ROLES.items() if permits(role, permission)),
-                    _limit(approval, approval_of),
+                    _limits_of(approvals, approval_of),
                 )
-                for path, (permission, parties, approval, approval_of) in access.items()
+                for path, (permission, parties, approvals, approval_of) in access.items()
             ),
         ),
         "## Roles",

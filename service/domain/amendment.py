@@ -87,16 +87,18 @@ class Change:
         return self.before is not None and self.before.due_at != self.after.due_at
 
     @property
+    def is_due_sooner(self) -> bool:
+        """Whether what is agreed already would be due earlier, or at all."""
+        was, now = self.before.due_at if self.before else None, self.after.due_at
+        return self.of_due_date and (was is None or now is None or now < was)
+
+    @property
     def favors_payees(self) -> bool:
         """Whether it takes nothing from any payee: none earns less, and has less time."""
         if self.before is None:
             return self.after.due_at is None
-        was, now = self.before, self.after
-        sooner = self.of_due_date and (
-            was.due_at is None or now.due_at is None or now.due_at < was.due_at
-        )
-        nets = zip(_nets(was), _nets(now), strict=True)
-        return not sooner and all(before <= after for before, after in nets)
+        nets = zip(_nets(self.before), _nets(self.after), strict=True)
+        return not self.is_due_sooner and all(before <= after for before, after in nets)
 
     def document(self) -> dict[str, Any]:
         return {

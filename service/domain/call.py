@@ -26,6 +26,7 @@ class ApprovalKind(StrEnum):
     WRITE_OFFS = "WRITE_OFFS"
     REDIRECTIONS = "REDIRECTIONS"
     REPAIRS = "REPAIRS"
+    RELEASES = "RELEASES"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Call:
     ``may_pay``: it may see the secrets with which a payer pays.
     ``people`` are the names by which it is known whom the call is of: what was proven, and whom a
     shared identity names. ``is_program``: its caller is a program by its role, and no person.
-    ``approval`` is the kind of limit that it is under, and ``approved`` the word of a second
+    ``approvals`` are the kinds of limits that it is under, and ``approved`` the word of a second
     person.
     """
 
@@ -66,7 +67,7 @@ class Call:
     reason: str = ""
     people: frozenset[str] = frozenset()
     is_program: bool = False
-    approval: ApprovalKind | None = None
+    approvals: tuple[ApprovalKind, ...] = ()
     approved: Approved | None = None
 
     @property

@@ -32,9 +32,13 @@ class Asked(NamedTuple):
 
     @property
     def missed(self) -> bool:
-        """Whether its due date has passed, and nothing was delivered."""
+        """Whether its due date has passed, and nothing was delivered. What was paid for after that
+        date nobody has missed.
+        """
         due_at = self.milestone.due_at
-        return due_at is not None and due_at <= self.now
+        if due_at is None or due_at > self.now:
+            return False
+        return self.funded_at is None or self.funded_at < due_at
 
 
 def _of_payer(asked: Asked) -> str:

@@ -6,7 +6,7 @@ document as well (service/policy_documents.py): a field that is added needs a de
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -127,12 +127,15 @@ DEFAULT_PERIODS = Periods()
 
 @dataclass(frozen=True, slots=True)
 class ApprovalLimits:
-    """Above which amount of a currency each kind waits for a second person; None for never."""
+    """Above which amount of a currency each kind waits for a second person; None for never. What of
+    an escrow one person decided before counts with it (Escrow.decided_alone).
+    """
 
     refunds_minor: int | None = None
     write_offs_minor: int | None = None
     redirections_minor: int | None = None
     repairs_minor: int | None = None
+    releases_minor: int | None = None
 
     def of(self, kind: ApprovalKind) -> int | None:
         limit_minor: int | None = getattr(self, f"{kind.lower()}_minor")
@@ -158,14 +161,15 @@ class Policy:
     undecided_dispute: UndecidedDispute = UndecidedDispute.PAYER
     approvals: Mapping[str, ApprovalLimits] = field(default_factory=dict)
 
-    def has_limit(self, kind: ApprovalKind) -> bool:
-        """Whether there is an amount above which it waits for a second person."""
-        return any(limits.of(kind) is not None for limits in self.approvals.values())
+    def has_limit(self, kinds: Iterable[ApprovalKind]) -> bool:
+        """Whether there is an amount above which one of them waits for a second person."""
+        each_of = self.approvals.values()
+        return any(limits.of(kind) is not None for kind in kinds for limits in each_of)
 
-    def needs_approval(self, kind: ApprovalKind, amount_minor: int, currency: str) -> bool:
+    def approval_limit(self, kind: ApprovalKind, currency: str) -> int | None:
+        """Above which amount it waits for a second person, in minor units; None for never."""
         limits = self.approvals.get(currency)
-        limit_minor = limits.of(kind) if limits else None
-        return limit_minor is not None and amount_minor > limit_minor
+        return limits.of(kind) if limits else None
 
     def rules(self, currency: str) -> CurrencyRules:
         """Raises CurrencyNotInPolicy."""

@@ -47,7 +47,7 @@ def mutation(
             asked = request.SerializeToString(deterministic=True)
 
             async def run_story(unit: UnitOfWork) -> Answer:
-                if call.approval:
+                if call.approvals:
                     unit.hold = functools.partial(hold, runtime, asked)
                 return await story(runtime, unit, request, *a, **k)
 

@@ -257,8 +257,8 @@ class Edge:
         if endpoint.method.truncate:
             endpoint.method.truncate(request)
         _check_reason(caller, request)
-        approval = endpoint.method.access.approval_for(caller.party)
-        call = call_of(caller, request, served.traceparent, answer_by, approval)
+        approvals = endpoint.method.access.approvals_for(caller.party)
+        call = call_of(caller, request, served.traceparent, answer_by, approvals)
         if call.end_user:
             await self._check_own(call, request)
         return call, request

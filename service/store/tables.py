@@ -154,7 +154,7 @@ TABLES: tuple[Table, ...] = (
     Table(Payer, "payers", "write_payer", ("tenant_id", "payer_id")),
     Table(Payee, "payees", "write_payee_v2", ("tenant_id", "payee_id")),
     Table(PreviousAccount, "previous_accounts", "write_previous_account"),
-    Table(Escrow, "escrows", "write_escrow_v2", ("tenant_id", "escrow_id")),
+    Table(Escrow, "escrows", "write_escrow_v3", ("tenant_id", "escrow_id")),
     *CHILDREN,
     Table(Receivable, "receivables", "write_receivable_v2", ("tenant_id", "receivable_id")),
     Table(Payout, "payouts", "write_payout", ("tenant_id", "payout_id")),

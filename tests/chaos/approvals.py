@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SEED_SHARE = 0.5  # of the seeds
 STEP_SHARE = 0.4  # of the steps of these while something waits
 # Times the least of a payment; prices are two to ninety times that.
-REFUNDS, WRITE_OFFS, REDIRECTIONS, REPAIRS = 20, 2, 10, 10
+REFUNDS, WRITE_OFFS, REDIRECTIONS, REPAIRS, RELEASES = 20, 2, 10, 10, 20
 MOST_SEEN = 50
 STALE_SHARE = 0.35  # of the approvals name the plan that somebody saw some time ago
 SELF_SHARE = 0.1  # of the decisions are tried by who asked
@@ -95,6 +95,7 @@ def _write(rules: Rules, wanted: policy.Policy) -> None:
             write_offs_minor=WRITE_OFFS * of.least_minor,
             redirections_minor=REDIRECTIONS * of.least_minor,
             repairs_minor=REPAIRS * of.least_minor,
+            releases_minor=RELEASES * of.least_minor,
         )
 
 

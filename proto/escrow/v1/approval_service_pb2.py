@@ -28,7 +28,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n escrow/v1/approval_service.proto\x12\tescrow.v1\x1a\x15\x65scrow/v1/money.proto\x1a\x17\x65scrow/v1/options.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdb\x03\n\x08\x41pproval\x12\n\n\x02id\x18\x01 \x01(\t\x12\'\n\x05state\x18\x02 \x01(\x0e\x32\x18.escrow.v1.ApprovalState\x12%\n\x04kind\x18\x03 \x01(\x0e\x32\x17.escrow.v1.ApprovalKind\x12\x0e\n\x06method\x18\x04 \x01(\t\x12\x14\n\x0crequested_by\x18\x05 \x01(\t\x12\'\n\rrequested_for\x18\x06 \x01(\x0e\x32\x10.escrow.v1.Party\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x11\n\tescrow_id\x18\x08 \x01(\t\x12 \n\x06\x61mount\x18\t \x01(\x0b\x32\x10.escrow.v1.Money\x12\x0c\n\x04plan\x18\n \x03(\t\x12\x11\n\tplan_hash\x18\x0b \x01(\t\x12\x12\n\ndecided_by\x18\x0c \x01(\t\x12\x17\n\x0f\x64\x65\x63ision_reason\x18\r \x01(\t\x12/\n\x0b\x65xpire_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"g\n\x14ListApprovalsRequest\x12\x19\n\tpage_size\x18\x01 \x01(\x05\x42\x06\x92\xb5\x18\x02H\x00\x12\x1b\n\npage_token\x18\x02 \x01(\tB\x07\x92\xb5\x18\x03\x08\xf4\x03\x12\x17\n\x06\x66ilter\x18\x03 \x01(\tB\x07\x92\xb5\x18\x03\x08\xe8\x07\"l\n\x15ListApprovalsResponse\x12&\n\tapprovals\x18\x01 \x03(\x0b\x32\x13.escrow.v1.Approval\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\nunreadable\x18\x03 \x03(\t\"8\n\x12GetApprovalRequest\x12\"\n\x0b\x61pproval_id\x18\x01 \x01(\tB\r\xe2\x41\x01\x02\x92\xb5\x18\x05\x1a\x03\x61pr\"<\n\x13GetApprovalResponse\x12%\n\x08\x61pproval\x18\x01 \x01(\x0b\x32\x13.escrow.v1.Approval\"\x90\x01\n\x0e\x41pproveRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\x92\xb5\x18\x02\x10\x01\x12\"\n\x0b\x61pproval_id\x18\x02 \x01(\tB\r\xe2\x41\x01\x02\x92\xb5\x18\x05\x1a\x03\x61pr\x12\x1d\n\tplan_hash\x18\x03 \x01(\tB\n\xe2\x41\x01\x02\x92\xb5\x18\x02\x08@\x12\x1b\n\x06reason\x18\x04 \x01(\tB\x0b\xe2\x41\x01\x02\x92\xb5\x18\x03\x08\xf4\x03\"8\n\x0f\x41pproveResponse\x12%\n\x08\x61pproval\x18\x01 \x01(\x0b\x32\x13.escrow.v1.Approval\"p\n\rRejectRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\x92\xb5\x18\x02\x10\x01\x12\"\n\x0b\x61pproval_id\x18\x02 \x01(\tB\r\xe2\x41\x01\x02\x92\xb5\x18\x05\x1a\x03\x61pr\x12\x1b\n\x06reason\x18\x03 \x01(\tB\x0b\xe2\x41\x01\x02\x92\xb5\x18\x03\x08\xf4\x03\"7\n\x0eRejectResponse\x12%\n\x08\x61pproval\x18\x01 \x01(\x0b\x32\x13.escrow.v1.Approval*\xa1\x01\n\rApprovalState\x12\x1e\n\x1a\x41PPROVAL_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x41PPROVAL_STATE_WAITING\x10\x01\x12\x1b\n\x17\x41PPROVAL_STATE_APPROVED\x10\x02\x12\x1b\n\x17\x41PPROVAL_STATE_REJECTED\x10\x03\x12\x1a\n\x16\x41PPROVAL_STATE_EXPIRED\x10\x04\x32\x98\x03\n\x0f\x41pprovalService\x12j\n\rListApprovals\x12\x1f.escrow.v1.ListApprovalsRequest\x1a .escrow.v1.ListApprovalsResponse\"\x16\x8a\xb5\x18\x12\x12\rapproval.read\x1a\x01\x04\x12\x64\n\x0bGetApproval\x12\x1d.escrow.v1.GetApprovalRequest\x1a\x1e.escrow.v1.GetApprovalResponse\"\x16\x8a\xb5\x18\x12\x12\rapproval.read\x1a\x01\x04\x12Z\n\x07\x41pprove\x12\x19.escrow.v1.ApproveRequest\x1a\x1a.escrow.v1.ApproveResponse\"\x18\x8a\xb5\x18\x14\x12\x0f\x61pproval.decide\x1a\x01\x04\x12W\n\x06Reject\x12\x18.escrow.v1.RejectRequest\x1a\x19.escrow.v1.RejectResponse\"\x18\x8a\xb5\x18\x14\x12\x0f\x61pproval.decide\x1a\x01\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n escrow/v1/approval_service.proto\x12\tescrow.v1\x1a\x15\x65scrow/v1/money.proto\x1a\x17\x65scrow/v1/options.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x04\n\x08\x41pproval\x12\n\n\x02id\x18\x01 \x01(\t\x12\'\n\x05state\x18\x02 \x01(\x0e\x32\x18.escrow.v1.ApprovalState\x12%\n\x04kind\x18\x03 \x01(\x0e\x32\x17.escrow.v1.ApprovalKind\x12\x0e\n\x06method\x18\x04 \x01(\t\x12\x14\n\x0crequested_by\x18\x05 \x01(\t\x12\'\n\rrequested_for\x18\x06 \x01(\x0e\x32\x10.escrow.v1.Party\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x11\n\tescrow_id\x18\x08 \x01(\t\x12 \n\x06\x61mount\x18\t \x01(\x0b\x32\x10.escrow.v1.Money\x12\x0c\n\x04plan\x18\n \x03(\t\x12\x11\n\tplan_hash\x18\x0b \x01(\t\x12\x12\n\ndecided_by\x18\x0c \x01(\t\x12\x17\n\x0f\x64\x65\x63ision_reason\x18\r \x01(\t\x12/\n\x0b\x65xpire_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x0e\x64\x65\x63ided_before\x18\x11 \x01(\x0b\x32\x10.escrow.v1.Money\"g\n\x14ListApprovalsRequest\x12\x19\n\tpage_size\x18\x01 \x01(\x05\x42\x06\x92\xb5\x18\x02H\x00\x12\x1b\n\npage_token\x18\x02 \x01(\tB\x07\x92\xb5\x18\x03\x08\xf4\x03\x12\x17\n\x06\x66ilter\x18\x03 \x01(\tB\x07\x92\xb5\x18\x03\x08\xe8\x07\"l\n\x15ListApprovalsResponse\x12&\n\tapprovals\x18\x01 \x03(\x0b\x32\x13.escrow.v1.Approval\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\nunreadable\x18\x03 \x03(\t\"8\n\x12GetApprovalRequest\x12\"\n\x0b\x61pproval_id\x18\x01 \x01(\tB\r\xe2\x41\x01\x02\x92\xb5\x18\x05\x1a\x03\x61pr\"<\n\x13GetApprovalResponse\x12%\n\x08\x61pproval\x18\x01 \x01(\x0b\x32\x13.escrow.v1.Approval\"\x90\x01\n\x0e\x41pproveRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\x92\xb5\x18\x02\x10\x01\x12\"\n\x0b\x61pproval_id\x18\x02 \x01(\tB\r\xe2\x41\x01\x02\x92\xb5\x18\x05\x1a\x03\x61pr\x12\x1d\n\tplan_hash\x18\x03 \x01(\tB\n\xe2\x41\x01\x02\x92\xb5\x18\x02\x08@\x12\x1b\n\x06reason\x18\x04 \x01(\tB\x0b\xe2\x41\x01\x02\x92\xb5\x18\x03\x08\xf4\x03\"8\n\x0f\x41pproveResponse\x12%\n\x08\x61pproval\x18\x01 \x01(\x0b\x32\x13.escrow.v1.Approval\"p\n\rRejectRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\x92\xb5\x18\x02\x10\x01\x12\"\n\x0b\x61pproval_id\x18\x02 \x01(\tB\r\xe2\x41\x01\x02\x92\xb5\x18\x05\x1a\x03\x61pr\x12\x1b\n\x06reason\x18\x03 \x01(\tB\x0b\xe2\x41\x01\x02\x92\xb5\x18\x03\x08\xf4\x03\"7\n\x0eRejectResponse\x12%\n\x08\x61pproval\x18\x01 \x01(\x0b\x32\x13.escrow.v1.Approval*\xa1\x01\n\rApprovalState\x12\x1e\n\x1a\x41PPROVAL_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x41PPROVAL_STATE_WAITING\x10\x01\x12\x1b\n\x17\x41PPROVAL_STATE_APPROVED\x10\x02\x12\x1b\n\x17\x41PPROVAL_STATE_REJECTED\x10\x03\x12\x1a\n\x16\x41PPROVAL_STATE_EXPIRED\x10\x04\x32\x98\x03\n\x0f\x41pprovalService\x12j\n\rListApprovals\x12\x1f.escrow.v1.ListApprovalsRequest\x1a .escrow.v1.ListApprovalsResponse\"\x16\x8a\xb5\x18\x12\x12\rapproval.read\x1a\x01\x04\x12\x64\n\x0bGetApproval\x12\x1d.escrow.v1.GetApprovalRequest\x1a\x1e.escrow.v1.GetApprovalResponse\"\x16\x8a\xb5\x18\x12\x12\rapproval.read\x1a\x01\x04\x12Z\n\x07\x41pprove\x12\x19.escrow.v1.ApproveRequest\x1a\x1a.escrow.v1.ApproveResponse\"\x18\x8a\xb5\x18\x14\x12\x0f\x61pproval.decide\x1a\x01\x04\x12W\n\x06Reject\x12\x18.escrow.v1.RejectRequest\x1a\x19.escrow.v1.RejectResponse\"\x18\x8a\xb5\x18\x14\x12\x0f\x61pproval.decide\x1a\x01\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -65,26 +65,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_APPROVALSERVICE'].methods_by_name['Approve']._serialized_options = b'\212\265\030\024\022\017approval.decide\032\001\004'
   _globals['_APPROVALSERVICE'].methods_by_name['Reject']._loaded_options = None
   _globals['_APPROVALSERVICE'].methods_by_name['Reject']._serialized_options = b'\212\265\030\024\022\017approval.decide\032\001\004'
-  _globals['_APPROVALSTATE']._serialized_start=1351
-  _globals['_APPROVALSTATE']._serialized_end=1512
+  _globals['_APPROVALSTATE']._serialized_start=1393
+  _globals['_APPROVALSTATE']._serialized_end=1554
   _globals['_APPROVAL']._serialized_start=162
-  _globals['_APPROVAL']._serialized_end=637
-  _globals['_LISTAPPROVALSREQUEST']._serialized_start=639
-  _globals['_LISTAPPROVALSREQUEST']._serialized_end=742
-  _globals['_LISTAPPROVALSRESPONSE']._serialized_start=744
-  _globals['_LISTAPPROVALSRESPONSE']._serialized_end=852
-  _globals['_GETAPPROVALREQUEST']._serialized_start=854
-  _globals['_GETAPPROVALREQUEST']._serialized_end=910
-  _globals['_GETAPPROVALRESPONSE']._serialized_start=912
-  _globals['_GETAPPROVALRESPONSE']._serialized_end=972
-  _globals['_APPROVEREQUEST']._serialized_start=975
-  _globals['_APPROVEREQUEST']._serialized_end=1119
-  _globals['_APPROVERESPONSE']._serialized_start=1121
-  _globals['_APPROVERESPONSE']._serialized_end=1177
-  _globals['_REJECTREQUEST']._serialized_start=1179
-  _globals['_REJECTREQUEST']._serialized_end=1291
-  _globals['_REJECTRESPONSE']._serialized_start=1293
-  _globals['_REJECTRESPONSE']._serialized_end=1348
-  _globals['_APPROVALSERVICE']._serialized_start=1515
-  _globals['_APPROVALSERVICE']._serialized_end=1923
+  _globals['_APPROVAL']._serialized_end=679
+  _globals['_LISTAPPROVALSREQUEST']._serialized_start=681
+  _globals['_LISTAPPROVALSREQUEST']._serialized_end=784
+  _globals['_LISTAPPROVALSRESPONSE']._serialized_start=786
+  _globals['_LISTAPPROVALSRESPONSE']._serialized_end=894
+  _globals['_GETAPPROVALREQUEST']._serialized_start=896
+  _globals['_GETAPPROVALREQUEST']._serialized_end=952
+  _globals['_GETAPPROVALRESPONSE']._serialized_start=954
+  _globals['_GETAPPROVALRESPONSE']._serialized_end=1014
+  _globals['_APPROVEREQUEST']._serialized_start=1017
+  _globals['_APPROVEREQUEST']._serialized_end=1161
+  _globals['_APPROVERESPONSE']._serialized_start=1163
+  _globals['_APPROVERESPONSE']._serialized_end=1219
+  _globals['_REJECTREQUEST']._serialized_start=1221
+  _globals['_REJECTREQUEST']._serialized_end=1333
+  _globals['_REJECTRESPONSE']._serialized_start=1335
+  _globals['_REJECTRESPONSE']._serialized_end=1390
+  _globals['_APPROVALSERVICE']._serialized_start=1557
+  _globals['_APPROVALSERVICE']._serialized_end=1965
 # @@protoc_insertion_point(module_scope)

@@ -76,6 +76,7 @@ class Approval(_message.Message):
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    DECIDED_BEFORE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """"apr_..." """
     state: Global___ApprovalState.ValueType
@@ -118,6 +119,10 @@ class Approval(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it changed last."""
 
+    @_builtins.property
+    def decided_before(self) -> _money_pb2.Money:
+        """What was done of the escrow under the same limit since a second person last approved some: it counted with the amount. Unset for nothing."""
+
     def __init__(
         self,
         *,
@@ -137,10 +142,11 @@ class Approval(_message.Message):
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        decided_before: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "expire_time", b"expire_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "decided_before", b"decided_before", "expire_time", b"expire_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "decided_by", b"decided_by", "decision_reason", b"decision_reason", "escrow_id", b"escrow_id", "expire_time", b"expire_time", "id", b"id", "kind", b"kind", "method", b"method", "plan", b"plan", "plan_hash", b"plan_hash", "reason", b"reason", "requested_by", b"requested_by", "requested_for", b"requested_for", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "decided_before", b"decided_before", "decided_by", b"decided_by", "decision_reason", b"decision_reason", "escrow_id", b"escrow_id", "expire_time", b"expire_time", "id", b"id", "kind", b"kind", "method", b"method", "plan", b"plan", "plan_hash", b"plan_hash", "reason", b"reason", "requested_by", b"requested_by", "requested_for", b"requested_for", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

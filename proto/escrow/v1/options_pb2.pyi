@@ -69,6 +69,8 @@ class _ApprovalKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Approval
     """Money that goes to somebody else than was agreed."""
     APPROVAL_KIND_REPAIRS: _ApprovalKind.ValueType  # 4
     """What an operator says about money: of calls to Stripe, suspense, and refunds that went wrong."""
+    APPROVAL_KIND_RELEASES: _ApprovalKind.ValueType  # 5
+    """Money that an operator lets go to payees in the payer's place, or lets move again."""
 
 class ApprovalKind(_ApprovalKind, metaclass=_ApprovalKindEnumTypeWrapper):
     """Which kind of limit a method is under: above it, it waits for a second person (ApprovalService). The limits are in the tenant's policy."""
@@ -83,6 +85,8 @@ APPROVAL_KIND_REDIRECTIONS: ApprovalKind.ValueType  # 3
 """Money that goes to somebody else than was agreed."""
 APPROVAL_KIND_REPAIRS: ApprovalKind.ValueType  # 4
 """What an operator says about money: of calls to Stripe, suspense, and refunds that went wrong."""
+APPROVAL_KIND_RELEASES: ApprovalKind.ValueType  # 5
+"""Money that an operator lets go to payees in the payer's place, or lets move again."""
 Global___ApprovalKind: _TypeAlias = ApprovalKind  # noqa: Y015
 
 @_typing.final
@@ -93,15 +97,17 @@ class Access(_message.Message):
 
     PERMISSION_FIELD_NUMBER: _builtins.int
     PARTIES_FIELD_NUMBER: _builtins.int
-    APPROVAL_FIELD_NUMBER: _builtins.int
+    APPROVALS_FIELD_NUMBER: _builtins.int
     APPROVAL_OF_FIELD_NUMBER: _builtins.int
     permission: _builtins.str
     """What a caller's role must permit: "escrow.release". Roles are configuration."""
-    approval: Global___ApprovalKind.ValueType
-    """Above which limit of the tenant it waits for a second person."""
     @_builtins.property
     def parties(self) -> _containers.RepeatedScalarFieldContainer[Global___Party.ValueType]:
         """Those on whose behalf it may be called; anybody's when none is named."""
+
+    @_builtins.property
+    def approvals(self) -> _containers.RepeatedScalarFieldContainer[Global___ApprovalKind.ValueType]:
+        """Above which limits of the tenant it waits for a second person."""
 
     @_builtins.property
     def approval_of(self) -> _containers.RepeatedScalarFieldContainer[Global___Party.ValueType]:
@@ -112,12 +118,12 @@ class Access(_message.Message):
         *,
         permission: _builtins.str = ...,
         parties: _abc.Iterable[Global___Party.ValueType] | None = ...,
-        approval: Global___ApprovalKind.ValueType = ...,
+        approvals: _abc.Iterable[Global___ApprovalKind.ValueType] | None = ...,
         approval_of: _abc.Iterable[Global___Party.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "approval_of", b"approval_of", "parties", b"parties", "permission", b"permission"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_of", b"approval_of", "approvals", b"approvals", "parties", b"parties", "permission", b"permission"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

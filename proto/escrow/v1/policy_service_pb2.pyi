@@ -395,7 +395,9 @@ Global___Periods: _TypeAlias = Periods  # noqa: Y015
 
 @_typing.final
 class ApprovalLimits(_message.Message):
-    """Above which amounts of one currency a second person has to approve, in minor units; unset for no limit, 0 for every amount. See ApprovalService."""
+    """Above which amounts of one currency a second person has to approve, in minor units; unset for no limit, 0 for every amount. What was done of one escrow under
+    the same limit counts with it, since a second person last approved some. See ApprovalService.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -404,6 +406,7 @@ class ApprovalLimits(_message.Message):
     WRITE_OFFS_MINOR_FIELD_NUMBER: _builtins.int
     REDIRECTIONS_MINOR_FIELD_NUMBER: _builtins.int
     REPAIRS_MINOR_FIELD_NUMBER: _builtins.int
+    RELEASES_MINOR_FIELD_NUMBER: _builtins.int
     currency: _builtins.str
     """Its ISO 4217 code; it need not be listed in currencies."""
     refunds_minor: _builtins.int
@@ -414,6 +417,8 @@ class ApprovalLimits(_message.Message):
     """Money that goes to somebody else than was agreed."""
     repairs_minor: _builtins.int
     """What an operator says about money: SettleEffect, RejectEffect, ApplySuspense, RefundSuspense, AdoptRefund, ResolveRefund."""
+    releases_minor: _builtins.int
+    """What an operator releases (ReleaseMilestone, ResolveDispute) or lets move again (LiftFreeze)."""
     def __init__(
         self,
         *,
@@ -422,15 +427,18 @@ class ApprovalLimits(_message.Message):
         write_offs_minor: _builtins.int | None = ...,
         redirections_minor: _builtins.int | None = ...,
         repairs_minor: _builtins.int | None = ...,
+        releases_minor: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_redirections_minor", b"_redirections_minor", "_refunds_minor", b"_refunds_minor", "_repairs_minor", b"_repairs_minor", "_write_offs_minor", b"_write_offs_minor", "redirections_minor", b"redirections_minor", "refunds_minor", b"refunds_minor", "repairs_minor", b"repairs_minor", "write_offs_minor", b"write_offs_minor"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_redirections_minor", b"_redirections_minor", "_refunds_minor", b"_refunds_minor", "_releases_minor", b"_releases_minor", "_repairs_minor", b"_repairs_minor", "_write_offs_minor", b"_write_offs_minor", "redirections_minor", b"redirections_minor", "refunds_minor", b"refunds_minor", "releases_minor", b"releases_minor", "repairs_minor", b"repairs_minor", "write_offs_minor", b"write_offs_minor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_redirections_minor", b"_redirections_minor", "_refunds_minor", b"_refunds_minor", "_repairs_minor", b"_repairs_minor", "_write_offs_minor", b"_write_offs_minor", "currency", b"currency", "redirections_minor", b"redirections_minor", "refunds_minor", b"refunds_minor", "repairs_minor", b"repairs_minor", "write_offs_minor", b"write_offs_minor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_redirections_minor", b"_redirections_minor", "_refunds_minor", b"_refunds_minor", "_releases_minor", b"_releases_minor", "_repairs_minor", b"_repairs_minor", "_write_offs_minor", b"_write_offs_minor", "currency", b"currency", "redirections_minor", b"redirections_minor", "refunds_minor", b"refunds_minor", "releases_minor", b"releases_minor", "repairs_minor", b"repairs_minor", "write_offs_minor", b"write_offs_minor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__redirections_minor: _TypeAlias = _typing.Literal["redirections_minor"]  # noqa: Y015
     _WhichOneofArgType__redirections_minor: _TypeAlias = _typing.Literal["_redirections_minor", b"_redirections_minor"]  # noqa: Y015
     _WhichOneofReturnType__refunds_minor: _TypeAlias = _typing.Literal["refunds_minor"]  # noqa: Y015
     _WhichOneofArgType__refunds_minor: _TypeAlias = _typing.Literal["_refunds_minor", b"_refunds_minor"]  # noqa: Y015
+    _WhichOneofReturnType__releases_minor: _TypeAlias = _typing.Literal["releases_minor"]  # noqa: Y015
+    _WhichOneofArgType__releases_minor: _TypeAlias = _typing.Literal["_releases_minor", b"_releases_minor"]  # noqa: Y015
     _WhichOneofReturnType__repairs_minor: _TypeAlias = _typing.Literal["repairs_minor"]  # noqa: Y015
     _WhichOneofArgType__repairs_minor: _TypeAlias = _typing.Literal["_repairs_minor", b"_repairs_minor"]  # noqa: Y015
     _WhichOneofReturnType__write_offs_minor: _TypeAlias = _typing.Literal["write_offs_minor"]  # noqa: Y015
@@ -439,6 +447,8 @@ class ApprovalLimits(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__redirections_minor) -> _WhichOneofReturnType__redirections_minor | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__refunds_minor) -> _WhichOneofReturnType__refunds_minor | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__releases_minor) -> _WhichOneofReturnType__releases_minor | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__repairs_minor) -> _WhichOneofReturnType__repairs_minor | None: ...
     @_typing.overload

@@ -17,7 +17,7 @@ from service.domain.states.machine import Machine
 class Approval:
     """``operation`` was asked for by ``caller`` with the request id ``key``; ``asked`` is what it
     said. ``asker`` is {"people": [...], "end_user": ...}: who that was, beside the name. ``plan``
-    is {"lines": [...]}, and ``plan_hash`` names it.
+    is {"lines": [...], "decided_before": minor}, and ``plan_hash`` names the lines.
     """
 
     tenant_id: str
@@ -50,6 +50,11 @@ class Approval:
     @property
     def public_id(self) -> str:
         return ids.show(ids.APPROVAL, self.approval_id)
+
+    @property
+    def decided_before_minor(self) -> int:
+        """What one person had decided of the escrow, and counted with it; in its currency."""
+        return int(self.plan.get("decided_before", 0))
 
     def is_expired(self, now: datetime) -> bool:
         return self.state is ApprovalState.WAITING and self.expires_at <= now

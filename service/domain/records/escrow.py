@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -18,7 +18,8 @@ from service.domain.states.milestone import MILESTONE, MilestoneEvent, Milestone
 @dataclass(slots=True)
 class Escrow:
     """The agreement. ``version`` guards it and everything below it. The ``quoted_`` fields are of
-    its conversion.
+    its conversion. ``decided_alone`` is by limit and currency what one person has decided of it
+    since a second one last approved some ({"REFUNDS USD": minor}).
     """
 
     tenant_id: str
@@ -35,6 +36,7 @@ class Escrow:
     updated_at: datetime
     quoted_currency: str | None = None
     quoted_rate: Decimal | None = None
+    decided_alone: dict[str, int] = field(default_factory=dict)
 
     @property
     def conversion(self) -> QuotedConversion | None:

@@ -131,7 +131,7 @@ def carry_out_amendment(case: EscrowCase, proposal: Proposal, changes: Sequence[
     Raises:
         AmendmentBlocked: it cannot be done any more, or is not what was seen.
     """
-    check_fits(case, changes)
+    check_fits(case, changes, proposal.proposed_by)
     amend(case, changes)
     proposal.agreed_version = case.escrow.version
     case.unit.put(proposal)

@@ -38,7 +38,7 @@ async def propose_amendment(
     """
     case = await open_case(runtime, unit, ids.parse(request.escrow_id), etag=request.etag)
     changes = planned(case, request)
-    check_fits(case, changes)
+    check_fits(case, changes, unit.party)
     await load_payees(runtime, case, changes)
     if request.added:
         await check_settles(runtime, unit.call, case.escrow.currency, case.records.payee)

@@ -35,7 +35,9 @@ from service.operations.approvals.open_approval import open_approval
 from service.operations.chargebacks.settle_chargeback import settle_chargeback
 from service.operations.disputes.resolve_dispute import resolve_dispute
 from service.operations.escrows.cancel_escrow import cancel_escrow
+from service.operations.escrows.lift_freeze import lift_freeze
 from service.operations.escrows.redirect_share import redirect_share
+from service.operations.escrows.release_milestone import release_milestone
 from service.operations.mutation import mutation
 from service.operations.operators.apply_suspense import apply_suspense
 from service.operations.operators.reject_effect import reject_effect
@@ -70,6 +72,8 @@ HELD: Mapping[str, Held] = {
     "reject_effect": Held(operator_pb.RejectEffectRequest, reject_effect),
     "cancel_escrow": Held(escrow_pb.CancelEscrowRequest, cancel_escrow),
     "approve_cancellation": Held(agreement_pb.ApproveCancellationRequest, approve_cancellation),
+    "release_milestone": Held(escrow_pb.ReleaseMilestoneRequest, release_milestone),
+    "lift_freeze": Held(escrow_pb.LiftFreezeRequest, lift_freeze),
     "redirect_share": Held(escrow_pb.RedirectShareRequest, redirect_share),
     "apply_suspense": Held(operator_pb.ApplySuspenseRequest, apply_suspense),
 }
@@ -119,6 +123,6 @@ def _call_of(unit: UnitOfWork, approval: Approval) -> Call:
         people=frozenset(approval.asker["people"]),
         reason=approval.reason,
         may_pay=False,
-        approval=approval.kind,
+        approvals=(approval.kind,),
         approved=Approved(approval.approval_id, approval.plan_hash, unit),
     )

@@ -300,7 +300,7 @@ async def actions_of(
     for number, (party, method, operation, subject, request) in enumerate(
         tries(records, milestones, people)
     ):
-        ask = ask_for(party, _ACCESS[method].approval_for(party))
+        ask = ask_for(party, _ACCESS[method].approvals_for(party))
         outcome = await rehearse(rehearsal, operation, request, ask)
         if outcome is not None:
             found.append(_action(party, method, subject, outcome))

@@ -23,7 +23,7 @@ from service.domain.records.escrow import Milestone
 from service.domain.states.milestone import MilestoneState
 from service.domain.states.payment import PAYMENT_ENDED
 from service.domain.unit import UnitOfWork
-from service.operations.held.hold import above_limit
+from service.operations.held.limits import above_limit
 from service.operations.held.plan import amounts_of
 from service.runtime import Answer, Runtime
 from service.store.policies import Policies
@@ -91,7 +91,7 @@ class Rehearsal(Runtime):
 
     def is_limited(self, call: Call) -> bool:
         """Whether all that it would write has to be known, for its amounts."""
-        return call.approval is not None and self.limits.has_limit(call.approval)
+        return self.limits.has_limit(call.approvals)
 
     async def find_escrow(
         self,
@@ -157,7 +157,7 @@ async def rehearse(
         return Outcome()
     unit, needs_approval = rehearsal.units[-1], False
     if rehearsal.is_limited(asks):
-        needs_approval = bool(above_limit(rehearsal.limits, asks.approval, amounts_of(unit)))
+        needs_approval = above_limit(rehearsal.limits, unit, amounts_of(unit)) is not None
     return Outcome(None, _ends_a_payment(rehearsal.records, unit), needs_approval)
 
 
@@ -172,10 +172,10 @@ def _ends_a_payment(records: EscrowRecords, unit: UnitOfWork) -> bool:
     )
 
 
-def asks(call: Call, party: Party, approval: ApprovalKind | None) -> Call:
+def asks(call: Call, party: Party, approvals: tuple[ApprovalKind, ...]) -> Call:
     """A call of that party, which is never made."""
     why = "asked what could be done"
-    return dataclasses.replace(call, party=party, key=why, reason=why, approval=approval)
+    return dataclasses.replace(call, party=party, key=why, reason=why, approvals=approvals)
 
 
 def copied(records: EscrowRecords) -> EscrowRecords:

@@ -6,12 +6,10 @@ write, whoever asks, and before anything is written.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
 from escrow.v1 import approval_service_pb2 as pb
-from service.domain.call import ApprovalKind
 from service.domain.errors import (
     ApprovalExpired,
     ApprovalNeeded,
@@ -23,6 +21,13 @@ from service.domain.policy import Policy
 from service.domain.records.approval import Approval
 from service.domain.states.approval import ApprovalEvent, ApprovalState
 from service.domain.unit import UnitOfWork
+from service.operations.held.limits import (
+    Above,
+    above_limit,
+    count_alone,
+    count_anew,
+    decided_alone,
+)
 from service.operations.held.messages import approval_message
 from service.operations.held.plan import Plan, plan_of
 from service.runtime import Runtime
@@ -43,12 +48,13 @@ async def hold(runtime: Runtime, asked: bytes, unit: UnitOfWork) -> None:
         await _pass_approved(runtime, unit, plan)
         return
     policy = (await runtime.policies.newest(unit.call.tenant_id)).policy
-    currency = above_limit(policy, unit.call.approval, plan.amounts_minor)
-    if not currency:
+    above = above_limit(policy, unit, plan.amounts_minor)
+    if above is None:
+        count_alone(policy, unit, plan.amounts_minor)
         return
     known = await find_approval_of(runtime.pool, unit)
     if known is None:
-        known = _new(unit, asked, plan, policy, currency)
+        known = _new(unit, asked, plan, policy, above)
         await _keep(runtime, unit, known)
     elif known.asked != asked:
         raise RequestIdReused
@@ -59,6 +65,7 @@ async def hold(runtime: Runtime, asked: bytes, unit: UnitOfWork) -> None:
     elif known.plan_hash != plan.hash:
         await _plan_anew(runtime, unit, known, plan)
     raise ApprovalNeeded(
+        decided_before_minor=known.decided_before_minor,
         approval_id=known.public_id,
         plan_hash=known.plan_hash,
         amount_minor=known.amount_minor,
@@ -68,23 +75,14 @@ async def hold(runtime: Runtime, asked: bytes, unit: UnitOfWork) -> None:
     )
 
 
-def above_limit(policy: Policy, kind: ApprovalKind | None, amounts_minor: Mapping[str, int]) -> str:
-    """The currency whose limit it is above; "" for none."""
-    for currency, amount_minor in amounts_minor.items():
-        if kind is not None and policy.needs_approval(kind, amount_minor, currency):
-            return currency
-    return ""
-
-
-def _new(unit: UnitOfWork, asked: bytes, plan: Plan, policy: Policy, currency: str) -> Approval:
+def _new(unit: UnitOfWork, asked: bytes, plan: Plan, policy: Policy, above: Above) -> Approval:
     call = unit.call
-    assert call.approval is not None
     return Approval(
         tenant_id=call.tenant_id,
         approval_id=unit.new_id(),
         version=0,
         state=ApprovalState.WAITING,
-        kind=call.approval,
+        kind=above.kind,
         operation=unit.operation,
         caller=call.caller,
         party=call.party,
@@ -93,9 +91,9 @@ def _new(unit: UnitOfWork, asked: bytes, plan: Plan, policy: Policy, currency: s
         asked=asked,
         reason=call.reason,
         escrow_id=unit.escrow.escrow_id if unit.escrow else None,
-        amount_minor=plan.amounts_minor[currency],
-        currency=currency,
-        plan={"lines": list(plan.lines)},
+        amount_minor=plan.amounts_minor[above.currency],
+        currency=above.currency,
+        plan={"lines": list(plan.lines), "decided_before": above.before_minor},
         plan_hash=plan.hash,
         expires_at=unit.now + timedelta(hours=policy.periods.approval_hours),
         created_at=unit.now,
@@ -117,7 +115,9 @@ async def _keep(runtime: Runtime, unit: UnitOfWork, approval: Approval) -> None:
 
 async def _plan_anew(runtime: Runtime, unit: UnitOfWork, approval: Approval, plan: Plan) -> None:
     approval.amount_minor = plan.amounts_minor.get(approval.currency, 0)
-    approval.plan, approval.plan_hash = {"lines": list(plan.lines)}, plan.hash
+    before_minor = decided_alone(unit, approval.kind, approval.currency)
+    approval.plan = {"lines": list(plan.lines), "decided_before": before_minor}
+    approval.plan_hash = plan.hash
     await _keep(runtime, unit, approval)
 
 
@@ -133,6 +133,7 @@ async def _pass_approved(runtime: Runtime, unit: UnitOfWork, plan: Plan) -> None
         await _plan_anew(runtime, unit, approval, plan)
     if plan.hash != approved.plan_hash:
         raise ApprovalPlanChanged(approval_id=approval.public_id, plan_hash=plan.hash)
+    count_anew(unit, approval.kind)
     decided = approved.by
     assert isinstance(decided, UnitOfWork)
     decide(decided, approval, ApprovalEvent.APPROVE)

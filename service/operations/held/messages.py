@@ -14,6 +14,7 @@ from service.operations.messages import money, timestamp
 def approval_message(approval: Approval, now: datetime) -> pb.Approval:
     """One that nobody decided in time is shown as expired."""
     state = "EXPIRED" if approval.is_expired(now) else approval.state
+    before_minor = approval.decided_before_minor
     return pb.Approval(
         id=approval.public_id,
         state=pb.ApprovalState.Value(f"APPROVAL_STATE_{state}"),
@@ -24,6 +25,7 @@ def approval_message(approval: Approval, now: datetime) -> pb.Approval:
         reason=approval.reason,
         escrow_id=ids.show(ids.ESCROW, approval.escrow_id) if approval.escrow_id else "",
         amount=money(approval.amount_minor, approval.currency),
+        decided_before=money(before_minor, approval.currency) if before_minor else None,
         plan=approval.plan.get("lines"),
         plan_hash=approval.plan_hash,
         decided_by=approval.decided_by or "",

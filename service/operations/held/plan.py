@@ -18,6 +18,7 @@ from service.domain import ids
 from service.domain.money import format_minor
 from service.domain.records.effect import Effect
 from service.domain.records.escrow import MilestonePayee
+from service.domain.records.freeze import Freeze
 from service.domain.states.effect import EffectState
 from service.domain.unit import UnitOfWork
 
@@ -27,7 +28,7 @@ _ID = re.compile(r"([a-z]{3})_([0-9a-f]{32})")
 @dataclass(frozen=True, slots=True)
 class Plan:
     """``amounts_minor`` is by currency what moves: the largest change of one account, what
-    Stripe is asked for, or what is given to another payee.
+    Stripe is asked for, what is given to another payee, or what is let move again.
     """
 
     lines: tuple[str, ...]
@@ -81,6 +82,14 @@ def _planned(unit: UnitOfWork) -> Iterator[Effect]:
 
 def amounts_of(unit: UnitOfWork) -> dict[str, int]:
     """The ``amounts_minor`` of its plan."""
+    largest: dict[str, int] = defaultdict(int)
+    for (_, currency), change_minor in _changes(unit).items():
+        largest[currency] = max(largest[currency], abs(change_minor))
+    return {currency: minor for currency, minor in largest.items() if minor}
+
+
+def _changes(unit: UnitOfWork) -> dict[tuple[str, str], int]:
+    """By what changes, and in which currency."""
     changes: dict[tuple[str, str], int] = defaultdict(int)
     for journal in unit.journals:
         for entry in journal.entries:
@@ -92,10 +101,15 @@ def amounts_of(unit: UnitOfWork) -> dict[str, int]:
     for part in _parts(unit):
         if part.redirected_from is not None and unit.escrow:
             changes["redirected", unit.escrow.currency] += part.amount_minor
-    largest: dict[str, int] = defaultdict(int)
-    for (_, currency), change_minor in changes.items():
-        largest[currency] = max(largest[currency], abs(change_minor))
-    return {currency: minor for currency, minor in largest.items() if minor}
+    if not unit.journals and unit.escrow:  # else it is counted by what moves
+        changes["let move", unit.escrow.currency] += _let_move(unit)
+    return changes
+
+
+def _let_move(unit: UnitOfWork) -> int:
+    """What was frozen and is not any more, in minor units."""
+    freezes = (each for each in unit.records.values() if isinstance(each, Freeze))
+    return sum(each.amount_minor + each.beyond_minor for each in freezes if not each.is_open)
 
 
 def _currency(unit: UnitOfWork, effect: Effect) -> str:

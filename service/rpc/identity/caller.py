@@ -149,7 +149,7 @@ def call_of(
     request: Message,
     traceparent: str,
     answer_by: float,
-    approval: ApprovalKind | None = None,
+    approvals: tuple[ApprovalKind, ...] = (),
 ) -> Call:
     """The cause of change that this request is: its caller, and its request_id where it has one."""
     return Call(
@@ -163,6 +163,6 @@ def call_of(
         reason=getattr(request, "reason", ""),
         people=caller.people,
         is_program=caller.is_program,
-        approval=approval,
+        approvals=approvals,
         may_pay=caller.party in _PAYING and permits(caller.role, "escrow.fund"),
     )

@@ -161,6 +161,7 @@ def full_records() -> dict[str, Any]:
         metadata={"colour": TEXT, "": "empty key"},
         quoted_currency="EUR",
         quoted_rate=Decimal("0.923456789012"),
+        decided_alone={"REFUNDS KWD": LARGE},
     )
     payment = new_payment(
         escrow,

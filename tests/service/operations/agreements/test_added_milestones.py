@@ -83,11 +83,11 @@ async def test_what_awaits_funds_again_runs_against_time_again(market: Marketpla
     """Everything was released, and is on its way."""
     escrow = await market.delivered_escrow(10_000)
     released = await market.accept(escrow)
-    assert (states(released), kinds(released)) == (["RELEASING"], [])
+    assert (states(released), kinds(released)) == (["RELEASING"], ["HOLD_LIMIT"])
 
     longer = await agreed(market, escrow, added(5_000))
 
-    assert kinds(longer) == ["PAYMENT"]
+    assert kinds(longer) == ["HOLD_LIMIT", "PAYMENT"]
     assert (longer.state, states(longer)) == (
         pb.ESCROW_STATE_ACTIVE,
         ["RELEASING", "AWAITING_FUNDS"],

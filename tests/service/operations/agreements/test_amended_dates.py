@@ -8,7 +8,15 @@ from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
 from service.domain.policy import Periods, Policy
 from tests.service.domain.policies import rules
-from tests.service.operations.agreements.amending import added, agreed, amended, asked, yes
+from tests.service.operations.agreements.amending import (
+    added,
+    agreed,
+    amended,
+    amendment,
+    asked,
+    no,
+    yes,
+)
 from tests.service.operations.agreements.asking import agreed as extended
 from tests.service.operations.agreements.asking import deadline_of, extension, moment
 from tests.service.operations.agreements.test_cancellation import cancel, due_ago, paid_ago
@@ -33,8 +41,10 @@ async def dated_escrow(market: Marketplace, *, funded: bool = True) -> pb.Escrow
     return await market.read(escrow)
 
 
-@pytest.mark.parametrize("asker", ["payer", "payee", "operator"])
-@pytest.mark.parametrize("by", [DAY, -DAY])
+@pytest.mark.parametrize(
+    ("asker", "by"),
+    [("payer", DAY), ("payer", -DAY), ("payee", DAY), ("payee", -DAY), ("operator", DAY)],
+)
 async def test_a_date_is_moved_and_its_deadline_with_it(
     market: Marketplace, asker: str, by: timedelta
 ) -> None:
@@ -56,6 +66,25 @@ async def test_a_date_is_moved_and_its_deadline_with_it(
     later.ahead += 6 * SECOND
     assert await later.deadlines.run_once() == 1
     assert (await operations(market, escrow))[-1] == ("miss_delivery", "timer")
+
+
+async def test_no_date_comes_nearer_without_the_payee(market: Marketplace) -> None:
+    """Else an operator and the payer together cancel for a date that the payee never agreed to."""
+    escrow = await dated_escrow(market)
+    sooner = amended(escrow, due=moment(escrow.milestones[0].due_time) - DAY)
+    operator = market.client("operator")
+
+    async with market.refuses("AMENDMENT_BLOCKED") as refusal:
+        await operator.agreements.ProposeAmendment(amendment(escrow, sooner))
+    assert "to which the payee has to agree" in refusal.blockers[escrow.milestones[0].id]
+    by_payer = await asked(market.payer, escrow, sooner)
+    async with market.refuses("AMENDMENT_BLOCKED"):
+        await operator.agreements.AcceptAmendment(yes(by_payer, escrow))
+    await market.payer.agreements.DeclineAmendment(no(by_payer, escrow))
+    by_payee = await asked(market.payee, escrow, sooner)
+    await operator.agreements.AcceptAmendment(yes(by_payee, escrow))
+
+    assert (await market.read(escrow)).milestones[0].due_time == sooner.due_time
 
 
 async def test_a_date_that_was_missed_is_agreed_on_anew(market: Marketplace) -> None:

@@ -83,9 +83,10 @@ async def test_a_payer_cancels_within_a_day_and_gets_all_of_it_back(market: Mark
     assert answer.refunded.amount == usd(10_500)
     assert len(answer.refunded.refund_ids) == 1
     assert (await market.books(escrow))[before:] == [("refunded_from_held", BACK)]
-    assert kinds(answer.escrow) == []
+    assert kinds(answer.escrow) == ["HOLD_LIMIT"]  # until Stripe has sent it back
     await market.settle()
     ended = await market.read(escrow)
+    assert kinds(ended) == []
     assert (states(ended), ended.state) == (["REFUNDED"], pb.ESCROW_STATE_REFUNDED)
     (refund,) = await market.sandbox.objects("/v1/refunds")
     assert (refund["amount"], refund["status"]) == (10_500, "succeeded")
@@ -137,6 +138,17 @@ async def test_a_missed_due_date_lets_the_payer_cancel(market: Marketplace, pass
         return
     async with market.refuses("CANCELLATION_BLOCKED"):
         await market.payer.escrows.CancelEscrow(cancel(escrow))
+
+
+async def test_what_was_paid_for_after_its_due_date_nobody_has_missed(market: Marketplace) -> None:
+    await stocked(market)
+    escrow = await market.funded_escrow()
+    await due_ago(market, escrow, 31 * DAY)
+    await paid_ago(market, escrow, 30 * DAY)
+
+    async with market.refuses("CANCELLATION_BLOCKED") as refusal:
+        await market.payer.escrows.CancelEscrow(cancel(escrow))
+    assert "payers could cancel it until" in refusal.blockers[escrow.milestones[0].id]
 
 
 @pytest.mark.parametrize("missed", [False, True])
@@ -254,7 +266,7 @@ async def test_both_together_cancel_what_neither_the_payer_could(market: Marketp
 
     assert answer.proposal.state == pb.PROPOSAL_STATE_APPROVED
     assert states(answer.escrow) == ["REFUNDING"]
-    assert (answer.refunded.amount, kinds(answer.escrow)) == (usd(10_500), [])
+    assert (answer.refunded.amount, kinds(answer.escrow)) == (usd(10_500), ["HOLD_LIMIT"])
     assert dict(await market.books(escrow))["refunded_from_held"] == BACK
     async with market.refuses("WRONG_STATE"):
         await market.payee.agreements.ApproveCancellation(answer_to(proposal, escrow))
@@ -292,7 +304,7 @@ async def test_what_is_asked_is_over_when_the_escrow_moves_on(market: Marketplac
     accepted = await market.accept(escrow)
 
     assert list(accepted.proposals) == []
-    assert kinds(accepted) == []
+    assert kinds(accepted) == ["HOLD_LIMIT"]
     last = (await market.timeline(escrow))[-1]
     assert (proposal.id, "LAPSED") in {(t.subject, t.to) for t in last.transitions}
 

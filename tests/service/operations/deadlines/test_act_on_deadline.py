@@ -177,7 +177,7 @@ async def test_milestones_that_are_paid_later_wait_while_another_is_at_work(
     await market.deliver(escrow)
     await market.accept(escrow)
     escrow = await market.read(escrow)
-    assert kinds(escrow) == ["PAYMENT"]
+    assert kinds(escrow) == ["HOLD_LIMIT", "PAYMENT"]
     later.ahead = 7 * DAY + SECOND
     await later.deadlines.run_once()
     assert states(await market.read(escrow)) == ["RELEASING", "EXPIRED"]
@@ -204,7 +204,7 @@ async def test_what_was_delivered_is_released_after_the_inspection_period(
     assert await later.deadlines.run_once() == 1
 
     assert states(await market.read(escrow)) == ["RELEASING"]
-    assert kinds(await market.read(escrow)) == []
+    assert kinds(await market.read(escrow)) == ["HOLD_LIMIT"]
     released, requested = (await market.books(escrow))[before:]
     assert released == (
         "released",
@@ -355,6 +355,26 @@ async def test_people_are_warned_before_stripe_holds_money_no_longer(
     assert states(await market.read(escrow)) == ["FUNDED"]  # money moves by people only
 
 
+async def test_a_release_that_waits_for_its_payee_is_warned_of_until_it_is_sent(
+    market: Marketplace, later: Later
+) -> None:
+    payee = await market.new_payee(active=False, country="DE")
+    escrow = await market.delivered_escrow(payee=payee)
+    released = await market.accept(escrow)
+    assert (states(released), kinds(released)) == (["RELEASING"], ["HOLD_LIMIT"])
+    limit = deadline(released, K.DEADLINE_KIND_HOLD_LIMIT)
+    assert limit.start_time == released.milestones[0].fund_time
+
+    await pass_to(later, moment(limit.start_time) + timedelta(days=68))
+    assert await later.deadlines.run_once() == 1
+
+    warned = await market.read(escrow)
+    assert deadline(warned, K.DEADLINE_KIND_HOLD_LIMIT).warned_percent == 75
+    await market.onboard(payee)
+    paid = await market.read(escrow)
+    assert (states(paid), kinds(paid)) == (["RELEASED"], [])
+
+
 # --- after an outage
 
 
@@ -401,8 +421,8 @@ async def test_of_one_escrow_the_earlier_comes_first(market: Marketplace, later:
         pass
 
     told = [name for name, actor in await operations(market, escrow) if actor == "timer"]
-    assert told == ["release_after_inspection"]  # it ended the limit that was due after it
-    assert kinds(await market.read(escrow)) == []
+    assert told[0] == "release_after_inspection"
+    assert {*told[1:]} == {"warn_of_hold_limit"}
 
 
 async def test_a_deadline_that_cannot_be_acted_on_holds_up_no_other(

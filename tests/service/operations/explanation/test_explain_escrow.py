@@ -404,7 +404,7 @@ async def test_what_is_decided_is_not_refused_later(market: Marketplace, name: s
     for party, method, operation, subject, request in tries(
         records, records.milestones, (*PARTIES, Party.OPERATOR)
     ):
-        ask_as = asks(call, party, None)
+        ask_as = asks(call, party, ())
         outcomes = [await rehearse(each, operation, request, ask_as) for each in (short, whole)]
         told = [each and (type(each.refusal), str(each.refusal)) for each in outcomes]
         assert told[0] == told[1], (party, method, subject)

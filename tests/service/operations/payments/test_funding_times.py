@@ -168,7 +168,7 @@ async def test_it_stays_through_changes_and_through_a_refund_that_failed(
 
     let_it_be(market, time + DAY)
     made = await refund(market, escrow)
-    assert kinds(await market.read(escrow)) == []
+    assert kinds(await market.read(escrow)) == ["HOLD_LIMIT"]
     await market.settle()
     await market.sandbox.advance(120)
     await market.settle()
