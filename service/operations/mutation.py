@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Awaitable, Callable
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from google.protobuf.message import Message
 
@@ -15,7 +15,8 @@ from service.domain.call import Call
 from service.domain.errors import ApprovalRejected, Precondition
 from service.domain.unit import UnitOfWork
 from service.operations.blocked import add_blockers
-from service.operations.held.hold import hold
+from service.operations.held.hold import hold, needs_approval
+from service.operations.held.plan import amounts_of
 from service.operations.rejected import told_why
 from service.runtime import Answer, Runtime, rerun
 from service.store.operations import Answered
@@ -47,9 +48,15 @@ def mutation(
             asked = request.SerializeToString(deterministic=True)
 
             async def run_story(unit: UnitOfWork) -> Answer:
-                if call.approvals:
-                    unit.hold = functools.partial(hold, runtime, asked)
-                return await story(runtime, unit, request, *a, **k)
+                if not call.approvals:
+                    return await story(runtime, unit, request, *a, **k)
+                unit.hold = functools.partial(hold, runtime, asked)
+                answer = await story(runtime, unit, request, *a, **k)
+                if getattr(request, "validate_only", False):
+                    cast(Any, answer).needs_approval = await needs_approval(
+                        runtime, unit, amounts_of(unit)
+                    )
+                return answer
 
             try:
                 return await rerun(

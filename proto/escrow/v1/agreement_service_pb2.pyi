@@ -141,6 +141,9 @@ class ApproveCancellationResponse(_message.Message):
     PROPOSAL_FIELD_NUMBER: _builtins.int
     ESCROW_FIELD_NUMBER: _builtins.int
     REFUNDED_FIELD_NUMBER: _builtins.int
+    NEEDS_APPROVAL_FIELD_NUMBER: _builtins.int
+    needs_approval: _builtins.bool
+    """In a dry run: whether a second person has to approve it, as it would be above a limit of the tenant."""
     @_builtins.property
     def proposal(self) -> _escrow_service_pb2.Proposal:
         """What was asked."""
@@ -159,10 +162,11 @@ class ApproveCancellationResponse(_message.Message):
         proposal: _escrow_service_pb2.Proposal | None = ...,
         escrow: _escrow_service_pb2.Escrow | None = ...,
         refunded: _escrow_service_pb2.Refunded | None = ...,
+        needs_approval: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow", "proposal", b"proposal", "refunded", b"refunded"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow", "proposal", b"proposal", "refunded", b"refunded"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow", "needs_approval", b"needs_approval", "proposal", b"proposal", "refunded", b"refunded"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -333,6 +333,9 @@ class SettleChargebackResponse(_message.Message):
     CHARGEBACK_FIELD_NUMBER: _builtins.int
     TAKEN_FIELD_NUMBER: _builtins.int
     ESCROW_FIELD_NUMBER: _builtins.int
+    NEEDS_APPROVAL_FIELD_NUMBER: _builtins.int
+    needs_approval: _builtins.bool
+    """In a dry run: whether a second person has to approve it, as it would be above a limit of the tenant."""
     @_builtins.property
     def chargeback(self) -> Global___Chargeback:
         """The chargeback."""
@@ -351,10 +354,11 @@ class SettleChargebackResponse(_message.Message):
         chargeback: Global___Chargeback | None = ...,
         taken: _refund_service_pb2.Refund | None = ...,
         escrow: _escrow_service_pb2.Escrow | None = ...,
+        needs_approval: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["chargeback", b"chargeback", "escrow", b"escrow", "taken", b"taken"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chargeback", b"chargeback", "escrow", b"escrow", "taken", b"taken"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chargeback", b"chargeback", "escrow", b"escrow", "needs_approval", b"needs_approval", "taken", b"taken"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -894,6 +894,9 @@ class ResolveDisputeResponse(_message.Message):
     DISPUTE_FIELD_NUMBER: _builtins.int
     ESCROW_FIELD_NUMBER: _builtins.int
     REFUND_FIELD_NUMBER: _builtins.int
+    NEEDS_APPROVAL_FIELD_NUMBER: _builtins.int
+    needs_approval: _builtins.bool
+    """In a dry run: whether a second person has to approve it, as it would be above a limit of the tenant."""
     @_builtins.property
     def dispute(self) -> Global___Dispute:
         """The dispute."""
@@ -912,10 +915,11 @@ class ResolveDisputeResponse(_message.Message):
         dispute: Global___Dispute | None = ...,
         escrow: _escrow_service_pb2.Escrow | None = ...,
         refund: _refund_service_pb2.Refund | None = ...,
+        needs_approval: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["dispute", b"dispute", "escrow", b"escrow", "refund", b"refund"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dispute", b"dispute", "escrow", b"escrow", "refund", b"refund"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dispute", b"dispute", "escrow", b"escrow", "needs_approval", b"needs_approval", "refund", b"refund"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -2300,6 +2300,9 @@ class CancelEscrowResponse(_message.Message):
 
     ESCROW_FIELD_NUMBER: _builtins.int
     REFUNDED_FIELD_NUMBER: _builtins.int
+    NEEDS_APPROVAL_FIELD_NUMBER: _builtins.int
+    needs_approval: _builtins.bool
+    """In a dry run: whether a second person has to approve it, as it would be above a limit of the tenant."""
     @_builtins.property
     def escrow(self) -> Global___Escrow:
         """The escrow afterwards."""
@@ -2313,10 +2316,11 @@ class CancelEscrowResponse(_message.Message):
         *,
         escrow: Global___Escrow | None = ...,
         refunded: Global___Refunded | None = ...,
+        needs_approval: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow", "refunded", b"refunded"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow", "refunded", b"refunded"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow", "needs_approval", b"needs_approval", "refunded", b"refunded"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2517,6 +2521,9 @@ class RedirectShareResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ESCROW_FIELD_NUMBER: _builtins.int
+    NEEDS_APPROVAL_FIELD_NUMBER: _builtins.int
+    needs_approval: _builtins.bool
+    """In a dry run: whether a second person has to approve it, as it would be above a limit of the tenant."""
     @_builtins.property
     def escrow(self) -> Global___Escrow:
         """The escrow after it."""
@@ -2525,10 +2532,11 @@ class RedirectShareResponse(_message.Message):
         self,
         *,
         escrow: Global___Escrow | None = ...,
+        needs_approval: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow", "needs_approval", b"needs_approval"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -513,6 +513,9 @@ class RejectEffectResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EFFECT_FIELD_NUMBER: _builtins.int
+    NEEDS_APPROVAL_FIELD_NUMBER: _builtins.int
+    needs_approval: _builtins.bool
+    """In a dry run: whether a second person has to approve it, as it would be above a limit of the tenant."""
     @_builtins.property
     def effect(self) -> Global___Effect:
         """As it ended."""
@@ -521,10 +524,11 @@ class RejectEffectResponse(_message.Message):
         self,
         *,
         effect: Global___Effect | None = ...,
+        needs_approval: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["effect", b"effect"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["effect", b"effect"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effect", b"effect", "needs_approval", b"needs_approval"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -579,6 +583,9 @@ class SettleEffectResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EFFECT_FIELD_NUMBER: _builtins.int
+    NEEDS_APPROVAL_FIELD_NUMBER: _builtins.int
+    needs_approval: _builtins.bool
+    """In a dry run: whether a second person has to approve it, as it would be above a limit of the tenant."""
     @_builtins.property
     def effect(self) -> Global___Effect:
         """As it ended."""
@@ -587,10 +594,11 @@ class SettleEffectResponse(_message.Message):
         self,
         *,
         effect: Global___Effect | None = ...,
+        needs_approval: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["effect", b"effect"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["effect", b"effect"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effect", b"effect", "needs_approval", b"needs_approval"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1063,6 +1071,9 @@ class ApplySuspenseResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ESCROW_FIELD_NUMBER: _builtins.int
+    NEEDS_APPROVAL_FIELD_NUMBER: _builtins.int
+    needs_approval: _builtins.bool
+    """In a dry run: whether a second person has to approve it, as it would be above a limit of the tenant."""
     @_builtins.property
     def escrow(self) -> _escrow_service_pb2.Escrow:
         """The escrow afterwards."""
@@ -1071,10 +1082,11 @@ class ApplySuspenseResponse(_message.Message):
         self,
         *,
         escrow: _escrow_service_pb2.Escrow | None = ...,
+        needs_approval: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow", "needs_approval", b"needs_approval"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -453,6 +453,9 @@ class PlanRefundResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PLAN_FIELD_NUMBER: _builtins.int
+    NEEDS_APPROVAL_FIELD_NUMBER: _builtins.int
+    needs_approval: _builtins.bool
+    """Whether a second person has to approve it, as it would be above a limit of the tenant."""
     @_builtins.property
     def plan(self) -> Global___RefundPlan:
         """What RefundMilestone would do now."""
@@ -461,10 +464,11 @@ class PlanRefundResponse(_message.Message):
         self,
         *,
         plan: Global___RefundPlan | None = ...,
+        needs_approval: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["needs_approval", b"needs_approval", "plan", b"plan"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -718,6 +722,9 @@ class RefundSuspenseResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REFUND_FIELD_NUMBER: _builtins.int
+    NEEDS_APPROVAL_FIELD_NUMBER: _builtins.int
+    needs_approval: _builtins.bool
+    """In a dry run: whether a second person has to approve it, as it would be above a limit of the tenant."""
     @_builtins.property
     def refund(self) -> Global___Refund:
         """The refund, on its way to Stripe."""
@@ -726,10 +733,11 @@ class RefundSuspenseResponse(_message.Message):
         self,
         *,
         refund: Global___Refund | None = ...,
+        needs_approval: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["refund", b"refund"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["refund", b"refund"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["needs_approval", b"needs_approval", "refund", b"refund"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -785,6 +793,9 @@ class AdoptRefundResponse(_message.Message):
 
     REFUND_FIELD_NUMBER: _builtins.int
     ESCROW_FIELD_NUMBER: _builtins.int
+    NEEDS_APPROVAL_FIELD_NUMBER: _builtins.int
+    needs_approval: _builtins.bool
+    """In a dry run: whether a second person has to approve it, as it would be above a limit of the tenant."""
     @_builtins.property
     def refund(self) -> Global___Refund:
         """The refund."""
@@ -798,10 +809,11 @@ class AdoptRefundResponse(_message.Message):
         *,
         refund: Global___Refund | None = ...,
         escrow: _escrow_service_pb2.Escrow | None = ...,
+        needs_approval: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow", "refund", b"refund"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow", "refund", b"refund"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow", "needs_approval", b"needs_approval", "refund", b"refund"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -917,6 +929,9 @@ class AdoptReversalResponse(_message.Message):
 
     REVERSAL_FIELD_NUMBER: _builtins.int
     ESCROW_FIELD_NUMBER: _builtins.int
+    NEEDS_APPROVAL_FIELD_NUMBER: _builtins.int
+    needs_approval: _builtins.bool
+    """In a dry run: whether a second person has to approve it, as it would be above a limit of the tenant."""
     @_builtins.property
     def reversal(self) -> Global___AdoptedReversal:
         """What was adopted."""
@@ -930,10 +945,11 @@ class AdoptReversalResponse(_message.Message):
         *,
         reversal: Global___AdoptedReversal | None = ...,
         escrow: _escrow_service_pb2.Escrow | None = ...,
+        needs_approval: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow", "reversal", b"reversal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow", "reversal", b"reversal"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow", "needs_approval", b"needs_approval", "reversal", b"reversal"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -988,6 +1004,9 @@ class ResolveRefundResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REFUND_FIELD_NUMBER: _builtins.int
+    NEEDS_APPROVAL_FIELD_NUMBER: _builtins.int
+    needs_approval: _builtins.bool
+    """In a dry run: whether a second person has to approve it, as it would be above a limit of the tenant."""
     @_builtins.property
     def refund(self) -> Global___Refund:
         """The refund."""
@@ -996,10 +1015,11 @@ class ResolveRefundResponse(_message.Message):
         self,
         *,
         refund: Global___Refund | None = ...,
+        needs_approval: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["refund", b"refund"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["refund", b"refund"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["needs_approval", b"needs_approval", "refund", b"refund"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1213,6 +1233,9 @@ class WriteOffReceivableResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RECEIVABLE_FIELD_NUMBER: _builtins.int
+    NEEDS_APPROVAL_FIELD_NUMBER: _builtins.int
+    needs_approval: _builtins.bool
+    """In a dry run: whether a second person has to approve it, as it would be above a limit of the tenant."""
     @_builtins.property
     def receivable(self) -> Global___Receivable:
         """The receivable."""
@@ -1221,10 +1244,11 @@ class WriteOffReceivableResponse(_message.Message):
         self,
         *,
         receivable: Global___Receivable | None = ...,
+        needs_approval: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["receivable", b"receivable"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["receivable", b"receivable"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["needs_approval", b"needs_approval", "receivable", b"receivable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -50,6 +50,7 @@ def propose(
     unit = case.unit
     if sum(each.proposed_by is unit.party for each in case.records.proposals) >= MOST_PROPOSALS:
         raise ProposalsExhausted(escrow_id=case.escrow.public_id)
+    unit.decided()
     proposal = Proposal(
         tenant_id=case.escrow.tenant_id,
         escrow_id=case.escrow.escrow_id,

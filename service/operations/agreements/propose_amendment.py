@@ -48,10 +48,13 @@ async def propose_amendment(
         carry_out_amendment(case, proposal, changes)
     case.keep_time()
     unit.note = changes_in_words(changes, case.escrow.currency)
-    answer = ProposeAmendmentResponse(
-        proposal=proposal_message(proposal, case.records), escrow=escrow_message(case.records)
+    return await runtime.finish(
+        unit,
+        lambda: ProposeAmendmentResponse(
+            proposal=proposal_message(proposal, case.records), escrow=escrow_message(case.records)
+        ),
+        dry_run=request.validate_only,
     )
-    return answer if request.validate_only else await runtime.save(unit, answer)
 
 
 def _needs_nobody(case: EscrowCase, changes: Iterable[Change]) -> bool:

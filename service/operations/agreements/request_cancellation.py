@@ -35,7 +35,6 @@ async def request_cancellation(
         request.reason,
         milestone_ids=[each.public_id for each in chosen],
     )
-    unit.decided()
     case.keep_time()
     return await runtime.finish(
         unit,

@@ -34,7 +34,9 @@ async def request_extension(
         due_at=due_at,
     )
     case.keep_time()
-    answer = RequestExtensionResponse(
-        proposal=proposal_message(proposal, case.records), escrow=escrow_message(case.records)
+    return await runtime.finish(
+        unit,
+        lambda: RequestExtensionResponse(
+            proposal=proposal_message(proposal, case.records), escrow=escrow_message(case.records)
+        ),
     )
-    return await runtime.save(unit, answer)

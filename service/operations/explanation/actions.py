@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -23,6 +24,7 @@ from service.aggregates.disputed import disputed_minor
 from service.aggregates.split import payees_of
 from service.domain import ids
 from service.domain.call import Call, Party
+from service.domain.cancellation import CANCELABLE
 from service.domain.errors import Precondition
 from service.domain.policy import Policy
 from service.domain.records.dispute import Dispute
@@ -40,7 +42,10 @@ from service.operations.agreements.decline_amendment import decline_amendment
 from service.operations.agreements.decline_cancellation import decline_cancellation
 from service.operations.agreements.decline_extension import decline_extension
 from service.operations.agreements.extend_deadline import extend_deadline
+from service.operations.agreements.extendable import OF_THE_PARTIES
+from service.operations.agreements.propose_amendment import propose_amendment
 from service.operations.agreements.request_cancellation import request_cancellation
+from service.operations.agreements.request_extension import request_extension
 from service.operations.chargebacks.settle_chargeback import settle_chargeback
 from service.operations.disputes.accept_dispute_split import accept_dispute_split
 from service.operations.disputes.open_dispute import open_dispute
@@ -78,6 +83,7 @@ PARTIES = (Party.PAYER, Party.PAYEE)
 HELD = frozenset({MilestoneState.FUNDED, MilestoneState.DELIVERED})
 MOST_MILESTONES = 20
 TRIES_AT_ONCE = 10
+A_LITTLE = timedelta(hours=1)
 AT_END = frozenset({MilestoneState.CANCELED, MilestoneState.EXPIRED, MilestoneState.REFUNDED})
 """Where nobody can do anything any more; what was released can still be refunded."""
 
@@ -255,6 +261,42 @@ OF_ESCROW = (
     OfEscrow("SettleChargeback", settle_chargeback, _unsettled),
     OfEscrow("RedirectShare", redirect_share, _redirections),
 )
+
+
+class OfTime(NamedTuple):
+    """A method that gives something another time: ``requests`` says what, and the time of that is a
+    little later than it is due. ``parties`` are those for whom it is a question.
+    """
+
+    method: str
+    operation: Operation
+    requests: Callable[[EscrowRecords, datetime], Iterable[tuple[str, dict[str, Any]]]]
+    parties: Collection[Party]
+
+
+def _extendable(records: EscrowRecords, now: datetime) -> Iterator[tuple[str, dict[str, Any]]]:
+    for each in records.deadlines:
+        if each.kind in OF_THE_PARTIES:
+            later = timestamp(max(each.due_at, now) + A_LITTLE)
+            yield each.public_id, {"deadline_id": each.public_id, "due_time": later}
+
+
+def _amendable(records: EscrowRecords, now: datetime) -> Iterator[tuple[str, dict[str, Any]]]:
+    """One milestone stands for all that could be changed."""
+    for each in records.milestones:
+        if each.state in CANCELABLE:
+            later = timestamp(max(each.due_at or now, now) + A_LITTLE)
+            change = agreement_pb.AmendedMilestone(milestone_id=each.public_id, due_time=later)
+            yield records.escrow.public_id, {"milestones": [change]}
+            return
+
+
+OF_TIME = (
+    OfTime("RequestExtension", request_extension, _extendable, PARTIES),
+    # A party does so where the other has asked for it, which is above.
+    OfTime("ExtendDeadline", extend_deadline, _extendable, (Party.OPERATOR,)),
+    OfTime("ProposeAmendment", propose_amendment, _amendable, (*PARTIES, Party.OPERATOR)),
+)
 # Stripe is asked before these decide: the table of states says for whom they are a question.
 OF_PAYMENT = (
     ("CancelPayment", PaymentEvent.CANCEL),
@@ -298,7 +340,7 @@ async def actions_of(
     ask_for = cache(partial(asks, call))
     found = []
     for number, (party, method, operation, subject, request) in enumerate(
-        tries(records, milestones, people)
+        tries(records, milestones, people, rehearsal.clock())
     ):
         ask = ask_for(party, _ACCESS[method].approvals_for(party))
         outcome = await rehearse(rehearsal, operation, request, ask)
@@ -311,7 +353,10 @@ async def actions_of(
 
 
 def tries(
-    records: EscrowRecords, milestones: Iterable[Milestone], people: Sequence[Party]
+    records: EscrowRecords,
+    milestones: Iterable[Milestone],
+    people: Sequence[Party],
+    now: datetime,
 ) -> Iterator[Try]:
     """What of these milestones, and of all else of the escrow, is a question for these people."""
     for milestone in milestones:
@@ -321,6 +366,12 @@ def tries(
             request = _request(method, records, facts)
             for party in people:
                 if party in _ACCESS[method].parties:
+                    yield Try(party, method, operation, subject, request)
+    for method, operation, of_time, parties in OF_TIME:
+        for subject, facts in of_time(records, now):
+            request = _request(method, records, facts)
+            for party in people:
+                if party in parties:
                     yield Try(party, method, operation, subject, request)
 
 

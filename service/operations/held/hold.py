@@ -6,6 +6,7 @@ write, whoever asks, and before anything is written.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
@@ -73,6 +74,14 @@ async def hold(runtime: Runtime, asked: bytes, unit: UnitOfWork) -> None:
         expires_at=known.expires_at,
         request_id=unit.call.key,  # a command line makes its own
     )
+
+
+async def needs_approval(
+    runtime: Runtime, unit: UnitOfWork, amounts_minor: Mapping[str, int]
+) -> bool:
+    """Whether ``hold`` would let so much pass only when a second person has approved it."""
+    policy = (await runtime.policies.newest(unit.call.tenant_id)).policy
+    return above_limit(policy, unit, amounts_minor) is not None
 
 
 def _new(unit: UnitOfWork, asked: bytes, plan: Plan, policy: Policy, above: Above) -> Approval:

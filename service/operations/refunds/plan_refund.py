@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from escrow.v1 import refund_service_pb2 as pb
 from service.aggregates.escrow import EscrowCase
 from service.aggregates.refund_plan import Chosen
 from service.aggregates.refund_plan import plan_refund as plan_parts
 from service.domain import ids
-from service.domain.call import Call
+from service.domain.call import ApprovalKind, Call
 from service.domain.errors import EscrowMissing, FieldViolation, InvalidField
 from service.domain.records.refund import RefundPart
 from service.domain.unit import UnitOfWork
+from service.operations.held.hold import needs_approval
 from service.operations.payments.settled import once_settled
 from service.operations.refunds.messages import plan_message
 from service.runtime import Runtime
@@ -32,12 +34,18 @@ async def plan_refund(
 async def _plan(
     runtime: Runtime, call: Call, request: pb.PlanRefundRequest
 ) -> pb.PlanRefundResponse:
-    unit = UnitOfWork(call, "plan_refund", b"", runtime.clock())
+    as_refund = replace(call, approvals=(ApprovalKind.REFUNDS,))  # as RefundMilestone is held
+    unit = UnitOfWork(as_refund, "plan_refund", b"", runtime.clock())
     records = await find_escrow(runtime.pool, call.tenant_id, ids.parse(request.escrow_id))
     if records is None:
         raise EscrowMissing
+    unit.escrow, currency = records.escrow, records.escrow.currency
     parts = parts_asked_for(EscrowCase(unit, records), request)
-    return pb.PlanRefundResponse(plan=plan_message(parts, records.escrow.currency))
+    moved = {currency: sum(part.amount_minor for part in parts)}
+    return pb.PlanRefundResponse(
+        plan=plan_message(parts, currency),
+        needs_approval=await needs_approval(runtime, unit, moved),
+    )
 
 
 def parts_asked_for(

@@ -13,8 +13,11 @@ from google.protobuf.message import Message
 from escrow.client import EscrowClient, new_request_id, reason_of
 from escrow.v1 import approval_service_pb2 as pb
 from escrow.v1 import escrow_service_pb2 as escrow_pb
+from escrow.v1 import refund_service_pb2 as refund_pb
 from escrow.v1.options_pb2 import APPROVAL_KIND_RELEASES
+from service.access import access_of
 from service.domain.policy import ApprovalLimits
+from service.rpc.services import SERVICES
 from tests.service.operations.approvals.waiting import (
     approval_of,
     approver,
@@ -73,6 +76,36 @@ async def test_what_is_refunded_in_parts_adds_up_until_a_second_person_has_seen_
     assert await counted(market, escrow) == {"REFUNDS USD": 42_00}
     refunded = [moved for kind, moved in await market.books(escrow) if kind == "refunded_from_held"]
     assert [moved[IN_FLIGHT] for moved in refunded] == [-31_50, -10_50, -21_00, -42_00]
+
+
+async def test_a_dry_run_says_that_a_second_person_has_to_approve(market: Marketplace) -> None:
+    await limit(market, ApprovalLimits(refunds_minor=50_00))
+    escrow = await market.funded_escrow()
+    milestone = escrow.milestones[0].id
+    cancel = escrow_pb.CancelEscrowRequest(
+        request_id=new_request_id(), escrow_id=escrow.id, reason="They agree.", validate_only=True
+    )
+
+    async def planned(amount_minor: int) -> bool:
+        plan = refund_pb.PlanRefundRequest(
+            escrow_id=escrow.id, milestone_id=milestone, amount_minor=amount_minor
+        )
+        return (await asker(market).refunds.PlanRefund(plan)).needs_approval
+
+    async with market.unchanged():
+        assert (await operator(market).escrows.CancelEscrow(cancel)).needs_approval
+        assert not (await asker(market).escrows.CancelEscrow(cancel)).needs_approval
+        assert [await planned(47_00), await planned(48_00)] == [False, True]
+    await asker(market).refunds.RefundMilestone(refund_request(escrow, 30_00))
+    assert [await planned(17_00), await planned(18_00)] == [False, True]
+
+
+def test_every_dry_run_of_what_is_under_a_limit_says_whether_it_would_wait() -> None:
+    for service in SERVICES:
+        for method in service.methods:
+            dry = "validate_only" in method.input_type.fields_by_name
+            if dry and access_of(method).approvals:
+                assert "needs_approval" in method.output_type.fields_by_name, method.full_name
 
 
 async def test_of_many_at_once_no_more_than_the_limit_is_done(market: Marketplace) -> None:

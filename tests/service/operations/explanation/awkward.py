@@ -7,6 +7,7 @@ from escrow.v1 import escrow_service_pb2 as pb
 from tests.service.movements.strangers import charge_of, dispute
 from tests.service.operations.agreements.amending import amended, asked
 from tests.service.operations.agreements.asking import cancellation, extension
+from tests.service.operations.agreements.test_amended_dates import dated_escrow
 from tests.service.operations.approvals.waiting import held_refund
 from tests.service.operations.deadlines.test_act_on_deadline import freeze
 from tests.service.operations.disputes.disputing import contested, offer, opened
@@ -15,6 +16,14 @@ from tests.service.operations.marketplace import Marketplace
 from tests.service.operations.refunds.money import refund, stocked, transferred
 from tests.service.operations.refunds.reversals import reverse
 from tests.service.operations.refunds.test_failed_refunds import FAILS, failed, funded_by
+
+
+async def unpaid(market: Marketplace) -> pb.Escrow:
+    return await market.new_escrow(6_000)
+
+
+async def dated(market: Marketplace) -> pb.Escrow:
+    return await dated_escrow(market)
 
 
 async def being_paid(market: Marketplace) -> pb.Escrow:
@@ -127,6 +136,8 @@ async def waiting_for_a_second_person(market: Marketplace) -> pb.Escrow:
 AWKWARD: Mapping[str, Callable[[Marketplace], Awaitable[pb.Escrow]]] = {
     make.__name__: make
     for make in (
+        unpaid,
+        dated,
         being_paid,
         paid_in_part,
         partly_frozen,

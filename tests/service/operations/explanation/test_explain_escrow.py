@@ -13,6 +13,7 @@ import grpc
 import pytest
 import typer.main
 from google.protobuf.message_factory import GetMessageClass
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from escrow.client import EscrowClient, new_request_id
 from escrow.v1 import dispute_service_pb2 as dispute_pb
@@ -27,7 +28,13 @@ from service.domain import ids
 from service.domain.call import Call, Party
 from service.domain.policy_default import DEFAULT_POLICY
 from service.domain.states.proposal import ProposalState
-from service.operations.explanation.actions import OF_ESCROW, OF_MILESTONE, PARTIES, tries
+from service.operations.explanation.actions import (
+    OF_ESCROW,
+    OF_MILESTONE,
+    OF_TIME,
+    PARTIES,
+    tries,
+)
 from service.operations.explanation.explain_escrow import explain_escrow
 from service.operations.explanation.rehearsal import Rehearsal, asks, rehearsal_of, rehearse
 from tests.service.events.forgeries import of_type
@@ -39,6 +46,9 @@ from tests.service.operations.marketplace import AN_ID, TENANT, Marketplace, acc
 from tests.service.operations.refusals import read_refusal
 
 PEOPLE = ("payer", "payee", "operator")
+OPEN = frozenset(
+    {pb.MILESTONE_STATE_AWAITING_FUNDS, pb.MILESTONE_STATE_FUNDED, pb.MILESTONE_STATE_DELIVERED}
+)
 
 
 class ToItsEnd(Rehearsal):
@@ -55,6 +65,8 @@ WHERE j.escrow_id = $1::text::uuid GROUP BY 1, 2"""
 
 # What a person reads: the rule, what it is about, and who can end it.
 WAITS = {
+    "unpaid": [("PAYMENT", "mst", {"payer": ["FundEscrow"]})],
+    "dated": [("DELIVERY", "mst", {"payee": ["SubmitDelivery"]})],
     "being_paid": [
         ("PAYMENT_UNDER_WAY", "pay", {"payer": ["GetPayment", "CancelPayment"]}),
         ("PAYMENT_UNDER_WAY", "pay", {"payer": ["GetPayment", "CancelPayment"]}),
@@ -109,6 +121,8 @@ WAITS = {
 }
 # What is tried of what is allowed, so that each method is done once.
 DONE = {
+    "unpaid": ("payee", "ProposeAmendment"),
+    "dated": ("payer", "RequestExtension"),
     "being_paid": ("payee", "CancelEscrow"),
     "paid_in_part": ("payer", "FundEscrow"),
     "partly_frozen": ("payer", "AcceptDelivery"),
@@ -171,11 +185,21 @@ def request_of(escrow: pb.Escrow, method: str, subject: str) -> Any:  # noqa: AN
         (shares,) = [each.payees for each in escrow.milestones if each.id == subject]
         (request.payee_id,) = [each.payee_id for each in shares if each.waiting_for]
         (request.to_payee_id,) = [each.payee_id for each in shares if not each.waiting_for]
-    if method == "ExtendDeadline":
-        (asked,) = [each for each in escrow.proposals if each.id == subject]
-        request.deadline_id = asked.deadline_id
-        request.due_time.CopyFrom(asked.due_time)
+    if method in ("ExtendDeadline", "RequestExtension"):
+        asked = [each for each in escrow.proposals if each.id == subject]
+        request.deadline_id = asked[0].deadline_id if asked else subject
+        request.due_time.CopyFrom(asked[0].due_time if asked else later(escrow, subject))
+    if method == "ProposeAmendment":
+        milestone = next(m for m in escrow.milestones if m.state in OPEN)
+        request.milestones.add(milestone_id=milestone.id).due_time.GetCurrentTime()
+        request.milestones[0].due_time.seconds += 10 * 86_400
     return request
+
+
+def later(escrow: pb.Escrow, subject: str) -> Timestamp:
+    """Than a deadline is due."""
+    (deadline,) = [each for each in escrow.deadlines if each.id == subject]
+    return Timestamp(seconds=deadline.due_time.seconds + 3_600)
 
 
 def not_listed(
@@ -275,7 +299,9 @@ def test_each_method_that_is_tried_is_done_once() -> None:
     disputes = {"OpenDispute", "ProposeDisputeSplit", "RequestMediation"}
     disputes |= {"ResolveDispute", "WithdrawDispute"}  # in operations/disputes
     everywhere |= disputes
-    assert done | everywhere | declined == {each.method for each in (*OF_MILESTONE, *OF_ESCROW)}
+    assert done | everywhere | declined == {
+        each.method for each in (*OF_MILESTONE, *OF_ESCROW, *OF_TIME)
+    }
 
 
 def test_whoever_is_told_to_end_a_wait_may_call_the_method() -> None:
@@ -339,7 +365,8 @@ async def test_only_milestones_of_the_escrow_are_tried(market: Marketplace) -> N
     rest = await explain(market, escrow, milestone_ids=first.milestones_not_tried)
 
     assert first.milestones_not_tried == [m.id for m in escrow.milestones[20:]]
-    assert {a.subject for a in rest.actions} == {m.id for m in escrow.milestones[20:]}
+    of_milestones = {a.subject for a in rest.actions if a.subject.startswith(ids.MILESTONE)}
+    assert of_milestones == {m.id for m in escrow.milestones[20:]}
     async with market.refuses("MILESTONE_MISSING"):
         await explain(market, escrow, milestone_ids=[f"mst_{AN_ID}"])
 
@@ -402,7 +429,7 @@ async def test_what_is_decided_is_not_refused_later(market: Marketplace, name: s
 
     said = []
     for party, method, operation, subject, request in tries(
-        records, records.milestones, (*PARTIES, Party.OPERATOR)
+        records, records.milestones, (*PARTIES, Party.OPERATOR), market.work_runtime.clock()
     ):
         ask_as = asks(call, party, ())
         outcomes = [await rehearse(each, operation, request, ask_as) for each in (short, whole)]
