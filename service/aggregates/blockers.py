@@ -155,7 +155,24 @@ def of_milestone(milestone: Milestone, records: EscrowRecords) -> Iterator[Block
         yield Blocker(payment.public_id, description, Rule.PAYMENT_UNDER_WAY, clears)
     elif by_state := BY_STATE.get(milestone.state):
         rule, description, clears = by_state
+        if rule is Rule.DELIVERY:
+            description += _missed(milestone, records)
         yield Blocker(milestone.public_id, description, rule, clears)
+
+
+def _missed(milestone: Milestone, records: EscrowRecords) -> str:
+    """Of a due date that had passed when the escrow changed last, as it does when one is missed.
+    What was delivered once, and sent back, may have been in time.
+    """
+    due_at = milestone.due_at
+    if due_at is None or due_at > records.escrow.updated_at:
+        return ""
+    was_due = f"{due_at:%Y-%m-%d %H:%M:%S} UTC"
+    return (
+        f" again: it was due {was_due}"
+        if milestone.is_sent_back
+        else (f": it was due {was_due}, and is late")
+    )
 
 
 def _open_payment(milestone: Milestone, records: EscrowRecords) -> Payment | None:

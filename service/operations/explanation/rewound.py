@@ -38,15 +38,15 @@ def rewound(
     """``changes`` are those of states after the moment, the oldest first; ``movements`` what was
     booked until it.
 
-    States, prices, and what is held and frozen are of that moment. What else the rows say is of
-    now: that of a payee, why Stripe refused. Nothing of it ran against time.
+    States, prices, amended due dates, and what is held and frozen are of that moment. What else
+    the rows say is of now: that of a payee, why Stripe refused. Nothing of it ran against time.
     """
     was: dict[str, str] = {}
     for subject, before, _ in changes:
         was.setdefault(subject, before)
     past = copied(records)
     past.deadlines = []
-    past.escrow = _in_state_of(past.escrow, was)
+    past.escrow = replace(_in_state_of(past.escrow, was), updated_at=moment)
     for name in WITH_STATES:
         kept = [each for each in getattr(past, name) if was.get(each.public_id, "-")]
         setattr(past, name, [_in_state_of(each, was) for each in kept])
@@ -62,8 +62,8 @@ def rewound(
 
 
 def _undo_amendment(past: EscrowRecords, proposal: Proposal) -> None:
-    """Gives the milestones of an amendment their prices from before it, and removes those that it
-    added.
+    """Gives the milestones of an amendment their prices and due dates from before it, and removes
+    those that it added.
     """
     if proposal.kind is not ProposalKind.AMENDMENT:
         return
@@ -72,6 +72,7 @@ def _undo_amendment(past: EscrowRecords, proposal: Proposal) -> None:
     for milestone in past.milestones:
         if terms := before.get(milestone.milestone_id):
             milestone.amount_minor = terms.fees.amount_minor
+            milestone.due_at = terms.due_at
 
 
 def _in_state_of(record: Any, was: dict[str, str]) -> Any:  # noqa: ANN401  of any machine

@@ -163,6 +163,9 @@ async def test_what_was_delivered_once_and_sent_back_takes_the_payee(
         await due_ago(market, escrow, SECOND)
     back = (await market.payer.escrows.RequestChanges(changes_to(escrow))).escrow
     assert states(back) == ["FUNDED"]
+    waits = back.milestones[0].waiting_for
+    assert waits.startswith("the payee to deliver again: it was due 20" if missed else "the payee")
+    assert "is late" not in waits  # they may have been in time
 
     async with market.refuses("CANCELLATION_BLOCKED") as refusal:
         await market.payer.escrows.CancelEscrow(cancel(escrow))

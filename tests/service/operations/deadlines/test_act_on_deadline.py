@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
+from escrow.v1 import explanation_pb2 as explanation_pb
 from tests.service.operations.escrows.split import share, split_escrow
 from tests.service.operations.later import Later
 from tests.service.operations.marketplace import Marketplace, escrow_request, transitions
@@ -300,7 +301,9 @@ async def test_a_missed_due_date_is_told_once_and_moves_nothing(
     escrow = (await market.service.escrows.CreateEscrow(request)).escrow
     await market.pay(await market.fund(escrow))
     await market.settle()
-    assert kinds(await market.read(escrow)) == ["DELIVERY", "HOLD_LIMIT"]
+    funded = await market.read(escrow)
+    assert kinds(funded) == ["DELIVERY", "HOLD_LIMIT"]
+    assert funded.milestones[0].waiting_for == "the payee to deliver"
 
     await pass_to(later, date - 5 * SECOND)
     assert await later.deadlines.run_once() == 0
@@ -308,8 +311,17 @@ async def test_a_missed_due_date_is_told_once_and_moves_nothing(
     assert await later.deadlines.run_once() == 1
     assert await later.deadlines.run_once() == 0
 
-    assert states(await market.read(escrow)) == ["FUNDED"]
-    assert kinds(await market.read(escrow)) == ["HOLD_LIMIT"]
+    missed = await market.read(escrow)
+    assert states(missed) == ["FUNDED"]
+    assert kinds(missed) == ["HOLD_LIMIT"]
+    late = f"the payee to deliver: it was due {date:%Y-%m-%d %H:%M:%S} UTC, and is late"
+    assert missed.milestones[0].waiting_for == late
+    explain = explanation_pb.ExplainEscrowRequest(escrow_id=escrow.id)
+    told = await market.operator.escrows.ExplainEscrow(explain)
+    assert [each.description for each in told.blockers] == [late]
+    explain.as_of_time.FromDatetime(market.work_runtime.clock())  # which is before the due date
+    told = await market.operator.escrows.ExplainEscrow(explain)
+    assert [each.description for each in told.blockers] == ["the payee to deliver"]
     last = (await market.timeline(escrow))[-1]
     assert (last.operation, last.actor) == ("miss_delivery", "timer")
     assert "was not delivered by its due date" in last.note
