@@ -32,7 +32,10 @@ COLUMNS = (
 app = typer.Typer(help="What waits for a second person.", no_args_is_help=True)
 ApprovalId = Annotated[str, typer.Argument(help='"apr_..."')]
 PlanHash = Annotated[
-    str, typer.Option(help="The hash of the plan that you saw; nothing else is approved.")
+    str,
+    typer.Option(
+        help="The hash of the plan that `escrow approvals show` said; nothing else is approved."
+    ),
 ]
 Waiting = Annotated[
     bool, typer.Option("--waiting/--all", help="What nobody has decided; or all there were.")

@@ -79,7 +79,10 @@ OfSuspense = Annotated[
     ),
 ]
 PlanHash = Annotated[
-    str, typer.Option(help="The hash of the plan that you saw; nothing else is done.")
+    str,
+    typer.Option(
+        help="The hash of the plan that `escrow refunds plan` said; nothing else is done."
+    ),
 ]
 Failed = Annotated[
     bool, typer.Option("--failed/--all", help="Those that failed, for a person; or every one.")

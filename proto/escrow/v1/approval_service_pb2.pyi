@@ -94,7 +94,7 @@ class Approval(_message.Message):
     escrow_id: _builtins.str
     """The escrow that it is of: "esc_..."; empty when it is of none."""
     plan_hash: _builtins.str
-    """Names exactly this plan."""
+    """Names exactly this plan: what Approve asks for. It is not the plan_hash of RefundMilestone, which names what PlanRefund answered to who asked."""
     decided_by: _builtins.str
     """Who approved or rejected it."""
     decision_reason: _builtins.str
@@ -280,7 +280,9 @@ class ApproveRequest(_message.Message):
     approval_id: _builtins.str
     """"apr_..." """
     plan_hash: _builtins.str
-    """The hash of the plan that you saw: anything else is refused with APPROVAL_PLAN_CHANGED."""
+    """The approval's plan_hash that you saw, also in the metadata of APPROVAL_NEEDED, and not the hash of a RefundPlan: anything else is refused with
+    APPROVAL_PLAN_CHANGED.
+    """
     reason: _builtins.str
     """Why; at most 500 characters. It is kept with the approval."""
     def __init__(

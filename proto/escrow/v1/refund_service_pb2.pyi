@@ -260,7 +260,7 @@ class RefundPlan(_message.Message):
     BORNE_BY_PLATFORM_FIELD_NUMBER: _builtins.int
     HASH_FIELD_NUMBER: _builtins.int
     hash: _builtins.str
-    """Names exactly this: a request that carries it does this or nothing."""
+    """Names exactly this: a RefundMilestone that carries it as plan_hash does this or nothing. It is not the plan_hash of an Approval, which Approve asks for."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """What the payer gets."""
@@ -497,7 +497,9 @@ class RefundMilestoneRequest(_message.Message):
     amount_minor: _builtins.int
     """How much of the price to refund; all that is left and not frozen when unset. The payer's fee goes back on top."""
     plan_hash: _builtins.str
-    """The hash of the plan that you saw: anything else is refused with PLAN_CHANGED. Not checked when empty."""
+    """The hash of the RefundPlan that you saw, and not the plan_hash of an Approval, which a refund above a limit gets besides: anything else is refused with
+    PLAN_CHANGED. Not checked when empty.
+    """
     reason: _builtins.str
     """Why; at most 500 characters. It is kept with the refund."""
     etag: _builtins.str
