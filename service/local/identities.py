@@ -10,9 +10,17 @@ from pathlib import Path
 from escrow.client import TlsFiles
 from service.local.certificates import Authority
 
-# The clients, each with its certificate, and the role that it has.
+# The clients, each with its certificate, and the role that it has. Nobody approves what they asked
+# for themselves, so there is a second operator.
 STORY, YOU, OPERATOR, GATEWAY = "story", "you", "operator", "gateway"
-ROLES = {STORY: "service", YOU: "service", OPERATOR: "operator", GATEWAY: "gateway"}
+SECOND_OPERATOR = "second-operator"
+ROLES = {
+    STORY: "service",
+    YOU: "service",
+    OPERATOR: "operator",
+    SECOND_OPERATOR: "operator",
+    GATEWAY: "gateway",
+}
 
 
 @dataclass(frozen=True, slots=True)

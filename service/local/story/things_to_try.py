@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from service.local.folder import Addresses
-from service.local.identities import OPERATOR, YOU
+from service.local.identities import OPERATOR, SECOND_OPERATOR, YOU
 from service.local.postgres.programs import EmbeddedPostgresError, find_binaries
 from service.local.story.hosted_pages import CARD_3DS
 
@@ -64,6 +64,7 @@ def show_things_to_try(
     _show_ledger(console, addresses, name)
     _show_happening(console, addresses, name)
     _show_operating(console, addresses)
+    _show_approving(console, addresses, name)
     if serving:
         console.print("\n[bold]Ctrl-C stops everything[/] and keeps the data.")
         console.print("[dim]What is booked from now on shows up here.[/]\n")
@@ -95,7 +96,9 @@ def _addresses_table(addresses: Addresses) -> Table:
         table.add_row("Stripe sandbox", f"{addresses.sandbox}  [dim]stripe_sandbox/README.md[/]")
     else:
         table.add_row("Stripe", "your test account")
-    table.add_row("certificates", f"{addresses.tls}/  [dim]yours: {YOU}, {OPERATOR}[/]")
+    table.add_row(
+        "certificates", f"{addresses.tls}/  [dim]yours: {YOU}, {OPERATOR}, {SECOND_OPERATOR}[/]"
+    )
     table.add_row("data and logs", f"{folder}/ and {addresses.logs}/*.log")
     return table
 
@@ -145,6 +148,26 @@ def _show_operating(console: Console, addresses: Addresses) -> None:
     )
     _print_as_is(console, f"{found} {escrow} policy show > {file})")
     _print_as_is(console, f"{found} {escrow} --as ann policy apply {file} {why})")
+
+
+def _show_approving(console: Console, addresses: Addresses, name: str) -> None:
+    found, escrow = _with_settings(addresses), _program("escrow")
+    console.print(
+        "\n[bold]Let a second operator decide[/], by a certificate of their own: first apply a file"
+        " with approvals: {USD: {refunds_minor: 0}}, and plan a refund"
+    )
+    why = '--plan-hash HASH --reason "it was broken"'
+    files = addresses.identities.files(SECOND_OPERATOR)
+    shown = {"CERTIFICATE": files.certificate, "KEY": files.key}
+    second = " ".join(
+        f"ESCROW_OPERATOR_{setting}_FILE={shlex.quote(_shown(file))}"
+        for setting, file in shown.items()
+        if file
+    )
+    _print_as_is(console, f"{found} {escrow} --as ann refunds plan {name} 1)")
+    _print_as_is(console, f"{found} {escrow} --as ann refunds create {name} 1 {why})")
+    _print_as_is(console, f"{found} {escrow} approvals show APPROVAL)")
+    _print_as_is(console, f"{found} {second} {escrow} --as ben approvals approve APPROVAL {why})")
 
 
 def _with_settings(addresses: Addresses) -> str:

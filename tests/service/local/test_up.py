@@ -196,6 +196,9 @@ async def test_an_operator_changes_the_policy_by_what_is_printed(up: Up) -> None
     assert "nothing answers at 127.0.0.1:1" in nowhere[1]
     shown = await run("sh", "-c", show.partition(" > ")[0] + ")")
     assert "by operator for ann: our own fees" in shown[1].splitlines()[0]
+    (approve,) = (line for line in up.said().splitlines() if " approvals approve " in line)
+    nothing = await run("sh", "-c", approve.replace(" APPROVAL ", f" apr_{'0' * 32} "))
+    assert nothing == (2, "escrow: There is no approval with this id.\n")  # it is let in
 
 
 async def test_the_demo_plays_it_again(up: Up, client: EscrowClient) -> None:
