@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -16,6 +17,10 @@ from tests.service.operations.marketplace import Marketplace, escrow_request, tr
 
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
 K = pb.DeadlineKind
+MIGRATIONS = Path(__file__).parents[4] / "migrations"
+FILL, _, _ = (
+    (MIGRATIONS / "0041_limits_of_what_is_on_its_way.sql").read_text().partition("-- migrate:down")
+)
 
 
 def deadline(escrow: pb.Escrow, kind: K.ValueType) -> pb.Deadline:
@@ -385,6 +390,28 @@ async def test_a_release_that_waits_for_its_payee_is_warned_of_until_it_is_sent(
     await market.onboard(payee)
     paid = await market.read(escrow)
     assert (states(paid), kinds(paid)) == (["RELEASED"], [])
+
+
+async def test_what_is_on_its_way_at_the_upgrade_gets_its_limit(market: Marketplace) -> None:
+    """The same as the service would have begun, of one payee and of several."""
+    shares = [share(await market.new_payee(active=False, country=each)) for each in ("US", "TH")]
+    shares[1].amount_minor = 100
+    escrows = [
+        await market.delivered_escrow(payee=await market.new_payee(active=False, country="DE")),
+        await split_escrow(market, shares),
+    ]
+    for escrow in escrows:
+        assert kinds(await market.accept(escrow)) == ["HOLD_LIMIT"]
+    limits = (
+        "SELECT escrow_id, subject_id, kind, starts_at, due_at, act_at, warned_percent, tries,"
+        " refusal, leased_until FROM deadlines ORDER BY escrow_id"
+    )
+    begun = await market.owner.fetch(limits)
+    await market.owner.execute("DELETE FROM deadlines")
+
+    for _ in range(2):  # another time it adds nothing
+        await market.owner.execute(FILL)
+        assert await market.owner.fetch(limits) == begun
 
 
 # --- after an outage
