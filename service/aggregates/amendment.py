@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
+from service.aggregates.deadlines import funded_at
 from service.aggregates.escrow import EscrowCase
 from service.aggregates.split import payees_of
 from service.domain import ids
@@ -44,10 +46,17 @@ def check_fits(case: EscrowCase, changes: Sequence[Change], asked_by: Party) -> 
         name = ids.show(ids.MILESTONE, change.milestone_id)
         blockers += [Blocker(name, why, Rule.AMENDMENT) for why in _of_milestone(case, change)]
         # Else the payer cancels for a missed date that the payee has never agreed to.
-        if without_payee and change.is_due_sooner:
+        if without_payee and change.is_due_sooner(dates_count_since(case, change)):
             blockers.append(Blocker(name, PAYEE_DECIDES, Rule.AMENDMENT))
     if blockers:
         raise AmendmentBlocked(blockers, escrow_id=case.escrow.public_id)
+
+
+def dates_count_since(case: EscrowCase, change: Change) -> datetime:
+    """A due date before this nobody has missed: when its milestone was paid for, or now."""
+    if change.before is None:
+        return case.unit.now
+    return funded_at(case.records, case.milestone(change.milestone_id)) or case.unit.now
 
 
 def _of_escrow(case: EscrowCase, changes: Sequence[Change]) -> Iterator[Blocker]:

@@ -22,6 +22,7 @@ from service.domain.policy import Periods
 from service.domain.records.deadline import Deadline, DeadlineKind
 from service.domain.records.escrow import Milestone
 from service.domain.states.dispute import DisputeState
+from service.domain.states.milestone import MilestoneState
 from service.domain.states.proposal import ProposalEvent
 from service.domain.unit import UnitOfWork
 from service.store.tables import EscrowRecords
@@ -84,6 +85,8 @@ def _begin(
         due_at = milestone.due_at
     elif kind is DeadlineKind.INSPECTION:
         due_at = starts_at + timedelta(hours=periods.inspection_hours)
+    elif milestone.state is MilestoneState.REFUNDING:
+        return  # what was held runs already; what the payee had is held no more
     else:
         starts_at = min(funded_at(records, milestone) or unit.now, unit.now)
         due_at = starts_at + min(map(held_at_most, _countries(records, milestone)))
@@ -118,7 +121,7 @@ def begin_anew(unit: UnitOfWork, records: EscrowRecords, subject_id: UUID) -> No
 def _countries(records: EscrowRecords, milestone: Milestone) -> set[str]:
     """Those of the payees of a milestone."""
     parts = payees_of(records, milestone.milestone_id)
-    theirs = {part.payee_id for part in parts} or {records.escrow.payee_id}
+    theirs = {part.payee_id for part in parts if part.amount_minor} or {records.escrow.payee_id}
     return {records.payees[payee_id].country for payee_id in theirs}
 
 
@@ -136,6 +139,19 @@ def wait_for_warning(deadline: Deadline) -> None:
     """Lets a hold limit be looked at when so much of its time has passed that people are warned."""
     percent = next_warning(deadline)
     deadline.act_at = percent_of(deadline, percent) if percent else None
+
+
+def limit_anew(unit: UnitOfWork, records: EscrowRecords, milestone: Milestone) -> None:
+    """Lets Stripe's limit be that of the payees whom a milestone has now."""
+    longest = min(map(held_at_most, _countries(records, milestone)))
+    for deadline in records.deadlines:
+        of_it = deadline.subject_id == milestone.milestone_id
+        due_at = deadline.starts_at + longest
+        if of_it and deadline.kind is DeadlineKind.HOLD_LIMIT and deadline.due_at != due_at:
+            deadline.due_at = due_at
+            deadline.tries += 1  # what a worker has leased before is not meant any more
+            wait_for_warning(deadline)
+            unit.put(deadline)
 
 
 def put_off(unit: UnitOfWork, deadline: Deadline, refusal: str) -> None:

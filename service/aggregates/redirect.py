@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from service.aggregates.deadlines import limit_anew
 from service.aggregates.escrow import EscrowCase
 from service.aggregates.freeze import NOT_OF_STRIPE
 from service.aggregates.split import payees_of
@@ -61,6 +62,7 @@ def redirect(case: EscrowCase, milestone: Milestone, before: Payee, after: Payee
         _give(case, each, after, each.left_minor, 0, fee_minor)
     for release in waiting:
         _give_release(case, theirs, release, after)
+    limit_anew(case.unit, case.records, milestone)
 
 
 def _alone(case: EscrowCase, milestone: Milestone) -> MilestonePayee:

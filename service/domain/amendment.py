@@ -86,19 +86,21 @@ class Change:
     def of_due_date(self) -> bool:
         return self.before is not None and self.before.due_at != self.after.due_at
 
-    @property
-    def is_due_sooner(self) -> bool:
-        """Whether what is agreed already would be due earlier, or at all."""
+    def is_due_sooner(self, since: datetime) -> bool:
+        """Whether what is agreed already would be due earlier, or at all. A date that was not after
+        ``since`` nobody can miss: that is when it was paid for, or now.
+        """
         was, now = self.before.due_at if self.before else None, self.after.due_at
-        return self.of_due_date and (was is None or now is None or now < was)
+        return self.of_due_date and (was is None or was <= since or now is None or now < was)
 
-    @property
-    def favors_payees(self) -> bool:
-        """Whether it takes nothing from any payee: none earns less, and has less time."""
+    def favors_payees(self, since: datetime) -> bool:
+        """Whether it takes nothing from any payee: none earns less, and has less time. ``since`` is
+        that of ``is_due_sooner``.
+        """
         if self.before is None:
             return self.after.due_at is None
         nets = zip(_nets(self.before), _nets(self.after), strict=True)
-        return not self.is_due_sooner and all(before <= after for before, after in nets)
+        return not self.is_due_sooner(since) and all(before <= after for before, after in nets)
 
     def document(self) -> dict[str, Any]:
         return {

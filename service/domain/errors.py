@@ -422,9 +422,9 @@ class DeadlineFixed(Precondition):
 
 
 class ApprovalNeeded(Precondition):
-    """{amount}, after {decided_before} of the same escrow before, is above the limit of what one
-    person decides: it waits for another, and nothing was done yet. They decide with Approve or
-    Reject (escrow approvals); send this again, with the same request_id, to hear what became of it.
+    """{amount} is above the limit of what one person decides of an escrow: it waits for another,
+    and nothing was done yet. They decide with Approve or Reject (escrow approvals); send this
+    again, with the same request_id, to hear what became of it.
     """
 
 

@@ -12,12 +12,11 @@ from google.protobuf.message import Message
 from service.answers import add_texts, escrow_of, is_whole
 from service.domain import ids
 from service.domain.call import Call
-from service.domain.errors import ApprovalRejected, Precondition
+from service.domain.errors import Precondition
 from service.domain.unit import UnitOfWork
 from service.operations.blocked import add_blockers
 from service.operations.held.hold import hold, needs_approval
 from service.operations.held.plan import amounts_of
-from service.operations.rejected import told_why
 from service.runtime import Answer, Runtime, rerun
 from service.store.operations import Answered
 
@@ -68,8 +67,6 @@ def mutation(
                 )
             except Answered as answered:
                 return await _told_again(runtime, call, answer_type.FromString(answered.response))
-            except ApprovalRejected as refusal:
-                raise await told_why(runtime, call, refusal) from None
             except Precondition as refusal:
                 await add_blockers(runtime, call, request, refusal)
                 raise

@@ -17,7 +17,7 @@ from service.domain.states.machine import Machine
 class Approval:
     """``operation`` was asked for by ``caller`` with the request id ``key``; ``asked`` is what it
     said. ``asker`` is {"people": [...], "end_user": ...}: who that was, beside the name. ``plan``
-    is {"lines": [...], "decided_before": minor}, and ``plan_hash`` names the lines.
+    is {"lines": [...], "decided_before": minor}, and ``plan_hash`` names it.
     """
 
     tenant_id: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from escrow.v1.agreement_service_pb2 import ProposeAmendmentRequest, ProposeAmendmentResponse
-from service.aggregates.amendment import check_fits
+from service.aggregates.amendment import check_fits, dates_count_since
 from service.aggregates.escrow import EscrowCase, open_case
 from service.domain import ids
 from service.domain.amendment import Change
@@ -61,7 +61,9 @@ def _needs_nobody(case: EscrowCase, changes: Iterable[Change]) -> bool:
     """An operator decides alone, and a payer who only gives, where the policy says so."""
     if case.unit.party is Party.OPERATOR:
         return True
-    gives = case.unit.party is Party.PAYER and all(each.favors_payees for each in changes)
+    gives = case.unit.party is Party.PAYER and all(
+        each.favors_payees(dates_count_since(case, each)) for each in changes
+    )
     return gives and case.policy.favorable_amendment is Favorable.APPROVED
 
 

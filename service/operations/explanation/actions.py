@@ -23,8 +23,8 @@ from service.access import access_of
 from service.aggregates.disputed import disputed_minor
 from service.aggregates.split import payees_of
 from service.domain import ids
+from service.domain.amendment import MOST_MILESTONES as MOST_MILESTONES_AGREED
 from service.domain.call import Call, Party
-from service.domain.cancellation import CANCELABLE
 from service.domain.errors import Precondition
 from service.domain.policy import Policy
 from service.domain.records.dispute import Dispute
@@ -42,7 +42,7 @@ from service.operations.agreements.decline_amendment import decline_amendment
 from service.operations.agreements.decline_cancellation import decline_cancellation
 from service.operations.agreements.decline_extension import decline_extension
 from service.operations.agreements.extend_deadline import extend_deadline
-from service.operations.agreements.extendable import OF_THE_PARTIES
+from service.operations.agreements.extendable import AT_MOST, OF_THE_PARTIES
 from service.operations.agreements.propose_amendment import propose_amendment
 from service.operations.agreements.request_cancellation import request_cancellation
 from service.operations.agreements.request_extension import request_extension
@@ -83,7 +83,7 @@ PARTIES = (Party.PAYER, Party.PAYEE)
 HELD = frozenset({MilestoneState.FUNDED, MilestoneState.DELIVERED})
 MOST_MILESTONES = 20
 TRIES_AT_ONCE = 10
-A_LITTLE = timedelta(hours=1)
+A_LITTLE = timedelta(seconds=1)
 AT_END = frozenset({MilestoneState.CANCELED, MilestoneState.EXPIRED, MilestoneState.REFUNDED})
 """Where nobody can do anything any more; what was released can still be refunded."""
 
@@ -264,8 +264,8 @@ OF_ESCROW = (
 
 
 class OfTime(NamedTuple):
-    """A method that gives something another time: ``requests`` says what, and the time of that is a
-    little later than it is due. ``parties`` are those for whom it is a question.
+    """A method that asks for something to be agreed otherwise: ``requests`` says what. ``parties``
+    are those for whom it is a question.
     """
 
     method: str
@@ -275,20 +275,22 @@ class OfTime(NamedTuple):
 
 
 def _extendable(records: EscrowRecords, now: datetime) -> Iterator[tuple[str, dict[str, Any]]]:
+    """To a little later than it is due; what is due too late for that is no question."""
+    latest = now + AT_MOST
     for each in records.deadlines:
-        if each.kind in OF_THE_PARTIES:
-            later = timestamp(max(each.due_at, now) + A_LITTLE)
+        if each.kind in OF_THE_PARTIES and each.due_at < latest:
+            later = timestamp(min(max(each.due_at, now) + A_LITTLE, latest))
             yield each.public_id, {"deadline_id": each.public_id, "due_time": later}
 
 
-def _amendable(records: EscrowRecords, now: datetime) -> Iterator[tuple[str, dict[str, Any]]]:
-    """One milestone stands for all that could be changed."""
-    for each in records.milestones:
-        if each.state in CANCELABLE:
-            later = timestamp(max(each.due_at or now, now) + A_LITTLE)
-            change = agreement_pb.AmendedMilestone(milestone_id=each.public_id, due_time=later)
-            yield records.escrow.public_id, {"milestones": [change]}
-            return
+def _amendable(records: EscrowRecords, _: datetime) -> Iterator[tuple[str, dict[str, Any]]]:
+    """By one milestone more, at a price that is agreed already: it takes nothing from anybody. It
+    is no question where there are as many as can be.
+    """
+    if len(records.milestones) < MOST_MILESTONES_AGREED:
+        price_minor = records.milestones[0].amount_minor
+        more = agreement_pb.AddedMilestone(title="asked", amount_minor=price_minor)
+        yield records.escrow.public_id, {"added": [more]}
 
 
 OF_TIME = (

@@ -15,9 +15,9 @@ from service.domain.errors import (
     ApprovalExpired,
     ApprovalNeeded,
     ApprovalPlanChanged,
-    ApprovalRejected,
     RequestIdReused,
 )
+from service.domain.money import format_minor
 from service.domain.policy import Policy
 from service.domain.records.approval import Approval
 from service.domain.states.approval import ApprovalEvent, ApprovalState
@@ -31,6 +31,7 @@ from service.operations.held.limits import (
 )
 from service.operations.held.messages import approval_message
 from service.operations.held.plan import Plan, plan_of
+from service.operations.held.rejected import rejected
 from service.runtime import Runtime
 from service.store.approvals import find_approval_of
 from service.store.commit import Overtaken
@@ -49,31 +50,59 @@ async def hold(runtime: Runtime, asked: bytes, unit: UnitOfWork) -> None:
         await _pass_approved(runtime, unit, plan)
         return
     policy = (await runtime.policies.newest(unit.call.tenant_id)).policy
+    if not policy.has_limit(unit.call.approvals):
+        return
+    known = await find_approval_of(runtime.pool, unit)
+    if known is not None:
+        _check_open(unit, known, asked)
     above = above_limit(policy, unit, plan.amounts_minor)
     if above is None:
         count_alone(policy, unit, plan.amounts_minor)
         return
-    known = await find_approval_of(runtime.pool, unit)
     if known is None:
-        known = _new(unit, asked, plan, policy, above)
+        known = _new(unit, asked, plan.after(above.before_minor, above.currency), policy, above)
         await _keep(runtime, unit, known)
-    elif known.asked != asked:
-        raise RequestIdReused
-    elif known.state is ApprovalState.REJECTED:
-        raise ApprovalRejected(approval_id=known.public_id)
-    elif known.is_expired(unit.now):
-        raise ApprovalExpired(approval_id=known.public_id)
-    elif known.plan_hash != plan.hash:
+    elif not _stands(unit, known, plan):
         await _plan_anew(runtime, unit, known, plan)
-    raise ApprovalNeeded(
-        decided_before_minor=known.decided_before_minor,
+    raise _needed(unit, known)
+
+
+def _check_open(unit: UnitOfWork, known: Approval, asked: bytes) -> None:
+    """What was rejected is not done by the same request, also where it is below the limits now.
+
+    Raises:
+        RequestIdReused, ApprovalRejected, ApprovalExpired.
+    """
+    if known.asked != asked:
+        raise RequestIdReused
+    if known.state is ApprovalState.REJECTED:
+        raise rejected(known, unit.call.party)
+    if known.is_expired(unit.now):
+        raise ApprovalExpired(approval_id=known.public_id)
+
+
+def _stands(unit: UnitOfWork, approval: Approval, plan: Plan) -> bool:
+    """Whether the approval shows what the unit would do, and no less than was decided before."""
+    shown_minor, currency = approval.decided_before_minor, approval.currency
+    more = decided_alone(unit, approval.kind, currency) > shown_minor
+    return not more and plan.after(shown_minor, currency).hash == approval.plan_hash
+
+
+def _needed(unit: UnitOfWork, known: Approval) -> ApprovalNeeded:
+    before_minor = known.decided_before_minor
+    refusal = ApprovalNeeded(
         approval_id=known.public_id,
         plan_hash=known.plan_hash,
         amount_minor=known.amount_minor,
         currency=known.currency,
         expires_at=known.expires_at,
         request_id=unit.call.key,  # a command line makes its own
+        **({"decided_before_minor": before_minor} if before_minor else {}),
     )
+    if before_minor:
+        before = format_minor(before_minor, known.currency)
+        refusal.message = f"After {before} that were decided before, {refusal.message}"
+    return refusal
 
 
 async def needs_approval(
@@ -125,8 +154,9 @@ async def _keep(runtime: Runtime, unit: UnitOfWork, approval: Approval) -> None:
 async def _plan_anew(runtime: Runtime, unit: UnitOfWork, approval: Approval, plan: Plan) -> None:
     approval.amount_minor = plan.amounts_minor.get(approval.currency, 0)
     before_minor = decided_alone(unit, approval.kind, approval.currency)
-    approval.plan = {"lines": list(plan.lines), "decided_before": before_minor}
-    approval.plan_hash = plan.hash
+    anew = plan.after(before_minor, approval.currency)
+    approval.plan = {"lines": list(anew.lines), "decided_before": before_minor}
+    approval.plan_hash = anew.hash
     await _keep(runtime, unit, approval)
 
 
@@ -138,10 +168,10 @@ async def _pass_approved(runtime: Runtime, unit: UnitOfWork, plan: Plan) -> None
     assert approval is not None  # it names this very request
     if approval.state is not ApprovalState.WAITING:
         raise Overtaken("somebody else has decided")
-    if plan.hash != approval.plan_hash:
+    if not _stands(unit, approval, plan):
         await _plan_anew(runtime, unit, approval, plan)
-    if plan.hash != approved.plan_hash:
-        raise ApprovalPlanChanged(approval_id=approval.public_id, plan_hash=plan.hash)
+    if approval.plan_hash != approved.plan_hash:
+        raise ApprovalPlanChanged(approval_id=approval.public_id, plan_hash=approval.plan_hash)
     count_anew(unit, approval.kind)
     decided = approved.by
     assert isinstance(decided, UnitOfWork)

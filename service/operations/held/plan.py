@@ -11,7 +11,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from service.domain import ids
@@ -19,7 +19,9 @@ from service.domain.money import format_minor
 from service.domain.records.effect import Effect
 from service.domain.records.escrow import MilestonePayee
 from service.domain.records.freeze import Freeze
+from service.domain.records.release import Release
 from service.domain.states.effect import EffectState
+from service.domain.states.release import ReleaseState
 from service.domain.unit import UnitOfWork
 
 _ID = re.compile(r"([a-z]{3})_([0-9a-f]{32})")
@@ -27,8 +29,9 @@ _ID = re.compile(r"([a-z]{3})_([0-9a-f]{32})")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``amounts_minor`` is by currency what moves: the largest change of one account, what
-    Stripe is asked for, what is given to another payee, or what is let move again.
+    """``amounts_minor`` is what moves, in the escrow's currency, or by currency without one: the
+    largest change of one account, what Stripe is asked for, what is given to another payee, or what
+    is let move again.
     """
 
     lines: tuple[str, ...]
@@ -37,6 +40,13 @@ class Plan:
     @property
     def hash(self) -> str:
         return hashlib.sha256("\n".join(self.lines).encode()).hexdigest()[:32]
+
+    def after(self, decided_minor: int, currency: str) -> Plan:
+        """The same where so much was decided before, which whoever approves it has to see."""
+        if not decided_minor:
+            return self
+        before = f"before: {format_minor(decided_minor, currency)} of the escrow by one person"
+        return replace(self, lines=(before, *self.lines))
 
 
 def plan_of(unit: UnitOfWork) -> Plan:
@@ -64,6 +74,9 @@ def _changed(unit: UnitOfWork) -> Iterator[str]:
         )
         shown = format_minor(part.amount_minor, unit.escrow.currency if unit.escrow else "")
         yield f"{milestone}, part {part.position + 1}: {shown} for {payee}"
+    for name, amount_minor in _let_move(unit):
+        shown = format_minor(amount_minor, unit.escrow.currency if unit.escrow else "")
+        yield f"{name}: {shown} may move"
     for effect in _planned(unit):
         asked = json.dumps(effect.request, sort_keys=True, default=str)
         yield f"Stripe is asked to {effect.kind}: {asked}"
@@ -85,7 +98,10 @@ def amounts_of(unit: UnitOfWork) -> dict[str, int]:
     largest: dict[str, int] = defaultdict(int)
     for (_, currency), change_minor in _changes(unit).items():
         largest[currency] = max(largest[currency], abs(change_minor))
-    return {currency: minor for currency, minor in largest.items() if minor}
+    moved = {currency: minor for currency, minor in largest.items() if minor}
+    # What it converts into is the same money, and not counted once more.
+    own = unit.escrow.currency if unit.escrow else ""
+    return {own: moved[own]} if own in moved else moved
 
 
 def _changes(unit: UnitOfWork) -> dict[tuple[str, str], int]:
@@ -101,15 +117,22 @@ def _changes(unit: UnitOfWork) -> dict[tuple[str, str], int]:
     for part in _parts(unit):
         if part.redirected_from is not None and unit.escrow:
             changes["redirected", unit.escrow.currency] += part.amount_minor
-    if not unit.journals and unit.escrow:  # else it is counted by what moves
-        changes["let move", unit.escrow.currency] += _let_move(unit)
+    for _, amount_minor in _let_move(unit):
+        changes["let move", unit.escrow.currency if unit.escrow else ""] += amount_minor
     return changes
 
 
-def _let_move(unit: UnitOfWork) -> int:
-    """What was frozen and is not any more, in minor units."""
-    freezes = (each for each in unit.records.values() if isinstance(each, Freeze))
-    return sum(each.amount_minor + each.beyond_minor for each in freezes if not each.is_open)
+def _let_move(unit: UnitOfWork) -> Iterator[tuple[str, int]]:
+    """What was frozen and is not any more: what is held, and the releases that are sent now, by
+    their ids. Nothing where something is booked, which counts then.
+    """
+    freezes = [each for each in unit.records.values() if isinstance(each, Freeze)]
+    if unit.journals or all(each.is_open for each in freezes):
+        return
+    yield from ((each.public_id, each.amount_minor) for each in freezes if not each.is_open)
+    for each in unit.records.values():
+        if isinstance(each, Release) and each.state is ReleaseState.WAITING:
+            yield each.public_id, each.unsent_minor
 
 
 def _currency(unit: UnitOfWork, effect: Effect) -> str:

@@ -46,6 +46,8 @@ def terms(price: int = 100, fee: int = 20, due: datetime | None = None, *nets: i
         (terms(100, 20), terms(101, 22), False),  # the fee takes more than that
         (terms(due=NOW), terms(due=NOW + DAY), True),
         (terms(due=NOW), terms(due=NOW - DAY), False),
+        # It was paid for after the date, so that nobody could miss it.
+        (terms(due=NOW - 3 * DAY), terms(due=NOW + DAY), False),
         (terms(), terms(due=NOW), False),
         (terms(100, 0, None, 60, 40), terms(110, 0, None, 60, 50), True),
         (terms(100, 0, None, 60, 40), terms(110, 0, None, 59, 51), False),  # one of them less
@@ -56,7 +58,7 @@ def terms(price: int = 100, fee: int = 20, due: datetime | None = None, *nets: i
 def test_what_takes_nothing_from_any_payee(
     before: Terms | None, after: Terms, *, favors: bool
 ) -> None:
-    assert Change(ONE, "", before, after).favors_payees is favors
+    assert Change(ONE, "", before, after).favors_payees(NOW - 2 * DAY) is favors
 
 
 OF_PRICE = Change(ONE, "", terms(), terms(120))

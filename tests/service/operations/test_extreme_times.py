@@ -8,6 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
+from escrow.v1.explanation_pb2 import ExplainEscrowRequest
 from tests.service.operations.inbox.test_ingest_stripe_event import event
 from tests.service.operations.marketplace import Marketplace, escrow_request
 
@@ -50,6 +51,8 @@ async def test_a_due_time_is_kept_to_the_microsecond_and_breaks_nothing(
         answer = await market.service.escrows.ListEscrows(pb.ListEscrowsRequest())
         assert answer.unreadable == []
         return answer.escrows[0]
+
+    await market.operator.escrows.ExplainEscrow(ExplainEscrowRequest(escrow_id=created.id))
 
     async def deliver() -> pb.Escrow:
         return await market.deliver(created)

@@ -1,12 +1,13 @@
 """Due dates that are moved, and how long an amendment waits for an answer."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
-from service.domain.policy import Periods, Policy
+from service.domain.policy import Favorable, Periods, Policy
 from tests.service.domain.policies import rules
 from tests.service.operations.agreements.amending import (
     added,
@@ -23,6 +24,7 @@ from tests.service.operations.agreements.test_cancellation import cancel, due_ag
 from tests.service.operations.deadlines.test_act_on_deadline import kinds, operations, states
 from tests.service.operations.later import Later
 from tests.service.operations.marketplace import Marketplace, escrow_request
+from tests.service.operations.policies.catalogue import harmless
 from tests.service.operations.policies.policies import apply
 
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
@@ -85,6 +87,24 @@ async def test_no_date_comes_nearer_without_the_payee(market: Marketplace) -> No
     await operator.agreements.AcceptAmendment(yes(by_payee, escrow))
 
     assert (await market.read(escrow)).milestones[0].due_time == sooner.due_time
+
+
+@pytest.mark.parametrize("asker", ["operator", "payer"])
+async def test_no_date_begins_to_count_without_the_payee(market: Marketplace, asker: str) -> None:
+    """What was paid for after its date has none that counts: a later one is no gift."""
+    await apply(market, replace(harmless(), favorable_amendment=Favorable.APPROVED))
+    escrow = await dated_escrow(market)
+    await due_ago(market, escrow, 5 * DAY)
+    await paid_ago(market, escrow, 3 * DAY)
+    later = amended(escrow, due=market.work_runtime.clock() + DAY)
+
+    if asker == "operator":
+        async with market.refuses("AMENDMENT_BLOCKED"):
+            await market.client("operator").agreements.ProposeAmendment(amendment(escrow, later))
+    else:
+        waiting = await asked(market.payer, escrow, later)
+        assert waiting.state == pb.PROPOSAL_STATE_OPEN  # the payee answers
+    assert (await market.read(escrow)).milestones[0].due_time != later.due_time
 
 
 async def test_a_date_that_was_missed_is_agreed_on_anew(market: Marketplace) -> None:

@@ -18,6 +18,8 @@ from escrow.v1.options_pb2 import APPROVAL_KIND_RELEASES
 from service.access import access_of
 from service.domain.policy import ApprovalLimits
 from service.rpc.services import SERVICES
+from tests.service.movements.strangers import charge_of
+from tests.service.movements.strangers import refund as refund_in_dashboard
 from tests.service.operations.approvals.waiting import (
     approval_of,
     approver,
@@ -29,7 +31,8 @@ from tests.service.operations.approvals.waiting import (
 )
 from tests.service.operations.disputes.disputing import contested, read, resolution, state
 from tests.service.operations.marketplace import Marketplace, usd
-from tests.service.operations.refunds.money import platform, refund_request
+from tests.service.operations.refunds.money import platform, refund_request, stocked
+from tests.service.operations.refunds.test_currencies import transferred_in_euro
 
 IN_FLIGHT = "liab:refunds_in_flight"
 
@@ -61,8 +64,13 @@ async def test_what_is_refunded_in_parts_adds_up_until_a_second_person_has_seen_
     assert await counted(market, escrow) == {"REFUNDS USD": 31_50}
     books = await market.books(escrow)
 
-    approval = await ask_above(market, refund_request(escrow, 20_00))
+    request = refund_request(escrow, 20_00)
+    async with market.refuses("APPROVAL_NEEDED", writes=True) as refusal:
+        await asker(market).refunds.RefundMilestone(request)
+    approval = await ask_above(market, request)
 
+    assert refusal.message.startswith("After 31.50 USD that were decided before, 21.00 USD is")
+    assert refusal.metadata["decided_before_minor"] == "3150"
     assert await market.books(escrow) == books
     assert (approval.amount, approval.decided_before) == (usd(21_00), usd(31_50))
     # Of another escrow nothing counts with it, nor what is rejected.
@@ -76,6 +84,40 @@ async def test_what_is_refunded_in_parts_adds_up_until_a_second_person_has_seen_
     assert await counted(market, escrow) == {"REFUNDS USD": 42_00}
     refunded = [moved for kind, moved in await market.books(escrow) if kind == "refunded_from_held"]
     assert [moved[IN_FLIGHT] for moved in refunded] == [-31_50, -10_50, -21_00, -42_00]
+
+
+async def test_who_approves_has_seen_what_was_decided_before(market: Marketplace) -> None:
+    await limit(market, ApprovalLimits(refunds_minor=50_00))
+    escrow = await market.funded_escrow(1_000_00)
+    seen = await ask_above(market, refund_request(escrow, 60_00))
+    assert not seen.HasField("decided_before")
+    await asker(market).refunds.RefundMilestone(refund_request(escrow, 40_00))
+
+    async with market.refuses("APPROVAL_PLAN_CHANGED", writes=True):
+        await approver(market).approvals.Approve(approval_of(seen))
+
+    anew = await read_approval(market, seen)
+    assert anew.decided_before == usd(42_00)
+    assert "before: 42.00 USD of the escrow by one person" in anew.plan
+    small = await ask_above(market, refund_request(escrow, 10_00))
+    await approver(market).approvals.Approve(approval_of(anew))
+    await approver(market).approvals.Approve(approval_of(small))  # less was decided than it shows
+    assert await counted(market, escrow) == {}
+    assert await platform(market, IN_FLIGHT) == -(42_00 + 63_00 + 10_50)
+
+
+async def test_what_was_rejected_is_not_done_by_the_same_request(market: Marketplace) -> None:
+    """Nor what has expired: also where it is below the limits when it is asked for again."""
+    await limit(market, ApprovalLimits(refunds_minor=50_00))
+    escrow = await market.funded_escrow()
+    request = refund_request(escrow, 60_00)
+    await approver(market).approvals.Reject(rejection_of(await ask_above(market, request)))
+    await limit(market, ApprovalLimits(refunds_minor=100_00))
+
+    async with market.refuses("APPROVAL_REJECTED"):
+        await asker(market).refunds.RefundMilestone(request)
+    assert await platform(market, IN_FLIGHT) == 0
+    await asker(market).refunds.RefundMilestone(refund_request(escrow, 60_00))
 
 
 async def test_a_dry_run_says_that_a_second_person_has_to_approve(market: Marketplace) -> None:
@@ -155,6 +197,40 @@ async def test_an_operator_who_releases_waits_and_the_payer_does_not(market: Mar
     other = await market.delivered_escrow()
     await market.accept(other)  # it is their right
     assert await counted(market, other) == {}
+
+
+async def test_what_is_sent_when_a_freeze_is_lifted_counts(market: Marketplace) -> None:
+    """A small refund at Stripe stops the transfers of its payment, and nothing of it is held."""
+    await stocked(market)
+    payee = await market.new_payee(active=False)
+    escrow = await market.delivered_escrow(payee=payee)
+    await market.accept(escrow)
+    await market.settle()
+    await refund_in_dashboard(market, await charge_of(market, escrow), 5_00)
+    await market.settle()
+    await market.onboard(payee)
+    await limit(market, ApprovalLimits(releases_minor=50_00))
+    frozen = (await market.read(escrow)).milestones[0].freezes[0]
+    lift = escrow_pb.LiftFreezeRequest(
+        request_id=new_request_id(), escrow_id=escrow.id, freeze_id=frozen.id, reason="It is known."
+    )
+
+    waiting = await waits(market, operator(market).escrows.LiftFreeze(lift))
+
+    assert waiting.amount == usd(80_00)
+    assert any("80.00 USD may move" in line for line in waiting.plan)
+    assert "transfer_requested" not in dict(await market.books(escrow, payee))
+
+
+async def test_what_it_converts_into_is_not_counted_once_more(market: Marketplace) -> None:
+    escrow = await transferred_in_euro(market)
+    await limit(market, ApprovalLimits(refunds_minor=10_00))  # of dollars
+    plan = refund_pb.PlanRefundRequest(
+        escrow_id=escrow.id, milestone_id=escrow.milestones[0].id, amount_minor=60_00
+    )
+    assert not (await asker(market).refunds.PlanRefund(plan)).needs_approval
+    await asker(market).refunds.RefundMilestone(refund_request(escrow, 60_00))
+    assert await counted(market, escrow) == {}
 
 
 async def test_what_is_let_move_again_waits_too(market: Marketplace) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -14,13 +13,10 @@ from escrow.v1 import explanation_pb2 as explanation_pb
 from tests.service.operations.escrows.split import share, split_escrow
 from tests.service.operations.later import Later
 from tests.service.operations.marketplace import Marketplace, escrow_request, transitions
+from tests.service.operations.refunds.money import refund, stocked, transferred
 
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
 K = pb.DeadlineKind
-MIGRATIONS = Path(__file__).parents[4] / "migrations"
-FILL, _, _ = (
-    (MIGRATIONS / "0041_limits_of_what_is_on_its_way.sql").read_text().partition("-- migrate:down")
-)
 
 
 def deadline(escrow: pb.Escrow, kind: K.ValueType) -> pb.Deadline:
@@ -392,26 +388,33 @@ async def test_a_release_that_waits_for_its_payee_is_warned_of_until_it_is_sent(
     assert (states(paid), kinds(paid)) == (["RELEASED"], [])
 
 
-async def test_what_is_on_its_way_at_the_upgrade_gets_its_limit(market: Marketplace) -> None:
-    """The same as the service would have begun, of one payee and of several."""
-    shares = [share(await market.new_payee(active=False, country=each)) for each in ("US", "TH")]
-    shares[1].amount_minor = 100
-    escrows = [
-        await market.delivered_escrow(payee=await market.new_payee(active=False, country="DE")),
-        await split_escrow(market, shares),
-    ]
-    for escrow in escrows:
-        assert kinds(await market.accept(escrow)) == ["HOLD_LIMIT"]
-    limits = (
-        "SELECT escrow_id, subject_id, kind, starts_at, due_at, act_at, warned_percent, tries,"
-        " refusal, leased_until FROM deadlines ORDER BY escrow_id"
-    )
-    begun = await market.owner.fetch(limits)
-    await market.owner.execute("DELETE FROM deadlines")
+async def test_what_the_payee_had_is_held_no_more(market: Marketplace) -> None:
+    """A refund of it begins no limit, which would have ended long ago."""
+    await stocked(market)
+    escrow = await transferred(market)
+    await market.owner.execute("UPDATE milestones SET funded_at = now() - interval '800 days'")
+    await refund(market, escrow)
 
-    for _ in range(2):  # another time it adds nothing
-        await market.owner.execute(FILL)
-        assert await market.owner.fetch(limits) == begun
+    refunding = await market.read(escrow)
+    assert (states(refunding), kinds(refunding)) == (["REFUNDING"], [])
+
+
+async def test_the_limit_is_that_of_who_gets_it_now(market: Marketplace) -> None:
+    ann, other = await market.new_payee(active=False), await market.new_payee(country="TH")
+    escrow = await market.funded_escrow(payee=ann)
+    request = pb.RedirectShareRequest(
+        request_id=new_request_id(),
+        escrow_id=escrow.id,
+        milestone_id=escrow.milestones[0].id,
+        payee_id=ann.id,
+        to_payee_id=other.id,
+        reason="They have closed their shop.",
+    )
+    operator = market.client("operator", role="operator")
+    given = (await operator.escrows.RedirectShare(request)).escrow
+    limit = deadline(given, K.DEADLINE_KIND_HOLD_LIMIT)
+    assert moment(limit.due_time) - moment(limit.start_time) == timedelta(days=10)
+    assert moment(limit.act_time) - moment(limit.start_time) == timedelta(days=7.5)
 
 
 # --- after an outage

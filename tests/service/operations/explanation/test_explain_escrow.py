@@ -46,9 +46,6 @@ from tests.service.operations.marketplace import AN_ID, TENANT, Marketplace, acc
 from tests.service.operations.refusals import read_refusal
 
 PEOPLE = ("payer", "payee", "operator")
-OPEN = frozenset(
-    {pb.MILESTONE_STATE_AWAITING_FUNDS, pb.MILESTONE_STATE_FUNDED, pb.MILESTONE_STATE_DELIVERED}
-)
 
 
 class ToItsEnd(Rehearsal):
@@ -190,9 +187,7 @@ def request_of(escrow: pb.Escrow, method: str, subject: str) -> Any:  # noqa: AN
         request.deadline_id = asked[0].deadline_id if asked else subject
         request.due_time.CopyFrom(asked[0].due_time if asked else later(escrow, subject))
     if method == "ProposeAmendment":
-        milestone = next(m for m in escrow.milestones if m.state in OPEN)
-        request.milestones.add(milestone_id=milestone.id).due_time.GetCurrentTime()
-        request.milestones[0].due_time.seconds += 10 * 86_400
+        request.added.add(title="Bonus", amount_minor=escrow.milestones[0].amount.amount_minor)
     return request
 
 
