@@ -93,7 +93,7 @@ async def test_an_order_is_paid_into_escrow_and_released_on_acceptance(
     assert answer["client_secret"].startswith(deal.payment.stripe_payment_intent)
 
     status, told = await orders.post("accept")
-    assert (status, "state" in told) == (409, True)
+    assert (status, "is AWAITING_FUNDS" in told) == (409, True)
     assert await deal.journals() == []
 
     await deal.pay()

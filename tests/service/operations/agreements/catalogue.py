@@ -89,7 +89,7 @@ async def _propose_amendment(market: Marketplace) -> Asked:
     payee = await market.new_payee(active=False)
     parts = [share(payee, basis=2_500), pb.PayeeShare(payee_id=escrow.payee_id, amount_minor=150)]
     parts.append(share(await market.new_payee(active=False)))
-    changes = amended(escrow, price=8_000, due=due), added(2_000, due=due, payees=parts)
+    changes = amended(escrow, price=8_000), added(2_000, due=due, payees=parts)
     return Asked("payer", amendment(escrow, *changes, etag=escrow.etag))
 
 
