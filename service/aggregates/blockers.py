@@ -168,11 +168,9 @@ def _missed(milestone: Milestone, records: EscrowRecords) -> str:
     if due_at is None or due_at > records.escrow.updated_at:
         return ""
     was_due = f"{due_at:%Y-%m-%d %H:%M:%S} UTC"
-    return (
-        f" again: it was due {was_due}"
-        if milestone.is_sent_back
-        else (f": it was due {was_due}, and is late")
-    )
+    if milestone.is_sent_back:
+        return f" again: it was due {was_due}"
+    return f": it was due {was_due}, and is late"
 
 
 def _open_payment(milestone: Milestone, records: EscrowRecords) -> Payment | None:

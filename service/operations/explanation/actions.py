@@ -23,7 +23,7 @@ from service.access import access_of
 from service.aggregates.disputed import disputed_minor
 from service.aggregates.split import payees_of
 from service.domain import ids
-from service.domain.amendment import MOST_MILESTONES as MOST_MILESTONES_AGREED
+from service.domain.amendment import MOST_MILESTONES
 from service.domain.call import Call, Party
 from service.domain.errors import Precondition
 from service.domain.policy import Policy
@@ -81,7 +81,7 @@ from service.store.tables import EscrowRecords
 ME = MilestoneEvent
 PARTIES = (Party.PAYER, Party.PAYEE)
 HELD = frozenset({MilestoneState.FUNDED, MilestoneState.DELIVERED})
-MOST_MILESTONES = 20
+MOST_TRIED = 20
 TRIES_AT_ONCE = 10
 A_LITTLE = timedelta(seconds=1)
 AT_END = frozenset({MilestoneState.CANCELED, MilestoneState.EXPIRED, MilestoneState.REFUNDED})
@@ -263,7 +263,7 @@ OF_ESCROW = (
 )
 
 
-class OfTime(NamedTuple):
+class OfTerms(NamedTuple):
     """A method that asks for something to be agreed otherwise: ``requests`` says what. ``parties``
     are those for whom it is a question.
     """
@@ -287,17 +287,17 @@ def _amendable(records: EscrowRecords, _: datetime) -> Iterator[tuple[str, dict[
     """By one milestone more, at a price that is agreed already: it takes nothing from anybody. It
     is no question where there are as many as can be.
     """
-    if len(records.milestones) < MOST_MILESTONES_AGREED:
+    if len(records.milestones) < MOST_MILESTONES:
         price_minor = records.milestones[0].amount_minor
         more = agreement_pb.AddedMilestone(title="asked", amount_minor=price_minor)
         yield records.escrow.public_id, {"added": [more]}
 
 
-OF_TIME = (
-    OfTime("RequestExtension", request_extension, _extendable, PARTIES),
+OF_TERMS = (
+    OfTerms("RequestExtension", request_extension, _extendable, PARTIES),
     # A party does so where the other has asked for it, which is above.
-    OfTime("ExtendDeadline", extend_deadline, _extendable, (Party.OPERATOR,)),
-    OfTime("ProposeAmendment", propose_amendment, _amendable, (*PARTIES, Party.OPERATOR)),
+    OfTerms("ExtendDeadline", extend_deadline, _extendable, (Party.OPERATOR,)),
+    OfTerms("ProposeAmendment", propose_amendment, _amendable, (*PARTIES, Party.OPERATOR)),
 )
 # Stripe is asked before these decide: the table of states says for whom they are a question.
 OF_PAYMENT = (
@@ -321,7 +321,7 @@ def to_try(records: EscrowRecords, named: Sequence[UUID]) -> tuple[list[Mileston
     open_ = [each for each in records.milestones if each.state not in AT_END]
     open_.sort(key=lambda each: each.state is MilestoneState.RELEASED)  # the others first
     chosen = [each for each in records.milestones if each.milestone_id in named] or open_
-    tried = chosen[:MOST_MILESTONES]
+    tried = chosen[:MOST_TRIED]
     return tried, [each.public_id for each in open_ if each not in tried]
 
 
@@ -369,8 +369,8 @@ def tries(
             for party in people:
                 if party in _ACCESS[method].parties:
                     yield Try(party, method, operation, subject, request)
-    for method, operation, of_time, parties in OF_TIME:
-        for subject, facts in of_time(records, now):
+    for method, operation, of_terms, parties in OF_TERMS:
+        for subject, facts in of_terms(records, now):
             request = _request(method, records, facts)
             for party in people:
                 if party in parties:

@@ -31,7 +31,7 @@ from service.domain.states.proposal import ProposalState
 from service.operations.explanation.actions import (
     OF_ESCROW,
     OF_MILESTONE,
-    OF_TIME,
+    OF_TERMS,
     PARTIES,
     tries,
 )
@@ -295,7 +295,7 @@ def test_each_method_that_is_tried_is_done_once() -> None:
     disputes |= {"ResolveDispute", "WithdrawDispute"}  # in operations/disputes
     everywhere |= disputes
     assert done | everywhere | declined == {
-        each.method for each in (*OF_MILESTONE, *OF_ESCROW, *OF_TIME)
+        each.method for each in (*OF_MILESTONE, *OF_ESCROW, *OF_TERMS)
     }
 
 
