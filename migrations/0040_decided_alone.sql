@@ -1,4 +1,4 @@
--- What one person has decided of an escrow: amounts below a limit that add up
+-- What was decided of an escrow without a second person: amounts below a limit add up
 -- (docs/decisions/0043-two-pairs-of-eyes.md).
 
 -- migrate:up
@@ -12,7 +12,7 @@ CREATE TYPE write_escrow_v3 AS (
 ALTER TABLE escrows
 ADD COLUMN decided_alone jsonb NOT NULL DEFAULT '{}';
 COMMENT ON COLUMN escrows.decided_alone IS
-'by limit and currency, in minor units: what one person decided since a second last approved some';
+'by limit and currency, minor units: decided without a second person since one last approved some';
 GRANT UPDATE (decided_alone) ON escrows TO escrow_service;
 
 -- migrate:down

@@ -1793,7 +1793,7 @@ CREATE TABLE public.escrows (
 COMMENT ON TABLE public.escrows IS 'The agreement. Its version guards its milestones, payments and releases too.';
 COMMENT ON COLUMN public.escrows.quoted_currency IS 'what Stripe would convert it into, when it was created; null where nothing is converted';
 COMMENT ON COLUMN public.escrows.quoted_rate IS 'what one whole unit came to there at that time; null where Stripe did not say';
-COMMENT ON COLUMN public.escrows.decided_alone IS 'by limit and currency, in minor units: what one person decided since a second last approved some';
+COMMENT ON COLUMN public.escrows.decided_alone IS 'by limit and currency, minor units: decided without a second person since one last approved some';
 ALTER TABLE ONLY public.escrows
     ADD CONSTRAINT escrows_pkey PRIMARY KEY (tenant_id, escrow_id);
 CREATE INDEX escrows_by_payee ON public.escrows USING btree (tenant_id, payee_id, escrow_id);

@@ -25,8 +25,8 @@ for _part in (Policy, CurrencyRules, Limits, FeeRule, Periods, ApprovalLimits):
 _SCHEMA: TypeAdapter[Policy] = TypeAdapter(Policy)
 _UNKNOWN = "is not known"
 Place = Sequence[int | str]
-# What stands for what cannot be read and has no default, while the rest is looked at. Each is out
-# of bounds where what depends on it would be guessed.
+# What stands for what cannot be read and has no default, while the rest is looked at. What the
+# linter says because of them is not told (_depends).
 _LIMITS = {"least_minor": 0, "most_minor": 10**12}
 _STAND_INS: Mapping[str, Any] = {
     "payment_limits": _LIMITS,
@@ -72,7 +72,7 @@ def problems_of(document: object) -> list[FieldViolation]:
         return lint(read_policy(document))
     except NotAPolicy as error:
         found, places = [*error.violations], error.places
-    if not isinstance(document, Mapping) or places is None:
+    if not isinstance(document, Mapping) or places is None or not all(places):
         return found
     rest = json.loads(json.dumps(document, default=str))
     for place in places:

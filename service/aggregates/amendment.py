@@ -19,10 +19,11 @@ from service.domain.records.deadline import DeadlineKind
 from service.domain.records.escrow import Milestone, MilestonePayee
 from service.domain.states.escrow import escrow_event
 from service.domain.states.milestone import MilestoneState
+from service.store.tables import EscrowRecords
 
 PAYEE_DECIDES = (
-    "its due date would come nearer, to which the payee has to agree: by AcceptAmendment, or by"
-    " asking for it themselves"
+    "the payee can miss its new due date, and has to agree: by AcceptAmendment, or by asking for it"
+    " themselves"
 )
 
 
@@ -46,17 +47,21 @@ def check_fits(case: EscrowCase, changes: Sequence[Change], asked_by: Party) -> 
         name = ids.show(ids.MILESTONE, change.milestone_id)
         blockers += [Blocker(name, why, Rule.AMENDMENT) for why in _of_milestone(case, change)]
         # Else the payer cancels for a missed date that the payee has never agreed to.
-        if without_payee and change.is_due_sooner(dates_count_since(case, change)):
+        if without_payee and takes_time(case.records, change, case.unit.now):
             blockers.append(Blocker(name, PAYEE_DECIDES, Rule.AMENDMENT))
     if blockers:
         raise AmendmentBlocked(blockers, escrow_id=case.escrow.public_id)
 
 
-def dates_count_since(case: EscrowCase, change: Change) -> datetime:
+def takes_time(records: EscrowRecords, change: Change, now: datetime) -> bool:
+    """Whether the payee has to agree to a due date of it."""
+    return change.takes_time(dates_count_since(records, change, now))
+
+
+def dates_count_since(records: EscrowRecords, change: Change, now: datetime) -> datetime:
     """A due date before this nobody has missed: when its milestone was paid for, or now."""
-    if change.before is None:
-        return case.unit.now
-    return funded_at(case.records, case.milestone(change.milestone_id)) or case.unit.now
+    of_it = (m for m in records.milestones if m.milestone_id == change.milestone_id)
+    return next((funded_at(records, each) or now for each in of_it), now)
 
 
 def _of_escrow(case: EscrowCase, changes: Sequence[Change]) -> Iterator[Blocker]:

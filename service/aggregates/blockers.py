@@ -10,11 +10,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
+from service.aggregates.amendment import takes_time
+from service.aggregates.deadlines import funded_at
 from service.aggregates.freeze import NOT_OF_STRIPE, stops_transfers
 from service.aggregates.release import DOES_NOT_FIT
 from service.aggregates.split import payees_of
+from service.domain.amendment import changes_of
 from service.domain.blocker import Blocker, Rule
 from service.domain.call import Party
+from service.domain.cancellation import is_missed
 from service.domain.records.chargeback import Chargeback
 from service.domain.records.dispute import Dispute
 from service.domain.records.escrow import Milestone
@@ -137,7 +141,7 @@ def blockers_of(records: EscrowRecords) -> list[Blocker]:
         frozen = of_freezes(freezes_of(milestone, records), records)
         of_it += [each for each in frozen if each.subject not in named]
         found += [replace(each, milestone_id=milestone.milestone_id) for each in of_it]
-    found += [of_proposal(each) for each in records.proposals if each.is_open]
+    found += [of_proposal(each, records) for each in records.proposals if each.is_open]
     found += [of_refund(each) for each in records.refunds if each.state in FOR_REFUND]
     ours = records.escrow.escrow_id
     found += [of_debt(each) for each in records.receivables if each.escrow_id == ours]
@@ -164,8 +168,8 @@ def _missed(milestone: Milestone, records: EscrowRecords) -> str:
     """Of a due date that had passed when the escrow changed last, as it does when one is missed.
     What was delivered once, and sent back, may have been in time.
     """
-    due_at = milestone.due_at
-    if due_at is None or due_at > records.escrow.updated_at:
+    due_at, now = milestone.due_at, records.escrow.updated_at
+    if due_at is None or not is_missed(due_at, funded_at(records, milestone), now):
         return ""
     was_due = f"{due_at:%Y-%m-%d %H:%M:%S} UTC"
     if milestone.is_sent_back:
@@ -311,15 +315,22 @@ def _for_chargeback(known: Chargeback) -> str:
     return f"the payer's bank to decide {named}, or an operator to lift the freeze"
 
 
-def of_proposal(proposal: Proposal) -> Blocker:
+def of_proposal(proposal: Proposal, records: EscrowRecords) -> Blocker:
     agrees, declines = ANSWERS[proposal.kind]
+    now = records.escrow.updated_at
+    changes = () if proposal.proposed_by is PAYEE else changes_of(proposal)
+    needs_payee = any(takes_time(records, each, now) for each in changes)
     asks = proposal.proposed_by
     other = PAYEE if asks is PAYER else PAYER
     return Blocker(
         proposal.public_id,
         f"the {other} to answer what the {asks} asks",
         Rule.PROPOSAL,
-        {other: (agrees, declines), OPERATOR: (agrees, declines), asks: (declines,)},
+        {
+            other: (agrees, declines),
+            OPERATOR: (declines,) if needs_payee else (agrees, declines),
+            asks: (declines,),
+        },
     )
 
 

@@ -142,13 +142,13 @@ def wait_for_warning(deadline: Deadline) -> None:
 
 
 def limit_anew(unit: UnitOfWork, records: EscrowRecords, milestone: Milestone) -> None:
-    """Lets Stripe's limit be that of the payees whom a milestone has now."""
-    longest = min(map(held_at_most, _countries(records, milestone)))
+    """Lets Stripe's limit be that of the payees whom a milestone has now, with its warnings."""
+    held_for = min(map(held_at_most, _countries(records, milestone)))
     for deadline in records.deadlines:
         of_it = deadline.subject_id == milestone.milestone_id
-        due_at = deadline.starts_at + longest
+        due_at = deadline.starts_at + held_for
         if of_it and deadline.kind is DeadlineKind.HOLD_LIMIT and deadline.due_at != due_at:
-            deadline.due_at = due_at
+            deadline.due_at, deadline.warned_percent = due_at, 0
             deadline.tries += 1  # what a worker has leased before is not meant any more
             wait_for_warning(deadline)
             unit.put(deadline)

@@ -110,11 +110,11 @@ def changes(before: Policy, after: Policy) -> list[Change]:
     return [_change(path, *(_side(path, *side) for side in sides)) for path in changed]
 
 
-def _side(path: str, said: Mapping[str, Any], silent: Mapping[str, Any]) -> tuple[Any, bool]:
+def _side(path: str, said: Mapping[str, Any], whole: Mapping[str, Any]) -> tuple[Any, bool]:
     """What holds there, and whether that is so because nothing is said."""
     if path in said:
         return said[path], False
-    return silent.get(path), path in silent or path.startswith("approvals.")
+    return whole.get(path), path in whole or path.startswith("approvals.")
 
 
 def _change(path: str, before: tuple[Any, bool], after: tuple[Any, bool]) -> Change:

@@ -86,21 +86,21 @@ class Change:
     def of_due_date(self) -> bool:
         return self.before is not None and self.before.due_at != self.after.due_at
 
-    def is_due_sooner(self, since: datetime) -> bool:
-        """Whether what is agreed already would be due earlier, or at all. A date that was not after
-        ``since`` nobody can miss: that is when it was paid for, or now.
+    def takes_time(self, since: datetime) -> bool:
+        """Whether what is agreed already would be due earlier, or at all: the payee has to agree. A
+        date that was not after ``since`` nobody can miss: that is when it was paid for, or now.
         """
         was, now = self.before.due_at if self.before else None, self.after.due_at
         return self.of_due_date and (was is None or was <= since or now is None or now < was)
 
     def favors_payees(self, since: datetime) -> bool:
-        """Whether it takes nothing from any payee: none earns less, and has less time. ``since`` is
-        that of ``is_due_sooner``.
+        """Whether it takes nothing from any payee: none earns less or has less time. ``since`` is
+        that of ``takes_time``.
         """
         if self.before is None:
             return self.after.due_at is None
         nets = zip(_nets(self.before), _nets(self.after), strict=True)
-        return not self.is_due_sooner(since) and all(before <= after for before, after in nets)
+        return not self.takes_time(since) and all(before <= after for before, after in nets)
 
     def document(self) -> dict[str, Any]:
         return {

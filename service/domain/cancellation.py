@@ -17,6 +17,11 @@ CANCELABLE = frozenset({M.AWAITING_FUNDS, M.FUNDED, M.DELIVERED})
 """What is not at its end, and not on its way there."""
 
 
+def is_missed(due_at: datetime, funded_at: datetime | None, now: datetime) -> bool:
+    """Whether a due date has passed. What was paid for after its date nobody has missed."""
+    return due_at <= now and (funded_at is None or funded_at < due_at)
+
+
 class Asked(NamedTuple):
     """What is asked of a milestone. ``funded_at`` is when it was paid; None while it is not."""
 
@@ -32,13 +37,9 @@ class Asked(NamedTuple):
 
     @property
     def missed(self) -> bool:
-        """Whether its due date has passed, and nothing was delivered. What was paid for after that
-        date nobody has missed.
-        """
+        """Whether its due date has passed, and nothing was delivered."""
         due_at = self.milestone.due_at
-        if due_at is None or due_at > self.now:
-            return False
-        return self.funded_at is None or self.funded_at < due_at
+        return due_at is not None and is_missed(due_at, self.funded_at, self.now)
 
 
 def _of_payer(asked: Asked) -> str:

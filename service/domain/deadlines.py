@@ -22,7 +22,7 @@ AT_WORK: Mapping[MilestoneState, DeadlineKind] = {
 """What runs while a milestone waits for one of the parties."""
 WITH_STRIPE = frozenset({M.RELEASING, M.REFUNDING})
 """Where a milestone waits for Stripe, whose answer the workers look for, or until its payee can be
-paid. Its money is still held.
+paid. What was held of it still is.
 """
 
 HELD_AT_MOST: Mapping[str, timedelta] = {"US": timedelta(days=730), "TH": timedelta(days=10)}

@@ -127,8 +127,8 @@ DEFAULT_PERIODS = Periods()
 
 @dataclass(frozen=True, slots=True)
 class ApprovalLimits:
-    """Above which amount of a currency each kind waits for a second person; None for never. What of
-    an escrow one person decided before counts with it (Escrow.decided_alone).
+    """Above which amount of a currency each kind waits for a second person; None for never. What
+    was decided of an escrow without one before counts with it (Escrow.decided_alone).
     """
 
     refunds_minor: int | None = None

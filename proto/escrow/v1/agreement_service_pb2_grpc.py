@@ -136,14 +136,15 @@ class AgreementServiceServicer:
 
     def ProposeAmendment(self, request, context):
         """Asks the other party to change what was agreed: the price of a milestone that is not paid for, a due date, or further milestones (a bonus is one). It answers
-        with what each would cost. An operator changes it by themselves; so does a payer who only gives more, where the policy says favorable_amendment: approved.
+        with what each would cost. An operator changes it by themselves, but for a due date that takes time from the payee; so does a payer who only gives more, where the policy says favorable_amendment: approved.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AcceptAmendment(self, request, context):
-        """Agrees to an amendment: it is carried out exactly as its proposal shows it. The other party may, or an operator.
+        """Agrees to an amendment: it is carried out exactly as its proposal shows it. The other party may, or an operator, who agrees to no due date
+        in the payee's place that takes time from them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

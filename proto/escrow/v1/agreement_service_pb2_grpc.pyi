@@ -51,10 +51,12 @@ class AgreementServiceStub:
     """Says no to an extension; who has asked for it withdraws it."""
     ProposeAmendment: _grpc.UnaryUnaryMultiCallable[_agreement_service_pb2.ProposeAmendmentRequest, _agreement_service_pb2.ProposeAmendmentResponse]
     """Asks the other party to change what was agreed: the price of a milestone that is not paid for, a due date, or further milestones (a bonus is one). It answers
-    with what each would cost. An operator changes it by themselves; so does a payer who only gives more, where the policy says favorable_amendment: approved.
+    with what each would cost. An operator changes it by themselves, but for a due date that takes time from the payee; so does a payer who only gives more, where the policy says favorable_amendment: approved.
     """
     AcceptAmendment: _grpc.UnaryUnaryMultiCallable[_agreement_service_pb2.AcceptAmendmentRequest, _agreement_service_pb2.AcceptAmendmentResponse]
-    """Agrees to an amendment: it is carried out exactly as its proposal shows it. The other party may, or an operator."""
+    """Agrees to an amendment: it is carried out exactly as its proposal shows it. The other party may, or an operator, who agrees to no due date
+    in the payee's place that takes time from them.
+    """
     DeclineAmendment: _grpc.UnaryUnaryMultiCallable[_agreement_service_pb2.DeclineAmendmentRequest, _agreement_service_pb2.DeclineAmendmentResponse]
     """Says no to an amendment; who has asked for it withdraws it."""
 
@@ -81,10 +83,12 @@ class AgreementServiceAsyncStub(AgreementServiceStub):
     """Says no to an extension; who has asked for it withdraws it."""
     ProposeAmendment: _aio.UnaryUnaryMultiCallable[_agreement_service_pb2.ProposeAmendmentRequest, _agreement_service_pb2.ProposeAmendmentResponse]  # type: ignore[assignment]
     """Asks the other party to change what was agreed: the price of a milestone that is not paid for, a due date, or further milestones (a bonus is one). It answers
-    with what each would cost. An operator changes it by themselves; so does a payer who only gives more, where the policy says favorable_amendment: approved.
+    with what each would cost. An operator changes it by themselves, but for a due date that takes time from the payee; so does a payer who only gives more, where the policy says favorable_amendment: approved.
     """
     AcceptAmendment: _aio.UnaryUnaryMultiCallable[_agreement_service_pb2.AcceptAmendmentRequest, _agreement_service_pb2.AcceptAmendmentResponse]  # type: ignore[assignment]
-    """Agrees to an amendment: it is carried out exactly as its proposal shows it. The other party may, or an operator."""
+    """Agrees to an amendment: it is carried out exactly as its proposal shows it. The other party may, or an operator, who agrees to no due date
+    in the payee's place that takes time from them.
+    """
     DeclineAmendment: _aio.UnaryUnaryMultiCallable[_agreement_service_pb2.DeclineAmendmentRequest, _agreement_service_pb2.DeclineAmendmentResponse]  # type: ignore[assignment]
     """Says no to an amendment; who has asked for it withdraws it."""
 
@@ -150,7 +154,7 @@ class AgreementServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_agreement_service_pb2.ProposeAmendmentResponse, _abc.Awaitable[_agreement_service_pb2.ProposeAmendmentResponse]]:
         """Asks the other party to change what was agreed: the price of a milestone that is not paid for, a due date, or further milestones (a bonus is one). It answers
-        with what each would cost. An operator changes it by themselves; so does a payer who only gives more, where the policy says favorable_amendment: approved.
+        with what each would cost. An operator changes it by themselves, but for a due date that takes time from the payee; so does a payer who only gives more, where the policy says favorable_amendment: approved.
         """
 
     @_abc_1.abstractmethod
@@ -159,7 +163,9 @@ class AgreementServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _agreement_service_pb2.AcceptAmendmentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_agreement_service_pb2.AcceptAmendmentResponse, _abc.Awaitable[_agreement_service_pb2.AcceptAmendmentResponse]]:
-        """Agrees to an amendment: it is carried out exactly as its proposal shows it. The other party may, or an operator."""
+        """Agrees to an amendment: it is carried out exactly as its proposal shows it. The other party may, or an operator, who agrees to no due date
+        in the payee's place that takes time from them.
+        """
 
     @_abc_1.abstractmethod
     def DeclineAmendment(

@@ -121,7 +121,7 @@ class Approval(_message.Message):
 
     @_builtins.property
     def decided_before(self) -> _money_pb2.Money:
-        """What was done of the escrow under the same limit since a second person last approved some: it counted with the amount. Unset for nothing."""
+        """What was decided of the escrow under the same limit since a second person last approved some: it counted with the amount. Unset for nothing."""
 
     def __init__(
         self,

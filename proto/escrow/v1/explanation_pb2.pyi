@@ -452,7 +452,7 @@ class Action(_message.Message):
     method: _builtins.str
     """The method that does it."""
     subject: _builtins.str
-    """On what: a milestone's, freeze's, proposal's, deadline's, payment's or refund's id."""
+    """On what: the id of the escrow, a milestone, freeze, proposal, deadline, payment, refund, dispute or chargeback."""
     allowed: _builtins.bool
     """Whether the method would do it, asked at this moment."""
     asks_stripe: _builtins.bool

@@ -106,7 +106,9 @@ class _FavorableAmendmentEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Fa
     """It is done at once."""
 
 class FavorableAmendment(_FavorableAmendment, metaclass=_FavorableAmendmentEnumTypeWrapper):
-    """What becomes of an amendment of the payer's that takes nothing from any payee: a higher price, a later due date, a milestone without one."""
+    """What becomes of an amendment of the payer's that takes nothing from any payee: a higher price, a later due date (of one that could still be missed), a
+    milestone without one.
+    """
 
 FAVORABLE_AMENDMENT_UNSPECIFIED: FavorableAmendment.ValueType  # 0
 """The same as PROPOSED."""
@@ -395,8 +397,8 @@ Global___Periods: _TypeAlias = Periods  # noqa: Y015
 
 @_typing.final
 class ApprovalLimits(_message.Message):
-    """Above which amounts of one currency a second person has to approve, in minor units; unset for no limit, 0 for every amount. What was done of one escrow under
-    the same limit counts with it, since a second person last approved some. See ApprovalService.
+    """Above which amounts of one currency a second person has to approve, in minor units; unset for no limit, 0 for every amount. What was decided of
+    one escrow under the same limit since a second person last approved some counts with it. See ApprovalService.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

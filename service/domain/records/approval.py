@@ -53,7 +53,7 @@ class Approval:
 
     @property
     def decided_before_minor(self) -> int:
-        """What one person had decided of the escrow, and counted with it; in its currency."""
+        """What was decided of the escrow before, without a second person; in its currency."""
         return int(self.plan.get("decided_before", 0))
 
     def is_expired(self, now: datetime) -> bool:

@@ -18,8 +18,8 @@ from service.domain.states.milestone import MILESTONE, MilestoneEvent, Milestone
 @dataclass(slots=True)
 class Escrow:
     """The agreement. ``version`` guards it and everything below it. The ``quoted_`` fields are of
-    its conversion. ``decided_alone`` is by limit and currency what one person has decided of it
-    since a second one last approved some ({"REFUNDS USD": minor}).
+    its conversion. ``decided_alone`` is by limit and currency what was decided of it without a
+    second person since one last approved some ({"REFUNDS USD": minor}).
     """
 
     tenant_id: str

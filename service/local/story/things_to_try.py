@@ -156,7 +156,8 @@ def _show_approving(console: Console, addresses: Addresses, name: str) -> None:
         "\n[bold]Let a second operator decide[/], by a certificate of their own: first apply a file"
         " with approvals: {USD: {refunds_minor: 0}}, and plan a refund"
     )
-    why = '--plan-hash HASH --reason "it was broken"'
+    why = '--plan-hash REFUND_HASH --reason "it was broken"'
+    seen = '--plan-hash APPROVAL_HASH --reason "seen, and agreed"'
     files = addresses.identities.files(SECOND_OPERATOR)
     shown = {"CERTIFICATE": files.certificate, "KEY": files.key}
     second = " ".join(
@@ -167,7 +168,7 @@ def _show_approving(console: Console, addresses: Addresses, name: str) -> None:
     _print_as_is(console, f"{found} {escrow} --as ann refunds plan {name} 1)")
     _print_as_is(console, f"{found} {escrow} --as ann refunds create {name} 1 {why})")
     _print_as_is(console, f"{found} {escrow} approvals show APPROVAL)")
-    _print_as_is(console, f"{found} {second} {escrow} --as ben approvals approve APPROVAL {why})")
+    _print_as_is(console, f"{found} {second} {escrow} --as ben approvals approve APPROVAL {seen})")
 
 
 def _with_settings(addresses: Addresses) -> str:

@@ -12,6 +12,7 @@ from service.aggregates.escrow import EscrowCase
 from service.domain.amendment import Change
 from service.domain.call import Party
 from service.domain.cancellation import CANCELABLE
+from service.domain.deadlines import NEVER
 from service.domain.errors import PartyNotAllowed, ProposalOpen, ProposalsExhausted
 from service.domain.records.proposal import Proposal, ProposalKind
 from service.domain.records.refund import Refund
@@ -74,12 +75,12 @@ def propose(
 
 def _open(case: EscrowCase, other: Proposal) -> ProposalOpen:
     """Names what is in the way, until when it is, and what ends it."""
-    ends = (d.due_at for d in case.records.deadlines if d.subject_id == other.proposal_id)
+    ends = [d.due_at for d in case.records.deadlines if d.subject_id == other.proposal_id]
     return ProposalOpen(
         proposal_id=other.public_id,
         kind=other.kind.lower(),
         proposed_by=other.proposed_by,
-        ends_at=next(ends, "it is answered"),
+        ends_at=ends[0] if ends else NEVER,  # each has one, but in damaged rows
         methods=", ".join(ANSWERS[other.kind]),
     )
 

@@ -62,7 +62,7 @@ def _needs_nobody(case: EscrowCase, changes: Iterable[Change]) -> bool:
     if case.unit.party is Party.OPERATOR:
         return True
     gives = case.unit.party is Party.PAYER and all(
-        each.favors_payees(dates_count_since(case, each)) for each in changes
+        each.favors_payees(dates_count_since(case.records, each, case.unit.now)) for each in changes
     )
     return gives and case.policy.favorable_amendment is Favorable.APPROVED
 

@@ -79,8 +79,11 @@ HELD: Mapping[str, Held] = {
 }
 
 
-LASTING = (Invalid, Missing, NotAllowed, StaleEtag, PlanChanged, AlreadyExists, Precondition)
-"""What an operation refuses by what it was asked for and the state: trying again is not enough."""
+OF_THE_OPERATION = (
+    *(Invalid, Missing, NotAllowed, StaleEtag, PlanChanged, AlreadyExists),
+    Precondition,
+)
+"""What an operation refuses by what it was asked for, and by the state."""
 
 
 @mutation(pb.ApproveResponse)
@@ -103,7 +106,7 @@ async def approve(
     held = HELD[approval.operation]
     try:
         await held.run(runtime, _call_of(unit, approval), held.asked.FromString(approval.asked))
-    except LASTING as refusal:
+    except OF_THE_OPERATION as refusal:
         refusal.message += f" If it is not to be done any more, reject {approval.public_id}."
         raise
     await open_approval(runtime, unit, request.approval_id)  # Answered, with what was written

@@ -293,10 +293,19 @@ def _amendable(records: EscrowRecords, _: datetime) -> Iterator[tuple[str, dict[
         yield records.escrow.public_id, {"added": [more]}
 
 
+def _not_asked_for(records: EscrowRecords, now: datetime) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What an operator extends by themselves: of what a party has asked for ``_extensions`` says
+    it.
+    """
+    asked_for = {each.deadline_id for each in records.proposals if each.is_open}
+    for subject, facts in _extendable(records, now):
+        if ids.parse(subject) not in asked_for:
+            yield subject, facts
+
+
 OF_TERMS = (
     OfTerms("RequestExtension", request_extension, _extendable, PARTIES),
-    # A party does so where the other has asked for it, which is above.
-    OfTerms("ExtendDeadline", extend_deadline, _extendable, (Party.OPERATOR,)),
+    OfTerms("ExtendDeadline", extend_deadline, _not_asked_for, (Party.OPERATOR,)),
     OfTerms("ProposeAmendment", propose_amendment, _amendable, (*PARTIES, Party.OPERATOR)),
 )
 # Stripe is asked before these decide: the table of states says for whom they are a question.

@@ -20,6 +20,7 @@ from service.domain.call import ApprovalKind, Call, Party
 from service.domain.errors import PartyNotAllowed, Refusal, TenantNotConfigured, WrongState
 from service.domain.policy import Policy
 from service.domain.records.escrow import Milestone
+from service.domain.settlement import Settlement
 from service.domain.states.milestone import MilestoneState
 from service.domain.states.payment import PAYMENT_ENDED
 from service.domain.unit import UnitOfWork
@@ -43,7 +44,11 @@ class _StripeNotAsked(Exception):
 
 
 class _Unasked:
-    """A tenant's gateway, of which only what is configured can be read."""
+    """A tenant's gateway, of which only what is configured can be read. Who only reads has none,
+    and no settlement refuses anything then.
+    """
+
+    settlement = Settlement()
 
     def __init__(self, gateway: StripeGateway | None) -> None:
         if gateway is not None:

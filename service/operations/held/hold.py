@@ -45,9 +45,8 @@ async def hold(runtime: Runtime, asked: bytes, unit: UnitOfWork) -> None:
         ApprovalRejected, ApprovalExpired, RequestIdReused.
         ApprovalPlanChanged: it would not do what was approved.
     """
-    plan = plan_of(unit)
     if unit.call.approved:
-        await _pass_approved(runtime, unit, plan)
+        await _pass_approved(runtime, unit, plan_of(unit))
         return
     policy = (await runtime.policies.newest(unit.call.tenant_id)).policy
     if not policy.has_limit(unit.call.approvals):
@@ -55,6 +54,7 @@ async def hold(runtime: Runtime, asked: bytes, unit: UnitOfWork) -> None:
     known = await find_approval_of(runtime.pool, unit)
     if known is not None:
         _check_open(unit, known, asked)
+    plan = plan_of(unit)
     above = above_limit(policy, unit, plan.amounts_minor)
     if above is None:
         count_alone(policy, unit, plan.amounts_minor)
@@ -68,7 +68,7 @@ async def hold(runtime: Runtime, asked: bytes, unit: UnitOfWork) -> None:
 
 
 def _check_open(unit: UnitOfWork, known: Approval, asked: bytes) -> None:
-    """What was rejected is not done by the same request, also where it is below the limits now.
+    """What was rejected is not done by the same request, also where it is below a limit now.
 
     Raises:
         RequestIdReused, ApprovalRejected, ApprovalExpired.

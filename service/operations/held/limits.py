@@ -36,14 +36,14 @@ def above_limit(policy: Policy, unit: UnitOfWork, amounts_minor: Mapping[str, in
 
 
 def decided_alone(unit: UnitOfWork, kind: ApprovalKind, currency: str) -> int:
-    """What one person has decided of its escrow since a second last approved some, in minor
-    units.
+    """What was decided of its escrow without a second person since one last approved some, in
+    minor units.
     """
     return unit.escrow.decided_alone.get(_name(kind, currency), 0) if unit.escrow else 0
 
 
 def count_alone(policy: Policy, unit: UnitOfWork, amounts_minor: Mapping[str, int]) -> None:
-    """Notes what is decided by one person, under each limit that there is."""
+    """Notes what is decided without a second person, under each limit that there is."""
     if not unit.escrow:
         return
     for kind in unit.call.approvals:
@@ -55,7 +55,7 @@ def count_alone(policy: Policy, unit: UnitOfWork, amounts_minor: Mapping[str, in
 
 
 def count_anew(unit: UnitOfWork, kind: ApprovalKind) -> None:
-    """A second person has seen what the escrow is: what was decided before counts no more."""
+    """A second person has seen what was decided before: it counts no more."""
     if unit.escrow:
         before = unit.escrow.decided_alone.items()
         of_others = {name: minor for name, minor in before if not name.startswith(f"{kind} ")}

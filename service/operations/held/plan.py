@@ -45,7 +45,7 @@ class Plan:
         """The same where so much was decided before, which whoever approves it has to see."""
         if not decided_minor:
             return self
-        before = f"before: {format_minor(decided_minor, currency)} of the escrow by one person"
+        before = f"before: {format_minor(decided_minor, currency)} without a second person"
         return replace(self, lines=(before, *self.lines))
 
 

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from escrow.v1 import refund_service_pb2 as pb
+from service.access import access_of
 from service.aggregates.escrow import EscrowCase
 from service.aggregates.refund_plan import Chosen
 from service.aggregates.refund_plan import plan_refund as plan_parts
 from service.domain import ids
-from service.domain.call import ApprovalKind, Call
+from service.domain.call import Call
 from service.domain.errors import EscrowMissing, FieldViolation, InvalidField
 from service.domain.records.refund import RefundPart
 from service.domain.unit import UnitOfWork
@@ -19,6 +20,9 @@ from service.operations.payments.settled import once_settled
 from service.operations.refunds.messages import plan_message
 from service.runtime import Runtime
 from service.store.escrows import find_escrow
+
+_SERVICE = pb.DESCRIPTOR.services_by_name["RefundService"]
+_REFUNDING = access_of(_SERVICE.methods_by_name["RefundMilestone"])
 
 
 async def plan_refund(
@@ -34,7 +38,7 @@ async def plan_refund(
 async def _plan(
     runtime: Runtime, call: Call, request: pb.PlanRefundRequest
 ) -> pb.PlanRefundResponse:
-    as_refund = replace(call, approvals=(ApprovalKind.REFUNDS,))  # as RefundMilestone is held
+    as_refund = replace(call, approvals=_REFUNDING.approvals_for(call.party))
     unit = UnitOfWork(as_refund, "plan_refund", b"", runtime.clock())
     records = await find_escrow(runtime.pool, call.tenant_id, ids.parse(request.escrow_id))
     if records is None:

@@ -78,7 +78,7 @@ async def test_no_date_comes_nearer_without_the_payee(market: Marketplace) -> No
 
     async with market.refuses("AMENDMENT_BLOCKED") as refusal:
         await operator.agreements.ProposeAmendment(amendment(escrow, sooner))
-    assert "to which the payee has to agree" in refusal.blockers[escrow.milestones[0].id]
+    assert "and has to agree" in refusal.blockers[escrow.milestones[0].id]
     by_payer = await asked(market.payer, escrow, sooner)
     async with market.refuses("AMENDMENT_BLOCKED"):
         await operator.agreements.AcceptAmendment(yes(by_payer, escrow))

@@ -98,7 +98,7 @@ async def test_who_approves_has_seen_what_was_decided_before(market: Marketplace
 
     anew = await read_approval(market, seen)
     assert anew.decided_before == usd(42_00)
-    assert "before: 42.00 USD of the escrow by one person" in anew.plan
+    assert "before: 42.00 USD without a second person" in anew.plan
     small = await ask_above(market, refund_request(escrow, 10_00))
     await approver(market).approvals.Approve(approval_of(anew))
     await approver(market).approvals.Approve(approval_of(small))  # less was decided than it shows
