@@ -96,7 +96,7 @@ class Rehearsal(Runtime):
 
     def is_limited(self, call: Call) -> bool:
         """Whether all that it would write has to be known, for its amounts."""
-        return self.limits.has_limit(call.approvals)
+        return bool(call.approvals) and self.limits.has_limit(call.approvals)
 
     async def find_escrow(
         self,
