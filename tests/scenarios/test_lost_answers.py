@@ -39,7 +39,7 @@ FAULTS: dict[str, dict[str, object]] = {
 # How often the newest effect was tried. Its state says so only until the next try.
 TRIED = """
 SELECT count(a.ended_at)
-FROM effects AS f JOIN effect_attempts AS a USING (tenant_id, effect_id)
+FROM effects AS f LEFT JOIN effect_attempts AS a USING (tenant_id, effect_id)
 WHERE f.subject_id IN (
     SELECT release_id FROM releases WHERE escrow_id = $1::uuid
     UNION ALL SELECT payout_id FROM payouts WHERE payee_id = $2::uuid)
