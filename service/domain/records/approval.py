@@ -52,6 +52,11 @@ class Approval:
         return ids.show(ids.APPROVAL, self.approval_id)
 
     @property
+    def method(self) -> str:
+        """The name of what was asked for: "RefundMilestone"."""
+        return "".join(part.capitalize() for part in self.operation.split("_"))
+
+    @property
     def decided_before_minor(self) -> int:
         """What was decided of the escrow before, without a second person; in its currency."""
         return int(self.plan.get("decided_before", 0))

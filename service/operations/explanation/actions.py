@@ -308,6 +308,7 @@ OF_TERMS = (
     OfTerms("ExtendDeadline", extend_deadline, _not_asked_for, (Party.OPERATOR,)),
     OfTerms("ProposeAmendment", propose_amendment, _amendable, (*PARTIES, Party.OPERATOR)),
 )
+
 # Stripe is asked before these decide: the table of states says for whom they are a question.
 OF_PAYMENT = (
     ("CancelPayment", PaymentEvent.CANCEL),
@@ -374,17 +375,25 @@ def tries(
     for milestone in milestones:
         yield from _tries_of(records, milestone, people)
     for method, operation, requests in OF_ESCROW:
-        for subject, facts in requests(records):
-            request = _request(method, records, facts)
-            for party in people:
-                if party in _ACCESS[method].parties:
-                    yield Try(party, method, operation, subject, request)
+        may = [party for party in people if party in _ACCESS[method].parties]
+        yield from _tries_about(method, operation, records, requests(records), may)
     for method, operation, of_terms, parties in OF_TERMS:
-        for subject, facts in of_terms(records, now):
-            request = _request(method, records, facts)
-            for party in people:
-                if party in parties:
-                    yield Try(party, method, operation, subject, request)
+        may = [party for party in people if party in parties]
+        yield from _tries_about(method, operation, records, of_terms(records, now), may)
+
+
+def _tries_about(
+    method: str,
+    operation: Operation,
+    records: EscrowRecords,
+    asked: Iterable[tuple[str, dict[str, Any]]],
+    parties: Iterable[Party],
+) -> Iterator[Try]:
+    """Each of these requests by each of these parties."""
+    for subject, facts in asked:
+        request = _request(method, records, facts)
+        for party in parties:
+            yield Try(party, method, operation, subject, request)
 
 
 def _tries_of(

@@ -19,7 +19,6 @@ from service.domain.errors import (
     InvalidField,
     MilestoneMissing,
 )
-from service.operations.approval_blocker import blocker_of_approval
 from service.operations.explanation.actions import actions_of, to_try
 from service.operations.explanation.messages import (
     account_messages,
@@ -30,7 +29,7 @@ from service.operations.explanation.messages import (
     timer_messages,
 )
 from service.operations.explanation.rewound import rewound
-from service.operations.held.messages import approval_message
+from service.operations.held.messages import blocker_of_approval
 from service.operations.messages import timestamp
 from service.runtime import Runtime
 from service.store.explained import (
@@ -72,7 +71,7 @@ async def explain_escrow(
     policy = await runtime.policies.get(call.tenant_id, records.escrow.policy_version)
     limits = await runtime.policies.get(call.tenant_id, standing.newest_policy)
     milestones, left_out = to_try(records, named)
-    answer = _message(records, movements, _blockers(standing, call.party, now), now)
+    answer = _message(records, movements, _blockers(standing, call.party), now)
     answer.open_calls.extend(map(call_message, standing.effects))
     answer.etag = str(records.escrow.version)
     answer.timers.extend(timer_messages(records, policy))
@@ -124,10 +123,10 @@ def _message(
     )
 
 
-def _blockers(standing: Standing, party: Party, now: datetime) -> list[Blocker]:
+def _blockers(standing: Standing, party: Party) -> list[Blocker]:
     """Of the escrow itself, then what people have to decide on beside it."""
     return [
         *blockers_of(standing.records),
-        *(blocker_of_approval(approval_message(a, now), party) for a in standing.approvals),
+        *(blocker_of_approval(each, party) for each in standing.approvals),
         *(blocker_of_effect(each) for each in standing.effects if each.needs_person),
     ]

@@ -1,4 +1,4 @@
-"""Approvals as messages."""
+"""Approvals as messages, and as what an escrow waits for."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from datetime import datetime
 from escrow.v1 import approval_service_pb2 as pb
 from escrow.v1 import options_pb2
 from service.domain import ids
+from service.domain.blocker import Blocker, Rule
+from service.domain.call import Party
+from service.domain.money import format_minor
 from service.domain.records.approval import Approval
 from service.operations.messages import money, timestamp
 
@@ -19,7 +22,7 @@ def approval_message(approval: Approval, now: datetime) -> pb.Approval:
         id=approval.public_id,
         state=pb.ApprovalState.Value(f"APPROVAL_STATE_{state}"),
         kind=options_pb2.ApprovalKind.Value(f"APPROVAL_KIND_{approval.kind}"),
-        method="".join(part.capitalize() for part in approval.operation.split("_")),
+        method=approval.method,
         requested_by=approval.caller,
         requested_for=options_pb2.Party.Value(f"PARTY_{approval.party.upper()}"),
         reason=approval.reason,
@@ -33,4 +36,21 @@ def approval_message(approval: Approval, now: datetime) -> pb.Approval:
         expire_time=timestamp(approval.expires_at),
         create_time=timestamp(approval.created_at),
         update_time=timestamp(approval.updated_at),
+    )
+
+
+def blocker_of_approval(approval: Approval, party: Party) -> Blocker:
+    """What waits for a second person. The payer and the payee are not told who asks for what: it
+    says where the limits are.
+    """
+    waits = "a second person to decide on what was asked for"
+    if party not in (Party.PAYER, Party.PAYEE):
+        amount = format_minor(approval.amount_minor, approval.currency)
+        asked = f"{approval.method} of {amount}, which {approval.caller} asks for"
+        waits = f"a second person to decide on {asked}"
+    return Blocker(
+        approval.public_id,
+        f"{waits}, until {approval.expires_at:%Y-%m-%d %H:%M:%S} UTC",
+        Rule.APPROVAL,
+        {Party.OPERATOR: ("Approve", "Reject")},
     )

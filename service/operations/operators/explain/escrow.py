@@ -16,10 +16,9 @@ from service.domain import ids
 from service.domain.blocker import Blocker
 from service.domain.call import Call
 from service.domain.errors import DatabaseUnavailable
-from service.operations.approval_blocker import blocker_of_approval
 from service.operations.escrows.list_timeline import list_timeline
 from service.operations.escrows.messages import escrow_message
-from service.operations.held.messages import approval_message
+from service.operations.held.messages import approval_message, blocker_of_approval
 from service.operations.operators.explain.money import Sums, sums_of
 from service.operations.operators.explain.refunds import (
     find_debts,
@@ -155,7 +154,7 @@ async def _add_approvals(
             found.waits.append(unreadable(ids.show(ids.APPROVAL, each.key)))
         else:
             found.approvals.append(approval_message(each, now))
-            found.waits.append(blocker_of_approval(found.approvals[-1], call.party))
+            found.waits.append(blocker_of_approval(each, call.party))
 
 
 def _names_at_stripe(payment: pb.Payment) -> set[str]:

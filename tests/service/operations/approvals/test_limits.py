@@ -29,6 +29,7 @@ from tests.service.operations.approvals.waiting import (
     read_approval,
     rejection_of,
 )
+from tests.service.operations.deadlines.test_act_on_deadline import freeze
 from tests.service.operations.disputes.disputing import contested, read, resolution, state
 from tests.service.operations.marketplace import Marketplace, usd
 from tests.service.operations.refunds.money import platform, refund_request, stocked
@@ -235,19 +236,12 @@ async def test_what_it_converts_into_is_not_counted_once_more(market: Marketplac
 
 async def test_what_is_let_move_again_waits_too(market: Marketplace) -> None:
     escrow = await market.funded_escrow()
-    freeze = escrow_pb.PlaceFreezeRequest(
-        request_id=new_request_id(),
-        escrow_id=escrow.id,
-        milestone_id=escrow.milestones[0].id,
-        freeze_reason=escrow_pb.FREEZE_REASON_LEGAL,
-        reason="A court asks.",
-    )
-    frozen = (await operator(market).escrows.PlaceFreeze(freeze)).escrow
+    freeze_id = await freeze(market, escrow)
     await limit(market, ApprovalLimits(releases_minor=50_00))
     lift = escrow_pb.LiftFreezeRequest(
         request_id=new_request_id(),
         escrow_id=escrow.id,
-        freeze_id=frozen.milestones[0].freezes[0].id,
+        freeze_id=freeze_id,
         reason="It was somebody else.",
     )
 

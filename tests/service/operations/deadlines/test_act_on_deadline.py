@@ -11,6 +11,7 @@ from escrow.client import new_request_id
 from escrow.v1 import escrow_service_pb2 as pb
 from escrow.v1 import explanation_pb2 as explanation_pb
 from tests.service.operations.escrows.split import share, split_escrow
+from tests.service.operations.escrows.test_redirect_share import redirect
 from tests.service.operations.later import Later
 from tests.service.operations.marketplace import Marketplace, escrow_request, transitions
 from tests.service.operations.refunds.money import refund, stocked, transferred
@@ -402,16 +403,8 @@ async def test_what_the_payee_had_is_held_no_more(market: Marketplace) -> None:
 async def test_the_limit_is_that_of_who_gets_it_now(market: Marketplace) -> None:
     ann, other = await market.new_payee(active=False), await market.new_payee(country="TH")
     escrow = await market.funded_escrow(payee=ann)
-    request = pb.RedirectShareRequest(
-        request_id=new_request_id(),
-        escrow_id=escrow.id,
-        milestone_id=escrow.milestones[0].id,
-        payee_id=ann.id,
-        to_payee_id=other.id,
-        reason="They have closed their shop.",
-    )
-    operator = market.client("operator", role="operator")
-    given = (await operator.escrows.RedirectShare(request)).escrow
+    await redirect(market, escrow, ann, other)
+    given = await market.read(escrow)
     limit = deadline(given, K.DEADLINE_KIND_HOLD_LIMIT)
     assert moment(limit.due_time) - moment(limit.start_time) == timedelta(days=10)
     assert moment(limit.act_time) - moment(limit.start_time) == timedelta(days=7.5)
